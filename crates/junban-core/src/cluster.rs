@@ -1,0 +1,350 @@
+//! The cluster as the caches show it: plain data, kept by an adapter, read by the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::ids::{
+    BootId, ClaimKey, EntryName, NodeName, NodeUid, PdbKey, PodKey, PodUid, PolicyName, SystemUuid, Version,
+};
+use crate::journal::Journal;
+use crate::mark::Mark;
+use crate::policy::Policy;
+use crate::quantity::IntOrPercent;
+use crate::queue::Queue;
+use crate::selector::{Labels, Selector};
+use crate::time::Timestamp;
+
+/// Everything observed. An adapter applies watch events, live reads and the answers to our own writes; whatever
+/// has the higher resourceVersion stands.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    pub queue: QueueView,
+    pub policies: BTreeMap<PolicyName, Policy>,
+    /// Policies and entries that do not parse, by `kind/name`, with the reason: they blind nobody else.
+    pub unreadable: BTreeMap<String, String>,
+    pub entries: BTreeMap<EntryName, Entry>,
+    pub nodes: BTreeMap<NodeName, Node>,
+    pub pods: BTreeMap<PodKey, Pod>,
+    pub pods_on: BTreeMap<NodeName, BTreeSet<PodKey>>,
+    pub budgets: BTreeMap<PdbKey, Budget>,
+    pub workloads: BTreeMap<WorkloadKey, Workload>,
+    pub claims: BTreeMap<ClaimKey, Claim>,
+    pub attachments: BTreeMap<String, Attachment>,
+}
+
+/// The queue object, or why there is none to go by. Everything but `Present` counts as paused.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum QueueView {
+    #[default]
+    Absent,
+    Unreadable(String),
+    Present(Box<Queue>),
+}
+
+impl QueueView {
+    pub fn present(&self) -> Option<&Queue> {
+        match self {
+            Self::Present(queue) => Some(queue),
+            _ => None,
+        }
+    }
+
+    /// No queue object means paused (lifecycle.md 5).
+    pub fn is_paused(&self) -> bool {
+        self.present().is_none_or(|queue| queue.paused)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    pub name: NodeName,
+    pub uid: NodeUid,
+    pub version: Version,
+    pub created: Timestamp,
+    pub labels: Labels,
+    pub unschedulable: bool,
+    /// Whether Junban's own field manager owns `spec.unschedulable` (managedFields).
+    pub cordon_is_ours: bool,
+    pub taints: Vec<Taint>,
+    pub ready: bool,
+    /// `None`: not reported yet.
+    pub boot_id: Option<BootId>,
+    pub system_uuid: SystemUuid,
+    /// `renewTime` of the node's Lease, as text: only its change is looked at, never its value as a time.
+    pub lease: String,
+    /// By resource name: cpu in millicores, memory and others in their base unit.
+    pub allocatable: BTreeMap<String, i64>,
+    /// `Err`: an annotation that does not parse: the node counts as marked by somebody and is not touched.
+    pub mark: Option<Result<Mark, String>>,
+    /// The annotation's value exactly as read: what a `test` compares.
+    pub mark_text: Option<String>,
+    pub journal: Option<Journal>,
+    /// `junban.dev/waived`: no goal up to then is this node's any more.
+    pub waived: Option<Timestamp>,
+    /// Volumes of `status.volumesAttached`, by unique name.
+    pub volumes_attached: Vec<String>,
+    /// Whether other tools' signs say that another actor owns this node, and which (drain.md, order).
+    pub foreign_owner: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
+    pub effect: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pod {
+    pub key: PodKey,
+    pub uid: PodUid,
+    pub version: Version,
+    pub node: Option<NodeName>,
+    pub labels: Labels,
+    pub annotations: Labels,
+    pub phase: PodPhase,
+    pub ready: bool,
+    /// `metadata.deletionTimestamp` is set.
+    pub terminating: bool,
+    pub created: Timestamp,
+    pub grace: Duration,
+    pub has_finalizers: bool,
+    /// The pod's direct controller, if any.
+    pub owner: Option<WorkloadKey>,
+    /// The annotation `kubernetes.io/config.mirror`, or an owner of kind Node.
+    pub is_mirror: bool,
+    /// Names of its emptyDir volumes.
+    pub empty_dirs: Vec<String>,
+    pub claims: Vec<ClaimKey>,
+    /// Containers that run now: IDs as reported.
+    pub running_containers: Vec<String>,
+    pub requests: BTreeMap<String, i64>,
+    pub node_selector: Labels,
+    /// `spec.affinity.nodeAffinity` that is required, flattened to match terms: any one must match.
+    pub required_affinity: Vec<Selector>,
+    pub tolerations: Vec<Toleration>,
+    pub priority: i32,
+    /// One of Junban's own controller pods.
+    pub is_junban: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    /// Succeeded or Failed.
+    Finished,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Toleration {
+    /// Empty with `Exists`: tolerates everything.
+    pub key: String,
+    /// `Some`: operator Equal.
+    pub value: Option<String>,
+    /// Empty: every effect.
+    pub effect: String,
+}
+
+impl Toleration {
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        (self.effect.is_empty() || self.effect == taint.effect)
+            && (self.key.is_empty() && self.value.is_none() || self.key == taint.key)
+            && self.value.as_ref().is_none_or(|value| *value == taint.value)
+    }
+}
+
+/// A controller of pods.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct WorkloadKey {
+    pub kind: WorkloadKind,
+    pub namespace: String,
+    pub name: String,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum WorkloadKind {
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    ReplicationController,
+    DaemonSet,
+    Job,
+    /// A kind that Junban knows nothing of: an operator's own.
+    Other(String),
+}
+
+impl WorkloadKey {
+    /// `deployment shop/cart`.
+    pub fn describe(&self) -> String {
+        let kind = match &self.kind {
+            WorkloadKind::Deployment => "deployment",
+            WorkloadKind::ReplicaSet => "replicaset",
+            WorkloadKind::StatefulSet => "statefulset",
+            WorkloadKind::ReplicationController => "replicationcontroller",
+            WorkloadKind::DaemonSet => "daemonset",
+            WorkloadKind::Job => "job",
+            WorkloadKind::Other(kind) => kind,
+        };
+        format!("{kind} {}/{}", self.namespace, self.name)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Workload {
+    pub key: WorkloadKey,
+    pub version: Version,
+    /// `spec.replicas`; `None` for kinds without.
+    pub replicas: Option<u32>,
+    /// The controller of this controller: a ReplicaSet's Deployment, a Job's CronJob.
+    pub owner: Option<WorkloadKey>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Budget {
+    pub key: PdbKey,
+    pub uid: String,
+    pub version: Version,
+    pub generation: i64,
+    pub observed_generation: i64,
+    /// `None`: no selector, selects nothing. An empty one selects every pod of the namespace.
+    pub selector: Option<Selector>,
+    pub min_available: Option<IntOrPercent>,
+    pub max_unavailable: Option<IntOrPercent>,
+    /// `unhealthyPodEvictionPolicy: AlwaysAllow`.
+    pub always_allow_unhealthy: bool,
+    pub disruptions_allowed: u32,
+    pub current_healthy: u32,
+    pub desired_healthy: u32,
+    pub expected_pods: u32,
+    /// Message of the condition `DisruptionAllowed=False` with reason `SyncFailed`.
+    pub sync_failed: Option<String>,
+}
+
+/// A PersistentVolumeClaim with what matters of its volume.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Claim {
+    pub volume: String,
+    /// Node affinity of the bound volume: any one term must match. Empty: none.
+    pub node_affinity: Vec<Selector>,
+}
+
+/// A VolumeAttachment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attachment {
+    pub name: String,
+    pub version: Version,
+    pub node: NodeName,
+    pub volume: String,
+    pub attached: bool,
+}
+
+impl Cluster {
+    /// Applies a pod as read; an older version of the same pod changes nothing.
+    pub fn apply_pod(&mut self, pod: Pod) {
+        if self
+            .pods
+            .get(&pod.key)
+            .is_some_and(|known| known.version > pod.version)
+        {
+            return;
+        }
+        self.remove_pod(&pod.key);
+        if let Some(node) = &pod.node {
+            self.pods_on
+                .entry(node.clone())
+                .or_default()
+                .insert(pod.key.clone());
+        }
+        self.pods.insert(pod.key.clone(), pod);
+    }
+
+    /// Forgets a pod.
+    pub fn remove_pod(&mut self, key: &PodKey) {
+        let Some(pod) = self.pods.remove(key) else { return };
+        let Some(node) = pod.node else { return };
+        if let Some(on_node) = self.pods_on.get_mut(&node) {
+            on_node.remove(key);
+            if on_node.is_empty() {
+                self.pods_on.remove(&node);
+            }
+        }
+    }
+
+    /// Applies a node as read, keeping the Lease that is known of it: the two come by different watches.
+    pub fn apply_node(&mut self, mut node: Node) {
+        if let Some(known) = self.nodes.get(&node.name) {
+            if known.version > node.version {
+                return;
+            }
+            if node.lease.is_empty() && known.uid == node.uid {
+                node.lease.clone_from(&known.lease);
+            }
+        }
+        self.nodes.insert(node.name.clone(), node);
+    }
+
+    /// Applies an entry as read.
+    pub fn apply_entry(&mut self, entry: Entry) {
+        if self
+            .entries
+            .get(&entry.name)
+            .is_none_or(|known| known.version <= entry.version)
+        {
+            self.entries.insert(entry.name.clone(), entry);
+        }
+    }
+
+    /// Applies the queue as read. Another UID is another queue, whatever its version.
+    pub fn apply_queue(&mut self, queue: QueueView) {
+        if let (Some(known), QueueView::Present(new)) = (self.queue.present(), &queue)
+            && known.uid == new.uid
+            && known.version > new.version
+        {
+            return;
+        }
+        self.queue = queue;
+    }
+
+    /// The pods bound to a node.
+    pub fn pods_of<'a>(&'a self, node: &NodeName) -> impl Iterator<Item = &'a Pod> {
+        self.pods_on
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.pods.get(key))
+    }
+
+    /// The budgets that select a pod. More than one: it will never be evicted.
+    pub fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Budget> {
+        let namespace = &pod.key.namespace;
+        self.budgets
+            .range(PdbKey::new(namespace.clone(), "")..)
+            .take_while(move |(key, _)| key.namespace == *namespace)
+            .map(|(_, budget)| budget)
+            .filter(|budget| {
+                budget
+                    .selector
+                    .as_ref()
+                    .is_some_and(|selector| selector.matches(&pod.labels))
+            })
+    }
+
+    /// The topmost controller of a pod that is known: the Deployment, not its ReplicaSet (a rollout has two).
+    pub fn topmost_owner(&self, pod: &Pod) -> Option<WorkloadKey> {
+        let mut key = pod.owner.clone()?;
+        // A chain of owners is two long; the bound is for a ring.
+        for _ in 0..4 {
+            match self
+                .workloads
+                .get(&key)
+                .and_then(|workload| workload.owner.clone())
+            {
+                Some(owner) => key = owner,
+                None => break,
+            }
+        }
+        Some(key)
+    }
+}

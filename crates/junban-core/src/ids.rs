@@ -1,0 +1,121 @@
+//! Names and identities as types, so that a node's name cannot stand where its UID belongs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! string_id {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it stands.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    )*};
+}
+
+string_id! {
+    /// `metadata.name` of a Node.
+    NodeName
+    /// `metadata.uid` of a Node: another UID under the same name is another node.
+    NodeUid
+    /// `status.nodeInfo.bootID`: changes with every boot. Never empty: see [`BootId::reported`].
+    BootId
+    /// `status.nodeInfo.systemUUID`: the machine's own identity.
+    SystemUuid
+    /// `metadata.name` of a RebootPolicy.
+    PolicyName
+    /// `metadata.name` of a NodeReboot.
+    EntryName
+    /// `metadata.uid` of a NodeReboot.
+    EntryUid
+    /// `metadata.uid` of the RebootQueue.
+    QueueUid
+    /// `metadata.uid` of a Pod.
+    PodUid
+    /// The random id of one mark (lifecycle.md 6).
+    MarkId
+    /// The failure domain of a node: the value of the policy's group label.
+    GroupName
+}
+
+impl BootId {
+    /// A kubelet that has not reported yet shows an empty bootID, which proves nothing: that is `None`.
+    pub fn reported(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::new(text))
+    }
+}
+
+macro_rules! namespaced_key {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name {
+            pub namespace: String,
+            pub name: String,
+        }
+
+        impl $name {
+            pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+                Self { namespace: namespace.into(), name: name.into() }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.namespace, self.name)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.namespace, self.name)
+            }
+        }
+    )*};
+}
+
+namespaced_key! {
+    /// A Pod by namespace and name.
+    PodKey
+    /// A PodDisruptionBudget by namespace and name.
+    PdbKey
+    /// A PersistentVolumeClaim by namespace and name.
+    ClaimKey
+}
+
+/// `metadata.resourceVersion`. Versions of one resource type compare as numbers (KEP-5504, guaranteed from
+/// Kubernetes 1.35 and true of every release with etcd before it), which is what lets a cache keep the newer of
+/// a watch event and the answer to our own write.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);

@@ -1,0 +1,95 @@
+//! The mark: an annotation on the Node that says whose cordon this is and what was done to it (lifecycle.md 6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeUid, PolicyName, SystemUuid};
+use crate::time::Timestamp;
+
+/// As it stands in the annotation, as compact JSON.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mark {
+    /// Random, so that two controllers that mark the same node for the same entry can be told apart.
+    pub id: MarkId,
+    pub entry: EntryName,
+    #[serde(rename = "entryUID")]
+    pub entry_uid: EntryUid,
+    #[serde(rename = "nodeUID")]
+    pub node_uid: NodeUid,
+    pub policy: PolicyName,
+    /// The entry's goal, so that an entry that was deleted can be made again.
+    pub booted_after: Timestamp,
+    pub prior: Prior,
+    /// At the start of the turn.
+    #[serde(rename = "bootID")]
+    pub boot_id: BootId,
+    #[serde(rename = "systemUUID")]
+    pub system_uuid: SystemUuid,
+    /// DaemonSet pods that were Ready here at the start of the turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub daemons: Vec<Daemon>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<MarkPower>,
+}
+
+/// How the node was before: only what Junban changed itself is restored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prior {
+    /// Somebody else had cordoned it: it stays cordoned afterwards.
+    pub cordoned: bool,
+    /// The exclude-from-external-load-balancers label was there already: it stays.
+    pub excluded_from_load_balancers: bool,
+}
+
+/// A DaemonSet's pod at the start of the turn; ids cut to [`Mark::DIGITS`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Daemon {
+    /// `namespace/name` of the DaemonSet.
+    pub set: String,
+    /// First digits of the pod's UID.
+    pub pod: String,
+    /// First digits of the IDs of its running containers.
+    pub containers: Vec<String>,
+}
+
+/// The attempt that the node may be under.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkPower {
+    pub attempt: u32,
+    #[serde(rename = "bootIDBefore")]
+    pub boot_id_before: BootId,
+    /// On the cluster clock's time led, in milliseconds.
+    pub deadline_led_ms: u64,
+    /// `void: ATTEMPT`: surely nothing was started by this attempt and nothing will be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub void: bool,
+}
+
+impl Mark {
+    /// Digits of a containerID or pod UID that a mark keeps.
+    pub const DIGITS: usize = 12;
+
+    /// Parses the annotation's value.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("the mark cannot be read: {error}"))
+    }
+
+    /// The annotation's value.
+    pub fn to_annotation(&self) -> String {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The attempt that may have been started, if there is one.
+    pub fn live_attempt(&self) -> Option<&MarkPower> {
+        self.power.as_ref().filter(|power| !power.void)
+    }
+
+    /// The first digits of an ID, without its `containerd://`.
+    pub fn digits(id: &str) -> String {
+        let bare = id.rsplit("//").next().unwrap_or(id);
+        bare.chars().take(Self::DIGITS).collect()
+    }
+}
