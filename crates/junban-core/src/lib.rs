@@ -1,6 +1,7 @@
 //! The pure heart of Junban: what is observed, what is decided, and why. No IO, no clock, no randomness, no logs.
 
 pub mod cluster;
+pub mod effect;
 pub mod entry;
 pub mod ids;
 pub mod journal;

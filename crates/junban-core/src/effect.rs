@@ -1,0 +1,360 @@
+//! Effects: what the plan wants done, as data. Each is fully decided and carries its preconditions; whoever
+//! executes it has no choices left (style.md, shape 4).
+
+use std::time::Duration;
+
+use crate::cluster::{Attachment, Node, Pod, QueueView};
+use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
+use crate::ids::{
+    BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PdbKey, PodKey, PodUid, PolicyName, QueueUid,
+    SystemUuid, Version,
+};
+use crate::journal::Journal;
+use crate::mark::Mark;
+use crate::policy::{PolicySummary, Step};
+use crate::queue::{Ledger, QueueSummary};
+use crate::time::{Mono, Timestamp};
+
+/// One thing to do in the world.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Compare-and-swap of the queue's whole status (ledger and summary) on its resourceVersion.
+    WriteQueue(QueueWrite),
+    /// A guarded JSON patch of a Node.
+    PatchNode(NodePatch),
+    CreateEntry(NewEntry),
+    /// Replace an entry's status, on its resourceVersion.
+    WriteRecord(RecordWrite),
+    /// Delete an entry to which nothing has happened; preconditions UID and resourceVersion.
+    DeleteEntry {
+        node: NodeName,
+        name: EntryName,
+        uid: EntryUid,
+        version: Version,
+    },
+    WritePolicySummary {
+        name: PolicyName,
+        version: Version,
+        summary: PolicySummary,
+    },
+    /// POST pods/eviction with the UID as precondition.
+    Evict(PodLeave),
+    /// DELETE of a pod whose eviction was denied, in a namespace that the policy names; UID precondition, the
+    /// pod's own grace.
+    DeletePod(PodLeave),
+    /// A power action. The last thing of the chain record → mark → act.
+    Power(PowerOrder),
+    /// A read that bypasses every cache.
+    Read(Read),
+    /// A Kubernetes Event. Lost without harm.
+    Announce(Announcement),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct QueueWrite {
+    pub uid: QueueUid,
+    pub version: Version,
+    pub ledger: Ledger,
+    pub summary: QueueSummary,
+}
+
+/// A patch of one Node: the tests must all hold, then all changes are made, in one request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodePatch {
+    pub node: NodeName,
+    /// Always tested.
+    pub uid: NodeUid,
+    /// Tested when given: nothing at all changed since the decision.
+    pub version: Option<Version>,
+    /// Tested when given: the annotation's value exactly as read, or that there is none.
+    pub mark_is: Option<Option<String>>,
+    /// Tested when given.
+    pub unschedulable_is: Option<bool>,
+    pub changes: Vec<NodeChange>,
+    /// For logs, Events and the crash sweep's reports.
+    pub what: NodeWrite,
+}
+
+/// One change of a Node.
+#[derive(Clone, PartialEq, Debug)]
+pub enum NodeChange {
+    /// `None` removes the annotation.
+    Mark(Option<Mark>),
+    Journal(Journal),
+    Waive(Timestamp),
+    Unschedulable(bool),
+    ExcludeFromLoadBalancers(bool),
+    /// The steering taint. `spec.taints` is an atomic list, so a patch with this change always has `version`.
+    PendingTaint(bool),
+}
+
+/// Which step of the protocol a Node write is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum NodeWrite {
+    /// Cordon, mark, exclude.
+    Start,
+    /// The attempt goes into the mark.
+    Attempt,
+    /// `void: ATTEMPT`.
+    Void,
+    /// Another entry UID into the mark.
+    Adopt,
+    /// Give back as it was.
+    Restore,
+    Journal,
+    Taint,
+    Waive,
+}
+
+/// An entry to create; its name follows from its spec (lifecycle.md 1).
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewEntry {
+    pub name: EntryName,
+    pub spec: EntrySpec,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct RecordWrite {
+    pub node: NodeName,
+    pub name: EntryName,
+    pub uid: EntryUid,
+    pub version: Version,
+    pub record: Record,
+}
+
+/// A pod to evict or delete.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PodLeave {
+    pub node: NodeName,
+    pub pod: PodKey,
+    pub uid: PodUid,
+    /// The budget whose token it takes: one request at a time for each.
+    pub budget: BudgetKey,
+    /// Nothing may start later: the evidence of "not paused" is too old by then (lifecycle.md 5).
+    pub not_after: Mono,
+}
+
+/// What a pod's leaving is counted against.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum BudgetKey {
+    /// A PodDisruptionBudget.
+    Pdb(PdbKey),
+    /// The budget implied for an owner without one, as `deployment shop/cart`.
+    Implied(String),
+    /// Neither: the pod alone.
+    Pod(PodKey),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PowerOrder {
+    pub node: NodeName,
+    pub node_uid: NodeUid,
+    pub entry: EntryName,
+    pub entry_uid: EntryUid,
+    pub attempt: u32,
+    pub boot_id: BootId,
+    pub system_uuid: SystemUuid,
+    pub step: Step,
+    /// Time that the driver has to end; killed after it, which counts as unknown.
+    pub time_limit: Duration,
+    /// Not started later than this: 4 s after the live reads began, 10 s after the record was sent.
+    pub not_after: Mono,
+}
+
+/// A live read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// The queue object, with a deadline of 2 s.
+    Queue,
+    /// The Node and the entry.
+    Turn { node: NodeName, entry: EntryName },
+    /// The node's pods, and the VolumeAttachments named here.
+    Pods { node: NodeName },
+    /// All that a power action rests on: queue, Node, entry, pods.
+    Act { node: NodeName, entry: EntryName },
+    /// `/readyz` of API servers and `/health` of etcd members.
+    ControlPlane {
+        api_servers: Vec<String>,
+        etcd: Vec<String>,
+        etcd_client_secret: String,
+    },
+    /// All Nodes and entries, to rebuild the ledger.
+    Lists,
+}
+
+/// An Event on the Node and on the entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Announcement {
+    pub node: NodeName,
+    pub node_uid: NodeUid,
+    pub entry: EntryName,
+    pub entry_uid: EntryUid,
+    pub warning: bool,
+    /// `Draining`, `Rebooting`, ... or a [`crate::reason::Reason`].
+    pub reason: String,
+    pub message: String,
+}
+
+/// Effects of one lane go one after the other: at most one in flight per node, and one eviction request per
+/// budget (design.md 5).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Lane {
+    QueueWrite,
+    QueueRead,
+    Node(NodeName),
+    Budget(BudgetKey),
+    Policy(PolicyName),
+    ControlPlane,
+    /// Events go in any number.
+    Free,
+}
+
+impl Effect {
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::WriteQueue(_) => Lane::QueueWrite,
+            Self::PatchNode(patch) => Lane::Node(patch.node.clone()),
+            Self::CreateEntry(new) => Lane::Node(new.spec.node.clone()),
+            Self::WriteRecord(write) => Lane::Node(write.node.clone()),
+            Self::DeleteEntry { node, .. } => Lane::Node(node.clone()),
+            Self::WritePolicySummary { name, .. } => Lane::Policy(name.clone()),
+            Self::Evict(leave) | Self::DeletePod(leave) => Lane::Budget(leave.budget.clone()),
+            Self::Power(order) => Lane::Node(order.node.clone()),
+            Self::Read(read) => match read {
+                Read::Queue => Lane::QueueRead,
+                Read::Turn { node, .. } | Read::Pods { node } | Read::Act { node, .. } => {
+                    Lane::Node(node.clone())
+                }
+                Read::ControlPlane { .. } => Lane::ControlPlane,
+                Read::Lists => Lane::QueueWrite,
+            },
+            Self::Announce(_) => Lane::Free,
+        }
+    }
+
+    /// Whether a successful answer means that something was written: what `--exit-after-writes` counts.
+    pub fn is_write(&self) -> bool {
+        !matches!(self, Self::Read(_) | Self::Announce(_) | Self::Power(_))
+    }
+}
+
+/// What came of a write.
+#[derive(Clone, PartialEq, Debug)]
+pub enum WriteOutcome {
+    /// Acknowledged; the cluster that the plan sees next shows it already.
+    Done,
+    /// 409, or a failed `test` (422): read again, decide again.
+    Conflict,
+    /// 404: the object is gone.
+    Gone,
+    /// 422 otherwise: a rule of the server refused it.
+    Refused(String),
+    /// 403.
+    Forbidden(String),
+    /// 429 or 503 of the API server's own flow control.
+    Throttled(Option<Duration>),
+    /// It may or may not have been done: read live before anything else.
+    Unknown(String),
+}
+
+/// What came of an eviction or a deletion: one variant for each row of drain.md, "What an eviction answers".
+#[derive(Clone, PartialEq, Debug)]
+pub enum EvictOutcome {
+    /// 201/200: deletion started; the API has counted the token.
+    Accepted,
+    /// 404, or 409 on the UID precondition: gone, or another pod of that name.
+    Gone,
+    /// 429 with the cause `DisruptionBudget` and no Retry-After.
+    BudgetExhausted(String),
+    /// 429 with that cause and Retry-After: the budget controller is behind.
+    BudgetBehind(Duration),
+    /// 429 or 500 that says "failed sync".
+    BudgetUnknown(String),
+    /// 429 of priority and fairness.
+    Throttled(Duration),
+    /// An admission webhook refused it; its text.
+    WebhookDenied(String),
+    /// 500 "more than one PodDisruptionBudget".
+    TwoBudgets(String),
+    /// 403 with the cause `NamespaceTerminating`.
+    NamespaceTerminating,
+    Forbidden(String),
+    /// Anything else: never turns into a delete.
+    Unknown(String),
+    /// Not sent: `not_after` had passed.
+    TooLate,
+}
+
+/// What a driver answers.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PowerAnswer {
+    pub outcome: PowerOutcome,
+    /// The driver's own words, cut to a few hundred characters.
+    pub message: String,
+}
+
+/// What a live read shows.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Evidence {
+    Queue(QueueView),
+    Turn {
+        node: Option<Node>,
+        entry: Option<Entry>,
+    },
+    Pods {
+        pods: Vec<Pod>,
+        node: Option<Node>,
+    },
+    Act(Box<ActEvidence>),
+    ControlPlane(Vec<MemberHealth>),
+    Lists {
+        nodes: Vec<Node>,
+        entries: Vec<Entry>,
+    },
+    /// The read failed; nothing is known.
+    Failed(String),
+}
+
+/// All that a power action rests on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ActEvidence {
+    pub queue: QueueView,
+    pub node: Option<Node>,
+    pub entry: Option<Entry>,
+    pub pods: Vec<Pod>,
+    /// VolumeAttachments of the node.
+    pub attachments: Vec<Attachment>,
+}
+
+/// One API server or etcd member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberHealth {
+    pub url: String,
+    /// `Err`: not good, with what it said.
+    pub state: Result<(), String>,
+}
+
+/// The answer to one effect.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    Write(WriteOutcome),
+    Evict(EvictOutcome),
+    Power(PowerAnswer),
+    Read(Evidence),
+    /// An announcement was sent, or not.
+    Announced,
+}
+
+/// The id of a mark made now. `nonce` is random per process, so that two controllers that mark the same version
+/// of the same node write different ids.
+pub fn mark_id(nonce: &str, entry: &EntryUid, version: Version) -> MarkId {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(format!("{nonce}/{entry}/{}", version.0));
+    MarkId::new(
+        digest
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>(),
+    )
+}
