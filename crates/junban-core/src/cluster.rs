@@ -67,6 +67,16 @@ pub struct Node {
     /// Whether Junban's own field manager owns `spec.unschedulable` (managedFields).
     pub cordon_is_ours: bool,
     pub taints: Vec<Taint>,
+    /// `junban.dev/exclude`: never touched, counts nowhere.
+    pub excluded: bool,
+    /// `junban.dev/hold`: not started for now, counts.
+    pub held: bool,
+    /// `node-role.kubernetes.io/control-plane`.
+    pub control_plane: bool,
+    /// The exclude-from-external-load-balancers label is there.
+    pub excluded_from_load_balancers: bool,
+    /// The steering taint `junban.dev/pending` is there.
+    pub pending_taint: bool,
     pub ready: bool,
     /// `None`: not reported yet.
     pub boot_id: Option<BootId>,
@@ -102,7 +112,6 @@ pub struct Pod {
     pub version: Version,
     pub node: Option<NodeName>,
     pub labels: Labels,
-    pub annotations: Labels,
     pub phase: PodPhase,
     pub ready: bool,
     /// `metadata.deletionTimestamp` is set.
@@ -114,8 +123,10 @@ pub struct Pod {
     pub owner: Option<WorkloadKey>,
     /// The annotation `kubernetes.io/config.mirror`, or an owner of kind Node.
     pub is_mirror: bool,
-    /// Names of its emptyDir volumes.
+    /// Names of its emptyDir volumes, less those that `safe-to-evict-local-volumes` names.
     pub empty_dirs: Vec<String>,
+    /// What an annotation or label of the pod asks of whoever would evict it.
+    pub wish: Option<PodWish>,
     pub claims: Vec<ClaimKey>,
     /// Containers that run now: IDs as reported.
     pub running_containers: Vec<String>,
@@ -153,6 +164,19 @@ impl Toleration {
             && (self.key.is_empty() && self.value.is_none() || self.key == taint.key)
             && self.value.as_ref().is_none_or(|value| *value == taint.value)
     }
+}
+
+/// A pod's own wish, with the key that says so (drain.md, which pods).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PodWish {
+    /// `safe-to-evict: "false"`, or `do-not-disrupt: "true"`.
+    DoNotDisrupt { by: String },
+    /// `do-not-disrupt` with a duration from the pod's start.
+    NotBefore { by: String, until: Timestamp },
+    /// `cluster.x-k8s.io/drain: skip`: treated like a DaemonSet's pod.
+    Skip { by: String },
+    /// `cluster.x-k8s.io/drain: wait-completed`: waited for like a Job's.
+    WaitCompleted { by: String },
 }
 
 /// A controller of pods.
