@@ -1,0 +1,268 @@
+//! The async shell around the step function: it waits, reads the clocks, carries effects side by side, and makes
+//! no choice. A wake-up (a watch event, an answer, the timer that the last step asked for) is one step, with all
+//! answers that have come by then folded in; nothing here polls.
+//!
+//! It steps only while the elector can prove that this process leads, and checks that once more right before an
+//! effect is carried. Effects that are under way when the Lease is lost are left to end: each carries its own
+//! preconditions. Their answers reach nobody.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use junban_core::cluster::Cluster;
+use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
+use junban_core::entry::PowerOutcome;
+use junban_core::time::{Mono, Now, Timestamp};
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::{ServerClock, boottime};
+use crate::elector::{Elector, LeaseAnswer, LeaseCall, Next};
+use crate::ports::{Ports, execute};
+use crate::step::{Answer, Engine, Request, Step};
+
+/// Calls on the Lease, each with a deadline of 2 s.
+pub trait LeasePort: Send + Sync {
+    fn call(&self, call: LeaseCall) -> impl Future<Output = LeaseAnswer> + Send;
+}
+
+/// Told of each acknowledged write, with its number from 1, before anything else happens.
+pub type OnWrite = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What a shell works with.
+pub struct Parts<P, L> {
+    pub ports: Arc<P>,
+    pub lease: L,
+    /// Every initial list is in it.
+    pub cluster: Arc<Mutex<Cluster>>,
+    /// Woken whenever the cluster has changed.
+    pub changed: Arc<Notify>,
+    pub wall: Arc<ServerClock>,
+    pub elector: Arc<Mutex<Elector>>,
+    pub on_write: OnWrite,
+    /// A nonce for each engine.
+    pub nonce: Box<dyn Fn() -> String + Send>,
+}
+
+/// Runs until `stop` resolves; then nothing new starts, and the Lease is released.
+///
+/// Calls on the Lease have a task of their own here, so that a long step delays no renewal.
+pub async fn run<P, L>(parts: Parts<P, L>, stop: impl Future<Output = ()>)
+where
+    P: Ports + 'static,
+    L: LeasePort + 'static,
+{
+    let lease = Arc::new(parts.lease);
+    let elector = parts.elector.clone();
+    let renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
+    tokio::select! {
+        () = lead(&elector, parts.ports, parts.cluster, parts.changed, parts.wall, parts.on_write, parts.nonce) => {}
+        () = stop => {}
+    }
+    renewals.abort();
+    let release = locked(&elector).release(boottime());
+    if let Some(call) = release {
+        // A write that was under way may have been done: then this is a conflict, and the others wait 10 s.
+        let answer = lease.call(call).await;
+        tracing::info!(?answer, "released the Lease");
+    }
+}
+
+/// Keeps the Lease, and wakes the engine when leading begins or ends.
+async fn renew<L: LeasePort>(lease: Arc<L>, elector: Arc<Mutex<Elector>>, changed: Arc<Notify>) {
+    let mut led = None;
+    loop {
+        let next = locked(&elector).next(boottime());
+        match next {
+            Next::Wait(until) => {
+                let end = locked(&elector).valid_until();
+                sleep_until(
+                    end.filter(|end| *end > boottime())
+                        .map_or(until, |end| end.min(until)),
+                )
+                .await;
+            }
+            Next::Call(call) => {
+                let began = boottime();
+                let answer = lease.call(call.clone()).await;
+                if let LeaseAnswer::Failed(why) = &answer {
+                    tracing::warn!(why, "a call on the Lease failed");
+                }
+                locked(&elector).answer(&call, began, boottime(), answer);
+            }
+        }
+        let leads = locked(&elector).leads(boottime());
+        if leads != led {
+            match leads {
+                Some(term) => tracing::info!(term, "leads"),
+                None => tracing::warn!(holder = locked(&elector).holder(), "does not lead any more"),
+            }
+            led = leads;
+            changed.notify_one();
+        }
+    }
+}
+
+struct Carrier<P> {
+    ports: Arc<P>,
+    elector: Arc<Mutex<Elector>>,
+    on_write: OnWrite,
+    writes: Arc<AtomicU64>,
+}
+
+impl<P: Ports + 'static> Carrier<P> {
+    /// Carries a request in a task of its own; whatever becomes of the task, an answer comes.
+    fn carry(&self, request: Request, term: u64, answers: mpsc::UnboundedSender<Answer>) {
+        let Request { id, effect } = request;
+        let (ports, elector) = (self.ports.clone(), self.elector.clone());
+        let (on_write, writes) = (self.on_write.clone(), self.writes.clone());
+        let lost = of_a_lost_task(&effect);
+        tokio::spawn(async move {
+            let is_write = effect.is_write();
+            let task = tokio::spawn(async move {
+                let still = locked(&elector).leads(boottime()) == Some(term);
+                if still {
+                    execute(ports.as_ref(), effect).await
+                } else {
+                    not_sent(&effect)
+                }
+            });
+            let outcome = match task.await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    tracing::error!(%error, "a task that carried an effect failed");
+                    lost
+                }
+            };
+            if is_write && is_acknowledged(&outcome) {
+                on_write(writes.fetch_add(1, Ordering::SeqCst) + 1);
+            }
+            // Nobody listens any more when the Lease is lost.
+            let _ = answers.send(Answer { id, outcome });
+        });
+    }
+}
+
+async fn lead<P: Ports + 'static>(
+    elector: &Arc<Mutex<Elector>>,
+    ports: Arc<P>,
+    cluster: Arc<Mutex<Cluster>>,
+    changed: Arc<Notify>,
+    wall: Arc<ServerClock>,
+    on_write: OnWrite,
+    nonce: Box<dyn Fn() -> String + Send>,
+) {
+    let carrier = Carrier {
+        ports,
+        elector: elector.clone(),
+        on_write,
+        writes: Arc::default(),
+    };
+    loop {
+        let leads = locked(elector).leads(boottime());
+        let Some(term) = leads else {
+            changed.notified().await;
+            continue;
+        };
+        let mut engine = Engine::new(nonce());
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let mut answers = Vec::new();
+        while let Some(step) = step(
+            &mut engine,
+            elector,
+            term,
+            &cluster,
+            &wall,
+            std::mem::take(&mut answers),
+        ) {
+            for request in step.requests {
+                carrier.carry(request, term, sender.clone());
+            }
+            tokio::select! {
+                () = changed.notified() => {}
+                Some(answer) = receiver.recv() => answers.push(answer),
+                () = sleep_until_some(step.wake_at) => {}
+            }
+            while let Ok(answer) = receiver.try_recv() {
+                answers.push(answer);
+            }
+        }
+    }
+}
+
+/// One step; `None`: this process does not lead this term any more.
+fn step(
+    engine: &mut Engine,
+    elector: &Mutex<Elector>,
+    term: u64,
+    cluster: &Mutex<Cluster>,
+    wall: &ServerClock,
+    answers: Vec<Answer>,
+) -> Option<Step> {
+    let cluster = locked(cluster);
+    let mono = boottime();
+    let clock = {
+        let mut elector = locked(elector);
+        if elector.leads(mono) != Some(term) {
+            return None;
+        }
+        elector.advance(mono, cluster.queue.is_paused())
+    };
+    let wall = wall.at(mono).unwrap_or_else(Timestamp::now);
+    Some(engine.step(&cluster, Now { mono, clock, wall }, answers))
+}
+
+async fn sleep_until(at: Mono) {
+    tokio::time::sleep(at.since(boottime())).await;
+}
+
+async fn sleep_until_some(at: Option<Mono>) {
+    match at {
+        // A timer of zero would starve nobody, but a plan that asks for the past must not spin.
+        Some(at) => tokio::time::sleep(at.since(boottime()).max(Duration::from_millis(1))).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn is_acknowledged(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Write(WriteOutcome::Done) | Outcome::Evict(EvictOutcome::Accepted)
+    )
+}
+
+/// The answer to an effect that was surely not begun.
+fn not_sent(effect: &Effect) -> Outcome {
+    const WHY: &str = "the Lease was lost before it was sent";
+    match effect {
+        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::TooLate),
+        Effect::Power(_) => Outcome::Power(PowerAnswer {
+            outcome: PowerOutcome::NothingStarted,
+            message: WHY.into(),
+        }),
+        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
+        Effect::Announce(_) => Outcome::Announced,
+        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
+    }
+}
+
+/// The answer to an effect whose task ended without one.
+fn of_a_lost_task(effect: &Effect) -> Outcome {
+    const WHY: &str = "the task that carried it failed";
+    match effect {
+        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::Unknown(WHY.into())),
+        Effect::Power(_) => Outcome::Power(PowerAnswer {
+            outcome: PowerOutcome::Unknown,
+            message: WHY.into(),
+        }),
+        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
+        Effect::Announce(_) => Outcome::Announced,
+        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
+    }
+}
+
+/// A lock that a panic elsewhere does not take away: what it guards is replaced whole, never left half done.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
