@@ -1,0 +1,76 @@
+package cluster
+
+import "os"
+
+// Info is what somebody needs to use a testbed. With `--output json` it is
+// the one line that `up` prints when the cluster is ready.
+type Info struct {
+	PID        int    `json:"pid"`
+	Dir        string `json:"dir"`
+	Binary     string `json:"binary"`
+	Kubeconfig string `json:"kubeconfig"` // system:masters, through the balancer
+	Kubectl    string `json:"kubectl"`
+	Server     string `json:"server"` // the balancer
+	// Proxy is a second way in, the only one that `testbed proxy freeze` stops.
+	Proxy      string   `json:"proxy"`
+	CAFile     string   `json:"caFile"`
+	APIServers []string `json:"apiServers"`
+	Etcd       EtcdInfo `json:"etcd"`
+
+	AuditLog     string   `json:"auditLog"`
+	AuditLogs    []string `json:"auditLogs"` // one per API server
+	PowerLog     string   `json:"powerLog"`
+	PowerCommand []string `json:"powerCommand"` // for the `command` driver
+
+	ControlSocket string             `json:"controlSocket"`
+	ControlPlanes []ControlPlaneInfo `json:"controlPlanes"`
+	Nodes         []string           `json:"nodes"`
+}
+
+// EtcdInfo says how to ask the members: with a client certificate at
+// Endpoints, or without one for /health at Health.
+type EtcdInfo struct {
+	Endpoints []string `json:"endpoints"`
+	Health    []string `json:"health"`
+	CAFile    string   `json:"caFile"`
+	CertFile  string   `json:"certFile"`
+	KeyFile   string   `json:"keyFile"`
+}
+
+// ControlPlaneInfo is one API server with its etcd member. Its pids change
+// when its machine reboots.
+type ControlPlaneInfo struct {
+	Name         string `json:"name"`
+	APIServer    string `json:"apiServer"`
+	APIServerPID int    `json:"apiServerPID"`
+	Etcd         string `json:"etcd"`
+	EtcdHealth   string `json:"etcdHealth"`
+	EtcdPID      int    `json:"etcdPID"`
+	AuditLog     string `json:"auditLog"`
+}
+
+// Info describes the cluster as it is now.
+func (c *Cluster) Info() Info {
+	info := Info{
+		PID: os.Getpid(), Dir: c.dir, Binary: c.plane.binary,
+		Kubeconfig: c.kubeconfig, Kubectl: c.path("kubectl"),
+		Server: c.balancer.URL(), Proxy: c.proxy.URL(), CAFile: c.plane.certs.CAFile(),
+		PowerLog: c.path("power.log"), PowerCommand: []string{c.plane.binary, "power", "--socket", c.socket},
+		ControlSocket: c.socket, Nodes: c.fleet.Names(),
+		Etcd: EtcdInfo{
+			CAFile: c.plane.certs.CAFile(), CertFile: c.plane.etcdClient.Cert, KeyFile: c.plane.etcdClient.Key,
+		},
+	}
+	for _, cp := range c.controlPlanes {
+		info.APIServers = append(info.APIServers, cp.APIURL())
+		info.Etcd.Endpoints = append(info.Etcd.Endpoints, cp.EtcdURL())
+		info.Etcd.Health = append(info.Etcd.Health, cp.MetricsURL())
+		info.AuditLogs = append(info.AuditLogs, cp.auditLog)
+		info.ControlPlanes = append(info.ControlPlanes, ControlPlaneInfo{
+			Name: cp.Name, APIServer: cp.APIURL(), APIServerPID: cp.api.Status().PID,
+			Etcd: cp.EtcdURL(), EtcdHealth: cp.MetricsURL(), EtcdPID: cp.etcd.Status().PID, AuditLog: cp.auditLog,
+		})
+	}
+	info.AuditLog = info.AuditLogs[0]
+	return info
+}

@@ -1,0 +1,110 @@
+package machines
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
+
+// What a machine has. Pods that shall not fit together ask for more.
+var capacity = v1.ResourceList{
+	v1.ResourceCPU:              resource.MustParse("16"),
+	v1.ResourceMemory:           resource.MustParse("64Gi"),
+	v1.ResourceEphemeralStorage: resource.MustParse("200Gi"),
+	v1.ResourcePods:             resource.MustParse("110"),
+}
+
+// differs says whether the API's Node is behind what this boot knows.
+func (k *Kubelet) differs(node *v1.Node) bool {
+	want := v1.ConditionTrue
+	if k.machine.currentFault() == NotReady {
+		want = v1.ConditionFalse
+	}
+	ready := nodeCondition(node, v1.NodeReady)
+	return node.Status.NodeInfo.BootID != k.bootID ||
+		ready == nil || ready.Status != want ||
+		!slices.Equal(node.Status.VolumesInUse, k.volumesInUse())
+}
+
+// postStatus writes bootID and Ready in one update, as real kubelets do.
+func (k *Kubelet) postStatus(ctx context.Context, node *v1.Node) error {
+	m := k.machine
+	status := v1.NodeStatus{
+		Capacity: capacity, Allocatable: capacity,
+		Conditions: k.conditions(node),
+		Addresses: []v1.NodeAddress{
+			{Type: v1.NodeInternalIP, Address: m.address()}, {Type: v1.NodeHostName, Address: m.Name},
+		},
+		NodeInfo: v1.NodeSystemInfo{
+			MachineID: m.machineID(), SystemUUID: m.SystemUUID, BootID: k.bootID,
+			KernelVersion: "6.12.0-testbed", OSImage: "Junban testbed", OperatingSystem: "linux", Architecture: "amd64",
+			ContainerRuntimeVersion: "containerd://1.7.24", KubeletVersion: kubeletVersion,
+		},
+	}
+	data, err := statusPatch(status, k.volumesInUse())
+	if err != nil {
+		return err
+	}
+	_, err = m.client.CoreV1().Nodes().Patch(ctx, m.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}, "status")
+	return err
+}
+
+// statusPatch spells an empty volumesInUse out, which omitempty would swallow.
+func statusPatch(status v1.NodeStatus, inUse []v1.UniqueVolumeName) ([]byte, error) {
+	raw, err := json.Marshal(status)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	fields["volumesInUse"] = inUse
+	delete(fields, "daemonEndpoints")
+	return json.Marshal(map[string]any{"status": fields})
+}
+
+func (k *Kubelet) conditions(node *v1.Node) []v1.NodeCondition {
+	now := metav1.NewTime(time.Now())
+	wanted := []v1.NodeCondition{
+		{Type: v1.NodeMemoryPressure, Status: v1.ConditionFalse, Reason: "KubeletHasSufficientMemory"},
+		{Type: v1.NodeDiskPressure, Status: v1.ConditionFalse, Reason: "KubeletHasNoDiskPressure"},
+		{Type: v1.NodePIDPressure, Status: v1.ConditionFalse, Reason: "KubeletHasSufficientPID"},
+		{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status"},
+	}
+	if k.machine.currentFault() == NotReady {
+		wanted[3] = v1.NodeCondition{Type: v1.NodeReady, Status: v1.ConditionFalse, Reason: "KubeletNotReady", Message: "container runtime network not ready"}
+	}
+	for i := range wanted {
+		wanted[i].LastHeartbeatTime, wanted[i].LastTransitionTime = now, now
+		if old := nodeCondition(node, wanted[i].Type); old != nil && old.Status == wanted[i].Status {
+			wanted[i].LastTransitionTime = old.LastTransitionTime
+		}
+	}
+	return wanted
+}
+
+func nodeCondition(node *v1.Node, kind v1.NodeConditionType) *v1.NodeCondition {
+	for i := range node.Status.Conditions {
+		if node.Status.Conditions[i].Type == kind {
+			return &node.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// labelControlPlane is the administrator's part: a node may not give itself
+// a role.
+func (f *Fleet) labelControlPlane(ctx context.Context, name string) error {
+	patch := []byte(`{"metadata":{"labels":{"` + controlPlaneLabel + `":""}}}`)
+	_, err := f.admin.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"junban.dev/testbed/internal/cluster"
+	"junban.dev/testbed/internal/machines"
+)
+
+// marker tells a testbed's directory from any other that --dir may name by
+// mistake: only a directory that holds it is ever emptied.
+const marker = "junban-testbed"
+
+func defaultDir() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("junban-testbed-%d", os.Getuid()))
+}
+
+type upFlags struct {
+	options    cluster.Options
+	foreground bool
+	detached   bool
+	output     string
+}
+
+func parseUp(args []string) (upFlags, error) {
+	var f upFlags
+	f.options.Faults = map[string]machines.Fault{}
+	boot := "5..10"
+	var grace, lease, start float64
+	set := flag.NewFlagSet("up", flag.ExitOnError)
+	set.IntVar(&f.options.Nodes, "nodes", 3, "workers: node-1 .. node-N")
+	set.IntVar(&f.options.ControlPlanes, "control-planes", 1, "1 (not a Node) or 3 (cp-1 .. cp-3, each a Node)")
+	set.IntVar(&f.options.RackSize, "rack-size", 4, "workers per rack (topology.kubernetes.io/zone=rack-K)")
+	set.StringVar(&f.options.Workload, "workload", "", "Kubernetes YAML, applied when the nodes are up")
+	set.StringVar(&boot, "boot-seconds", boot, "boot time, A..B")
+	set.Uint64Var(&f.options.Machines.Seed, "seed", 1, "for boot times, bootIDs and delays")
+	set.StringVar(&f.options.Dir, "dir", "", "state, logs, kubeconfig (default: one per user, with --foreground one per run, removed at the end)")
+	set.Float64Var(&grace, "monitor-grace-seconds", 8, "node controller: silence until a node is Unknown")
+	set.Float64Var(&lease, "lease-seconds", 2, "how often a node renews its Lease")
+	set.Float64Var(&start, "start-timeout-seconds", 120, "for each step of the start")
+	set.BoolVar(&f.options.Machines.MirrorPods, "mirror-pods", false, "a static pod on every worker")
+	set.Func("fault", "NODE=FAULT, may be repeated", func(text string) error {
+		node, name, found := strings.Cut(text, "=")
+		if !found {
+			return fmt.Errorf("%q is not NODE=FAULT", text)
+		}
+		fault, err := machines.ParseFault(name)
+		f.options.Faults[node] = fault
+		return err
+	})
+	set.BoolVar(&f.foreground, "foreground", false, "stay, and end when the parent process ends")
+	set.BoolVar(&f.detached, "detached", false, "internal: foreground without a parent to watch")
+	set.StringVar(&f.output, "output", "text", "text or json (one line)")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		return f, fmt.Errorf("unexpected %q", set.Arg(0))
+	}
+	f.options.MonitorGrace = seconds(grace)
+	f.options.StartTimeout = seconds(start)
+	f.options.Machines.LeaseEvery = seconds(lease)
+	return f, errors.Join(parseBoot(boot, &f.options.Machines), validate(&f))
+}
+
+func parseBoot(text string, options *machines.Options) error {
+	low, high, found := strings.Cut(text, "..")
+	if !found {
+		high = low
+	}
+	a, errA := strconv.ParseFloat(low, 64)
+	b, errB := strconv.ParseFloat(high, 64)
+	if errA != nil || errB != nil || a < 0 || b < a {
+		return fmt.Errorf("--boot-seconds %q is not A..B", text)
+	}
+	options.BootMin, options.BootMax = seconds(a), seconds(b)
+	return nil
+}
+
+func validate(f *upFlags) error {
+	var errs []error
+	if f.options.ControlPlanes != 1 && f.options.ControlPlanes != 3 {
+		errs = append(errs, fmt.Errorf("--control-planes is 1 or 3, not %d", f.options.ControlPlanes))
+	}
+	if f.options.Nodes < 0 || f.options.RackSize < 1 {
+		errs = append(errs, errors.New("--nodes is at least 0 and --rack-size at least 1"))
+	}
+	if f.output != "text" && f.output != "json" {
+		errs = append(errs, fmt.Errorf("--output is text or json, not %q", f.output))
+	}
+	if f.options.Workload != "" {
+		absolute, err := filepath.Abs(f.options.Workload)
+		if err == nil {
+			_, err = os.Stat(absolute)
+		}
+		f.options.Workload = absolute
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+func runUp(args []string) error {
+	f, err := parseUp(args)
+	if err != nil {
+		return err
+	}
+	if f.foreground {
+		return foreground(f)
+	}
+	return background(f, args)
+}
+
+// foreground brings the cluster up, says so, and stays until a signal, `down`,
+// or the end of its parent.
+func foreground(f upFlags) error {
+	temporary := f.options.Dir == ""
+	if err := claimDir(&f.options.Dir); err != nil {
+		return err
+	}
+	if temporary {
+		defer os.RemoveAll(f.options.Dir)
+	}
+	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer end()
+	if !f.detached {
+		go watchParent(ctx, end)
+	}
+	c, err := cluster.Up(ctx, end, f.options)
+	defer c.Stop()
+	if err != nil {
+		return err
+	}
+	if err := printInfo(c.Info(), f.output); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// watchParent ends the testbed when whoever started it is gone. The kernel's
+// death signal would come too early: it is sent when the *thread* that
+// started us ends.
+func watchParent(ctx context.Context, end context.CancelFunc) {
+	parent := os.Getppid()
+	for ctx.Err() == nil {
+		if os.Getppid() != parent {
+			end()
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// background starts a supervisor that outlives this process, and waits until
+// it says that the cluster is up.
+func background(f upFlags, args []string) error {
+	if f.options.Dir == "" {
+		f.options.Dir = defaultDir()
+	}
+	if err := claimDir(&f.options.Dir); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(f.options.Dir, "testbed.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	binary, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(binary, append(append([]string{"up"}, args...),
+		"--foreground", "--detached", "--output", "json", "--dir", f.options.Dir)...)
+	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		_ = cmd.Wait()
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("the cluster did not come up:\n%s", tail(string(text), 20))
+	}
+	var info cluster.Info
+	if err := json.Unmarshal(line, &info); err != nil {
+		return err
+	}
+	return printInfo(info, f.output)
+}
+
+// claimDir makes sure that a directory is this testbed's alone and empty.
+func claimDir(dir *string) error {
+	if *dir == "" {
+		made, err := os.MkdirTemp("", "junban-testbed-")
+		*dir = made
+		return err
+	}
+	absolute, err := filepath.Abs(*dir)
+	if err != nil {
+		return err
+	}
+	*dir = absolute
+	if err := os.MkdirAll(absolute, 0o700); err != nil {
+		return err
+	}
+	if socketAnswers(absolute) {
+		return fmt.Errorf("a testbed is up in %s already\nhint: `testbed down --dir %s`, or give this one another --dir", absolute, absolute)
+	}
+	entries, err := os.ReadDir(absolute)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(absolute, marker)); len(entries) > 0 && err != nil {
+		return fmt.Errorf("%s is not empty and not a testbed's\nhint: name an empty directory with --dir", absolute)
+	}
+	for _, entry := range entries {
+		if entry.Name() == "testbed.log" { // open, when this is the supervisor
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(absolute, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(absolute, marker), nil, 0o600)
+}
+
+func printInfo(info cluster.Info, output string) error {
+	// `status`, `down` and the rest find the socket through this file.
+	line, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(info.Dir, infoFile), line, 0o600); err != nil {
+		return err
+	}
+	if output == "json" {
+		fmt.Println(string(line))
+		return nil
+	}
+	describe(os.Stdout, info)
+	return nil
+}
+
+func describe(w io.Writer, info cluster.Info) {
+	fmt.Fprintf(w, "%d nodes are Ready.\n\n", len(info.Nodes))
+	rows := [][2]string{
+		{"kubeconfig", info.Kubeconfig},
+		{"kubectl", info.Kubectl},
+		{"API servers", strings.Join(info.APIServers, " ") + " behind " + info.Server},
+		{"etcd /health", strings.Join(info.Etcd.Health, " ")},
+		{"audit log", strings.Join(info.AuditLogs, " ")},
+		{"power log", info.PowerLog},
+		{"power command", strings.Join(info.PowerCommand, " ")},
+		{"other logs", filepath.Join(info.Dir, "logs")},
+	}
+	for _, row := range rows {
+		fmt.Fprintf(w, "  %-14s %s\n", row[0], row[1])
+	}
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
