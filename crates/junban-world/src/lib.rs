@@ -1,1 +1,73 @@
-//! See Cargo.toml.
+//! A whole simulated Kubernetes cluster in virtual time, and the checkers that read its truth.
+//!
+//! It uses nothing of ours: arithmetic shared with the core would hide a bug in both. It knows neither
+//! queue nor policy nor entry: those are opaque [`Custom`] objects, and whoever runs the controller over
+//! this world says in [`World::interpret`] what their changes mean.
+//!
+//! # How it is used
+//!
+//! ```
+//! use junban_world::*;
+//!
+//! let mut builder = WorldBuilder::new(42);
+//! builder
+//!     .nodes(3, Span::secs(20, 30))
+//!     .workload(Workload::new(OwnerKind::Deployment, "shop", "cart", 2).on(&["node-1", "node-2"]))
+//!     .budget("shop", "cart", Demand::MaxUnavailable(IntOrPercent::Int(1)))
+//!     .service("shop", "cart");
+//! let mut world = builder.build();
+//!
+//! // One call of a port is one call of a client; its name is its field manager.
+//! let cordon = [NodeOp::TestUnschedulable(false), NodeOp::SetUnschedulable(true)];
+//! world.client("junban").patch_node("node-1", &cordon)?;
+//! let (_, pods) = world.client("junban").pods_on("node-1")?;
+//! for pod in pods {
+//!     let options = EvictOptions { uid: Some(pod.meta.uid.to_string()), ..EvictOptions::default() };
+//!     world.client("junban").evict(&pod.meta.namespace, &pod.meta.name, &options)?;
+//! }
+//!
+//! // Nothing moves but by these.
+//! world.advance_to(60_000);
+//! assert_eq!(world.store().pods_on("node-1").count(), 0);
+//!
+//! let tag = PowerTag { entry: "uid-of-the-entry".into(), attempt: 1 };
+//! let outcome = world.power(&PowerRequest { node: "node-1".into(), tag, ..PowerRequest::default() });
+//! assert_eq!(outcome, PowerOutcome::Started);
+//! # Ok::<(), ApiError>(())
+//! ```
+//!
+//! # The parts
+//!
+//! | what | where |
+//! |---|---|
+//! | time | [`World::now`], [`World::next_event_at`], [`World::advance_to`], [`World::advance_until_change`] (passes over Lease renewals) |
+//! | requests of a caller, with its troubles | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
+//! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` takes in all changes up to a time (now − lag); [`World::changes_since`]; [`World::compact`] |
+//! | everything as it is, without troubles | [`World::store`] → [`Store`] |
+//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, throttled, denied right, lost answer, watch lag); `log(who)`: requests by verb and resource |
+//! | rules of custom objects, and what their changes mean | [`World::admit`], [`World::interpret`] |
+//! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
+//! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
+//! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
+//!
+//! Everything follows from one seed: the same calls at the same virtual times give the same world.
+
+pub mod api;
+pub mod builder;
+pub mod controllers;
+mod events;
+pub mod eviction;
+mod kubelet;
+pub mod machine;
+pub mod rng;
+pub mod scheduler;
+pub mod truth;
+pub mod world;
+
+pub use api::*;
+pub use builder::{NodeSpec, Workload, WorldBuilder};
+pub use eviction::Webhook;
+pub use machine::{Fault, Machine, PowerRequest, PowerState};
+pub use rng::{Rng, Span};
+pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
+pub use world::{Config, World};

@@ -1,0 +1,142 @@
+//! What a caller's watches have shown it so far: an informer cache that may lag behind the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::budget::Budget;
+use super::changes::{Change, Object};
+use super::custom::Custom;
+use super::meta::{Ms, Name, ObjKey};
+use super::node::{Lease, Node};
+use super::owner::{Owner, OwnerKey};
+use super::pod::Pod;
+use super::volume::{Attachment, Claim, Service, Volume};
+use crate::world::World;
+
+/// Objects as of some resource version. Empty until the first [`Cache::sync`].
+#[derive(Debug, Clone, Default)]
+pub struct Cache {
+    pub rv: u64,
+    pub nodes: BTreeMap<Name, Arc<Node>>,
+    pub leases: BTreeMap<Name, Arc<Lease>>,
+    pub pods: BTreeMap<ObjKey, Arc<Pod>>,
+    pub pods_by_node: BTreeMap<Name, BTreeSet<ObjKey>>,
+    pub budgets: BTreeMap<ObjKey, Arc<Budget>>,
+    pub owners: BTreeMap<OwnerKey, Arc<Owner>>,
+    pub volumes: BTreeMap<Name, Arc<Volume>>,
+    pub claims: BTreeMap<ObjKey, Arc<Claim>>,
+    pub attachments: BTreeMap<Name, Arc<Attachment>>,
+    pub services: BTreeMap<ObjKey, Arc<Service>>,
+    pub customs: BTreeMap<(String, String), Arc<Custom>>,
+}
+
+impl Cache {
+    /// Takes in all changes made until `until`, or lists afresh where the log no longer reaches back.
+    /// Returns how many changes other than Lease renewals there were.
+    pub fn sync(&mut self, world: &World, until: Ms) -> usize {
+        self.sync_with(world, until, |_| ())
+    }
+
+    /// Like [`Cache::sync`], and shows each change to `seen` after it was taken in. A fresh list
+    /// shows none: look at everything when `rv` was 0.
+    pub fn sync_with(&mut self, world: &World, until: Ms, mut seen: impl FnMut(&Change)) -> usize {
+        let store = world.store();
+        let Ok(changes) = (if self.rv == 0 {
+            Err(())
+        } else {
+            store.log.since(self.rv).map_err(|_| ())
+        }) else {
+            return self.list(world);
+        };
+        let mut count = 0;
+        for change in changes.take_while(|c| c.at <= until) {
+            count += usize::from(!matches!(change.object, Object::Lease(_)));
+            self.apply(change);
+            seen(change);
+        }
+        count
+    }
+
+    fn list(&mut self, world: &World) -> usize {
+        let s = world.store();
+        *self = Self {
+            rv: s.rv,
+            nodes: s.nodes.clone(),
+            leases: s.leases.clone(),
+            pods: s.pods.clone(),
+            pods_by_node: BTreeMap::new(),
+            budgets: s.budgets.clone(),
+            owners: s.owners.clone(),
+            volumes: s.volumes.clone(),
+            claims: s.claims.clone(),
+            attachments: s.attachments.clone(),
+            services: s.services.clone(),
+            customs: s.customs.clone(),
+        };
+        for (key, pod) in &s.pods {
+            if let Some(node) = &pod.node {
+                self.pods_by_node
+                    .entry(node.clone())
+                    .or_default()
+                    .insert(key.clone());
+            }
+        }
+        s.pods.len() + s.nodes.len() + s.customs.len()
+    }
+
+    fn apply(&mut self, change: &Change) {
+        self.rv = change.rv;
+        let gone = change.deleted;
+        match &change.object {
+            Object::Node(o) => put(&mut self.nodes, o.meta.name.clone(), o, gone),
+            Object::Lease(o) => put(&mut self.leases, o.node.clone(), o, gone),
+            Object::Pod(o) => self.apply_pod(o, gone),
+            Object::Budget(o) => put(&mut self.budgets, o.meta.key(), o, gone),
+            Object::Owner(o) => put(&mut self.owners, o.key(), o, gone),
+            Object::Volume(o) => put(&mut self.volumes, o.meta.name.clone(), o, gone),
+            Object::Claim(o) => put(&mut self.claims, o.meta.key(), o, gone),
+            Object::Attachment(o) => put(&mut self.attachments, o.meta.name.clone(), o, gone),
+            Object::Service(o) => put(&mut self.services, o.meta.key(), o, gone),
+            Object::Custom(o) => {
+                put(
+                    &mut self.customs,
+                    (o.kind.clone(), o.meta.name.to_string()),
+                    o,
+                    gone,
+                );
+            }
+        }
+    }
+
+    fn apply_pod(&mut self, pod: &Arc<Pod>, gone: bool) {
+        let key = pod.meta.key();
+        let before = self.pods.get(&key).and_then(|p| p.node.clone());
+        let after = if gone { None } else { pod.node.clone() };
+        if before != after {
+            if let Some(set) = before.and_then(|n| self.pods_by_node.get_mut(&n)) {
+                set.remove(&key);
+            }
+            if let Some(node) = after {
+                self.pods_by_node.entry(node).or_default().insert(key.clone());
+            }
+        }
+        put(&mut self.pods, key, pod, gone);
+    }
+
+    /// The pods bound to `node`.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
+        self.pods_by_node
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|k| self.pods.get(k))
+    }
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, Arc<V>>, key: K, object: &Arc<V>, gone: bool) {
+    if gone {
+        map.remove(&key);
+    } else {
+        map.insert(key, object.clone());
+    }
+}

@@ -1,0 +1,210 @@
+//! What all objects have in common: metadata, keys, selectors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Virtual milliseconds since the world began.
+pub type Ms = u64;
+/// A name or UID; cheap to copy.
+pub type Name = Arc<str>;
+/// Labels or annotations.
+pub type Map = BTreeMap<String, String>;
+
+/// Namespace and name. Cluster-scoped objects have an empty namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ObjKey {
+    pub namespace: Name,
+    pub name: Name,
+}
+
+impl ObjKey {
+    /// The key of `namespace/name`.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The controller that an object belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerRef {
+    pub kind: OwnerKind,
+    pub name: Name,
+    pub uid: Name,
+}
+
+/// Kinds that own pods (or, for Deployment, own what owns pods). `Node` owns mirror pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OwnerKind {
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    ReplicationController,
+    /// A controller without the scale subresource, of a kind that the API server does not know.
+    Foreign,
+    Node,
+}
+
+impl OwnerKind {
+    /// The kind as the API spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::ReplicationController => "ReplicationController",
+            Self::Foreign => "Foreign",
+            Self::Node => "Node",
+        }
+    }
+}
+
+/// Object metadata, as far as anything in this world reads it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    pub name: Name,
+    pub namespace: Name,
+    pub uid: Name,
+    /// From one counter for the whole API server.
+    pub resource_version: u64,
+    pub generation: u64,
+    pub labels: Map,
+    pub annotations: Map,
+    pub created: Ms,
+    /// When the object was asked to go.
+    pub deleted: Option<Ms>,
+    pub owner: Option<OwnerRef>,
+    pub finalizers: Vec<String>,
+}
+
+impl Meta {
+    /// The key of the object.
+    pub fn key(&self) -> ObjKey {
+        ObjKey {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// One requirement of a label selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expression {
+    In { key: String, values: Vec<String> },
+    NotIn { key: String, values: Vec<String> },
+    Exists { key: String },
+    DoesNotExist { key: String },
+}
+
+/// A label selector. Empty matches everything, as in policy/v1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    pub match_labels: Map,
+    pub expressions: Vec<Expression>,
+}
+
+impl Selector {
+    /// The selector of one label.
+    pub fn label(key: &str, value: &str) -> Self {
+        Self {
+            match_labels: Map::from([(key.into(), value.into())]),
+            expressions: Vec::new(),
+        }
+    }
+
+    /// Whether `labels` meet every requirement.
+    pub fn matches(&self, labels: &Map) -> bool {
+        contains(labels, &self.match_labels)
+            && self.expressions.iter().all(|e| match e {
+                Expression::In { key, values } => labels.get(key).is_some_and(|v| values.contains(v)),
+                Expression::NotIn { key, values } => labels.get(key).is_none_or(|v| !values.contains(v)),
+                Expression::Exists { key } => labels.contains_key(key),
+                Expression::DoesNotExist { key } => !labels.contains_key(key),
+            })
+    }
+}
+
+/// Whether `labels` hold every pair of `wanted`.
+pub fn contains(labels: &Map, wanted: &Map) -> bool {
+    wanted.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+/// An integer or a percentage, as in the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntOrPercent {
+    Int(i64),
+    Percent(i64),
+}
+
+impl IntOrPercent {
+    /// The share of `total`, percentages rounded up.
+    pub fn of(self, total: i64) -> i64 {
+        match self {
+            Self::Int(n) => n,
+            Self::Percent(p) => (p * total + 99).div_euclid(100),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_round_up() {
+        assert_eq!(IntOrPercent::Percent(10).of(11), 2);
+        assert_eq!(IntOrPercent::Percent(50).of(3), 2);
+        assert_eq!(IntOrPercent::Percent(100).of(7), 7);
+        assert_eq!(IntOrPercent::Percent(0).of(7), 0);
+        assert_eq!(IntOrPercent::Int(3).of(7), 3);
+    }
+
+    #[test]
+    fn selectors_know_the_four_operators() {
+        let labels = Map::from([("app".to_owned(), "cart".to_owned())]);
+        let with = |e: Expression| Selector {
+            match_labels: Map::new(),
+            expressions: vec![e],
+        };
+        let key = || "app".to_owned();
+        assert!(Selector::default().matches(&labels));
+        assert!(Selector::label("app", "cart").matches(&labels));
+        assert!(!Selector::label("app", "shop").matches(&labels));
+        assert!(
+            with(Expression::In {
+                key: key(),
+                values: vec!["cart".into()]
+            })
+            .matches(&labels)
+        );
+        assert!(
+            !with(Expression::NotIn {
+                key: key(),
+                values: vec!["cart".into()]
+            })
+            .matches(&labels)
+        );
+        assert!(
+            with(Expression::NotIn {
+                key: "x".into(),
+                values: vec!["cart".into()]
+            })
+            .matches(&labels)
+        );
+        assert!(with(Expression::Exists { key: key() }).matches(&labels));
+        assert!(!with(Expression::DoesNotExist { key: key() }).matches(&labels));
+    }
+}

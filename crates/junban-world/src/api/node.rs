@@ -1,0 +1,199 @@
+//! Nodes, their Leases, and patches of a Node with the semantics of a JSON patch.
+
+use std::collections::BTreeMap;
+
+use super::error::ApiError;
+use super::meta::{Map, Meta, Ms, Name};
+
+/// The label that makes a Node part of the control plane.
+pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The label of a Node's rack.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+/// The label of a Node's own name.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+/// The taint that follows `spec.unschedulable`.
+pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+pub(crate) const NOT_READY: &str = "node.kubernetes.io/not-ready";
+pub(crate) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    NoSchedule,
+    PreferNoSchedule,
+    NoExecute,
+}
+
+/// A taint of a Node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
+    pub effect: Effect,
+}
+
+impl Taint {
+    /// `key=value:effect`.
+    pub fn new(key: &str, value: &str, effect: Effect) -> Self {
+        Self {
+            key: key.into(),
+            value: value.into(),
+            effect,
+        }
+    }
+}
+
+/// A toleration of a pod. No key tolerates all keys; no value, any value; no effect, all effects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Toleration {
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub effect: Option<Effect>,
+}
+
+impl Toleration {
+    /// Tolerates every value and effect of `key`.
+    pub fn key(key: &str) -> Self {
+        Self {
+            key: Some(key.into()),
+            value: None,
+            effect: None,
+        }
+    }
+
+    /// Whether this tolerates `taint`.
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        self.key.as_ref().is_none_or(|k| *k == taint.key)
+            && self.value.as_ref().is_none_or(|v| *v == taint.value)
+            && self.effect.is_none_or(|e| e == taint.effect)
+    }
+}
+
+/// The condition `Ready` of a Node. `Unknown`: the Lease is too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum Ready {
+    True,
+    False,
+    #[default]
+    Unknown,
+}
+
+/// What the kubelet reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    pub ready: Ready,
+    /// When `ready` last changed.
+    pub ready_since: Ms,
+    pub boot_id: String,
+    pub system_uuid: String,
+    /// CPU in milli-CPUs, memory in bytes, `pods` in pods.
+    pub allocatable: BTreeMap<String, i64>,
+}
+
+/// A Node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    pub meta: Meta,
+    pub unschedulable: bool,
+    /// The field manager that owns `spec.unschedulable`; none where it is false.
+    pub unschedulable_manager: Option<String>,
+    pub taints: Vec<Taint>,
+    pub status: NodeStatus,
+}
+
+impl Node {
+    /// Whether this is a control-plane node.
+    pub fn is_control_plane(&self) -> bool {
+        self.meta.labels.contains_key(CONTROL_PLANE)
+    }
+
+    /// Whether `Ready` is true in the API.
+    pub fn is_ready(&self) -> bool {
+        self.status.ready == Ready::True
+    }
+}
+
+/// The Lease of a Node in `kube-node-lease`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub node: Name,
+    pub resource_version: u64,
+    pub renewed: Ms,
+}
+
+/// One operation of a patch of a Node; all of a patch take effect, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeOp {
+    /// `metadata.resourceVersion` inside the patch: a mismatch is a 409.
+    ResourceVersion(u64),
+    /// `test` operations: a mismatch is a 422.
+    TestResourceVersion(u64),
+    TestUid(String),
+    TestAnnotation(String, Option<String>),
+    TestLabel(String, Option<String>),
+    TestUnschedulable(bool),
+    TestTaints(Vec<Taint>),
+    SetAnnotation(String, String),
+    /// Removing what is not there is a 422, as in RFC 6902.
+    RemoveAnnotation(String),
+    SetLabel(String, String),
+    RemoveLabel(String),
+    SetUnschedulable(bool),
+    /// Taints are one atomic list.
+    SetTaints(Vec<Taint>),
+}
+
+/// The Node after `ops` by `manager`, or why not. Touches neither version nor log.
+pub(crate) fn apply(node: &Node, ops: &[NodeOp], manager: &str) -> Result<Node, ApiError> {
+    let mut new = node.clone();
+    for op in ops {
+        step(node, &mut new, op, manager)?;
+    }
+    Ok(new)
+}
+
+fn step(old: &Node, new: &mut Node, op: &NodeOp, manager: &str) -> Result<(), ApiError> {
+    let test = |ok: bool| {
+        if ok {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(format!(
+                "the server rejected our request: {op:?}"
+            )))
+        }
+    };
+    match op {
+        NodeOp::ResourceVersion(rv) if *rv != old.meta.resource_version => {
+            Err(ApiError::conflict(format!("nodes \"{}\"", old.meta.name)))
+        }
+        NodeOp::ResourceVersion(_) => Ok(()),
+        NodeOp::TestResourceVersion(rv) => test(*rv == old.meta.resource_version),
+        NodeOp::TestUid(uid) => test(**uid == *old.meta.uid),
+        NodeOp::TestAnnotation(k, v) => test(new.meta.annotations.get(k) == v.as_ref()),
+        NodeOp::TestLabel(k, v) => test(new.meta.labels.get(k) == v.as_ref()),
+        NodeOp::TestUnschedulable(u) => test(*u == new.unschedulable),
+        NodeOp::TestTaints(taints) => test(*taints == new.taints),
+        NodeOp::SetAnnotation(k, v) => set(&mut new.meta.annotations, k, v),
+        NodeOp::SetLabel(k, v) => set(&mut new.meta.labels, k, v),
+        NodeOp::RemoveAnnotation(k) => test(new.meta.annotations.remove(k).is_some()),
+        NodeOp::RemoveLabel(k) => test(new.meta.labels.remove(k).is_some()),
+        NodeOp::SetUnschedulable(to) => {
+            // A write that changes nothing claims nothing: that is why a person's `kubectl cordon`
+            // of a cordoned node leaves the manager as it was.
+            if new.unschedulable != *to {
+                new.unschedulable = *to;
+                new.unschedulable_manager = to.then(|| manager.to_owned());
+            }
+            Ok(())
+        }
+        NodeOp::SetTaints(taints) => {
+            new.taints.clone_from(taints);
+            Ok(())
+        }
+    }
+}
+
+fn set(map: &mut Map, key: &str, value: &str) -> Result<(), ApiError> {
+    map.insert(key.into(), value.into());
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Controllers' objects: what owns pods.
+
+use std::sync::Arc;
+
+use super::meta::{Meta, Name, OwnerKind, Selector};
+use super::pod::PodTemplate;
+
+/// Kind, namespace and name of an owner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnerKey {
+    pub kind: OwnerKind,
+    pub namespace: Name,
+    pub name: Name,
+}
+
+impl OwnerKey {
+    /// The key of `kind namespace/name`.
+    pub fn new(kind: OwnerKind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// A Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, ReplicationController or foreign controller.
+/// A Deployment owns its one ReplicaSet, which owns the pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub kind: OwnerKind,
+    pub meta: Meta,
+    /// Wanted pods; meaningless for a DaemonSet.
+    pub replicas: i64,
+    pub selector: Selector,
+    pub template: Arc<PodTemplate>,
+    /// A Job that has run to its end.
+    pub complete: bool,
+}
+
+impl Owner {
+    /// The key of the object.
+    pub fn key(&self) -> OwnerKey {
+        OwnerKey {
+            kind: self.kind,
+            namespace: self.meta.namespace.clone(),
+            name: self.meta.name.clone(),
+        }
+    }
+
+    /// Whether the kind has a scale that a budget can be computed from.
+    pub fn scalable(&self) -> bool {
+        matches!(
+            self.kind,
+            OwnerKind::Deployment
+                | OwnerKind::ReplicaSet
+                | OwnerKind::StatefulSet
+                | OwnerKind::ReplicationController
+        )
+    }
+}

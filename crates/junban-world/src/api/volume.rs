@@ -1,0 +1,37 @@
+//! Volumes, claims, attachments; and Services.
+
+use super::meta::{Meta, Name, Selector};
+use super::pod::VolumeKind;
+
+/// A PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    pub meta: Meta,
+    /// Node affinity by hostname, as local volumes have it.
+    pub node: Option<Name>,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub meta: Meta,
+    pub kind: VolumeKind,
+    /// The volume, once bound.
+    pub volume: Option<Name>,
+}
+
+/// A VolumeAttachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    pub meta: Meta,
+    pub node: Name,
+    pub volume: Name,
+    pub attached: bool,
+}
+
+/// A Service; its endpoints are what [`crate::World::endpoints`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub meta: Meta,
+    pub selector: Selector,
+}

@@ -1,0 +1,142 @@
+//! The disruption controller: the arithmetic of PodDisruptionBudgets, written from the rules of
+//! `drain.md` (Further) and of policy/v1, a little late as the real one is.
+
+use std::collections::BTreeSet;
+
+use crate::api::{Budget, BudgetStatus, Demand, IntOrPercent, Ms, Name, ObjKey, OwnerKind, Pod};
+use crate::events::Event;
+use crate::truth::Truth;
+use crate::world::World;
+
+/// For so long an eviction that was charged is believed to lead to a deletion.
+pub const CHARGE_MS: Ms = 120_000;
+
+impl World {
+    pub(crate) fn dirty_budgets_of(&mut self, pod: &Pod) {
+        let keys: Vec<ObjKey> = self.store.budgets_of(pod).iter().map(|b| b.meta.key()).collect();
+        for key in keys {
+            self.dirty_budget(key);
+        }
+    }
+
+    pub(crate) fn dirty_budget(&mut self, key: ObjKey) {
+        if self.dirty_budgets.insert(key.clone()) {
+            let after = self.delay(self.config.disruption_lag);
+            self.queue.push(self.now + after, Event::Budget(key));
+        }
+    }
+
+    pub(crate) fn on_budget(&mut self, key: &ObjKey) {
+        self.dirty_budgets.remove(key);
+        let Some(old) = self.store.budgets.get(key).cloned() else {
+            return;
+        };
+        let (status, members) = self.compute(&old);
+        if let Some(charged) = status.disrupted_pods.values().min() {
+            self.queue.push(charged + CHARGE_MS, Event::Budget(key.clone()));
+        }
+        let told = Truth::Budget {
+            budget: key.to_string(),
+            namespace: key.namespace.to_string(),
+            healthy: status.current_healthy,
+            needed: status.desired_healthy,
+            expected: status.expected_pods,
+            allowed: status.disruptions_allowed,
+            members,
+        };
+        self.emit(told);
+        if status != old.status {
+            let mut new = (*old).clone();
+            new.status = status;
+            self.store.put_budget(self.now, new);
+        }
+    }
+
+    fn compute(&self, budget: &Budget) -> (BudgetStatus, Vec<String>) {
+        let pods: Vec<&Pod> = match &budget.selector {
+            Some(s) => self
+                .store
+                .pods_selected(&budget.meta.namespace, s)
+                .into_iter()
+                .map(|p| &**p)
+                .collect(),
+            None => Vec::new(),
+        };
+        let members = pods.iter().map(|p| p.meta.key().to_string()).collect();
+        let mut status = BudgetStatus {
+            observed_generation: budget.meta.generation,
+            disrupted_pods: budget.status.disrupted_pods.clone(),
+            ..BudgetStatus::default()
+        };
+        status.disrupted_pods.retain(|name, charged| {
+            let pod = pods.iter().find(|p| *p.meta.name == **name);
+            pod.is_some_and(|p| !p.terminating()) && self.now < *charged + CHARGE_MS
+        });
+        match self.expected(budget, &pods) {
+            Ok((expected, desired)) => {
+                status.expected_pods = expected;
+                status.desired_healthy = desired;
+                status.current_healthy = pods
+                    .iter()
+                    .filter(|p| p.status.ready && !p.terminating())
+                    .filter(|p| !status.disrupted_pods.contains_key(&*p.meta.name))
+                    .count() as i64;
+                let free = (status.current_healthy - status.desired_healthy).max(0);
+                status.disruptions_allowed = if expected > 0 { free } else { 0 };
+            }
+            Err(text) => {
+                // Fail safe: the rest of the status stays as it was, and nothing is allowed.
+                status = BudgetStatus {
+                    disruptions_allowed: 0,
+                    sync_failed: Some(text),
+                    observed_generation: budget.meta.generation,
+                    ..budget.status.clone()
+                };
+            }
+        }
+        (status, members)
+    }
+
+    /// Expected and desired number of pods.
+    fn expected(&self, budget: &Budget, pods: &[&Pod]) -> Result<(i64, i64), String> {
+        match budget.demand {
+            Demand::MaxUnavailable(max) => {
+                let expected = self.expected_scale(pods)?;
+                Ok((expected, (expected - max.of(expected)).max(0)))
+            }
+            Demand::MinAvailable(IntOrPercent::Int(min)) => Ok((pods.len() as i64, min)),
+            Demand::MinAvailable(min @ IntOrPercent::Percent(_)) => {
+                let expected = self.expected_scale(pods)?;
+                Ok((expected, min.of(expected)))
+            }
+        }
+    }
+
+    /// The replicas of all controllers of `pods`. Bare pods count nothing; a controller without a
+    /// scale is an error.
+    fn expected_scale(&self, pods: &[&Pod]) -> Result<i64, String> {
+        let mut seen: BTreeSet<Name> = BTreeSet::new();
+        let mut total = 0;
+        for pod in pods {
+            let Some(direct) = &pod.meta.owner else { continue };
+            let owner = self.store.topmost(pod).filter(|o| o.scalable());
+            let Some(owner) = owner else {
+                return Err(scale_error(direct.kind, &direct.name));
+            };
+            if seen.insert(owner.meta.uid.clone()) {
+                total += owner.replicas;
+            }
+        }
+        Ok(total)
+    }
+}
+
+fn scale_error(kind: OwnerKind, name: &str) -> String {
+    match kind {
+        OwnerKind::DaemonSet => {
+            format!("daemonsets.apps \"{name}\" does not implement the scale subresource")
+        }
+        OwnerKind::Job => format!("jobs.batch \"{name}\" does not implement the scale subresource"),
+        _ => format!("found no controller with a scale for {} {name}", kind.as_str()),
+    }
+}

@@ -1,0 +1,66 @@
+//! Endpoints of Services, in the API's view and in truth.
+
+use crate::api::{ObjKey, Pod, Service};
+use crate::machine::PowerState;
+use crate::truth::{DownCause, Truth};
+use crate::world::World;
+
+impl World {
+    /// How many endpoints the Service has in the API: Ready pods that are not terminating.
+    pub fn endpoints(&self, service: &Service) -> u64 {
+        let pods = self
+            .store
+            .pods_selected(&service.meta.namespace, &service.selector);
+        pods.iter().filter(|p| p.status.ready && !p.terminating()).count() as u64
+    }
+
+    pub(crate) fn dirty_services_of(&mut self, pod: &Pod) {
+        let from = ObjKey {
+            namespace: pod.meta.namespace.clone(),
+            name: "".into(),
+        };
+        let services: Vec<_> = self
+            .store
+            .services
+            .range(from..)
+            .take_while(|(k, _)| k.namespace == pod.meta.namespace)
+            .filter(|(_, s)| s.selector.matches(&pod.meta.labels))
+            .map(|(_, s)| s.clone())
+            .collect();
+        for service in services {
+            self.tell_serving(&service);
+        }
+    }
+
+    /// Tells how many pods of the Service serve, where that changed.
+    pub(crate) fn tell_serving(&mut self, service: &Service) {
+        let (mut serving, mut lost, mut wanted) = (0, 0, 0);
+        let mut owners = std::collections::BTreeSet::new();
+        for pod in self
+            .store
+            .pods_selected(&service.meta.namespace, &service.selector)
+        {
+            if let Some(owner) = self.store.topmost(pod)
+                && owners.insert(owner.meta.uid.clone())
+            {
+                wanted += owner.replicas.max(0) as u64;
+            }
+            let run = self.runs.get(&pod.meta.uid);
+            serving += u64::from(pod.status.ready && !pod.terminating() && run.is_some_and(|r| r.serves));
+            let machine = pod.node.as_ref().and_then(|n| self.machines.get(n));
+            lost += u64::from(
+                machine.is_some_and(|m| m.state != PowerState::Up && m.down_cause != DownCause::Power),
+            );
+        }
+        let now = (serving, wanted, lost);
+        if self.serving.insert(service.meta.key(), now) != Some(now) {
+            let service = service.meta.key().to_string();
+            self.emit(Truth::Serving {
+                service,
+                serving,
+                wanted,
+                lost,
+            });
+        }
+    }
+}

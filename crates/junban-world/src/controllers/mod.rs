@@ -1,0 +1,6 @@
+//! The cluster's controllers: node lifecycle, workloads, disruption, endpoints.
+
+pub mod disruption;
+pub mod endpoints;
+pub mod node;
+pub mod workload;

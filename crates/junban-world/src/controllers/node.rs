@@ -1,0 +1,369 @@
+//! Node lifecycle: registration, Leases, conditions, the taints that follow them, eviction by taint,
+//! and the collection of pods whose Node is gone.
+
+use std::collections::BTreeMap;
+
+use crate::api::node::{self, HOSTNAME, NOT_READY, UNREACHABLE, UNSCHEDULABLE};
+use crate::api::{ApiError, Effect, Meta, Name, Node, NodeOp, NodeStatus, ObjKey, OwnerKind, Ready, Taint};
+use crate::events::Event;
+use crate::rng::Span;
+use crate::truth::{Removal, Truth};
+use crate::world::World;
+
+impl World {
+    /// The machine's kubelet registers its Node (with a new UID, schedulable). Does nothing where
+    /// the Node exists or the kubelet is down.
+    pub fn register_node(&mut self, name: &str) {
+        let Some(m) = self.machines.get(name).filter(|m| m.kubelet_up) else {
+            return;
+        };
+        if self.store.nodes.contains_key(name) {
+            return;
+        }
+        let mut labels = m.labels.clone();
+        labels.insert(HOSTNAME.into(), name.into());
+        let ready = if m.kubelet_ready {
+            Ready::True
+        } else {
+            Ready::False
+        };
+        let status = NodeStatus {
+            ready,
+            ready_since: self.now(),
+            boot_id: m.boot_id.clone(),
+            system_uuid: m.system_uuid.clone(),
+            allocatable: m.allocatable.clone(),
+        };
+        let (name, epoch) = (m.name.clone(), m.epoch);
+        let uid = self.new_uid();
+        let meta = Meta {
+            name: name.clone(),
+            uid,
+            labels,
+            generation: 1,
+            created: self.now(),
+            ..Meta::default()
+        };
+        let node = self.store.put_node(
+            self.now(),
+            Node {
+                meta,
+                status,
+                ..Node::default()
+            },
+        );
+        self.emit(Truth::NodeAdded {
+            node: name.to_string(),
+            uid: node.meta.uid.to_string(),
+            machine: name.to_string(),
+            boot_id: node.status.boot_id.clone(),
+            control_plane: node.is_control_plane(),
+        });
+        let changed: BTreeMap<_, _> = node
+            .meta
+            .labels
+            .iter()
+            .map(|(k, v)| (k.clone(), Some(v.clone())))
+            .collect();
+        self.emit(Truth::NodeLabels {
+            node: name.to_string(),
+            changed,
+        });
+        self.emit(Truth::NodeReady {
+            node: name.to_string(),
+            ready,
+        });
+        self.scheduler.set_node(&node);
+        self.start_lease(&name, epoch);
+        self.queue.push(
+            self.now() + self.config.node_grace_ms,
+            Event::LeaseCheck { node: name.clone() },
+        );
+        self.dirty_daemon_sets();
+        self.poke_scheduler();
+    }
+
+    /// The Node object is deleted; its machine goes on, its pods are collected.
+    pub(crate) fn remove_node(&mut self, name: &str) -> Result<(), ApiError> {
+        let now = self.now();
+        let node = self
+            .store
+            .remove_node(now, name)
+            .ok_or_else(|| ApiError::not_found(name))?;
+        self.store.remove_lease(now, name);
+        self.scheduler.remove_node(name);
+        self.emit(Truth::NodeRemoved {
+            node: name.to_owned(),
+            uid: node.meta.uid.to_string(),
+        });
+        let after = self.delay(Span::ms(1000, 20_000));
+        self.queue.push(
+            now + after,
+            Event::Collect {
+                node: node.meta.name.clone(),
+            },
+        );
+        Ok(())
+    }
+
+    pub(crate) fn on_collect(&mut self, name: &Name) {
+        if self.store.nodes.contains_key(name) {
+            return;
+        }
+        let keys: Vec<ObjKey> = self.store.pods_on(name).map(|p| p.meta.key()).collect();
+        for key in keys {
+            self.tell_removal(&key, Removal::Collected);
+            self.drop_pod(&key);
+        }
+    }
+
+    pub(crate) fn start_lease(&mut self, name: &Name, epoch: u64) {
+        let first = if self.instant {
+            // Spread evenly, so that not all kubelets write in the same millisecond.
+            self.rng.below(self.config.lease_interval_ms)
+        } else {
+            0
+        };
+        if self.instant {
+            self.store.put_lease(self.now(), name);
+        }
+        self.queue.push(
+            self.now() + first,
+            Event::Lease {
+                node: name.clone(),
+                epoch,
+            },
+        );
+    }
+
+    pub(crate) fn on_lease(&mut self, name: &Name, epoch: u64) {
+        let Some(m) = self.machines.get(name) else { return };
+        if m.epoch != epoch || !m.kubelet_up {
+            return;
+        }
+        self.queue.push(
+            self.now() + self.config.lease_interval_ms,
+            Event::Lease {
+                node: name.clone(),
+                epoch,
+            },
+        );
+        let Some(node) = self.store.nodes.get(name).cloned() else {
+            return;
+        };
+        let first = self
+            .store
+            .leases
+            .get(name)
+            .is_none_or(|l| l.renewed < node.status.ready_since.max(m.down_at));
+        self.store.put_lease(self.now(), name);
+        if first && m_shown(&node, &self.machines[name].boot_id) {
+            let (node, boot_id) = (name.to_string(), node.status.boot_id.clone());
+            self.emit(Truth::LeaseAfterBoot { node, boot_id });
+        }
+        if node.status.ready == Ready::Unknown {
+            self.report_node(name);
+        }
+    }
+
+    /// The kubelet writes its Node's status: bootID and Ready in one update.
+    pub(crate) fn report_node(&mut self, name: &Name) {
+        let Some(m) = self.machines.get(name) else { return };
+        let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
+        let ready = if m.kubelet_ready {
+            Ready::True
+        } else {
+            Ready::False
+        };
+        self.write_node_status(name, move |status| {
+            status.boot_id = boot_id;
+            status.system_uuid = uuid;
+            status.ready = ready;
+        });
+    }
+
+    pub(crate) fn write_node_status(&mut self, name: &Name, change: impl FnOnce(&mut NodeStatus)) {
+        let now = self.now();
+        let Some(old) = self.store.nodes.get(name).cloned() else {
+            return;
+        };
+        let mut new = (*old).clone();
+        change(&mut new.status);
+        if new.status == old.status {
+            return;
+        }
+        if new.status.ready != old.status.ready {
+            new.status.ready_since = now;
+        }
+        let new = self.store.put_node(now, new);
+        self.node_changed(&old, &new, "kubelet");
+        if !new.is_ready() && old.is_ready() {
+            self.pods_not_ready(name);
+        }
+    }
+
+    /// A patch by `manager`. A patch that changes nothing writes nothing.
+    pub(crate) fn patch_node(
+        &mut self,
+        name: &str,
+        ops: &[NodeOp],
+        manager: &str,
+    ) -> Result<std::sync::Arc<Node>, ApiError> {
+        let old = self
+            .store
+            .nodes
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ApiError::not_found(name))?;
+        let mut new = node::apply(&old, ops, manager)?;
+        if new == *old {
+            return Ok(old);
+        }
+        if new.unschedulable != old.unschedulable || new.taints != old.taints {
+            new.meta.generation += 1;
+        }
+        let new = self.store.put_node(self.now(), new);
+        self.node_changed(&old, &new, manager);
+        Ok(new)
+    }
+
+    fn node_changed(&mut self, old: &Node, new: &Node, by: &str) {
+        let name = new.meta.name.clone();
+        let node = name.to_string();
+        if old.meta.labels != new.meta.labels {
+            let keys = old.meta.labels.keys().chain(new.meta.labels.keys());
+            let changed = keys
+                .filter(|k| old.meta.labels.get(*k) != new.meta.labels.get(*k))
+                .map(|k| (k.clone(), new.meta.labels.get(k).cloned()))
+                .collect();
+            self.emit(Truth::NodeLabels {
+                node: node.clone(),
+                changed,
+            });
+        }
+        if old.unschedulable != new.unschedulable {
+            let (cordoned, by) = (new.unschedulable, by.to_owned());
+            self.emit(Truth::Cordon {
+                node: node.clone(),
+                cordoned,
+                by,
+            });
+        }
+        if old.status.boot_id != new.status.boot_id {
+            self.emit(Truth::BootIdShown {
+                node: node.clone(),
+                boot_id: new.status.boot_id.clone(),
+            });
+        }
+        if old.status.ready != new.status.ready {
+            self.emit(Truth::NodeReady {
+                node,
+                ready: new.status.ready,
+            });
+        }
+        self.scheduler.set_node(new);
+        if old.unschedulable != new.unschedulable || old.status.ready != new.status.ready {
+            let after = self.delay(Span::ms(20, 200));
+            self.queue.push(self.now() + after, Event::Taints { node: name });
+        }
+        if old.taints != new.taints || old.unschedulable != new.unschedulable {
+            self.poke_scheduler();
+        }
+    }
+
+    pub(crate) fn on_lease_check(&mut self, name: &Name) {
+        let (now, grace) = (self.now(), self.config.node_grace_ms);
+        if !self.store.nodes.contains_key(name) {
+            return;
+        }
+        let renewed = self.store.leases.get(name).map_or(0, |l| l.renewed);
+        if now < renewed + grace {
+            self.queue
+                .push(renewed + grace, Event::LeaseCheck { node: name.clone() });
+            return;
+        }
+        self.write_node_status(name, |status| status.ready = Ready::Unknown);
+        self.queue
+            .push(now + grace, Event::LeaseCheck { node: name.clone() });
+    }
+
+    /// The node is not Ready: so are its pods, as the node lifecycle controller writes it.
+    fn pods_not_ready(&mut self, name: &Name) {
+        let now = self.now();
+        let ready: Vec<ObjKey> = self
+            .store
+            .pods_on(name)
+            .filter(|p| p.status.ready)
+            .map(|p| p.meta.key())
+            .collect();
+        for key in ready {
+            self.update_pod(&key, |p| {
+                p.status.ready = false;
+                p.status.ready_since = now;
+            });
+        }
+    }
+
+    pub(crate) fn on_taints(&mut self, name: &Name) {
+        let Some(old) = self.store.nodes.get(name).cloned() else {
+            return;
+        };
+        let mut new = (*old).clone();
+        let ours = [UNSCHEDULABLE, NOT_READY, UNREACHABLE];
+        let mut taints: Vec<Taint> = old
+            .taints
+            .iter()
+            .filter(|t| !ours.contains(&t.key.as_str()))
+            .cloned()
+            .collect();
+        if old.unschedulable {
+            taints.push(Taint::new(UNSCHEDULABLE, "", Effect::NoSchedule));
+        }
+        let down = match old.status.ready {
+            Ready::True => None,
+            Ready::False => Some(NOT_READY),
+            Ready::Unknown => Some(UNREACHABLE),
+        };
+        for effect in [Effect::NoSchedule, Effect::NoExecute] {
+            taints.extend(down.map(|key| Taint::new(key, "", effect)));
+        }
+        if taints == old.taints {
+            return;
+        }
+        new.taints = taints;
+        let new = self.store.put_node(self.now(), new);
+        self.node_changed(&old, &new, "node-controller");
+        if down.is_some() {
+            let at = self.now() + self.config.taint_eviction_ms;
+            self.queue.push(
+                at,
+                Event::TaintEvict {
+                    node: name.clone(),
+                    since: old.status.ready_since,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn on_taint_evict(&mut self, name: &Name, since: crate::api::Ms) {
+        let Some(node) = self.store.nodes.get(name) else {
+            return;
+        };
+        if node.is_ready() || node.status.ready_since != since {
+            return;
+        }
+        let leave: Vec<ObjKey> = self
+            .store
+            .pods_on(name)
+            .filter(|p| !p.terminating() && !p.mirror() && !p.owned_by(OwnerKind::DaemonSet))
+            .map(|p| p.meta.key())
+            .collect();
+        for key in leave {
+            self.remove_pod(&key, None, Removal::Taint);
+        }
+    }
+}
+
+fn m_shown(node: &Node, boot_id: &str) -> bool {
+    node.status.boot_id == boot_id
+}

@@ -1,0 +1,377 @@
+//! Workload controllers: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job.
+//!
+//! A ReplicaSet does not count terminating pods, so it makes a successor at once; a StatefulSet waits
+//! until the old pod of that name is gone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::api::{
+    ApiError, Claim, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod, PodStatus,
+    Toleration,
+};
+use crate::events::Event;
+use crate::truth::{Removal, Truth};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn dirty_owner_of(&mut self, pod: &Pod) {
+        let Some(owner) = &pod.meta.owner else { return };
+        if let Some(key) = self.store.owner_keys.get(&owner.uid).cloned() {
+            self.dirty_owner(key);
+        }
+    }
+
+    pub(crate) fn dirty_owner(&mut self, key: OwnerKey) {
+        if self.dirty_owners.insert(key.clone()) {
+            let after = self.delay(self.config.controller_lag);
+            self.queue.push(self.now + after, Event::Owner(key));
+        }
+    }
+
+    pub(crate) fn dirty_daemon_sets(&mut self) {
+        let keys: Vec<_> = self
+            .store
+            .owners
+            .keys()
+            .filter(|k| k.kind == OwnerKind::DaemonSet)
+            .cloned()
+            .collect();
+        for key in keys {
+            self.dirty_owner(key);
+        }
+    }
+
+    /// Adds or replaces an owner's object; its controller acts on it.
+    pub(crate) fn put_owner(&mut self, mut owner: Owner) -> Arc<Owner> {
+        let key = owner.key();
+        owner.meta.generation = self.store.owners.get(&key).map_or(1, |o| o.meta.generation + 1);
+        if owner.meta.uid.is_empty() {
+            owner.meta.uid = self.new_uid();
+            owner.meta.created = self.now;
+        }
+        let owner = self.store.put_owner(self.now, owner);
+        if owner.meta.owner.is_none() {
+            self.emit(Truth::Owner {
+                owner: told(&key),
+                replicas: owner.replicas,
+            });
+        }
+        self.dirty_owner(key.clone());
+        // Budgets read the scale.
+        let of_namespace: Vec<ObjKey> = self
+            .store
+            .budgets
+            .keys()
+            .filter(|k| k.namespace == key.namespace)
+            .cloned()
+            .collect();
+        for budget in of_namespace {
+            self.dirty_budget(budget);
+        }
+        owner
+    }
+
+    /// Sets the replicas of an owner.
+    pub(crate) fn scale(&mut self, key: &OwnerKey, replicas: i64) -> Result<(), ApiError> {
+        let Some(owner) = self.store.owners.get(key) else {
+            return Err(ApiError::not_found(&key.name));
+        };
+        let mut owner = (**owner).clone();
+        owner.replicas = replicas;
+        self.put_owner(owner);
+        Ok(())
+    }
+
+    /// Deletes an owner; its pods are collected by its controller.
+    pub(crate) fn remove_owner(&mut self, key: &OwnerKey) -> Result<(), ApiError> {
+        let owner = self
+            .store
+            .remove_owner(self.now, key)
+            .ok_or_else(|| ApiError::not_found(&key.name))?;
+        self.emit(Truth::OwnerGone { owner: told(key) });
+        let below: Vec<OwnerKey> = self
+            .store
+            .owners
+            .values()
+            .filter(|o| o.meta.owner.as_ref().is_some_and(|r| r.uid == owner.meta.uid))
+            .map(|o| o.key())
+            .collect();
+        for key in below {
+            self.remove_owner(&key)?;
+        }
+        let pods: Vec<ObjKey> = self
+            .store
+            .pods_of(&owner.meta.uid)
+            .map(|p| p.meta.key())
+            .collect();
+        for key in pods {
+            self.remove_pod(&key, None, Removal::Controller);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_owner(&mut self, key: &OwnerKey) {
+        self.dirty_owners.remove(key);
+        let Some(owner) = self.store.owners.get(key).cloned() else {
+            return;
+        };
+        match owner.kind {
+            OwnerKind::Deployment => self.sync_deployment(&owner),
+            OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::Foreign => {
+                self.sync_replicas(&owner);
+            }
+            OwnerKind::StatefulSet => self.sync_stateful(&owner),
+            OwnerKind::DaemonSet => self.sync_daemons(&owner),
+            OwnerKind::Job => self.sync_job(&owner),
+            OwnerKind::Node => {}
+        }
+    }
+
+    fn sync_deployment(&mut self, owner: &Owner) {
+        let below = self
+            .store
+            .owners
+            .values()
+            .find(|o| o.meta.owner.as_ref().is_some_and(|r| r.uid == owner.meta.uid))
+            .cloned();
+        if let Some(below) = below {
+            if below.replicas != owner.replicas {
+                let mut new = (*below).clone();
+                new.replicas = owner.replicas;
+                self.put_owner(new);
+            }
+            return;
+        }
+        let name: Name = format!("{}-{}", owner.meta.name, self.rng.suffix(9)).into();
+        let meta = Meta {
+            name,
+            namespace: owner.meta.namespace.clone(),
+            labels: owner.meta.labels.clone(),
+            owner: Some(reference(owner)),
+            ..Meta::default()
+        };
+        self.put_owner(Owner {
+            kind: OwnerKind::ReplicaSet,
+            meta,
+            ..owner.clone()
+        });
+    }
+
+    fn sync_replicas(&mut self, owner: &Owner) {
+        let mut active: Vec<Arc<Pod>> = self
+            .store
+            .pods_of(&owner.meta.uid)
+            .filter(|p| !p.terminating() && !p.ended())
+            .cloned()
+            .collect();
+        for _ in active.len()..usize::try_from(owner.replicas).unwrap_or(0) {
+            let name = format!("{}-{}", owner.meta.name, self.rng.suffix(5));
+            self.make_pod(owner, &name, None);
+        }
+        // Scaled down: those that serve least go first.
+        active.sort_by_key(|p| {
+            (
+                p.node.is_some(),
+                p.status.ready,
+                std::cmp::Reverse(p.meta.created),
+            )
+        });
+        let surplus = active
+            .len()
+            .saturating_sub(usize::try_from(owner.replicas).unwrap_or(0));
+        for pod in active.iter().take(surplus) {
+            self.remove_pod(&pod.meta.key(), None, Removal::Controller);
+        }
+    }
+
+    fn sync_stateful(&mut self, owner: &Owner) {
+        let wanted: Vec<String> = (0..owner.replicas)
+            .map(|i| format!("{}-{i}", owner.meta.name))
+            .collect();
+        for name in &wanted {
+            let key = ObjKey::new(&owner.meta.namespace, name);
+            match self.store.pods.get(&key).cloned() {
+                None => self.make_pod(owner, name, None),
+                Some(pod) if pod.ended() => self.remove_pod(&key, Some(0), Removal::Controller),
+                Some(_) => {}
+            }
+        }
+        let surplus: Vec<ObjKey> = self
+            .store
+            .pods_of(&owner.meta.uid)
+            .map(|p| p.meta.key())
+            .filter(|k| !wanted.iter().any(|w| **w == *k.name))
+            .collect();
+        for key in surplus {
+            self.remove_pod(&key, None, Removal::Controller);
+        }
+    }
+
+    fn sync_daemons(&mut self, owner: &Owner) {
+        let mut have: BTreeSet<Name> = BTreeSet::new();
+        let mut ended = Vec::new();
+        for pod in self.store.pods_of(&owner.meta.uid) {
+            if pod.ended() {
+                ended.push(pod.meta.key());
+            } else if let Some(node) = &pod.node {
+                // A terminating one is waited for, as the real controller does.
+                have.insert(node.clone());
+            }
+        }
+        for key in ended {
+            self.remove_pod(&key, Some(0), Removal::Controller);
+        }
+        let nodes: Vec<Name> = self
+            .store
+            .nodes
+            .values()
+            .filter(|n| crate::api::meta::contains(&n.meta.labels, &owner.template.node_selector))
+            .map(|n| n.meta.name.clone())
+            .filter(|n| !have.contains(n))
+            .collect();
+        for node in nodes {
+            let name = format!("{}-{}", owner.meta.name, self.rng.suffix(5));
+            self.make_pod(owner, &name, Some(node));
+        }
+    }
+
+    fn sync_job(&mut self, owner: &Owner) {
+        if owner.complete {
+            return;
+        }
+        let (mut succeeded, mut active) = (0, 0);
+        for pod in self.store.pods_of(&owner.meta.uid) {
+            succeeded += i64::from(pod.status.phase == Phase::Succeeded);
+            active += i64::from(!pod.ended() && !pod.terminating());
+        }
+        if succeeded >= owner.replicas {
+            let mut new = owner.clone();
+            new.complete = true;
+            self.store.put_owner(self.now, new);
+            return;
+        }
+        for _ in succeeded + active..owner.replicas {
+            let name = format!("{}-{}", owner.meta.name, self.rng.suffix(5));
+            self.make_pod(owner, &name, None);
+        }
+    }
+
+    fn make_pod(&mut self, owner: &Owner, name: &str, node: Option<Name>) {
+        let key = ObjKey::new(&owner.meta.namespace, name);
+        if self.store.pods.contains_key(&key) {
+            return;
+        }
+        let template = owner.template.clone();
+        let stateful = owner.kind == OwnerKind::StatefulSet;
+        let mut claims = Vec::new();
+        for (claim, kind) in &template.claims {
+            let claim: Name = if stateful {
+                format!("{claim}-{name}").into()
+            } else {
+                claim.as_str().into()
+            };
+            let at = ObjKey {
+                namespace: key.namespace.clone(),
+                name: claim.clone(),
+            };
+            if !self.store.claims.contains_key(&at) {
+                let meta = Meta {
+                    name: claim.clone(),
+                    namespace: key.namespace.clone(),
+                    uid: self.new_uid(),
+                    created: self.now,
+                    ..Meta::default()
+                };
+                self.store.put_claim(
+                    self.now,
+                    Claim {
+                        meta,
+                        kind: *kind,
+                        volume: None,
+                    },
+                );
+            }
+            claims.push(claim);
+        }
+        let named = template.node_name.as_deref().map(Name::from);
+        let node = node.or(named).or_else(|| self.placement(owner));
+        let meta = Meta {
+            name: key.name.clone(),
+            namespace: key.namespace.clone(),
+            labels: template.labels.clone(),
+            annotations: template.annotations.clone(),
+            owner: Some(reference(owner)),
+            finalizers: template.finalizers.clone(),
+            ..Meta::default()
+        };
+        self.add_pod(Pod {
+            meta,
+            template,
+            node,
+            claims,
+            deletion_grace_s: 0,
+            status: PodStatus::default(),
+        });
+    }
+
+    /// Adds a pod; bound at once where it names its node.
+    pub(crate) fn add_pod(&mut self, mut pod: Pod) {
+        pod.meta.uid = self.new_uid();
+        pod.meta.created = self.now;
+        pod.meta.generation = 1;
+        let key = pod.meta.key();
+        if let Some(node) = pod.node.clone() {
+            self.provision(&pod, &node);
+        }
+        let bound = pod.node.is_some();
+        let pod = self.store.put_pod(self.now, pod);
+        self.pod_changed(None, Some(&pod));
+        if bound {
+            self.pod_bound(&key);
+        }
+    }
+
+    /// Where the builder wants the next pod of this owner.
+    fn placement(&mut self, owner: &Owner) -> Option<Name> {
+        let top = owner.meta.owner.as_ref().map_or(&owner.meta.name, |o| &o.name);
+        let key = ObjKey {
+            namespace: owner.meta.namespace.clone(),
+            name: top.clone(),
+        };
+        self.placements
+            .get_mut(&key)
+            .and_then(std::collections::VecDeque::pop_front)
+    }
+}
+
+/// Tolerations that the DaemonSet controller adds to its pods.
+pub fn daemon_tolerations() -> Vec<Toleration> {
+    [
+        "node.kubernetes.io/unschedulable",
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+        "node.kubernetes.io/disk-pressure",
+        "node.kubernetes.io/memory-pressure",
+        "node.kubernetes.io/pid-pressure",
+    ]
+    .map(Toleration::key)
+    .into()
+}
+
+fn reference(owner: &Owner) -> OwnerRef {
+    OwnerRef {
+        kind: owner.kind,
+        name: owner.meta.name.clone(),
+        uid: owner.meta.uid.clone(),
+    }
+}
+
+fn told(key: &OwnerKey) -> String {
+    format!("{}/{}/{}", key.kind.as_str(), key.namespace, key.name)
+}
+
+/// The label by which generated owners find their pods.
+pub(crate) fn app_label(name: &str) -> Map {
+    Map::from([("app".to_owned(), name.to_owned())])
+}

@@ -1,0 +1,359 @@
+//! Kubelets: they start, stop and restart the pods of their node, and report what they see.
+//!
+//! After a hard reset pods keep UID and node; their old status survives the new bootID for a moment;
+//! then they restart in place with new containers.
+
+use crate::api::{Attachment, Meta, Ms, Name, ObjKey, Phase, Pod, VolumeKind};
+use crate::events::{Event, PodStep};
+use crate::rng::{Rng, Span};
+use crate::truth::{PodFacts, Removal, Truth};
+use crate::world::World;
+
+/// From the API's word to a kubelet that acts on it, for pods that have nothing to stop.
+const SWEEP: Span = Span::ms(300, 1200);
+/// Between two looks at a volume that is still attached elsewhere.
+const ATTACH_RETRY_MS: Ms = 1000;
+
+impl World {
+    /// The machine's system is gone, and all containers with it. The API does not know yet.
+    pub(crate) fn containers_lost(&mut self, node: &Name) {
+        let pods: Vec<_> = self.store.pods_on(node).cloned().collect();
+        for pod in pods {
+            let run = self.runs.entry(pod.meta.uid.clone()).or_default();
+            run.number += 1;
+            run.stopping = false;
+            run.serves = false;
+            self.dirty_services_of(&pod);
+        }
+    }
+
+    /// The kubelet is back: it reports its Node, renews the Lease, and looks after its pods.
+    pub(crate) fn kubelet_started(&mut self, node: &Name) {
+        let Some(epoch) = self.machines.get(node).map(|m| m.epoch) else {
+            return;
+        };
+        if self.store.nodes.contains_key(node) {
+            self.report_node(node);
+            self.start_lease(node, epoch);
+        } else {
+            self.register_node(node);
+        }
+        let pods: Vec<_> = self.store.pods_on(node).filter(|p| !p.ended()).cloned().collect();
+        for pod in pods {
+            let (step, span) = if pod.terminating() {
+                (PodStep::Stopped, SWEEP)
+            } else {
+                (PodStep::Lost, self.config.stale_status)
+            };
+            let after = self.delay(span);
+            self.later(&pod, after, step);
+        }
+    }
+
+    fn kubelet_up(&self, pod: &Pod) -> bool {
+        pod.node
+            .as_ref()
+            .and_then(|n| self.machines.get(n))
+            .is_some_and(|m| m.kubelet_up)
+    }
+
+    fn later(&mut self, pod: &Pod, after: Ms, step: PodStep) {
+        let uid = pod.meta.uid.clone();
+        let run = self.runs.entry(uid.clone()).or_default().number;
+        self.queue.push(
+            self.now + after,
+            Event::Pod {
+                key: pod.meta.key(),
+                uid,
+                run,
+                step,
+            },
+        );
+    }
+
+    /// A draw from the pod's own stream.
+    fn draw(&mut self, pod: &Pod, span: Span) -> Ms {
+        if self.instant {
+            return 0;
+        }
+        let seed = self.seed;
+        let run = self.runs.entry(pod.meta.uid.clone()).or_default();
+        span.draw(run.rng.get_or_insert_with(|| Rng::stream(seed, &pod.meta.uid)))
+    }
+
+    /// A pod was bound to a node: its kubelet starts it.
+    pub(crate) fn pod_bound(&mut self, key: &ObjKey) {
+        let Some(pod) = self.store.pods.get(key).cloned() else {
+            return;
+        };
+        self.attach(&pod);
+        if self.kubelet_up(&pod) {
+            let after = self.draw(&pod, pod.template.behaviour.start);
+            self.later(&pod, after, PodStep::Started);
+        }
+    }
+
+    /// A bound pod was asked to go: its kubelet stops it.
+    fn stop(&mut self, key: &ObjKey) {
+        let Some(pod) = self.store.pods.get(key).cloned() else {
+            return;
+        };
+        let run = self.runs.entry(pod.meta.uid.clone()).or_default();
+        if run.stopping {
+            return;
+        }
+        run.stopping = true;
+        if !self.kubelet_up(&pod) {
+            return;
+        }
+        let grace = pod.deletion_grace_s * 1000;
+        let behaviour = &pod.template.behaviour;
+        let after = if pod.status.started.is_none() {
+            self.draw(&pod, SWEEP)
+        } else if behaviour.ignores_sigterm {
+            grace
+        } else {
+            self.draw(&pod, behaviour.stop).min(grace)
+        };
+        self.later(&pod, after, PodStep::Stopped);
+    }
+
+    pub(crate) fn on_pod(&mut self, key: &ObjKey, uid: &Name, run: u64, step: PodStep) {
+        let Some(pod) = self.store.pods.get(key).filter(|p| p.meta.uid == *uid).cloned() else {
+            return;
+        };
+        let current = self.runs.get(uid).is_some_and(|r| r.number == run);
+        if !current || !self.kubelet_up(&pod) {
+            return;
+        }
+        match step {
+            PodStep::Lost => self.on_lost(key, &pod),
+            PodStep::Started => self.on_started(key, &pod),
+            PodStep::Ready => self.on_ready(key, &pod),
+            PodStep::Finished => self.on_finished(key, &pod),
+            PodStep::Stopped => self.on_stopped(key, &pod),
+        }
+    }
+
+    fn on_lost(&mut self, key: &ObjKey, pod: &Pod) {
+        let now = self.now;
+        self.update_pod(key, |p| {
+            if p.status.ready {
+                p.status.ready_since = now;
+            }
+            p.status.ready = false;
+            p.status.restarts += u32::from(p.status.started.is_some());
+            p.status.container_ids.clear();
+        });
+        if !pod.terminating() {
+            let after = self.draw(pod, pod.template.behaviour.start);
+            self.later(pod, after, PodStep::Started);
+        }
+    }
+
+    fn on_started(&mut self, key: &ObjKey, pod: &Pod) {
+        if pod.terminating() {
+            return;
+        }
+        if self.volume_elsewhere(pod) {
+            self.later(pod, ATTACH_RETRY_MS, PodStep::Started);
+            return;
+        }
+        let now = self.now;
+        let seed = self.seed;
+        let run = self.runs.entry(pod.meta.uid.clone()).or_default();
+        let rng = run.rng.get_or_insert_with(|| Rng::stream(seed, &pod.meta.uid));
+        let id = format!("containerd://{:016x}{:016x}", rng.u64(), rng.u64());
+        self.update_pod(key, |p| {
+            p.status.phase = Phase::Running;
+            p.status.started.get_or_insert(now);
+            p.status.container_ids = vec![id];
+            p.status.reason.clear();
+        });
+        let behaviour = &pod.template.behaviour;
+        if !behaviour.never_ready {
+            let after = self.draw(pod, behaviour.ready);
+            self.later(pod, after, PodStep::Ready);
+        }
+        if let Some(span) = behaviour.runs_for {
+            // Also while the cluster is built: a Job is not over before it began.
+            let after = span.draw(&mut self.rng);
+            self.later(pod, after, PodStep::Finished);
+        }
+    }
+
+    fn on_ready(&mut self, key: &ObjKey, pod: &Pod) {
+        if pod.terminating() || pod.ended() {
+            return;
+        }
+        let now = self.now;
+        self.runs.entry(pod.meta.uid.clone()).or_default().serves = true;
+        self.update_pod(key, |p| {
+            p.status.ready = true;
+            p.status.ready_since = now;
+        });
+        self.dirty_services_of(pod);
+    }
+
+    fn on_finished(&mut self, key: &ObjKey, pod: &Pod) {
+        let now = self.now;
+        self.runs.entry(pod.meta.uid.clone()).or_default().serves = false;
+        self.update_pod(key, |p| {
+            p.status.phase = Phase::Succeeded;
+            p.status.ready = false;
+            p.status.ready_since = now;
+            p.status.container_ids.clear();
+        });
+        self.detach(pod);
+        if pod.terminating() {
+            self.on_stopped(key, pod);
+        }
+    }
+
+    fn on_stopped(&mut self, key: &ObjKey, pod: &Pod) {
+        self.runs.entry(pod.meta.uid.clone()).or_default().serves = false;
+        if pod.meta.finalizers.is_empty() {
+            self.drop_pod(key);
+        } else {
+            let now = self.now;
+            self.update_pod(key, |p| {
+                p.status.ready = false;
+                p.status.ready_since = now;
+                p.status.container_ids.clear();
+            });
+        }
+        self.detach(pod);
+    }
+
+    /// Asks a pod to go. `grace_s` overrides the pod's own grace period; 0 takes it out at once.
+    pub(crate) fn remove_pod(&mut self, key: &ObjKey, grace_s: Option<u64>, why: Removal) {
+        let Some(pod) = self.store.pods.get(key).cloned() else {
+            return;
+        };
+        if pod.terminating() && grace_s != Some(0) {
+            return;
+        }
+        self.tell_removal(key, why);
+        let now = self.now;
+        let at_once = pod.node.is_none() || pod.ended() || grace_s == Some(0);
+        if at_once && pod.meta.finalizers.is_empty() {
+            self.drop_pod(key);
+            self.detach(&pod);
+            return;
+        }
+        let grace = grace_s.unwrap_or(pod.template.grace_s);
+        self.update_pod(key, |p| {
+            p.meta.deleted = Some(now);
+            p.meta.generation += 1;
+            p.deletion_grace_s = grace;
+        });
+        if pod.node.is_some() && !pod.ended() {
+            self.stop(key);
+        }
+    }
+
+    /// A finalizer's owner is done with the pod.
+    pub fn release_finalizers(&mut self, namespace: &str, name: &str) {
+        let key = ObjKey::new(namespace, name);
+        self.update_pod(&key, |p| p.meta.finalizers.clear());
+        let gone = self
+            .store
+            .pods
+            .get(&key)
+            .is_some_and(|p| p.terminating() && p.status.container_ids.is_empty());
+        if gone {
+            self.drop_pod(&key);
+        }
+    }
+
+    pub(crate) fn tell_removal(&mut self, key: &ObjKey, why: Removal) {
+        let Some(pod) = self.store.pods.get(key) else {
+            return;
+        };
+        let (uid, ready) = (pod.meta.uid.to_string(), pod.status.ready && !pod.terminating());
+        self.emit(Truth::PodRemoval {
+            pod: key.to_string(),
+            uid,
+            ready,
+            why,
+        });
+    }
+
+    fn network_volumes(&self, pod: &Pod) -> Vec<Name> {
+        let key = |c: &Name| ObjKey {
+            namespace: pod.meta.namespace.clone(),
+            name: c.clone(),
+        };
+        let claims = pod.claims.iter().filter_map(|c| self.store.claims.get(&key(c)));
+        claims
+            .filter(|c| c.kind == VolumeKind::Network)
+            .filter_map(|c| c.volume.clone())
+            .collect()
+    }
+
+    fn attach(&mut self, pod: &Pod) {
+        let Some(node) = pod.node.clone() else { return };
+        for volume in self.network_volumes(pod) {
+            let name: Name = format!("csi-{volume}-{node}").into();
+            let uid = self.new_uid();
+            let meta = Meta {
+                name,
+                uid,
+                created: self.now,
+                ..Meta::default()
+            };
+            let attachment = Attachment {
+                meta,
+                node: node.clone(),
+                volume,
+                attached: true,
+            };
+            self.store.put_attachment(self.now, attachment);
+        }
+    }
+
+    fn detach(&mut self, pod: &Pod) {
+        let Some(node) = pod.node.clone() else { return };
+        for volume in self.network_volumes(pod) {
+            let attachment: Name = format!("csi-{volume}-{node}").into();
+            let after = self.delay(self.config.detach);
+            self.queue.push(self.now + after, Event::Detached { attachment });
+        }
+    }
+
+    fn volume_elsewhere(&self, pod: &Pod) -> bool {
+        let volumes = self.network_volumes(pod);
+        !volumes.is_empty()
+            && self
+                .store
+                .attachments
+                .values()
+                .any(|a| volumes.contains(&a.volume) && Some(&a.node) != pod.node.as_ref())
+    }
+
+    /// The pod as checkers see it.
+    pub(crate) fn facts(&self, pod: &Pod) -> PodFacts {
+        let topmost = self.store.topmost(pod);
+        let cordon = crate::api::Taint::new(
+            crate::api::node::UNSCHEDULABLE,
+            "",
+            crate::api::Effect::NoSchedule,
+        );
+        PodFacts {
+            pod: pod.meta.key().to_string(),
+            uid: pod.meta.uid.to_string(),
+            namespace: pod.meta.namespace.to_string(),
+            labels: pod.meta.labels.clone(),
+            owner_kind: pod.meta.owner.as_ref().map_or("", |o| o.kind.as_str()).to_owned(),
+            topmost: topmost.map_or_else(String::new, |o| {
+                format!("{}/{}/{}", o.kind.as_str(), o.meta.namespace, o.meta.name)
+            }),
+            mirror: pod.mirror(),
+            tolerates_cordon: pod.tolerates(&cordon),
+            node: pod.node.as_ref().map(ToString::to_string),
+            phase: pod.status.phase,
+            ready: pod.status.ready,
+            terminating: pod.terminating(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Custom objects and callers' troubles.
+
+use junban_world::{
+    ApiError, Cache, Deny, Lose, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World, WorldBuilder,
+};
+use serde_json::json;
+
+fn world() -> World {
+    let mut b = WorldBuilder::new(1);
+    b.nodes(1, Span::secs(20, 30));
+    b.build()
+}
+
+fn entry(name: &str) -> NewCustom {
+    NewCustom {
+        kind: "NodeReboot".into(),
+        name: name.into(),
+        spec: json!({"cancel": false}),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn made_twice_is_a_409() {
+    let mut w = world();
+    w.client("a").create_custom(entry("x")).unwrap();
+    let again = w.client("b").create_custom(entry("x"));
+    assert!(matches!(again, Err(ApiError::AlreadyExists { .. })));
+}
+
+#[test]
+fn a_status_write_on_an_old_version_is_a_409_and_no_generation() {
+    let mut w = world();
+    let mut c = w.client("a");
+    let one = c.create_custom(entry("x")).unwrap();
+    let pre = Preconditions::version(one.meta.resource_version);
+    let two = c
+        .write_status("NodeReboot", "x", json!({"phase": "Queued"}), &pre)
+        .unwrap();
+    assert_eq!(two.meta.generation, 1);
+    let late = c.write_status("NodeReboot", "x", json!({"phase": "Draining"}), &pre);
+    assert!(matches!(late, Err(ApiError::Conflict { .. })));
+    assert_eq!(
+        c.custom("NodeReboot", "x").unwrap().status,
+        json!({"phase": "Queued"})
+    );
+}
+
+#[test]
+fn a_spec_patch_bumps_the_generation_only_when_it_changes_something() {
+    let mut w = world();
+    let mut c = w.client("a");
+    c.create_custom(entry("x")).unwrap();
+    let none = Preconditions::default();
+    let same = c
+        .patch_custom("NodeReboot", "x", &json!({"cancel": false}), &none)
+        .unwrap();
+    assert_eq!(same.meta.generation, 1);
+    let new = c
+        .patch_custom("NodeReboot", "x", &json!({"cancel": true}), &none)
+        .unwrap();
+    assert_eq!((new.meta.generation, &new.spec["cancel"]), (2, &json!(true)));
+    assert!(new.meta.resource_version > same.meta.resource_version);
+}
+
+#[test]
+fn a_delete_with_another_uid_is_a_409() {
+    let mut w = world();
+    let mut c = w.client("a");
+    let one = c.create_custom(entry("x")).unwrap();
+    let wrong = c.delete_custom("NodeReboot", "x", &Preconditions::uid("other"));
+    assert!(matches!(wrong, Err(ApiError::Conflict { .. })));
+    c.delete_custom("NodeReboot", "x", &Preconditions::uid(&one.meta.uid))
+        .unwrap();
+    assert!(matches!(
+        c.custom("NodeReboot", "x"),
+        Err(ApiError::NotFound { .. })
+    ));
+}
+
+#[test]
+fn admission_refuses_with_a_422_and_the_interpreter_notes_what_was_written() {
+    let mut w = world();
+    w.admit(Box::new(|_, new| {
+        let bad = new.spec["cancel"] == json!(true) && new.status["phase"] == json!("Rebooting");
+        if bad { Err("cancelled".into()) } else { Ok(()) }
+    }));
+    w.interpret(Box::new(|old, new| {
+        let phase = |c: &junban_world::Custom| c.status["phase"].as_str().unwrap_or("").to_owned();
+        let text = format!(
+            "{} -> {}",
+            old.map(phase).unwrap_or_default(),
+            new.map(phase).unwrap_or_default()
+        );
+        vec![Truth::Note { text }]
+    }));
+    let none = Preconditions::default();
+    let mut c = w.client("a");
+    c.create_custom(entry("x")).unwrap();
+    c.patch_custom("NodeReboot", "x", &json!({"cancel": true}), &none)
+        .unwrap();
+    c.write_status("NodeReboot", "x", json!({"phase": "Draining"}), &none)
+        .unwrap();
+    let refused = c.write_status("NodeReboot", "x", json!({"phase": "Rebooting"}), &none);
+    assert!(matches!(refused, Err(ApiError::Invalid { .. })));
+    let notes: Vec<_> = w
+        .take_truth()
+        .into_iter()
+        .filter_map(|e| {
+            if let Truth::Note { text } = e.what {
+                Some(text)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(notes, [" -> ", " -> ", " -> Draining"]);
+}
+
+#[test]
+fn a_lost_answer_is_a_timeout_with_or_without_the_write() {
+    let mut w = world();
+    w.callers().faults("a").lose = vec![Lose { nth: 1, done: true }, Lose { nth: 2, done: false }];
+    let mut c = w.client("a");
+    assert!(matches!(
+        c.create_custom(entry("x")),
+        Err(ApiError::Timeout { .. })
+    ));
+    assert!(matches!(
+        c.create_custom(entry("y")),
+        Err(ApiError::Timeout { .. })
+    ));
+    assert!(c.custom("NodeReboot", "x").is_ok());
+    assert!(c.custom("NodeReboot", "y").is_err());
+    assert!(c.create_custom(entry("z")).is_ok());
+    assert_eq!(w.callers().log("a").writes, 3);
+}
+
+#[test]
+fn a_right_taken_away_is_a_403_for_that_verb_and_namespace_only() {
+    let mut w = world();
+    let deny = |namespace: Option<&str>| Deny {
+        verb: Verb::Patch,
+        resource: "nodes".into(),
+        namespace: namespace.map(Into::into),
+    };
+    let cordon = [NodeOp::SetUnschedulable(true)];
+    w.callers().faults("a").deny = vec![deny(Some("other"))];
+    assert!(w.client("a").patch_node("node-1", &cordon).is_ok());
+    w.callers().faults("a").deny = vec![deny(None)];
+    assert!(matches!(
+        w.client("a").patch_node("node-1", &cordon),
+        Err(ApiError::Forbidden { .. })
+    ));
+    assert!(w.client("a").node("node-1").is_ok());
+    assert!(w.client("b").patch_node("node-1", &cordon).is_ok());
+}
+
+#[test]
+fn an_outage_answers_nobody_until_it_is_over() {
+    let mut w = world();
+    w.callers().faults("a").outages = vec![(1000, 5000)];
+    assert!(w.client("a").node("node-1").is_ok());
+    w.advance_to(1000);
+    assert!(matches!(
+        w.client("a").node("node-1"),
+        Err(ApiError::Unavailable { .. })
+    ));
+    w.advance_to(5000);
+    assert!(w.client("a").node("node-1").is_ok());
+}
+
+#[test]
+fn a_cache_lags_as_far_as_it_is_told_and_lists_again_after_a_compaction() {
+    let mut w = world();
+    let mut cache = w.cache();
+    w.advance_to(1000);
+    w.client("a").create_custom(entry("x")).unwrap();
+    w.advance_to(3000);
+    cache.sync(&w, 999);
+    assert!(cache.customs.is_empty());
+    assert_eq!(cache.sync(&w, 1000), 1);
+    assert_eq!(cache.customs.len(), 1);
+    w.client("a")
+        .delete_custom("NodeReboot", "x", &Preconditions::default())
+        .unwrap();
+    w.compact();
+    assert!(w.changes_since(cache.rv).is_err());
+    cache.sync(&w, 0);
+    assert!(cache.customs.is_empty());
+    let mut fresh = Cache::default();
+    fresh.sync(&w, 0);
+    assert_eq!(fresh.nodes.len(), 1);
+}
