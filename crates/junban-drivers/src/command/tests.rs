@@ -1,0 +1,114 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const VARIABLES: Variables = Variables {
+    node: "JUNBAN_NODE",
+    boot_id: "JUNBAN_BOOT_ID",
+    system_uuid: "JUNBAN_SYSTEM_UUID",
+    attempt: "JUNBAN_ATTEMPT",
+};
+
+fn order(command: &[&str]) -> PowerOrder {
+    PowerOrder {
+        node: "node-1".into(),
+        node_uid: "u1".into(),
+        entry: "node-1-abc".into(),
+        entry_uid: "e1".into(),
+        attempt: 3,
+        boot_id: "b1".into(),
+        system_uuid: "s1".into(),
+        step: Step::Command {
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+        },
+        time_limit: Duration::from_secs(20),
+        not_after: boottime() + Duration::from_secs(4),
+    }
+}
+
+async fn sh(script: &str) -> PowerAnswer {
+    run(VARIABLES, &order(&["sh", "-c", script])).await
+}
+
+#[tokio::test]
+async fn exit_0_is_started_75_is_nothing_started_and_all_else_is_unknown() {
+    assert_eq!(sh("exit 0").await.outcome, PowerOutcome::Started);
+    assert_eq!(sh("exit 75").await.outcome, PowerOutcome::NothingStarted);
+    for script in ["exit 1", "exit 127", "kill -9 $$", "kill -TERM $$"] {
+        assert_eq!(sh(script).await.outcome, PowerOutcome::Unknown, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_run_started_nothing() {
+    let folder = std::env::temp_dir();
+    for program in ["/no/such/program", folder.to_str().unwrap()] {
+        let answer = run(VARIABLES, &order(&[program])).await;
+        assert_eq!(answer.outcome, PowerOutcome::NothingStarted, "{program}");
+        assert!(answer.message.contains("could not be run"), "{}", answer.message);
+    }
+    assert_eq!(
+        run(VARIABLES, &order(&[])).await.outcome,
+        PowerOutcome::NothingStarted
+    );
+}
+
+#[tokio::test]
+async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
+    let answer =
+        sh("echo $JUNBAN_NODE $JUNBAN_BOOT_ID $JUNBAN_SYSTEM_UUID $JUNBAN_ATTEMPT; echo no >&2; exit 3")
+            .await;
+    assert!(answer.message.starts_with("exit 3: "), "{}", answer.message);
+    assert!(answer.message.contains("node-1 b1 s1 3"), "{}", answer.message);
+    assert!(answer.message.contains("no"), "{}", answer.message);
+}
+
+#[tokio::test]
+async fn its_words_are_cut_to_their_end_and_escaped() {
+    let answer = sh("seq 1 2000; printf '\\033[2Jlast'; exit 1").await;
+    assert!(answer.message.ends_with("\\u{1b}[2Jlast"), "{}", answer.message);
+    assert_eq!(answer.message.chars().count(), WORDS_CHARS_MAX);
+}
+
+#[tokio::test]
+async fn when_its_time_is_up_the_whole_group_is_killed() {
+    let folder = std::env::temp_dir().join(format!("junban-command-{}", std::process::id()));
+    let file = folder.to_str().unwrap().to_owned();
+    let mut order = order(&["sh", "-c", "(sleep 1; touch \"$0\") & sleep 30", &file]);
+    order.time_limit = Duration::from_millis(200);
+    let began = Instant::now();
+    let answer = run(VARIABLES, &order).await;
+    assert_eq!(answer.outcome, PowerOutcome::Unknown);
+    assert!(answer.message.starts_with("killed after"), "{}", answer.message);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(!folder.exists(), "its child went on");
+}
+
+#[tokio::test]
+async fn what_it_leaves_behind_does_not_act_later() {
+    let folder = std::env::temp_dir().join(format!("junban-command-left-{}", std::process::id()));
+    let file = folder.to_str().unwrap().to_owned();
+    let answer = run(
+        VARIABLES,
+        &order(&[
+            "sh",
+            "-c",
+            "(sleep 1; touch \"$0\") >/dev/null 2>&1 & exit 75",
+            &file,
+        ]),
+    )
+    .await;
+    assert_eq!(answer.outcome, PowerOutcome::NothingStarted);
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn nothing_is_started_when_the_evidence_is_too_old() {
+    let mut order = order(&["sh", "-c", "exit 0"]);
+    order.not_after = boottime();
+    let answer = run(VARIABLES, &order).await;
+    assert_eq!(answer.outcome, PowerOutcome::NothingStarted);
+    assert!(answer.message.starts_with("too late"), "{}", answer.message);
+}
