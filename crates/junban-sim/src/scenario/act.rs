@@ -1,0 +1,301 @@
+//! What people do, as written in a scenario.
+
+use super::condition::is_node_name;
+use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Target};
+use super::settings;
+use super::words::{Fault, Words, unknown};
+
+/// The first words of every act.
+const ACTS: &[&str] = &[
+    "reboot --all",
+    "reboot node-N",
+    "reboot machine",
+    "pause",
+    "resume",
+    "cancel",
+    "retry",
+    "cordon",
+    "uncordon",
+    "label",
+    "delete node",
+    "delete queue",
+    "delete policy",
+    "delete entry",
+    "delete entries",
+    "delete pod",
+    "register node",
+    "apply queue",
+    "apply policy",
+    "edit queue",
+    "edit policy",
+    "edit budget",
+    "scale",
+    "power off",
+    "fault",
+    "repair",
+    "kill controller",
+    "start controller",
+    "restart controller",
+    "freeze controller",
+    "thaw controller",
+];
+
+pub(super) fn parse(text: &str) -> Result<Act, Fault> {
+    // The edits and faults keep their own colon: `edit queue: maxUnavailable 1`.
+    if let Some((head, tail)) = text.split_once(':') {
+        return with_colon(head.trim(), tail.trim());
+    }
+    let mut words = Words::of(text);
+    let act = read(&mut words)?;
+    words.end()?;
+    Ok(act)
+}
+
+fn with_colon(head: &str, tail: &str) -> Result<Act, Fault> {
+    let mut words = Words::of(head);
+    let act = if words.eat("edit queue") {
+        Act::EditQueue(settings::queue(tail)?)
+    } else if words.eat("edit policy") {
+        Act::EditPolicy(words.next("a policy")?.to_owned(), settings::policy(tail)?)
+    } else if words.eat("edit budget") {
+        let (namespace, name) = words.namespaced("a budget")?;
+        Act::EditBudget {
+            namespace,
+            name,
+            demand: demand(&mut Words::of(tail))?,
+        }
+    } else if words.eat("fault") {
+        Act::Fault(MachineFault {
+            node: node(&mut words)?,
+            fault: fault(tail)?,
+        })
+    } else if words.eat("pause") {
+        Act::Pause(tail.to_owned())
+    } else {
+        let names = ["edit queue", "edit policy", "edit budget", "fault", "pause"];
+        return Err(unknown(head, "an act that has a colon", &names));
+    };
+    words.end()?;
+    Ok(act)
+}
+
+fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
+    if words.eat("reboot machine") {
+        let node = node(words)?;
+        words.eat("by hand");
+        return Ok(Act::RebootMachine(node));
+    }
+    if words.eat("reboot") {
+        return reboot(words);
+    }
+    if words.eat("pause") {
+        return Ok(Act::Pause(words.rest().join(" ")));
+    }
+    if words.eat("resume") {
+        return Ok(Act::Resume);
+    }
+    if words.eat("cancel") {
+        return Ok(Act::Cancel(target(words)?));
+    }
+    if words.eat("label") {
+        return label(words);
+    }
+    if words.eat("delete pod") {
+        let (namespace, name) = words.namespaced("a pod")?;
+        return Ok(Act::DeletePod(namespace, name));
+    }
+    if words.eat("delete queue") {
+        return Ok(Act::DeleteQueue);
+    }
+    if words.eat("apply queue") {
+        return Ok(Act::ApplyQueue);
+    }
+    if words.eat("delete policy") {
+        return Ok(Act::DeletePolicy(words.next("a policy")?.to_owned()));
+    }
+    if words.eat("apply policy") {
+        return Ok(Act::ApplyPolicy(words.next("a policy")?.to_owned()));
+    }
+    if words.eat("delete entries") {
+        return Ok(Act::DeleteEntries(Target::All));
+    }
+    if words.eat("delete entry") {
+        words.eat("of");
+        return Ok(Act::DeleteEntries(Target::Nodes(vec![node(words)?])));
+    }
+    if words.eat("scale") {
+        let (namespace, name) = words.namespaced("a workload")?;
+        words.eat("to");
+        let replicas = words.number("a number of replicas")?;
+        return Ok(Act::Scale {
+            namespace,
+            name,
+            replicas,
+        });
+    }
+    for (phrase, make) in ON_A_NODE {
+        if words.eat(phrase) {
+            words.eat("machine");
+            return Ok(make(node(words)?));
+        }
+    }
+    for (phrase, make) in ON_A_CONTROLLER {
+        if words.eat(phrase) {
+            let number = if words.peek().is_some() { words.number("a controller's number")? } else { 1 };
+            return Ok(make(number));
+        }
+    }
+    Err(unknown(&words.rest_peek(), "an act", ACTS))
+}
+
+const ON_A_NODE: [(&str, fn(String) -> Act); 7] = [
+    ("retry", Act::Retry),
+    ("cordon", Act::Cordon),
+    ("uncordon", Act::Uncordon),
+    ("delete node", Act::DeleteNode),
+    ("register node", Act::RegisterNode),
+    ("power off", Act::PowerOff),
+    ("repair", Act::Repair),
+];
+
+const ON_A_CONTROLLER: [(&str, fn(u32) -> Act); 5] = [
+    ("kill controller", Act::KillController),
+    ("start controller", Act::StartController),
+    ("restart controller", Act::RestartController),
+    ("freeze controller", Act::FreezeController),
+    ("thaw controller", Act::ThawController),
+];
+
+pub(super) fn node(words: &mut Words<'_>) -> Result<String, Fault> {
+    let word = words.next("a node")?;
+    is_node_name(word)
+        .then(|| word.to_owned())
+        .ok_or_else(|| format!("`{word}` is no node: they are called node-1, node-2 and on, and cp-1 to cp-3"))
+}
+
+fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
+    if words.eat("--all") {
+        return Ok(Target::All);
+    }
+    if words.eat("-l") {
+        return Ok(Target::Selector(words.next("a label selector")?.to_owned()));
+    }
+    let mut nodes = vec![node(words)?];
+    while words.peek().is_some_and(is_node_name) {
+        nodes.push(node(words)?);
+    }
+    Ok(Target::Nodes(nodes))
+}
+
+fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
+    let target = target(words)?;
+    let again = words.eat("--again");
+    let reason = if words.eat("--reason") { words.rest().join(" ") } else { String::new() };
+    Ok(Act::Reboot {
+        target,
+        again,
+        reason,
+    })
+}
+
+fn label(words: &mut Words<'_>) -> Result<Act, Fault> {
+    let node = node(words)?;
+    let word = words.next("LABEL=VALUE, or LABEL- to remove it")?;
+    let (key, value) = match (word.split_once('='), word.strip_suffix('-')) {
+        (Some((key, value)), _) => (key, Some(value.to_owned())),
+        (None, Some(key)) => (key, None),
+        (None, None) => return Err(format!("`{word}` is neither LABEL=VALUE nor LABEL-")),
+    };
+    Ok(Act::Label {
+        node,
+        key: key.to_owned(),
+        value,
+    })
+}
+
+/// `maxUnavailable 1`, `minAvailable 50%`.
+pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Fault> {
+    let make: fn(String) -> Demand = words.eat_one(
+        &[
+            ("maxUnavailable", Demand::MaxUnavailable as fn(String) -> Demand),
+            ("minAvailable", Demand::MinAvailable as fn(String) -> Demand),
+        ],
+        "what a budget demands",
+    )?;
+    let word = words.next("a number or a percentage")?;
+    settings::int_or_percent(word)?;
+    Ok(make(word.to_owned()))
+}
+
+/// `never returns`, `slow x3`.
+pub(super) fn fault(text: &str) -> Result<MachineFaultKind, Fault> {
+    const FAULTS: [(&str, MachineFaultKind); 7] = [
+        ("never returns", MachineFaultKind::NeverReturns),
+        ("same bootID", MachineFaultKind::SameBootId),
+        ("NotReady", MachineFaultKind::NotReady),
+        ("power lost", MachineFaultKind::PowerLost),
+        ("refused", MachineFaultKind::Refused),
+        ("unknown", MachineFaultKind::Unknown),
+        ("dead", MachineFaultKind::Dead),
+    ];
+    let mut words = Words::of(text);
+    let fault = if words.eat("slow") {
+        let factor = words.next("a factor such as x3")?;
+        let number = factor.strip_prefix('x').and_then(|digits| digits.parse().ok());
+        MachineFaultKind::Slow(number.ok_or_else(|| format!("`{factor}` is no factor: write x3"))?)
+    } else {
+        words.eat_one(&FAULTS, "a fault (or `slow x3`)")?
+    };
+    words.end()?;
+    Ok(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_are_read_as_written() {
+        for (text, act) in [
+            (
+                "reboot --all --again --reason BIOS 2.19",
+                Act::Reboot {
+                    target: Target::All,
+                    again: true,
+                    reason: "BIOS 2.19".into(),
+                },
+            ),
+            ("reboot machine node-2 by hand", Act::RebootMachine("node-2".into())),
+            ("kill controller", Act::KillController(1)),
+            ("freeze controller 2", Act::FreezeController(2)),
+            ("pause", Act::Pause(String::new())),
+            ("delete entry of node-2", Act::DeleteEntries(Target::Nodes(vec!["node-2".into()]))),
+            (
+                "label node-1 junban.dev/hold-",
+                Act::Label {
+                    node: "node-1".into(),
+                    key: "junban.dev/hold".into(),
+                    value: None,
+                },
+            ),
+        ] {
+            assert_eq!(parse(text), Ok(act), "{text}");
+        }
+        assert!(matches!(parse("edit queue: maxUnavailable 1"), Ok(Act::EditQueue(_))));
+        assert!(matches!(parse("fault node-1: slow x3"), Ok(Act::Fault(_))));
+    }
+
+    #[test]
+    fn a_misspelt_act_names_the_nearest() {
+        for (text, near) in [
+            ("resum", "`resume`"),
+            ("delete nod node-1", "`delete node`"),
+            ("kil controller", "`kill controller`"),
+            ("fault node-1: never return", "`never returns`"),
+            ("edit polcy workers: priority 1", "`edit policy`"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(&format!("did you mean {near}")), "{text}: {error}");
+        }
+    }
+}

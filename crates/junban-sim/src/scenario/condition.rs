@@ -1,0 +1,635 @@
+//! Conditions: what may be claimed of a cluster, how it is written, and whether it holds.
+
+use junban_core::entry::Phase;
+use junban_core::reason::Reason;
+
+use super::facts::{EntryFacts, Facts, NodeFacts};
+use super::words::{Fault, Words, split_key, unknown};
+
+/// Claims that must all hold, joined by `and` or a comma.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Condition {
+    claims: Vec<Claim>,
+}
+
+/// Whether a condition holds, and what was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    pub holds: bool,
+    pub seen: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Claim {
+    Not(Box<Claim>),
+    EveryEntry(Vec<String>),
+    Entry {
+        node: String,
+        phases: Vec<String>,
+        reason: Option<&'static str>,
+        naming: Option<String>,
+    },
+    HasEntry(String),
+    /// `None`: every node.
+    Node(Option<String>, NodeState),
+    Exists(String),
+    Boots(Option<String>, Compare, u32),
+    No(Thing),
+    PowerLines(Option<String>, Compare, u32),
+    Count(Set, NodeState, Compare, u32),
+    CountEntries(Vec<String>, Compare, u32),
+    ReadyPods(String, Compare, u32),
+    Disrupted(String, Compare, u32),
+    Pod(String, bool),
+    PodOn(String, String),
+    Paused,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Compare {
+    Less,
+    LessOrEqual,
+    Equal,
+    MoreOrEqual,
+    More,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum NodeState {
+    Cordoned,
+    Schedulable,
+    Ready,
+    NotReady,
+    Marked,
+    Unavailable,
+    InFlight,
+    WithSlot,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Set {
+    Nodes,
+    Workers,
+    ControlPlanes,
+    Racks,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Thing {
+    Cordon,
+    Mark,
+    Slot,
+    Entry,
+    Taint,
+    LoadBalancerLabel,
+    Failure,
+}
+
+const NODE_STATES: [(&str, NodeState); 9] = [
+    ("cordoned", NodeState::Cordoned),
+    ("schedulable", NodeState::Schedulable),
+    ("Ready", NodeState::Ready),
+    ("NotReady", NodeState::NotReady),
+    ("marked", NodeState::Marked),
+    ("unavailable", NodeState::Unavailable),
+    ("in flight", NodeState::InFlight),
+    ("holding a slot", NodeState::WithSlot),
+    ("with a slot", NodeState::WithSlot),
+];
+
+const THINGS: [(&str, Thing); 7] = [
+    ("cordon", Thing::Cordon),
+    ("mark", Thing::Mark),
+    ("slot", Thing::Slot),
+    ("entry", Thing::Entry),
+    ("steering taint", Thing::Taint),
+    ("load balancer label", Thing::LoadBalancerLabel),
+    ("failure", Thing::Failure),
+];
+
+const SETS: [(&str, Set); 4] = [
+    ("nodes", Set::Nodes),
+    ("workers", Set::Workers),
+    ("control planes", Set::ControlPlanes),
+    ("racks", Set::Racks),
+];
+
+const COMPARES: [(&str, Compare); 6] = [
+    ("<", Compare::Less),
+    ("<=", Compare::LessOrEqual),
+    ("=", Compare::Equal),
+    ("==", Compare::Equal),
+    (">=", Compare::MoreOrEqual),
+    (">", Compare::More),
+];
+
+const AMOUNTS: [(&str, Compare); 4] = [
+    ("more than", Compare::More),
+    ("less than", Compare::Less),
+    ("at least", Compare::MoreOrEqual),
+    ("exactly", Compare::Equal),
+];
+
+const BEGINNINGS: [&str; 12] = [
+    "every entry",
+    "every node",
+    "no",
+    "not",
+    "node-N",
+    "cp-N",
+    "power log",
+    "more than",
+    "nodes",
+    "workers",
+    "pod",
+    "queue paused",
+];
+
+impl Condition {
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        let parts = text.split(',').flat_map(|part| part.split(" and "));
+        let claims = parts.map(Claim::parse).collect::<Result<_, _>>()?;
+        Ok(Self { claims })
+    }
+
+    /// The names of nodes in it, so that a misspelt one is found before anything runs.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(Claim::node)
+    }
+
+    /// Judges it.
+    pub fn judge(&self, facts: &Facts) -> Verdict {
+        let verdicts: Vec<Verdict> = self.claims.iter().map(|claim| claim.judge(facts)).collect();
+        let seen: Vec<String> = verdicts.iter().map(|verdict| verdict.seen.clone()).collect();
+        Verdict {
+            holds: verdicts.iter().all(|verdict| verdict.holds),
+            seen: seen.join("; "),
+        }
+    }
+}
+
+impl Claim {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let mut words = Words::of(text);
+        let claim = Self::read(&mut words)?;
+        words.end()?;
+        Ok(claim)
+    }
+
+    fn read(words: &mut Words<'_>) -> Result<Self, Fault> {
+        if words.eat("not") {
+            return Ok(Self::Not(Box::new(Self::read(words)?)));
+        }
+        if words.eat("every entry") {
+            words.eat("is");
+            return Ok(Self::EveryEntry(phases(words)?));
+        }
+        if words.eat("every node") {
+            return about_node(None, words);
+        }
+        if words.eat("no") {
+            return Ok(Self::No(words.eat_one(&THINGS, "something that there may be none of")?));
+        }
+        if words.eat("power log") {
+            return power_log(words);
+        }
+        if words.eat("queue paused") {
+            return Ok(Self::Paused);
+        }
+        if words.eat("pod") {
+            return pod(words);
+        }
+        for (phrase, compare) in AMOUNTS {
+            if words.eat(phrase) {
+                let amount = words.number("a number")?;
+                return counted(words, Some((compare, amount)));
+            }
+        }
+        let first = words.peek().unwrap_or_default();
+        if is_node_name(first) {
+            words.next("a node")?;
+            return about_node(Some(first.to_owned()), words);
+        }
+        if split_key(first).is_some() {
+            return about_workload(words);
+        }
+        if SETS.iter().any(|(phrase, _)| words.clone().eat(phrase)) || first == "entries" {
+            return counted(words, None);
+        }
+        Err(unknown(&words.rest_peek(), "the beginning of a condition", &BEGINNINGS))
+    }
+
+    fn node(&self) -> Option<&str> {
+        match self {
+            Self::Not(claim) => claim.node(),
+            Self::Entry { node, .. } | Self::HasEntry(node) | Self::Exists(node) => Some(node),
+            Self::PodOn(_, node) => Some(node),
+            Self::Node(node, _) | Self::Boots(node, ..) | Self::PowerLines(node, ..) => node.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn judge(&self, facts: &Facts) -> Verdict {
+        match self {
+            Self::Not(claim) => {
+                let inner = claim.judge(facts);
+                verdict(!inner.holds, inner.seen)
+            }
+            Self::EveryEntry(phases) => every_entry(facts, phases),
+            Self::Entry {
+                node,
+                phases,
+                reason,
+                naming,
+            } => {
+                let entry = facts.entry_of(node);
+                let holds = entry.is_some_and(|entry| {
+                    phases.contains(&entry.phase)
+                        && reason.is_none_or(|reason| entry.reason == reason)
+                        && naming.as_ref().is_none_or(|text| entry.message.contains(text.as_str()))
+                });
+                verdict(holds, entry.map_or_else(|| format!("{node} has no entry"), describe))
+            }
+            Self::HasEntry(node) => verdict(
+                facts.entry_of(node).is_some(),
+                facts
+                    .entry_of(node)
+                    .map_or_else(|| format!("{node} has no entry"), describe),
+            ),
+            Self::Exists(node) => {
+                let exists = facts.nodes.contains_key(node);
+                verdict(exists, format!("{node} is {}", if exists { "there" } else { "gone" }))
+            }
+            Self::Node(node, state) => nodes_are(facts, node.as_deref(), *state),
+            Self::Boots(node, compare, wanted) => {
+                let boots = |name: &str| facts.nodes.get(name).map_or(0, |node| node.boots);
+                per_node(facts, node.as_deref(), "boots", boots, *compare, *wanted)
+            }
+            Self::PowerLines(node, compare, wanted) => {
+                let lines = |name: &str| facts.power.get(name).copied().unwrap_or_default();
+                per_node(facts, node.as_deref(), "power actions", lines, *compare, *wanted)
+            }
+            Self::No(thing) => none_of(facts, *thing),
+            Self::Count(set, state, compare, wanted) => count(facts, *set, *state, *compare, *wanted),
+            Self::CountEntries(phases, compare, wanted) => {
+                let entries: Vec<&EntryFacts> =
+                    facts.entries.iter().filter(|entry| phases.contains(&entry.phase)).collect();
+                let names: Vec<String> = entries.iter().map(|entry| describe(entry)).collect();
+                compared(entries.len(), *compare, *wanted, &names.join(", "))
+            }
+            Self::ReadyPods(workload, compare, wanted) => {
+                let ready = facts.ready_pods(workload);
+                verdict(compare.holds(ready, *wanted), format!("{workload} has {ready} ready"))
+            }
+            Self::Disrupted(workload, compare, wanted) => {
+                let replicas = facts.replicas.get(workload).copied().unwrap_or_default();
+                let disrupted = replicas.saturating_sub(facts.ready_pods(workload));
+                verdict(
+                    compare.holds(disrupted, *wanted),
+                    format!("{workload} has {disrupted} of {replicas} disrupted"),
+                )
+            }
+            Self::Pod(pod, wanted) => {
+                let there = facts.pods.contains_key(pod);
+                verdict(there == *wanted, format!("pod {pod} is {}", if there { "there" } else { "gone" }))
+            }
+            Self::PodOn(pod, node) => {
+                let on = facts.pods.get(pod).map_or("", |pod| &pod.node);
+                verdict(on == node, format!("pod {pod} is on {on:?}"))
+            }
+            Self::Paused => verdict(facts.paused, format!("paused: {}", facts.paused)),
+        }
+    }
+}
+
+fn verdict(holds: bool, seen: impl Into<String>) -> Verdict {
+    Verdict {
+        holds,
+        seen: seen.into(),
+    }
+}
+
+fn describe(entry: &EntryFacts) -> String {
+    format!("{} is {} {}: {}", entry.node, entry.phase, entry.reason, entry.message)
+}
+
+/// `node-4`, `cp-1`.
+pub(super) fn is_node_name(word: &str) -> bool {
+    ["node-", "cp-"].iter().any(|prefix| {
+        word.strip_prefix(prefix)
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+    })
+}
+
+/// `Draining`, `Succeeded or Cancelled`.
+fn phases(words: &mut Words<'_>) -> Result<Vec<String>, Fault> {
+    let mut phases = vec![phase(words.next("a phase")?)?];
+    while words.eat("or") {
+        phases.push(phase(words.next("a phase")?)?);
+    }
+    Ok(phases)
+}
+
+pub(super) fn phase(word: &str) -> Result<String, Fault> {
+    let names: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
+    if names.contains(&word) {
+        Ok(word.to_owned())
+    } else {
+        Err(unknown(word, "a phase", &names))
+    }
+}
+
+fn is_phase(word: Option<&str>) -> bool {
+    word.is_some_and(|word| phase(word).is_ok())
+}
+
+fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Fault> {
+    words.eat("is");
+    if words.eat("not") {
+        return Ok(Claim::Not(Box::new(about_node(node, words)?)));
+    }
+    if words.eat("reboots") {
+        return Ok(Claim::Boots(node, Compare::More, 0));
+    }
+    if words.eat("boots") {
+        let compare = comparison(words)?;
+        return Ok(Claim::Boots(node, compare, words.number("a number of boots")?));
+    }
+    if let Some(node) = &node {
+        if words.eat("gone") {
+            return Ok(Claim::Not(Box::new(Claim::Exists(node.clone()))));
+        }
+        if words.eat("has no entry") {
+            return Ok(Claim::Not(Box::new(Claim::HasEntry(node.clone()))));
+        }
+        if words.eat("has an entry") {
+            return Ok(Claim::HasEntry(node.clone()));
+        }
+        if is_phase(words.peek()) {
+            return entry(node.clone(), words);
+        }
+    }
+    let mut names: Vec<&str> = NODE_STATES.iter().map(|(name, _)| *name).collect();
+    for (name, state) in NODE_STATES {
+        if words.eat(name) {
+            return Ok(Claim::Node(node, state));
+        }
+    }
+    names.extend(["boots", "reboots"]);
+    if node.is_some() {
+        names.extend(Phase::ALL.iter().map(|phase| phase.as_str()));
+        names.extend(["gone", "has no entry", "has an entry"]);
+    }
+    let found = words.rest_peek();
+    Err(unknown(&found, "something that is said of a node", &names))
+}
+
+fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Fault> {
+    let phases = phases(words)?;
+    let reason = match words.peek() {
+        None | Some("naming") => None,
+        Some(word) => {
+            words.next("a reason")?;
+            let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+            let known = names.iter().find(|name| **name == word);
+            Some(*known.ok_or_else(|| unknown(word, "a reason", &names))?)
+        }
+    };
+    let naming = words.eat("naming").then(|| words.rest().join(" "));
+    if naming.as_deref() == Some("") {
+        return Err("the line ends where the object is expected that the message names".into());
+    }
+    Ok(Claim::Entry {
+        node,
+        phases,
+        reason,
+        naming,
+    })
+}
+
+fn about_workload(words: &mut Words<'_>) -> Result<Claim, Fault> {
+    let (namespace, name) = words.namespaced("a workload")?;
+    let workload = format!("{namespace}/{name}");
+    let ready = words.eat_one(&[("ready", true), ("disrupted", false)], "said of a workload")?;
+    let compare = words.eat_one(&COMPARES, "a comparison")?;
+    let amount = words.number("a number of pods")?;
+    Ok(if ready {
+        Claim::ReadyPods(workload, compare, amount)
+    } else {
+        Claim::Disrupted(workload, compare, amount)
+    })
+}
+
+fn pod(words: &mut Words<'_>) -> Result<Claim, Fault> {
+    let (namespace, name) = words.namespaced("a pod")?;
+    let pod = format!("{namespace}/{name}");
+    words.eat("is");
+    if words.eat("on") {
+        return Ok(Claim::PodOn(pod, words.next("a node")?.to_owned()));
+    }
+    let there = words.eat_one(&[("there", true), ("gone", false)], "said of a pod (`there`, `gone`, `on NODE`)")?;
+    Ok(Claim::Pod(pod, there))
+}
+
+fn power_log(words: &mut Words<'_>) -> Result<Claim, Fault> {
+    if words.eat("empty") {
+        return Ok(Claim::PowerLines(None, Compare::Equal, 0));
+    }
+    let amount = if words.eat("one line") {
+        1
+    } else if words.eat("no line") {
+        0
+    } else {
+        let amount = words.number("`one line per node`, `2 lines for node-1` or `empty`")?;
+        if !words.eat("lines") {
+            return Err("`lines for NODE` or `lines per node` is expected".into());
+        }
+        amount
+    };
+    if words.eat("per node") {
+        return Ok(Claim::PowerLines(None, Compare::Equal, amount));
+    }
+    if words.eat("for") {
+        let node = words.next("a node")?.to_owned();
+        return Ok(Claim::PowerLines(Some(node), Compare::Equal, amount));
+    }
+    Err("`per node` or `for NODE` is expected".into())
+}
+
+/// `more than 2 nodes unavailable` (the amount read already), or `nodes unavailable > 2`.
+fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Claim, Fault> {
+    let entries = words.eat("entries");
+    let set = if entries { None } else { Some(words.eat_one(&SETS, "something counted")?) };
+    let made: Box<dyn Fn(Compare, u32) -> Claim> = match set {
+        None if words.eat("in flight") => {
+            let flying = ["Draining", "Rebooting", "Verifying"].map(str::to_owned).to_vec();
+            Box::new(move |compare, amount| Claim::CountEntries(flying.clone(), compare, amount))
+        }
+        None => {
+            let phases = phases(words)?;
+            Box::new(move |compare, amount| Claim::CountEntries(phases.clone(), compare, amount))
+        }
+        Some(set) => {
+            let state = words.eat_one(&NODE_STATES, "a state of nodes")?;
+            Box::new(move |compare, amount| Claim::Count(set, state, compare, amount))
+        }
+    };
+    let (compare, amount) = match amount {
+        Some(known) => known,
+        None => (words.eat_one(&COMPARES, "a comparison")?, words.number("a number")?),
+    };
+    Ok(made(compare, amount))
+}
+
+/// A comparison, `=` where none is written.
+fn comparison(words: &mut Words<'_>) -> Result<Compare, Fault> {
+    match words.peek() {
+        Some(word) if word.starts_with(|c: char| c.is_ascii_digit()) => Ok(Compare::Equal),
+        _ => words.eat_one(&COMPARES, "a comparison or a number"),
+    }
+}
+
+impl Compare {
+    fn holds(self, left: u32, right: u32) -> bool {
+        match self {
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Equal => left == right,
+            Self::MoreOrEqual => left >= right,
+            Self::More => left > right,
+        }
+    }
+}
+
+fn compared(count: usize, compare: Compare, wanted: u32, names: &str) -> Verdict {
+    let number = u32::try_from(count).unwrap_or(u32::MAX);
+    verdict(compare.holds(number, wanted), format!("{count}: {names}"))
+}
+
+fn every_entry(facts: &Facts, phases: &[String]) -> Verdict {
+    let others: Vec<String> = facts
+        .entries
+        .iter()
+        .filter(|entry| !phases.contains(&entry.phase))
+        .map(describe)
+        .collect();
+    if facts.entries.is_empty() {
+        return verdict(false, "there is no entry");
+    }
+    let seen = if others.is_empty() {
+        format!("all {} are", facts.entries.len())
+    } else {
+        others.join("; ")
+    };
+    verdict(others.is_empty(), seen)
+}
+
+impl NodeState {
+    fn holds(self, facts: &Facts, name: &str, node: &NodeFacts) -> bool {
+        match self {
+            Self::Cordoned => node.cordoned,
+            Self::Schedulable => !node.cordoned,
+            Self::Ready => node.ready,
+            Self::NotReady => !node.ready,
+            Self::Marked => node.marked,
+            Self::Unavailable => node.unavailable(),
+            Self::InFlight => facts
+                .entry_of(name)
+                .is_some_and(|entry| matches!(entry.phase.as_str(), "Draining" | "Rebooting" | "Verifying")),
+            Self::WithSlot => facts.slots.contains(name),
+        }
+    }
+}
+
+fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
+    let others: Vec<&str> = match node {
+        Some(name) => match facts.nodes.get(name) {
+            Some(node) if state.holds(facts, name, node) => vec![],
+            _ => vec![name],
+        },
+        None => facts
+            .nodes
+            .iter()
+            .filter(|(name, node)| !state.holds(facts, name, node))
+            .map(|(name, _)| name.as_str())
+            .collect(),
+    };
+    let seen = if others.is_empty() {
+        "it is so".to_owned()
+    } else {
+        format!("{} not {state:?}", others.join(", "))
+    };
+    verdict(others.is_empty(), seen)
+}
+
+fn per_node(
+    facts: &Facts,
+    node: Option<&str>,
+    what: &str,
+    number: impl Fn(&str) -> u32,
+    compare: Compare,
+    wanted: u32,
+) -> Verdict {
+    let names: Vec<&str> = match node {
+        Some(name) => vec![name],
+        None => facts.nodes.keys().map(String::as_str).collect(),
+    };
+    let wrong: Vec<String> = names
+        .iter()
+        .filter(|name| !compare.holds(number(name), wanted))
+        .map(|name| format!("{name}: {} {what}", number(name)))
+        .collect();
+    let seen = if wrong.is_empty() {
+        let first = names.first().map_or(0, |name| number(name));
+        format!("{first} {what}")
+    } else {
+        wrong.join(", ")
+    };
+    verdict(wrong.is_empty(), seen)
+}
+
+fn none_of(facts: &Facts, thing: Thing) -> Verdict {
+    let with = |has: fn(&NodeFacts) -> bool| -> Vec<String> {
+        let nodes = facts.nodes.iter().filter(|(_, node)| has(node));
+        nodes.map(|(name, _)| name.clone()).collect()
+    };
+    let found = match thing {
+        Thing::Cordon => with(|node| node.cordoned),
+        Thing::Mark => with(|node| node.marked),
+        Thing::Taint => with(|node| node.steered),
+        Thing::LoadBalancerLabel => with(|node| node.off_load_balancers),
+        Thing::Slot => facts.slots.iter().cloned().collect(),
+        Thing::Entry => facts.entries.iter().map(describe).collect(),
+        Thing::Failure => facts
+            .entries
+            .iter()
+            .filter(|entry| entry.phase == "Failed")
+            .map(describe)
+            .collect(),
+    };
+    let seen = if found.is_empty() { "none".to_owned() } else { found.join("; ") };
+    verdict(found.is_empty(), seen)
+}
+
+fn count(facts: &Facts, set: Set, state: NodeState, compare: Compare, wanted: u32) -> Verdict {
+    let of_set = |node: &NodeFacts| match set {
+        Set::Nodes | Set::Racks => true,
+        Set::Workers => !node.control_plane,
+        Set::ControlPlanes => node.control_plane,
+    };
+    let mut names: Vec<String> = facts
+        .nodes
+        .iter()
+        .filter(|(name, node)| of_set(node) && state.holds(facts, name, node))
+        .map(|(name, node)| if set == Set::Racks { node.rack.clone() } else { name.clone() })
+        .collect();
+    names.dedup();
+    if set == Set::Racks {
+        names.sort();
+        names.dedup();
+    }
+    compared(names.len(), compare, wanted, &names.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

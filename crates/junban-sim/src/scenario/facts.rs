@@ -1,0 +1,79 @@
+//! What can be seen of a cluster at one moment, the same in every world. Conditions are judged on this alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One moment.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Facts {
+    pub nodes: BTreeMap<String, NodeFacts>,
+    pub entries: Vec<EntryFacts>,
+    /// By `namespace/name`.
+    pub pods: BTreeMap<String, PodFacts>,
+    /// Wanted replicas, by `namespace/name` of the workload.
+    pub replicas: BTreeMap<String, u32>,
+    /// Nodes with a slot in the ledger.
+    pub slots: BTreeSet<String>,
+    /// No queue counts as paused.
+    pub paused: bool,
+    /// Power actions that took effect since the run began, by node.
+    pub power: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeFacts {
+    pub ready: bool,
+    pub cordoned: bool,
+    pub marked: bool,
+    /// The steering taint.
+    pub steered: bool,
+    pub off_load_balancers: bool,
+    pub control_plane: bool,
+    pub rack: String,
+    /// Boots since the run began.
+    pub boots: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EntryFacts {
+    pub name: String,
+    pub uid: String,
+    pub node: String,
+    pub phase: String,
+    pub reason: String,
+    pub message: String,
+    /// Increases from one entry to the next.
+    pub order: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PodFacts {
+    pub uid: String,
+    pub node: String,
+    /// `namespace/name` of the topmost controller; of the pod itself where it has none.
+    pub workload: String,
+    pub ready: bool,
+    pub terminating: bool,
+}
+
+impl NodeFacts {
+    /// lifecycle.md 4: cordoned or NotReady, whoever caused it.
+    pub fn unavailable(&self) -> bool {
+        self.cordoned || !self.ready
+    }
+}
+
+impl Facts {
+    /// The node's newest entry.
+    pub fn entry_of(&self, node: &str) -> Option<&EntryFacts> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.node == node)
+            .max_by_key(|entry| entry.order)
+    }
+
+    /// Pods of a workload that are Ready and not on their way out.
+    pub fn ready_pods(&self, workload: &str) -> u32 {
+        let ready = |pod: &&PodFacts| pod.workload == workload && pod.ready && !pod.terminating;
+        u32::try_from(self.pods.values().filter(ready).count()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,14 @@
+//! Scenarios: prose and commands, line by line. `docs/scenarios.md` describes the language for its writers.
+//!
+//! This module knows the language and what is claimed; how a world is built and driven is the runners' matter.
+
+mod act;
+pub mod condition;
+pub mod facts;
+pub mod model;
+mod parse;
+pub mod settings;
+mod words;
+pub mod workload;
+
+pub use parse::{Error, parse};

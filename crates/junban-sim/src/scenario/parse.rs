@@ -1,0 +1,303 @@
+//! A file as a [`Scenario`]: each line by its first word, all errors at once.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use super::act;
+use super::condition::{Condition, phase};
+use super::model::{Act, At, MachineFault, Nodes, Order, Scenario, Step, Target};
+use super::settings;
+use super::words::{Fault, Words, unknown};
+use super::workload;
+
+/// Every wrong line of a file.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct Error {
+    file: String,
+    /// Line and what is wrong with it.
+    faults: Vec<(usize, String)>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self
+            .faults
+            .iter()
+            .map(|(line, fault)| format!("{}:{line}: {fault}", self.file))
+            .collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// How long `eventually` and `when` wait that say nothing.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+const STATEMENTS: &[&str] = &[
+    "scenario:",
+    "nodes:",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "job",
+    "pod",
+    "budget",
+    "policy",
+    "queue:",
+    "fault",
+    "controllers:",
+    "given:",
+    "do:",
+    "after",
+    "when",
+    "every",
+    "wait",
+    "order",
+    "never:",
+    "eventually:",
+    "at the end:",
+    "kill controller after write",
+];
+
+/// Parses the text of a scenario file; `file` is its name in messages.
+pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
+    let mut scenario = Scenario {
+        file: file.to_owned(),
+        controllers: 1,
+        ..Scenario::default()
+    };
+    let mut faults = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = without_comment(line).trim();
+        if line.is_empty() {
+            continue;
+        }
+        let place = Place {
+            line: index + 1,
+            text: line,
+        };
+        if let Err(fault) = statement(&mut scenario, place) {
+            faults.push((index + 1, fault));
+        }
+    }
+    faults.extend(names_that_are_not_there(&scenario));
+    if scenario.title.is_empty() {
+        faults.push((1, "a scenario begins with `scenario: WHAT IT SHOWS`".into()));
+    }
+    faults.sort();
+    if faults.is_empty() {
+        Ok(scenario)
+    } else {
+        Err(Error {
+            file: file.to_owned(),
+            faults,
+        })
+    }
+}
+
+/// A `#` at the beginning of a line or after a space begins a comment.
+fn without_comment(line: &str) -> &str {
+    if line.trim_start().starts_with('#') {
+        return "";
+    }
+    line.split_once(" #").map_or(line, |(before, _)| before)
+}
+
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    line: usize,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn at<T>(self, what: T) -> At<T> {
+        At {
+            line: self.line,
+            text: self.text.to_owned(),
+            what,
+        }
+    }
+}
+
+fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
+    let (head, tail) = place.text.split_once(':').unwrap_or((place.text, ""));
+    let (head, tail) = (head.trim(), tail.trim());
+    let mut words = Words::of(head);
+    let first = words.next("a statement")?;
+    if !place.text.contains(':') && needs_a_colon(first) {
+        return Err(format!("a colon is expected: `{first} ...: ...`"));
+    }
+    match first {
+        "scenario" => scenario.title = tail.to_owned(),
+        "nodes" => scenario.nodes = nodes(tail)?,
+        "deployment" | "statefulset" | "daemonset" | "job" | "pod" => {
+            let kind = workload::KINDS.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
+            let key = words.next("NAMESPACE/NAME")?;
+            if let Some(kind) = kind {
+                scenario.workloads.push(place.at(workload::parse(kind, key, tail)?));
+            }
+        }
+        "budget" => {
+            let key = words.next("NAMESPACE/NAME")?;
+            scenario.budgets.push(place.at(workload::budget(key, tail)?));
+        }
+        "policy" => {
+            let name = words.next("a policy's name")?.to_owned();
+            let settings = settings::policy(tail)?;
+            scenario.policies.entry(name).or_default().extend(settings);
+        }
+        "queue" => scenario.queue.extend(settings::queue(tail)?),
+        "fault" => {
+            let node = act::node(&mut words)?;
+            let fault = act::fault(tail)?;
+            scenario.faults.push(place.at(MachineFault { node, fault }));
+        }
+        "controllers" => scenario.controllers = Words::of(tail).number("a number of controllers")?,
+        "given" => scenario.given.push(place.at(act::parse(tail)?)),
+        "kill" if words.eat("controller after write") => {
+            scenario.exit_after_writes = Some(words.number("a number of writes")?);
+        }
+        "order" => {
+            let order = order(&mut words, tail)?;
+            scenario.orders.push(place.at(order));
+        }
+        "never" if tail.contains(',') => return Err("one condition a line: write each `never` by itself".into()),
+        "never" => scenario.never.push(place.at(Condition::parse(tail)?)),
+        "at" if words.eat("the end") => {
+            for part in tail.split(',') {
+                scenario.at_the_end.push(place.at(Condition::parse(part)?));
+            }
+        }
+        "every" => {
+            let every = words.duration()?;
+            scenario.repeated.push(place.at((every, act::parse(tail)?)));
+        }
+        "do" | "after" | "when" | "wait" | "eventually" => {
+            let step = step(first, &mut words, tail)?;
+            scenario.steps.push(place.at(step));
+        }
+        _ => return Err(unknown(head, "the beginning of a line", STATEMENTS)),
+    }
+    words.end()
+}
+
+/// Statements whose line says nothing without what follows the colon.
+fn needs_a_colon(first: &str) -> bool {
+    let known = STATEMENTS.iter().any(|statement| statement.split([' ', ':']).next() == Some(first));
+    let alone = matches!(first, "wait" | "kill") || workload::KINDS.iter().any(|(name, _)| *name == first);
+    known && !alone
+}
+
+fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<Step, Fault> {
+    Ok(match first {
+        "do" => Step::Do(act::parse(tail)?),
+        "after" => Step::After(words.duration()?, act::parse(tail)?),
+        "wait" => Step::Wait(words.duration()?),
+        "when" => {
+            let patience = within(words)?;
+            let condition = Condition::parse(&words.rest().join(" "))?;
+            Step::When(patience, condition, act::parse(tail)?)
+        }
+        _ => Step::Eventually(within(words)?, Condition::parse(tail)?),
+    })
+}
+
+fn within(words: &mut Words<'_>) -> Result<Duration, Fault> {
+    if words.eat("within") { words.duration() } else { Ok(PATIENCE) }
+}
+
+fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Fault> {
+    let node = if words.eat("every node") { None } else { Some(act::node(words)?) };
+    let phases = tail.split(',').map(|word| phase(word.trim())).collect::<Result<_, _>>()?;
+    Ok(Order { node, phases })
+}
+
+/// `3, racks 3, boot 2s..4s`.
+fn nodes(text: &str) -> Result<Nodes, Fault> {
+    const PARTS: [&str; 5] = ["control-planes", "racks", "boot", "cpu", "memory"];
+    let mut nodes = Nodes::default();
+    for (index, part) in text.split(',').enumerate() {
+        let mut words = Words::of(part);
+        if index == 0 {
+            nodes.workers = words.number("the number of workers")?;
+        } else if words.eat("control-planes") {
+            nodes.control_planes = words.eat_one(&[("1", 1), ("3", 3)], "1 or 3")?;
+        } else if words.eat("racks") {
+            nodes.racks = words.number("a number of racks")?;
+        } else if words.eat("boot") {
+            nodes.boot = words.span()?;
+        } else if words.eat("cpu") {
+            nodes.cpu = Some(words.next("a quantity such as 4")?.to_owned());
+        } else if words.eat("memory") {
+            nodes.memory = Some(words.next("a quantity such as 8Gi")?.to_owned());
+        } else {
+            return Err(unknown(&words.rest_peek(), "said of the nodes", &PARTS));
+        }
+        words.end()?;
+    }
+    if nodes.racks == 0 {
+        return Err("there is at least one rack".into());
+    }
+    Ok(nodes)
+}
+
+/// Nodes, policies and workloads that a line names and the scenario does not have.
+fn names_that_are_not_there(scenario: &Scenario) -> Vec<(usize, Fault)> {
+    let nodes: BTreeSet<String> = scenario.nodes.names().into_iter().collect();
+    let mut named: Vec<(usize, String)> = Vec::new();
+    for workload in &scenario.workloads {
+        let places = workload.what.on.iter().chain(&workload.what.only_on);
+        named.extend(places.map(|node| (workload.line, node.clone())));
+    }
+    named.extend(scenario.faults.iter().map(|fault| (fault.line, fault.what.node.clone())));
+    for at in &scenario.given {
+        named.extend(nodes_of(&at.what).into_iter().map(|node| (at.line, node)));
+    }
+    for at in &scenario.repeated {
+        named.extend(nodes_of(&at.what.1).into_iter().map(|node| (at.line, node)));
+    }
+    for at in &scenario.steps {
+        let (act, condition) = match &at.what {
+            Step::Do(act) | Step::After(_, act) => (Some(act), None),
+            Step::When(_, condition, act) => (Some(act), Some(condition)),
+            Step::Eventually(_, condition) => (None, Some(condition)),
+            Step::Wait(_) => (None, None),
+        };
+        named.extend(act.into_iter().flat_map(nodes_of).map(|node| (at.line, node)));
+        let judged = condition.into_iter().flat_map(Condition::nodes);
+        named.extend(judged.map(|node| (at.line, node.to_owned())));
+    }
+    for at in scenario.never.iter().chain(&scenario.at_the_end) {
+        named.extend(at.what.nodes().map(|node| (at.line, node.to_owned())));
+    }
+    named.extend(scenario.orders.iter().filter_map(|at| Some((at.line, at.what.node.clone()?))));
+    named.sort();
+    named.dedup();
+    let missing = named.into_iter().filter(|(_, node)| !nodes.contains(node));
+    missing
+        .map(|(line, node)| (line, format!("`{node}` is not among the {} nodes of this scenario", nodes.len())))
+        .collect()
+}
+
+fn nodes_of(act: &Act) -> Vec<String> {
+    match act {
+        Act::Reboot { target, .. } | Act::Cancel(target) | Act::DeleteEntries(target) => match target {
+            Target::Nodes(nodes) => nodes.clone(),
+            Target::All | Target::Selector(_) => vec![],
+        },
+        Act::Retry(node)
+        | Act::Cordon(node)
+        | Act::Uncordon(node)
+        | Act::DeleteNode(node)
+        | Act::RegisterNode(node)
+        | Act::RebootMachine(node)
+        | Act::PowerOff(node)
+        | Act::Repair(node)
+        | Act::Label { node, .. } => vec![node.clone()],
+        Act::Fault(fault) => vec![fault.node.clone()],
+        _ => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+use crate::scenario::model::{Demand, Fault as Wrong, Kind};
+
+const EXAMPLE: &str = "\
+scenario: two pods of one budget leave a node one after the other
+nodes: 3, boot 20s..30s
+deployment shop/cart: replicas 2, budget maxUnavailable 1, on node-1 node-1
+policy workers: maxConcurrent 1
+do: reboot --all
+order node-1: Draining, Rebooting, Verifying, Succeeded
+never: shop/cart ready < 1
+eventually within 10m: every entry Succeeded
+at the end: no cordon, no mark, no slot, power log one line per node
+";
+
+fn errors(lines: &str) -> String {
+    parse("x.txt", &format!("scenario: x\n{lines}")).unwrap_err().to_string()
+}
+
+#[test]
+fn the_example_of_the_design_is_read() {
+    let scenario = parse("example.txt", EXAMPLE).unwrap();
+    assert_eq!(scenario.nodes.workers, 3);
+    assert_eq!(scenario.nodes.boot.to, Duration::from_secs(30));
+    let cart = &scenario.workloads[0].what;
+    assert_eq!((cart.kind, cart.replicas, cart.on.len()), (Kind::Deployment, 2, 2));
+    assert_eq!(cart.budget, Some(Demand::MaxUnavailable("1".into())));
+    assert_eq!(scenario.policies["workers"].len(), 1);
+    assert_eq!(scenario.steps.len(), 2);
+    assert_eq!((scenario.orders.len(), scenario.never.len()), (1, 1));
+    assert_eq!(scenario.at_the_end.len(), 4);
+}
+
+#[test]
+fn everything_else_that_can_be_written() {
+    let text = "\
+# a comment
+scenario: all
+nodes: 5, control-planes 3, racks 2, boot 2s, cpu 4, memory 8Gi
+statefulset db/pg: replicas 2, local volume, on node-1 node-2, grace 10s, stops in 2s..3s
+daemonset kube-system/agent: never ready
+daemonset kube-system/proxy
+job batch/report: runs for 30s, on node-1
+pod shop/lonely: on node-1, csi volume detached in 3s, finalizer example.com/x, empty dir, spread
+deployment shop/web: replicas 3, label tier=front, annotation a/b=c, tolerates unschedulable, ignores SIGTERM
+budget shop/second: selects web, minAvailable 50%
+queue: maxUnavailable 1, failures.max 10%
+fault node-2: slow x3
+controllers: 2
+kill controller after write 7
+given: cordon node-3     # by a person
+after 10s: resume
+when within 1m node-1 is Draining: pause while I look
+every 20s: restart controller
+wait 5m
+eventually: node-3 is Queued BudgetImpossible naming pdb shop/web
+do: edit policy workers: drain.timeout 20s
+order every node: Draining, Succeeded
+never: more than 2 nodes unavailable
+";
+    let scenario = parse("all.txt", text).unwrap();
+    assert_eq!(scenario.workloads.len(), 6);
+    assert_eq!(scenario.faults[0].what.fault, Wrong::Slow(3));
+    assert_eq!(scenario.exit_after_writes, Some(7));
+    assert_eq!(scenario.nodes.names().len(), 8);
+    assert_eq!(scenario.steps.len(), 5);
+    assert_eq!(scenario.steps[1].line, 17);
+}
+
+#[test]
+fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
+    for (line, message) in [
+        ("nods: 3", "x.txt:2: `nods` is not the beginning of a line; did you mean `nodes:`?"),
+        ("nodes: 3, rack 2", "x.txt:2: `rack 2` is not said of the nodes; did you mean `racks`?"),
+        ("deployment shop/cart: replica 2", "did you mean `replicas`?"),
+        ("deployment cart: replicas 2", "x.txt:2: `cart` is not written NAMESPACE/NAME"),
+        ("deployment shop/cart: replicas two", "`two` is no number"),
+        ("deployment shop/cart: replicas 1, on node-1 node-2", "2 places for 1 replicas"),
+        ("daemonset a/b: replicas 2", "a daemonset has a pod on every node"),
+        ("fault node-2: never return", "did you mean `never returns`?"),
+        ("fault node-9: never returns", "`node-9` is not among the 3 nodes"),
+        ("do: rebot --all", "`rebot --all` is not an act; did you mean `reboot --all`?"),
+        ("do: reboot --all now", "nothing is expected after this: `now`"),
+        ("do reboot --all", "a colon is expected"),
+        ("eventually within soon: no cordon", "`soon` is no time"),
+        ("never: no cordon, no mark", "one condition a line"),
+        ("policy workers: maxConcurent 1", "did you mean `maxConcurrent`?"),
+        ("order node-1: Draining, Rebooted", "x.txt:2: `Rebooted` is not a phase; did you mean `Rebooting`?"),
+        ("when node-7 is Draining: pause", "`node-7` is not among the 3 nodes"),
+        ("wait", "the line ends where a time such as 20s is expected"),
+    ] {
+        let found = errors(line);
+        assert!(found.contains(message), "{line}\n  gives {found}\n  and not {message}");
+    }
+}
+
+#[test]
+fn all_wrong_lines_are_told_at_once() {
+    let found = errors("nods: 3\ndo: reboot --all\nevntually: no cordon");
+    assert_eq!(found.lines().count(), 2, "{found}");
+    assert!(parse("x.txt", "nodes: 3").unwrap_err().to_string().contains("scenario: WHAT IT SHOWS"));
+}

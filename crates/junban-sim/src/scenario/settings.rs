@@ -1,0 +1,229 @@
+//! The fields of queue and policies that a scenario can set, and how each value is written.
+
+use serde_json::{Map, Value, json};
+
+use super::model::{Setting, SettingValue};
+use super::words::{Fault, Words, parse_duration, unknown};
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// `3` or `10%`.
+    IntOrPercent,
+    Int,
+    Bool,
+    /// `1h30m`.
+    Duration,
+    Text,
+    /// Words until the comma.
+    List,
+    /// `role=worker`, several with spaces between: `matchLabels`.
+    Labels,
+    OneOf(&'static [&'static str]),
+    /// `+15m`, `-1h`, `now`, or RFC 3339.
+    Time,
+    /// Only `none`.
+    Ladder,
+}
+
+type Field = (&'static [&'static str], Form);
+
+const QUEUE: &[Field] = &[
+    (&["paused"], Form::Bool),
+    (&["pauseReason"], Form::Text),
+    (&["maxConcurrent"], Form::IntOrPercent),
+    (&["maxUnavailable"], Form::IntOrPercent),
+    (&["failures", "max"], Form::IntOrPercent),
+    (&["controlPlane", "allowQuorumLoss"], Form::Bool),
+    (&["history", "perNode"], Form::Int),
+];
+
+const POLICY: &[Field] = &[
+    (&["nodeSelector"], Form::Labels),
+    (&["priority"], Form::Int),
+    (&["bootedAfter"], Form::Time),
+    (&["minInterval"], Form::Duration),
+    (&["maxConcurrent"], Form::Int),
+    (&["groups", "by"], Form::Text),
+    (&["groups", "atOnce"], Form::Int),
+    (&["drain", "timeout"], Form::Duration),
+    (&["drain", "unbudgeted", "maxUnavailable"], Form::IntOrPercent),
+    (&["drain", "deleteAfterDenial"], Form::List),
+    (&["drain", "jobs", "evict"], Form::Labels),
+    (&["drain", "jobs", "deadline"], Form::Duration),
+    (&["drain", "emptyDir"], Form::OneOf(&["Evict", "Block"])),
+    (&["drain", "bare"], Form::OneOf(&["Evict", "Block"])),
+    (&["drain", "onTimeout"], Form::OneOf(&["Release", "Hold"])),
+    (&["reboot", "bootTimeout"], Form::Duration),
+    (&["reboot", "attempts"], Form::Int),
+    (&["reboot", "ladder"], Form::Ladder),
+    (&["verify", "timeout"], Form::Duration),
+    (&["verify", "daemonSets"], Form::Bool),
+    (&["verify", "settle"], Form::Duration),
+];
+
+/// `maxUnavailable 1, failures.max 1`.
+pub(super) fn queue(text: &str) -> Result<Vec<Setting>, Fault> {
+    parse(text, QUEUE, "a field of the queue")
+}
+
+/// `drain.timeout 20s, reboot.attempts 2`.
+pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Fault> {
+    parse(text, POLICY, "a field of a policy")
+}
+
+fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Fault> {
+    text.split(',')
+        .map(|part| {
+            let mut words = Words::of(part);
+            let name = words.next(expected)?;
+            let (path, form) = fields
+                .iter()
+                .find(|(path, _)| path.join(".") == name)
+                .ok_or_else(|| unknown_field(name, fields, expected))?;
+            let value = value(*form, &mut words)?;
+            words.end()?;
+            Ok(Setting {
+                path: path.to_vec(),
+                value,
+            })
+        })
+        .collect()
+}
+
+fn unknown_field(name: &str, fields: &[Field], expected: &str) -> Fault {
+    let names: Vec<String> = fields.iter().map(|(path, _)| path.join(".")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    unknown(name, expected, &names)
+}
+
+fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Fault> {
+    if words.peek() == Some("absent") {
+        words.rest();
+        return Ok(SettingValue::Absent);
+    }
+    let json = match form {
+        Form::IntOrPercent => int_or_percent(words.next("a number or a percentage")?)?,
+        Form::Int => json!(words.number::<i64>("a number")?),
+        Form::Bool => json!(words.eat_one(&[("true", true), ("false", false)], "true or false")?),
+        Form::Duration => {
+            let word = words.next("a time such as 20s")?;
+            let good = parse_duration(word).is_some() && !word.ends_with("ms");
+            json!(good.then_some(word).ok_or_else(|| format!("`{word}` is no time: write 20s, 5m, 1h30m"))?)
+        }
+        Form::Text => json!(words.rest().join(" ")),
+        Form::List => json!(words.rest()),
+        Form::Labels => labels(&words.rest())?,
+        Form::OneOf(names) => {
+            let pairs: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
+            json!(words.eat_one(&pairs, "a value of this field")?)
+        }
+        Form::Ladder => json!(words.eat_one(&[("none", [(); 0])], "`none`")?),
+        Form::Time => return time(words.next("a time: now, +15m, -1h, or 2026-11-23T09:00:00Z")?),
+    };
+    Ok(SettingValue::Json(json))
+}
+
+/// As the API carries it: a number, or a text with its sign.
+pub(super) fn int_or_percent(word: &str) -> Result<Value, Fault> {
+    let wrong = || format!("`{word}` is neither a number nor a percentage");
+    match word.strip_suffix('%') {
+        Some(digits) => digits.parse::<u32>().map(|_| json!(word)).map_err(|_| wrong()),
+        None => word.parse::<u32>().map(|number| json!(number)).map_err(|_| wrong()),
+    }
+}
+
+fn labels(pairs: &[&str]) -> Result<Value, Fault> {
+    let mut map = Map::new();
+    for pair in pairs {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("`{pair}` is not written LABEL=VALUE"))?;
+        map.insert(key.to_owned(), json!(value));
+    }
+    Ok(json!({ "matchLabels": map }))
+}
+
+fn time(word: &str) -> Result<SettingValue, Fault> {
+    let seconds = |text: &str| {
+        parse_duration(text)
+            .and_then(|span| i64::try_from(span.as_secs()).ok())
+            .ok_or_else(|| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+    };
+    if word == "now" {
+        return Ok(SettingValue::FromNow(0));
+    }
+    if let Some(ahead) = word.strip_prefix('+') {
+        return Ok(SettingValue::FromNow(seconds(ahead)?));
+    }
+    if let Some(ago) = word.strip_prefix('-') {
+        return Ok(SettingValue::FromNow(-seconds(ago)?));
+    }
+    word.parse::<junban_core::time::Timestamp>()
+        .map(|_| SettingValue::Json(json!(word)))
+        .map_err(|_| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+}
+
+/// `spec` with the settings in it; `now` in seconds since 1970.
+pub fn apply(spec: &mut Value, settings: &[Setting], now: i64) {
+    for setting in settings {
+        let mut place = &mut *spec;
+        for (depth, key) in setting.path.iter().enumerate() {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            let Some(map) = place.as_object_mut() else { return };
+            if depth + 1 == setting.path.len() && setting.value == SettingValue::Absent {
+                map.remove(*key);
+                break;
+            }
+            place = map.entry((*key).to_owned()).or_insert(Value::Null);
+            if depth + 1 == setting.path.len() {
+                *place = match &setting.value {
+                    SettingValue::Json(json) => json.clone(),
+                    SettingValue::FromNow(ahead) => json!(rfc3339(now + ahead)),
+                    SettingValue::Absent => Value::Null,
+                };
+            }
+        }
+    }
+}
+
+fn rfc3339(seconds: i64) -> String {
+    junban_core::time::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_become_a_spec() {
+        let mut spec = json!({"priority": 1, "drain": {"bare": "Block"}});
+        let text = "drain.timeout 20s, nodeSelector role=worker, bootedAfter +1m, drain.bare absent, \
+                    drain.unbudgeted.maxUnavailable 10%, drain.deleteAfterDenial shop db, reboot.ladder none";
+        apply(&mut spec, &policy(text).unwrap(), 0);
+        assert_eq!(
+            spec,
+            json!({
+                "priority": 1,
+                "nodeSelector": {"matchLabels": {"role": "worker"}},
+                "bootedAfter": "1970-01-01T00:01:00Z",
+                "drain": {
+                    "timeout": "20s", "deleteAfterDenial": ["shop", "db"],
+                    "unbudgeted": {"maxUnavailable": "10%"},
+                },
+                "reboot": {"ladder": []},
+            })
+        );
+    }
+
+    #[test]
+    fn a_misspelt_field_or_value_is_refused() {
+        assert!(policy("drain.timout 20s").unwrap_err().contains("did you mean `drain.timeout`"));
+        assert!(policy("drain.bare Blok").unwrap_err().contains("did you mean `Block`"));
+        for wrong in ["drain.timeout 20", "maxConcurrent", "maxConcurrent x", "priority 1 2", "verify.daemonSets yes"] {
+            assert!(policy(wrong).is_err(), "{wrong}");
+        }
+        assert!(queue("maxUnavailable 10x").is_err());
+    }
+}

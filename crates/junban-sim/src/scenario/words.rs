@@ -1,0 +1,196 @@
+//! A line as words, and the errors that name the nearest word.
+
+use std::time::Duration;
+
+use super::model::Span;
+
+/// The words of one part of a line, read from the left.
+#[derive(Clone, Debug)]
+pub(super) struct Words<'a> {
+    words: Vec<&'a str>,
+    at: usize,
+}
+
+/// What is wrong with a line, without its place.
+pub(super) type Fault = String;
+
+impl<'a> Words<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self {
+            words: text.split_whitespace().collect(),
+            at: 0,
+        }
+    }
+
+    pub(super) fn peek(&self) -> Option<&'a str> {
+        self.words.get(self.at).copied()
+    }
+
+    /// The next word; `expected` says what it should be.
+    pub(super) fn next(&mut self, expected: &str) -> Result<&'a str, Fault> {
+        let word = self
+            .peek()
+            .ok_or_else(|| format!("the line ends where {expected} is expected"))?;
+        self.at += 1;
+        Ok(word)
+    }
+
+    /// Takes these words if they come next.
+    pub(super) fn eat(&mut self, phrase: &str) -> bool {
+        let wanted: Vec<&str> = phrase.split(' ').collect();
+        let comes = self.words[self.at..].starts_with(&wanted);
+        if comes {
+            self.at += wanted.len();
+        }
+        comes
+    }
+
+    /// Takes the first phrase of `phrases` that comes next.
+    pub(super) fn eat_one<T: Copy>(&mut self, phrases: &[(&str, T)], expected: &str) -> Result<T, Fault> {
+        for (phrase, value) in phrases {
+            if self.eat(phrase) {
+                return Ok(*value);
+            }
+        }
+        let names: Vec<&str> = phrases.iter().map(|(phrase, _)| *phrase).collect();
+        match self.peek() {
+            None => Err(format!("the line ends where {expected} is expected")),
+            Some(_) => Err(unknown(&self.rest_peek(), expected, &names)),
+        }
+    }
+
+    /// All that is left, taken.
+    pub(super) fn rest(&mut self) -> Vec<&'a str> {
+        let rest = self.words[self.at..].to_vec();
+        self.at = self.words.len();
+        rest
+    }
+
+    /// All that is left, not taken.
+    pub(super) fn rest_peek(&self) -> String {
+        self.words[self.at..].join(" ")
+    }
+
+    /// Nothing may be left.
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(format!("nothing is expected after this: `{}`", self.rest_peek())),
+        }
+    }
+
+    pub(super) fn duration(&mut self) -> Result<Duration, Fault> {
+        let word = self.next("a time such as 20s")?;
+        parse_duration(word).ok_or_else(|| format!("`{word}` is no time: write 500ms, 20s, 5m, 1h30m"))
+    }
+
+    /// `20s..30s`, or `20s` for both ends.
+    pub(super) fn span(&mut self) -> Result<Span, Fault> {
+        let word = self.next("a time such as 20s or 20s..30s")?;
+        let (from, to) = word.split_once("..").unwrap_or((word, word));
+        match (parse_duration(from), parse_duration(to)) {
+            (Some(from), Some(to)) if from <= to => Ok(Span { from, to }),
+            (Some(_), Some(_)) => Err(format!("`{word}` begins after its end")),
+            _ => Err(format!("`{word}` is no time: write 20s, or 20s..30s")),
+        }
+    }
+
+    pub(super) fn number<N: std::str::FromStr>(&mut self, expected: &str) -> Result<N, Fault> {
+        let word = self.next(expected)?;
+        word.parse()
+            .map_err(|_| format!("`{word}` is no number; {expected} is expected"))
+    }
+
+    /// `shop/cart` in its two parts.
+    pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Fault> {
+        let word = self.next(expected)?;
+        split_key(word).ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
+    }
+}
+
+pub(super) fn split_key(word: &str) -> Option<(String, String)> {
+    let (namespace, name) = word.split_once('/')?;
+    let good = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
+    };
+    (good(namespace) && good(name)).then(|| (namespace.to_owned(), name.to_owned()))
+}
+
+/// `1h30m`, `20s`, `500ms`, `0s`.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    if let Some(digits) = text.strip_suffix("ms") {
+        return digits.parse().ok().map(Duration::from_millis);
+    }
+    let mut rest = text;
+    let mut seconds = 0_u64;
+    for (unit, factor) in [('h', 3_600), ('m', 60), ('s', 1)] {
+        if let Some((digits, after)) = rest.split_once(unit) {
+            seconds = seconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(factor)?)?;
+            rest = after;
+        }
+    }
+    (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
+}
+
+/// An error about a word that is none of `names`.
+pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Fault {
+    let hint = nearest(found, names)
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default();
+    format!("`{found}` is not {expected}{hint} (there are: {})", names.join(", "))
+}
+
+/// The name that differs least, if it differs little. Of a longer text only as many words are compared as the name has.
+fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
+    names
+        .iter()
+        .map(|name| {
+            let count = name.split(' ').count();
+            let head: Vec<&str> = found.split(' ').take(count).collect();
+            (distance(&head.join(" "), name), *name)
+        })
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Letters to insert, remove or replace.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_lowercase().chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_in_the_api() {
+        let read = |text| parse_duration(text).map(|d| d.as_millis());
+        assert_eq!(read("1h30m"), Some(5_400_000));
+        assert_eq!(read("500ms"), Some(500));
+        assert_eq!(read("90s"), Some(90_000));
+        for wrong in ["", "5", "s5", "5s5m", "5x", "m"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_is_named() {
+        assert_eq!(nearest("Drainin", &["Draining", "Rebooting"]), Some("Draining"));
+        assert_eq!(nearest("elephant", &["Draining", "Rebooting"]), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Lines about what runs on the cluster.
+
+use std::time::Duration;
+
+use super::act::{demand, node};
+use super::condition::is_node_name;
+use super::model::{ExtraBudget, Kind, Span, Workload};
+use super::words::{Fault, Words, split_key, unknown};
+
+pub(super) const KINDS: [(&str, Kind); 5] = [
+    ("deployment", Kind::Deployment),
+    ("statefulset", Kind::StatefulSet),
+    ("daemonset", Kind::DaemonSet),
+    ("job", Kind::Job),
+    ("pod", Kind::Pod),
+];
+
+const TRAITS: &[&str] = &[
+    "replicas",
+    "budget",
+    "on",
+    "only on",
+    "starts in",
+    "ready after",
+    "stops in",
+    "grace",
+    "ignores SIGTERM",
+    "never ready",
+    "runs for",
+    "local volume",
+    "csi volume",
+    "empty dir",
+    "finalizer",
+    "tolerates unschedulable",
+    "spread",
+    "cpu",
+    "memory",
+    "label",
+    "annotation",
+];
+
+/// `deployment shop/cart: replicas 2, on node-1 node-1`; `tail` is what follows the colon, if there is one.
+pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Fault> {
+    let (namespace, name) =
+        split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME in small letters"))?;
+    let mut workload = empty(kind, namespace, name);
+    let mut replicas = None;
+    for part in tail.split(',').filter(|part| !part.trim().is_empty()) {
+        let mut words = Words::of(part);
+        if words.eat("replicas") {
+            replicas = Some(words.number("a number of replicas")?);
+        } else {
+            trait_of(&mut workload, &mut words)?;
+        }
+        words.end()?;
+    }
+    let placed = u32::try_from(workload.on.len()).unwrap_or(u32::MAX);
+    workload.replicas = replicas.unwrap_or(placed.max(1));
+    check(&workload, replicas.is_some())?;
+    Ok(workload)
+}
+
+fn check(workload: &Workload, counted: bool) -> Result<(), Fault> {
+    if workload.on.len() > workload.replicas as usize {
+        return Err(format!(
+            "{} places for {} replicas",
+            workload.on.len(),
+            workload.replicas
+        ));
+    }
+    match workload.kind {
+        Kind::DaemonSet if counted || !workload.on.is_empty() => {
+            Err("a daemonset has a pod on every node: neither `replicas` nor `on`".into())
+        }
+        Kind::Pod if workload.replicas != 1 => Err("a pod is one: no `replicas`, one place".into()),
+        Kind::Pod | Kind::DaemonSet | Kind::Job if workload.budget.is_some() => {
+            Err("a budget needs a deployment or a statefulset".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn trait_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault> {
+    if words.eat("budget") {
+        workload.budget = Some(demand(words)?);
+        workload.always_allow_unhealthy = words.eat("always allow unhealthy");
+    } else if words.eat("on") {
+        workload.on.push(node(words)?);
+        while words.peek().is_some_and(is_node_name) {
+            workload.on.push(node(words)?);
+        }
+    } else if words.eat("only on") {
+        workload.only_on = Some(node(words)?);
+    } else if words.eat("starts in") {
+        workload.start = Some(words.span()?);
+    } else if words.eat("ready after") {
+        workload.ready = Some(words.span()?);
+    } else if words.eat("stops in") {
+        workload.stop = Some(words.span()?);
+    } else if words.eat("grace") {
+        workload.grace = Some(words.duration()?);
+    } else if words.eat("ignores SIGTERM") {
+        workload.ignores_sigterm = true;
+    } else if words.eat("never ready") {
+        workload.never_ready = true;
+    } else if words.eat("runs for") {
+        workload.runs_for = Some(words.duration()?);
+    } else if words.eat("local volume") {
+        workload.local_volume = true;
+    } else if words.eat("csi volume") {
+        workload.csi_volume = Some(if words.eat("detached in") {
+            words.duration()?
+        } else {
+            Duration::from_secs(1)
+        });
+    } else {
+        return more_of(workload, words);
+    }
+    Ok(())
+}
+
+fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault> {
+    if words.eat("empty dir") {
+        workload.empty_dir = true;
+    } else if words.eat("finalizer") {
+        workload.finalizer = Some(words.next("a finalizer's name")?.to_owned());
+    } else if words.eat("tolerates unschedulable") {
+        workload.tolerates_unschedulable = true;
+    } else if words.eat("spread") {
+        workload.spread = true;
+    } else if words.eat("cpu") {
+        workload.cpu = Some(words.next("a quantity such as 500m")?.to_owned());
+    } else if words.eat("memory") {
+        workload.memory = Some(words.next("a quantity such as 64Mi")?.to_owned());
+    } else if words.eat("label") {
+        let (key, value) = pair(words)?;
+        workload.labels.insert(key, value);
+    } else if words.eat("annotation") {
+        let (key, value) = pair(words)?;
+        workload.annotations.insert(key, value);
+    } else {
+        return Err(unknown(&words.rest_peek(), "said of a workload", TRAITS));
+    }
+    Ok(())
+}
+
+fn pair(words: &mut Words<'_>) -> Result<(String, String), Fault> {
+    let word = words.next("KEY=VALUE")?;
+    word.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{word}` is not written KEY=VALUE"))
+}
+
+fn empty(kind: Kind, namespace: String, name: String) -> Workload {
+    Workload {
+        kind,
+        namespace,
+        name,
+        replicas: 1,
+        on: vec![],
+        only_on: None,
+        budget: None,
+        always_allow_unhealthy: false,
+        start: None,
+        ready: None,
+        stop: None,
+        grace: None,
+        ignores_sigterm: false,
+        never_ready: false,
+        runs_for: None,
+        local_volume: false,
+        csi_volume: None,
+        empty_dir: false,
+        finalizer: None,
+        tolerates_unschedulable: false,
+        spread: false,
+        cpu: None,
+        memory: None,
+        labels: std::collections::BTreeMap::new(),
+        annotations: std::collections::BTreeMap::new(),
+    }
+}
+
+/// `budget shop/second: selects cart, maxUnavailable 1`.
+pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Fault> {
+    let (namespace, name) = split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME"))?;
+    let (first, second) = tail
+        .split_once(',')
+        .ok_or("written so: budget shop/second: selects cart, maxUnavailable 1")?;
+    let mut words = Words::of(first);
+    if !words.eat("selects") {
+        return Err(unknown(&words.rest_peek(), "said first of a budget", &["selects"]));
+    }
+    let selects = words.next("the name of a workload of this namespace")?.to_owned();
+    words.end()?;
+    let mut words = Words::of(second);
+    let demand = demand(&mut words)?;
+    words.end()?;
+    Ok(ExtraBudget {
+        namespace,
+        name,
+        selects,
+        demand,
+    })
+}
+
+/// What a workload does that says nothing: the same in every world.
+pub const START: Span = Span {
+    from: Duration::from_millis(300),
+    to: Duration::from_millis(600),
+};
+/// See [`START`].
+pub const READY: Span = Span {
+    from: Duration::from_millis(200),
+    to: Duration::from_millis(500),
+};
+/// See [`START`].
+pub const STOP: Span = START;
