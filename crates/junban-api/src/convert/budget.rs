@@ -1,0 +1,72 @@
+//! PodDisruptionBudget, to core.
+
+use junban_core::cluster::Budget;
+use junban_core::ids::PdbKey;
+use junban_core::quantity::IntOrPercent;
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Incomplete, meta, selector};
+
+/// Reads a budget.
+pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
+    let meta = meta::read("PodDisruptionBudget", &budget.metadata)?;
+    let spec = budget.spec.as_ref();
+    let status = budget.status.as_ref();
+    let count = |pick: fn(&PodDisruptionBudgetStatus) -> Option<i32>| {
+        status
+            .and_then(pick)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or_default()
+    };
+    Ok(Budget {
+        key: PdbKey::new(meta.namespace, meta.name),
+        uid: meta.uid,
+        version: meta.version,
+        generation: meta.generation,
+        observed_generation: status
+            .and_then(|status| status.observed_generation)
+            .unwrap_or_default(),
+        selector: spec
+            .and_then(|spec| spec.selector.as_ref())
+            .map(selector::kubernetes),
+        min_available: spec.and_then(|spec| share(spec.min_available.as_ref()?)),
+        max_unavailable: spec.and_then(|spec| share(spec.max_unavailable.as_ref()?)),
+        always_allow_unhealthy: spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref())
+            == Some("AlwaysAllow"),
+        disruptions_allowed: count(|status| status.disruptions_allowed),
+        current_healthy: count(|status| status.current_healthy),
+        desired_healthy: count(|status| status.desired_healthy),
+        expected_pods: count(|status| status.expected_pods),
+        sync_failed: sync_failed(budget),
+    })
+}
+
+/// 0 % is legal here, unlike in our own objects. What the API server cannot have let through is none.
+fn share(raw: &IntOrString) -> Option<IntOrPercent> {
+    match raw {
+        IntOrString::Int(count) => u32::try_from(*count).ok().map(IntOrPercent::Count),
+        IntOrString::String(text) => {
+            let percent: u8 = text.strip_suffix('%')?.parse().ok()?;
+            match percent {
+                0 => Some(IntOrPercent::Count(0)),
+                1..=100 => Some(IntOrPercent::Percent(percent)),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn sync_failed(budget: &PodDisruptionBudget) -> Option<String> {
+    let conditions = budget.status.as_ref()?.conditions.as_ref()?;
+    let failed = conditions.iter().find(|condition| {
+        condition.type_ == "DisruptionAllowed"
+            && condition.status == "False"
+            && condition.reason == "SyncFailed"
+    })?;
+    Some(failed.message.clone())
+}
+
+#[cfg(test)]
+#[path = "tests/budget.rs"]
+mod tests;

@@ -1,0 +1,223 @@
+//! RebootPolicy, to and from core.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use junban_core::ids::PolicyName;
+use junban_core::policy::{
+    DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+};
+use junban_core::selector::Selector;
+use kube::core::DynamicObject;
+use serde_json::{Map, Value};
+
+use super::fields::{Fields, Unreadable};
+use super::queue::share;
+use super::{condition, meta, parse_goal, parse_span, selector};
+use crate::names;
+use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
+
+const SPAN_HINT: &str = "write hours, minutes and seconds, as 1h30m";
+const GOAL_HINT: &str = "write UTC with Z, as 2026-11-23T09:00:00Z";
+
+/// Reads a policy. A selector that cannot match does not make it unreadable: it selects nothing (condition
+/// InvalidSelector).
+pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
+    let meta = meta::read("RebootPolicy", &object.metadata)
+        .map_err(|error| Unreadable::one("metadata", error, ""))?;
+    let spec: RebootPolicySpec = super::entry::typed(&object.data, "spec")?;
+    let mut fields = Fields::default();
+    let status = object.data.get("status").cloned().unwrap_or_default();
+    let policy = Policy {
+        name: PolicyName::new(meta.name),
+        version: meta.version,
+        generation: meta.generation,
+        node_selector: selector::own(&spec.node_selector),
+        priority: spec.priority,
+        booted_after: spec
+            .booted_after
+            .map(|text| goal(&mut fields, "spec.bootedAfter", &text)),
+        min_interval: span(&mut fields, "spec.minInterval", &spec.min_interval),
+        max_concurrent: spec
+            .max_concurrent
+            .map(|count| positive(&mut fields, "spec.maxConcurrent", count)),
+        groups: spec.groups.map(|groups| read_groups(&mut fields, groups)),
+        drain: drain(&mut fields, spec.drain),
+        reboot: reboot(&mut fields, spec.reboot),
+        verify: verify(&mut fields, &spec.verify),
+        // The summary decides nothing: one that does not parse is one that is written anew.
+        summary: serde_json::from_value(status).unwrap_or_default(),
+    };
+    fields.finish(policy)
+}
+
+/// The whole status as it is written: `conditions` of `previous` keep their times where they did not change.
+pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Value {
+    let mut status = match serde_json::to_value(summary) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let ready = summary.problem.is_empty();
+    let reason = if ready { names::READY } else { &summary.problem };
+    let wanted = [condition::Wanted::new(
+        names::READY,
+        ready,
+        reason,
+        &summary.message,
+    )];
+    let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
+    status.insert("conditions".into(), conditions);
+    Value::Object(status)
+}
+
+pub(super) fn goal(fields: &mut Fields, path: &str, text: &str) -> Timestamp {
+    fields.take(path, parse_goal(text), GOAL_HINT, Timestamp::UNIX_EPOCH)
+}
+
+fn span(fields: &mut Fields, path: &str, text: &str) -> Duration {
+    fields.take(path, parse_span(text), SPAN_HINT, Duration::ZERO)
+}
+
+fn positive(fields: &mut Fields, path: &str, count: i32) -> u32 {
+    let read = u32::try_from(count).ok().filter(|count| *count >= 1);
+    fields.take(
+        path,
+        read.ok_or_else(|| format!("{count} is below 1")),
+        "write a number from 1",
+        1,
+    )
+}
+
+fn one_of<T>(fields: &mut Fields, path: &str, text: &str, words: [(&str, T); 2]) -> T {
+    let [first, second] = words;
+    let hint = format!("write {} or {}", first.0, second.0);
+    if text == second.0 {
+        return second.1;
+    }
+    let read = if text == first.0 {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is not known"))
+    };
+    fields.take(path, read, &hint, ());
+    first.1
+}
+
+fn read_groups(fields: &mut Fields, groups: GroupsSpec) -> Groups {
+    if let Err(problem) = selector::check_key(&groups.by) {
+        fields.wrong(
+            "spec.groups.by",
+            problem,
+            "write the key of a label, as topology.kubernetes.io/zone",
+        );
+    }
+    Groups {
+        by: groups.by,
+        at_once: positive(fields, "spec.groups.atOnce", groups.at_once),
+    }
+}
+
+fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
+    let unbudgeted = &drain.unbudgeted.max_unavailable;
+    for (index, namespace) in drain.delete_after_denial.iter().enumerate() {
+        let path = format!("spec.drain.deleteAfterDenial[{index}]");
+        if !selector::is_namespace(namespace) {
+            fields.wrong(
+                &path,
+                format_args!("{namespace:?} cannot be a namespace"),
+                "name namespaces one by one",
+            );
+        }
+        if drain.delete_after_denial[..index].contains(namespace) {
+            fields.wrong(
+                &path,
+                format_args!("{namespace:?} stands there twice"),
+                "remove one",
+            );
+        }
+    }
+    let leave = |evict, block| [("Evict", evict), ("Block", block)];
+    DrainRules {
+        timeout: span(fields, "spec.drain.timeout", &drain.timeout),
+        unbudgeted_max_unavailable: share(fields, "spec.drain.unbudgeted.maxUnavailable", unbudgeted, 1),
+        delete_after_denial: drain.delete_after_denial,
+        jobs_evict: drain.jobs.evict.map(|labels| {
+            let hint = "write labels of the pods to evict";
+            let path = "spec.drain.jobs.evict";
+            fields.take(path, selector::own(&labels), hint, Selector::default())
+        }),
+        jobs_deadline: span(fields, "spec.drain.jobs.deadline", &drain.jobs.deadline),
+        empty_dir: one_of(
+            fields,
+            "spec.drain.emptyDir",
+            &drain.empty_dir,
+            leave(Leave::Evict, Leave::Block),
+        ),
+        bare: one_of(
+            fields,
+            "spec.drain.bare",
+            &drain.bare,
+            leave(Leave::Evict, Leave::Block),
+        ),
+        on_timeout: one_of(
+            fields,
+            "spec.drain.onTimeout",
+            &drain.on_timeout,
+            [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
+        ),
+    }
+}
+
+fn reboot(fields: &mut Fields, reboot: RebootSpec) -> RebootRules {
+    let boot_timeout = span(fields, "spec.reboot.bootTimeout", &reboot.boot_timeout);
+    if parse_span(&reboot.boot_timeout).is_ok() && boot_timeout < RebootRules::BOOT_TIMEOUT_MIN {
+        let hint = "the power action may begin 10 s after it is recorded: give a server the time it needs";
+        fields.wrong(
+            "spec.reboot.bootTimeout",
+            format_args!("{} is below 20s", reboot.boot_timeout),
+            hint,
+        );
+    }
+    RebootRules {
+        ladder: reboot
+            .ladder
+            .into_iter()
+            .enumerate()
+            .map(|(index, step)| ladder_step(fields, index, step))
+            .collect(),
+        boot_timeout,
+        attempts: positive(fields, "spec.reboot.attempts", reboot.attempts),
+    }
+}
+
+fn ladder_step(fields: &mut Fields, index: usize, step: LadderStep) -> Step {
+    let path = format!("spec.reboot.ladder[{index}]");
+    if step.driver != "command" {
+        fields.wrong(
+            &format!("{path}.driver"),
+            format_args!("{:?} is not known", step.driver),
+            "write command",
+        );
+    }
+    if step.command.first().is_none_or(String::is_empty) {
+        fields.wrong(
+            &format!("{path}.command"),
+            "names no program",
+            "write the program and its arguments",
+        );
+    }
+    Step::Command {
+        command: step.command,
+    }
+}
+
+fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
+    VerifyRules {
+        timeout: span(fields, "spec.verify.timeout", &verify.timeout),
+        daemon_sets: verify.daemon_sets,
+        settle: verify
+            .settle
+            .as_ref()
+            .map(|text| span(fields, "spec.verify.settle", text)),
+    }
+}

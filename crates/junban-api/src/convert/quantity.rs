@@ -1,0 +1,159 @@
+//! Resource quantities as whole numbers: cpu in millicores, everything else in base units (bytes, devices, pods).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+/// Amounts by resource name.
+pub type Amounts = BTreeMap<String, i64>;
+
+const NANO: i128 = 1_000_000_000;
+
+/// Which way a fraction goes: what is asked for is never counted as less, what there is never as more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Round {
+    Up,
+    Down,
+}
+
+/// All quantities of a list; one that does not parse is left out.
+pub(super) fn amounts(list: Option<&BTreeMap<String, Quantity>>, round: Round) -> Amounts {
+    list.into_iter()
+        .flatten()
+        .filter_map(|(name, quantity)| Some((name.clone(), amount(name, &quantity.0, round)?)))
+        .collect()
+}
+
+/// Amounts that a node offers, rounded down.
+pub fn resources(list: &BTreeMap<String, Quantity>) -> Amounts {
+    amounts(Some(list), Round::Down)
+}
+
+/// One quantity in base units, rounded up: `1.5Gi`, `100m`, `12e3`. `None`: it is not a quantity.
+pub fn bytes_or_units(text: &str) -> Option<i64> {
+    amount("", text, Round::Up)
+}
+
+fn amount(name: &str, text: &str, round: Round) -> Option<i64> {
+    let unit = if name == "cpu" { NANO / 1000 } else { NANO };
+    let nanos = nanos(text)?;
+    let whole = match round {
+        Round::Up => nanos.div_euclid(unit) + i128::from(nanos.rem_euclid(unit) != 0),
+        Round::Down => nanos.div_euclid(unit),
+    };
+    // Kubernetes caps quantities at 2^63-1 as well.
+    Some(i64::try_from(whole).unwrap_or(if whole > 0 { i64::MAX } else { i64::MIN }))
+}
+
+/// The quantity times 10^9; finer parts are rounded up, as in Kubernetes.
+fn nanos(text: &str) -> Option<i128> {
+    let (sign, unsigned) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let end = unsigned
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let (multiplier, divisor) = scale(suffix)?;
+    let top = digits.checked_mul(NANO)?.checked_mul(multiplier)?;
+    let bottom = 10i128
+        .checked_pow(u32::try_from(fraction.len()).ok()?)?
+        .checked_mul(divisor)?;
+    Some(sign * (top / bottom + i128::from(top % bottom != 0)))
+}
+
+/// What a suffix multiplies and divides by.
+fn scale(suffix: &str) -> Option<(i128, i128)> {
+    let binary = |power: u32| Some((1i128 << (10 * power), 1));
+    match suffix {
+        "" => Some((1, 1)),
+        "n" => Some((1, NANO)),
+        "u" => Some((1, 1_000_000)),
+        "m" => Some((1, 1_000)),
+        "k" => Some((1_000, 1)),
+        "M" => Some((1_000_000, 1)),
+        "G" => Some((1_000_000_000, 1)),
+        "T" => Some((1_000_000_000_000, 1)),
+        "P" => Some((1_000_000_000_000_000, 1)),
+        "E" => Some((1_000_000_000_000_000_000, 1)),
+        "Ki" => binary(1),
+        "Mi" => binary(2),
+        "Gi" => binary(3),
+        "Ti" => binary(4),
+        "Pi" => binary(5),
+        "Ei" => binary(6),
+        _ => exponent(suffix),
+    }
+}
+
+fn exponent(suffix: &str) -> Option<(i128, i128)> {
+    let power: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+    let factor = 10i128.checked_pow(power.unsigned_abs())?;
+    Some(if power < 0 { (1, factor) } else { (factor, 1) })
+}
+
+/// Adds amounts.
+pub(super) fn add(sum: &mut Amounts, more: &Amounts) {
+    for (name, amount) in more {
+        let entry = sum.entry(name.clone()).or_default();
+        *entry = entry.saturating_add(*amount);
+    }
+}
+
+/// Keeps the larger of each.
+pub(super) fn raise(sum: &mut Amounts, other: &Amounts) {
+    for (name, amount) in other {
+        let entry = sum.entry(name.clone()).or_default();
+        *entry = (*entry).max(*amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_is_in_millicores_and_the_rest_in_base_units() {
+        for (name, text, expected) in [
+            ("cpu", "2", 2_000),
+            ("cpu", "100m", 100),
+            ("cpu", "0.5", 500),
+            ("cpu", "1e3m", i64::MIN), // no suffix after an exponent
+            ("memory", "1Gi", 1 << 30),
+            ("memory", "1.5Gi", 3 << 29),
+            ("memory", "128974848000m", 128_974_848),
+            ("memory", "123M", 123_000_000),
+            ("memory", "12e3", 12_000),
+            ("memory", "1E", 1_000_000_000_000_000_000),
+            ("memory", "16Ei", i64::MAX),
+            ("pods", "110", 110),
+            ("example.com/gpu", "4", 4),
+            ("memory", ".5k", 500),
+        ] {
+            let read = amount(name, text, Round::Up);
+            assert_eq!(read.unwrap_or(i64::MIN), expected, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn requests_round_up_and_what_there_is_rounds_down() {
+        assert_eq!(amount("cpu", "1500u", Round::Up), Some(2));
+        assert_eq!(amount("cpu", "1500u", Round::Down), Some(1));
+        assert_eq!(amount("memory", "1500m", Round::Up), Some(2));
+        assert_eq!(amount("memory", "-1500m", Round::Down), Some(-2));
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_none() {
+        for text in ["", "x", "1x", "1..2", ".", "-", "1.2.3", "1 Gi", "e3", "1e", "é"] {
+            assert_eq!(nanos(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! RebootQueue, to and from core.
+
+use junban_core::ids::QueueUid;
+use junban_core::quantity::IntOrPercent;
+use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary};
+use kube::core::DynamicObject;
+use serde_json::{Map, Value, json};
+
+use super::fields::{Fields, Unreadable};
+use super::{condition, meta};
+use crate::names;
+use crate::resources::{CountOrPercent, RebootQueueSpec};
+
+/// Reads the queue. An unreadable one counts as paused.
+pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
+    let meta = meta::read("RebootQueue", &object.metadata)
+        .map_err(|error| Unreadable::one("metadata", error, ""))?;
+    let spec: RebootQueueSpec = super::entry::typed(&object.data, "spec")?;
+    let mut fields = Fields::default();
+    if meta.name != names::QUEUE {
+        fields.wrong(
+            "metadata.name",
+            "the one queue is named default",
+            "rename it to default",
+        );
+    }
+    let status = object.data.get("status").unwrap_or(&Value::Null);
+    let control_plane = ControlPlane {
+        api_servers: urls(
+            &mut fields,
+            "spec.controlPlane.apiServers",
+            &spec.control_plane.api_servers,
+        ),
+        etcd: urls(&mut fields, "spec.controlPlane.etcd", &spec.control_plane.etcd),
+        etcd_client_secret: spec.control_plane.etcd_client_secret,
+        allow_quorum_loss: spec.control_plane.allow_quorum_loss,
+    };
+    let per_node = usize::try_from(spec.history.per_node)
+        .ok()
+        .filter(|count| *count >= 1);
+    let queue = Queue {
+        uid: QueueUid::new(meta.uid),
+        version: meta.version,
+        generation: meta.generation,
+        paused: spec.paused,
+        pause_reason: spec.pause_reason,
+        max_concurrent: share(&mut fields, "spec.maxConcurrent", &spec.max_concurrent, 1),
+        max_unavailable: share(&mut fields, "spec.maxUnavailable", &spec.max_unavailable, 1),
+        failures_max: share(&mut fields, "spec.failures.max", &spec.failures.max, 0),
+        control_plane,
+        history_per_node: fields.take(
+            "spec.history.perNode",
+            per_node.ok_or("is below 1"),
+            "a node's newest entry is never dropped: write 1",
+            1,
+        ),
+        ledger: ledger(&mut fields, status),
+        // The summary decides nothing: one that does not parse is one that is written anew.
+        summary: serde_json::from_value(status.clone()).unwrap_or_default(),
+    };
+    fields.finish(queue)
+}
+
+/// The whole status as it is written: `conditions` of `previous` keep their times where they did not change.
+pub fn status(
+    ledger: Option<&Ledger>,
+    summary: &QueueSummary,
+    previous: &Value,
+    now: jiff::Timestamp,
+) -> Value {
+    let mut status = match serde_json::to_value(summary) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    status.retain(|_, value| !value.is_null());
+    if let Some(ledger) = ledger {
+        status.insert("ledger".into(), json!(ledger));
+    }
+    let state = summary.state.as_str();
+    let wanted = [
+        condition::Wanted::new(
+            names::ACTIVE,
+            matches!(state, "Active" | "Idle"),
+            state,
+            &summary.message,
+        ),
+        condition::Wanted::new(names::PAUSED, state == "Paused", state, &summary.message),
+        condition::Wanted::new(names::HALTED, state == "Halted", state, &summary.message),
+    ];
+    let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
+    status.insert("conditions".into(), conditions);
+    Value::Object(status)
+}
+
+fn ledger(fields: &mut Fields, status: &Value) -> Option<Ledger> {
+    let ledger = status.get("ledger").filter(|ledger| !ledger.is_null())?;
+    let read: Result<Ledger, _> = serde_json::from_value(ledger.clone());
+    let hint = "remove status.ledger: it is rebuilt from marks and entries";
+    Some(fields.take("status.ledger", read, hint, Ledger::default()))
+}
+
+/// A count or percentage of which the number is at least `minimum`.
+pub(super) fn share(fields: &mut Fields, path: &str, raw: &CountOrPercent, minimum: u32) -> IntOrPercent {
+    let hint = "write a number, or a percentage from 1% to 100%";
+    let read = match raw {
+        CountOrPercent::Count(count) => match u32::try_from(*count) {
+            Ok(count) if count >= minimum => Ok(IntOrPercent::Count(count)),
+            _ => Err(format!("{count} is below {minimum}")),
+        },
+        CountOrPercent::Percent(text) if text.ends_with('%') => {
+            IntOrPercent::parse(text).map_err(|error| error.to_string())
+        }
+        CountOrPercent::Percent(text) => Err(format!("{text:?} is neither a number nor a percentage")),
+    };
+    fields.take(path, read, hint, IntOrPercent::Count(minimum))
+}
+
+fn urls(fields: &mut Fields, path: &str, texts: &[String]) -> Vec<String> {
+    for (index, text) in texts.iter().enumerate() {
+        let host = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let bare = host.map(|host| host.strip_suffix('/').unwrap_or(host));
+        if bare.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+            let path = format!("{path}[{index}]");
+            fields.wrong(
+                &path,
+                format_args!("{text:?} is not the URL of a server"),
+                "write https://HOST:PORT",
+            );
+        }
+        if texts[..index].contains(text) {
+            fields.wrong(
+                &format!("{path}[{index}]"),
+                format_args!("{text:?} stands there twice"),
+                "remove one",
+            );
+        }
+    }
+    texts.to_vec()
+}

@@ -1,0 +1,68 @@
+//! Durations as operators write them: hours, minutes, seconds, in this order (design.md 3).
+
+use std::time::Duration;
+
+/// Reads `1h30m`, `45s`; the pattern of the schema, and not empty.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration");
+    let mut rest = text;
+    let mut seconds = 0u64;
+    for (unit, worth) in [('h', 3600), ('m', 60), ('s', 1)] {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if rest[digits..].starts_with(unit) {
+            if !(1..=6).contains(&digits) {
+                return Err(wrong());
+            }
+            let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+            seconds += number * worth;
+            rest = &rest[digits + 1..];
+        }
+    }
+    if text.is_empty() || !rest.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Writes what [`parse_span`] reads. Fractions of a second are dropped.
+pub fn format_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    for (number, unit) in [(hours, 'h'), (minutes, 'm'), (rest, 's')] {
+        if number > 0 {
+            text.push_str(&format!("{number}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_pattern_admits_and_nothing_else() {
+        for (text, seconds) in [
+            ("30m", 1800),
+            ("1h30m", 5400),
+            ("720h", 2_592_000),
+            ("0s", 0),
+            ("2h0m5s", 7205),
+        ] {
+            assert_eq!(parse_span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in [
+            "", "30", "h", "5m1h", "1h 30m", "48hxyz", "30d", "-5s", "1.5h", "1234567s", "5s5s", "é5s",
+        ] {
+            assert!(parse_span(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        for text in ["30m", "1h30m", "2h5s", "0s"] {
+            assert_eq!(format_span(parse_span(text).unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn budget(spec: Value, status: Value) -> Budget {
+    let object = json!({
+        "metadata": {"namespace": "shop", "name": "cart", "uid": "u1", "resourceVersion": "9", "generation": 2},
+        "spec": spec,
+        "status": status,
+    });
+    read(&serde_json::from_value(object).unwrap()).unwrap()
+}
+
+fn counts(allowed: i32) -> Value {
+    json!({"disruptionsAllowed": allowed, "currentHealthy": 4, "desiredHealthy": 3, "expectedPods": 4, "observedGeneration": 2})
+}
+
+#[test]
+fn counts_and_shares() {
+    let read = budget(
+        json!({"minAvailable": "75%", "selector": {"matchLabels": {"app": "cart"}}}),
+        counts(1),
+    );
+    assert_eq!(read.min_available, Some(IntOrPercent::Percent(75)));
+    assert_eq!(
+        (
+            read.disruptions_allowed,
+            read.current_healthy,
+            read.desired_healthy,
+            read.expected_pods
+        ),
+        (1, 4, 3, 4)
+    );
+    assert_eq!((read.generation, read.observed_generation), (2, 2));
+    assert!(
+        read.selector
+            .unwrap()
+            .matches(&[("app".to_owned(), "cart".to_owned())].into())
+    );
+    assert_eq!(
+        budget(json!({"maxUnavailable": 0}), json!(null)).max_unavailable,
+        Some(IntOrPercent::Count(0))
+    );
+    assert_eq!(
+        budget(json!({"maxUnavailable": "0%"}), json!(null)).max_unavailable,
+        Some(IntOrPercent::Count(0))
+    );
+}
+
+#[test]
+fn no_selector_selects_nothing_and_an_empty_one_everything() {
+    assert_eq!(budget(json!({}), json!(null)).selector, None);
+    assert!(
+        budget(json!({"selector": {}}), json!(null))
+            .selector
+            .unwrap()
+            .matches(&[].into())
+    );
+}
+
+#[test]
+fn sync_failed_is_told_from_other_reasons() {
+    let with = |reason: &str| {
+        let mut status = counts(0);
+        status["conditions"] = json!([{
+            "type": "DisruptionAllowed", "status": "False", "reason": reason, "message": "no scale",
+            "lastTransitionTime": "2026-11-23T09:00:00Z",
+        }]);
+        budget(json!({}), status).sync_failed
+    };
+    assert_eq!(with("SyncFailed").as_deref(), Some("no scale"));
+    assert_eq!(with("InsufficientPods"), None);
+}

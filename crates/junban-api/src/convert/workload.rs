@@ -1,0 +1,93 @@
+//! Controllers of pods, to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
+
+use junban_core::cluster::{Workload, WorkloadKey, WorkloadKind};
+use junban_core::ids::NodeName;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ReplicationController;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{Incomplete, meta, owner};
+use crate::names;
+
+/// Reads a Deployment.
+pub fn deployment(object: &Deployment) -> Result<Workload, Incomplete> {
+    let replicas = object.spec.replicas;
+    workload(
+        "Deployment",
+        WorkloadKind::Deployment,
+        &object.metadata,
+        scaled(replicas),
+    )
+}
+
+/// Reads a ReplicaSet.
+pub fn replica_set(object: &ReplicaSet) -> Result<Workload, Incomplete> {
+    let replicas = object.spec.replicas;
+    workload(
+        "ReplicaSet",
+        WorkloadKind::ReplicaSet,
+        &object.metadata,
+        scaled(replicas),
+    )
+}
+
+/// Reads a StatefulSet.
+pub fn stateful_set(object: &StatefulSet) -> Result<Workload, Incomplete> {
+    let replicas = object.spec.replicas;
+    workload(
+        "StatefulSet",
+        WorkloadKind::StatefulSet,
+        &object.metadata,
+        scaled(replicas),
+    )
+}
+
+/// Reads a ReplicationController.
+pub fn replication_controller(object: &ReplicationController) -> Result<Workload, Incomplete> {
+    let replicas = object.spec.as_ref().and_then(|spec| spec.replicas);
+    let kind = WorkloadKind::ReplicationController;
+    workload("ReplicationController", kind, &object.metadata, scaled(replicas))
+}
+
+/// Reads a DaemonSet.
+pub fn daemon_set(object: &DaemonSet) -> Result<Workload, Incomplete> {
+    workload("DaemonSet", WorkloadKind::DaemonSet, &object.metadata, None)
+}
+
+/// Reads a Job.
+pub fn job(object: &Job) -> Result<Workload, Incomplete> {
+    workload("Job", WorkloadKind::Job, &object.metadata, None)
+}
+
+/// The node that kured's lock names, if this DaemonSet is kured's and the lock is held.
+pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
+    let text = object.metadata.annotations.as_ref()?.get(names::KURED_LOCK)?;
+    let lock: serde_json::Value = serde_json::from_str(text).ok()?;
+    let node = lock["nodeID"].as_str().filter(|node| !node.is_empty())?;
+    Some(NodeName::new(node))
+}
+
+/// An absent `replicas` is 1 in every kind that has it.
+fn scaled(replicas: Option<i32>) -> Option<u32> {
+    Some(u32::try_from(replicas.unwrap_or(1)).unwrap_or_default())
+}
+
+fn workload(
+    what: &'static str,
+    kind: WorkloadKind,
+    object: &ObjectMeta,
+    replicas: Option<u32>,
+) -> Result<Workload, Incomplete> {
+    let meta = meta::read(what, object)?;
+    Ok(Workload {
+        key: WorkloadKey {
+            kind,
+            namespace: meta.namespace,
+            name: meta.name,
+        },
+        version: meta.version,
+        replicas,
+        owner: owner::controller(object),
+    })
+}
