@@ -1,5 +1,19 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"os"
 
-func runCheck([]string) error { return errors.New("not yet") }
+	"junban.dev/testbed/internal/check"
+)
+
+func runCheck(args []string) error {
+	if len(args) > 0 {
+		return errors.New("check takes no flags")
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return check.Run(binary)
+}

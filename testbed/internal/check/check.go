@@ -1,0 +1,252 @@
+// Package check proves on a running testbed what testbed/README.md promises.
+// It knows the testbed only as a user does: by the line that `up` prints, the
+// Kubernetes API, the logs, the power program and the commands.
+package check
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"junban.dev/testbed/internal/cluster"
+	"junban.dev/testbed/internal/machines"
+)
+
+// patience is how long a condition may take; far more than any should, for
+// the machine that runs this may be busy.
+const patience = 60 * time.Second
+
+// Suite is one testbed under test.
+type Suite struct {
+	Info   cluster.Info
+	Client kubernetes.Interface
+
+	command        *exec.Cmd
+	passed, failed int
+}
+
+// Run brings up each kind of cluster in turn and returns an error when
+// anything at all was not as promised.
+func Run(binary string) error {
+	passed, failed := 0, 0
+	for _, run := range []func(string) (*Suite, error){singlePlane, threePlanes} {
+		suite, err := run(binary)
+		if suite != nil {
+			passed += suite.passed
+			failed += suite.failed
+		}
+		if err != nil {
+			failed++
+			fmt.Println("FAIL", err)
+		}
+	}
+	fmt.Printf("testbed check: %d passed, %d failed\n", passed, failed)
+	if failed > 0 {
+		return errors.New("the testbed does not keep its promises")
+	}
+	return nil
+}
+
+func singlePlane(binary string) (*Suite, error) {
+	s, err := start(binary, workload, "--nodes", "3", "--mirror-pods", "--boot-seconds", "2..3",
+		"--monitor-grace-seconds", "5", "--lease-seconds", "1", "--fault", "node-3=power-lost")
+	if err != nil {
+		return nil, err
+	}
+	defer s.kill()
+	s.step("pods of every kind run", s.podsRun)
+	s.step("a Job's pod succeeds by itself", s.jobSucceeds)
+	s.step("a node may not give itself a role or a taint", s.nodeIsRestricted)
+	s.step("a service account's token works", s.accountToken)
+	s.step("an eviction beyond the budget is a 429", s.budgetHolds)
+	s.step("SIGTERM ignored: cut at the end of the grace period", s.graceIsCut)
+	s.step("a finalizer holds a pod whose containers have ended", s.finalizerHolds)
+	s.step("a volume is detached after its pod is gone, not before", s.volumeDetaches)
+	s.step("a lost power action changes nothing and is logged", s.powerLost)
+	s.step("a reset: new bootID with Ready, stale statuses, restart in place", s.reset)
+	s.step("refuse: exit 75, nothing in the power log", s.powerRefused)
+	s.step("power-unknown: exit 1, and the machine reboots", s.powerUnknown)
+	s.step("power-killed: SIGKILL, and the machine reboots", s.powerKilled)
+	s.step("another machine's systemUUID: exit 75", s.wrongMachine)
+	s.step("same-boot-id: restarts under the old bootID", s.sameBootID)
+	s.step("not-ready: new bootID, Ready=False until healed", s.returnsNotReady)
+	s.step("never-returns: Unknown until healed", s.neverReturns)
+	s.step("a machine that reboots by itself", s.rebootsItself)
+	s.step("a Node deleted by hand returns with the next boot", s.deletedNodeReturns)
+	s.step("a mirror pod that is deleted is back", s.mirrorPodReturns)
+	s.step("the audit log has every request with its times", s.auditLog)
+	s.step("a frozen proxy swallows, and thaws", s.frozenProxy)
+	s.step("no process outlives the supervisor", s.nothingIsLeft)
+	return s, nil
+}
+
+// start runs `up` as a child that ends with this process.
+func start(binary, workload string, flags ...string) (*Suite, error) {
+	file, err := os.CreateTemp("", "testbed-check-*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(workload); err != nil {
+		return nil, err
+	}
+	file.Close()
+	began := time.Now()
+	args := append([]string{"up", "--foreground", "--output", "json", "--workload", file.Name()}, flags...)
+	command := exec.Command(binary, args...)
+	command.Stderr = os.Stderr
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	s := &Suite{command: command}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		_ = command.Wait()
+		return nil, fmt.Errorf("testbed %s did not come up", strings.Join(args, " "))
+	}
+	if err := json.Unmarshal(line, &s.Info); err != nil {
+		s.kill()
+		return nil, err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", s.Info.Kubeconfig)
+	if err != nil {
+		s.kill()
+		return nil, err
+	}
+	config.QPS = -1
+	if s.Client, err = kubernetes.NewForConfig(config); err != nil {
+		s.kill()
+		return nil, err
+	}
+	fmt.Printf("up in %.1fs: %s\n", time.Since(began).Seconds(), strings.Join(flags, " "))
+	return s, nil
+}
+
+func (s *Suite) kill() {
+	_ = s.command.Process.Signal(syscall.SIGTERM)
+	_ = s.command.Wait()
+}
+
+func (s *Suite) step(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	defer cancel()
+	began := time.Now()
+	if err := run(ctx); err != nil {
+		s.failed++
+		fmt.Printf("FAIL %s: %v\n", name, err)
+		return
+	}
+	s.passed++
+	fmt.Printf("ok   %s (%.1fs)\n", name, time.Since(began).Seconds())
+}
+
+// eventually asks until the condition holds; the last answer is in the error.
+func eventually(ctx context.Context, holds func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := holds()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("after %s: %w", patience, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// testbed runs one of the binary's own commands on this cluster.
+func (s *Suite) testbed(command string, args ...string) ([]byte, error) {
+	cmd := exec.Command(s.Info.Binary, append([]string{command, "--dir", s.Info.Dir}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("testbed %s %v: %w: %s", command, args, err, &stderr)
+	}
+	return out, nil
+}
+
+func (s *Suite) machine(node, command string) (machines.Status, error) {
+	var status machines.Status
+	out, err := s.testbed("machine", node, command)
+	if err != nil {
+		return status, err
+	}
+	return status, json.Unmarshal(out, &status)
+}
+
+// power runs the power program as the `command` driver would; the code is -1
+// when a signal ended it.
+func (s *Suite) power(node string, extra ...string) (int, error) {
+	cmd := exec.Command(s.Info.PowerCommand[0], s.Info.PowerCommand[1:]...)
+	cmd.Env = append([]string{"JUNBAN_NODE=" + node, "JUNBAN_ATTEMPT=1"}, extra...)
+	err := cmd.Run()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		return 0, err
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+func (s *Suite) node(ctx context.Context, name string) (*v1.Node, error) {
+	return s.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+}
+
+func (s *Suite) bootID(ctx context.Context, name string) (string, error) {
+	node, err := s.node(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return node.Status.NodeInfo.BootID, nil
+}
+
+func readyStatus(node *v1.Node) v1.ConditionStatus {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == v1.NodeReady {
+			return condition.Status
+		}
+	}
+	return ""
+}
+
+type powerLine struct{ Time, Node, BootIDBefore, Action, Effect string }
+
+// powerLines are those of one node.
+func (s *Suite) powerLines(node string) ([]powerLine, error) {
+	raw, err := os.ReadFile(s.Info.PowerLog)
+	if err != nil {
+		return nil, err
+	}
+	var lines []powerLine
+	for text := range strings.Lines(string(raw)) {
+		var line powerLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			return nil, err
+		}
+		if _, err := time.Parse("2006-01-02T15:04:05.000Z07:00", line.Time); err != nil {
+			return nil, err
+		}
+		if line.Node == node {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}

@@ -1,0 +1,197 @@
+package check
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"junban.dev/testbed/internal/cluster"
+)
+
+func threePlanes(binary string) (*Suite, error) {
+	s, err := start(binary, workload, "--nodes", "3", "--control-planes", "3", "--boot-seconds", "2..3")
+	if err != nil {
+		return nil, err
+	}
+	defer s.kill()
+	s.step("three control planes are tainted Nodes with their static pods", s.controlPlaneNodes)
+	s.step("a control plane's reboot stops its two processes; the API stays", s.controlPlaneReboots)
+	s.step("no process outlives the supervisor", s.nothingIsLeft)
+	return s, nil
+}
+
+func (s *Suite) controlPlaneNodes(ctx context.Context) error {
+	nodes, err := s.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: "node-role.kubernetes.io/control-plane"})
+	if err != nil {
+		return err
+	}
+	if len(nodes.Items) != 3 {
+		return fmt.Errorf("%d control-plane nodes", len(nodes.Items))
+	}
+	for _, node := range nodes.Items {
+		if len(node.Spec.Taints) != 1 || node.Spec.Taints[0].Key != "node-role.kubernetes.io/control-plane" {
+			return fmt.Errorf("%s has the taints %v", node.Name, node.Spec.Taints)
+		}
+	}
+	return eventually(ctx, func() error {
+		pods, err := s.Client.CoreV1().Pods(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{LabelSelector: "component=etcd"})
+		if err != nil {
+			return err
+		}
+		ready := 0
+		for _, pod := range pods.Items {
+			if podReady(&pod) {
+				ready++
+			}
+		}
+		if ready != 3 {
+			return fmt.Errorf("%d etcd pods are Ready", ready)
+		}
+		return nil
+	})
+}
+
+func etcdHealthy(url string) bool {
+	response, err := (&http.Client{Timeout: time.Second}).Get(url + "/health")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func (s *Suite) controlPlaneReboots(ctx context.Context) error {
+	plane := s.Info.ControlPlanes[1]
+	before, err := s.bootID(ctx, plane.Name)
+	if err != nil {
+		return err
+	}
+	if code, err := s.power(plane.Name); code != 0 || err != nil {
+		return fmt.Errorf("exit %d, %w", code, err)
+	}
+	for _, pid := range []int{plane.APIServerPID, plane.EtcdPID} {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("process %d still runs", pid)
+		}
+	}
+	if etcdHealthy(plane.EtcdHealth) {
+		return errors.New("its etcd member is still healthy")
+	}
+	if _, err := s.node(ctx, "node-1"); err != nil {
+		return fmt.Errorf("the API is gone with one of three: %w", err)
+	}
+	if err := s.rebooted(ctx, plane.Name, before); err != nil {
+		return err
+	}
+	return eventually(ctx, func() error {
+		if !etcdHealthy(plane.EtcdHealth) {
+			return errors.New("its etcd member is not healthy yet")
+		}
+		return nil
+	})
+}
+
+// auditLog looks for the last eviction of this run.
+func (s *Suite) auditLog(context.Context) error {
+	file, err := os.Open(s.Info.AuditLog)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	type event struct {
+		Verb                     string
+		User                     struct{ Username string }
+		ObjectRef                struct{ Resource, Subresource, Name string }
+		ResponseStatus           struct{ Code int }
+		RequestReceivedTimestamp time.Time
+		StageTimestamp           time.Time
+	}
+	refused, byNode := false, false
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<22)
+	for scanner.Scan() {
+		var e event
+		if err := json.Unmarshal(scanner.Bytes(), &e); err != nil {
+			return err
+		}
+		timed := !e.StageTimestamp.Before(e.RequestReceivedTimestamp) && !e.RequestReceivedTimestamp.IsZero()
+		refused = refused || timed && e.Verb == "create" && e.ObjectRef.Subresource == "eviction" && e.ResponseStatus.Code == 429 && e.User.Username == "testbed-admin"
+		byNode = byNode || timed && e.ObjectRef.Resource == "leases" && strings.HasPrefix(e.User.Username, "system:node:")
+	}
+	if !refused || !byNode {
+		return fmt.Errorf("refused eviction %t, a node's Lease %t", refused, byNode)
+	}
+	return scanner.Err()
+}
+
+func (s *Suite) frozenProxy(ctx context.Context) error {
+	client, err := s.clientOf("--proxy", "--user", "a", "--groups", "system:masters")
+	if err != nil {
+		return err
+	}
+	get := func() error {
+		_, err := client.CoreV1().Nodes().Get(ctx, "node-1", metav1.GetOptions{})
+		return err
+	}
+	if err := get(); err != nil {
+		return err
+	}
+	if _, err := s.testbed("proxy", "freeze"); err != nil {
+		return err
+	}
+	if err := get(); err == nil {
+		return errors.New("an answer came through a frozen proxy")
+	}
+	if _, err := s.node(ctx, "node-1"); err != nil {
+		return fmt.Errorf("the first way in froze as well: %w", err)
+	}
+	if _, err := s.testbed("proxy", "thaw"); err != nil {
+		return err
+	}
+	return eventually(ctx, get)
+}
+
+// nothingIsLeft kills the supervisor in the way that gives it no last word.
+func (s *Suite) nothingIsLeft(ctx context.Context) error {
+	out, err := s.testbed("status", "--output", "json")
+	if err != nil {
+		return err
+	}
+	var report cluster.StatusReport
+	if err := json.Unmarshal(out, &report); err != nil {
+		return err
+	}
+	if len(report.Processes) == 0 {
+		return errors.New("status lists no process")
+	}
+	_ = s.command.Process.Kill()
+	_ = s.command.Wait()
+	defer os.RemoveAll(s.Info.Dir)
+	return eventually(ctx, func() error {
+		for _, process := range report.Processes {
+			if alive(process.PID) {
+				return fmt.Errorf("%s (%d) still runs", process.Name, process.PID)
+			}
+		}
+		return nil
+	})
+}
+
+// alive: a zombie that nobody has collected yet is dead.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
