@@ -45,10 +45,18 @@ func runPower(args []string) int {
 		fmt.Fprintln(os.Stderr, "power:", answer.Message)
 	}
 	if answer.Hangs {
-		time.Sleep(24 * time.Hour)
+		hangWhileUp(*socket)
 	}
 	if answer.Killed {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	return answer.Exit
+}
+
+// hangWhileUp never ends by itself, but does not outlive the testbed either.
+func hangWhileUp(socket string) {
+	var report cluster.StatusReport
+	for cluster.Call(socket, "GET", "/status", nil, &report) == nil {
+		time.Sleep(time.Second)
+	}
 }

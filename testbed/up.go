@@ -17,6 +17,9 @@ import (
 	"syscall"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"junban.dev/testbed/internal/cluster"
 	"junban.dev/testbed/internal/machines"
 )
@@ -53,6 +56,17 @@ func parseUp(args []string) (upFlags, error) {
 	set.Float64Var(&lease, "lease-seconds", 2, "how often a node renews its Lease")
 	set.Float64Var(&start, "start-timeout-seconds", 120, "for each step of the start")
 	set.BoolVar(&f.options.Machines.MirrorPods, "mirror-pods", false, "a static pod on every worker")
+	f.options.Machines.Capacity = v1.ResourceList{v1.ResourceEphemeralStorage: resource.MustParse("200Gi")}
+	quantity := func(name v1.ResourceName, flag, value string) {
+		f.options.Machines.Capacity[name] = resource.MustParse(value)
+		set.Func(flag, "capacity of each machine (default "+value+")", func(text string) (err error) {
+			f.options.Machines.Capacity[name], err = resource.ParseQuantity(text)
+			return err
+		})
+	}
+	quantity(v1.ResourceCPU, "node-cpu", "16")
+	quantity(v1.ResourceMemory, "node-memory", "64Gi")
+	quantity(v1.ResourcePods, "node-pods", "110")
 	set.Func("fault", "NODE=FAULT, may be repeated", func(text string) error {
 		node, name, found := strings.Cut(text, "=")
 		if !found {
@@ -263,7 +277,7 @@ func printInfo(info cluster.Info, output string) error {
 }
 
 func describe(w io.Writer, info cluster.Info) {
-	fmt.Fprintf(w, "%d nodes are Ready.\n\n", len(info.Nodes))
+	fmt.Fprintf(w, "The cluster is up, with %d nodes.\n\n", len(info.Nodes))
 	rows := [][2]string{
 		{"kubeconfig", info.Kubeconfig},
 		{"kubectl", info.Kubectl},

@@ -48,6 +48,7 @@ type Cluster struct {
 	kcm, sched    *Process
 	balancer      *Balancer
 	proxy         *Balancer
+	admin         kubernetes.Interface // the testbed's own, apart from the user's in the audit log
 	fleet         *machines.Fleet
 	end           context.CancelFunc
 }
@@ -77,7 +78,25 @@ func Up(ctx context.Context, end context.CancelFunc, options Options) (*Cluster,
 		}
 	}
 	c.fleet.ApplyLateFaults(options.Faults)
-	return c, nil
+	return c, c.waitForDead(ctx)
+}
+
+// waitForDead: a machine that is to be dead from the beginning must look dead
+// before anybody uses the cluster.
+func (c *Cluster) waitForDead(ctx context.Context) error {
+	for name, fault := range c.options.Faults {
+		if fault.Kind != machines.Dead && fault.Kind != machines.NotReady {
+			continue
+		}
+		err := c.waitUntil(ctx, name+" to be seen as not Ready", func() (bool, error) {
+			node, err := c.admin.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+			return err == nil && !isReady(node), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stop kills every child and waits for its end.
@@ -195,13 +214,13 @@ func (c *Cluster) startControllers(context.Context) error {
 }
 
 func (c *Cluster) startMachines(ctx context.Context) error {
-	admin, err := c.client("admin", "testbed-admin", "system:masters")
-	if err != nil {
+	var err error
+	if c.admin, err = c.client("fleet", "testbed-fleet", "system:masters"); err != nil {
 		return err
 	}
 	options := c.options.Machines
 	options.PowerLog = c.path("power.log")
-	if c.fleet, err = machines.NewFleet(ctx, admin, options); err != nil {
+	if c.fleet, err = machines.NewFleet(ctx, c.admin, options); err != nil {
 		return err
 	}
 	if c.options.ControlPlanes > 1 {
@@ -245,13 +264,9 @@ func (c *Cluster) client(file, user, group string) (*kubernetes.Clientset, error
 }
 
 func (c *Cluster) waitForNodes(ctx context.Context) error {
-	admin, err := c.client("admin", "testbed-admin", "system:masters")
-	if err != nil {
-		return err
-	}
 	want := len(c.fleet.Names())
-	err = c.waitUntil(ctx, "every node to be Ready", func() (bool, error) {
-		nodes, err := admin.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	err := c.waitUntil(ctx, "every node to be Ready", func() (bool, error) {
+		nodes, err := c.admin.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
 		}
@@ -268,7 +283,7 @@ func (c *Cluster) waitForNodes(ctx context.Context) error {
 	}
 	// Pods cannot be created before the controller manager has made this.
 	return c.waitUntil(ctx, "the default ServiceAccount", func() (bool, error) {
-		_, err := admin.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+		_, err := c.admin.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
 		return err == nil, err
 	})
 }

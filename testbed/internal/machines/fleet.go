@@ -23,6 +23,7 @@ type Options struct {
 	Seed             uint64
 	MirrorPods       bool
 	PowerLog         string
+	Capacity         v1.ResourceList // of each machine
 }
 
 // Fleet is all machines. What kubelets read comes from one set of informers

@@ -92,8 +92,8 @@ func (m *Machine) reset(action string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	effect := "reset"
-	if m.state == Booting {
-		effect = "reset-while-booting"
+	if m.state != Up {
+		effect = "reset-while-" + string(m.state)
 	}
 	m.fleet.log.write(m.Name, m.bootID, action, effect)
 	m.powerOffLocked()

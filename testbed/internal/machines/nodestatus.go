@@ -7,20 +7,11 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
-
-// What a machine has. Pods that shall not fit together ask for more.
-var capacity = v1.ResourceList{
-	v1.ResourceCPU:              resource.MustParse("16"),
-	v1.ResourceMemory:           resource.MustParse("64Gi"),
-	v1.ResourceEphemeralStorage: resource.MustParse("200Gi"),
-	v1.ResourcePods:             resource.MustParse("110"),
-}
 
 // differs says whether the API's Node is behind what this boot knows.
 func (k *Kubelet) differs(node *v1.Node) bool {
@@ -38,7 +29,7 @@ func (k *Kubelet) differs(node *v1.Node) bool {
 func (k *Kubelet) postStatus(ctx context.Context, node *v1.Node) error {
 	m := k.machine
 	status := v1.NodeStatus{
-		Capacity: capacity, Allocatable: capacity,
+		Capacity: m.fleet.options.Capacity, Allocatable: m.fleet.options.Capacity,
 		Conditions: k.conditions(node),
 		Addresses: []v1.NodeAddress{
 			{Type: v1.NodeInternalIP, Address: m.address()}, {Type: v1.NodeHostName, Address: m.Name},

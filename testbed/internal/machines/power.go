@@ -74,7 +74,7 @@ type powerLine struct {
 	Node         string `json:"node"`
 	BootIDBefore string `json:"bootIDBefore"`
 	Action       string `json:"action"` // "reset" by the power program, "self" by the machine
-	Effect       string `json:"effect"` // reset | reset-while-booting | lost | dead
+	Effect       string `json:"effect"` // reset | reset-while-booting | reset-while-down | lost | dead
 }
 
 func openPowerLog(path string) (*powerLog, error) {
