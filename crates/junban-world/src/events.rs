@@ -41,6 +41,7 @@ pub(crate) enum Event {
     Power {
         machine: Name,
         tag: Option<PowerTag>,
+        again: bool,
         cause: DownCause,
     },
     KernelUp {

@@ -49,16 +49,20 @@
 //! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
 //! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
 //! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
+//! | rules over the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
+//! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |
 //!
 //! Everything follows from one seed: the same calls at the same virtual times give the same world.
 
 pub mod api;
 pub mod builder;
+pub mod checkers;
 pub mod controllers;
 mod events;
 pub mod eviction;
 mod kubelet;
 pub mod machine;
+pub mod metrics;
 pub mod rng;
 pub mod scheduler;
 pub mod truth;
@@ -66,8 +70,10 @@ pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
+pub use checkers::{Checkers, Params, Violation};
 pub use eviction::Webhook;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
+pub use metrics::{Metrics, Turn};
 pub use rng::{Rng, Span};
 pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
 pub use world::{Config, World};

@@ -146,12 +146,12 @@ impl World {
     /// The machine loses power for good, until [`World::heal`].
     pub fn kill(&mut self, machine: &str) {
         self.inject(machine, Fault::NeverReturns, Some(1));
-        self.schedule_down(machine, 0, None, DownCause::Spontaneous);
+        self.schedule_down(machine, 0, None, false, DownCause::Spontaneous);
     }
 
     /// The machine reboots without anybody's asking, or because a person asked.
     pub fn reboot_by(&mut self, machine: &str, cause: DownCause) {
-        self.schedule_down(machine, 0, None, cause);
+        self.schedule_down(machine, 0, None, false, cause);
     }
 
     /// A driver's call. Every call is in the truth; so is its effect, if it has one.
@@ -177,25 +177,39 @@ impl World {
             outcome,
         };
         self.emit(called);
-        for delay in delays {
-            self.schedule_down(&request.node, delay, Some(request.tag.clone()), DownCause::Power);
+        for (n, delay) in delays.into_iter().enumerate() {
+            self.schedule_down(
+                &request.node,
+                delay,
+                Some(request.tag.clone()),
+                n > 0,
+                DownCause::Power,
+            );
         }
         outcome
     }
 
-    fn schedule_down(&mut self, machine: &str, after: Ms, tag: Option<PowerTag>, cause: DownCause) {
+    fn schedule_down(
+        &mut self,
+        machine: &str,
+        after: Ms,
+        tag: Option<PowerTag>,
+        again: bool,
+        cause: DownCause,
+    ) {
         let at = self.now() + after;
         self.queue.push(
             at,
             Event::Power {
                 machine: machine.into(),
                 tag,
+                again,
                 cause,
             },
         );
     }
 
-    pub(crate) fn on_power(&mut self, name: &Name, tag: Option<PowerTag>, cause: DownCause) {
+    pub(crate) fn on_power(&mut self, name: &Name, tag: Option<PowerTag>, again: bool, cause: DownCause) {
         let now = self.now();
         let Some(m) = self.machines.get_mut(name) else {
             return;
@@ -214,6 +228,7 @@ impl World {
                 machine,
                 boot_id: boot_id.clone(),
                 tag,
+                again,
             });
         }
         self.emit(Truth::MachineDown {

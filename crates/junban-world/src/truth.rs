@@ -160,11 +160,13 @@ pub enum Truth {
         outcome: PowerOutcome,
     },
     /// A power action took effect: the machine lost its running system, or its boot was cut short.
+    /// `again`: the BMC did by itself a second time what it was asked for once.
     PowerEffect {
         node: String,
         machine: String,
         boot_id: String,
         tag: PowerTag,
+        again: bool,
     },
 
     PodAdded(PodFacts),

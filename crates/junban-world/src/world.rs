@@ -199,7 +199,12 @@ impl World {
             Event::LeaseCheck { node } => self.on_lease_check(&node),
             Event::Taints { node } => self.on_taints(&node),
             Event::TaintEvict { node, since } => self.on_taint_evict(&node, since),
-            Event::Power { machine, tag, cause } => self.on_power(&machine, tag, cause),
+            Event::Power {
+                machine,
+                tag,
+                again,
+                cause,
+            } => self.on_power(&machine, tag, again, cause),
             Event::KernelUp { machine, epoch } => self.on_kernel_up(&machine, epoch),
             Event::KubeletUp { machine, epoch } => self.on_kubelet_up(&machine, epoch),
             Event::Pod { key, uid, run, step } => self.on_pod(&key, &uid, run, step),

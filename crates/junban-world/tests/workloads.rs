@@ -242,11 +242,11 @@ fn pods_of_a_dead_node_turn_unready_and_are_taken_off_after_five_minutes() {
 fn a_service_counts_what_really_serves() {
     let mut w = cluster(2, cart(OwnerKind::Deployment, 2).on(&["node-1", "node-2"]));
     let last = |w: &mut World| {
-        let serving = w.take_truth().into_iter().filter_map(|e| match e.what {
+        let mut serving = w.take_truth().into_iter().filter_map(|e| match e.what {
             Truth::Serving { serving, wanted, .. } => Some((serving, wanted)),
             _ => None,
         });
-        serving.last().unwrap()
+        serving.next_back().unwrap()
     };
     assert_eq!(last(&mut w), (2, 2));
     power(&mut w, "node-1");

@@ -1,0 +1,65 @@
+//! S1: at most one power action takes effect for each machine, bootID, entry and attempt; without a
+//! retry at most `attempts` for each machine and bootID, and a further one only after the deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Params, View};
+use crate::api::Ms;
+use crate::truth::{PowerTag, Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug, Default)]
+pub struct PowerOnce {
+    seen: BTreeSet<(String, String, PowerTag)>,
+    /// By machine and bootID: how often, and when last.
+    boots: BTreeMap<(String, String), (u64, Ms)>,
+}
+
+impl Checker for PowerOnce {
+    fn rule(&self) -> &'static str {
+        "S1"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        let Truth::PowerEffect {
+            node,
+            machine,
+            boot_id,
+            tag,
+            again: false,
+        } = &event.what
+        else {
+            return vec![];
+        };
+        let mut broken = Vec::new();
+        let what = format!(
+            "machine {machine}, boot {boot_id}, entry {} attempt {}",
+            tag.entry, tag.attempt
+        );
+        if !self.seen.insert((machine.clone(), boot_id.clone(), tag.clone())) {
+            broken.push(format!("a second power action for {what}"));
+        }
+        let (count, last) = self
+            .boots
+            .entry((machine.clone(), boot_id.clone()))
+            .or_insert((0, 0));
+        *count += 1;
+        let retries: u64 = view
+            .entries
+            .values()
+            .filter(|e| e.node == *node)
+            .map(|e| e.retries)
+            .sum();
+        if *count > params.attempts * (1 + retries) {
+            broken.push(format!(
+                "power action number {count} on one boot: {what}, {retries} retries"
+            ));
+        } else if *count > 1 && retries == 0 && event.at < *last + params.boot_timeout_ms {
+            broken.push(format!(
+                "a further power action before the deadline of the one before: {what}"
+            ));
+        }
+        *last = event.at;
+        broken
+    }
+}

@@ -1,0 +1,129 @@
+//! S4: at each grant the node is already unavailable, or the unavailable nodes and the holders of a
+//! slot, it included, are within max(maxUnavailable, min(broken, failures.max) + 1); and nothing is
+//! cordoned without a slot. Without notes about slots, a cordon counts as the grant.
+
+use std::collections::BTreeSet;
+
+use super::{Checker, Params, View};
+use crate::api::{IntOrPercent, Ms};
+use crate::truth::{Truth, TruthEvent};
+
+/// NotReady for so long, without a turn, is broken.
+const BROKEN_AFTER_MS: Ms = 300_000;
+
+/// The rule.
+#[derive(Debug)]
+pub struct Limits;
+
+impl Checker for Limits {
+    fn rule(&self) -> &'static str {
+        "S4"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        match (&event.what, &view.slots) {
+            (Truth::Slots { holders }, slots) => {
+                let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
+                let fresh: Vec<&String> = holders.keys().filter(|n| !old(n)).collect();
+                granted(event.at, view, params, &fresh, holders.keys())
+            }
+            (
+                Truth::Cordon {
+                    node,
+                    cordoned: true,
+                    by,
+                },
+                None,
+            ) if params.ours(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
+            (
+                Truth::Cordon {
+                    node,
+                    cordoned: true,
+                    by,
+                },
+                Some(slots),
+            ) if params.ours(by) && !slots.contains_key(node) => {
+                vec![format!("{node} was cordoned without a slot")]
+            }
+            _ => vec![],
+        }
+    }
+}
+
+fn granted<'a>(
+    at: Ms,
+    view: &'a View,
+    params: &Params,
+    fresh: &[&String],
+    holders: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
+    let counted = |name: &str| {
+        view.nodes
+            .get(name)
+            .is_some_and(|n| !n.labels.contains_key(&params.exclude_label))
+    };
+    // A node that is unavailable already costs no place.
+    if fresh
+        .iter()
+        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(super::view::NodeView::unavailable))
+    {
+        return vec![];
+    }
+    let known = |name: &String| {
+        view.nodes.get(name).is_some_and(|n| {
+            let by_us = n.cordoned_by.as_ref().is_some_and(|by| params.ours(by));
+            let since = if n.cordoned_by.is_some() {
+                n.cordoned_at
+            } else {
+                n.ready_since
+            };
+            n.unavailable() && (by_us || since + params.lag_ms <= at)
+        })
+    };
+    let mut taken: BTreeSet<&str> = view
+        .nodes
+        .keys()
+        .filter(|n| counted(n) && known(n))
+        .map(String::as_str)
+        .collect();
+    taken.extend(holders.filter(|n| counted(n)).map(String::as_str));
+    let limit = limit(at, view, params);
+    if taken.len() as i64 <= limit {
+        return vec![];
+    }
+    let names: Vec<&str> = taken.into_iter().collect();
+    vec![format!(
+        "{} nodes are taken or unavailable where {limit} may be: {}",
+        names.len(),
+        names.join(" ")
+    )]
+}
+
+fn limit(at: Ms, view: &View, params: &Params) -> i64 {
+    let counted: Vec<_> = view
+        .nodes
+        .iter()
+        .filter(|(_, n)| !n.labels.contains_key(&params.exclude_label))
+        .collect();
+    let total = counted.len() as i64;
+    let broken = counted
+        .iter()
+        .filter(|(name, n)| match view.turn_of(name) {
+            Some(turn) => turn.phase == "Failed",
+            None => {
+                n.ready != crate::api::Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms
+            }
+        })
+        .count() as i64;
+    let written = params.max_unavailable.of(total).max(1);
+    written.max(broken.min(failures_max(params, total)) + 1)
+}
+
+/// How many failures are tolerated: percentages round up and are at least 1; never more than half.
+pub(super) fn failures_max(params: &Params, total: i64) -> i64 {
+    let max = match params.failures_max {
+        IntOrPercent::Int(n) => n,
+        p @ IntOrPercent::Percent(_) => p.of(total).max(1),
+    };
+    max.min(total / 2)
+}

@@ -1,0 +1,50 @@
+//! S6: no power action while a pod that must leave is on the node.
+
+use super::{Checker, Params, View};
+use crate::api::{Ms, Phase};
+use crate::checkers::view::PodView;
+use crate::truth::{PowerOutcome, Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug)]
+pub struct Drained;
+
+impl Checker for Drained {
+    fn rule(&self) -> &'static str {
+        "S6"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        let Truth::PowerCalled { node, outcome, .. } = &event.what else {
+            return vec![];
+        };
+        if *outcome == PowerOutcome::NothingStarted {
+            return vec![];
+        }
+        let cordoned = view
+            .nodes
+            .get(node)
+            .and_then(|n| n.cordoned_by.as_ref().map(|_| n.cordoned_at));
+        let left = view.pods_on(node).filter(|p| must_leave(p, params, cordoned));
+        left.map(|p| format!("power action on {node} with pod {} on it", p.facts.pod))
+            .collect()
+    }
+}
+
+/// Whether the pod must leave before the power action. A pod that tolerates the cordon and came after
+/// it need not.
+pub(super) fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
+    let f = &pod.facts;
+    let own = params
+        .own_pods
+        .as_ref()
+        .is_some_and(|own| own.iter().all(|(k, v)| f.labels.get(k) == Some(v)));
+    let may_stay = params.may_stay.iter().any(|(k, v)| f.labels.get(k) == Some(v));
+    let came_back = f.tolerates_cordon && cordoned.is_some_and(|at| pod.bound_at >= at);
+    !f.mirror
+        && f.owner_kind != "DaemonSet"
+        && !matches!(f.phase, Phase::Succeeded | Phase::Failed)
+        && !own
+        && !may_stay
+        && !came_back
+}

@@ -1,0 +1,108 @@
+//! S7: pods leave only through the Eviction API, but for namespaces that are named; no eviction takes
+//! a budget below its need, and without a budget at most the implied share of an owner is disrupted.
+
+use super::{Checker, Params, View};
+use crate::api::Ms;
+use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
+
+/// A pod that has been unready for so long no longer counts as disrupted.
+const FORGOTTEN_AFTER_MS: Ms = 300_000;
+
+/// The rule.
+#[derive(Debug)]
+pub struct Evictions;
+
+impl Checker for Evictions {
+    fn rule(&self) -> &'static str {
+        "S7"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        match &event.what {
+            Truth::PodRemoval {
+                pod,
+                why: Removal::Deleted { by, grace_s, .. },
+                ..
+            } if params.ours(by) => {
+                let namespace = pod.split('/').next().unwrap_or_default();
+                let mut broken = Vec::new();
+                if !params.delete_allowed.contains(namespace) {
+                    broken.push(format!("pod {pod} was deleted by {by}"));
+                }
+                if *grace_s == Some(0) {
+                    broken.push(format!("pod {pod} was deleted with grace 0 by {by}"));
+                }
+                broken
+            }
+            Truth::Eviction {
+                by,
+                pod,
+                uid,
+                dry_run: false,
+                ready: true,
+                answer: EvictionAnswer::Accepted,
+                ..
+            } if params.ours(by) => evicted(event.at, view, params, pod, uid),
+            _ => vec![],
+        }
+    }
+}
+
+fn evicted(at: Ms, view: &View, params: &Params, pod: &str, uid: &str) -> Vec<String> {
+    // What fell over a moment ago cannot have been known to anybody.
+    let unknowable = |whose: &str| view.troubled.get(whose).is_some_and(|t| t + params.lag_ms > at);
+    let budgets = view.budgets_by_pod.get(pod);
+    let mut broken = Vec::new();
+    for name in budgets.into_iter().flatten() {
+        let Some(budget) = view.budgets.get(name) else {
+            continue;
+        };
+        let members = budget
+            .members
+            .iter()
+            .filter_map(|m| view.pods.get(view.pod_uids.get(m)?));
+        let after = members.filter(|p| p.healthy() && p.facts.uid != uid).count() as i64;
+        if after < budget.needed && !unknowable(name) {
+            broken.push(format!(
+                "eviction of {pod} leaves budget {name} {after} of {} pods",
+                budget.needed
+            ));
+        }
+    }
+    if budgets.is_none_or(std::collections::BTreeSet::is_empty) {
+        broken.extend(implied(at, view, params, pod, uid, unknowable));
+    }
+    broken
+}
+
+fn implied(
+    at: Ms,
+    view: &View,
+    params: &Params,
+    pod: &str,
+    uid: &str,
+    unknowable: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let owner = view.pods.get(uid).map(|p| p.facts.topmost.clone())?;
+    let kind = owner.split('/').next().unwrap_or_default();
+    let replicas = view.owners.get(&owner).copied().unwrap_or(0);
+    let implied = matches!(
+        kind,
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController"
+    );
+    if !implied || replicas < 2 || unknowable(&owner) {
+        return None;
+    }
+    let (mut healthy, mut forgotten) = (0, 0);
+    for p in view.pods_of(&owner).filter(|p| p.facts.uid != uid) {
+        healthy += i64::from(p.healthy());
+        let old = !p.facts.ready && p.ready_since + FORGOTTEN_AFTER_MS <= at + params.lag_ms;
+        forgotten += i64::from(old && !p.facts.terminating);
+    }
+    let allowed = (replicas * params.unbudgeted_percent / 100).max(1);
+    let disrupted = replicas - healthy - forgotten;
+    if healthy == 0 && params.unbudgeted_percent < 100 {
+        return Some(format!("eviction of {pod} takes the last Ready pod of {owner}"));
+    }
+    (disrupted > allowed).then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} of {owner}"))
+}

@@ -1,0 +1,37 @@
+//! S8: every eviction and deletion carries the pod's UID.
+
+use super::{Checker, Params, View};
+use crate::truth::{Removal, Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug)]
+pub struct UidGiven;
+
+impl Checker for UidGiven {
+    fn rule(&self) -> &'static str {
+        "S8"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, _: &View, params: &Params) -> Vec<String> {
+        match &event.what {
+            Truth::Eviction {
+                by,
+                pod,
+                uid_given: None,
+                ..
+            } if params.ours(by) => {
+                vec![format!("eviction of {pod} without a UID")]
+            }
+            Truth::PodRemoval {
+                pod,
+                why: Removal::Deleted {
+                    by, uid_given: false, ..
+                },
+                ..
+            } if params.ours(by) => {
+                vec![format!("deletion of {pod} without a UID")]
+            }
+            _ => vec![],
+        }
+    }
+}

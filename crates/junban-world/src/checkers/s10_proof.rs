@@ -1,0 +1,63 @@
+//! S10: a node is uncordoned only when proven, or when nothing was powered since the cordon, or when a
+//! person gave the entry up and the node is Ready.
+
+use super::{Checker, Params, View};
+use crate::api::Ready;
+use crate::checkers::view::{NodeView, PowerView};
+use crate::truth::{Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug)]
+pub struct Proof;
+
+impl Checker for Proof {
+    fn rule(&self) -> &'static str {
+        "S10"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        let Truth::Cordon {
+            node,
+            cordoned: false,
+            by,
+        } = &event.what
+        else {
+            return vec![];
+        };
+        let Some(n) = view.nodes.get(node).filter(|_| params.ours(by)) else {
+            return vec![];
+        };
+        let Some(power) = &n.power else { return vec![] };
+        let given_up = view.entries.values().any(|e| e.node == *node && e.cancel_asked);
+        if given_up && n.ready == Ready::True {
+            return vec![];
+        }
+        let missing = unproven(view, node, n, power);
+        missing
+            .into_iter()
+            .map(|what| format!("{node} was uncordoned, but {what}"))
+            .collect()
+    }
+}
+
+fn unproven(view: &View, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
+    if n.boot_id == power.boot_id || n.boot_id.is_empty() {
+        return Some(format!("its bootID is still {}", n.boot_id));
+    }
+    if n.ready != Ready::True {
+        return Some("it is not Ready".into());
+    }
+    if n.lease_of_boot != n.boot_id {
+        return Some("its Lease has not changed since the boot".into());
+    }
+    let back = |daemon: &str| {
+        view.pods_on(node)
+            .any(|p| p.facts.topmost == daemon && p.healthy() && p.ready_since > power.at)
+    };
+    // A DaemonSet that is gone, or whose pod went elsewhere for good, is no longer waited for.
+    let missing = power
+        .daemons
+        .keys()
+        .find(|d| view.owners.contains_key(*d) && !back(d))?;
+    Some(format!("{missing} has no Ready pod on it since the boot"))
+}

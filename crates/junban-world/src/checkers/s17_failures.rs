@@ -1,0 +1,45 @@
+//! S17: while more entries than `failures.max` are Failed, nothing new starts.
+
+use super::s04_limits::failures_max;
+use super::{Checker, Params, View};
+use crate::truth::{Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug)]
+pub struct Failures;
+
+impl Checker for Failures {
+    fn rule(&self) -> &'static str {
+        "S17"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        let Truth::Slots { holders } = &event.what else {
+            return vec![];
+        };
+        let Some(old) = &view.slots else { return vec![] };
+        // A slot that is put back for a node with a mark starts nothing: such a node is cordoned.
+        let starts = holders
+            .keys()
+            .filter(|n| !old.contains_key(*n))
+            .find(|n| view.nodes.get(*n).is_some_and(|v| v.cordoned_by.is_none()));
+        let counts = |node: &str| {
+            view.nodes
+                .get(node)
+                .is_some_and(|n| !n.labels.contains_key(&params.exclude_label))
+        };
+        let total = view.nodes.keys().filter(|n| counts(n)).count() as i64;
+        let failed = view
+            .entries
+            .values()
+            .filter(|e| e.phase == "Failed" && !e.cancel_asked && counts(&e.node))
+            .count() as i64;
+        let max = failures_max(params, total);
+        match starts {
+            Some(node) if failed > max => vec![format!(
+                "{node} starts while {failed} entries are Failed (max {max})"
+            )],
+            _ => vec![],
+        }
+    }
+}

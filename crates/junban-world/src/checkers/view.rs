@@ -1,0 +1,396 @@
+//! What checkers know of the cluster: folded from truth events alone, so that a recorded history of a
+//! real run gives the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::{Map, Ms, Ready};
+use crate::truth::{DownCause, PodFacts, PowerOutcome, PowerTag, Truth, TruthEvent};
+
+/// A Node as the API shows it.
+#[derive(Debug, Clone, Default)]
+pub struct NodeView {
+    pub uid: String,
+    pub control_plane: bool,
+    pub labels: Map,
+    pub boot_id: String,
+    /// The bootID after whose appearance the Lease was renewed.
+    pub lease_of_boot: String,
+    /// Who cordoned it.
+    pub cordoned_by: Option<String>,
+    pub cordoned_at: Ms,
+    pub ready: Ready,
+    pub ready_since: Ms,
+    /// The last call of a driver that may have started something, since the last cordon.
+    pub power: Option<PowerView>,
+}
+
+impl NodeView {
+    /// Cordoned or not Ready.
+    pub fn unavailable(&self) -> bool {
+        self.cordoned_by.is_some() || self.ready != Ready::True
+    }
+}
+
+/// A call of a power driver.
+#[derive(Debug, Clone)]
+pub struct PowerView {
+    pub at: Ms,
+    pub boot_id: String,
+    pub tag: PowerTag,
+    /// UIDs of the DaemonSets' pods, by DaemonSet, that were Ready.
+    pub daemons: BTreeMap<String, String>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, Default)]
+pub struct MachineView {
+    pub down: Option<(Ms, Option<DownCause>)>,
+}
+
+/// A pod.
+#[derive(Debug, Clone)]
+pub struct PodView {
+    pub facts: PodFacts,
+    pub ready_since: Ms,
+    pub bound_at: Ms,
+    /// Asked to go by an eviction or deletion.
+    pub removed: bool,
+}
+
+impl PodView {
+    /// Ready and not on its way out.
+    pub fn healthy(&self) -> bool {
+        self.facts.ready && !self.facts.terminating
+    }
+}
+
+/// A budget after its last computation.
+#[derive(Debug, Clone, Default)]
+pub struct BudgetView {
+    pub needed: i64,
+    pub members: BTreeSet<String>,
+}
+
+/// An entry.
+#[derive(Debug, Clone, Default)]
+pub struct EntryView {
+    pub name: String,
+    pub node: String,
+    pub node_uid: String,
+    pub goal: String,
+    pub phase: String,
+    pub attempt: u64,
+    pub retries: u64,
+    pub cancel_asked: bool,
+}
+
+impl EntryView {
+    /// Draining, Rebooting or Verifying.
+    pub fn in_flight(&self) -> bool {
+        in_flight(&self.phase)
+    }
+
+    /// Succeeded or Cancelled.
+    pub fn ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Cancelled")
+    }
+}
+
+/// Whether an entry of this phase is in flight.
+pub fn in_flight(phase: &str) -> bool {
+    matches!(phase, "Draining" | "Rebooting" | "Verifying")
+}
+
+/// The cluster as of the events folded so far.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    pub now: Ms,
+    pub nodes: BTreeMap<String, NodeView>,
+    pub machines: BTreeMap<String, MachineView>,
+    /// By UID.
+    pub pods: BTreeMap<String, PodView>,
+    pub pods_by_node: BTreeMap<String, BTreeSet<String>>,
+    pub pods_by_owner: BTreeMap<String, BTreeSet<String>>,
+    /// `namespace/name` to UID.
+    pub pod_uids: BTreeMap<String, String>,
+    pub budgets: BTreeMap<String, BudgetView>,
+    /// Budgets by the pods that they select.
+    pub budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
+    pub owners: BTreeMap<String, i64>,
+    /// When a pod of this budget or owner last turned unready or vanished without being asked to.
+    pub troubled: BTreeMap<String, Ms>,
+    pub entries: BTreeMap<String, EntryView>,
+    /// Node to entry; `None` until the first note about the ledger.
+    pub slots: Option<BTreeMap<String, String>>,
+    pub paused_since: Option<Ms>,
+}
+
+impl View {
+    /// Takes the event in.
+    pub fn fold(&mut self, event: &TruthEvent) {
+        let at = event.at;
+        self.now = at;
+        match &event.what {
+            Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(at, facts),
+            Truth::PodRemoval { uid, .. } => {
+                if let Some(pod) = self.pods.get_mut(uid) {
+                    pod.removed = true;
+                }
+            }
+            Truth::PodGone { uid, .. } => self.pod_gone(at, uid),
+            Truth::Budget {
+                budget,
+                needed,
+                members,
+                ..
+            } => self.budget(budget, *needed, members),
+            Truth::BudgetGone { budget } => self.budget_gone(budget),
+            Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
+            Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
+            Truth::Entry { .. }
+            | Truth::EntryGone { .. }
+            | Truth::CancelAsked { .. }
+            | Truth::Retried { .. } => {
+                self.entry(&event.what);
+            }
+            Truth::Slots { holders } => self.slots = Some(holders.clone()),
+            Truth::Paused { paused } => {
+                self.paused_since = paused.then(|| self.paused_since.unwrap_or(at));
+            }
+            other => self.node(at, other),
+        }
+    }
+
+    fn node(&mut self, at: Ms, what: &Truth) {
+        match what {
+            Truth::NodeAdded {
+                node,
+                uid,
+                machine,
+                boot_id,
+                control_plane,
+            } => {
+                let view = NodeView {
+                    uid: uid.clone(),
+                    control_plane: *control_plane,
+                    boot_id: boot_id.clone(),
+                    lease_of_boot: boot_id.clone(),
+                    ready_since: at,
+                    ..NodeView::default()
+                };
+                self.nodes.insert(node.clone(), view);
+                self.machines.entry(machine.clone()).or_default();
+            }
+            Truth::NodeRemoved { node, .. } => drop(self.nodes.remove(node)),
+            Truth::MachineDown { machine, cause, .. } => {
+                self.machines.entry(machine.clone()).or_default().down = Some((at, Some(*cause)));
+            }
+            Truth::MachineUp { machine, .. } => self.machines.entry(machine.clone()).or_default().down = None,
+            Truth::PowerCalled {
+                node,
+                boot_id,
+                tag,
+                outcome,
+                ..
+            } if *outcome != PowerOutcome::NothingStarted => {
+                let daemons = self.ready_daemons(node);
+                let power = PowerView {
+                    at,
+                    boot_id: boot_id.clone(),
+                    tag: tag.clone(),
+                    daemons,
+                };
+                if let Some(n) = self.nodes.get_mut(node) {
+                    n.power = Some(power);
+                }
+            }
+            Truth::NodeLabels { node, changed } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                for (key, value) in changed {
+                    match value {
+                        Some(v) => drop(n.labels.insert(key.clone(), v.clone())),
+                        None => drop(n.labels.remove(key)),
+                    }
+                }
+            }
+            Truth::Cordon { node, cordoned, by } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.cordoned_by = cordoned.then(|| by.clone());
+                n.cordoned_at = at;
+                n.power = None;
+            }
+            Truth::NodeReady { node, ready } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.ready = *ready;
+                n.ready_since = at;
+            }
+            Truth::BootIdShown { node, boot_id } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.boot_id.clone_from(boot_id);
+            }
+            Truth::LeaseAfterBoot { node, boot_id } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.lease_of_boot.clone_from(boot_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn pod(&mut self, at: Ms, facts: &PodFacts) {
+        let uid = facts.uid.clone();
+        let old = self.pods.remove(&uid);
+        if let Some(o) = &old
+            && o.healthy()
+            && !facts.ready
+            && !o.removed
+        {
+            self.trouble(at, &o.facts);
+        }
+        if let Some(node) = old.as_ref().and_then(|o| o.facts.node.as_ref())
+            && let Some(set) = self.pods_by_node.get_mut(node)
+        {
+            set.remove(&uid);
+        }
+        if let Some(node) = &facts.node {
+            self.pods_by_node
+                .entry(node.clone())
+                .or_default()
+                .insert(uid.clone());
+        }
+        if !facts.topmost.is_empty() {
+            self.pods_by_owner
+                .entry(facts.topmost.clone())
+                .or_default()
+                .insert(uid.clone());
+        }
+        self.pod_uids.insert(facts.pod.clone(), uid.clone());
+        let ready_since = old
+            .as_ref()
+            .filter(|o| o.facts.ready == facts.ready)
+            .map_or(at, |o| o.ready_since);
+        let bound_at = old
+            .as_ref()
+            .filter(|o| o.facts.node == facts.node)
+            .map_or(at, |o| o.bound_at);
+        let removed = old.is_some_and(|o| o.removed) || facts.terminating;
+        self.pods.insert(
+            uid,
+            PodView {
+                facts: facts.clone(),
+                ready_since,
+                bound_at,
+                removed,
+            },
+        );
+    }
+
+    fn pod_gone(&mut self, at: Ms, uid: &str) {
+        let Some(old) = self.pods.remove(uid) else { return };
+        if !old.removed {
+            self.trouble(at, &old.facts);
+        }
+        if let Some(set) = old.facts.node.as_ref().and_then(|n| self.pods_by_node.get_mut(n)) {
+            set.remove(uid);
+        }
+        if let Some(set) = self.pods_by_owner.get_mut(&old.facts.topmost) {
+            set.remove(uid);
+        }
+        if self.pod_uids.get(&old.facts.pod).is_some_and(|u| u == uid) {
+            self.pod_uids.remove(&old.facts.pod);
+        }
+    }
+
+    fn trouble(&mut self, at: Ms, facts: &PodFacts) {
+        self.troubled.insert(facts.topmost.clone(), at);
+        for budget in self.budgets_by_pod.get(&facts.pod).into_iter().flatten() {
+            self.troubled.insert(budget.clone(), at);
+        }
+    }
+
+    fn budget(&mut self, budget: &str, needed: i64, members: &[String]) {
+        self.budget_gone(budget);
+        for pod in members {
+            self.budgets_by_pod
+                .entry(pod.clone())
+                .or_default()
+                .insert(budget.to_owned());
+        }
+        let members = members.iter().cloned().collect();
+        self.budgets
+            .insert(budget.to_owned(), BudgetView { needed, members });
+    }
+
+    fn budget_gone(&mut self, budget: &str) {
+        let Some(old) = self.budgets.remove(budget) else {
+            return;
+        };
+        for pod in old.members {
+            if let Some(set) = self.budgets_by_pod.get_mut(&pod) {
+                set.remove(budget);
+                if set.is_empty() {
+                    self.budgets_by_pod.remove(&pod);
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, what: &Truth) {
+        match what {
+            Truth::Entry {
+                entry,
+                name,
+                node,
+                node_uid,
+                goal,
+                to,
+                attempt,
+                ..
+            } => {
+                let e = self.entries.entry(entry.clone()).or_default();
+                (e.name, e.node, e.node_uid, e.goal) =
+                    (name.clone(), node.clone(), node_uid.clone(), goal.clone());
+                (e.phase, e.attempt) = (to.clone(), *attempt);
+            }
+            Truth::EntryGone { entry } => drop(self.entries.remove(entry)),
+            Truth::CancelAsked { entry } => {
+                self.entries.entry(entry.clone()).or_default().cancel_asked = true
+            }
+            Truth::Retried { entry, retries } => {
+                self.entries.entry(entry.clone()).or_default().retries = *retries
+            }
+            _ => {}
+        }
+    }
+
+    /// The pods bound to a node.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
+        self.pods_by_node
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|uid| self.pods.get(uid))
+    }
+
+    /// The pods of a topmost owner.
+    pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
+        self.pods_by_owner
+            .get(owner)
+            .into_iter()
+            .flatten()
+            .filter_map(|uid| self.pods.get(uid))
+    }
+
+    fn ready_daemons(&self, node: &str) -> BTreeMap<String, String> {
+        self.pods_on(node)
+            .filter(|p| p.facts.owner_kind == "DaemonSet" && p.healthy())
+            .map(|p| (p.facts.topmost.clone(), p.facts.uid.clone()))
+            .collect()
+    }
+
+    /// The entry in flight, or Failed, for a node.
+    pub fn turn_of(&self, node: &str) -> Option<&EntryView> {
+        self.entries
+            .values()
+            .find(|e| e.node == node && (e.in_flight() || e.phase == "Failed"))
+    }
+}
