@@ -7,7 +7,7 @@ use crate::api::node::{CONTROL_PLANE, ZONE};
 use crate::api::pod::MIRROR;
 use crate::api::{
     Budget, BudgetStatus, Demand, Map, Meta, Name, ObjKey, Owner, OwnerKind, OwnerRef, Pod, PodStatus,
-    PodTemplate, Selector, Service, UnhealthyPolicy, VolumeKind,
+    PodTemplate, Selector, Service, Taint, UnhealthyPolicy, VolumeKind,
 };
 use crate::controllers::workload::{app_label, daemon_tolerations};
 use crate::rng::Span;
@@ -21,6 +21,8 @@ pub struct NodeSpec {
     pub rack: Option<String>,
     pub labels: Map,
     pub control_plane: bool,
+    /// That the kubelet registers its Node with.
+    pub taints: Vec<Taint>,
     /// Milli-CPUs.
     pub cpu: i64,
     /// Bytes.
@@ -38,6 +40,7 @@ impl NodeSpec {
             rack: None,
             labels: Map::new(),
             control_plane: false,
+            taints: Vec::new(),
             cpu: 16_000,
             memory: 64 << 30,
             pods: 110,
@@ -145,6 +148,9 @@ impl WorldBuilder {
             ("pods".to_owned(), spec.pods),
         ]);
         self.world.add_machine(&spec.name, labels, allocatable, spec.boot);
+        if let Some(machine) = self.world.machines.get_mut(spec.name.as_str()) {
+            machine.taints = spec.taints;
+        }
         self.world.register_node(&spec.name);
         self
     }

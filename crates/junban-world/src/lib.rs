@@ -48,6 +48,7 @@
 //! | rules of custom objects, and what their changes mean | [`World::admit`], [`World::interpret`] |
 //! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
 //! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
+//! | a whole cluster by size and seed | [`Demo`], [`demo::demo`] |
 //! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
 //! | rules over the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
 //! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |
@@ -58,6 +59,7 @@ pub mod api;
 pub mod builder;
 pub mod checkers;
 pub mod controllers;
+pub mod demo;
 mod events;
 pub mod eviction;
 mod kubelet;
@@ -71,6 +73,7 @@ pub mod world;
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
 pub use checkers::{Checkers, Params, Violation};
+pub use demo::Demo;
 pub use eviction::Webhook;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
 pub use metrics::{Metrics, Turn};

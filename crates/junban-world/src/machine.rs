@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Map, Ms, Name};
+use crate::api::{Map, Ms, Name, Taint};
 use crate::events::Event;
 use crate::rng::{Rng, Span};
 use crate::truth::{DownCause, PowerOutcome, PowerTag, Truth};
@@ -71,6 +71,7 @@ pub struct Machine {
     pub faults: Vec<FaultRule>,
     pub(crate) labels: Map,
     pub(crate) allocatable: BTreeMap<String, i64>,
+    pub(crate) taints: Vec<Taint>,
     /// Of the present boot; an event of another boot is void.
     pub(crate) epoch: u64,
     pub(crate) rng: Rng,
@@ -322,6 +323,7 @@ impl World {
             faults: Vec::new(),
             labels,
             allocatable,
+            taints: Vec::new(),
             epoch: 0,
             rng,
         };

@@ -34,7 +34,7 @@ impl World {
             system_uuid: m.system_uuid.clone(),
             allocatable: m.allocatable.clone(),
         };
-        let (name, epoch) = (m.name.clone(), m.epoch);
+        let (name, epoch, taints) = (m.name.clone(), m.epoch, m.taints.clone());
         let uid = self.new_uid();
         let meta = Meta {
             name: name.clone(),
@@ -49,6 +49,7 @@ impl World {
             Node {
                 meta,
                 status,
+                taints,
                 ..Node::default()
             },
         );
