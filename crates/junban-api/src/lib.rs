@@ -3,5 +3,6 @@
 //! Knows the shape of Kubernetes objects; talks to no server and decides nothing.
 
 pub mod convert;
+pub mod lint;
 pub mod names;
 pub mod resources;

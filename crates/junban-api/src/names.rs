@@ -18,6 +18,22 @@ pub enum Kind {
     Environment,
 }
 
+impl Kind {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Group => "API group",
+            Self::Annotation => "Annotations",
+            Self::Label => "Labels",
+            Self::Taint => "Taints",
+            Self::Account => "Accounts, field managers and rights",
+            Self::Object => "Objects of fixed name",
+            Self::Condition => "Condition types",
+            Self::Metric => "Metrics (with their labels)",
+            Self::Environment => "Environment variables (with who gets them)",
+        }
+    }
+}
+
 /// One row of the reference page.
 #[derive(Clone, Copy, Debug)]
 pub struct Name {
@@ -143,6 +159,26 @@ pub const FIELD_NAME: &str = "field:metadata.name";
 /// A counter's name as prometheus-client registers it: that library appends `_total` itself.
 pub fn registered(metric: &'static str) -> &'static str {
     metric.strip_suffix("_total").unwrap_or(metric)
+}
+
+/// The reference page of all names, as Markdown.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Names\n\nEvery name that Junban reads or writes. Generated from `crates/junban-api/src/names.rs` by \
+         `cargo xtask generate`.\n",
+    );
+    let mut kind = None;
+    for name in TABLE {
+        if kind != Some(name.kind) {
+            kind = Some(name.kind);
+            page.push_str(&format!(
+                "\n## {}\n\n| name | on | meaning |\n|---|---|---|\n",
+                name.kind.heading()
+            ));
+        }
+        page.push_str(&format!("| `{}` | {} | {} |\n", name.text, name.on, name.meaning));
+    }
+    page
 }
 
 #[cfg(test)]

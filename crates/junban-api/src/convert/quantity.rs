@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// Amounts by resource name.
-pub type Amounts = BTreeMap<String, i64>;
+pub(super) type Amounts = BTreeMap<String, i64>;
 
 const NANO: i128 = 1_000_000_000;
 

@@ -4,6 +4,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
+use crate::names;
+
 use super::{NodeReboot, RebootPolicy, RebootQueue};
 
 /// The three CRDs as JSON, in the order in which they are applied.
@@ -31,6 +33,7 @@ pub fn schema(kind: &str) -> Option<Value> {
 fn mended(crd: &CustomResourceDefinition) -> Value {
     // A CustomResourceDefinition is maps, strings and numbers: it always serialises.
     let mut crd = serde_json::to_value(crd).unwrap_or_default();
+    crd["metadata"]["labels"] = serde_json::json!({names::APP_NAME: names::APP});
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         mend(schema, true);
         // A status has no defaults: a ledger that is absent is not an empty one (lifecycle.md 6).
@@ -49,6 +52,15 @@ fn mend(schema: &mut Value, is_schema: bool) {
         Value::Object(fields) => {
             if is_schema {
                 fields.remove("nullable");
+                if fields.contains_key("x-kubernetes-int-or-string") {
+                    // Its types were taken out on the way: [{}, {}] says nothing that the extension does not.
+                    fields.remove("anyOf");
+                }
+                for bound in ["minimum", "maximum"] {
+                    if let Some(number) = fields.get_mut(bound) {
+                        *number = whole(number);
+                    }
+                }
                 if fields
                     .get("format")
                     .and_then(Value::as_str)
@@ -67,6 +79,15 @@ fn mend(schema: &mut Value, is_schema: bool) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| mend(item, true)),
         _ => {}
+    }
+}
+
+/// `0` instead of `0.0`.
+fn whole(number: &Value) -> Value {
+    match number.as_f64() {
+        // Bounds of ours are small.
+        Some(float) if float.fract() == 0.0 && float.abs() < 1e9 => Value::from(float as i64),
+        _ => number.clone(),
     }
 }
 

@@ -1,0 +1,122 @@
+//! The offline check of a file of Junban's objects: the same verdict as the API server's, and more words.
+//!
+//! Each document is taken as the server takes it: nulls dropped, defaults filled, unknown fields refused at every
+//! depth, the schema's bounds; then `convert`, which names what is wrong in its own words; then the CEL rules
+//! (whose offline evaluator runs CEL only, hence this order). One table of cases, `tests/cases`, is put to both
+//! and holds them equal. Reads no clock and no cluster.
+
+mod across;
+mod document;
+mod schema;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::convert::FieldError;
+
+pub use document::check_object;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// The API server refuses it, or Junban cannot read it.
+    Error,
+    /// It is taken, and will not do what was meant.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+/// One finding in a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub severity: Severity,
+    /// The document's number in the file, from 1.
+    pub document: usize,
+    /// `RebootPolicy workers`, as far as it is known.
+    pub object: String,
+    /// May be empty: the document as a whole.
+    pub path: String,
+    pub problem: String,
+    /// What to write instead; may be empty.
+    pub hint: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        write!(f, "{severity}: document {}", self.document)?;
+        if !self.object.is_empty() {
+            write!(f, " ({})", self.object)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, ": {}", self.path)?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if !self.hint.is_empty() {
+            write!(f, "\nhint: {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks a file of one or more YAML documents. `now` tells which goals lie in the future. Findings come in the
+/// order of the documents; a file that is not YAML is one finding.
+pub fn lint(text: &str, now: Timestamp) -> Vec<Finding> {
+    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
+        Ok(documents) => documents,
+        Err(error) => return vec![not_yaml(&error)],
+    };
+    let mut findings = Vec::new();
+    let mut objects = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        let number = index + 1;
+        if document.is_null() {
+            continue;
+        }
+        let object = document::Document::new(number, document);
+        object.check(now, &mut findings);
+        objects.push(object);
+    }
+    across::check(&objects, &mut findings);
+    findings.sort_by_key(|finding| finding.document);
+    findings
+}
+
+/// Whether a file may be applied.
+pub fn is_clean(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.severity != Severity::Error)
+}
+
+fn not_yaml(error: &serde_saphyr::Error) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        document: 1,
+        object: String::new(),
+        path: String::new(),
+        problem: format!("the file is not YAML: {error}"),
+        hint: "mend the line named above".to_owned(),
+    }
+}
+
+impl Finding {
+    fn of_field(severity: Severity, document: usize, object: &str, error: FieldError) -> Self {
+        Self {
+            severity,
+            document,
+            object: object.to_owned(),
+            path: error.path,
+            problem: error.problem,
+            hint: error.hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

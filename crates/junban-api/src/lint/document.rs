@@ -1,0 +1,305 @@
+//! One document of a file: which kind it is, and everything that is wrong with it.
+
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use kube::core::cel::Validator;
+use serde_json::{Value, json};
+
+use super::schema;
+use super::{Finding, Severity};
+use crate::convert::{self, FieldError, Unreadable};
+use crate::names;
+use crate::resources;
+
+/// What an object's metadata may hold.
+const METADATA: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// A document with its defaults filled in.
+pub(super) struct Document {
+    pub(super) number: usize,
+    pub(super) kind: String,
+    pub(super) name: String,
+    /// `None`: not one of Junban's kinds.
+    schema: Option<Value>,
+    pub(super) object: Value,
+}
+
+impl Document {
+    pub(super) fn new(number: usize, mut object: Value) -> Self {
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        let is_ours = object["apiVersion"].as_str().is_some_and(is_our_group);
+        let schema = is_ours.then(|| resources::schema(&kind)).flatten();
+        if let Some(schema) = &schema {
+            schema::fill(schema, &mut object);
+        }
+        Self {
+            number,
+            name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            kind,
+            schema,
+            object,
+        }
+    }
+
+    /// `RebootPolicy workers`.
+    pub(super) fn describe(&self) -> String {
+        format!("{} {}", self.kind, self.name).trim().to_owned()
+    }
+
+    pub(super) fn finding(&self, severity: Severity, path: &str, problem: &str, hint: &str) -> Finding {
+        let error = FieldError {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+            hint: hint.to_owned(),
+        };
+        Finding::of_field(severity, self.number, &self.describe(), error)
+    }
+
+    pub(super) fn check(&self, now: Timestamp, findings: &mut Vec<Finding>) {
+        if self.schema.is_none() {
+            findings.push(self.not_checked());
+            return;
+        }
+        let errors = self.errors(None);
+        let failed = !errors.is_empty();
+        let object = self.describe();
+        findings.extend(
+            errors
+                .into_iter()
+                .map(|error| Finding::of_field(Severity::Error, self.number, &object, error)),
+        );
+        if !failed {
+            self.advise(now, findings);
+        }
+    }
+
+    /// What an API server would refuse, or `convert` could not read.
+    fn errors(&self, old: Option<&Value>) -> Vec<FieldError> {
+        let Some(schema) = &self.schema else {
+            return Vec::new();
+        };
+        let mut errors = self.header();
+        let mut found = Vec::new();
+        // Status has a schema too, but a create drops it.
+        let mut spec_only = self.object.clone();
+        if old.is_none()
+            && let Some(fields) = spec_only.as_object_mut()
+        {
+            fields.remove("status");
+        }
+        // Of the root only spec and status are the schema's; the rest is every object's.
+        for part in ["spec", "status"] {
+            if let Some(value) = spec_only.get(part) {
+                schema::check(&schema["properties"][part], value, part, &mut found);
+            } else if part == "spec" {
+                found.push(field_error("spec", "is required", "write spec: {}"));
+            }
+        }
+        // Where both have something to say of a field, `convert` says it in the operator's words.
+        let words = self.convert(&spec_only);
+        found.retain(|error| !words.iter().any(|other| other.path == error.path));
+        let schema_holds = found.is_empty();
+        // A part that does not fit its types is named field by field already.
+        errors.extend(
+            words
+                .into_iter()
+                .filter(|error| schema_holds || error.path != "spec"),
+        );
+        errors.append(&mut found);
+        if errors.is_empty() {
+            errors.extend(cel(schema, &spec_only, old));
+        }
+        errors
+    }
+
+    fn header(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        for name in self
+            .object
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+        {
+            const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+            if !KNOWN.contains(&name) {
+                errors.push(field_error(
+                    name,
+                    "unknown field",
+                    &schema::suggestion(name, &KNOWN),
+                ));
+            }
+        }
+        if self.object["apiVersion"] != names::API_VERSION {
+            let problem = format!("{} is not known", self.object["apiVersion"]);
+            errors.push(field_error("apiVersion", &problem, "write junban.dev/v1alpha1"));
+        }
+        let metadata = &self.object["metadata"];
+        for name in metadata
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+        {
+            if !METADATA.contains(&name) {
+                let hint = schema::suggestion(name, &METADATA);
+                errors.push(field_error(&format!("metadata.{name}"), "unknown field", &hint));
+            }
+        }
+        if self.name.is_empty() {
+            errors.push(field_error(
+                "metadata.name",
+                "is required",
+                "give the object a name",
+            ));
+        } else if !is_object_name(&self.name) {
+            let problem = format!("{:?} cannot be the name of an object", self.name);
+            errors.push(field_error(
+                "metadata.name",
+                &problem,
+                "write lower-case letters, digits, - and .",
+            ));
+        }
+        if metadata.get("namespace").is_some_and(|namespace| namespace != "") {
+            errors.push(field_error(
+                "metadata.namespace",
+                "the object belongs to no namespace",
+                "remove it",
+            ));
+        }
+        errors
+    }
+
+    fn convert(&self, object: &Value) -> Vec<FieldError> {
+        // What a server gives every object.
+        let mut object = object.clone();
+        object["metadata"] = json!({"name": self.name, "uid": "lint", "resourceVersion": "0"});
+        let object: DynamicObject = match serde_json::from_value(object) {
+            Ok(object) => object,
+            Err(error) => return vec![field_error("", &error.to_string(), "")],
+        };
+        let read: Result<(), Unreadable> = match self.kind.as_str() {
+            "RebootQueue" => convert::queue::read(&object).map(drop),
+            "NodeReboot" => convert::entry::read(&object).map(drop),
+            _ => convert::policy::read(&object).and_then(|policy| match policy.node_selector {
+                Ok(_) => Ok(()),
+                // A condition in a cluster, an error in a file.
+                Err(problem) => Err(Unreadable(vec![field_error(
+                    "spec.nodeSelector",
+                    &problem,
+                    "write labels as Kubernetes has them",
+                )])),
+            }),
+        };
+        // A name that is missing or wrong is the header's business.
+        let errors = read.err().map(|error| error.0).unwrap_or_default();
+        errors
+            .into_iter()
+            .filter(|error| error.path != "metadata")
+            .collect()
+    }
+
+    fn not_checked(&self) -> Finding {
+        let ours = self.object["apiVersion"].as_str().is_some_and(is_our_group);
+        let known = names::KINDS.map(|(kind, ..)| kind);
+        if ours {
+            let problem = format!("{:?} is not a kind of Junban's", self.kind);
+            return self.finding(
+                Severity::Error,
+                "kind",
+                &problem,
+                &schema::suggestion(&self.kind, &known),
+            );
+        }
+        if self.kind.is_empty() || self.object["apiVersion"].as_str().is_none_or(str::is_empty) {
+            let hint = "begin with apiVersion: junban.dev/v1alpha1 and kind";
+            return self.finding(Severity::Error, "", "is not a Kubernetes object", hint);
+        }
+        self.finding(Severity::Info, "", "is not Junban's: not checked", "")
+    }
+
+    /// What is taken and worth knowing.
+    fn advise(&self, now: Timestamp, findings: &mut Vec<Finding>) {
+        if self.object.get("status").is_some() {
+            let hint = "remove it: a status is written by the controller alone";
+            findings.push(self.finding(Severity::Warning, "status", "is ignored", hint));
+        }
+        let spec = &self.object["spec"];
+        if let Some(text) = spec["bootedAfter"].as_str()
+            && convert::parse_goal(text).is_ok_and(|goal| goal > now)
+        {
+            let problem = format!("{text} lies in the future: the goal is not due yet");
+            findings.push(self.finding(Severity::Info, "spec.bootedAfter", &problem, ""));
+        }
+        let ladder = spec["reboot"]["ladder"].as_array();
+        if self.kind == "RebootPolicy" && ladder.is_some_and(Vec::is_empty) {
+            let hint = "add a step, as {driver: command, command: [/path/to/program]}";
+            let problem = "has no driver: nothing is rebooted (NoDriver)";
+            findings.push(self.finding(Severity::Info, "spec.reboot.ladder", problem, hint));
+        }
+    }
+}
+
+/// What an API server would refuse of one object: of a create, or with `old` of an update (its rules on
+/// transitions).
+pub fn check_object(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let document = Document::new(1, object.clone());
+    if document.schema.is_none() {
+        let finding = document.not_checked();
+        return vec![field_error(&finding.path, &finding.problem, &finding.hint)];
+    }
+    let old = old.map(|old| Document::new(1, old.clone()).object);
+    document.errors(old.as_ref())
+}
+
+fn cel(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let errors = match Validator::new().validate(schema, object, old) {
+        Ok(()) => return Vec::new(),
+        Err(errors) => errors.into_vec(),
+    };
+    errors
+        .into_iter()
+        .map(|error| field_error(&error.field_path, &error.message, ""))
+        .collect()
+}
+
+fn is_our_group(api_version: &str) -> bool {
+    api_version.split('/').next() == Some(names::GROUP)
+}
+
+fn is_object_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let edge =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        edge(part.bytes().next())
+            && edge(part.bytes().last())
+            && part
+                .bytes()
+                .all(|byte| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    name.len() <= 253 && name.split('.').all(is_part)
+}
+
+fn field_error(path: &str, problem: &str, hint: &str) -> FieldError {
+    FieldError {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+        hint: hint.to_owned(),
+    }
+}

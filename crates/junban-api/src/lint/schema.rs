@@ -1,0 +1,312 @@
+//! The structural schema of a CRD, applied as an API server applies it: nulls dropped, defaults filled, unknown
+//! fields found, then types and bounds. Knows only what our own schemas use; a keyword that it does not know is
+//! found by a test, not ignored.
+
+use serde_json::{Map, Value};
+
+use crate::convert::FieldError;
+
+/// The keywords that the walk obeys or that constrain nothing.
+#[cfg(test)]
+pub(super) const KEYWORDS: &[&str] = &[
+    "additionalProperties",
+    "default",
+    "description",
+    "enum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-validations",
+];
+
+/// Drops nulls and fills defaults, top down, so that a default part gets its own defaults as well.
+pub(super) fn fill(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            if let Some(Value::Object(properties)) = schema.get("properties") {
+                for (name, property) in properties {
+                    if let (false, Some(default)) = (fields.contains_key(name), property.get("default")) {
+                        fields.insert(name.clone(), default.clone());
+                    }
+                }
+            }
+            for (name, value) in fields {
+                if let Some(inner) = inner(schema, name) {
+                    fill(inner, value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(inner) = schema.get("items") {
+                items.iter_mut().for_each(|item| fill(inner, item));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Everything that the schema refuses, except its CEL rules.
+pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    if !has_type(schema, value) {
+        let expected = if schema.get("x-kubernetes-int-or-string").is_some() {
+            "a number or a percentage"
+        } else {
+            schema["type"].as_str().unwrap_or_default()
+        };
+        errors.push(error(
+            path,
+            format!("is {}, not {expected}", describe(value)),
+            String::new(),
+        ));
+        return;
+    }
+    if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
+        && !allowed.contains(value)
+    {
+        let words: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
+        let hint = format!("write {}", words.join(" or "));
+        errors.push(error(path, format!("{value} is not known"), hint));
+    }
+    match value {
+        Value::Object(fields) => object(schema, fields, path, errors),
+        Value::Array(items) => array(schema, items, path, errors),
+        Value::String(text) => string(schema, text, path, errors),
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or_default();
+            if let Some(minimum) = schema["minimum"].as_f64().filter(|minimum| number < *minimum) {
+                errors.push(error(
+                    path,
+                    format!("{value} is below {minimum}"),
+                    format!("write {minimum} or more"),
+                ));
+            }
+            if let Some(maximum) = schema["maximum"].as_f64().filter(|maximum| number > *maximum) {
+                errors.push(error(
+                    path,
+                    format!("{value} is above {maximum}"),
+                    format!("write {maximum} or less"),
+                ));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn object(schema: &Value, fields: &Map<String, Value>, path: &str, errors: &mut Vec<FieldError>) {
+    for required in schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        if !fields.contains_key(required) {
+            errors.push(error(
+                &join(path, required),
+                "is required".to_owned(),
+                "set it".to_owned(),
+            ));
+        }
+    }
+    if let Some(most) = too_many(schema, "maxProperties", fields.len()) {
+        errors.push(error(
+            path,
+            format!("has {} fields, more than {most}", fields.len()),
+            String::new(),
+        ));
+    }
+    for (name, value) in fields {
+        match inner(schema, name) {
+            Some(inner) => check(inner, value, &join(path, name), errors),
+            None => errors.push(unknown(schema, path, name)),
+        }
+    }
+}
+
+fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Vec<FieldError>) {
+    let count = items.len();
+    if let Some(most) = too_many(schema, "maxItems", count) {
+        errors.push(error(
+            path,
+            format!("has {count} items, more than {most}"),
+            String::new(),
+        ));
+    }
+    if schema["minItems"]
+        .as_u64()
+        .is_some_and(|least| (count as u64) < least)
+    {
+        errors.push(error(
+            path,
+            "is empty".to_owned(),
+            "write at least one".to_owned(),
+        ));
+    }
+    let is_set = schema["x-kubernetes-list-type"] == "set";
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if is_set && items[..index].contains(item) {
+            errors.push(error(
+                &path,
+                format!("{item} stands there twice"),
+                "remove one".to_owned(),
+            ));
+        }
+        check(&schema["items"], item, &path, errors);
+    }
+}
+
+fn string(schema: &Value, text: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let length = text.chars().count();
+    if schema["minLength"]
+        .as_u64()
+        .is_some_and(|least| (length as u64) < least)
+    {
+        let problem = if length == 0 {
+            "is empty".to_owned()
+        } else {
+            format!("{text:?} is too short")
+        };
+        errors.push(error(path, problem, String::new()));
+        return;
+    }
+    if let Some(most) = too_many(schema, "maxLength", length) {
+        errors.push(error(
+            path,
+            format!("has {length} characters, more than {most}"),
+            String::new(),
+        ));
+        return;
+    }
+    let pattern = schema["pattern"].as_str().map(regex::Regex::new);
+    if let Some(Ok(pattern)) = pattern
+        && !pattern.is_match(text)
+    {
+        errors.push(error(
+            path,
+            format!("{text:?} does not match {pattern}"),
+            String::new(),
+        ));
+    } else if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
+        errors.push(error(path, format!("{text:?} is not a time"), String::new()));
+    }
+}
+
+fn has_type(schema: &Value, value: &Value) -> bool {
+    if schema.get("x-kubernetes-int-or-string").is_some() {
+        return is_whole(value) || value.is_string();
+    }
+    match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => is_whole(value) && (schema["format"] != "int32" || fits_i32(value)),
+        Some("number") => value.is_number(),
+        _ => true,
+    }
+}
+
+fn is_whole(value: &Value) -> bool {
+    value.is_i64() || value.is_u64()
+}
+
+fn fits_i32(value: &Value) -> bool {
+    value.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+}
+
+fn inner<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    schema
+        .get("properties")
+        .and_then(|properties| properties.get(name))
+        .or_else(|| {
+            // `true` would be an object of anything, which none of our schemas has.
+            schema
+                .get("additionalProperties")
+                .filter(|inner| inner.is_object())
+        })
+}
+
+fn too_many(schema: &Value, keyword: &str, count: usize) -> Option<u64> {
+    schema[keyword].as_u64().filter(|most| count as u64 > *most)
+}
+
+fn unknown(schema: &Value, path: &str, name: &str) -> FieldError {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    error(
+        &join(path, name),
+        "unknown field".to_owned(),
+        suggestion(name, &names),
+    )
+}
+
+/// The field that was meant, or all that there are.
+pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
+    let closest = known.iter().min_by_key(|candidate| distance(name, candidate));
+    match closest {
+        Some(candidate) if distance(name, candidate) <= 1 + name.len() / 4 => {
+            format!("did you mean {candidate}?")
+        }
+        Some(_) => format!("there are {}", known.join(", ")),
+        None => "remove it".to_owned(),
+    }
+}
+
+/// Letters to insert, remove or replace, without regard to case.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.to_lowercase().chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) => format!("the text {text:?}"),
+        other => other.to_string(),
+    }
+}
+
+fn error(path: &str, problem: String, hint: String) -> FieldError {
+    FieldError {
+        path: path.to_owned(),
+        problem,
+        hint,
+    }
+}

@@ -1,0 +1,173 @@
+use super::*;
+use crate::resources;
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn findings(text: &str) -> String {
+    let lines: Vec<String> = lint(text, now()).iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+const POLICY: &str = "apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: workers}
+spec: {nodeSelector: {matchLabels: {role: worker}}, priority: 0, reboot: {ladder: [{driver: command, command: [x]}]}}
+";
+
+fn policy(name: &str, spec: &str) -> String {
+    let head = "apiVersion: junban.dev/v1alpha1\nkind: RebootPolicy\n";
+    format!(
+        "{head}metadata: {{name: {name}}}\nspec: {{reboot: {{ladder: [{{driver: command, command: [x]}}]}}, {spec}}}\n"
+    )
+}
+
+#[test]
+fn a_good_file_has_no_findings() {
+    assert_eq!(findings(POLICY), "");
+    assert_eq!(findings(&format!("# only words\n---\n{POLICY}---\n")), "");
+}
+
+#[test]
+fn every_error_says_document_object_field_and_hint() {
+    let text = format!(
+        "{POLICY}---\n{}",
+        policy(
+            "late",
+            "nodeSelector: {matchLabels: {a: b}}, priority: 1, minIntervall: 1h, drain: {timout: 5m, unbudgeted: {maxUnavailable: 101%}}"
+        )
+    );
+    let expected = "error: document 2 (RebootPolicy late): spec.drain.unbudgeted.maxUnavailable: \"101%\" is neither a number from 0 nor a percentage from 1% to 100%
+hint: write a number, or a percentage from 1% to 100%
+error: document 2 (RebootPolicy late): spec.drain.timout: unknown field
+hint: did you mean timeout?
+error: document 2 (RebootPolicy late): spec.minIntervall: unknown field
+hint: did you mean minInterval?";
+    assert_eq!(findings(&text), expected);
+}
+
+#[test]
+fn two_policies_of_one_priority_and_selector_are_warned_of() {
+    let text = format!("{POLICY}---\n{}", POLICY.replace("name: workers", "name: others"));
+    let found = lint(&text, now());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert!(
+        found[0].problem.contains("as workers (document 1): neither acts"),
+        "{}",
+        found[0]
+    );
+    assert!(is_clean(&found));
+    let other = text.replace(
+        "priority: 0, reboot: {ladder: [{driver: command, command: [x]}]}}\n---",
+        "priority: 1}\n---",
+    );
+    assert_eq!(
+        lint(&other, now())
+            .iter()
+            .filter(|finding| finding.severity == Severity::Warning)
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn the_same_object_twice_is_warned_of() {
+    let text = format!("{POLICY}---\n{POLICY}");
+    assert!(findings(&text).contains("metadata.name: stands in document 1 as well"));
+}
+
+#[test]
+fn an_empty_selector_is_an_error() {
+    for selector in ["{}", "{matchLabels: {}}", "null"] {
+        let found = lint(
+            &policy("p", &format!("priority: 0, nodeSelector: {selector}")),
+            now(),
+        );
+        assert!(!is_clean(&found), "{selector}");
+        assert!(found[0].path.starts_with("spec.nodeSelector"), "{}", found[0]);
+    }
+}
+
+#[test]
+fn a_goal_in_the_future_is_only_told() {
+    let goal = |time: &str| {
+        lint(
+            &policy(
+                "p",
+                &format!("priority: 0, nodeSelector: {{matchLabels: {{a: b}}}}, bootedAfter: {time}"),
+            ),
+            now(),
+        )
+    };
+    let found = goal("2026-11-23T12:00:01Z");
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
+    assert_eq!(goal("2026-11-23T12:00:00Z"), []);
+}
+
+#[test]
+fn other_kinds_are_not_checked_and_say_so() {
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    assert_eq!(
+        findings(other),
+        "info: document 1 (ConfigMap x): is not Junban's: not checked"
+    );
+    let misspelt = POLICY.replace("RebootPolicy", "RebootPolice");
+    assert!(findings(&misspelt).contains("hint: did you mean RebootPolicy?"));
+    assert!(!is_clean(&lint("just: words\n", now())));
+}
+
+#[test]
+fn what_is_not_yaml_is_one_error() {
+    for text in ["a: [", "a: 1\na: 2\n", "\tx"] {
+        let found = lint(text, now());
+        assert_eq!(found.len(), 1, "{text:?} {found:?}");
+        assert_eq!(found[0].severity, Severity::Error);
+    }
+}
+
+#[test]
+fn the_default_manifests_are_clean() {
+    for text in [
+        include_str!("../../../../manifests/defaults/queue.yaml"),
+        include_str!("../../../../manifests/defaults/policies.yaml"),
+    ] {
+        let found = lint(text, now());
+        assert!(
+            found.iter().all(|finding| finding.severity == Severity::Info),
+            "{found:?}"
+        );
+    }
+}
+
+/// The walk must obey every keyword that our schemas use, or it would let through what a server refuses.
+#[test]
+fn the_schemas_use_no_keyword_that_the_walk_does_not_know() {
+    fn walk(schema: &Value, seen: &mut Vec<String>) {
+        for (key, value) in schema.as_object().unwrap() {
+            assert!(schema::KEYWORDS.contains(&key.as_str()), "{key} in {schema}");
+            match key.as_str() {
+                "properties" => value
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .for_each(|inner| walk(inner, seen)),
+                "items" | "additionalProperties" => walk(value, seen),
+                "pattern" => {
+                    regex::Regex::new(value.as_str().unwrap()).unwrap();
+                    seen.push(value.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut patterns = Vec::new();
+    for (kind, ..) in crate::names::KINDS {
+        let schema = resources::schema(kind).unwrap();
+        let spec = &schema["properties"]["spec"];
+        walk(spec, &mut patterns);
+        walk(&schema["properties"]["status"], &mut patterns);
+    }
+    assert!(patterns.len() > 10);
+}
