@@ -1,0 +1,118 @@
+//! Follows one kind: a consistent list, then a watch, for ever.
+//!
+//! A list that starts anew removes what vanished meanwhile. Only what was known *before* the list began can have
+//! vanished: an object that our own write put into the store since may be missing in the list.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::answer::chain;
+use crate::store::Store;
+
+/// Between two attempts after an error: doubles from the first to the second.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// How a kind gets into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
+pub(crate) struct Kept<K> {
+    pub(crate) what: &'static str,
+    /// A watch ends after so many seconds at the server, and 5 s later here: that is how long a connection that
+    /// swallows everything goes unnoticed.
+    pub(crate) watch_seconds: u32,
+    pub(crate) apply: fn(&Arc<Store>, &K),
+    /// The object was deleted: the store may know a later one of its name.
+    pub(crate) delete: fn(&Arc<Store>, &K),
+    pub(crate) known: fn(&Store) -> BTreeSet<String>,
+    /// The id is not in a list that began after it was known.
+    pub(crate) vanished: fn(&Arc<Store>, &str),
+}
+
+type Listed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What is followed, and the ends of the first lists.
+#[derive(Default)]
+pub(crate) struct Following {
+    tasks: JoinSet<()>,
+    listed: Vec<Listed>,
+}
+
+impl Following {
+    pub(crate) fn into_parts(self) -> (JoinSet<()>, Vec<Listed>) {
+        (self.tasks, self.listed)
+    }
+
+    pub(crate) fn add<K>(&mut self, api: Api<K>, store: &Arc<Store>, kept: Kept<K>)
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let (listed, is_listed) = oneshot::channel();
+        self.listed.push(Box::pin(async {
+            // An error means that the task is gone, and with it the process.
+            let _ = is_listed.await;
+        }));
+        self.tasks.spawn(follow(api, store.clone(), kept, listed));
+    }
+}
+
+async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>)
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = watcher::Config::default().timeout(kept.watch_seconds);
+    let mut events = std::pin::pin!(watcher::watcher(api, config));
+    let mut listed = Some(listed);
+    let mut missing = BTreeSet::new();
+    let mut wait = BACK_OFF.0;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                wait = BACK_OFF.0;
+                match event {
+                    Event::Init => missing = (kept.known)(&store),
+                    Event::InitApply(object) => {
+                        missing.remove(&id(&object));
+                        (kept.apply)(&store, &object);
+                    }
+                    Event::InitDone => {
+                        for id in std::mem::take(&mut missing) {
+                            (kept.vanished)(&store, &id);
+                        }
+                        if let Some(listed) = listed.take() {
+                            tracing::debug!(what = kept.what, "listed");
+                            let _ = listed.send(());
+                        }
+                    }
+                    Event::Apply(object) => (kept.apply)(&store, &object),
+                    Event::Delete(object) => (kept.delete)(&store, &object),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    what = kept.what,
+                    error = chain(&error),
+                    "a watch failed; it goes on"
+                );
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(BACK_OFF.1);
+            }
+        }
+    }
+}
+
+/// `NAMESPACE/NAME`, or `NAME` where there is none.
+pub(crate) fn id<K: Resource>(object: &K) -> String {
+    match object.meta().namespace.as_deref() {
+        Some(namespace) => format!("{namespace}/{}", object.name_any()),
+        None => object.name_any(),
+    }
+}

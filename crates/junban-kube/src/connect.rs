@@ -1,0 +1,70 @@
+//! Clients for the API server: which there are, what each waits for, and what all of them do to every request.
+//!
+//! Traps of kube that this file is there for (each was seen): its client retries 429 by itself and so hides "blocked
+//! by a budget"; it waits without end for an answer on a half-open connection; one that swallowed a call goes back
+//! into the pool unless the call is dropped. So nothing is retried here, each call has a deadline and dropping it
+//! drops its connection (HTTP/1), and calls that must not wait behind dead connections have a pool of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use junban_engine::clock::ServerClock;
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tower::timeout::TimeoutLayer;
+
+use crate::layer::{Requests, Warnings};
+
+/// To the head of a watch's response; its body may go on.
+const WATCH_HEAD: Duration = Duration::from_secs(10);
+
+/// To a TCP and TLS connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The clients of one process.
+#[derive(Clone)]
+pub struct Connection {
+    /// Writes, live reads, evictions.
+    pub calls: Client,
+    /// Lists and watches of the caches.
+    pub watches: Client,
+    /// The live read of the queue: two connections that swallow everything must not delay a pause.
+    pub queue: Client,
+    /// The Lease, for the same reason.
+    pub lease: Client,
+    pub config: Config,
+    /// The API server's clock, from every `Date` header.
+    pub wall: Arc<ServerClock>,
+    pub warnings: Arc<Warnings>,
+}
+
+impl Connection {
+    /// Builds the clients; talks to nobody. A rustls provider must have been installed.
+    pub fn new(mut config: Config) -> kube::Result<Self> {
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT);
+        // A limit on silence is a limit on idle watches as well; deadlines are set call by call.
+        config.read_timeout = None;
+        let wall = Arc::<ServerClock>::default();
+        let warnings = Arc::<Warnings>::default();
+        let requests = Requests::new(wall.clone(), warnings.clone());
+        let client = || -> kube::Result<Client> {
+            Ok(ClientBuilder::try_from(config.clone())?
+                .with_layer(&requests)
+                .build())
+        };
+        let watches = ClientBuilder::try_from(config.clone())?
+            .with_layer(&requests)
+            .with_layer(&TimeoutLayer::new(WATCH_HEAD))
+            .build();
+        Ok(Self {
+            calls: client()?,
+            watches,
+            queue: client()?,
+            lease: client()?,
+            config,
+            wall,
+            warnings,
+        })
+    }
+}

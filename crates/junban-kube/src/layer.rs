@@ -1,0 +1,151 @@
+//! What is done to every request and answer: `fieldValidation=Strict` on writes, the `Date` header, warnings.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use jiff::Timestamp;
+use junban_engine::clock::{ServerClock, boottime};
+use tower::{Layer, Service};
+
+/// Warnings of the API server. A warning on a write of ours is a bug of ours: they are counted so that a test, and
+/// a metric, can tell.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    count: AtomicU64,
+}
+
+impl Warnings {
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// The layer.
+#[derive(Clone)]
+pub struct Requests {
+    wall: Arc<ServerClock>,
+    warnings: Arc<Warnings>,
+}
+
+impl Requests {
+    pub fn new(wall: Arc<ServerClock>, warnings: Arc<Warnings>) -> Self {
+        Self { wall, warnings }
+    }
+
+    fn read(&self, what: &str, headers: &HeaderMap) {
+        if let Some(date) = headers
+            .get(header::DATE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(parse_date)
+        {
+            self.wall.saw(date, boottime());
+        }
+        for warning in headers.get_all(header::WARNING) {
+            self.warnings.count.fetch_add(1, Ordering::Relaxed);
+            let text = String::from_utf8_lossy(warning.as_bytes());
+            tracing::warn!(%text, what, "the API server warns");
+        }
+    }
+}
+
+impl<S> Layer<S> for Requests {
+    type Service = Layered<S>;
+
+    fn layer(&self, inner: S) -> Layered<S> {
+        Layered {
+            inner,
+            requests: self.clone(),
+        }
+    }
+}
+
+/// A client's service under the layer.
+pub struct Layered<S> {
+    inner: S,
+    requests: Requests,
+}
+
+impl<S, B, R> Service<Request<B>> for Layered<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
+            && let Some(uri) = strict(request.uri())
+        {
+            *request.uri_mut() = uri;
+        }
+        let requests = self.requests.clone();
+        let what = format!("{} {}", request.method(), request.uri().path());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            requests.read(&what, response.headers());
+            Ok(response)
+        })
+    }
+}
+
+/// The same with `fieldValidation=Strict`: a field that the server does not know is a 400 and not a warning that
+/// nobody reads.
+fn strict(uri: &Uri) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    let path = uri.path();
+    let query = match uri.query() {
+        Some(query) if query.contains("fieldValidation=") => return None,
+        Some(query) if !query.is_empty() => format!("{query}&fieldValidation=Strict"),
+        _ => "fieldValidation=Strict".to_owned(),
+    };
+    parts.path_and_query = Some(format!("{path}?{query}").parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// A `Date` header, as `Mon, 23 Nov 2026 17:04:10 GMT`.
+pub fn parse_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_header_is_read() {
+        let expected: Timestamp = "2026-11-23T17:04:10Z".parse().unwrap();
+        assert_eq!(parse_date("Mon, 23 Nov 2026 17:04:10 GMT"), Some(expected));
+        assert_eq!(parse_date("yesterday"), None);
+    }
+
+    #[test]
+    fn every_write_is_strict() {
+        let of = |text: &'static str| strict(&Uri::from_static(text)).map(|uri| uri.to_string());
+        assert_eq!(
+            of("/api/v1/nodes/a?fieldManager=junban").unwrap(),
+            "/api/v1/nodes/a?fieldManager=junban&fieldValidation=Strict"
+        );
+        assert_eq!(
+            of("/api/v1/pods?").unwrap(),
+            "/api/v1/pods?fieldValidation=Strict"
+        );
+        assert_eq!(
+            of("https://host:1/api").unwrap(),
+            "https://host:1/api?fieldValidation=Strict"
+        );
+        assert_eq!(of("/api?fieldValidation=Warn"), None);
+    }
+}

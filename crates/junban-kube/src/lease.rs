@@ -1,0 +1,148 @@
+//! The calls that the elector wants, on a Lease of coordination.k8s.io. The cluster clock travels in its annotation.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use junban_api::names;
+use junban_core::ids::Version;
+use junban_core::time::Reading;
+use junban_engine::clock::{ServerClock, boottime};
+use junban_engine::elector::{LeaseAnswer, LeaseCall, LeaseView, LeaseWrite};
+use junban_engine::shell::{LeasePort, locked};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Api;
+use kube::api::PostParams;
+
+use crate::answer::{Failure, SHORT_DEADLINE, within};
+use crate::connect::Connection;
+
+/// What others may see in the Lease as its duration; nobody of ours reads it.
+const DURATION_SECONDS: i32 = 10;
+
+pub struct KubeLease {
+    api: Api<Lease>,
+    name: String,
+    wall: Arc<ServerClock>,
+    /// A renewal replaces the whole Lease: when it was acquired is written again each time.
+    acquired: Mutex<Option<MicroTime>>,
+}
+
+impl KubeLease {
+    pub fn new(connection: &Connection, namespace: &str, name: &str) -> Self {
+        Self {
+            api: Api::namespaced(connection.lease.clone(), namespace),
+            name: name.to_owned(),
+            wall: connection.wall.clone(),
+            acquired: Mutex::default(),
+        }
+    }
+
+    fn object(&self, write: &LeaseWrite, version: Option<Version>) -> Lease {
+        let now = MicroTime(self.wall.at(boottime()).unwrap_or_else(Timestamp::now));
+        let mut acquired = locked(&self.acquired);
+        if write.acquired {
+            *acquired = Some(now.clone());
+        }
+        let clock = format!("{} {}", write.clock.led_ms, write.clock.running_ms);
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                resource_version: version.map(|version| version.0.to_string()),
+                annotations: Some([(names::CLOCK.to_owned(), clock)].into()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(write.holder.clone()).filter(|holder| !holder.is_empty()),
+                lease_duration_seconds: Some(DURATION_SECONDS),
+                lease_transitions: i32::try_from(write.transitions).ok(),
+                acquire_time: acquired.clone(),
+                renew_time: Some(now),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+impl LeasePort for KubeLease {
+    async fn call(&self, call: LeaseCall) -> LeaseAnswer {
+        let parameters = PostParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let answer = match &call {
+            LeaseCall::Read => within(SHORT_DEADLINE, self.api.get(&self.name)).await,
+            LeaseCall::Create(write) => {
+                within(
+                    SHORT_DEADLINE,
+                    self.api.create(&parameters, &self.object(write, None)),
+                )
+                .await
+            }
+            LeaseCall::Replace(version, write) => {
+                let lease = self.object(write, Some(*version));
+                within(SHORT_DEADLINE, self.api.replace(&self.name, &parameters, &lease)).await
+            }
+        };
+        match answer {
+            Ok(lease) => match view(&lease) {
+                Some(view) => LeaseAnswer::Is(view),
+                None => LeaseAnswer::Failed("the Lease has no resourceVersion that is a number".into()),
+            },
+            Err(failure) => of_failure(&failure),
+        }
+    }
+}
+
+fn of_failure(failure: &Failure) -> LeaseAnswer {
+    match failure.code() {
+        Some(404) => LeaseAnswer::Absent,
+        Some(409) => LeaseAnswer::Conflict,
+        _ => LeaseAnswer::Failed(failure.words()),
+    }
+}
+
+fn view(lease: &Lease) -> Option<LeaseView> {
+    let spec = lease.spec.clone().unwrap_or_default();
+    let clock = lease
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(names::CLOCK));
+    Some(LeaseView {
+        holder: spec.holder_identity.unwrap_or_default(),
+        transitions: spec
+            .lease_transitions
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or_default(),
+        renew: spec.renew_time.map(|time| time.0.to_string()).unwrap_or_default(),
+        version: Version(lease.metadata.resource_version.as_deref()?.parse().ok()?),
+        clock: clock.and_then(|text| parse_clock(text)).unwrap_or_default(),
+    })
+}
+
+/// `LED RUNNING` in milliseconds; running is never more than led.
+fn parse_clock(text: &str) -> Option<Reading> {
+    let (led, running) = text.split_once(' ')?;
+    let led_ms: u64 = led.parse().ok()?;
+    let running_ms: u64 = running.parse().ok()?;
+    Some(Reading {
+        led_ms,
+        running_ms: running_ms.min(led_ms),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_two_numbers() {
+        let reading = |led_ms, running_ms| Some(Reading { led_ms, running_ms });
+        assert_eq!(parse_clock("5000 3000"), reading(5_000, 3_000));
+        assert_eq!(parse_clock("5000 9000"), reading(5_000, 5_000));
+        for text in ["", "5000", "a b", "-1 0"] {
+            assert_eq!(parse_clock(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use serde_json::json;
+
+use super::*;
+
+fn of(status: serde_json::Value) -> EvictOutcome {
+    let mut whole = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"});
+    whole
+        .as_object_mut()
+        .unwrap()
+        .extend(status.as_object().unwrap().clone());
+    outcome(&serde_json::from_value(whole).unwrap())
+}
+
+const VIOLATES: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
+
+#[test]
+fn gone_or_another_pod_of_that_name() {
+    let not_found = json!({"message": "pods \"a\" not found", "reason": "NotFound", "code": 404});
+    assert_eq!(of(not_found), EvictOutcome::Gone);
+    let uid = "Operation cannot be fulfilled on pods \"a\": the UID in the precondition (x) does not match the UID in record (y). The object might have been deleted and then recreated";
+    assert_eq!(
+        of(json!({"message": uid, "reason": "Conflict", "code": 409})),
+        EvictOutcome::Gone
+    );
+    let other = json!({"message": "the object has been modified", "reason": "Conflict", "code": 409});
+    assert!(matches!(of(other), EvictOutcome::Unknown(_)));
+}
+
+#[test]
+fn a_budget_that_is_empty_behind_or_not_to_be_computed() {
+    let cause = "The disruption budget cart needs 3 healthy pods and has 3 currently";
+    let empty = json!({"message": VIOLATES, "reason": "TooManyRequests", "code": 429,
+        "details": {"causes": [{"reason": "DisruptionBudget", "message": cause}]}});
+    assert_eq!(
+        of(empty),
+        EvictOutcome::BudgetExhausted(format!("{VIOLATES} {cause}"))
+    );
+
+    let behind = json!({"message": VIOLATES, "reason": "TooManyRequests", "code": 429,
+        "details": {"retryAfterSeconds": 10, "causes": [{"reason": "DisruptionBudget",
+            "message": "The disruption budget cart is still being processed by the server."}]}});
+    assert_eq!(of(behind), EvictOutcome::BudgetBehind(Duration::from_secs(10)));
+
+    let failed = json!({"message": VIOLATES, "reason": "TooManyRequests", "code": 429,
+        "details": {"causes": [{"reason": "DisruptionBudget",
+            "message": "The disruption budget cart does not allow evicting pods currently because it failed sync: no scale"}]}});
+    assert!(matches!(of(failed), EvictOutcome::BudgetUnknown(text) if text.contains("no scale")));
+}
+
+#[test]
+fn two_budgets_on_a_pod() {
+    let text =
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+    let two = json!({"message": text, "reason": "InternalError", "code": 500});
+    assert!(matches!(of(two), EvictOutcome::TwoBudgets(_)));
+}
+
+#[test]
+fn a_429_without_the_budgets_cause_is_flow_control_or_a_webhook() {
+    let flow = json!({"message": "Too many requests, please try again later.", "reason": "TooManyRequests", "code": 429,
+        "details": {"retryAfterSeconds": 3}});
+    assert_eq!(of(flow), EvictOutcome::Throttled(Duration::from_secs(3)));
+    let plain = json!({"message": "Too many requests", "code": 429});
+    assert_eq!(of(plain), EvictOutcome::Throttled(PATIENCE));
+    let migrating = json!({"message": "admission webhook \"virt\" denied the request: Eviction triggered evacuation of VMI", "code": 429});
+    assert!(matches!(of(migrating), EvictOutcome::WebhookDenied(text) if text.contains("evacuation")));
+}
+
+#[test]
+fn a_403_is_the_namespaces_end_a_webhook_or_a_missing_right() {
+    let ending = json!({"message": "pods \"a\" is forbidden: unable to create new content in namespace shop because it is being terminated",
+        "reason": "Forbidden", "code": 403, "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]}});
+    assert_eq!(of(ending), EvictOutcome::NamespaceTerminating);
+    let denied = json!({"message": "admission webhook \"w\" denied the request: not now", "reason": "Forbidden", "code": 403});
+    assert!(matches!(of(denied), EvictOutcome::WebhookDenied(_)));
+    let right = json!({"message": "pods \"a\" is forbidden: User \"x\" cannot create resource \"pods/eviction\"", "reason": "Forbidden", "code": 403});
+    assert!(matches!(of(right), EvictOutcome::Forbidden(text) if text.contains("pods/eviction")));
+}
+
+#[test]
+fn all_else_is_unknown_and_never_turns_into_a_deletion() {
+    for code in [408, 410, 500, 503, 504] {
+        assert!(
+            matches!(
+                of(json!({"message": "x", "code": code})),
+                EvictOutcome::Unknown(_)
+            ),
+            "{code}"
+        );
+    }
+    let webhook =
+        json!({"message": "Internal error occurred: failed calling webhook \"w\": timeout", "code": 500});
+    assert!(matches!(of(webhook), EvictOutcome::WebhookDenied(_)));
+}

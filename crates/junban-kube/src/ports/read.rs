@@ -1,0 +1,198 @@
+//! Reads that bypass every cache. What they show goes into the store before they answer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use junban_api::names;
+use junban_core::cluster::{Attachment, Node, Pod, QueueView};
+use junban_core::effect::{ActEvidence, Evidence, Read};
+use junban_core::entry::Entry;
+use junban_core::ids::{EntryName, NodeName, PodKey, Version};
+use junban_engine::ports::ReadPort;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::storage::v1::VolumeAttachment;
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::DynamicObject;
+
+use super::KubePorts;
+use crate::answer::{DEADLINE, Failure, SHORT_DEADLINE, within};
+use crate::resource::Kind;
+
+/// A power action rests on reads begun less than 4 s before (lifecycle.md 6): later answers are of no use.
+const ACT_DEADLINE: Duration = Duration::from_secs(4);
+
+impl ReadPort for KubePorts {
+    async fn read(&self, read: Read) -> Evidence {
+        match read {
+            Read::Queue => self.queue().await.map_or_else(Evidence::Failed, Evidence::Queue),
+            Read::Turn { node, entry } => {
+                let (node, entry) = tokio::join!(self.node(&node, DEADLINE), self.entry(&entry, DEADLINE));
+                match (node, entry) {
+                    (Ok(node), Ok(entry)) => Evidence::Turn { node, entry },
+                    (Err(why), _) | (_, Err(why)) => Evidence::Failed(why),
+                }
+            }
+            Read::Pods { node: name } => {
+                let (pods, node, attachments) = tokio::join!(
+                    self.pods(&name, DEADLINE),
+                    self.node(&name, DEADLINE),
+                    self.attachments(&name, DEADLINE)
+                );
+                match (pods, node, attachments) {
+                    (Ok(pods), Ok(node), Ok(_)) => Evidence::Pods { pods, node },
+                    (Err(why), ..) | (_, Err(why), _) | (_, _, Err(why)) => Evidence::Failed(why),
+                }
+            }
+            Read::Act { node, entry } => self.act(&node, &entry).await.unwrap_or_else(Evidence::Failed),
+            Read::ControlPlane {
+                api_servers,
+                etcd,
+                etcd_client_secret,
+            } => self.control_plane(api_servers, etcd, etcd_client_secret).await,
+            Read::Lists => self.lists().await.unwrap_or_else(Evidence::Failed),
+        }
+    }
+}
+
+impl KubePorts {
+    async fn act(&self, node: &NodeName, entry: &EntryName) -> Result<Evidence, String> {
+        let (queue, node, entry, pods, attachments) = tokio::join!(
+            self.queue(),
+            self.node(node, ACT_DEADLINE),
+            self.entry(entry, ACT_DEADLINE),
+            self.pods(node, ACT_DEADLINE),
+            self.attachments(node, ACT_DEADLINE),
+        );
+        Ok(Evidence::Act(Box::new(ActEvidence {
+            queue: queue?,
+            node: node?,
+            entry: entry?,
+            pods: pods?,
+            attachments: attachments?,
+        })))
+    }
+
+    async fn queue(&self) -> Result<QueueView, String> {
+        let api = Kind::Queue.api(&self.connection.queue);
+        let object = found(within(SHORT_DEADLINE, api.get(names::QUEUE)).await)?;
+        let view = object.map_or(QueueView::Absent, |object| self.store.queue(&object));
+        if view == QueueView::Absent {
+            self.store.apply_queue(QueueView::Absent);
+        }
+        Ok(view)
+    }
+
+    async fn node(&self, name: &NodeName, deadline: Duration) -> Result<Option<Node>, String> {
+        let api: Api<core::Node> = Api::all(self.connection.calls.clone());
+        match found(within(deadline, api.get(name.as_str())).await)? {
+            Some(object) => self
+                .store
+                .node(&object)
+                .map(Some)
+                .ok_or_else(|| format!("node {name} cannot be read")),
+            None => {
+                self.store.no_node(name, None);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn entry(&self, name: &EntryName, deadline: Duration) -> Result<Option<Entry>, String> {
+        let api = Kind::Entry.api(&self.connection.calls);
+        match found(within(deadline, api.get(name.as_str())).await)? {
+            Some(object) => self.store.entry(&object).map(Some),
+            None => {
+                self.store.no_entry(name, None);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The pods bound to a node, in one consistent list.
+    async fn pods(&self, node: &NodeName, deadline: Duration) -> Result<Vec<Pod>, String> {
+        let api: Api<core::Pod> = Api::all(self.connection.calls.clone());
+        let parameters = ListParams::default().fields(&format!("spec.nodeName={node}"));
+        let list = within(deadline, api.list(&parameters))
+            .await
+            .map_err(|failure| failure.words())?;
+        let of_list = list
+            .metadata
+            .resource_version
+            .as_deref()
+            .and_then(|text| text.parse().ok())
+            .map(Version);
+        let mut pods = Vec::with_capacity(list.items.len());
+        for object in &list.items {
+            // A pod that cannot be read may be one that must leave: then nothing is known.
+            pods.push(self.store.pod(object).ok_or("a pod of the list cannot be read")?);
+        }
+        let listed: BTreeSet<&PodKey> = pods.iter().map(|pod| &pod.key).collect();
+        let vanished: Vec<PodKey> = self.store.with(|cluster| {
+            let known = cluster
+                .pods_of(node)
+                .filter(|pod| of_list.is_some_and(|of_list| pod.version <= of_list));
+            known
+                .map(|pod| pod.key.clone())
+                .filter(|key| !listed.contains(key))
+                .collect()
+        });
+        for key in &vanished {
+            self.store.no_pod(key, None);
+        }
+        Ok(pods)
+    }
+
+    /// The VolumeAttachments of a node that the watch has shown, each read again: a list cannot be filtered by node.
+    async fn attachments(&self, node: &NodeName, deadline: Duration) -> Result<Vec<Attachment>, String> {
+        let names: Vec<String> = self.store.with(|cluster| {
+            let of_node = cluster
+                .attachments
+                .values()
+                .filter(|attachment| attachment.node == *node);
+            of_node.map(|attachment| attachment.name.clone()).collect()
+        });
+        let api: Api<VolumeAttachment> = Api::all(self.connection.calls.clone());
+        let reads = names
+            .iter()
+            .map(async |name| (name, within(deadline, api.get(name)).await));
+        let mut attachments = Vec::new();
+        for (name, read) in futures::future::join_all(reads).await {
+            match found(read)? {
+                Some(object) => attachments.extend(self.store.attachment(&object)),
+                None => self.store.no_attachment(name),
+            }
+        }
+        Ok(attachments)
+    }
+
+    async fn lists(&self) -> Result<Evidence, String> {
+        let nodes: Api<core::Node> = Api::all(self.connection.calls.clone());
+        let entries = Kind::Entry.api(&self.connection.calls);
+        let all = ListParams::default();
+        let (node_list, entry_list) = tokio::join!(
+            within(DEADLINE, nodes.list(&all)),
+            within(DEADLINE, entries.list(&all))
+        );
+        let node_list = node_list.map_err(|failure| failure.words())?;
+        let entry_list = entry_list.map_err(|failure| failure.words())?;
+        let nodes = node_list
+            .items
+            .iter()
+            .filter_map(|object| self.store.node(object))
+            .collect();
+        // One that cannot be read stands in the cluster as such, and blinds nobody to the rest.
+        let read = |object: &DynamicObject| self.store.entry(object).ok();
+        let entries = entry_list.items.iter().filter_map(read).collect();
+        Ok(Evidence::Lists { nodes, entries })
+    }
+}
+
+/// A 404 is an answer.
+pub(super) fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, String> {
+    match answer {
+        Ok(object) => Ok(Some(object)),
+        Err(failure) if failure.code() == Some(404) => Ok(None),
+        Err(failure) => Err(failure.words()),
+    }
+}

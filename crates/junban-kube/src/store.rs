@@ -1,0 +1,409 @@
+//! What is observed, in one place: core's cluster, and beside it the little that only this adapter needs of an
+//! object. Watches, live reads and the answers to our own writes all end here; the higher version stands.
+//!
+//! It knows nothing of watches or requests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use junban_api::{convert, names};
+use junban_core::cluster::{Budget, Cluster, Node, Pod, QueueView, Workload, WorkloadKey};
+use junban_core::entry::Entry;
+use junban_core::ids::{EntryName, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version};
+use junban_engine::shell::locked;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::VolumeAttachment;
+use kube::ResourceExt;
+use kube::core::DynamicObject;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::patch::Shape;
+use crate::resource::Kind;
+use crate::volumes::Volumes;
+
+/// Between two wake-ups that only a node's Lease asks for.
+const LEASE_WAKE: Duration = Duration::from_secs(1);
+
+/// Shared by the watches and the ports.
+pub struct Store {
+    pub cluster: Arc<Mutex<Cluster>>,
+    /// Woken when the cluster has changed.
+    pub changed: Arc<Notify>,
+    /// The namespace that Junban runs in.
+    namespace: String,
+    side: Mutex<Side>,
+}
+
+/// Facts that core has no use for.
+#[derive(Default)]
+struct Side {
+    /// Nodes without annotations or labels; all others are [`Shape::USUAL`].
+    shapes: BTreeMap<NodeName, Shape>,
+    /// `status.conditions` of our own objects, for the times in them.
+    conditions: BTreeMap<String, Value>,
+    volumes: Volumes,
+    /// By DaemonSet: the node that kured's lock names.
+    kured: BTreeMap<WorkloadKey, NodeName>,
+    lease_wake_pending: bool,
+}
+
+/// What core calls the owner of a node that kured's lock names.
+const KURED: &str = "kured: its lock names this node";
+
+impl Store {
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            cluster: Arc::default(),
+            changed: Arc::default(),
+            namespace: namespace.to_owned(),
+            side: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&Cluster) -> T) -> T {
+        look(&locked(&self.cluster))
+    }
+
+    /// Changes the cluster and wakes the engine if the change says that there was one.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Cluster) -> bool) {
+        if change(&mut locked(&self.cluster)) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Applies a Node; `None`: it cannot be read, which is reported.
+    pub(crate) fn node(&self, object: &core::Node) -> Option<Node> {
+        let mut node = reported(convert::node::read(object))?;
+        {
+            let mut side = locked(&self.side);
+            let shape = Shape {
+                annotations: object
+                    .metadata
+                    .annotations
+                    .as_ref()
+                    .is_some_and(|map| !map.is_empty()),
+                labels: object.metadata.labels.as_ref().is_some_and(|map| !map.is_empty()),
+            };
+            if shape == Shape::USUAL {
+                side.shapes.remove(&node.name);
+            } else {
+                side.shapes.insert(node.name.clone(), shape);
+            }
+            if node.foreign_owner.is_none() && side.kured.values().any(|name| *name == node.name) {
+                node.foreign_owner = Some(KURED.to_owned());
+            }
+        }
+        self.change(|cluster| {
+            let news = cluster
+                .nodes
+                .get(&node.name)
+                .is_none_or(|known| known.version < node.version || known.uid != node.uid);
+            cluster.apply_node(node.clone());
+            news
+        });
+        // With the Lease that is known of it.
+        Some(
+            self.with(|cluster| cluster.nodes.get(&node.name).cloned())
+                .unwrap_or(node),
+        )
+    }
+
+    pub(crate) fn shape(&self, node: &NodeName) -> Shape {
+        locked(&self.side)
+            .shapes
+            .get(node)
+            .copied()
+            .unwrap_or(Shape::USUAL)
+    }
+
+    /// Forgets a Node, unless another one of that name is known.
+    pub(crate) fn no_node(&self, name: &NodeName, uid: Option<&str>) {
+        self.change(|cluster| {
+            let same = cluster
+                .nodes
+                .get(name)
+                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
+            same && cluster.nodes.remove(name).is_some()
+        });
+    }
+
+    /// Takes note of a kubelet's renewal. Heartbeats of nodes for which nobody waits wake nobody.
+    pub(crate) fn node_lease(self: &Arc<Self>, name: &NodeName, renewed: String) {
+        let awaited = {
+            let mut cluster = locked(&self.cluster);
+            let Some(node) = cluster.nodes.get_mut(name) else {
+                return;
+            };
+            node.lease = renewed;
+            !node.ready || node.mark_text.is_some()
+        };
+        if !awaited || std::mem::replace(&mut locked(&self.side).lease_wake_pending, true) {
+            return;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LEASE_WAKE).await;
+            locked(&store.side).lease_wake_pending = false;
+            store.changed.notify_one();
+        });
+    }
+
+    pub(crate) fn pod(&self, object: &core::Pod) -> Option<Pod> {
+        let pod = reported(convert::pod::read(object, &self.namespace))?;
+        self.change(|cluster| {
+            let news = cluster
+                .pods
+                .get(&pod.key)
+                .is_none_or(|known| known.version < pod.version);
+            cluster.apply_pod(pod.clone());
+            news
+        });
+        Some(pod)
+    }
+
+    /// Forgets a pod, unless a later one of that name is known.
+    pub(crate) fn no_pod(&self, key: &PodKey, uid: Option<&str>) {
+        self.change(|cluster| {
+            let same = cluster
+                .pods
+                .get(key)
+                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
+            if same {
+                cluster.remove_pod(key);
+            }
+            same
+        });
+    }
+
+    /// The server has said that this pod's deletion has begun.
+    pub(crate) fn pod_terminates(&self, key: &PodKey, uid: &PodUid) {
+        self.change(|cluster| {
+            let pod = cluster.pods.get_mut(key).filter(|pod| pod.uid == *uid);
+            pod.is_some_and(|pod| !std::mem::replace(&mut pod.terminating, true))
+        });
+    }
+
+    pub(crate) fn budget(&self, object: &PodDisruptionBudget) {
+        let Some(budget) = reported(convert::budget::read(object)) else {
+            return;
+        };
+        self.change(|cluster| {
+            newer(
+                &mut cluster.budgets,
+                budget.key.clone(),
+                budget,
+                |budget: &Budget| budget.version,
+            )
+        });
+    }
+
+    pub(crate) fn no_budget(&self, key: &PdbKey) {
+        self.change(|cluster| cluster.budgets.remove(key).is_some());
+    }
+
+    pub(crate) fn workload(&self, read: Result<Workload, convert::Incomplete>) {
+        let Some(workload) = reported(read) else { return };
+        self.change(|cluster| {
+            newer(
+                &mut cluster.workloads,
+                workload.key.clone(),
+                workload,
+                |workload: &Workload| workload.version,
+            )
+        });
+    }
+
+    pub(crate) fn no_workload(&self, key: &WorkloadKey) {
+        self.change(|cluster| cluster.workloads.remove(key).is_some());
+        self.kured(key, None);
+    }
+
+    /// Takes note of the node that a DaemonSet of kured's locks.
+    pub(crate) fn kured(&self, set: &WorkloadKey, holder: Option<NodeName>) {
+        let before = {
+            let mut side = locked(&self.side);
+            match &holder {
+                Some(node) => side.kured.insert(set.clone(), node.clone()),
+                None => side.kured.remove(set),
+            }
+        };
+        if before == holder {
+            return;
+        }
+        self.change(|cluster| {
+            if let Some(node) = before.and_then(|name| cluster.nodes.get_mut(&name))
+                && node.foreign_owner.as_deref() == Some(KURED)
+            {
+                node.foreign_owner = None;
+            }
+            if let Some(node) = holder.and_then(|name| cluster.nodes.get_mut(&name))
+                && node.foreign_owner.is_none()
+            {
+                node.foreign_owner = Some(KURED.to_owned());
+            }
+            true
+        });
+    }
+
+    /// Changes what is known of claims and volumes.
+    pub(crate) fn volumes(&self, change: impl FnOnce(&mut Volumes, &mut Cluster)) {
+        // In the order in which every other caller takes the two locks: side first.
+        let mut side = locked(&self.side);
+        change(&mut side.volumes, &mut locked(&self.cluster));
+        drop(side);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn volume_names(&self) -> std::collections::BTreeSet<String> {
+        locked(&self.side).volumes.volume_names().into_iter().collect()
+    }
+
+    pub(crate) fn attachment(&self, object: &VolumeAttachment) -> Option<junban_core::cluster::Attachment> {
+        let attachment = reported(convert::attachment::read(object))?;
+        self.change(|cluster| {
+            newer(
+                &mut cluster.attachments,
+                attachment.name.clone(),
+                attachment.clone(),
+                |known| known.version,
+            )
+        });
+        Some(attachment)
+    }
+
+    pub(crate) fn no_attachment(&self, name: &str) {
+        self.change(|cluster| cluster.attachments.remove(name).is_some());
+    }
+
+    /// Applies the queue; an unreadable one counts as paused.
+    pub(crate) fn queue(&self, object: &DynamicObject) -> QueueView {
+        let view = match convert::queue::read(object) {
+            Ok(queue) => QueueView::Present(Box::new(queue)),
+            Err(error) => QueueView::Unreadable(error.to_string()),
+        };
+        self.remember_conditions(Kind::Queue, object);
+        self.apply_queue(view.clone());
+        view
+    }
+
+    pub(crate) fn apply_queue(&self, view: QueueView) {
+        self.change(|cluster| {
+            let before = cluster.queue.clone();
+            cluster.apply_queue(view);
+            cluster.queue != before
+        });
+    }
+
+    /// Applies a policy. One that cannot be read is not the policy that it was: it governs nothing.
+    pub(crate) fn policy(&self, object: &DynamicObject) {
+        self.remember_conditions(Kind::Policy, object);
+        let (name, key) = (
+            PolicyName::new(object.name_any()),
+            Kind::Policy.key(&object.name_any()),
+        );
+        match convert::policy::read(object) {
+            Ok(policy) => self.change(|cluster| {
+                cluster.unreadable.remove(&key);
+                newer(
+                    &mut cluster.policies,
+                    name,
+                    policy,
+                    |policy: &junban_core::policy::Policy| policy.version,
+                )
+            }),
+            Err(error) => self.change(|cluster| {
+                cluster.policies.remove(&name);
+                cluster.unreadable.insert(key, error.to_string()) != Some(error.to_string())
+            }),
+        }
+    }
+
+    pub(crate) fn no_policy(&self, name: &str) {
+        locked(&self.side).conditions.remove(&Kind::Policy.key(name));
+        self.change(|cluster| {
+            let unreadable = cluster.unreadable.remove(&Kind::Policy.key(name)).is_some();
+            cluster.policies.remove(&PolicyName::from(name)).is_some() || unreadable
+        });
+    }
+
+    /// Applies an entry; the error says why it cannot be read.
+    pub(crate) fn entry(&self, object: &DynamicObject) -> Result<Entry, String> {
+        self.remember_conditions(Kind::Entry, object);
+        let key = Kind::Entry.key(&object.name_any());
+        match convert::entry::read(object) {
+            Ok(entry) => {
+                self.change(|cluster| {
+                    let unreadable = cluster.unreadable.remove(&key).is_some();
+                    let known = cluster.entries.get(&entry.name);
+                    let news = known.is_none_or(|known| known.version < entry.version);
+                    cluster.apply_entry(entry.clone());
+                    news || unreadable
+                });
+                Ok(entry)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.change(|cluster| {
+                    cluster.entries.remove(&EntryName::new(object.name_any()));
+                    cluster.unreadable.insert(key, text.clone()) != Some(text.clone())
+                });
+                Err(text)
+            }
+        }
+    }
+
+    /// Forgets an entry, unless another one of that name is known.
+    pub(crate) fn no_entry(&self, name: &EntryName, uid: Option<&str>) {
+        let key = Kind::Entry.key(name.as_str());
+        locked(&self.side).conditions.remove(&key);
+        self.change(|cluster| {
+            let unreadable = cluster.unreadable.remove(&key).is_some();
+            let same = cluster
+                .entries
+                .get(name)
+                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
+            (same && cluster.entries.remove(name).is_some()) || unreadable
+        });
+    }
+
+    /// The status as it stands, as far as the next one needs it: its conditions.
+    pub(crate) fn previous_status(&self, kind: Kind, name: &str) -> Value {
+        let side = locked(&self.side);
+        let conditions = side.conditions.get(&kind.key(name)).cloned().unwrap_or_default();
+        serde_json::json!({ "conditions": conditions })
+    }
+
+    fn remember_conditions(&self, kind: Kind, object: &DynamicObject) {
+        let conditions = object
+            .data
+            .pointer("/status/conditions")
+            .cloned()
+            .unwrap_or_default();
+        locked(&self.side)
+            .conditions
+            .insert(kind.key(&object.name_any()), conditions);
+    }
+}
+
+/// Puts in what is newer than what is known; whether it was.
+fn newer<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, version: fn(&V) -> Version) -> bool {
+    let news = map.get(&key).is_none_or(|known| version(known) < version(&value));
+    if news {
+        map.insert(key, value);
+    }
+    news
+}
+
+/// An object that no real API server sends is dropped, and said so.
+fn reported<T>(read: Result<T, convert::Incomplete>) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!(%error, "an object is left out"))
+        .ok()
+}
+
+/// Whether a name is the queue's.
+pub(crate) fn is_the_queue(object: &DynamicObject) -> bool {
+    object.name_any() == names::QUEUE
+}

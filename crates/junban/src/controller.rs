@@ -1,0 +1,115 @@
+//! The controller's wiring: clients, caches, ports, elector, engine, HTTP; and how it ends.
+
+mod adapters;
+mod http;
+mod metrics;
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use junban_engine::elector::{Elector, Settings};
+use junban_engine::shell::{self, OnWrite, Parts};
+use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Cluster, Controller};
+use adapters::Adapters;
+use metrics::Metrics;
+
+/// Runs until SIGTERM or SIGINT: then nothing new starts, and the Lease is released.
+pub(crate) async fn run(arguments: Controller) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+    };
+    let connection =
+        Connection::new(config(&arguments.cluster).await?).context("the client cannot be built")?;
+    let identity = arguments.identity.clone().unwrap_or_else(identity);
+    let store = Arc::new(Store::new(&arguments.namespace));
+    let elector = Arc::new(Mutex::new(Elector::new(Settings::new(&identity))));
+    let metrics = Arc::new(Metrics::new(
+        store.clone(),
+        elector.clone(),
+        connection.warnings.clone(),
+    ));
+    let served = http::serve(arguments.listen, metrics.clone())
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    tracing::info!(address = %served, server = %connection.config.cluster_url, identity, "begins");
+
+    let lead = async {
+        let caches = cache::start(&connection, &store).await;
+        tracing::info!("every list is complete");
+        metrics.is_ready();
+        let adapters = Adapters {
+            kube: KubePorts::new(&connection, &store, &arguments.namespace, &identity),
+            metrics: metrics.clone(),
+        };
+        let parts = Parts {
+            ports: Arc::new(adapters),
+            lease: KubeLease::new(&connection, &arguments.namespace, &arguments.lease_name),
+            cluster: store.cluster.clone(),
+            changed: store.changed.clone(),
+            wall: connection.wall.clone(),
+            elector,
+            on_write: on_write(arguments.exit_after_writes.map(Into::into)),
+            nonce: Box::new(nonce),
+        };
+        (caches, parts)
+    };
+    tokio::pin!(stop);
+    let (_caches, parts) = tokio::select! {
+        ready = lead => ready,
+        () = &mut stop => return Ok(()),
+    };
+    shell::run(parts, stop).await;
+    Ok(())
+}
+
+/// The kubeconfig that was named, or the cluster that this process runs in, or the user's kubeconfig.
+async fn config(cluster: &Cluster) -> Result<Config> {
+    let options = KubeConfigOptions {
+        context: cluster.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    if let Some(path) = &cluster.kubeconfig {
+        let file = Kubeconfig::read_from(path).with_context(|| format!("kubeconfig {}", path.display()))?;
+        return Config::from_custom_kubeconfig(file, &options)
+            .await
+            .with_context(|| format!("kubeconfig {}", path.display()));
+    }
+    if cluster.context.is_some() {
+        return Config::from_kubeconfig(&options).await.context("kubeconfig");
+    }
+    Config::infer()
+        .await
+        .context("neither a cluster nor a kubeconfig is found")
+}
+
+/// The host's name with a random end: two processes on one host are two.
+fn identity() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}_{}", nonce())
+}
+
+/// Differs from process to process and from call to call.
+fn nonce() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+fn on_write(exit_after: Option<u64>) -> OnWrite {
+    Arc::new(move |number| {
+        if Some(number) == exit_after {
+            tracing::warn!(number, "ends after this write, as asked");
+            std::process::exit(86);
+        }
+    })
+}
