@@ -20,6 +20,8 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub queue: QueueView,
+    /// Why these caches may be minutes old, if they may: then nothing new starts (safety.md S27).
+    pub stale: Option<String>,
     pub policies: BTreeMap<PolicyName, Policy>,
     /// Policies and entries that do not parse, by `kind/name`, with the reason: they blind nobody else.
     pub unreadable: BTreeMap<String, String>,
@@ -27,6 +29,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<NodeName, Node>,
     pub pods: BTreeMap<PodKey, Pod>,
     pub pods_on: BTreeMap<NodeName, BTreeSet<PodKey>>,
+    /// Pods by their direct controller.
+    pub pods_by_owner: BTreeMap<WorkloadKey, BTreeSet<PodKey>>,
     pub budgets: BTreeMap<PdbKey, Budget>,
     pub workloads: BTreeMap<WorkloadKey, Workload>,
     pub claims: BTreeMap<ClaimKey, Claim>,
@@ -287,12 +291,11 @@ impl Cluster {
     /// Forgets a pod.
     pub fn remove_pod(&mut self, key: &PodKey) {
         let Some(pod) = self.pods.remove(key) else { return };
-        let Some(node) = pod.node else { return };
-        if let Some(on_node) = self.pods_on.get_mut(&node) {
-            on_node.remove(key);
-            if on_node.is_empty() {
-                self.pods_on.remove(&node);
-            }
+        if let Some(node) = &pod.node {
+            forget(&mut self.pods_on, node, key);
+        }
+        if let Some(owner) = &pod.owner {
+            forget(&mut self.pods_by_owner, owner, key);
         }
     }
 
@@ -355,6 +358,29 @@ impl Cluster {
             })
     }
 
+    /// The pods whose topmost controller is `owner`: its own, and those of the controllers that it controls.
+    pub fn pods_of_owner<'a>(&'a self, owner: &'a WorkloadKey) -> impl Iterator<Item = &'a Pod> {
+        let children = (owner.kind == WorkloadKind::Deployment).then(|| {
+            let first = WorkloadKey {
+                kind: WorkloadKind::ReplicaSet,
+                namespace: owner.namespace.clone(),
+                name: String::new(),
+            };
+            self.workloads
+                .range(first..)
+                .take_while(|(key, _)| {
+                    key.kind == WorkloadKind::ReplicaSet && key.namespace == owner.namespace
+                })
+                .filter(|(_, workload)| workload.owner.as_ref() == Some(owner))
+                .map(|(key, _)| key)
+        });
+        std::iter::once(owner)
+            .chain(children.into_iter().flatten())
+            .filter_map(|key| self.pods_by_owner.get(key))
+            .flatten()
+            .filter_map(|key| self.pods.get(key))
+    }
+
     /// The topmost controller of a pod that is known: the Deployment, not its ReplicaSet (a rollout has two).
     pub fn topmost_owner(&self, pod: &Pod) -> Option<WorkloadKey> {
         let mut key = pod.owner.clone()?;
@@ -370,5 +396,14 @@ impl Cluster {
             }
         }
         Some(key)
+    }
+}
+
+fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<PodKey>>, of: &K, pod: &PodKey) {
+    if let Some(pods) = index.get_mut(of) {
+        pods.remove(pod);
+        if pods.is_empty() {
+            index.remove(of);
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::mark::Mark;
 use crate::policy::{PolicySummary, Step};
 use crate::queue::{Ledger, QueueSummary};
+use crate::reason::Blocker;
 use crate::time::{Mono, Timestamp};
 
 /// One thing to do in the world.
@@ -56,6 +57,9 @@ pub struct QueueWrite {
     pub version: Version,
     pub ledger: Ledger,
     pub summary: QueueSummary,
+    /// Nodes whose slot is dropped for another reason than its end: granted again 5 s later at the earliest.
+    /// For the memory alone; adapters do not look at it.
+    pub dropped: Vec<NodeName>,
 }
 
 /// A patch of one Node: the tests must all hold, then all changes are made, in one request.
@@ -73,6 +77,10 @@ pub struct NodePatch {
     pub changes: Vec<NodeChange>,
     /// For logs, Events and the crash sweep's reports.
     pub what: NodeWrite,
+    /// Not sent later than this (a cordon rests on a fresh "not paused"); then it is a [`WriteOutcome::Conflict`].
+    pub not_after: Option<Mono>,
+    /// Why a node is given back, for the record that follows.
+    pub why: Option<Blocker>,
 }
 
 /// One change of a Node.

@@ -125,6 +125,9 @@ pub struct Record {
     /// The cluster clock when Job pods were first waited for: `jobs.deadline` bounds that over all rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_at: Option<Reading>,
+    /// The wall time of the same moment: Job pods made later do not keep the node from being cordoned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs_since: Option<Timestamp>,
     /// Written before any power action.
     #[serde(skip_serializing_if = "Option::is_none", rename = "bootIDBefore")]
     pub boot_id_before: Option<BootId>,
@@ -134,9 +137,14 @@ pub struct Record {
     pub attempt: u32,
     /// Attempts of this round that may have started something; `attempts` of the policy bounds it.
     pub attempts_used: u32,
+    /// Power actions of this round that the driver surely did not start.
+    pub refusals: u32,
     /// The last attempt as stored with the write-ahead record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerRecord>,
+    /// From the write-ahead record to the new bootID, on the cluster clock; a forecast for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_ms: Option<u64>,
     /// `spec.retries` that have been acted on.
     pub retries_done: u32,
     #[serde(skip_serializing_if = "Option::is_none")]

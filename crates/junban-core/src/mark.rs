@@ -65,6 +65,9 @@ pub struct MarkPower {
     /// `void: ATTEMPT`: surely nothing was started by this attempt and nothing will be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
+    /// An attempt before this one may have been started and is not proven: voiding this one does not undo that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
 }
 
 impl Mark {
@@ -84,7 +87,7 @@ impl Mark {
 
     /// The attempt that may have been started, if there is one.
     pub fn live_attempt(&self) -> Option<&MarkPower> {
-        self.power.as_ref().filter(|power| !power.void)
+        self.power.as_ref().filter(|power| !power.void || power.earlier)
     }
 
     /// The first digits of an ID, without its `containerd://`.

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, Outcome};
+use junban_core::memory::Memory;
+use junban_core::plan::plan;
+use junban_core::recheck;
+use junban_core::report::Report;
 use junban_core::time::{Mono, Now};
 
 /// Names one effect in flight.
@@ -31,28 +35,58 @@ pub struct Step {
     pub requests: Vec<Request>,
     /// When to step again if nothing else happens before: the earliest moment at which a wait ends.
     pub wake_at: Option<Mono>,
+    /// Why nothing else is done: for status, metrics and the log.
+    pub report: Report,
+    /// Effects that the independent check refused: each is a bug in the planner.
+    pub refused: Vec<String>,
 }
 
 /// One leader's engine. A new leader, or the same one after it lost its Lease, starts with a new one.
 #[derive(Debug)]
 pub struct Engine {
+    memory: Memory,
     in_flight: BTreeMap<RequestId, (Mono, Effect)>,
+    next: u64,
 }
 
 impl Engine {
-    /// `nonce`: random per engine.
+    /// `nonce`: random per engine; it goes into the ids of its marks.
     pub fn new(nonce: impl Into<String>) -> Self {
-        let _ = nonce.into();
-        Self {
-            in_flight: BTreeMap::new(),
-        }
+        Self { memory: Memory::new(nonce), in_flight: BTreeMap::new(), next: 0 }
     }
 
-    /// Folds in the answers that have come, plans, and returns what is to be done now.
-    pub fn step(&mut self, _cluster: &Cluster, _now: Now, answers: Vec<Answer>) -> Step {
+    /// What this leader remembers: for metrics and tests.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Whether the answer to any effect is outstanding.
+    pub fn is_waiting(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Folds in all answers that have come, plans, and returns what is to be done now. `cluster` already shows what
+    /// the answers showed (see [`crate::ports`]).
+    pub fn step(&mut self, cluster: &Cluster, now: Now, answers: Vec<Answer>) -> Step {
         for answer in answers {
-            self.in_flight.remove(&answer.id);
+            if let Some((sent, effect)) = self.in_flight.remove(&answer.id) {
+                self.memory.fold(&effect, sent, answer.outcome, cluster, now.mono);
+            }
         }
-        Step::default()
+        self.memory.observe(cluster, now);
+        let plan = plan(cluster, &self.memory, now);
+        let mut step = Step { wake_at: plan.wake_at, report: plan.report, ..Step::default() };
+        for effect in plan.effects {
+            if let Some(objection) = recheck::objection(cluster, now, &effect) {
+                step.refused.push(format!("{objection}: {effect:?}"));
+                continue;
+            }
+            self.memory.sent(&effect, cluster, now.mono);
+            self.next += 1;
+            let id = RequestId(self.next);
+            self.in_flight.insert(id, (now.mono, effect.clone()));
+            step.requests.push(Request { id, effect });
+        }
+        step
     }
 }

@@ -1,0 +1,243 @@
+//! The least time that any scheduler could need (performance.md 1.1), and what binds it.
+
+use std::collections::BTreeMap;
+
+use crate::draft::Draft;
+use crate::entry::Phase;
+use crate::facts::group_of;
+use crate::gates::limits;
+use crate::queue::Queue;
+
+/// One node that is still to be rebooted. Times in seconds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct NodeTime {
+    pub name: String,
+    /// The least time in which its pods can leave.
+    pub drain: f64,
+    pub boot: f64,
+    pub control_plane: bool,
+    pub group: Option<String>,
+}
+
+/// Pods pinned to workers that share one budget.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PinnedBudget {
+    pub name: String,
+    /// Tokens of the budget, at least 1.
+    pub allowed: u32,
+    /// Per pinned pod: termination + boot of its node + start-to-Ready, and that last part alone.
+    pub holds: Vec<(f64, f64)>,
+}
+
+/// Pods that can move and share one budget.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct MovableBudget {
+    pub name: String,
+    pub allowed: u32,
+    /// How long one move holds its token.
+    pub hold: f64,
+    /// How many moves there are at least.
+    pub moves: u32,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BoundInput {
+    pub nodes: Vec<NodeTime>,
+    /// Workers that may be unavailable at a time.
+    pub places: usize,
+    /// Groups open at a time, where the policy has groups.
+    pub groups_at_once: Option<u32>,
+    /// Whether a first proof is still owed.
+    pub first_proof: bool,
+    pub pinned: Vec<PinnedBudget>,
+    pub movable: Vec<MovableBudget>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bound {
+    pub seconds: u64,
+    /// `path`, `limit maxUnavailable`, `pdb shop/cart`, `groups`.
+    pub by: String,
+}
+
+/// The largest of path, limit, budgets and groups, with first proof and control plane added. Rounded down: a run
+/// that beats it is a bug in the bound or in the run.
+pub fn lower_bound(input: &BoundInput) -> Option<Bound> {
+    let time = |node: &NodeTime| node.drain + node.boot;
+    let control_plane: f64 = input
+        .nodes
+        .iter()
+        .filter(|node| node.control_plane)
+        .map(time)
+        .sum();
+    let mut workers: Vec<&NodeTime> = input.nodes.iter().filter(|node| !node.control_plane).collect();
+    if input.nodes.is_empty() {
+        return None;
+    }
+    let mut first_proof = 0.0;
+    if input.first_proof && workers.len() > 1 {
+        workers.sort_by(|a, b| time(a).total_cmp(&time(b)).then(a.name.cmp(&b.name)));
+        // Whichever goes first, at least the shortest turn passes before a second may be powered. What stands after
+        // it is at least its boot: a second node may have drained meanwhile.
+        first_proof = time(workers[0]);
+        workers.remove(0);
+    }
+    let mut bounds = vec![(longest(&workers, |node| node.boot), "path".to_owned())];
+    if first_proof == 0.0 {
+        bounds.push((longest(&workers, time), "path".to_owned()));
+    }
+    let places = input.places.max(1) as f64;
+    let least = if first_proof > 0.0 {
+        |node: &NodeTime| node.boot
+    } else {
+        |node: &NodeTime| node.drain + node.boot
+    };
+    bounds.push((
+        workers.iter().map(|node| least(node)).sum::<f64>() / places,
+        "limit maxUnavailable".to_owned(),
+    ));
+    bounds.push(groups(&workers, input.groups_at_once, least));
+    for budget in &input.pinned {
+        bounds.push((pinned(budget) - first_proof, format!("pdb {}", budget.name)));
+    }
+    for budget in &input.movable {
+        bounds.push((movable(budget) - first_proof, format!("pdb {}", budget.name)));
+    }
+    let (seconds, by) = bounds.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let total = first_proof + seconds.max(0.0) + control_plane;
+    Some(Bound {
+        seconds: total.max(0.0).floor() as u64,
+        by,
+    })
+}
+
+fn longest(nodes: &[&NodeTime], time: impl Fn(&NodeTime) -> f64) -> f64 {
+    nodes.iter().map(|node| time(node)).fold(0.0, f64::max)
+}
+
+fn groups(nodes: &[&NodeTime], at_once: Option<u32>, time: impl Fn(&NodeTime) -> f64) -> (f64, String) {
+    let Some(at_once) = at_once else {
+        return (0.0, "groups".to_owned());
+    };
+    let mut slowest: BTreeMap<&str, f64> = BTreeMap::new();
+    for node in nodes {
+        let group = node.group.as_deref().unwrap_or(node.name.as_str());
+        let longest = slowest.entry(group).or_insert(0.0);
+        *longest = longest.max(time(node));
+    }
+    (
+        slowest.values().sum::<f64>() / f64::from(at_once.max(1)),
+        "groups".to_owned(),
+    )
+}
+
+/// (Σ(τ+b+σ) − a·max σ) / a: the last σ may fall after the makespan.
+fn pinned(budget: &PinnedBudget) -> f64 {
+    let allowed = f64::from(budget.allowed.max(1));
+    let sum: f64 = budget.holds.iter().map(|(hold, _)| hold).sum();
+    let last = budget.holds.iter().map(|(_, start)| *start).fold(0.0, f64::max);
+    (sum - allowed * last) / allowed
+}
+
+/// k moves of h each, a at a time; the last ones may still be under way when their nodes go down.
+fn movable(budget: &MovableBudget) -> f64 {
+    let allowed = f64::from(budget.allowed.max(1));
+    (f64::from(budget.moves) * budget.hold - allowed * budget.hold) / allowed
+}
+
+/// The bound of what is left, from forecasts: boots proven so far, else a fifth of `bootTimeout`.
+pub fn of_rest(draft: &Draft<'_>, queue: &Queue) -> Option<Bound> {
+    let cluster = draft.cluster;
+    let mut proven: Vec<u64> = cluster
+        .entries
+        .values()
+        .filter_map(|entry| entry.record.boot_ms)
+        .collect();
+    proven.sort_unstable();
+    let typical = proven.get(proven.len() / 2).map(|ms| *ms as f64 / 1_000.0);
+    let mut input = BoundInput {
+        places: limits::places(queue, draft.facts.counted.len(), draft.facts.broken.len()),
+        first_proof: proven.is_empty(),
+        ..BoundInput::default()
+    };
+    for turn in draft.facts.turns.values() {
+        let left = matches!(turn.phase(), Phase::Queued | Phase::Draining | Phase::Rebooting);
+        let (Some(node), true) = (turn.node, left) else {
+            continue;
+        };
+        let policy = draft.facts.policy_of(&node.name);
+        let guess = policy.map_or(300.0, |policy| policy.reboot.boot_timeout.as_secs_f64() / 5.0);
+        if let Some(groups) = policy.and_then(|policy| policy.groups.as_ref()) {
+            input.groups_at_once = Some(groups.at_once);
+        }
+        input.nodes.push(NodeTime {
+            name: node.name.to_string(),
+            drain: 5.0,
+            boot: typical.unwrap_or(guess),
+            control_plane: node.control_plane,
+            group: policy
+                .and_then(|policy| group_of(policy, node))
+                .map(|group| group.to_string()),
+        });
+    }
+    lower_bound(&input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(count: usize, boot: f64) -> Vec<NodeTime> {
+        (0..count)
+            .map(|n| NodeTime {
+                name: format!("n{n}"),
+                drain: 5.0,
+                boot,
+                ..NodeTime::default()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn three_nodes_one_at_a_time_take_three_turns() {
+        let input = BoundInput {
+            nodes: nodes(3, 60.0),
+            places: 1,
+            ..BoundInput::default()
+        };
+        assert_eq!(
+            lower_bound(&input),
+            Some(Bound {
+                seconds: 195,
+                by: "limit maxUnavailable".into()
+            })
+        );
+    }
+
+    #[test]
+    fn a_chain_of_pinned_pods_binds_where_places_do_not() {
+        let chain = PinnedBudget {
+            name: "db/store".into(),
+            allowed: 1,
+            holds: vec![(100.0, 10.0); 4],
+        };
+        let input = BoundInput {
+            nodes: nodes(4, 60.0),
+            places: 4,
+            pinned: vec![chain],
+            ..BoundInput::default()
+        };
+        assert_eq!(
+            lower_bound(&input),
+            Some(Bound {
+                seconds: 390,
+                by: "pdb db/store".into()
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_left_has_no_bound() {
+        assert_eq!(lower_bound(&BoundInput::default()), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! A plan while it is being made: collects effects (one per lane), reasons and the moment to look again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::effect::{Effect, Lane, Read, RecordWrite};
+use crate::entry::{Entry, Phase, Record};
+use crate::facts::Facts;
+use crate::ids::{EntryName, EntryUid, NodeName};
+use crate::memory::{Memory, Stage};
+use crate::reason::{Blocker, Reason};
+use crate::report::Report;
+use crate::time::{Mono, Now};
+
+#[derive(Debug)]
+pub struct Draft<'a> {
+    pub cluster: &'a Cluster,
+    pub memory: &'a Memory,
+    pub now: Now,
+    pub facts: Facts<'a>,
+    pub report: Report,
+    effects: Vec<Effect>,
+    lanes: BTreeSet<Lane>,
+    wake_at: Option<Mono>,
+    /// Records that change the phase were written for these in this plan.
+    moved: BTreeSet<EntryName>,
+    /// Write-ahead records of this plan.
+    recorded: BTreeSet<EntryUid>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(cluster: &'a Cluster, memory: &'a Memory, now: Now) -> Self {
+        Self {
+            cluster,
+            memory,
+            now,
+            facts: Facts::new(cluster, memory, now),
+            report: Report::default(),
+            effects: Vec::new(),
+            lanes: BTreeSet::new(),
+            wake_at: None,
+            moved: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+        }
+    }
+
+    pub fn into_parts(self) -> (Vec<Effect>, Report, Option<Mono>) {
+        (self.effects, self.report, self.wake_at)
+    }
+
+    /// Whether an effect of this lane could be sent now.
+    pub fn is_free(&self, lane: &Lane) -> bool {
+        if self.lanes.contains(lane) || self.memory.busy.contains_key(lane) {
+            return false;
+        }
+        self.memory
+            .not_before
+            .get(lane)
+            .is_none_or(|at| *at <= self.now.mono)
+    }
+
+    /// Wants an effect. It is dropped while its lane is taken (the answer that frees the lane brings the next plan);
+    /// where the lane's last write ended in doubt, the live read that clears the doubt goes first.
+    pub fn emit(&mut self, effect: Effect) -> bool {
+        let lane = effect.lane();
+        if lane == Lane::Free {
+            self.effects.push(effect);
+            return true;
+        }
+        if !self.is_free(&lane) {
+            if let Some(at) = self.memory.not_before.get(&lane).copied() {
+                self.wake_at_mono(at);
+            }
+            return false;
+        }
+        let effect = if self.memory.doubts.contains(&lane) && effect.is_write() {
+            match self.read_for(&effect) {
+                Some(read) if Effect::Read(read.clone()).lane() == lane => Effect::Read(read),
+                Some(read) => {
+                    self.lanes.insert(lane);
+                    return self.emit(Effect::Read(read));
+                }
+                None => effect,
+            }
+        } else {
+            effect
+        };
+        self.lanes.insert(lane);
+        self.effects.push(effect);
+        true
+    }
+
+    fn read_for(&self, effect: &Effect) -> Option<Read> {
+        let entry_of = |node: &NodeName| {
+            self.facts
+                .turns
+                .get(node)
+                .map_or_else(|| EntryName::new(""), |turn| turn.entry.name.clone())
+        };
+        Some(match effect {
+            Effect::WriteQueue(_) => Read::Queue,
+            Effect::PatchNode(patch) => Read::Turn {
+                node: patch.node.clone(),
+                entry: entry_of(&patch.node),
+            },
+            Effect::WriteRecord(write) => Read::Turn {
+                node: write.node.clone(),
+                entry: write.name.clone(),
+            },
+            Effect::DeleteEntry { node, name, .. } => Read::Turn {
+                node: node.clone(),
+                entry: name.clone(),
+            },
+            Effect::CreateEntry(new) => Read::Turn {
+                node: new.spec.node.clone(),
+                entry: new.name.clone(),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Asks to be woken when the clock of this process reaches `at`.
+    pub fn wake_at_mono(&mut self, at: Mono) {
+        let at = at.max(self.now.mono + Duration::from_millis(1));
+        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Asks to be woken after `span`.
+    pub fn wake_in(&mut self, span: Duration) {
+        self.wake_at_mono(self.now.mono + span);
+    }
+
+    /// Notes why an entry waits.
+    pub fn wait(&mut self, entry: &Entry, blocker: Blocker) {
+        self.report
+            .blockers
+            .entry(entry.name.clone())
+            .or_default()
+            .push(blocker);
+    }
+
+    /// Writes a record that moves the entry to another phase, or that the protocol needs before its next step.
+    pub fn record(&mut self, entry: &Entry, mut record: Record) -> bool {
+        if record.phase != entry.record.phase {
+            record.phase_at = Some(self.now.clock);
+            record.since = Some(self.now.wall);
+        } else if record.reason != entry.record.reason {
+            record.since = Some(self.now.wall);
+        }
+        record.observed_generation = entry.generation;
+        self.moved.insert(entry.name.clone());
+        if record.phase == Phase::Rebooting {
+            self.recorded.insert(entry.uid.clone());
+        }
+        self.emit(Effect::WriteRecord(RecordWrite {
+            node: entry.spec.node.clone(),
+            name: entry.name.clone(),
+            uid: entry.uid.clone(),
+            version: entry.version,
+            record,
+        }))
+    }
+
+    /// The record of an entry moved to a phase for a reason.
+    pub fn moved_to(
+        &self,
+        entry: &Entry,
+        phase: Phase,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Record {
+        Record {
+            phase,
+            reason: Some(reason),
+            message: message.into(),
+            ..entry.record.clone()
+        }
+    }
+
+    /// Whether a phase-changing record was wanted for this entry already.
+    pub fn has_moved(&self, entry: &EntryName) -> bool {
+        self.moved.contains(entry)
+    }
+
+    /// Whether a write-ahead record of this entry is on its way: in this plan, or sent and not yet seen.
+    pub fn is_being_recorded(&self, entry: &Entry) -> bool {
+        let sent = self.memory.attempts.iter().any(|((uid, attempt), own)| {
+            let under_way = matches!(own.stage, Stage::Recorded | Stage::Marked(_) | Stage::Acting);
+            *uid == entry.uid && *attempt > entry.record.attempt && under_way
+        });
+        self.recorded.contains(&entry.uid) || sent
+    }
+
+    /// Nodes that have a lane taken by this plan or an answer outstanding.
+    pub fn node_is_free(&self, node: &NodeName) -> bool {
+        self.is_free(&Lane::Node(node.clone()))
+    }
+
+    /// Evidence that nothing is paused, good until the moment returned; without it the live read is asked for.
+    pub fn not_paused(&mut self) -> Option<Mono> {
+        if self.cluster.queue.is_paused() {
+            return None;
+        }
+        let until = self.memory.not_paused_until(self.now.mono);
+        if until.is_none()
+            && self
+                .memory
+                .queue_read
+                .as_ref()
+                .is_none_or(|read| !read.is_evidence_at(self.now.mono))
+        {
+            self.emit(Effect::Read(Read::Queue));
+        }
+        until
+    }
+}
+
+/// Counts of entries by phase name.
+pub fn phases(cluster: &Cluster) -> BTreeMap<String, u32> {
+    let mut phases = BTreeMap::new();
+    for entry in cluster.entries.values() {
+        *phases.entry(entry.record.phase.as_str().to_owned()).or_insert(0) += 1;
+    }
+    phases
+}

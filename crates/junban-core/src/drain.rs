@@ -1,0 +1,401 @@
+//! The drain (drain.md): which pods must leave, in which order, under which budgets, and the proof that none is left.
+
+mod budget;
+mod duty;
+
+use std::time::Duration;
+
+pub use budget::{Tokens, budget_of, impossible};
+pub use duty::{Duty, duty, is_pinned, tolerates_cordon};
+
+use crate::cluster::{Cluster, Node, Pod};
+use crate::draft::Draft;
+use crate::effect::{BudgetKey, Effect, Lane, PodLeave, Read};
+use crate::entry::DrainProgress;
+use crate::facts::Turn;
+use crate::memory::{Fresh, Memory};
+use crate::policy::Policy;
+use crate::reason::{Blocker, Reason};
+use crate::time::Mono;
+use crate::turn;
+
+/// A scheduler may have bound a pod before it saw the cordon.
+const AFTER_CORDON: Duration = Duration::from_secs(5);
+/// A pod that terminates for longer than its grace and this is named as the blocker.
+const STUCK_MARGIN: Duration = Duration::from_secs(30);
+/// Priority classes from here on are the system's: their pods leave later.
+const CRITICAL: i32 = 1_000_000_000;
+
+/// Proof that one live list, begun at least 5 s after the cordon, shows no pod that must leave, and no volume of a
+/// pod that left is attached. Only a drained node can be given a power action.
+#[derive(Debug)]
+pub struct Drained {
+    mark_text: Option<String>,
+}
+
+impl Drained {
+    /// The mark that the same read showed.
+    pub fn mark_text(&self) -> Option<&str> {
+        self.mark_text.as_deref()
+    }
+}
+
+/// Whether a pod, if it is on a node that is about to be powered, must leave first.
+pub fn is_left(cluster: &Cluster, pod: &Pod, policy: Option<&Policy>) -> bool {
+    !matches!(duty(cluster, None, pod, policy), Duty::Skip)
+}
+
+/// Pods that must leave a node, as the cache shows them.
+pub fn must_leave(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
+    let pods = draft.cluster.pods_of(&node.name);
+    let left = pods
+        .filter(|pod| is_left_of(draft.cluster, draft.memory, pod, turn.policy))
+        .count();
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+fn is_left_of(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
+    !matches!(duty(cluster, Some(memory), pod, policy), Duty::Skip)
+}
+
+/// The object that keeps a drain from its end: the first one in the entry's own message order.
+pub fn culprit(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> String {
+    let denied = draft.cluster.pods_of(&node.name).find_map(|pod| {
+        let denial = draft.memory.book.denials.get(&pod.key)?;
+        (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
+    });
+    let left = draft
+        .cluster
+        .pods_of(&node.name)
+        .find(|pod| is_left(draft.cluster, pod, turn.policy));
+    denied
+        .or(left.map(|pod| format!("pod {}", pod.key)))
+        .unwrap_or_else(|| format!("node {}", node.name))
+}
+
+/// One step of a drain. `Some`: nothing is left.
+pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> Option<Drained> {
+    let marked = turn
+        .mark
+        .and_then(|mark| draft.memory.marked.get(&mark.id).copied())?;
+    if list_since(draft, node, marked).is_none() {
+        read_pods(draft, node);
+        return None;
+    }
+    let left = let_leave(draft, turn, node, policy);
+    draft.report.progress.insert(turn.entry.name.clone(), left);
+    if left > 0 {
+        return None;
+    }
+    if let Some(volume) = attached_volume(draft.cluster, node, turn.policy) {
+        let message = format!("volume {volume} is still attached");
+        draft.wait(
+            turn.entry,
+            Blocker::new(Reason::VolumeAttached, format!("volume {volume}"), message),
+        );
+        return None;
+    }
+    let refusals = turn.entry.record.refusals;
+    let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
+    let wait = turn::wait_after_refusal(refusals).saturating_sub(draft.now.clock.running_since(since));
+    if refusals > 0 && !wait.is_zero() {
+        draft.wake_in(wait);
+        draft.wait(
+            turn.entry,
+            Blocker::new(
+                Reason::PowerRefused,
+                "",
+                "the driver started nothing; it is asked again",
+            ),
+        );
+        return None;
+    }
+    still_drained_since(draft, turn, node, marked + AFTER_CORDON)
+}
+
+/// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
+pub fn still_drained(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    _policy: &Policy,
+) -> Option<Drained> {
+    let marked = turn
+        .mark
+        .and_then(|mark| draft.memory.marked.get(&mark.id).copied())?;
+    still_drained_since(draft, turn, node, marked + AFTER_CORDON)
+}
+
+fn still_drained_since(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    earliest: Mono,
+) -> Option<Drained> {
+    if draft.now.mono < earliest {
+        draft.wake_at_mono(earliest);
+        draft.wait(
+            turn.entry,
+            Blocker::new(
+                Reason::Settling,
+                "",
+                "a scheduler may not have seen the cordon yet",
+            ),
+        );
+        return None;
+    }
+    let now = draft.now.mono;
+    let list = list_since(draft, node, earliest).filter(|list| list.is_evidence_at(now));
+    let Some(list) = list else {
+        read_pods(draft, node);
+        return None;
+    };
+    let (live, pods) = &list.value;
+    let live = live.as_ref()?;
+    let left = pods
+        .iter()
+        .find(|pod| is_left_of(draft.cluster, draft.memory, pod, turn.policy));
+    if let Some(pod) = left {
+        // The cache does not show it any more, or not yet: the next change or the next list does.
+        let message = format!("pod {} is still there", pod.key);
+        let stale = now.since(list.begun) > Duration::from_secs(1);
+        draft.wait(
+            turn.entry,
+            Blocker::new(Reason::Settling, format!("pod {}", pod.key), message),
+        );
+        draft.wake_in(Duration::from_secs(1));
+        if stale {
+            read_pods(draft, node);
+        }
+        return None;
+    }
+    live.unschedulable.then(|| Drained {
+        mark_text: live.mark_text.clone(),
+    })
+}
+
+fn list_since<'a>(
+    draft: &Draft<'a>,
+    node: &Node,
+    earliest: Mono,
+) -> Option<&'a Fresh<(Option<Node>, Vec<Pod>)>> {
+    draft
+        .memory
+        .pods
+        .get(&node.name)
+        .filter(|list| list.begun >= earliest)
+}
+
+fn read_pods(draft: &mut Draft<'_>, node: &Node) {
+    draft.emit(Effect::Read(Read::Pods {
+        node: node.name.clone(),
+    }));
+}
+
+/// A volume that is attached to the node and that no pod which stays uses.
+fn attached_volume(cluster: &Cluster, node: &Node, policy: Option<&Policy>) -> Option<String> {
+    let stays = |volume: &str| {
+        cluster
+            .pods_of(&node.name)
+            .filter(|pod| !is_left(cluster, pod, policy))
+            .any(|pod| {
+                pod.claims.iter().any(|claim| {
+                    cluster
+                        .claims
+                        .get(claim)
+                        .is_some_and(|claim| claim.volume == volume)
+                })
+            })
+    };
+    let mut attached = cluster
+        .attachments
+        .values()
+        .filter(|attachment| attachment.node == node.name);
+    attached
+        .find(|attachment| attachment.attached && !stays(&attachment.volume))
+        .map(|one| one.volume.clone())
+}
+
+/// When a pod may be evicted within its node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Movable,
+    Critical,
+    Pinned,
+}
+
+/// Evicts what may leave now. Returns how many pods that must leave are left.
+fn let_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> u32 {
+    let mut left = 0;
+    let mut volume_leaves = false;
+    let mut stage = Stage::Pinned;
+    let mut candidates = Vec::new();
+    let cluster = draft.cluster;
+    for pod in cluster.pods_of(&node.name) {
+        let of_pod = stage_of(cluster, node, pod);
+        match duty(cluster, Some(draft.memory), pod, turn.policy) {
+            Duty::Skip => continue,
+            Duty::Leaving => {
+                stage = stage.min(of_pod);
+                volume_leaves |= !pod.claims.is_empty();
+                wait_for_end(draft, turn, pod);
+            }
+            Duty::Forbidden(blocker) => {
+                stage = stage.min(of_pod);
+                draft.wait(turn.entry, blocker);
+            }
+            Duty::Completes(blocker) => {
+                if jobs_are_over(draft, turn, policy) {
+                    candidates.push((of_pod, pod));
+                } else {
+                    stage = stage.min(of_pod);
+                    draft.wait(turn.entry, blocker);
+                }
+            }
+            Duty::Evict if draft.memory.book.was_accepted(&pod.uid) => {
+                stage = stage.min(of_pod);
+                volume_leaves |= !pod.claims.is_empty();
+            }
+            Duty::Evict => candidates.push((of_pod, pod)),
+        }
+        left += 1;
+    }
+    stage = candidates
+        .iter()
+        .map(|(of_pod, _)| *of_pod)
+        .chain([stage])
+        .min()
+        .unwrap_or(stage);
+    for (_, pod) in candidates.into_iter().filter(|(of_pod, _)| *of_pod == stage) {
+        // Pods with volumes leave one at a time per node; pinned ones go together, to be down no longer than needed.
+        let one_by_one = !pod.claims.is_empty() && stage != Stage::Pinned;
+        if one_by_one && volume_leaves {
+            continue;
+        }
+        volume_leaves |= evict(draft, turn, node, policy, pod) && one_by_one;
+    }
+    left
+}
+
+fn stage_of(cluster: &Cluster, node: &Node, pod: &Pod) -> Stage {
+    if is_pinned(cluster, node, pod) {
+        Stage::Pinned
+    } else if pod.priority >= CRITICAL {
+        Stage::Critical
+    } else {
+        Stage::Movable
+    }
+}
+
+fn wait_for_end(draft: &mut Draft<'_>, turn: &Turn<'_>, pod: &Pod) {
+    let Some(since) = draft.memory.terminating_pods.get(&pod.uid).copied() else {
+        return;
+    };
+    let stuck_at = since + pod.grace + STUCK_MARGIN;
+    if draft.now.mono < stuck_at {
+        draft.wake_at_mono(stuck_at);
+        return;
+    }
+    let cause = if pod.has_finalizers {
+        "a finalizer holds it"
+    } else {
+        "its containers do not end"
+    };
+    let message = format!(
+        "pod {} is terminating for longer than its grace: {cause}",
+        pod.key
+    );
+    draft.wait(
+        turn.entry,
+        Blocker::new(Reason::PodStuck, format!("pod {}", pod.key), message),
+    );
+}
+
+/// `jobs.deadline` bounds all waiting for Jobs, over all rounds; after it they are evicted.
+pub fn jobs_are_over(draft: &mut Draft<'_>, turn: &Turn<'_>, policy: &Policy) -> bool {
+    let record = &turn.entry.record;
+    let Some(from) = record.jobs_at.or(record.phase_at) else {
+        return false;
+    };
+    let waited = draft.now.clock.running_since(from);
+    if waited < policy.drain.jobs_deadline {
+        draft.wake_in((policy.drain.jobs_deadline - waited).min(Duration::from_secs(60)));
+    }
+    waited >= policy.drain.jobs_deadline
+}
+
+/// Asks for one pod's eviction if its budget has a token. Returns whether it was asked for.
+fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, pod: &Pod) -> bool {
+    let budget = match budget_of(draft.cluster, pod) {
+        Ok(budget) => budget,
+        Err(blocker) => {
+            draft.wait(turn.entry, blocker);
+            return false;
+        }
+    };
+    let lane = Lane::Budget(budget.clone());
+    let now = draft.now.mono;
+    if let Some(denial) = draft
+        .memory
+        .book
+        .denial(&pod.key, &pod.uid, draft.cluster, &budget)
+    {
+        let delete = denial.may_delete && policy.drain.delete_after_denial.contains(&pod.key.namespace);
+        let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
+        if delete {
+            return leave(draft, node, pod, budget, Effect::DeletePod);
+        }
+        draft.wait(turn.entry, blocker);
+        if now < again_at {
+            draft.wake_at_mono(again_at);
+            return false;
+        }
+    }
+    let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
+    if let Err(blocker) = tokens.take(&budget, pod, node, policy) {
+        if let Some(at) = draft.memory.book.next_change(now) {
+            draft.wake_at_mono(at);
+        }
+        let may_delete = policy.drain.delete_after_denial.contains(&pod.key.namespace)
+            && matches!(
+                blocker.reason,
+                Reason::BudgetImpossible | Reason::BudgetExhausted | Reason::UnhealthyPods
+            );
+        if !may_delete {
+            draft.wait(turn.entry, blocker);
+            return false;
+        }
+        // Deleting comes after a denial of the API's own: it is asked first.
+    }
+    if !draft.is_free(&lane) {
+        return false;
+    }
+    leave(draft, node, pod, budget, Effect::Evict)
+}
+
+fn leave(
+    draft: &mut Draft<'_>,
+    node: &Node,
+    pod: &Pod,
+    budget: BudgetKey,
+    effect: impl FnOnce(PodLeave) -> Effect,
+) -> bool {
+    let Some(not_after) = draft.not_paused() else {
+        return false;
+    };
+    draft.emit(effect(PodLeave {
+        node: node.name.clone(),
+        pod: pod.key.clone(),
+        uid: pod.uid.clone(),
+        budget,
+        not_after,
+    }))
+}
+
+/// How far a drain is, for the record.
+pub fn progress(before: Option<DrainProgress>, left: u32) -> DrainProgress {
+    DrainProgress {
+        total: before.map_or(left, |known| known.total.max(left)),
+        left,
+    }
+}

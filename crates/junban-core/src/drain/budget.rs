@@ -1,0 +1,255 @@
+//! Budgets: which one a pod's leaving is counted against, and how many tokens of it are free (drain.md, budgets).
+
+use std::time::Duration;
+
+use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, WorkloadKey, WorkloadKind};
+use crate::drain::{duty, is_pinned};
+use crate::effect::BudgetKey;
+use crate::entry::Phase;
+use crate::facts::Facts;
+use crate::ids::NodeName;
+use crate::memory::Memory;
+use crate::policy::Policy;
+use crate::quantity::IntOrPercent;
+use crate::reason::{Blocker, Reason};
+
+/// Pods that stay unready for as long stop counting as disrupted.
+const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
+
+/// The budget that a pod's leaving is counted against. Two: it will never be evicted.
+pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
+    let mut budgets = cluster.budgets_of(pod);
+    match (budgets.next(), budgets.next()) {
+        (None, _) => Ok(implied_budget(cluster, pod).map_or_else(
+            || BudgetKey::Pod(pod.key.clone()),
+            |(owner, _)| BudgetKey::Implied(owner.describe()),
+        )),
+        (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
+        (Some(one), Some(two)) => {
+            let message = format!("pdb {} and pdb {} both select pod {}", one.key, two.key, pod.key);
+            Err(Blocker::new(
+                Reason::TwoBudgets,
+                format!("pdb {}", one.key),
+                message,
+            ))
+        }
+    }
+}
+
+/// The owner with two or more replicas for which a budget is implied, and its replicas.
+fn implied_budget(cluster: &Cluster, pod: &Pod) -> Option<(WorkloadKey, u32)> {
+    let owner = cluster.topmost_owner(pod)?;
+    let kinds = [
+        WorkloadKind::Deployment,
+        WorkloadKind::ReplicaSet,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::ReplicationController,
+    ];
+    let replicas = cluster
+        .workloads
+        .get(&owner)?
+        .replicas
+        .filter(|replicas| *replicas >= 2)?;
+    kinds.contains(&owner.kind).then_some((owner, replicas))
+}
+
+/// Why a budget can never allow an eviction, whoever waits for it.
+pub fn impossible(budget: &Budget) -> Option<Blocker> {
+    let object = format!("pdb {}", budget.key);
+    if let Some(text) = &budget.sync_failed {
+        let message = format!("pdb {} cannot be computed: {text}", budget.key);
+        return Some(Blocker::new(Reason::BudgetUnknown, object, message));
+    }
+    let current = budget.observed_generation >= budget.generation;
+    let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
+    (current && never).then(|| {
+        let message = format!(
+            "pdb {} can never allow an eviction: {} of {} pods are needed",
+            budget.key, budget.desired_healthy, budget.expected_pods
+        );
+        Blocker::new(Reason::BudgetImpossible, object, message)
+    })
+}
+
+/// Tokens: what the API says, less what Junban itself has asked for or reserved.
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    cluster: &'a Cluster,
+    memory: &'a Memory,
+    facts: &'a Facts<'a>,
+}
+
+impl<'a> Tokens<'a> {
+    pub fn new(cluster: &'a Cluster, memory: &'a Memory, facts: &'a Facts<'a>) -> Self {
+        Self {
+            cluster,
+            memory,
+            facts,
+        }
+    }
+
+    /// Whether one token may be taken now for a pod of `node`.
+    pub fn take(&self, key: &BudgetKey, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
+        match key {
+            BudgetKey::Pod(_) => Ok(()),
+            BudgetKey::Pdb(pdb) => match self.cluster.budgets.get(pdb) {
+                Some(budget) => self.take_of_pdb(key, budget, pod, node),
+                None => Ok(()),
+            },
+            BudgetKey::Implied(_) => self.take_of_implied(key, pod, node, policy),
+        }
+    }
+
+    fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
+        if pod.phase != PodPhase::Running {
+            // Pending pods are not protected.
+            return Ok(());
+        }
+        if let Some(blocker) = impossible(budget)
+            && (pod.ready || !budget.always_allow_unhealthy)
+        {
+            return Err(blocker);
+        }
+        let healthy_enough = budget.current_healthy >= budget.desired_healthy && budget.desired_healthy > 0;
+        if !pod.ready && (budget.always_allow_unhealthy || healthy_enough) {
+            return Ok(());
+        }
+        let pinned = is_pinned(self.cluster, node, pod);
+        let reserved = self.reserved(key, pinned.then_some(&node.name));
+        let unseen = self.memory.book.unseen(key);
+        if budget.disruptions_allowed > unseen + reserved {
+            return Ok(());
+        }
+        let object = format!("pdb {}", budget.key);
+        if budget.disruptions_allowed > 0 {
+            let message = format!(
+                "pdb {} has its {} tokens held by other turns",
+                budget.key, budget.disruptions_allowed
+            );
+            return Err(Blocker::new(Reason::BudgetHeld, object, message));
+        }
+        if !pod.ready && budget.current_healthy < budget.desired_healthy {
+            let message = format!(
+                "pod {} is not Ready and pdb {} protects it ({} healthy, {} needed)",
+                pod.key, budget.key, budget.current_healthy, budget.desired_healthy
+            );
+            return Err(Blocker::new(Reason::UnhealthyPods, object, message));
+        }
+        let message = format!(
+            "pdb {} allows 0 disruptions ({} healthy, {} needed), wanted by pod {}{}",
+            budget.key,
+            budget.current_healthy,
+            budget.desired_healthy,
+            pod.key,
+            self.holder(budget, node)
+        );
+        Err(Blocker::new(Reason::BudgetExhausted, object, message))
+    }
+
+    /// Who uses a budget up, where that is a node of Junban's own: the dead server behind a wait.
+    fn holder(&self, budget: &Budget, node: &Node) -> String {
+        let selector = budget.selector.as_ref();
+        let down = self.cluster.pods.values().find(|pod| {
+            pod.key.namespace == budget.key.namespace
+                && selector.is_some_and(|selector| selector.matches(&pod.labels))
+                && !pod.ready
+                && pod.node.as_ref().is_some_and(|on| *on != node.name)
+        });
+        let Some((pod, on)) = down.and_then(|pod| Some((pod, pod.node.as_ref()?))) else {
+            return String::new();
+        };
+        let state = match self.facts.turns.get(on).map(|turn| turn.phase()) {
+            Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
+                format!(", whose reboot is {phase}")
+            }
+            _ => String::new(),
+        };
+        format!("; pod {} is down on node {on}{state}", pod.key)
+    }
+
+    /// Tokens reserved for pinned pods of nodes that hold a slot and are not yet evicted, less those of `own`.
+    pub fn reserved(&self, key: &BudgetKey, own: Option<&NodeName>) -> u32 {
+        let Some(ledger) = self.facts.ledger else { return 0 };
+        let mut reserved = 0;
+        for name in ledger.slots.keys().filter(|name| Some(*name) != own) {
+            let Some(node) = self.cluster.nodes.get(name) else {
+                continue;
+            };
+            if !self
+                .facts
+                .turns
+                .get(name)
+                .is_some_and(|turn| matches!(turn.phase(), Phase::Queued | Phase::Draining))
+            {
+                continue;
+            }
+            reserved += u32::try_from(self.pinned(key, node).count()).unwrap_or(u32::MAX);
+        }
+        reserved
+    }
+
+    /// Pinned pods of a node that will need a token of `key`.
+    pub fn pinned<'b>(&'b self, key: &'b BudgetKey, node: &'b Node) -> impl Iterator<Item = &'a Pod> + 'b {
+        self.cluster.pods_of(&node.name).filter(move |pod| {
+            pod.ready
+                && !pod.terminating
+                && !self.memory.book.was_accepted(&pod.uid)
+                && !matches!(
+                    duty(self.cluster, Some(self.memory), pod, None),
+                    crate::drain::Duty::Skip
+                )
+                && is_pinned(self.cluster, node, pod)
+                && budget_of(self.cluster, pod).is_ok_and(|of_pod| of_pod == *key)
+        })
+    }
+
+    fn take_of_implied(
+        &self,
+        key: &BudgetKey,
+        pod: &Pod,
+        node: &Node,
+        policy: &Policy,
+    ) -> Result<(), Blocker> {
+        let Some((owner, replicas)) = implied_budget(self.cluster, pod) else {
+            return Ok(());
+        };
+        if !pod.ready {
+            // A pod that is not Ready costs nothing.
+            return Ok(());
+        }
+        let limit = policy.drain.unbudgeted_max_unavailable;
+        let allowed = u32::try_from(limit.of_rounded_down(replicas as usize).max(1)).unwrap_or(u32::MAX);
+        let (mut ready, mut long_unready) = (0, 0);
+        for other in self
+            .cluster
+            .pods_of_owner(&owner)
+            .filter(|pod| pod.phase != PodPhase::Finished)
+        {
+            if other.ready && !other.terminating && !self.memory.book.was_accepted(&other.uid) {
+                ready += 1;
+            } else if !other.terminating && self.unready_for_long(other) {
+                long_unready += 1;
+            }
+        }
+        let disrupted = replicas.saturating_sub(ready + long_unready);
+        let pinned = is_pinned(self.cluster, node, pod);
+        let reserved = self.reserved(key, pinned.then_some(&node.name));
+        let object = owner.describe();
+        if ready <= 1 && limit != IntOrPercent::Percent(100) {
+            let message = format!("pod {} is the last Ready pod of {object}", pod.key);
+            return Err(Blocker::new(Reason::ImpliedBudget, object, message));
+        }
+        if disrupted + reserved < allowed {
+            return Ok(());
+        }
+        let message = format!(
+            "{object} has no PodDisruptionBudget; {disrupted} of its {replicas} pods are disrupted, {allowed} may be"
+        );
+        Err(Blocker::new(Reason::ImpliedBudget, object, message))
+    }
+
+    fn unready_for_long(&self, pod: &Pod) -> bool {
+        let since = self.memory.unready_pods.get(&pod.uid);
+        since.is_some_and(|since| self.memory.seen_until().since(*since) >= UNREADY_COUNTS_FOR)
+    }
+}

@@ -1,0 +1,166 @@
+//! What is done with each pod of a node: the table of drain.md, "Which pods".
+
+use crate::cluster::{Cluster, Node, Pod, PodPhase, PodWish, WorkloadKind};
+use crate::memory::Memory;
+use crate::policy::{Leave, Policy};
+use crate::reason::{Blocker, Reason};
+use crate::selector::Selector;
+
+/// A pod's part in a drain.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Duty {
+    /// Neither evicted nor waited for.
+    Skip,
+    /// Terminating: waited for, never evicted again.
+    Leaving,
+    /// Waited for until it completes.
+    Completes(Blocker),
+    /// The policy or the pod itself forbids to evict it.
+    Forbidden(Blocker),
+    Evict,
+}
+
+/// A pod that comes back to its node more often than this is not waited for any more.
+const RETURNS_MAX: u32 = 3;
+const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+/// Without a policy (it is gone) the defaults hold. `memory` knows which pods come back again and again.
+pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
+    let owner = pod.owner.as_ref();
+    let object = || format!("pod {}", pod.key);
+    if pod.is_mirror || owner.is_some_and(|owner| owner.kind == WorkloadKind::DaemonSet) {
+        return Duty::Skip;
+    }
+    if pod.phase == PodPhase::Finished {
+        return Duty::Skip;
+    }
+    if let Some(PodWish::Skip { .. }) = pod.wish {
+        return Duty::Skip;
+    }
+    if pod.is_junban && !has_another_node(cluster, pod) {
+        return Duty::Skip;
+    }
+    if pod.terminating {
+        return Duty::Leaving;
+    }
+    if returns_for_ever(cluster, memory, pod) {
+        return Duty::Skip;
+    }
+    match &pod.wish {
+        Some(PodWish::DoNotDisrupt { by }) => {
+            let message = format!("pod {} asks not to be disrupted: {by}", pod.key);
+            return Duty::Forbidden(Blocker::new(Reason::DoNotDisrupt, object(), message));
+        }
+        Some(PodWish::NotBefore { until, .. })
+            if memory
+                .and_then(|memory| memory.looked_wall)
+                .is_some_and(|now| now >= *until) => {}
+        Some(PodWish::NotBefore { by, until }) => {
+            let message = format!("pod {} asks not to be disrupted until {until}: {by}", pod.key);
+            return Duty::Forbidden(Blocker::new(Reason::DoNotDisrupt, object(), message));
+        }
+        Some(PodWish::WaitCompleted { by }) => {
+            let message = format!("pod {} is waited for until it completes: {by}", pod.key);
+            return Duty::Completes(Blocker::new(Reason::JobRunning, object(), message));
+        }
+        Some(PodWish::Skip { .. }) | None => {}
+    }
+    let is_job = owner.is_some_and(|owner| owner.kind == WorkloadKind::Job);
+    if is_job && pod.phase == PodPhase::Running {
+        let evicted = policy.and_then(|policy| policy.drain.jobs_evict.as_ref());
+        if !evicted.is_some_and(|selector| selector.selects(&pod.labels)) {
+            let message = format!("pod {} of a Job runs and is waited for", pod.key);
+            return Duty::Completes(Blocker::new(Reason::JobRunning, object(), message));
+        }
+    }
+    if owner.is_none() && policy.is_none_or(|policy| policy.drain.bare == Leave::Block) {
+        let message = format!("pod {} has no controller: nobody would make it again", pod.key);
+        return Duty::Forbidden(Blocker::new(Reason::BarePod, object(), message));
+    }
+    let blocks_empty_dir = policy.is_some_and(|policy| policy.drain.empty_dir == Leave::Block);
+    if let Some(volume) = pod.empty_dirs.first().filter(|_| blocks_empty_dir) {
+        let message = format!("pod {} keeps data in its emptyDir {volume}", pod.key);
+        return Duty::Forbidden(Blocker::new(Reason::EmptyDir, object(), message));
+    }
+    Duty::Evict
+}
+
+/// Whether it tolerates the taint of a cordoned node, so that it may land there again.
+pub fn tolerates_cordon(pod: &Pod) -> bool {
+    pod.tolerations.iter().any(|toleration| {
+        let any_key = toleration.key.is_empty() && toleration.value.is_none();
+        let effect = toleration.effect.is_empty() || toleration.effect == "NoSchedule";
+        (any_key || toleration.key == CORDON_TAINT) && effect
+    })
+}
+
+fn returns_for_ever(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod) -> bool {
+    let (Some(memory), Some(node)) = (memory, &pod.node) else {
+        return false;
+    };
+    if !tolerates_cordon(pod) {
+        return false;
+    }
+    let Some(owner) = cluster.topmost_owner(pod) else {
+        return false;
+    };
+    memory
+        .book
+        .returns
+        .get(&(node.clone(), owner))
+        .is_some_and(|count| *count >= RETURNS_MAX)
+}
+
+/// Whether some other node, schedulable and Ready, may take the pod.
+fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
+    cluster.nodes.values().any(|node| {
+        Some(&node.name) != pod.node.as_ref()
+            && node.ready
+            && !node.unschedulable
+            && may_run_on(cluster, pod, node)
+    })
+}
+
+/// Whether selectors, taints and volumes let the pod run on a node, leaving its cordon and its room aside.
+fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
+    let tolerated = node.taints.iter().all(|taint| {
+        taint.effect == "PreferNoSchedule"
+            || taint.key == CORDON_TAINT
+            || pod
+                .tolerations
+                .iter()
+                .any(|toleration| toleration.tolerates(taint))
+    });
+    tolerated && belongs_on(cluster, pod, node)
+}
+
+fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
+    let selected = pod
+        .node_selector
+        .iter()
+        .all(|(key, value)| node.labels.get(key) == Some(value));
+    let any = |terms: &[Selector]| terms.is_empty() || terms.iter().any(|term| term.matches(&node.labels));
+    let volumes = pod
+        .claims
+        .iter()
+        .filter_map(|claim| cluster.claims.get(claim))
+        .all(|claim| any(&claim.node_affinity));
+    selected && any(&pod.required_affinity) && volumes
+}
+
+/// A pinned pod cannot run elsewhere: it is down as long as its node.
+pub fn is_pinned(cluster: &Cluster, node: &Node, pod: &Pod) -> bool {
+    let free = pod.node_selector.is_empty()
+        && pod.required_affinity.is_empty()
+        && pod.claims.iter().all(|claim| {
+            cluster
+                .claims
+                .get(claim)
+                .is_none_or(|claim| claim.node_affinity.is_empty())
+        });
+    !free
+        && !cluster
+            .nodes
+            .values()
+            .any(|other| other.name != node.name && belongs_on(cluster, pod, other))
+}

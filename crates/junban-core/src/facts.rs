@@ -1,0 +1,285 @@
+//! What follows from one observation and is asked by more than one gate: which policy governs a node, which entry
+//! is its turn, who is unavailable, broken or holds a slot. Computed once a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::cluster::{Cluster, Node};
+use crate::entry::{Entry, Phase};
+use crate::ids::{EntryUid, GroupName, NodeName, PolicyName};
+use crate::mark::Mark;
+use crate::memory::Memory;
+use crate::policy::Policy;
+use crate::queue::{Ledger, Queue, Slot};
+use crate::reason::{Blocker, Reason};
+use crate::time::Now;
+
+/// NotReady for as long, without a turn, is *broken* (lifecycle.md 4).
+const BROKEN_AFTER: Duration = Duration::from_secs(300);
+
+/// One node's turn, put together from its three places.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    pub entry: &'a Entry,
+    /// The Node under this name, if it is the entry's own (same UID).
+    pub node: Option<&'a Node>,
+    /// The Node's mark, if it is this entry's.
+    pub mark: Option<&'a Mark>,
+    /// The node's slot, if it is this entry's.
+    pub slot: Option<&'a Slot>,
+    /// The policy that the entry names.
+    pub policy: Option<&'a Policy>,
+}
+
+impl Turn<'_> {
+    /// The bootID that a turn began with: the mark's, else the record's.
+    pub fn phase(&self) -> Phase {
+        self.entry.record.phase
+    }
+}
+
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub queue: Option<&'a Queue>,
+    pub ledger: Option<&'a Ledger>,
+    /// The policy that governs each node, or why none does.
+    pub governed: BTreeMap<&'a NodeName, Result<&'a Policy, Blocker>>,
+    /// The entry whose turn it is, by node name: one for each.
+    pub turns: BTreeMap<&'a NodeName, Turn<'a>>,
+    pub by_uid: BTreeMap<&'a EntryUid, &'a Entry>,
+    /// Entries that are not ended and not their node's turn.
+    pub waiting: Vec<&'a Entry>,
+    /// Nodes that count: not labelled exclude, or in mid-turn.
+    pub counted: BTreeSet<&'a NodeName>,
+    /// Of those, cordoned or NotReady, whoever caused it, and nodes that hold a slot.
+    pub places: BTreeSet<&'a NodeName>,
+    pub broken: BTreeSet<&'a NodeName>,
+    pub failed: Vec<&'a Entry>,
+    pub control_planes: BTreeSet<&'a NodeName>,
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(cluster: &'a Cluster, memory: &Memory, now: Now) -> Self {
+        let queue = cluster.queue.present();
+        let ledger = queue.and_then(|queue| queue.ledger.as_ref());
+        let by_uid: BTreeMap<_, _> = cluster
+            .entries
+            .values()
+            .map(|entry| (&entry.uid, entry))
+            .collect();
+        let governed = cluster
+            .nodes
+            .values()
+            .map(|node| (&node.name, governing(cluster, node)))
+            .collect();
+        let (turns, waiting) = turns(cluster, ledger, now);
+        let mut facts = Self {
+            queue,
+            ledger,
+            governed,
+            turns,
+            by_uid,
+            waiting,
+            counted: BTreeSet::new(),
+            places: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            failed: Vec::new(),
+            control_planes: BTreeSet::new(),
+        };
+        facts.failed = facts
+            .turns
+            .values()
+            .filter(|turn| turn.phase() == Phase::Failed)
+            .map(|turn| turn.entry)
+            .collect();
+        facts.count(cluster, memory, now);
+        facts
+    }
+
+    fn count(&mut self, cluster: &'a Cluster, memory: &Memory, now: Now) {
+        for node in cluster.nodes.values() {
+            let name = &node.name;
+            if node.control_plane {
+                self.control_planes.insert(name);
+            }
+            let turn = self.turns.get(name).filter(|turn| turn.node.is_some());
+            let holds = self.ledger.is_some_and(|ledger| ledger.slots.contains_key(name));
+            let in_turn = holds || matches!(node.mark, Some(Ok(_)));
+            if node.excluded && !in_turn {
+                continue;
+            }
+            self.counted.insert(name);
+            if holds || in_turn || node.unschedulable || !node.ready {
+                self.places.insert(name);
+            }
+            let failed = turn.is_some_and(|turn| turn.phase() == Phase::Failed);
+            let long_down = !node.ready
+                && !turn.is_some_and(|turn| turn.phase().is_in_flight())
+                && memory
+                    .ready
+                    .get(&node.uid)
+                    .is_some_and(|seen| now.mono.since(seen.since) >= BROKEN_AFTER);
+            if failed || long_down {
+                self.broken.insert(name);
+            }
+        }
+    }
+
+    /// Entries in Draining, Rebooting or Verifying.
+    pub fn in_flight(&self) -> impl Iterator<Item = &Turn<'a>> {
+        self.turns.values().filter(|turn| turn.phase().is_in_flight())
+    }
+
+    /// Whether an entry takes one of the places of `maxConcurrent`: in flight, or started in the ledger.
+    pub fn is_active(&self, turn: &Turn<'_>) -> bool {
+        turn.phase().is_in_flight() || (turn.phase() == Phase::Queued && turn.slot.is_some())
+    }
+
+    pub fn policy_of(&self, node: &NodeName) -> Option<&'a Policy> {
+        self.governed
+            .get(node)
+            .and_then(|found| found.as_ref().ok())
+            .copied()
+    }
+}
+
+/// The group of a node under a policy: a node without the label is a group of its own.
+pub fn group_of(policy: &Policy, node: &Node) -> Option<GroupName> {
+    let groups = policy.groups.as_ref()?;
+    Some(match node.labels.get(&groups.by) {
+        Some(value) => GroupName::new(value.clone()),
+        None => GroupName::new(format!("node {}", node.name)),
+    })
+}
+
+/// The highest priority governs; a tie is a conflict, in which neither acts (lifecycle.md 1).
+fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Blocker> {
+    let mut best: Vec<&Policy> = Vec::new();
+    for policy in cluster.policies.values() {
+        if !policy
+            .node_selector
+            .as_ref()
+            .is_ok_and(|selector| selector.selects(&node.labels))
+        {
+            continue;
+        }
+        match best.first().map(|first| first.priority.cmp(&policy.priority)) {
+            None | Some(std::cmp::Ordering::Equal) => best.push(policy),
+            Some(std::cmp::Ordering::Less) => best = vec![policy],
+            Some(std::cmp::Ordering::Greater) => {}
+        }
+    }
+    match best.as_slice() {
+        [] => Err(Blocker::new(
+            Reason::NoPolicy,
+            format!("node {}", node.name),
+            "no policy selects the node",
+        )),
+        [one] => Ok(one),
+        several => {
+            let names: Vec<_> = several.iter().map(|policy| policy.name.as_str()).collect();
+            let message = format!(
+                "policies {} have the same priority {}",
+                names.join(", "),
+                several[0].priority
+            );
+            Err(Blocker::new(
+                Reason::PolicyConflict,
+                format!("policy {}", names[0]),
+                message,
+            ))
+        }
+    }
+}
+
+/// Picks each node's turn: the entry with the slot, else the mark's, else one that is under way, else the newest
+/// goal that is due. The rest wait.
+fn turns<'a>(
+    cluster: &'a Cluster,
+    ledger: Option<&'a Ledger>,
+    now: Now,
+) -> (BTreeMap<&'a NodeName, Turn<'a>>, Vec<&'a Entry>) {
+    let mut candidates: BTreeMap<&NodeName, Vec<&Entry>> = BTreeMap::new();
+    for entry in cluster.entries.values() {
+        candidates.entry(&entry.spec.node).or_default().push(entry);
+    }
+    let mut turns = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for (name, entries) in candidates {
+        let node = cluster.nodes.get(name);
+        let slot = ledger.and_then(|ledger| ledger.slots.get(name));
+        let mark = node.and_then(|node| node.mark.as_ref()?.as_ref().ok());
+        let rank = |entry: &Entry| {
+            let has_slot = slot.is_some_and(|slot| slot.entry_uid == entry.uid);
+            let has_mark = mark.is_some_and(|mark| mark.entry_uid == entry.uid);
+            let live = !entry.record.phase.is_ended();
+            let under_way = live && entry.record.phase != Phase::Queued;
+            let due = live && entry.spec.booted_after <= now.wall;
+            (
+                has_slot,
+                has_mark,
+                under_way,
+                due,
+                live,
+                entry.spec.booted_after,
+                entry.name.clone(),
+            )
+        };
+        let Some(first) = entries.iter().copied().max_by_key(|entry| rank(entry)) else {
+            continue;
+        };
+        waiting.extend(
+            entries
+                .iter()
+                .filter(|entry| entry.uid != first.uid && !entry.record.phase.is_ended()),
+        );
+        turns.insert(
+            name,
+            Turn {
+                entry: first,
+                node: node.filter(|node| node.uid == first.spec.node_uid),
+                mark: mark.filter(|mark| mark.entry_uid == first.uid),
+                slot: slot.filter(|slot| slot.entry_uid == first.uid),
+                policy: cluster.policies.get(&first.spec.policy),
+            },
+        );
+    }
+    (turns, waiting)
+}
+
+/// Whether the node's present boot is known to be at or after the goal (lifecycle.md 1).
+pub fn has_booted_since(cluster: &Cluster, node: &Node, goal: crate::time::Timestamp) -> bool {
+    let Some(boot_id) = &node.boot_id else {
+        return false;
+    };
+    let by_journal = node
+        .journal
+        .as_ref()
+        .is_some_and(|journal| journal.boot_id == *boot_id && journal.booted_since(goal));
+    by_journal
+        || cluster.entries.values().any(|entry| {
+            entry.spec.node_uid == node.uid
+                && entry.record.phase == Phase::Succeeded
+                && entry.spec.booted_after >= goal
+                && entry.record.boot_id_after.as_ref() == Some(boot_id)
+        })
+}
+
+/// Whether the policy still asks for this entry: it governs the node and its goal is not below the entry's.
+pub fn is_still_asked(facts: &Facts<'_>, entry: &Entry) -> bool {
+    let governs = facts
+        .policy_of(&entry.spec.node)
+        .is_some_and(|policy| policy.name == entry.spec.policy);
+    if !entry.spec.requested_by.is_empty() {
+        return governs;
+    }
+    let goal = facts
+        .policy_of(&entry.spec.node)
+        .and_then(|policy| policy.booted_after);
+    governs && goal.is_some_and(|goal| goal >= entry.spec.booted_after)
+}
+
+/// The policies that are named by a turn, with the goals under way.
+pub fn goal_key(entry: &Entry) -> (&PolicyName, crate::time::Timestamp) {
+    (&entry.spec.policy, entry.spec.booted_after)
+}

@@ -1,0 +1,176 @@
+//! The gates between Queued and a slot: one file answers one question, in a fixed, numbered order. Never a bare
+//! "no": each returns the reason with the object that causes it.
+
+pub mod budgets;
+pub mod capacity;
+pub mod control_plane;
+pub mod first_proof;
+pub mod goal;
+pub mod groups;
+pub mod health;
+pub mod limits;
+pub mod node;
+pub mod pause;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::BudgetKey;
+use crate::entry::Phase;
+use crate::facts::{Turn, group_of};
+use crate::ids::{EntryUid, GroupName, NodeName, PolicyName};
+use crate::policy::Policy;
+use crate::queue::{Ledger, Queue};
+use crate::reason::Blocker;
+
+/// What has been taken, also by the grants of this very plan.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Nodes that hold places of `maxUnavailable`.
+    pub places: BTreeSet<NodeName>,
+    pub active: usize,
+    pub active_of_policy: BTreeMap<PolicyName, u32>,
+    pub open_groups: BTreeMap<PolicyName, BTreeSet<GroupName>>,
+    /// Tokens reserved in this plan for pinned pods.
+    pub reserved: BTreeMap<BudgetKey, u32>,
+    /// Entries granted in this plan.
+    pub granted: BTreeSet<EntryUid>,
+    /// Whether a control-plane node, or a worker, is active.
+    pub control_plane_active: bool,
+    pub worker_active: bool,
+    /// Limits as numbers of nodes.
+    pub max_unavailable: usize,
+    pub max_concurrent: usize,
+}
+
+impl Tally {
+    pub fn new(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> Self {
+        let facts = &draft.facts;
+        let nodes = facts.counted.len();
+        let mut tally = Self {
+            places: facts.places.iter().map(|name| (*name).clone()).collect(),
+            max_unavailable: limits::places(queue, nodes, facts.broken.len()),
+            max_concurrent: queue.max_concurrent.of_rounded_up(nodes).max(1),
+            ..Self::default()
+        };
+        tally.places.extend(ledger.slots.keys().cloned());
+        for turn in facts.turns.values() {
+            let Some(node) = turn.node else { continue };
+            if facts.is_active(turn) {
+                tally.count(turn, node, turn.policy);
+            }
+        }
+        tally
+    }
+
+    fn count(&mut self, turn: &Turn<'_>, node: &Node, policy: Option<&Policy>) {
+        self.active += 1;
+        *self
+            .active_of_policy
+            .entry(turn.entry.spec.policy.clone())
+            .or_insert(0) += 1;
+        if node.control_plane {
+            self.control_plane_active = true;
+        } else {
+            self.worker_active = true;
+        }
+        if let Some(policy) = policy
+            && let Some(group) = group_of(policy, node)
+        {
+            self.open_groups
+                .entry(policy.name.clone())
+                .or_default()
+                .insert(group);
+        }
+    }
+
+    /// Takes everything that the start of this entry takes. Returns the reservations for its slot.
+    pub fn grant(&mut self, draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Vec<String> {
+        self.places.insert(node.name.clone());
+        self.granted.insert(turn.entry.uid.clone());
+        self.count(turn, node, turn.policy);
+        let mut reserved = Vec::new();
+        for (key, count) in budgets::pinned_needs(draft, node) {
+            *self.reserved.entry(key.clone()).or_insert(0) += count;
+            if let BudgetKey::Pdb(pdb) = &key
+                && let Some(budget) = draft.cluster.budgets.get(pdb)
+            {
+                let digits: String = budget.uid.chars().take(8).collect();
+                reserved.extend(std::iter::repeat_n(digits, count as usize));
+            }
+        }
+        reserved
+    }
+}
+
+/// Entries that may be started, in the order in which they are to be tried: workers before control planes, then
+/// fewest scarce budgets, then name.
+pub fn candidates<'a>(draft: &Draft<'a>) -> Vec<Turn<'a>> {
+    let mut queued: Vec<_> = draft
+        .facts
+        .turns
+        .values()
+        .filter(|turn| {
+            turn.phase() == Phase::Queued && turn.slot.is_none() && !draft.has_moved(&turn.entry.name)
+        })
+        .filter(|turn| turn.node.is_some_and(|node| node.mark.is_none()))
+        .copied()
+        .collect();
+    queued.sort_by_cached_key(|turn| {
+        let control_plane = turn.node.is_some_and(|node| node.control_plane);
+        let scarce = turn.node.map_or(0, |node| budgets::scarce(draft, node));
+        (control_plane, scarce, natural(turn.entry.spec.node.as_str()))
+    });
+    queued
+}
+
+/// node-2 before node-10.
+fn natural(name: &str) -> (String, u64, String) {
+    let head = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (
+        head.to_owned(),
+        name[head.len()..].parse().unwrap_or(0),
+        name.to_owned(),
+    )
+}
+
+/// The first gate that is not met, cheapest first: what holds a start back.
+pub fn first_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let policy = match goal::policy(draft, turn, node) {
+        Ok(policy) => policy,
+        Err(blocker) => return Some(blocker),
+    };
+    None.or_else(|| pause::check(draft))
+        .or_else(|| health::check(draft))
+        .or_else(|| node::check(draft, turn, node))
+        .or_else(|| goal::check(draft, turn, node, policy))
+        .or_else(|| limits::check(draft, tally, node, policy))
+        .or_else(|| first_proof::before_start(draft, tally, turn))
+        .or_else(|| groups::check(tally, node, policy))
+        .or_else(|| control_plane::check(draft, tally, node))
+        .or_else(|| budgets::check(draft, tally, turn, node, policy))
+        .or_else(|| capacity::check(draft, node))
+}
+
+/// Every gate that is not met, for `explain`.
+pub fn all_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Vec<Blocker> {
+    let mut unmet = Vec::new();
+    let policy = goal::policy(draft, turn, node);
+    unmet.extend(pause::check(draft));
+    unmet.extend(health::check(draft));
+    unmet.extend(node::check(draft, turn, node));
+    match policy {
+        Err(blocker) => unmet.push(blocker),
+        Ok(policy) => {
+            unmet.extend(goal::check(draft, turn, node, policy));
+            unmet.extend(limits::check(draft, tally, node, policy));
+            unmet.extend(first_proof::before_start(draft, tally, turn));
+            unmet.extend(groups::check(tally, node, policy));
+            unmet.extend(control_plane::check(draft, tally, node));
+            unmet.extend(budgets::all(draft, tally, turn, node, policy));
+            unmet.extend(capacity::check(draft, node));
+        }
+    }
+    unmet
+}

@@ -1,0 +1,70 @@
+//! Do the node's pods fit elsewhere? Sums of requests per resource over the nodes that may take them.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Node, PodPhase};
+use crate::draft::Draft;
+use crate::drain::{Duty, duty, is_pinned};
+use crate::reason::{Blocker, Reason};
+
+pub fn check(draft: &Draft<'_>, node: &Node) -> Option<Blocker> {
+    let cluster = draft.cluster;
+    let mut needed: BTreeMap<&str, i64> = BTreeMap::new();
+    let movable = cluster.pods_of(&node.name).filter(|pod| {
+        matches!(duty(cluster, Some(draft.memory), pod, None), Duty::Evict) && !is_pinned(cluster, node, pod)
+    });
+    for pod in movable {
+        for (resource, amount) in &pod.requests {
+            *needed.entry(resource).or_insert(0) += amount;
+        }
+    }
+    needed.retain(|_, amount| *amount > 0);
+    if needed.is_empty() {
+        return None;
+    }
+    let mut free: BTreeMap<&str, i64> = BTreeMap::new();
+    for other in cluster.nodes.values() {
+        let takes_pods =
+            other.name != node.name && other.ready && !other.unschedulable && takes_workloads(other);
+        if !takes_pods {
+            continue;
+        }
+        for resource in needed.keys() {
+            let used: i64 = cluster
+                .pods_of(&other.name)
+                .filter(|pod| pod.phase != PodPhase::Finished)
+                .filter_map(|pod| pod.requests.get(*resource))
+                .sum();
+            let room = other.allocatable.get(*resource).copied().unwrap_or(0) - used;
+            *free.entry(resource).or_insert(0) += room.max(0);
+        }
+    }
+    // Pods that wait for a node already want that room.
+    for pod in cluster
+        .pods
+        .values()
+        .filter(|pod| pod.node.is_none() && pod.phase == PodPhase::Pending)
+    {
+        for (resource, amount) in &pod.requests {
+            if let Some(room) = free.get_mut(resource.as_str()) {
+                *room -= amount;
+            }
+        }
+    }
+    let short = needed
+        .iter()
+        .find(|(resource, amount)| free.get(*resource).copied().unwrap_or(0) < **amount)?;
+    let (resource, amount) = short;
+    let room = free.get(*resource).copied().unwrap_or(0).max(0);
+    let message = format!("the node's pods request {amount} of {resource}, the other nodes have {room} free");
+    Some(Blocker::new(
+        Reason::NoCapacity,
+        format!("capacity {resource}"),
+        message,
+    ))
+}
+
+/// A node with a taint that keeps pods out takes none that does not tolerate it; sums leave such nodes aside.
+fn takes_workloads(node: &Node) -> bool {
+    node.taints.iter().all(|taint| taint.effect == "PreferNoSchedule")
+}

@@ -1,0 +1,112 @@
+//! Control-plane nodes: one at a time, never beside workers, every API server and etcd member good before and after,
+//! none missing (lifecycle.md 7).
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::{Effect, Read};
+use crate::entry::Phase;
+use crate::gates::Tally;
+use crate::reason::{Blocker, Reason};
+
+/// Workers that are able to start go first.
+const WORKERS_IDLE_FOR: Duration = Duration::from_secs(120);
+/// Health is looked at again this often while somebody waits for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocker> {
+    let turn_of = |message: &str| Some(Blocker::new(Reason::ControlPlaneTurn, "control plane", message));
+    if !node.control_plane {
+        return if tally.control_plane_active {
+            turn_of("a control-plane node is in flight")
+        } else {
+            None
+        };
+    }
+    if tally.control_plane_active {
+        return turn_of("another control-plane node is in flight");
+    }
+    if tally.worker_active {
+        return turn_of("workers are in flight");
+    }
+    if worker_is_queued(draft) {
+        let idle = draft.memory.workers_idle.unwrap_or(draft.now.mono);
+        if draft.now.mono.since(idle) < WORKERS_IDLE_FOR {
+            draft.wake_at_mono(idle + WORKERS_IDLE_FOR);
+            return turn_of("workers go first");
+        }
+    }
+    health(draft)
+}
+
+/// A worker that was released from a drain once does not go before the control plane.
+fn worker_is_queued(draft: &Draft<'_>) -> bool {
+    draft.facts.turns.values().any(|turn| {
+        let worker = turn.node.is_some_and(|node| !node.control_plane);
+        worker && turn.phase() == Phase::Queued && turn.entry.record.back_off.is_none()
+    })
+}
+
+/// Whether every API server and etcd member is good, and as many of them as there are control-plane nodes.
+pub fn health(draft: &mut Draft<'_>) -> Option<Blocker> {
+    let queue = draft.facts.queue?;
+    let spec = &queue.control_plane;
+    let nodes = draft.facts.control_planes.len();
+    let unknown = |message: String| {
+        Some(Blocker::new(
+            Reason::ControlPlaneUnknown,
+            "queue default",
+            message,
+        ))
+    };
+    if spec.api_servers.is_empty() || spec.etcd.is_empty() {
+        return unknown("the queue names no API servers or no etcd members".to_owned());
+    }
+    if spec.api_servers.len() < nodes || spec.etcd.len() < nodes {
+        let message = format!(
+            "{nodes} control-plane nodes, but the queue names {} API servers and {} etcd members",
+            spec.api_servers.len(),
+            spec.etcd.len()
+        );
+        return unknown(message);
+    }
+    if nodes < 3 && !spec.allow_quorum_loss {
+        return unknown(format!(
+            "{nodes} control-plane nodes: only with controlPlane.allowQuorumLoss"
+        ));
+    }
+    let read = draft.memory.control_plane.as_ref();
+    let fresh = read.filter(|read| draft.now.mono.since(read.begun) < LOOK_AGAIN);
+    let bad = read.and_then(|read| {
+        read.value.iter().find_map(|member| {
+            member
+                .state
+                .as_ref()
+                .err()
+                .map(|text| (member.url.clone(), text.clone()))
+        })
+    });
+    let known = fresh.is_some();
+    if !known {
+        draft.emit(Effect::Read(Read::ControlPlane {
+            api_servers: spec.api_servers.clone(),
+            etcd: spec.etcd.clone(),
+            etcd_client_secret: spec.etcd_client_secret.clone(),
+        }));
+    }
+    draft.wake_in(LOOK_AGAIN);
+    match bad {
+        Some((url, text)) => Some(Blocker::new(
+            Reason::ControlPlaneUnhealthy,
+            url.clone(),
+            format!("{url} is not good: {text}"),
+        )),
+        None if known => None,
+        None => Some(Blocker::new(
+            Reason::ControlPlaneTurn,
+            "control plane",
+            "its health is being looked at",
+        )),
+    }
+}

@@ -1,0 +1,78 @@
+//! First proof: until one node of this policy and goal is proven, one at a time (safety.md S28).
+
+use std::time::Duration;
+
+use crate::draft::Draft;
+use crate::entry::{Entry, Phase};
+use crate::facts::{Turn, goal_key};
+use crate::gates::Tally;
+use crate::reason::{Blocker, Reason};
+
+const BLOCKED_FOR: Duration = Duration::from_secs(60);
+/// For entries by name a proof of the policy within a day is the first proof.
+const PROOF_LASTS: Duration = Duration::from_secs(24 * 3_600);
+
+/// Whether the entry may begin to drain.
+pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Option<Blocker> {
+    if is_proven(draft, turn.entry) {
+        return None;
+    }
+    for other in others(draft, turn.entry) {
+        let blocked = draft.memory.blocked.get(&other.uid).copied();
+        match (other.record.phase, blocked) {
+            (Phase::Draining, Some(since)) if draft.now.mono.since(since) >= BLOCKED_FOR => {}
+            (Phase::Draining, Some(since)) => {
+                draft.wake_at_mono(since + BLOCKED_FOR);
+                return Some(waits_for(other));
+            }
+            _ => return Some(waits_for(other)),
+        }
+    }
+    let granted = draft.facts.turns.values().find(|other| {
+        tally.granted.contains(&other.entry.uid) && goal_key(other.entry) == goal_key(turn.entry)
+    });
+    granted.map(|other| waits_for(other.entry))
+}
+
+/// Whether a drained entry may be powered.
+pub fn before_power(draft: &Draft<'_>, turn: &Turn<'_>) -> Option<Blocker> {
+    if is_proven(draft, turn.entry) {
+        return None;
+    }
+    others(draft, turn.entry)
+        .into_iter()
+        .find(|other| {
+            matches!(other.record.phase, Phase::Rebooting | Phase::Verifying)
+                || draft.is_being_recorded(other)
+        })
+        .map(waits_for)
+}
+
+fn waits_for(other: &Entry) -> Blocker {
+    let node = &other.spec.node;
+    let message = format!("no node of this policy and goal is proven yet; node {node} is the first");
+    Blocker::new(Reason::FirstProof, format!("node {node}"), message)
+}
+
+/// Other entries of the same policy and goal that are active: in flight, or with a slot.
+fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
+    let turns = draft.facts.turns.values();
+    turns
+        .filter(|turn| turn.entry.uid != entry.uid && goal_key(turn.entry) == goal_key(entry))
+        .filter(|turn| draft.facts.is_active(turn))
+        .map(|turn| turn.entry)
+        .collect()
+}
+
+fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {
+    let by_name = !entry.spec.requested_by.is_empty();
+    draft.cluster.entries.values().any(|other| {
+        let proven = other.record.phase == Phase::Succeeded && other.record.reason == Some(Reason::Proven);
+        let recent = other.record.since.is_some_and(|since| {
+            Duration::try_from(draft.now.wall.duration_since(since)).is_ok_and(|ago| ago <= PROOF_LASTS)
+        });
+        proven
+            && (goal_key(other) == goal_key(entry)
+                || (by_name && other.spec.policy == entry.spec.policy && recent))
+    })
+}

@@ -1,0 +1,24 @@
+//! Is the node's group open, or may another be opened? A group is open while it has an entry in flight; Failed does
+//! not keep it open (lifecycle.md 4).
+
+use crate::cluster::Node;
+use crate::facts::group_of;
+use crate::gates::Tally;
+use crate::policy::Policy;
+use crate::reason::{Blocker, Reason};
+
+pub fn check(tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
+    let groups = policy.groups.as_ref()?;
+    let group = group_of(policy, node)?;
+    let open = tally.open_groups.get(&policy.name)?;
+    if open.contains(&group) || open.len() < groups.at_once.max(1) as usize {
+        return None;
+    }
+    let names: Vec<_> = open.iter().map(|group| group.as_str()).collect();
+    let message = format!("group {group} waits; open by {}: {}", groups.by, names.join(", "));
+    Some(Blocker::new(
+        Reason::GroupClosed,
+        format!("group {}", names[0]),
+        message,
+    ))
+}

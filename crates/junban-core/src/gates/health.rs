@@ -1,0 +1,107 @@
+//! Is the cluster as a whole in a state in which anything may start? Implausible input, and more failures than
+//! `failures.max`, stop new work (safety.md S17, S27).
+
+use std::time::Duration;
+
+use crate::draft::Draft;
+use crate::entry::Phase;
+use crate::gates::limits;
+use crate::reason::{Blocker, Reason};
+
+const WINDOW: Duration = Duration::from_secs(600);
+
+pub fn check(draft: &Draft<'_>) -> Option<Blocker> {
+    implausible(draft).or_else(|| halted(draft))
+}
+
+fn implausible(draft: &Draft<'_>) -> Option<Blocker> {
+    let say = |message: String| Some(Blocker::new(Reason::Implausible, "cluster", message));
+    if let Some(text) = &draft.cluster.stale {
+        return say(format!("the view of the cluster is too old: {text}"));
+    }
+    let now = draft.now.mono;
+    let nodes = draft.cluster.nodes.len();
+    let gone_down = draft
+        .cluster
+        .nodes
+        .values()
+        .filter(|node| {
+            // Our own reboots are no surprise.
+            let ours = draft
+                .facts
+                .turns
+                .get(&node.name)
+                .is_some_and(|turn| turn.slot.is_some());
+            let seen = draft.memory.ready.get(&node.uid);
+            !ours && seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
+        })
+        .count();
+    if gone_down > (nodes / 2).max(3) {
+        return say(format!(
+            "{gone_down} of {nodes} nodes that were Ready 10 minutes ago are not"
+        ));
+    }
+    let most = draft
+        .memory
+        .node_counts
+        .iter()
+        .map(|(_, count)| *count)
+        .max()
+        .unwrap_or(nodes);
+    if most > 3 && nodes * 10 < most * 7 {
+        return say(format!(
+            "{most} nodes were known within 10 minutes, {nodes} are left"
+        ));
+    }
+    None
+}
+
+/// While Failed entries exceed `failures.max` nothing starts. Machines that boot suspiciously long count as well.
+fn halted(draft: &Draft<'_>) -> Option<Blocker> {
+    let queue = draft.facts.queue?;
+    let most = limits::failures_max(queue, draft.facts.counted.len());
+    let failed = draft.facts.failed.len();
+    let overdue = draft
+        .facts
+        .turns
+        .values()
+        .filter(|turn| is_overdue(draft, turn.entry))
+        .count();
+    (failed + overdue > most).then(|| {
+        let names: Vec<_> = draft
+            .facts
+            .failed
+            .iter()
+            .map(|entry| entry.spec.node.as_str())
+            .take(5)
+            .collect();
+        let also = if overdue > 0 {
+            format!(" and {overdue} overdue boots")
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "{failed} failed entries{also} exceed failures.max ({most}): {}",
+            names.join(", ")
+        );
+        Blocker::new(Reason::Halted, "limit failures.max", message)
+    })
+}
+
+/// In Rebooting for more than twice the longest boot proven so far, and a third of bootTimeout at least.
+fn is_overdue(draft: &Draft<'_>, entry: &crate::entry::Entry) -> bool {
+    let record = &entry.record;
+    let (Phase::Rebooting, Some(power), Some(since)) = (record.phase, &record.power, record.phase_at) else {
+        return false;
+    };
+    let proven = draft
+        .cluster
+        .entries
+        .values()
+        .filter(|entry| entry.record.phase == Phase::Succeeded);
+    let Some(longest) = proven.filter_map(|entry| entry.record.boot_ms).max() else {
+        return false;
+    };
+    let limit = (2 * longest).max(power.boot_timeout_seconds * 1_000 / 3);
+    draft.now.clock.led_since(since) > Duration::from_millis(limit)
+}

@@ -1,0 +1,84 @@
+//! Is this very node in a state in which it may be started?
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::entry::Entry;
+use crate::facts::Turn;
+use crate::reason::{Blocker, Reason};
+use crate::turn::object_state;
+
+pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
+    let name = &node.name;
+    if node.excluded {
+        return say(
+            Reason::Excluded,
+            format!("node {name} is labelled junban.dev/exclude"),
+        );
+    }
+    if node.held {
+        return say(Reason::Hold, format!("node {name} is labelled junban.dev/hold"));
+    }
+    if let Some(owner) = &node.foreign_owner {
+        return say(
+            Reason::ForeignOwner,
+            format!("another actor owns node {name}: {owner}"),
+        );
+    }
+    if !node.ready {
+        return say(Reason::NodeDown, format!("node {name} is not Ready"));
+    }
+    if node.boot_id.is_none() {
+        return say(Reason::NoBootId, format!("node {name} has reported no bootID"));
+    }
+    if let Some(blocker) = backs_off(draft, turn.entry) {
+        return Some(blocker);
+    }
+    earlier_power(draft, turn, node)
+}
+
+/// A change of the blocking object ends the wait, and so does `retry`.
+fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
+    let back_off = entry.record.back_off.as_ref()?;
+    let changed = back_off.blocked_by.as_ref().is_some_and(|blocked| {
+        object_state(draft, &blocked.object).is_some_and(|state| state != blocked.seen)
+    });
+    if changed || back_off.is_over(draft.now.clock) || entry.spec.retries > entry.record.retries_done {
+        return None;
+    }
+    let waited = draft.now.clock.running_since(back_off.from);
+    draft.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
+    let object = back_off
+        .blocked_by
+        .as_ref()
+        .map_or_else(String::new, |blocked| blocked.object.clone());
+    Some(Blocker::new(
+        Reason::BackOff,
+        object,
+        entry.record.message.clone(),
+    ))
+}
+
+/// One boot, one power action, also across Node UIDs (lifecycle.md 1).
+fn earlier_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let now = draft.now.clock.led_ms;
+    let earlier = draft.cluster.entries.values().find(|entry| {
+        entry.uid != turn.entry.uid
+            && entry.record.boot_id_before.is_some()
+            && entry.record.boot_id_before == node.boot_id
+            && entry
+                .record
+                .power
+                .as_ref()
+                .is_some_and(|power| power.deadline_led_ms > now)
+    })?;
+    let message = format!(
+        "entry {} may have powered this very boot, and its deadline has not passed",
+        earlier.name
+    );
+    Some(Blocker::new(
+        Reason::EarlierPower,
+        format!("entry {}", earlier.name),
+        message,
+    ))
+}

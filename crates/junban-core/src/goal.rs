@@ -1,0 +1,171 @@
+//! Goals become entries; the boot journal says which nodes have booted since (lifecycle.md 1).
+
+use sha2::{Digest, Sha256};
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::{Effect, NewEntry, NodeChange, NodePatch, NodeWrite};
+use crate::entry::{EntrySpec, Phase};
+use crate::facts::has_booted_since;
+use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
+use crate::journal::Journal;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+
+/// Entries created at a time: each is an API request of its own.
+const CREATED_PER_PLAN: usize = 50;
+
+/// Makes the entries that the declared goals ask for.
+pub fn settle(draft: &mut Draft<'_>) {
+    let mut left = CREATED_PER_PLAN;
+    for node in draft.cluster.nodes.values() {
+        let Some(policy) = draft.facts.policy_of(&node.name) else {
+            continue;
+        };
+        let Some(goal) = policy.booted_after else { continue };
+        if left == 0 {
+            return draft.wake_in(std::time::Duration::from_millis(50));
+        }
+        if is_due_here(draft, node, policy, goal) {
+            let spec = EntrySpec {
+                node: node.name.clone(),
+                node_uid: node.uid.clone(),
+                policy: policy.name.clone(),
+                booted_after: goal,
+                reason: String::new(),
+                requested_by: String::new(),
+                priority: policy.priority,
+                cancel: false,
+                retries: 0,
+            };
+            let name = entry_name(&node.name, &node.uid, &policy.name, goal);
+            left -= usize::from(draft.emit(Effect::CreateEntry(NewEntry { name, spec })));
+        }
+    }
+}
+
+/// Whether a policy's goal asks for a new entry of this node.
+fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timestamp) -> bool {
+    if goal > draft.now.wall {
+        if let Ok(left) = std::time::Duration::try_from(goal.duration_since(draft.now.wall)) {
+            draft.wake_in(left);
+        }
+        return false;
+    }
+    if node.excluded || node.mark.is_some() || node.waived.is_some_and(|waived| waived >= goal) {
+        return false;
+    }
+    // Without a current journal it is not known whether the node has booted since.
+    let journalled = node
+        .journal
+        .as_ref()
+        .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
+    if !journalled || has_booted_since(draft.cluster, node, goal) {
+        return false;
+    }
+    // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
+    let turn = draft.facts.turns.get(&node.name);
+    if turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended()) {
+        return false;
+    }
+    let name = entry_name(&node.name, &node.uid, &policy.name, goal);
+    !draft.cluster.entries.contains_key(&name)
+        && !draft
+            .cluster
+            .unreadable
+            .contains_key(&format!("NodeReboot/{name}"))
+}
+
+/// `NODE-HASH`: the first 10 digits of the lower-case RFC 4648 base32 of SHA-256 over node UID, policy and goal in
+/// UTC seconds, joined by `/`; NODE is cut so that the name fits 253 characters.
+pub fn entry_name(node: &NodeName, uid: &NodeUid, policy: &PolicyName, goal: Timestamp) -> EntryName {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    const DIGITS: usize = 10;
+    let digest = Sha256::digest(format!("{uid}/{policy}/{}", goal.as_second()));
+    let bits: String = digest.iter().take(7).map(|byte| format!("{byte:08b}")).collect();
+    let hash: String = (0..DIGITS)
+        .filter_map(|digit| usize::from_str_radix(bits.get(digit * 5..digit * 5 + 5)?, 2).ok())
+        .map(|value| char::from(ALPHABET[value]))
+        .collect();
+    let node = node.as_str();
+    let kept = &node[..node.len().min(253 - DIGITS - 1)];
+    EntryName::new(format!("{}-{hash}", kept.trim_end_matches(['.', '-'])))
+}
+
+/// One patch per boot.
+pub fn journal(draft: &mut Draft<'_>) {
+    for node in draft.cluster.nodes.values() {
+        let Some(boot_id) = &node.boot_id else { continue };
+        if node.excluded
+            || node
+                .journal
+                .as_ref()
+                .is_some_and(|journal| journal.boot_id == *boot_id)
+        {
+            continue;
+        }
+        let seen = draft
+            .memory
+            .boots
+            .get(&node.uid)
+            .filter(|seen| seen.boot_id == *boot_id);
+        let turn = draft
+            .facts
+            .turns
+            .get(&node.name)
+            .filter(|turn| turn.node.is_some());
+        // The boot of a turn of our own: it began after the write-ahead record.
+        let recorded = turn.and_then(|turn| {
+            let record = &turn.entry.record;
+            let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);
+            let changed = record
+                .boot_id_before
+                .as_ref()
+                .is_some_and(|before| before != boot_id);
+            record
+                .power
+                .as_ref()
+                .filter(|_| ours && changed)
+                .map(|power| power.recorded_at)
+        });
+        let old_seen = seen.and_then(|seen| seen.old_seen);
+        let journal = Journal::of_boot(
+            boot_id.clone(),
+            node.journal.as_ref(),
+            old_seen,
+            recorded,
+            draft.now.wall,
+        );
+        draft.emit(Effect::PatchNode(NodePatch {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            version: Some(node.version),
+            mark_is: None,
+            unschedulable_is: None,
+            changes: vec![NodeChange::Journal(journal)],
+            what: NodeWrite::Journal,
+            not_after: None,
+            why: None,
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_node_and_ten_digits_of_the_hash() {
+        let goal = Timestamp::from_second(1_763_888_400).unwrap();
+        let name = entry_name(&"node-17".into(), &"uid-1".into(), &"workers".into(), goal);
+        // printf 'uid-1/workers/1763888400' | sha256sum | xxd -r -p | base32 | tr A-Z a-z | cut -c1-10
+        assert_eq!(name.as_str(), "node-17-b6s7l344sp");
+        let long = "n".repeat(300);
+        assert_eq!(
+            entry_name(&long.as_str().into(), &"u".into(), &"p".into(), goal)
+                .as_str()
+                .len(),
+            253
+        );
+    }
+}

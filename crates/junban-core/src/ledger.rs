@@ -1,0 +1,291 @@
+//! The ledger's arithmetic: slots are put back, freed, dropped and granted in one compare-and-swap on the queue
+//! (lifecycle.md 4 and 6).
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::{Effect, Lane, QueueWrite, Read};
+use crate::entry::Phase;
+use crate::facts::Turn;
+use crate::gates;
+use crate::ids::NodeName;
+use crate::mark::Mark;
+use crate::queue::{Ledger, Queue, Slot};
+use crate::reason::{Blocker, Reason};
+use crate::status;
+use crate::time::Mono;
+
+/// The queue is read live this often while anything is in flight.
+const PAUSE_WATCH: Duration = Duration::from_secs(2);
+/// A queue without a ledger field: in-flight writes of a predecessor end within this time.
+const BEFORE_REBUILD: Duration = Duration::from_secs(5);
+/// A slot that was dropped for another reason than its end is granted again this much later.
+const AFTER_DROP: Duration = Duration::from_secs(5);
+
+/// Reads the queue live every 2 s while anything is in flight, so that a pause works within 5 s even when the watch
+/// is dead and the connection half-open.
+pub fn watch_pause(draft: &mut Draft<'_>) {
+    let in_flight = draft
+        .facts
+        .turns
+        .values()
+        .any(|turn| turn.slot.is_some() && !turn.phase().is_ended());
+    if !in_flight {
+        return;
+    }
+    let due = draft
+        .memory
+        .queue_read
+        .as_ref()
+        .map_or(draft.now.mono, |read| read.begun + PAUSE_WATCH);
+    if due <= draft.now.mono {
+        draft.emit(Effect::Read(Read::Queue));
+        draft.wake_in(PAUSE_WATCH);
+    } else {
+        draft.wake_at_mono(due);
+    }
+}
+
+/// Everything that changes the ledger, in one write.
+pub fn settle(draft: &mut Draft<'_>) {
+    let Some(queue) = draft.facts.queue else { return };
+    let Some(ledger) = &queue.ledger else {
+        return rebuild(draft, queue);
+    };
+    let mut next = ledger.clone();
+    let mut dropped = Vec::new();
+    put_back(draft, &mut next);
+    free(draft, ledger, &mut next, &mut dropped);
+    grant(draft, queue, &mut next);
+    let changed = next != *ledger;
+    let summary = status::queue_summary(draft, queue, &next);
+    if changed || status::summary_is_due(draft, queue, &summary) {
+        let (uid, version) = (queue.uid.clone(), queue.version);
+        draft.emit(Effect::WriteQueue(QueueWrite {
+            uid,
+            version,
+            ledger: next,
+            summary,
+            dropped,
+        }));
+    }
+}
+
+/// A mark of an entry that is not ended, or with a live attempt, has a slot, whatever the limits. The slot follows
+/// the mark where the two name different entries.
+fn put_back(draft: &Draft<'_>, next: &mut Ledger) {
+    for node in draft.cluster.nodes.values() {
+        let Some(Ok(mark)) = &node.mark else { continue };
+        if !needs_slot(draft, mark) {
+            continue;
+        }
+        let known = next.slots.get(&node.name);
+        if known.is_none_or(|slot| slot.entry_uid != mark.entry_uid || slot.node_uid != node.uid) {
+            next.slots.insert(node.name.clone(), slot_of_mark(node, mark));
+        }
+    }
+}
+
+fn needs_slot(draft: &Draft<'_>, mark: &Mark) -> bool {
+    let live = draft
+        .facts
+        .by_uid
+        .get(&mark.entry_uid)
+        .is_some_and(|entry| !entry.record.phase.is_ended());
+    live || mark.live_attempt().is_some()
+}
+
+fn slot_of_mark(node: &Node, mark: &Mark) -> Slot {
+    Slot {
+        node_uid: node.uid.clone(),
+        entry: mark.entry.clone(),
+        entry_uid: mark.entry_uid.clone(),
+        reserved: Vec::new(),
+    }
+}
+
+fn free(draft: &mut Draft<'_>, ledger: &Ledger, next: &mut Ledger, dropped: &mut Vec<NodeName>) {
+    for (name, slot) in &ledger.slots {
+        let node = draft
+            .cluster
+            .nodes
+            .get(name)
+            .filter(|node| node.uid == slot.node_uid);
+        if node.is_some_and(|node| node.mark.is_some()) {
+            continue;
+        }
+        let entry = draft.facts.by_uid.get(&slot.entry_uid).copied();
+        let ended = entry.is_none_or(|entry| entry.record.phase.is_ended());
+        let to_drop = match (entry, node, draft.facts.turns.get(name).copied()) {
+            (Some(entry), Some(node), Some(turn))
+                if entry.record.phase == Phase::Queued && turn.entry.uid == entry.uid =>
+            {
+                is_to_be_dropped(draft, &turn, node)
+            }
+            _ => false,
+        };
+        if (ended || to_drop) && is_free_live(draft, name, slot, ended) {
+            next.slots.remove(name);
+            if !ended {
+                dropped.push(name.clone());
+            }
+        }
+    }
+}
+
+/// Freed only after reads of Node and entry begun after the queue version that the write is conditional on.
+fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool) -> bool {
+    let Some((_, seen)) = draft.memory.queue_version else {
+        return false;
+    };
+    let read = draft.memory.turns.get(name).filter(|read| read.begun > seen);
+    if let Some(read) = read {
+        let (node, entry) = &read.value;
+        let unmarked = node
+            .as_ref()
+            .is_none_or(|node| node.uid != slot.node_uid || node.mark.is_none());
+        let entry = entry.as_ref().filter(|entry| entry.uid == slot.entry_uid);
+        let agrees = entry.map_or(ended, |entry| {
+            if ended {
+                entry.record.phase.is_ended()
+            } else {
+                entry.record.phase == Phase::Queued
+            }
+        });
+        return unmarked && agrees;
+    }
+    draft.emit(Effect::Read(Read::Turn {
+        node: name.clone(),
+        entry: slot.entry.clone(),
+    }));
+    false
+}
+
+/// Whether live reads show that the entry of a mark is gone; asks for them where there are none.
+pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark) -> bool {
+    let seen = draft
+        .memory
+        .queue_version
+        .map_or(Mono::default(), |(_, seen)| seen);
+    let read = draft
+        .memory
+        .turns
+        .get(&node.name)
+        .filter(|read| read.begun > seen);
+    if let Some(read) = read {
+        let (live, entry) = &read.value;
+        let same_mark = live.as_ref().is_some_and(|live| live.mark_text == node.mark_text);
+        return same_mark && entry.as_ref().is_none_or(|entry| entry.uid != mark.entry_uid);
+    }
+    draft.emit(Effect::Read(Read::Turn {
+        node: node.name.clone(),
+        entry: mark.entry.clone(),
+    }));
+    false
+}
+
+/// A granted slot whose mark is not written yet is given up when a gate closed or the entry backs off.
+pub(crate) fn is_to_be_dropped(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    draft.cluster.queue.is_paused() || gates::node::check(draft, turn, node).is_some()
+}
+
+fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
+    let mut tally = gates::Tally::new(draft, queue, next);
+    let open = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
+    for turn in gates::candidates(draft) {
+        let Some(node) = turn.node else { continue };
+        if next.slots.contains_key(&node.name) {
+            continue;
+        }
+        let dropped_at = draft.memory.dropped.get(&node.name).copied();
+        if let Some(at) = dropped_at.map(|at| at + AFTER_DROP)
+            && draft.now.mono < at
+        {
+            draft.wake_at_mono(at);
+            continue;
+        }
+        match gates::first_unmet(draft, &tally, &turn, node) {
+            Some(blocker) => draft.wait(turn.entry, blocker),
+            None if open && next.slots.len() < Ledger::SLOTS_MAX => {
+                let reserved = tally.grant(draft, &turn, node);
+                let slot = Slot {
+                    node_uid: node.uid.clone(),
+                    entry: turn.entry.name.clone(),
+                    entry_uid: turn.entry.uid.clone(),
+                    reserved,
+                };
+                next.slots.insert(node.name.clone(), slot);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Rebuilds a ledger that is not there from live lists of Nodes and entries, begun at least 5 s after the queue was
+/// first read so, before the first grant.
+fn rebuild(draft: &mut Draft<'_>, queue: &Queue) {
+    let Some(missing) = draft.memory.ledger_missing else {
+        return;
+    };
+    let earliest = missing + BEFORE_REBUILD;
+    let entries: Vec<_> = draft
+        .cluster
+        .entries
+        .values()
+        .filter(|entry| !entry.record.phase.is_ended())
+        .collect();
+    for entry in entries {
+        let message = "the ledger is rebuilt from marks and entries";
+        draft.wait(
+            entry,
+            Blocker::new(Reason::LedgerRebuilding, "queue default", message),
+        );
+    }
+    if draft.now.mono < earliest {
+        return draft.wake_at_mono(earliest);
+    }
+    let Some(lists) = draft
+        .memory
+        .lists
+        .as_ref()
+        .filter(|lists| lists.begun >= earliest)
+    else {
+        draft.emit(Effect::Read(Read::Lists));
+        return;
+    };
+    let (nodes, entries) = &lists.value;
+    let mut ledger = Ledger::default();
+    for node in nodes {
+        if let Some(Ok(mark)) = &node.mark {
+            let entry = entries.iter().find(|entry| entry.uid == mark.entry_uid);
+            if entry.is_some_and(|entry| !entry.record.phase.is_ended()) || mark.live_attempt().is_some() {
+                ledger.slots.insert(node.name.clone(), slot_of_mark(node, mark));
+            }
+        }
+    }
+    // A turn that lost its mark still holds its place until it ends.
+    for entry in entries {
+        let past_power = matches!(entry.record.phase, Phase::Rebooting | Phase::Verifying);
+        let node = nodes
+            .iter()
+            .find(|node| node.name == entry.spec.node && node.uid == entry.spec.node_uid);
+        if let (true, Some(node)) = (past_power, node) {
+            ledger.slots.entry(node.name.clone()).or_insert_with(|| Slot {
+                node_uid: node.uid.clone(),
+                entry: entry.name.clone(),
+                entry_uid: entry.uid.clone(),
+                reserved: Vec::new(),
+            });
+        }
+    }
+    let summary = queue.summary.clone();
+    let (uid, version) = (queue.uid.clone(), queue.version);
+    draft.emit(Effect::WriteQueue(QueueWrite {
+        uid,
+        version,
+        ledger,
+        summary,
+        dropped: Vec::new(),
+    }));
+}

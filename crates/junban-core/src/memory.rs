@@ -1,0 +1,562 @@
+//! What one leader's process remembers between plans: effects in flight, fresh evidence, the token book. All of it
+//! may be lost at any instruction: nothing here decides who is right after a crash (lifecycle.md 6).
+
+mod book;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use book::{Accepted, Book, Denial};
+
+use crate::cluster::{Cluster, Node, Pod, QueueView};
+use crate::effect::{
+    ActEvidence, Announcement, Effect, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome,
+    PowerAnswer, Read, RecordWrite, WriteOutcome,
+};
+use crate::entry::{Entry, Phase};
+use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
+use crate::reason::{Blocker, Class};
+use crate::time::{Mono, Now, Timestamp};
+
+/// A piece of evidence and when the read that brought it began.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fresh<T> {
+    pub begun: Mono,
+    pub value: T,
+}
+
+impl<T> Fresh<T> {
+    /// Evidence for a destructive step: the read began less than 4 s ago (lifecycle.md 5 and 6).
+    pub const EVIDENCE_AGE_MAX: Duration = Duration::from_secs(4);
+
+    pub fn is_evidence_at(&self, now: Mono) -> bool {
+        now.since(self.begun) < Self::EVIDENCE_AGE_MAX
+    }
+
+    /// The last moment at which it is evidence.
+    pub fn good_until(&self) -> Mono {
+        self.begun + Self::EVIDENCE_AGE_MAX
+    }
+}
+
+/// One attempt that this process itself recorded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OwnAttempt {
+    /// When the write-ahead record was sent.
+    pub recorded: Mono,
+    /// The mark as read live before the record: the attempt is written with a `test` on exactly this.
+    pub mark_text: Option<String>,
+    pub stage: Stage,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stage {
+    /// The record was sent.
+    Recorded,
+    /// The attempt stands in the mark, acknowledged at the time given.
+    Marked(Mono),
+    /// The power action was handed to the driver.
+    Acting,
+    /// The driver answered.
+    Ended(PowerAnswer),
+    /// A guard between record and act failed: nothing was started, and this process will start nothing.
+    Abandoned(String),
+}
+
+/// What this process saw of a node's boots.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BootSeen {
+    pub boot_id: BootId,
+    /// The node's Lease when this bootID was first seen.
+    pub lease_then: String,
+    /// The version under which it was last seen, and when that arrived: a lower bound of the next boot.
+    pub version: Version,
+    pub last_seen: Timestamp,
+    /// When the boot before this one was last seen by this process.
+    pub old_seen: Option<Timestamp>,
+}
+
+/// Readiness as this process saw it: for "NotReady for 5 minutes" and for plausibility.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ReadySeen {
+    pub ready: bool,
+    pub since: Mono,
+    /// It was otherwise before, as this process saw.
+    pub changed: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Random per process: makes the ids of its marks its own.
+    pub nonce: String,
+    /// When the caches were last looked at.
+    pub looked: Mono,
+    /// The wall clock then.
+    pub looked_wall: Option<Timestamp>,
+    pub busy: BTreeMap<Lane, Mono>,
+    /// Lanes whose last write conflicted or ended unknown: read live before the next write.
+    pub doubts: BTreeSet<Lane>,
+    pub queue_read: Option<Fresh<QueueView>>,
+    /// The queue version that the cache shows, and when this process first saw it.
+    pub queue_version: Option<(Version, Mono)>,
+    /// When the queue was first seen without a ledger field.
+    pub ledger_missing: Option<Mono>,
+    pub lists: Option<Fresh<(Vec<Node>, Vec<Entry>)>>,
+    pub turns: BTreeMap<NodeName, Fresh<(Option<Node>, Option<Entry>)>>,
+    pub pods: BTreeMap<NodeName, Fresh<(Option<Node>, Vec<Pod>)>>,
+    pub acts: BTreeMap<NodeName, Fresh<ActEvidence>>,
+    pub control_plane: Option<Fresh<Vec<MemberHealth>>>,
+    /// When a mark was acknowledged, or first read by this process.
+    pub marked: BTreeMap<MarkId, Mono>,
+    pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
+    pub book: Book,
+    pub boots: BTreeMap<NodeUid, BootSeen>,
+    pub ready: BTreeMap<NodeUid, ReadySeen>,
+    /// When a pod was first seen unready, by UID.
+    pub unready_pods: BTreeMap<PodUid, Mono>,
+    /// When a pod was first seen terminating, by UID.
+    pub terminating_pods: BTreeMap<PodUid, Mono>,
+    /// Why a node was given back, until the record says so.
+    pub given_back: BTreeMap<NodeName, Blocker>,
+    /// When a slot was dropped for another reason than its end.
+    pub dropped: BTreeMap<NodeName, Mono>,
+    /// Last status write of an entry, and of any Queued entry's reason.
+    pub told: BTreeMap<EntryName, Mono>,
+    pub told_queued: Vec<Mono>,
+    pub summary_told: Option<Mono>,
+    pub policy_told: BTreeMap<String, Mono>,
+    pub tainted: Vec<Mono>,
+    /// Phase last written by this process.
+    pub phases: BTreeMap<EntryUid, Phase>,
+    /// Events to send.
+    pub announcements: Vec<Announcement>,
+    /// Writes that the API server forbids, by what was tried: reported, and tried again after a while.
+    pub forbidden: BTreeMap<Lane, (Mono, String)>,
+    /// Do not send anything in this lane before (flow control, failed reads).
+    pub not_before: BTreeMap<Lane, Mono>,
+    /// The last node count seen to be stable, for plausibility (safety.md S27).
+    pub node_counts: Vec<(Mono, usize)>,
+    /// Since when no worker has been in flight or started.
+    pub workers_idle: Option<Mono>,
+    /// Since when an entry in Draining has said that it is blocked.
+    pub blocked: BTreeMap<EntryUid, Mono>,
+}
+
+impl Memory {
+    pub fn new(nonce: impl Into<String>) -> Self {
+        Self {
+            nonce: nonce.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what the caches show now. Called before each plan.
+    pub fn observe(&mut self, cluster: &Cluster, now: Now) {
+        self.looked = now.mono;
+        self.looked_wall = Some(now.wall);
+        match cluster.queue.present() {
+            Some(queue) => {
+                if self
+                    .queue_version
+                    .is_none_or(|(version, _)| version != queue.version)
+                {
+                    self.queue_version = Some((queue.version, now.mono));
+                }
+                match queue.ledger {
+                    Some(_) => self.ledger_missing = None,
+                    None => {
+                        self.ledger_missing.get_or_insert(now.mono);
+                    }
+                }
+            }
+            None => self.queue_version = None,
+        }
+        for node in cluster.nodes.values() {
+            self.observe_node(node, now);
+        }
+        let uids: BTreeSet<&NodeUid> = cluster.nodes.values().map(|node| &node.uid).collect();
+        self.boots.retain(|uid, _| uids.contains(uid));
+        self.ready.retain(|uid, _| uids.contains(uid));
+        self.observe_pods(cluster, now);
+        self.observe_node_count(cluster.nodes.len(), now.mono);
+        self.observe_entries(cluster, now.mono);
+        self.book.observe(cluster, now.mono);
+    }
+
+    fn observe_node(&mut self, node: &Node, now: Now) {
+        if let Some(Ok(mark)) = &node.mark {
+            self.marked.entry(mark.id.clone()).or_insert(now.mono);
+        }
+        let ready = self.ready.entry(node.uid.clone()).or_insert(ReadySeen {
+            ready: node.ready,
+            since: now.mono,
+            changed: false,
+        });
+        if ready.ready != node.ready {
+            *ready = ReadySeen {
+                ready: node.ready,
+                since: now.mono,
+                changed: true,
+            };
+        }
+        let Some(boot_id) = &node.boot_id else { return };
+        let fresh = |old_seen| BootSeen {
+            boot_id: boot_id.clone(),
+            lease_then: node.lease.clone(),
+            version: node.version,
+            last_seen: now.wall,
+            old_seen,
+        };
+        match self.boots.get_mut(&node.uid) {
+            Some(seen) if seen.boot_id == *boot_id => {
+                // Only what the API server says anew shows that the old boot still runs: a silent watch does not.
+                if seen.version != node.version {
+                    seen.version = node.version;
+                    seen.last_seen = now.wall;
+                }
+            }
+            Some(seen) => {
+                let old_seen = seen.last_seen;
+                *seen = fresh(Some(old_seen));
+            }
+            None => {
+                self.boots.insert(node.uid.clone(), fresh(None));
+            }
+        }
+    }
+
+    fn observe_pods(&mut self, cluster: &Cluster, now: Now) {
+        let pods = || cluster.pods.values();
+        since_when(&mut self.unready_pods, pods().filter(|pod| !pod.ready), now.mono);
+        since_when(
+            &mut self.terminating_pods,
+            pods().filter(|pod| pod.terminating),
+            now.mono,
+        );
+    }
+
+    fn observe_entries(&mut self, cluster: &Cluster, now: Mono) {
+        let is_worker = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.control_plane);
+        let ledger = cluster.queue.present().and_then(|queue| queue.ledger.as_ref());
+        let slots = ledger.map(|ledger| &ledger.slots);
+        let failed = |name: &NodeName| {
+            let slot = slots.and_then(|slots| slots.get(name));
+            slot.and_then(|slot| cluster.entries.get(&slot.entry))
+                .is_some_and(|entry| entry.record.phase == Phase::Failed)
+        };
+        let active = slots
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .any(|name| is_worker(name) && !failed(name));
+        self.workers_idle = if active {
+            None
+        } else {
+            self.workers_idle.or(Some(now))
+        };
+        let mut before = std::mem::take(&mut self.blocked);
+        for entry in cluster
+            .entries
+            .values()
+            .filter(|entry| entry.record.phase == Phase::Draining)
+        {
+            if entry
+                .record
+                .reason
+                .is_some_and(|reason| reason.class() != Class::Progress)
+            {
+                self.blocked
+                    .insert(entry.uid.clone(), before.remove(&entry.uid).unwrap_or(now));
+            }
+        }
+    }
+
+    fn observe_node_count(&mut self, count: usize, now: Mono) {
+        const KEPT: Duration = Duration::from_secs(600);
+        if self.node_counts.last().is_none_or(|(_, last)| *last != count) {
+            self.node_counts.push((now, count));
+        }
+        // The last count from before the window still held at its beginning.
+        while self
+            .node_counts
+            .get(1)
+            .is_some_and(|(at, _)| now.since(*at) > KEPT)
+        {
+            self.node_counts.remove(0);
+        }
+    }
+
+    /// Notes that an effect was sent.
+    pub fn sent(&mut self, effect: &Effect, cluster: &Cluster, now: Mono) {
+        let lane = effect.lane();
+        if lane != Lane::Free {
+            self.busy.insert(lane, now);
+        }
+        match effect {
+            Effect::WriteRecord(write) if write.record.phase == Phase::Rebooting => {
+                let key = (write.uid.clone(), write.record.attempt);
+                // Written again for its outcome or message, it is the same attempt.
+                let mark_text = self
+                    .pods
+                    .get(&write.node)
+                    .and_then(|read| read.value.0.as_ref()?.mark_text.clone());
+                self.attempts.entry(key).or_insert(OwnAttempt {
+                    recorded: now,
+                    mark_text,
+                    stage: Stage::Recorded,
+                });
+            }
+            Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, Stage::Acting),
+            Effect::PatchNode(patch) if patch.what == NodeWrite::Taint => {
+                self.tainted.retain(|at| now.since(*at) < Duration::from_secs(1));
+                self.tainted.push(now);
+            }
+            Effect::Announce(announcement) => self.announcements.retain(|one| one != announcement),
+            Effect::Evict(leave) | Effect::DeletePod(leave) => self.book.sent(leave, cluster),
+            _ => {}
+        }
+    }
+
+    fn stage(&mut self, entry: &EntryUid, attempt: u32, stage: Stage) {
+        if let Some(own) = self.attempts.get_mut(&(entry.clone(), attempt)) {
+            own.stage = stage;
+        }
+    }
+
+    /// Folds the answer to an effect that was sent at `sent`.
+    pub fn fold(&mut self, effect: &Effect, sent: Mono, outcome: Outcome, cluster: &Cluster, now: Mono) {
+        let lane = effect.lane();
+        self.busy.remove(&lane);
+        match outcome {
+            Outcome::Write(outcome) => self.fold_write(effect, sent, &outcome, cluster, now),
+            Outcome::Evict(outcome) => {
+                if let Effect::Evict(leave) | Effect::DeletePod(leave) = effect {
+                    let deleted = matches!(effect, Effect::DeletePod(_));
+                    self.book.fold(leave, deleted, outcome, cluster, now);
+                }
+            }
+            Outcome::Power(answer) => {
+                if let Effect::Power(order) = effect {
+                    self.stage(&order.entry_uid, order.attempt, Stage::Ended(answer));
+                }
+            }
+            Outcome::Read(evidence) => self.fold_read(effect, sent, evidence, now),
+            Outcome::Announced => {}
+        }
+    }
+
+    fn fold_write(
+        &mut self,
+        effect: &Effect,
+        sent: Mono,
+        outcome: &WriteOutcome,
+        cluster: &Cluster,
+        now: Mono,
+    ) {
+        let lane = effect.lane();
+        match outcome {
+            WriteOutcome::Done => {
+                self.forbidden.remove(&lane);
+                self.fold_done(effect, sent, cluster, now);
+            }
+            WriteOutcome::Forbidden(text) => {
+                self.forbidden.insert(lane.clone(), (now, text.clone()));
+                self.not_before.insert(lane, now + Duration::from_secs(10));
+            }
+            WriteOutcome::Throttled(after) => {
+                self.not_before
+                    .insert(lane, now + after.unwrap_or(Duration::from_secs(1)));
+            }
+            WriteOutcome::Conflict
+            | WriteOutcome::Gone
+            | WriteOutcome::Refused(_)
+            | WriteOutcome::Unknown(_) => {
+                self.doubts.insert(lane.clone());
+                // A write that the server refuses again and again must not become a loop.
+                let pause = if matches!(outcome, WriteOutcome::Conflict) {
+                    100
+                } else {
+                    1_000
+                };
+                self.not_before.insert(lane, now + Duration::from_millis(pause));
+            }
+        }
+        if *outcome != WriteOutcome::Done
+            && let Effect::PatchNode(patch) = effect
+            && patch.what == NodeWrite::Attempt
+        {
+            // Never repeated on a mark that is read later (lifecycle.md 6, the act).
+            for change in &patch.changes {
+                if let NodeChange::Mark(Some(mark)) = change
+                    && let Some(power) = &mark.power
+                {
+                    let why = format!("the attempt could not be written into the mark: {outcome:?}");
+                    self.stage(&mark.entry_uid, power.attempt, Stage::Abandoned(why));
+                }
+            }
+        }
+    }
+
+    fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {
+        match effect {
+            Effect::WriteQueue(write) => {
+                // The answer to a compare-and-swap shows the queue as it was at the write.
+                self.queue_read = Some(Fresh {
+                    begun: sent,
+                    value: cluster.queue.clone(),
+                });
+                self.summary_told = Some(now);
+                if let Some(queue) = cluster.queue.present() {
+                    self.queue_version = Some((queue.version, now));
+                }
+                self.given_back
+                    .retain(|node, _| write.ledger.slots.contains_key(node));
+                for node in &write.dropped {
+                    self.dropped.insert(node.clone(), now);
+                }
+            }
+            Effect::PatchNode(patch) => {
+                for change in &patch.changes {
+                    match change {
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Start => {
+                            self.marked.insert(mark.id.clone(), now);
+                        }
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Attempt => {
+                            if let Some(power) = &mark.power {
+                                self.stage(&mark.entry_uid, power.attempt, Stage::Marked(now));
+                            }
+                        }
+                        NodeChange::Mark(None) => {
+                            if let Some(why) = &patch.why {
+                                self.given_back.insert(patch.node.clone(), why.clone());
+                            }
+                            self.pods.remove(&patch.node);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Effect::WriteRecord(write) => {
+                self.told.insert(write.name.clone(), now);
+                if write.record.phase == Phase::Queued {
+                    self.told_queued
+                        .retain(|at| now.since(*at) < Duration::from_secs(1));
+                    self.told_queued.push(now);
+                }
+                self.announce(write, cluster);
+                if write.record.phase != Phase::Draining {
+                    self.given_back.remove(&write.node);
+                }
+            }
+            Effect::WritePolicySummary { name, .. } => {
+                self.policy_told.insert(name.as_str().to_owned(), now);
+            }
+            _ => {}
+        }
+    }
+
+    /// One Event for each phase that an entry enters.
+    fn announce(&mut self, write: &RecordWrite, cluster: &Cluster) {
+        let known = self.phases.insert(write.uid.clone(), write.record.phase);
+        let Some(entry) = cluster.entries.get(&write.name) else {
+            return;
+        };
+        if known == Some(write.record.phase) || (known.is_none() && write.record.phase == Phase::Queued) {
+            return;
+        }
+        self.announcements.push(Announcement {
+            node: write.node.clone(),
+            node_uid: entry.spec.node_uid.clone(),
+            entry: write.name.clone(),
+            entry_uid: write.uid.clone(),
+            warning: write.record.phase == Phase::Failed
+                || (write.record.phase == Phase::Queued && write.record.back_off.is_some()),
+            reason: write.record.phase.as_str().to_owned(),
+            message: write.record.message.clone(),
+        });
+    }
+
+    fn fold_read(&mut self, effect: &Effect, begun: Mono, evidence: Evidence, now: Mono) {
+        let lane = effect.lane();
+        if let Evidence::Failed(text) = &evidence {
+            self.not_before.insert(lane.clone(), now + Duration::from_secs(1));
+            if let Effect::Read(Read::ControlPlane { .. }) = effect {
+                let failed = MemberHealth {
+                    url: "control plane".into(),
+                    state: Err(text.clone()),
+                };
+                self.control_plane = Some(Fresh {
+                    begun,
+                    value: vec![failed],
+                });
+            }
+            return;
+        }
+        self.doubts.remove(&lane);
+        match (effect, evidence) {
+            (Effect::Read(Read::Queue), Evidence::Queue(value)) => {
+                self.doubts.remove(&Lane::QueueWrite);
+                self.queue_read = Some(Fresh { begun, value });
+            }
+            (Effect::Read(Read::Turn { node: name, .. }), Evidence::Turn { node, entry }) => {
+                self.turns.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: (node, entry),
+                    },
+                );
+            }
+            (Effect::Read(Read::Pods { node: name }), Evidence::Pods { pods, node }) => {
+                self.pods.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: (node, pods),
+                    },
+                );
+            }
+            (Effect::Read(Read::Act { node: name, .. }), Evidence::Act(evidence)) => {
+                self.queue_read = Some(Fresh {
+                    begun,
+                    value: evidence.queue.clone(),
+                });
+                self.acts.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: *evidence,
+                    },
+                );
+            }
+            (Effect::Read(Read::ControlPlane { .. }), Evidence::ControlPlane(value)) => {
+                self.control_plane = Some(Fresh { begun, value });
+            }
+            (Effect::Read(Read::Lists), Evidence::Lists { nodes, entries }) => {
+                self.lists = Some(Fresh {
+                    begun,
+                    value: (nodes, entries),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// The moment up to which observation reaches.
+    pub fn seen_until(&self) -> Mono {
+        self.looked
+    }
+
+    /// Whether a fresh read of the queue says "not paused"; until when that is evidence.
+    pub fn not_paused_until(&self, now: Mono) -> Option<Mono> {
+        let read = self.queue_read.as_ref()?;
+        (read.is_evidence_at(now) && !read.value.is_paused()).then(|| read.good_until())
+    }
+}
+
+/// Keeps for each pod the moment at which it was first among `pods`.
+fn since_when<'a>(known: &mut BTreeMap<PodUid, Mono>, pods: impl Iterator<Item = &'a Pod>, now: Mono) {
+    let mut before = std::mem::take(known);
+    *known = pods
+        .map(|pod| (pod.uid.clone(), before.remove(&pod.uid).unwrap_or(now)))
+        .collect();
+}

@@ -1,0 +1,217 @@
+//! The token book: how many evictions of each budget this process may still ask for, kept ahead of the API so that
+//! Junban causes no denial of its own (drain.md, "Tokens are counted once").
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, WorkloadKey};
+use crate::drain;
+use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
+use crate::ids::{NodeName, PodKey, PodUid, Version};
+use crate::reason::{Blocker, Reason};
+use crate::time::Mono;
+
+/// An eviction that the API server accepted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Accepted {
+    pub pod: PodKey,
+    pub uid: PodUid,
+    pub at: Mono,
+    /// The budget's version when the request was sent; `None` without a PodDisruptionBudget.
+    pub version_then: Option<Version>,
+    /// A pod that was not Ready costs nothing.
+    pub was_ready: bool,
+}
+
+/// The last refusal for a pod.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Denial {
+    pub uid: PodUid,
+    pub at: Mono,
+    pub blocker: Blocker,
+    /// The budget's version then: a change of it ends the wait.
+    pub version_then: Option<Version>,
+    /// Try again then at the latest.
+    pub again_at: Mono,
+    /// A denial by a budget or a webhook, after which `deleteAfterDenial` may delete.
+    pub may_delete: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Book {
+    pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
+    pub denials: BTreeMap<PodKey, Denial>,
+    /// Accepted evictions per node and owner of pods that tolerate the cordon: they may come back for ever.
+    pub returns: BTreeMap<(NodeName, WorkloadKey), u32>,
+    sent_versions: BTreeMap<BudgetKey, (Option<Version>, bool)>,
+}
+
+/// Even when the budget has changed since: the first change seen may belong to the eviction before.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
+/// A blocked budget is looked at again without any event (crates.md 2, trap 3).
+const SAFETY_NET: Duration = Duration::from_secs(15);
+
+impl Book {
+    /// Evictions of this budget that the cache does not show yet.
+    pub fn unseen(&self, budget: &BudgetKey) -> u32 {
+        let count = self
+            .accepted
+            .get(budget)
+            .map_or(0, |list| list.iter().filter(|one| one.was_ready).count());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether this very pod's eviction was accepted already.
+    pub fn was_accepted(&self, uid: &PodUid) -> bool {
+        self.accepted.values().flatten().any(|one| one.uid == *uid)
+    }
+
+    /// The denial that still stands for a pod at `now`.
+    pub fn denial(
+        &self,
+        pod: &PodKey,
+        uid: &PodUid,
+        cluster: &Cluster,
+        budget: &BudgetKey,
+    ) -> Option<&Denial> {
+        let denial = self.denials.get(pod).filter(|denial| denial.uid == *uid)?;
+        let changed = denial.version_then.is_some() && version_of(cluster, budget) != denial.version_then;
+        (!changed).then_some(denial)
+    }
+
+    /// When the next accepted eviction may stop counting or a denial is tried again.
+    pub fn next_change(&self, now: Mono) -> Option<Mono> {
+        let confirmed = self
+            .accepted
+            .values()
+            .flatten()
+            .map(|one| one.at + CONFIRMED_AFTER);
+        let again = self.denials.values().map(|denial| denial.again_at);
+        confirmed.chain(again).filter(|at| *at > now).min()
+    }
+
+    pub(super) fn sent(&mut self, leave: &PodLeave, cluster: &Cluster) {
+        let ready = cluster
+            .pods
+            .get(&leave.pod)
+            .is_some_and(|pod| pod.ready && !pod.terminating);
+        self.sent_versions
+            .insert(leave.budget.clone(), (version_of(cluster, &leave.budget), ready));
+    }
+
+    pub(super) fn fold(
+        &mut self,
+        leave: &PodLeave,
+        deleted: bool,
+        outcome: EvictOutcome,
+        cluster: &Cluster,
+        now: Mono,
+    ) {
+        let (version_then, was_ready) = self.sent_versions.remove(&leave.budget).unwrap_or((None, true));
+        self.denials.remove(&leave.pod);
+        let object = match &leave.budget {
+            BudgetKey::Pdb(pdb) => format!("pdb {pdb}"),
+            BudgetKey::Implied(owner) => owner.clone(),
+            BudgetKey::Pod(pod) => format!("pod {pod}"),
+        };
+        let mut deny = |reason, text: String, after: Duration, woken: bool, may_delete| {
+            let denial = Denial {
+                uid: leave.uid.clone(),
+                at: now,
+                blocker: Blocker::new(reason, object.clone(), format!("pod {}: {text}", leave.pod)),
+                version_then: if woken {
+                    version_of(cluster, &leave.budget)
+                } else {
+                    None
+                },
+                again_at: now + after,
+                may_delete,
+            };
+            self.denials.insert(leave.pod.clone(), denial);
+        };
+        match outcome {
+            EvictOutcome::Accepted => {
+                if let Some(pod) = cluster.pods.get(&leave.pod)
+                    && let Some(owner) = cluster.topmost_owner(pod)
+                    && drain::tolerates_cordon(pod)
+                {
+                    *self.returns.entry((leave.node.clone(), owner)).or_insert(0) += 1;
+                }
+                let one = Accepted {
+                    pod: leave.pod.clone(),
+                    uid: leave.uid.clone(),
+                    at: now,
+                    version_then,
+                    was_ready,
+                };
+                self.accepted.entry(leave.budget.clone()).or_default().push(one);
+            }
+            EvictOutcome::Gone | EvictOutcome::TooLate => {}
+            EvictOutcome::BudgetExhausted(text) => {
+                deny(Reason::BudgetExhausted, text, SAFETY_NET, true, true)
+            }
+            EvictOutcome::BudgetBehind(after) => {
+                let text = "the budget's controller is behind".to_owned();
+                deny(Reason::BudgetExhausted, text, after, true, false);
+            }
+            EvictOutcome::BudgetUnknown(text) => deny(Reason::BudgetUnknown, text, SAFETY_NET, true, false),
+            EvictOutcome::Throttled(after) => {
+                let text = "the API server throttles".to_owned();
+                deny(
+                    Reason::Throttled,
+                    text,
+                    after.max(Duration::from_secs(1)),
+                    false,
+                    false,
+                );
+            }
+            EvictOutcome::WebhookDenied(text) => {
+                deny(Reason::WebhookDenied, text, Duration::from_secs(5), false, true);
+            }
+            EvictOutcome::TwoBudgets(text) => deny(Reason::TwoBudgets, text, SAFETY_NET, false, false),
+            EvictOutcome::NamespaceTerminating => {
+                let text = "its namespace is being deleted".to_owned();
+                deny(Reason::Throttled, text, Duration::from_secs(5), false, false);
+            }
+            EvictOutcome::Forbidden(text) => {
+                let reason = if deleted {
+                    Reason::DeleteForbidden
+                } else {
+                    Reason::Forbidden
+                };
+                deny(reason, text, SAFETY_NET, false, false);
+            }
+            EvictOutcome::Unknown(text) => {
+                deny(Reason::Throttled, text, Duration::from_secs(2), false, false)
+            }
+        }
+    }
+
+    /// Drops what the caches show by now.
+    pub(super) fn observe(&mut self, cluster: &Cluster, now: Mono) {
+        for (budget, list) in &mut self.accepted {
+            list.retain(|one| {
+                let settled = now.since(one.at) >= CONFIRMED_AFTER;
+                let seen = match (&one.version_then, budget) {
+                    (Some(then), _) => version_of(cluster, budget).is_none_or(|version| version != *then),
+                    // Without a budget object the pods themselves show it.
+                    (None, _) => cluster
+                        .pods
+                        .get(&one.pod)
+                        .is_none_or(|pod| pod.uid != one.uid || pod.terminating),
+                };
+                !(settled && seen)
+            });
+        }
+        self.accepted.retain(|_, list| !list.is_empty());
+        self.denials
+            .retain(|pod, denial| cluster.pods.get(pod).is_some_and(|known| known.uid == denial.uid));
+    }
+}
+
+fn version_of(cluster: &Cluster, budget: &BudgetKey) -> Option<Version> {
+    match budget {
+        BudgetKey::Pdb(key) => cluster.budgets.get(key).map(|budget| budget.version),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! An independent look at a plan before its effects run. It shares no code with the planner, on purpose: what one
+//! gets wrong the other catches (design.md 5).
+
+use std::collections::BTreeSet;
+
+use crate::cluster::Cluster;
+use crate::effect::{Effect, NodeChange, NodeWrite};
+use crate::entry::Phase;
+use crate::quantity::IntOrPercent;
+use crate::time::Now;
+
+/// What is wrong with an effect, if anything is. Such an effect is not run and is reported as a bug.
+pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String> {
+    match effect {
+        Effect::WriteQueue(write) => {
+            let queue = cluster.queue.present()?;
+            let before: BTreeSet<_> = queue
+                .ledger
+                .iter()
+                .flat_map(|ledger| ledger.slots.keys())
+                .collect();
+            let unmarked = |name: &&crate::ids::NodeName| {
+                cluster.nodes.get(*name).is_none_or(|node| node.mark.is_none())
+            };
+            let granted: Vec<_> = write
+                .ledger
+                .slots
+                .keys()
+                .filter(|name| !before.contains(name))
+                .filter(unmarked)
+                .collect();
+            if granted.is_empty() || queue.ledger.is_none() {
+                return None;
+            }
+            if queue.paused {
+                return Some("a grant while the queue is paused".into());
+            }
+            limit_broken(cluster, write, granted.len())
+        }
+        Effect::PatchNode(patch) => {
+            let node = cluster.nodes.get(&patch.node)?;
+            let uncordons = patch.changes.contains(&NodeChange::Unschedulable(false));
+            if uncordons && !(node.cordon_is_ours && node.mark.is_some()) {
+                return Some("an uncordon of a node that Junban did not cordon".into());
+            }
+            let cordons = patch.changes.contains(&NodeChange::Unschedulable(true));
+            let fresh = patch.not_after.is_some_and(|until| until > now.mono);
+            (cordons && !(fresh && patch.what == NodeWrite::Start))
+                .then(|| "a cordon without fresh evidence".into())
+        }
+        Effect::Evict(leave) | Effect::DeletePod(leave) => {
+            let draining = cluster
+                .entries
+                .values()
+                .any(|entry| entry.spec.node == leave.node && entry.record.phase == Phase::Draining);
+            let cordoned = cluster
+                .nodes
+                .get(&leave.node)
+                .is_some_and(|node| node.unschedulable && node.mark.is_some());
+            let same = cluster
+                .pods
+                .get(&leave.pod)
+                .is_some_and(|pod| pod.uid == leave.uid && !pod.terminating);
+            (!(draining && cordoned && same)).then(|| format!("an eviction of {} outside a drain", leave.pod))
+        }
+        Effect::Power(order) => {
+            let entry = cluster.entries.get(&order.entry)?;
+            let node = cluster.nodes.get(&order.node)?;
+            let recorded = entry.record.phase == Phase::Rebooting && entry.record.attempt == order.attempt;
+            let marked = matches!(&node.mark, Some(Ok(mark)) if mark.power.as_ref().is_some_and(|power| {
+                power.attempt == order.attempt && !power.void && power.boot_id_before == order.boot_id
+            }));
+            let same = node.boot_id.as_ref() == Some(&order.boot_id) && node.uid == order.node_uid;
+            (!(recorded && marked && same && order.not_after > now.mono))
+                .then(|| "a power action without its record".into())
+        }
+        _ => None,
+    }
+}
+
+/// After new grants the unavailable nodes and the holders together stay within the limit of lifecycle.md 4.
+fn limit_broken(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize) -> Option<String> {
+    let queue = cluster.queue.present()?;
+    let counted: Vec<_> = cluster
+        .nodes
+        .values()
+        .filter(|node| !node.excluded || node.mark.is_some() || write.ledger.slots.contains_key(&node.name))
+        .collect();
+    let down = counted
+        .iter()
+        .filter(|node| !node.ready || node.unschedulable || write.ledger.slots.contains_key(&node.name))
+        .count();
+    let total = counted.len();
+    let share = |limit: IntOrPercent| match limit {
+        IntOrPercent::Count(count) => count as usize,
+        IntOrPercent::Percent(percent) => (total * percent as usize + 99) / 100,
+    };
+    // Without knowing who is broken for how long: the most that failures could add.
+    let most = share(queue.max_unavailable)
+        .max(1)
+        .max((total / 2).min(share(queue.failures_max).max(1)) + 1);
+    let already = counted
+        .iter()
+        .filter(|node| !node.ready || node.unschedulable)
+        .count();
+    (down > most.max(already) && new > 0)
+        .then(|| format!("{down} nodes would be unavailable, {most} may be at most"))
+}

@@ -1,0 +1,22 @@
+//! What the plan waits on, and why: the one value behind status, `explain`, metrics and pages.
+
+use std::collections::BTreeMap;
+
+use crate::ids::EntryName;
+use crate::reason::Blocker;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Report {
+    /// Unmet gates and waits per entry, the one that would be met last first.
+    pub blockers: BTreeMap<EntryName, Vec<Blocker>>,
+    /// Pods that must leave and are still there, per entry in Draining.
+    pub progress: BTreeMap<EntryName, u32>,
+    /// `Active`, `Paused`, `Halted`, `Implausible` or `Idle`.
+    pub state: String,
+    /// A sentence on the whole.
+    pub message: String,
+    /// Nodes that hold places of `maxUnavailable`, with what holds each.
+    pub holding: Vec<String>,
+    /// Oddities in the input: each blinds nobody.
+    pub notes: Vec<String>,
+}

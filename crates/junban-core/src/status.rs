@@ -1,0 +1,298 @@
+//! What people see: reasons of entries, progress, the queue's and the policies' status, Events. Written when it
+//! changes and at a bounded rate; never with running times (lifecycle.md 6).
+
+use std::time::Duration;
+
+use crate::draft::{Draft, phases};
+use crate::effect::Effect;
+use crate::entry::{Entry, Phase, Record};
+use crate::facts::has_booted_since;
+use crate::policy::{Policy, PolicySummary};
+use crate::queue::{Ledger, Queue, QueueSummary};
+use crate::reason::{Blocker, Class, Reason};
+use crate::{bound, drain, gates};
+
+/// A Queued entry's reason is written at most once in this time.
+const QUEUED_EVERY: Duration = Duration::from_secs(60);
+/// Reasons of Queued entries a second, in all.
+const QUEUED_RATE: usize = 5;
+/// Progress of an entry in flight.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// The queue's and the policies' summaries.
+const SUMMARY_EVERY: Duration = Duration::from_secs(2);
+/// Holders of places that the status names.
+const HOLDING_MAX: usize = 50;
+
+pub fn tell(draft: &mut Draft<'_>) {
+    entries(draft);
+    policies(draft);
+    history(draft);
+    for announcement in &draft.memory.announcements {
+        draft.emit(Effect::Announce(announcement.clone()));
+    }
+}
+
+fn entries(draft: &mut Draft<'_>) {
+    let now = draft.now.mono;
+    let recent = draft
+        .memory
+        .told_queued
+        .iter()
+        .filter(|at| now.since(**at) < Duration::from_secs(1))
+        .count();
+    let mut queued_left = QUEUED_RATE.saturating_sub(recent);
+    for entry in draft.cluster.entries.values() {
+        if draft.has_moved(&entry.name) || entry.record.phase.is_ended() {
+            continue;
+        }
+        let Some(record) = said_anew(draft, entry) else {
+            continue;
+        };
+        let first = entry.record.reason.is_none();
+        let told = draft.memory.told.get(&entry.name).copied();
+        let queued = entry.record.phase == Phase::Queued;
+        // A reason that needs somebody is told soon, and so is the first.
+        let urgent = first
+            || record
+                .reason
+                .is_some_and(|reason| reason.class() == Class::NeedsSomebody);
+        let every = if queued && !urgent {
+            QUEUED_EVERY
+        } else {
+            PROGRESS_EVERY
+        };
+        if let Some(at) = told.map(|at| at + every)
+            && at > now
+        {
+            draft.wake_at_mono(at);
+            continue;
+        }
+        if queued {
+            if queued_left == 0 {
+                draft.wake_in(Duration::from_millis(250));
+                continue;
+            }
+            queued_left -= 1;
+        }
+        draft.record(entry, record);
+    }
+}
+
+/// The record with what the report says now, where that differs.
+fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
+    let mut record = entry.record.clone();
+    if let Some(left) = draft.report.progress.get(&entry.name) {
+        record.drain = Some(drain::progress(record.drain, *left));
+    }
+    let blockers = draft.report.blockers.get(&entry.name);
+    let said = blockers.and_then(|blockers| blockers.iter().min_by_key(|blocker| rank(blocker)));
+    match said {
+        Some(blocker) => {
+            record.reason = Some(blocker.reason);
+            record.message.clone_from(&blocker.message);
+        }
+        None if record.phase == Phase::Draining && draft.report.progress.contains_key(&entry.name) => {
+            record.reason = Some(Reason::Evicting);
+            record.message = "pods leave".to_owned();
+        }
+        None => {}
+    }
+    record.observed_generation = entry.generation;
+    (record != entry.record).then_some(record)
+}
+
+/// What needs somebody is said before what passes, and that before progress.
+fn rank(blocker: &Blocker) -> (u8, Blocker) {
+    let class = match blocker.reason.class() {
+        Class::NeedsSomebody => 0,
+        Class::Passes => 1,
+        Class::Progress => 2,
+    };
+    (class, blocker.clone())
+}
+
+fn policies(draft: &mut Draft<'_>) {
+    for policy in draft.cluster.policies.values() {
+        let summary = policy_summary(draft, policy);
+        if summary == policy.summary {
+            continue;
+        }
+        let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
+        if let Some(at) = told.map(|at| at + SUMMARY_EVERY)
+            && at > draft.now.mono
+        {
+            draft.wake_at_mono(at);
+            continue;
+        }
+        let (name, version) = (policy.name.clone(), policy.version);
+        draft.emit(Effect::WritePolicySummary {
+            name,
+            version,
+            summary,
+        });
+    }
+}
+
+fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
+    let mut summary = PolicySummary {
+        observed_generation: policy.generation,
+        ..PolicySummary::default()
+    };
+    if let Err(text) = &policy.node_selector {
+        summary.problem = Reason::InvalidSelector.to_string();
+        summary.message.clone_from(text);
+    } else if policy.reboot.ladder.is_empty() {
+        summary.problem = Reason::NoDriver.to_string();
+        summary.message = "the ladder is empty: no node of this policy can be rebooted".to_owned();
+    }
+    for (name, governing) in &draft.facts.governed {
+        match governing {
+            Ok(governing) if governing.name == policy.name => {}
+            Err(blocker)
+                if blocker.reason == Reason::PolicyConflict
+                    && blocker.message.contains(policy.name.as_str()) =>
+            {
+                summary.problem = blocker.reason.to_string();
+                summary.message.clone_from(&blocker.message);
+                continue;
+            }
+            _ => continue,
+        }
+        let Some(node) = draft.cluster.nodes.get(*name).filter(|node| !node.excluded) else {
+            continue;
+        };
+        summary.desired += 1;
+        summary.done += u32::from(
+            policy
+                .booted_after
+                .is_some_and(|goal| has_booted_since(draft.cluster, node, goal)),
+        );
+    }
+    for turn in draft
+        .facts
+        .turns
+        .values()
+        .filter(|turn| turn.entry.spec.policy == policy.name)
+    {
+        summary.active += u32::from(turn.phase().is_in_flight());
+        summary.failed += u32::from(turn.phase() == Phase::Failed);
+    }
+    summary
+}
+
+/// What the queue's status is to say beside the ledger.
+pub fn queue_summary(draft: &mut Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
+    let holding: Vec<String> = draft
+        .facts
+        .places
+        .iter()
+        .take(HOLDING_MAX)
+        .map(|name| format!("{name} ({})", what_holds(draft, ledger, name.as_str())))
+        .collect();
+    let stop = gates::pause::check(draft).or_else(|| gates::health::check(draft));
+    let busy = draft
+        .facts
+        .turns
+        .values()
+        .any(|turn| !turn.phase().is_ended() && turn.phase() != Phase::Failed);
+    let (state, message) = match &stop {
+        Some(blocker) => (blocker.reason.to_string(), blocker.message.clone()),
+        None if busy => ("Active".to_owned(), String::new()),
+        None => ("Idle".to_owned(), String::new()),
+    };
+    draft.report.state.clone_from(&state);
+    draft.report.message.clone_from(&message);
+    draft.report.holding.clone_from(&holding);
+    let bound = bound::of_rest(draft, queue);
+    QueueSummary {
+        observed_generation: queue.generation,
+        phases: phases(draft.cluster),
+        holding,
+        lower_bound_seconds: bound.as_ref().map(|bound| bound.seconds),
+        bound_by: bound.map_or_else(String::new, |bound| bound.by),
+        state,
+        message,
+    }
+}
+
+fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
+    let name = crate::ids::NodeName::new(name);
+    let Some(node) = draft.cluster.nodes.get(&name) else {
+        return "gone".into();
+    };
+    match draft
+        .facts
+        .turns
+        .get(&name)
+        .filter(|_| ledger.slots.contains_key(&name))
+    {
+        Some(turn) => turn.phase().to_string(),
+        None if !node.ready => "NotReady; label junban.dev/exclude to leave it aside".into(),
+        None if node.unschedulable => {
+            "cordoned by somebody else; label junban.dev/exclude to leave it aside".into()
+        }
+        None => "holds a slot".into(),
+    }
+}
+
+/// Whether a summary that differs may be written now.
+pub fn summary_is_due(draft: &mut Draft<'_>, queue: &Queue, summary: &QueueSummary) -> bool {
+    if *summary == queue.summary {
+        return false;
+    }
+    let due = draft
+        .memory
+        .summary_told
+        .map_or(draft.now.mono, |at| at + SUMMARY_EVERY);
+    if due > draft.now.mono {
+        draft.wake_at_mono(due);
+        return false;
+    }
+    true
+}
+
+/// `history.perNode` ended entries are kept per node name; a node's newest is never dropped.
+fn history(draft: &mut Draft<'_>) {
+    const GONE_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+    let Some(queue) = draft.facts.queue else { return };
+    let keep = queue.history_per_node.max(1);
+    let mut by_node: std::collections::BTreeMap<_, Vec<&Entry>> = std::collections::BTreeMap::new();
+    for entry in draft.cluster.entries.values() {
+        by_node.entry(&entry.spec.node).or_default().push(entry);
+    }
+    for (name, mut entries) in by_node {
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.created, entry.name.clone())));
+        let node_is_gone = !draft.cluster.nodes.contains_key(name);
+        let old = |entry: &Entry| {
+            let ended = entry.record.since.unwrap_or(entry.created);
+            Duration::try_from(draft.now.wall.duration_since(ended)).is_ok_and(|ago| ago > GONE_KEPT)
+        };
+        let surplus: Vec<_> = entries
+            .iter()
+            .enumerate()
+            .filter(|(position, entry)| {
+                let drop = if node_is_gone {
+                    old(entry)
+                } else {
+                    *position >= keep
+                };
+                drop && entry.record.phase.is_ended()
+            })
+            .map(|(_, entry)| *entry)
+            .collect();
+        for entry in surplus {
+            let holds = draft
+                .facts
+                .ledger
+                .is_some_and(|ledger| ledger.slots.values().any(|slot| slot.entry_uid == entry.uid));
+            if !holds {
+                draft.emit(Effect::DeleteEntry {
+                    node: entry.spec.node.clone(),
+                    name: entry.name.clone(),
+                    uid: entry.uid.clone(),
+                    version: entry.version,
+                });
+            }
+        }
+    }
+}

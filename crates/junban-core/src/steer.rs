@@ -1,0 +1,78 @@
+//! The steering taint: `PreferNoSchedule` on every queued node, so that evicted pods land on servers that have
+//! rebooted already (drain.md, order around the drain).
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
+use crate::entry::Phase;
+use crate::reason::{Class, Reason};
+
+/// Writes a second.
+const RATE: usize = 20;
+
+pub fn taints(draft: &mut Draft<'_>) {
+    let now = draft.now.mono;
+    let recent = draft
+        .memory
+        .tainted
+        .iter()
+        .filter(|at| now.since(**at) < Duration::from_secs(1))
+        .count();
+    let mut left = RATE.saturating_sub(recent);
+    for node in draft.cluster.nodes.values() {
+        // A marked node is restored in one patch with its taint.
+        if node.excluded || node.mark.is_some() {
+            continue;
+        }
+        let wanted = is_wanted(draft, node);
+        if wanted == node.pending_taint {
+            continue;
+        }
+        if left == 0 {
+            return draft.wake_in(Duration::from_millis(200));
+        }
+        let patch = NodePatch {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            version: Some(node.version),
+            mark_is: None,
+            unschedulable_is: None,
+            changes: vec![NodeChange::PendingTaint(wanted)],
+            what: NodeWrite::Taint,
+            not_after: None,
+            why: None,
+        };
+        left -= usize::from(draft.emit(Effect::PatchNode(patch)));
+    }
+}
+
+/// Not on nodes that are blocked as impossible, and not for a goal that is not due.
+fn is_wanted(draft: &Draft<'_>, node: &Node) -> bool {
+    let Some(turn) = draft
+        .facts
+        .turns
+        .get(&node.name)
+        .filter(|turn| turn.node.is_some())
+    else {
+        return false;
+    };
+    if turn.phase() != Phase::Queued {
+        // Until a live phase ends; a failed node is cordoned anyway.
+        return turn.phase().is_in_flight() && node.pending_taint;
+    }
+    let record = &turn.entry.record;
+    let waits_for_somebody = record.reason.is_some_and(|reason| {
+        reason == Reason::NotDue
+            || (reason.class() == Class::NeedsSomebody && !matches!(reason, Reason::Paused | Reason::Halted))
+    });
+    if turn.entry.spec.cancel
+        || node
+            .waived
+            .is_some_and(|waived| waived >= turn.entry.spec.booted_after)
+    {
+        return false;
+    }
+    !waits_for_somebody
+}

@@ -1,0 +1,136 @@
+//! The turns: one step of each entry along the edges of lifecycle.md 2, and the rows of lifecycle.md 6 that say who
+//! is right after a crash. Each phase is a file.
+
+mod act;
+mod drain_turn;
+mod failed;
+mod give_back;
+mod orphan;
+mod power;
+mod queued;
+mod verify;
+
+pub(crate) use give_back::object_state;
+pub(crate) use power::wait_after_refusal;
+
+use crate::draft::Draft;
+use crate::effect::{Effect, NodePatch, NodeWrite};
+use crate::entry::{Phase, Record};
+use crate::facts::Turn;
+use crate::mark::{Mark, MarkPower};
+use crate::reason::{Blocker, Reason};
+
+/// Moves every turn that is under way. One write per node and plan: the answer brings the next.
+pub(crate) fn advance_all(draft: &mut Draft<'_>) {
+    let turns: Vec<Turn<'_>> = draft.facts.turns.values().copied().collect();
+    for turn in &turns {
+        if draft.node_is_free(&turn.entry.spec.node) {
+            advance(draft, turn);
+        }
+    }
+    orphan::recover_all(draft);
+    let waiting = draft.facts.waiting.clone();
+    for entry in waiting {
+        if draft.node_is_free(&entry.spec.node) {
+            queued::beside_another(draft, entry);
+        }
+    }
+}
+
+fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
+    let entry = turn.entry;
+    let phase = turn.phase();
+    if phase.is_ended() {
+        return give_back::after_the_end(draft, turn);
+    }
+    // Any not ended, when its Node is gone or has another UID: Cancelled; its slot is freed.
+    let Some(node) = turn.node else {
+        let record = draft.moved_to(
+            entry,
+            Phase::Cancelled,
+            Reason::NodeGone,
+            "the Node is gone or another one",
+        );
+        draft.record(entry, record);
+        return;
+    };
+    if let Some(Err(text)) = &node.mark {
+        draft.wait(
+            entry,
+            Blocker::new(Reason::ForeignOwner, format!("node {}", node.name), text.clone()),
+        );
+        return;
+    }
+    if node.mark.is_some() && turn.mark.is_none() {
+        // Another entry's mark: `orphan` brings that to its end first.
+        return;
+    }
+    // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`).
+    if turn.mark.is_some() && turn.slot.is_none() {
+        return;
+    }
+    match phase {
+        Phase::Queued => queued::advance(draft, turn, node),
+        Phase::Draining => drain_turn::advance(draft, turn, node),
+        Phase::Rebooting => power::advance(draft, turn, node),
+        Phase::Verifying => verify::advance(draft, turn, node),
+        Phase::Failed => failed::advance(draft, turn, node),
+        Phase::Succeeded | Phase::Cancelled => {}
+    }
+}
+
+/// A Node patch that holds only while the mark is exactly the one read.
+fn patch_on_mark(node: &crate::cluster::Node, what: NodeWrite) -> NodePatch {
+    NodePatch {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        version: None,
+        mark_is: Some(node.mark_text.clone()),
+        unschedulable_is: None,
+        changes: Vec::new(),
+        what,
+        not_after: None,
+        why: None,
+    }
+}
+
+/// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
+fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node, mark: &Mark) {
+    let record = &turn.entry.record;
+    let power = MarkPower {
+        attempt: record.attempt,
+        boot_id_before: record
+            .boot_id_before
+            .clone()
+            .unwrap_or_else(|| mark.boot_id.clone()),
+        deadline_led_ms: record.power.as_ref().map_or(0, |power| power.deadline_led_ms),
+        void: true,
+        earlier: power::has_earlier(mark, record.attempt),
+    };
+    let mut patch = patch_on_mark(node, NodeWrite::Void);
+    patch.changes.push(crate::effect::NodeChange::Mark(Some(Mark {
+        power: Some(power),
+        ..mark.clone()
+    })));
+    draft.emit(Effect::PatchNode(patch));
+}
+
+/// The record of a turn that goes on in Verifying: its bootID has changed.
+fn verifying_record(draft: &Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node) -> Record {
+    let mut record = draft.moved_to(
+        turn.entry,
+        Phase::Verifying,
+        Reason::NodeNotReady,
+        "the bootID has changed; proof is under way",
+    );
+    record.boot_id_after.clone_from(&node.boot_id);
+    record.settling_at = None;
+    record.back_off = None;
+    if let (Some(power), Phase::Rebooting) = (&record.power, turn.phase()) {
+        let begun = power
+            .deadline_led_ms
+            .saturating_sub(power.boot_timeout_seconds * 1_000);
+        record.boot_ms = Some(draft.now.clock.led_ms.saturating_sub(begun));
+    }
+    record
+}

@@ -1,0 +1,104 @@
+//! Draining: cordoned, marked; pods leave. Out of here go the write-ahead record, a release, or a failure.
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::drain;
+use crate::entry::Phase;
+use crate::facts::{Turn, is_still_asked};
+use crate::policy::OnTimeout;
+use crate::reason::{Blocker, Reason};
+use crate::turn::{give_back, power, verifying_record};
+
+pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let Some(mark) = turn.mark else {
+        // Released or cancelled half way, or a person took the mark: that is brought to its end.
+        return if give_back::is_cancelled(draft, turn, node) {
+            give_back::cancel(draft, turn, node)
+        } else {
+            let why = Blocker::new(
+                Reason::Released,
+                format!("node {}", node.name),
+                "the mark is gone from the Node",
+            );
+            give_back::release(draft, turn, node, why)
+        };
+    };
+    let live_attempt = mark.live_attempt().is_some();
+    if node
+        .boot_id
+        .as_ref()
+        .is_some_and(|boot_id| *boot_id != mark.boot_id)
+    {
+        // It rebooted by itself.
+        let record = verifying_record(draft, turn, node);
+        draft.record(entry, record);
+        return;
+    }
+    if give_back::is_cancelled(draft, turn, node) {
+        return give_back::cancel(draft, turn, node);
+    }
+    let object = format!("node {}", node.name);
+    if !node.unschedulable {
+        let why = Blocker::new(
+            Reason::Uncordoned,
+            object,
+            "a person uncordoned the node in mid-drain",
+        );
+        return if live_attempt {
+            fail(draft, turn, why)
+        } else {
+            give_back::release(draft, turn, node, why)
+        };
+    }
+    let asked = !entry.spec.requested_by.is_empty() || is_still_asked(&draft.facts, entry);
+    let policy = turn.policy.filter(|_| asked || live_attempt);
+    let Some(policy) = policy else {
+        if live_attempt {
+            draft.wait(
+                entry,
+                Blocker::new(
+                    Reason::NoPolicy,
+                    format!("policy {}", entry.spec.policy),
+                    "the policy is gone",
+                ),
+            );
+            return;
+        }
+        let why = Blocker::new(
+            Reason::NoPolicy,
+            format!("policy {}", entry.spec.policy),
+            "the node is no longer asked for",
+        );
+        return give_back::release(draft, turn, node, why);
+    };
+    let since = entry.record.phase_at.unwrap_or(draft.now.clock);
+    let drained_for = draft.now.clock.running_since(since);
+    if drained_for >= policy.drain.timeout {
+        let culprit = entry.record.message.clone();
+        let why = Blocker::new(Reason::DrainTimeout, drain::culprit(draft, turn, node), culprit);
+        return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
+            fail(draft, turn, why)
+        } else {
+            give_back::release(draft, turn, node, why)
+        };
+    }
+    if entry.record.refusals >= power::REFUSALS_MAX && !live_attempt {
+        let why = Blocker::new(Reason::PowerRefused, object, entry.record.message.clone());
+        return give_back::release(draft, turn, node, why);
+    }
+    // The clock of the drain stands still while paused, and then nothing here waits for it.
+    if !draft.cluster.queue.is_paused() {
+        draft.wake_in((policy.drain.timeout - drained_for).min(Duration::from_secs(60)));
+    }
+    if let Some(drained) = drain::advance(draft, turn, node, policy) {
+        power::record(draft, turn, node, mark, policy, &drained);
+    }
+}
+
+fn fail(draft: &mut Draft<'_>, turn: &Turn<'_>, why: Blocker) {
+    let record = draft.moved_to(turn.entry, Phase::Failed, why.reason, why.message);
+    draft.record(turn.entry, record);
+}

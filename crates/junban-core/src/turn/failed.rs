@@ -1,0 +1,56 @@
+//! Failed: an alert; the node stays cordoned and unavailable. If it comes back it is verified and released; a person
+//! may retry it or give it up.
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::entry::Phase;
+use crate::facts::Turn;
+use crate::reason::Reason;
+use crate::turn::{give_back, verify, verifying_record};
+
+pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let record = &entry.record;
+    if entry.spec.cancel || give_back::is_cancelled(draft, turn, node) {
+        return give_back::give_up(draft, turn, node);
+    }
+    if entry.spec.retries > record.retries_done {
+        let mut queued = draft.moved_to(
+            entry,
+            Phase::Queued,
+            Reason::Evicting,
+            "retried: one more round of attempts",
+        );
+        queued.retries_done = entry.spec.retries;
+        queued.attempts_used = 0;
+        queued.back_off = None;
+        queued.jobs_at = None;
+        draft.record(entry, queued);
+        return;
+    }
+    let before = turn
+        .mark
+        .map(|mark| {
+            mark.live_attempt()
+                .map_or(&mark.boot_id, |power| &power.boot_id_before)
+        })
+        .or(record.boot_id_before.as_ref());
+    let rebooted = match (&node.boot_id, before) {
+        (Some(now), Some(before)) => now != before,
+        _ => false,
+    };
+    let comes_back = match record.reason {
+        // Its bootID had changed before: now all of the proof but settle must hold.
+        Some(Reason::VerifyTimeout) => {
+            let rules = verify::rules(turn, node);
+            rebooted && verify::unproven(draft, node, turn.mark, &rules).is_none()
+        }
+        // Another machine under the old name is for a person to judge.
+        Some(Reason::MachineChanged) => false,
+        _ => rebooted,
+    };
+    if comes_back {
+        let next = verifying_record(draft, turn, node);
+        draft.record(entry, next);
+    }
+}

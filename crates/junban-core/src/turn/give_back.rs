@@ -1,0 +1,200 @@
+//! Going back: release, cancel, giving up, and what is left to restore after an end. The order is always
+//! Node restored → entry → slot freed (lifecycle.md 6).
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
+use crate::entry::{BackOff, BlockedBy, Phase, Record};
+use crate::facts::Turn;
+use crate::mark::Mark;
+use crate::reason::{Blocker, Reason};
+use crate::time::Timestamp;
+use crate::turn::patch_on_mark;
+
+/// Whether a person cancelled the entry, or waived its goal.
+pub(super) fn is_cancelled(_draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    turn.entry.spec.cancel
+        || node
+            .waived
+            .is_some_and(|waived| waived >= turn.entry.spec.booted_after)
+}
+
+/// Ends a cancelled entry that is Queued or Draining; giving up where the mark holds a live attempt.
+pub(super) fn cancel(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    if turn.mark.and_then(Mark::live_attempt).is_some() {
+        return give_up(draft, turn, node);
+    }
+    if waive(draft, turn, node) {
+        return;
+    }
+    if turn.mark.is_some() {
+        return restore(draft, turn, node, true, None);
+    }
+    let mut record = draft.moved_to(
+        turn.entry,
+        Phase::Cancelled,
+        Reason::Cancelled,
+        "cancelled before any reboot",
+    );
+    record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
+    draft.record(turn.entry, record);
+}
+
+/// Cancel of an entry whose machine may be on its way: a person decided. Restored at once if Ready; if it is down,
+/// mark and slot stay until it is Ready, but it leaves the count of failures at once.
+pub(super) fn give_up(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    if waive(draft, turn, node) {
+        return;
+    }
+    if node.ready && turn.mark.is_some() {
+        return restore(draft, turn, node, true, None);
+    }
+    let message = if turn.mark.is_some() {
+        "given up; restored when Ready"
+    } else {
+        "given up"
+    };
+    let mut record = draft.moved_to(turn.entry, Phase::Cancelled, Reason::GivenUp, message);
+    record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
+    draft.record(turn.entry, record);
+}
+
+/// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
+fn waive(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    let goal = turn.entry.spec.booted_after;
+    if node.waived.is_some_and(|waived| waived >= goal) {
+        return false;
+    }
+    let mut patch = patch_on_mark(node, NodeWrite::Waive);
+    patch.version = Some(node.version);
+    patch.changes.push(NodeChange::Waive(goal));
+    draft.emit(Effect::PatchNode(patch));
+    true
+}
+
+/// Gives a draining node back and queues its entry again with a back-off.
+pub(super) fn release(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, why: Blocker) {
+    if turn.mark.is_some() {
+        return restore(draft, turn, node, false, Some(why));
+    }
+    let why = draft.memory.given_back.get(&node.name).cloned().unwrap_or(why);
+    let record = released(draft, turn, &why);
+    draft.record(turn.entry, record);
+}
+
+fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
+    let entry = turn.entry;
+    let releases = entry
+        .record
+        .back_off
+        .as_ref()
+        .map_or(0, |back_off| back_off.releases)
+        + 1;
+    let wait = BackOff::wait(releases);
+    let until = draft.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
+    let mut record = draft.moved_to(entry, Phase::Queued, Reason::BackOff, "");
+    record.message = format!(
+        "released ({}): {}; tries again at {}",
+        why.reason,
+        why.message,
+        to_seconds(until)
+    );
+    record.back_off = Some(BackOff {
+        releases,
+        from: draft.now.clock,
+        seconds: wait.as_secs(),
+        until: to_seconds(until),
+        blocked_by: blocked_by(draft, &why.object),
+    });
+    record.drain = None;
+    record.refusals = 0;
+    record
+}
+
+fn to_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// What a change of the blocking object is recognised by.
+pub(crate) fn blocked_by(draft: &Draft<'_>, object: &str) -> Option<BlockedBy> {
+    let seen = object_state(draft, object)?;
+    Some(BlockedBy {
+        object: object.to_owned(),
+        seen,
+    })
+}
+
+/// The state of a blocking object that ends a back-off when it changes: a budget's generation, a pod's UID.
+pub(crate) fn object_state(draft: &Draft<'_>, object: &str) -> Option<String> {
+    let (kind, name) = object.split_once(' ')?;
+    let (namespace, name) = name.split_once('/')?;
+    match kind {
+        "pdb" => {
+            let key = crate::ids::PdbKey::new(namespace, name);
+            Some(draft.cluster.budgets.get(&key).map_or("gone".into(), |budget| {
+                format!(
+                    "{}/{}",
+                    budget.generation,
+                    u8::from(budget.disruptions_allowed > 0)
+                )
+            }))
+        }
+        "pod" => {
+            let key = crate::ids::PodKey::new(namespace, name);
+            Some(
+                draft
+                    .cluster
+                    .pods
+                    .get(&key)
+                    .map_or("gone".into(), |pod| pod.uid.to_string()),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it.
+pub(super) fn restore(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    at_end: bool,
+    why: Option<Blocker>,
+) {
+    if let Some(mark) = turn.mark {
+        draft.emit(Effect::PatchNode(restore_patch(node, mark, at_end, why)));
+    }
+}
+
+pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<Blocker>) -> NodePatch {
+    let mut patch = patch_on_mark(node, NodeWrite::Restore);
+    // With the version: whose cordon it is was read from managedFields, which no `test` can hold.
+    patch.version = Some(node.version);
+    patch.why = why;
+    patch.changes.push(NodeChange::Mark(None));
+    if node.unschedulable && node.cordon_is_ours && !mark.prior.cordoned {
+        patch.changes.push(NodeChange::Unschedulable(false));
+    }
+    if node.excluded_from_load_balancers && !mark.prior.excluded_from_load_balancers {
+        patch.changes.push(NodeChange::ExcludeFromLoadBalancers(false));
+    }
+    if at_end && node.pending_taint {
+        patch.changes.push(NodeChange::PendingTaint(false));
+    }
+    patch
+}
+
+/// An ended entry whose mark is still there: a mark without a live attempt is restored at once, with one (given
+/// up) when the node is Ready, whatever its bootID.
+pub(super) fn after_the_end(draft: &mut Draft<'_>, turn: &Turn<'_>) {
+    let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
+        return;
+    };
+    if mark.live_attempt().is_none() || node.ready || node.excluded {
+        restore(draft, turn, node, true, None);
+    } else {
+        draft.wake_in(Duration::from_secs(60));
+    }
+}

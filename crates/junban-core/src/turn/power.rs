@@ -1,0 +1,324 @@
+//! Rebooting: record → mark (attempt) → act, and the wait for the boot (lifecycle.md 6, the act).
+
+use std::time::Duration;
+
+use crate::cluster::Node;
+use crate::draft::Draft;
+use crate::drain::Drained;
+use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
+use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
+use crate::facts::Turn;
+use crate::gates;
+use crate::mark::{Mark, MarkPower};
+use crate::memory::{OwnAttempt, Stage};
+use crate::policy::{Policy, RebootRules};
+use crate::reason::{Blocker, Reason};
+use crate::turn::{act, patch_on_mark, verifying_record, void_mark};
+
+/// The act begins less than 10 s after the record was sent, or not at all.
+const ACT_WITHIN: Duration = Duration::from_secs(10);
+/// A command that runs longer is killed, which counts as unknown.
+const COMMAND_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// After as many refusals the node goes back to service for a while.
+pub(super) const REFUSALS_MAX: u32 = 3;
+
+/// Writes the write-ahead record of the next attempt. `drained` proves that nothing that must leave is left.
+pub(super) fn record(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    mark: &Mark,
+    policy: &Policy,
+    drained: &Drained,
+) {
+    let entry = turn.entry;
+    let used = entry.record.attempts_used as usize;
+    // The ladder goes up one step when a step's deadline passed without a change of bootID.
+    let Some(step) = policy.reboot.ladder.get(used).or(policy.reboot.ladder.last()) else {
+        let object = format!("policy {}", policy.name);
+        return draft.wait(
+            entry,
+            Blocker::new(Reason::NoDriver, object, "the policy's ladder is empty"),
+        );
+    };
+    if let Some(blocker) = gates::first_proof::before_power(draft, turn) {
+        return draft.wait(entry, blocker);
+    }
+    if node.control_plane
+        && let Some(blocker) = gates::control_plane::health(draft)
+    {
+        return draft.wait(entry, blocker);
+    }
+    if draft.not_paused().is_none() {
+        return draft.wait(
+            entry,
+            Blocker::new(Reason::Paused, "queue default", "paused before the power action"),
+        );
+    }
+    if drained.mark_text() != node.mark_text.as_deref() {
+        // The mark that was read live is not the one that this plan knows.
+        return;
+    }
+    let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
+    let settle = policy.verify.settle.unwrap_or(if node.control_plane {
+        Duration::from_secs(30)
+    } else {
+        Duration::ZERO
+    });
+    let attempt = next_attempt(entry, mark);
+    let mut record = draft.moved_to(
+        entry,
+        Phase::Rebooting,
+        Reason::Powering,
+        "drained; the power action is recorded",
+    );
+    record.phase_at = Some(draft.now.clock);
+    record.boot_id_before.clone_from(&node.boot_id);
+    record.boot_id_after = None;
+    record.attempt = attempt;
+    record.attempts_used += 1;
+    record.drain = None;
+    record.power = Some(PowerRecord {
+        step: step.clone(),
+        boot_timeout_seconds: boot_timeout.as_secs(),
+        attempts: policy.reboot.attempts.max(1),
+        verify_timeout_seconds: policy.verify.timeout.as_secs(),
+        verify_daemon_sets: policy.verify.daemon_sets,
+        settle_seconds: settle.as_secs(),
+        deadline_led_ms: draft.now.clock.advanced(boot_timeout, false).led_ms,
+        recorded_at: draft.now.wall,
+        outcome: PowerOutcome::Unknown,
+    });
+    draft.record(entry, record);
+}
+
+/// Attempt numbers only rise, also over a record that was lost.
+fn next_attempt(entry: &Entry, mark: &Mark) -> u32 {
+    entry
+        .record
+        .attempt
+        .max(mark.power.as_ref().map_or(0, |power| power.attempt))
+        + 1
+}
+
+/// Whether an attempt before `attempt` may have been started and is not proven.
+pub(super) fn has_earlier(mark: &Mark, attempt: u32) -> bool {
+    mark.power
+        .as_ref()
+        .is_some_and(|power| power.earlier || (power.attempt < attempt && !power.void))
+}
+
+pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let record = &entry.record;
+    if node.boot_id.is_some() && record.boot_id_before.is_some() && node.boot_id != record.boot_id_before {
+        let next = verifying_record(draft, turn, node);
+        draft.record(entry, next);
+        return;
+    }
+    let own = draft.memory.attempts.get(&(entry.uid.clone(), record.attempt));
+    let Some(mark) = turn.mark else {
+        // The mark is gone: the cordon stays, the boot is waited for.
+        return wait_for_boot(draft, turn, node, own);
+    };
+    match mark
+        .power
+        .as_ref()
+        .filter(|power| power.attempt == record.attempt)
+    {
+        Some(power) if power.void => back_to_draining(draft, turn, own),
+        Some(_) => under_attempt(draft, turn, node, mark, own),
+        None => before_attempt(draft, turn, node, mark, own),
+    }
+}
+
+/// The record is written, the mark does not hold the attempt yet.
+fn before_attempt(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    mark: &Mark,
+    own: Option<&OwnAttempt>,
+) {
+    let Some(own) =
+        own.filter(|own| own.stage == Stage::Recorded && draft.now.mono.since(own.recorded) < ACT_WITHIN)
+    else {
+        // Not this process's own, or too late: voided first, then it goes back (lifecycle.md 6).
+        return void_mark(draft, turn, node, mark);
+    };
+    let record = &turn.entry.record;
+    let power = MarkPower {
+        attempt: record.attempt,
+        boot_id_before: record
+            .boot_id_before
+            .clone()
+            .unwrap_or_else(|| mark.boot_id.clone()),
+        deadline_led_ms: record.power.as_ref().map_or(0, |power| power.deadline_led_ms),
+        void: false,
+        earlier: has_earlier(mark, record.attempt),
+    };
+    let mut patch = patch_on_mark(node, NodeWrite::Attempt);
+    // On the whole mark and on the cordon as read live before the record, not as the cache shows them now.
+    patch.mark_is = Some(own.mark_text.clone());
+    patch.unschedulable_is = Some(true);
+    patch.changes.push(NodeChange::Mark(Some(Mark {
+        power: Some(power),
+        ..mark.clone()
+    })));
+    draft.emit(Effect::PatchNode(patch));
+}
+
+/// The mark holds the attempt.
+fn under_attempt(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, own: Option<&OwnAttempt>) {
+    let Some(attempt) = own else {
+        // Another process's, not known to have ended: it counts as started.
+        return wait_for_boot(draft, turn, node, None);
+    };
+    match &attempt.stage {
+        Stage::Marked(at) => act_or_go_back(draft, turn, node, mark, attempt, *at),
+        Stage::Acting => {}
+        Stage::Ended(answer) if answer.outcome == PowerOutcome::NothingStarted => {
+            void_mark(draft, turn, node, mark)
+        }
+        Stage::Ended(_) => wait_for_boot(draft, turn, node, own),
+        Stage::Recorded | Stage::Abandoned(_) => void_mark(draft, turn, node, mark),
+    }
+}
+
+fn act_or_go_back(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    mark: &Mark,
+    own: &OwnAttempt,
+    marked: crate::time::Mono,
+) {
+    let entry = turn.entry;
+    let now = draft.now.mono;
+    let latest = own.recorded + ACT_WITHIN;
+    let Some(power) = &entry.record.power else { return };
+    if now >= latest {
+        return void_mark(draft, turn, node, mark);
+    }
+    let evidence = draft
+        .memory
+        .acts
+        .get(&node.name)
+        .filter(|read| read.begun >= marked && read.is_evidence_at(now));
+    let Some(evidence) = evidence else {
+        draft.wake_at_mono(latest);
+        draft.emit(Effect::Read(Read::Act {
+            node: node.name.clone(),
+            entry: entry.name.clone(),
+        }));
+        return;
+    };
+    if !act::objections(draft.cluster, &evidence.value, entry, mark, turn.policy).is_empty() {
+        return void_mark(draft, turn, node, mark);
+    }
+    draft.emit(Effect::Power(PowerOrder {
+        node: node.name.clone(),
+        node_uid: node.uid.clone(),
+        entry: entry.name.clone(),
+        entry_uid: entry.uid.clone(),
+        attempt: entry.record.attempt,
+        boot_id: mark
+            .power
+            .as_ref()
+            .map_or(&mark.boot_id, |power| &power.boot_id_before)
+            .clone(),
+        system_uuid: node.system_uuid.clone(),
+        step: power.step.clone(),
+        time_limit: COMMAND_TIME_LIMIT.min(Duration::from_secs(power.boot_timeout_seconds)),
+        not_after: latest.min(evidence.good_until()),
+    }));
+}
+
+/// The attempt is void: surely nothing was started, so the turn goes back to Draining.
+fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
+    let (reason, message, refused) = match own.map(|own| &own.stage) {
+        Some(Stage::Ended(answer)) => (
+            Reason::PowerRefused,
+            format!("the driver started nothing: {}", answer.message),
+            1,
+        ),
+        Some(Stage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}"), 0),
+        _ => (
+            Reason::Evicting,
+            "nothing was started: a check right before the power action failed".to_owned(),
+            0,
+        ),
+    };
+    let mut record = draft.moved_to(turn.entry, Phase::Draining, reason, message);
+    record.attempts_used = record.attempts_used.saturating_sub(1);
+    record.refusals += refused;
+    record.power = None;
+    draft.record(turn.entry, record);
+}
+
+/// How long a drained node waits after its driver refused for the `refusals`-th time.
+pub(crate) fn wait_after_refusal(refusals: u32) -> Duration {
+    Duration::from_secs(match refusals {
+        0 => 0,
+        1 => 5,
+        _ => 20,
+    })
+}
+
+fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Option<&OwnAttempt>) {
+    let entry = turn.entry;
+    let Some(power) = &entry.record.power else { return };
+    let outcome = match own.map(|own| &own.stage) {
+        Some(Stage::Ended(answer)) => answer.outcome,
+        _ => power.outcome,
+    };
+    let left = power.deadline_led_ms.saturating_sub(draft.now.clock.led_ms);
+    if left > 0 {
+        draft.wake_in(Duration::from_millis(left));
+        let message = match own.map(|own| &own.stage) {
+            Some(Stage::Ended(answer)) if outcome != PowerOutcome::Started => {
+                format!("the outcome of the power action is not known: {}", answer.message)
+            }
+            _ if outcome == PowerOutcome::Started => {
+                "the power action has started; the machine boots".to_owned()
+            }
+            _ => "the power action may have started; its outcome is not known".to_owned(),
+        };
+        if outcome != power.outcome {
+            // Kept, so that a successor can tell a machine that does not boot from a command that was lost.
+            let mut record = draft.moved_to(entry, Phase::Rebooting, Reason::Booting, message);
+            record.power = Some(PowerRecord {
+                outcome,
+                ..power.clone()
+            });
+            draft.record(entry, record);
+        } else {
+            draft.wait(
+                entry,
+                Blocker::new(Reason::Booting, format!("node {}", node.name), message),
+            );
+        }
+        return;
+    }
+    if entry.record.attempts_used < power.attempts
+        && let (Some(mark), Some(policy)) = (turn.mark, turn.policy)
+    {
+        return next_round(draft, turn, node, mark, policy);
+    }
+    let (reason, message) = match outcome {
+        PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
+        _ => (
+            Reason::PowerUnknown,
+            "no boot in bootTimeout, and the outcome of the power action is not known",
+        ),
+    };
+    let record = draft.moved_to(entry, Phase::Failed, reason, message);
+    draft.record(entry, record);
+}
+
+/// The deadline passed and `attempts` allows one more: listed live again, recorded again.
+fn next_round(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
+    if let Some(drained) = crate::drain::still_drained(draft, turn, node, policy) {
+        record(draft, turn, node, mark, policy, &drained);
+    }
+}

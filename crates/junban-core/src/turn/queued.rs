@@ -1,0 +1,213 @@
+//! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
+
+use std::time::Duration;
+
+use crate::cluster::{Node, Pod, WorkloadKind};
+use crate::draft::Draft;
+use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite, mark_id};
+use crate::entry::{DrainProgress, Entry, Phase};
+use crate::facts::{Turn, has_booted_since, is_still_asked};
+use crate::mark::{Daemon, Mark, Prior};
+use crate::reason::{Blocker, Reason};
+use crate::turn::{give_back, verifying_record};
+use crate::{drain, ledger};
+
+pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let live_attempt = turn.mark.and_then(Mark::live_attempt);
+    if give_back::is_cancelled(draft, turn, node) {
+        return give_back::cancel(draft, turn, node);
+    }
+    match turn.mark {
+        Some(mark) => {
+            // A retried entry keeps slot, mark and cordon, and needs no place.
+            let boot_before = live_attempt.map_or(&mark.boot_id, |power| &power.boot_id_before);
+            if node
+                .boot_id
+                .as_ref()
+                .is_some_and(|boot_id| boot_id != boot_before)
+            {
+                let record = verifying_record(draft, turn, node);
+                draft.record(entry, record);
+            } else if live_attempt.is_some() || is_asked(draft, turn) {
+                begin_to_drain(draft, turn, node);
+            } else {
+                give_back::release(
+                    draft,
+                    turn,
+                    node,
+                    Blocker::new(Reason::NoPolicy, "", "no longer asked for"),
+                );
+            }
+        }
+        None if has_booted_since(draft.cluster, node, entry.spec.booted_after) => {
+            succeed_without_an_act(draft, entry, node);
+        }
+        None if !is_asked(draft, turn) => delete(draft, entry),
+        None => {
+            if turn.slot.is_some() && !ledger::is_to_be_dropped(draft, turn, node) {
+                mark(draft, turn, node);
+            }
+        }
+    }
+}
+
+/// Entries of a node beside the one whose turn it is: they wait, and succeed when their goal is met.
+pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
+    let node = draft
+        .cluster
+        .nodes
+        .get(&entry.spec.node)
+        .filter(|node| node.uid == entry.spec.node_uid);
+    let Some(node) = node else {
+        let record = draft.moved_to(
+            entry,
+            Phase::Cancelled,
+            Reason::NodeGone,
+            "the Node is gone or another one",
+        );
+        draft.record(entry, record);
+        return;
+    };
+    if entry.record.phase != Phase::Queued {
+        return;
+    }
+    if entry.spec.cancel {
+        let record = draft.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
+        draft.record(entry, record);
+    } else if node
+        .waived
+        .is_some_and(|waived| waived >= entry.spec.booted_after)
+    {
+        let mut record = draft.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
+        record.waived = node.waived;
+        draft.record(entry, record);
+    } else if has_booted_since(draft.cluster, node, entry.spec.booted_after) && node.mark.is_none() {
+        succeed_without_an_act(draft, entry, node);
+    } else {
+        let message = "another entry of this node goes first";
+        draft.wait(
+            entry,
+            Blocker::new(Reason::AnotherEntry, format!("node {}", node.name), message),
+        );
+    }
+}
+
+fn is_asked(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
+    // An entry by name needs its policy too: without one there is no driver. It waits then, it is not deleted.
+    !turn.entry.spec.requested_by.is_empty() || is_still_asked(&draft.facts, turn.entry)
+}
+
+fn succeed_without_an_act(draft: &mut Draft<'_>, entry: &Entry, node: &Node) {
+    let mut record = draft.moved_to(
+        entry,
+        Phase::Succeeded,
+        Reason::GoalMet,
+        "the node has booted since the goal by other means",
+    );
+    record.boot_id_after.clone_from(&node.boot_id);
+    draft.record(entry, record);
+}
+
+/// Nothing happened to it: deleted, so that the same goal set again works (lifecycle.md 1).
+fn delete(draft: &mut Draft<'_>, entry: &Entry) {
+    draft.emit(Effect::DeleteEntry {
+        node: entry.spec.node.clone(),
+        name: entry.name.clone(),
+        uid: entry.uid.clone(),
+        version: entry.version,
+    });
+}
+
+/// Cordon, mark and exclude in one patch, on exactly the Node that was decided upon.
+fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let Some(boot_id) = node.boot_id.clone() else {
+        return;
+    };
+    let Some(not_after) = draft.not_paused() else {
+        return;
+    };
+    if !holds_slot_live(draft, turn) {
+        return;
+    }
+    let mark = Mark {
+        id: mark_id(&draft.memory.nonce, &entry.uid, node.version),
+        entry: entry.name.clone(),
+        entry_uid: entry.uid.clone(),
+        node_uid: node.uid.clone(),
+        policy: entry.spec.policy.clone(),
+        booted_after: entry.spec.booted_after,
+        prior: Prior {
+            cordoned: node.unschedulable,
+            excluded_from_load_balancers: node.excluded_from_load_balancers,
+        },
+        boot_id,
+        system_uuid: node.system_uuid.clone(),
+        daemons: draft.cluster.pods_of(&node.name).filter_map(daemon).collect(),
+        power: None,
+    };
+    let mut changes = vec![NodeChange::Mark(Some(mark))];
+    if !node.unschedulable {
+        changes.push(NodeChange::Unschedulable(true));
+    }
+    if !node.excluded_from_load_balancers {
+        changes.push(NodeChange::ExcludeFromLoadBalancers(true));
+    }
+    draft.emit(Effect::PatchNode(NodePatch {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        version: Some(node.version),
+        mark_is: Some(None),
+        unschedulable_is: Some(node.unschedulable),
+        changes,
+        what: NodeWrite::Start,
+        not_after: Some(not_after),
+        why: None,
+    }));
+}
+
+/// A cordon rests on a read of the queue that shows the entry's own slot.
+fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
+    let read = draft
+        .memory
+        .queue_read
+        .as_ref()
+        .and_then(|read| read.value.present());
+    let ledger = read.and_then(|queue| queue.ledger.as_ref());
+    ledger
+        .and_then(|ledger| ledger.slots.get(&turn.entry.spec.node))
+        .is_some_and(|slot| slot.entry_uid == turn.entry.uid)
+}
+
+fn daemon(pod: &Pod) -> Option<Daemon> {
+    let owner = pod
+        .owner
+        .as_ref()
+        .filter(|owner| owner.kind == WorkloadKind::DaemonSet)?;
+    (pod.ready && !pod.terminating).then(|| Daemon {
+        set: format!("{}/{}", owner.namespace, owner.name),
+        pod: Mark::digits(pod.uid.as_str()),
+        containers: pod.running_containers.iter().map(|id| Mark::digits(id)).collect(),
+    })
+}
+
+fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let left = drain::must_leave(draft, turn, node);
+    let mut record = draft.moved_to(
+        turn.entry,
+        Phase::Draining,
+        Reason::Evicting,
+        "cordoned; its pods leave",
+    );
+    record.drain = Some(DrainProgress { total: left, left });
+    if record
+        .back_off
+        .as_ref()
+        .is_some_and(|back_off| back_off.is_over(draft.now.clock))
+    {
+        // The count of releases stays, so that the next wait is longer.
+        draft.wake_in(Duration::from_millis(1));
+    }
+    draft.record(turn.entry, record);
+}

@@ -1,0 +1,185 @@
+//! Verifying: the proof of design.md 6, then the Node is restored, then the slot is freed.
+
+use std::time::Duration;
+
+use crate::cluster::{Cluster, Node, WorkloadKind};
+use crate::draft::Draft;
+use crate::entry::Phase;
+use crate::facts::Turn;
+use crate::gates;
+use crate::mark::{Daemon, Mark};
+use crate::policy::VerifyRules;
+use crate::reason::{Blocker, Reason};
+use crate::turn::give_back;
+
+pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let rules = rules(turn, node);
+    if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
+        let record = draft.moved_to(
+            entry,
+            Phase::Failed,
+            Reason::MachineChanged,
+            "the systemUUID is another one",
+        );
+        draft.record(entry, record);
+        return;
+    }
+    let since = entry.record.phase_at.unwrap_or(draft.now.clock);
+    match unproven(draft, node, turn.mark, &rules) {
+        Some(blocker) => {
+            if entry.record.settling_at.is_some() {
+                let mut record = entry.record.clone();
+                record.settling_at = None;
+                record.reason = Some(blocker.reason);
+                record.message.clone_from(&blocker.message);
+                draft.record(entry, record);
+                return;
+            }
+            let waited = draft.now.clock.led_since(since);
+            if waited >= rules.timeout {
+                let message = format!("not proven in verify.timeout: {}", blocker.message);
+                let record = draft.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
+                draft.record(entry, record);
+                return;
+            }
+            draft.wake_in(rules.timeout - waited);
+            draft.wait(entry, blocker);
+        }
+        None => settle(draft, turn, node, rules.settle.unwrap_or_default()),
+    }
+}
+
+fn settle(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, settle: Duration) {
+    let entry = turn.entry;
+    if settle > Duration::ZERO {
+        let Some(from) = entry.record.settling_at else {
+            let mut record = draft.moved_to(
+                entry,
+                Phase::Verifying,
+                Reason::Settle,
+                "everything holds; settling",
+            );
+            record.settling_at = Some(draft.now.clock);
+            draft.record(entry, record);
+            return;
+        };
+        let settled = draft.now.clock.led_since(from);
+        if settled < settle {
+            draft.wake_in(settle - settled);
+            return;
+        }
+    }
+    if turn.mark.is_some() {
+        return give_back::restore(draft, turn, node, true, None);
+    }
+    let mut record = draft.moved_to(
+        entry,
+        Phase::Succeeded,
+        Reason::Proven,
+        "rebooted, and proven healthy",
+    );
+    record.boot_id_after.clone_from(&node.boot_id);
+    draft.record(entry, record);
+}
+
+/// What the record stored before the power action, else (it rebooted by itself) what the policy says now.
+pub(super) fn rules(turn: &Turn<'_>, node: &Node) -> VerifyRules {
+    let mut rules = match (&turn.entry.record.power, turn.policy) {
+        (Some(power), _) => power.verify(),
+        (None, Some(policy)) => policy.verify.clone(),
+        (None, None) => VerifyRules {
+            timeout: Duration::from_secs(900),
+            daemon_sets: true,
+            settle: None,
+        },
+    };
+    rules.settle.get_or_insert(if node.control_plane {
+        Duration::from_secs(30)
+    } else {
+        Duration::ZERO
+    });
+    rules
+}
+
+/// What of the proof but settle does not hold yet.
+pub(super) fn unproven(
+    draft: &mut Draft<'_>,
+    node: &Node,
+    mark: Option<&Mark>,
+    rules: &VerifyRules,
+) -> Option<Blocker> {
+    let object = format!("node {}", node.name);
+    let Some(boot_id) = &node.boot_id else {
+        return Some(Blocker::new(
+            Reason::NodeNotReady,
+            object,
+            "the kubelet has reported no bootID",
+        ));
+    };
+    if !node.ready {
+        return Some(Blocker::new(
+            Reason::NodeNotReady,
+            object,
+            "the node is not Ready",
+        ));
+    }
+    let seen = draft
+        .memory
+        .boots
+        .get(&node.uid)
+        .filter(|seen| seen.boot_id == *boot_id);
+    if seen.is_none_or(|seen| seen.lease_then == node.lease) {
+        let message = "the node's Lease has not changed since the new bootID was seen";
+        return Some(Blocker::new(Reason::NodeNotReady, object, message));
+    }
+    if rules.daemon_sets {
+        let missing = mark
+            .iter()
+            .flat_map(|mark| &mark.daemons)
+            .find(|daemon| !is_back(draft.cluster, node, daemon));
+        if let Some(daemon) = missing {
+            let message = format!(
+                "daemonset {} has no Ready pod with new containers here yet",
+                daemon.set
+            );
+            return Some(Blocker::new(
+                Reason::DaemonSetNotReady,
+                format!("daemonset {}", daemon.set),
+                message,
+            ));
+        }
+    }
+    if node.control_plane {
+        return gates::control_plane::health(draft);
+    }
+    None
+}
+
+/// Ready again, with a new UID or with none of its running containers among those of the mark. Clocks and
+/// transition times prove nothing (testbed.md 2).
+fn is_back(cluster: &Cluster, node: &Node, daemon: &Daemon) -> bool {
+    let Some((namespace, name)) = daemon.set.split_once('/') else {
+        return true;
+    };
+    let exists = cluster
+        .workloads
+        .keys()
+        .any(|key| key.kind == WorkloadKind::DaemonSet && key.namespace == namespace && key.name == name);
+    if !exists {
+        // Nobody would make its pod again.
+        return true;
+    }
+    cluster.pods_of(&node.name).any(|pod| {
+        let owned = pod.owner.as_ref().is_some_and(|owner| {
+            owner.kind == WorkloadKind::DaemonSet && owner.namespace == namespace && owner.name == name
+        });
+        let new_pod = Mark::digits(pod.uid.as_str()) != daemon.pod;
+        let new_containers = !pod.running_containers.is_empty()
+            && pod
+                .running_containers
+                .iter()
+                .all(|id| !daemon.containers.contains(&Mark::digits(id)));
+        owned && pod.ready && !pod.terminating && (new_pod || new_containers)
+    })
+}
