@@ -21,6 +21,7 @@ import (
 
 	"junban.dev/testbed/internal/cluster"
 	"junban.dev/testbed/internal/machines"
+	"junban.dev/testbed/internal/wire"
 )
 
 // infoFile holds what `up` printed.
@@ -35,15 +36,6 @@ func readInfo(dir string) (cluster.Info, error) {
 		return info, errNotUp
 	}
 	return info, json.Unmarshal(raw, &info)
-}
-
-func socketAnswers(dir string) bool {
-	info, err := readInfo(dir)
-	if err != nil {
-		return false
-	}
-	var report cluster.StatusReport
-	return cluster.Call(info.ControlSocket, "GET", "/status", nil, &report) == nil
 }
 
 // flagsWithDir are the flags of every command that talks to a running testbed.
@@ -62,7 +54,7 @@ func runStatus(args []string) error {
 		return err
 	}
 	var report cluster.StatusReport
-	if err := cluster.Call(info.ControlSocket, "GET", "/status", nil, &report); err != nil {
+	if err := wire.Call(info.ControlSocket, "GET", "/status", nil, &report); err != nil {
 		return fmt.Errorf("%w (%v)", errNotUp, err)
 	}
 	if *output == "json" {
@@ -92,7 +84,7 @@ func runDown(args []string) error {
 		return err
 	}
 	var answer string
-	if err := cluster.Call(info.ControlSocket, "POST", "/down", nil, &answer); err != nil {
+	if err := wire.Call(info.ControlSocket, "POST", "/down", nil, &answer); err != nil {
 		return fmt.Errorf("%w (%v)", errNotUp, err)
 	}
 	for range 300 {
@@ -118,7 +110,7 @@ func runMachine(args []string) error {
 		return err
 	}
 	var status machines.Status
-	if err := cluster.Call(info.ControlSocket, "POST", "/machines/"+set.Arg(0)+"/"+set.Arg(1), nil, &status); err != nil {
+	if err := wire.Call(info.ControlSocket, "POST", "/machines/"+set.Arg(0)+"/"+set.Arg(1), nil, &status); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(status)
@@ -134,7 +126,7 @@ func runProxy(args []string) error {
 		return err
 	}
 	var answer string
-	return cluster.Call(info.ControlSocket, "POST", "/proxy/"+set.Arg(0), nil, &answer)
+	return wire.Call(info.ControlSocket, "POST", "/proxy/"+set.Arg(0), nil, &answer)
 }
 
 // runKubeconfig prints credentials: by client certificate for users and nodes,

@@ -1,6 +1,6 @@
 // The testbed is a real Kubernetes control plane on loopback with simulated
-// machines. One binary holds everything: the servers it starts as children,
-// kubectl, the program that powers a machine, and the commands of a person.
+// machines. One binary holds the servers that it starts as children,
+// kubectl, and the commands of a person.
 package main
 
 import (
@@ -23,7 +23,6 @@ const usage = `usage: testbed COMMAND [flags]
   proxy        freeze|thaw: swallow all bytes on the second way in
   kubeconfig   credentials for a user, a node or a service account
   check        bring up three nodes and prove what the testbed promises
-  power        the program that powers a machine (environment: JUNBAN_*)
   kubectl, etcd, kube-apiserver, kube-controller-manager, kube-scheduler
 `
 
@@ -47,8 +46,6 @@ func main() {
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kubectl":
 		os.Exit(cli.Run(kubectl.NewDefaultKubectlCommand()))
-	case "power":
-		os.Exit(runPower(args))
 	}
 	commands := map[string]func([]string) error{
 		"up": runUp, "status": runStatus, "down": runDown, "machine": runMachine,

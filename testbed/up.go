@@ -24,14 +24,6 @@ import (
 	"junban.dev/testbed/internal/machines"
 )
 
-// marker tells a testbed's directory from any other that --dir may name by
-// mistake: only a directory that holds it is ever emptied.
-const marker = "junban-testbed"
-
-func defaultDir() string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("junban-testbed-%d", os.Getuid()))
-}
-
 type upFlags struct {
 	options    cluster.Options
 	foreground bool
@@ -144,12 +136,11 @@ func runUp(args []string) error {
 // or the end of its parent.
 func foreground(f upFlags) error {
 	temporary := f.options.Dir == ""
-	if err := claimDir(&f.options.Dir); err != nil {
+	lock, err := claimDir(&f.options.Dir)
+	if err != nil {
 		return err
 	}
-	if temporary {
-		defer os.RemoveAll(f.options.Dir)
-	}
+	defer lock.Close()
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer end()
 	if !f.detached {
@@ -158,7 +149,10 @@ func foreground(f upFlags) error {
 	c, err := cluster.Up(ctx, end, f.options)
 	defer c.Stop()
 	if err != nil {
-		return err
+		return err // with the logs left where they are
+	}
+	if temporary {
+		defer os.RemoveAll(f.options.Dir)
 	}
 	if err := printInfo(c.Info(), f.output); err != nil {
 		return err
@@ -187,10 +181,12 @@ func background(f upFlags, args []string) error {
 	if f.options.Dir == "" {
 		f.options.Dir = defaultDir()
 	}
-	if err := claimDir(&f.options.Dir); err != nil {
+	lock, err := claimDir(&f.options.Dir)
+	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(f.options.Dir, "testbed.log"))
+	lock.Close() // the supervisor takes it
+	log, err := os.Create(filepath.Join(f.options.Dir, supervisorLog))
 	if err != nil {
 		return err
 	}
@@ -221,42 +217,6 @@ func background(f upFlags, args []string) error {
 		return err
 	}
 	return printInfo(info, f.output)
-}
-
-// claimDir makes sure that a directory is this testbed's alone and empty.
-func claimDir(dir *string) error {
-	if *dir == "" {
-		made, err := os.MkdirTemp("", "junban-testbed-")
-		*dir = made
-		return err
-	}
-	absolute, err := filepath.Abs(*dir)
-	if err != nil {
-		return err
-	}
-	*dir = absolute
-	if err := os.MkdirAll(absolute, 0o700); err != nil {
-		return err
-	}
-	if socketAnswers(absolute) {
-		return fmt.Errorf("a testbed is up in %s already\nhint: `testbed down --dir %s`, or give this one another --dir", absolute, absolute)
-	}
-	entries, err := os.ReadDir(absolute)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(absolute, marker)); len(entries) > 0 && err != nil {
-		return fmt.Errorf("%s is not empty and not a testbed's\nhint: name an empty directory with --dir", absolute)
-	}
-	for _, entry := range entries {
-		if entry.Name() == "testbed.log" { // open, when this is the supervisor
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(absolute, entry.Name())); err != nil {
-			return err
-		}
-	}
-	return os.WriteFile(filepath.Join(absolute, marker), nil, 0o600)
 }
 
 func printInfo(info cluster.Info, output string) error {

@@ -74,9 +74,13 @@ func LoadAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)
+	parsed, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
 	if err != nil {
 		return nil, err
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s holds no ECDSA key", dir)
 	}
 	return &Authority{dir: dir, cert: cert, key: key}, nil
 }
@@ -118,11 +122,11 @@ func (a *Authority) write(file string, der []byte, key *ecdsa.PrivateKey) (KeyPa
 		Cert: filepath.Join(a.dir, file+".crt"),
 		Key:  filepath.Join(a.dir, file+".key"),
 	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key) // the form that every client reads
 	if err != nil {
 		return pair, err
 	}
-	if err := writePEM(pair.Key, "EC PRIVATE KEY", keyDER); err != nil {
+	if err := writePEM(pair.Key, "PRIVATE KEY", keyDER); err != nil {
 		return pair, err
 	}
 	return pair, writePEM(pair.Cert, "CERTIFICATE", der)

@@ -124,6 +124,9 @@ func (c *Cluster) prepare(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(powerProgram(binary)); err != nil {
+		return fmt.Errorf("%w\nhint: `cargo xtask testbed` builds both programs", err)
+	}
 	certs, err := NewAuthority(c.path("certs"))
 	if err != nil {
 		return err

@@ -1,17 +1,16 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
 	"junban.dev/testbed/internal/machines"
+	"junban.dev/testbed/internal/wire"
 )
 
 // StatusReport is the answer to `testbed status`.
@@ -35,7 +34,7 @@ func (c *Cluster) serveControl(ctx context.Context, path string) error {
 		time.AfterFunc(100*time.Millisecond, c.end) // once this answer is out
 	})
 	mux.HandleFunc("POST /power", func(w http.ResponseWriter, r *http.Request) {
-		var request machines.PowerRequest
+		var request wire.PowerRequest
 		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 			reply(w, nil, err)
 			return
@@ -79,32 +78,4 @@ func reply(w http.ResponseWriter, value any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(value)
-}
-
-// Call sends one request to a testbed's control socket and decodes the answer.
-func Call(socket, method, path string, body, answer any) error {
-	client := &http.Client{
-		Timeout: 30 * time.Second,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}},
-	}
-	payload, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequest(method, "http://testbed"+path, bytes.NewReader(payload))
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-		return fmt.Errorf("%s", bytes.TrimSpace(text))
-	}
-	return json.NewDecoder(response.Body).Decode(answer)
 }

@@ -1,6 +1,9 @@
 package cluster
 
-import "os"
+import (
+	"os"
+	"path/filepath"
+)
 
 // Info is what somebody needs to use a testbed. With `--output json` it is
 // the one line that `up` prints when the cluster is ready.
@@ -55,7 +58,7 @@ func (c *Cluster) Info() Info {
 		PID: os.Getpid(), Dir: c.dir, Binary: c.plane.binary,
 		Kubeconfig: c.kubeconfig, Kubectl: c.path("kubectl"),
 		Server: c.balancer.URL(), Proxy: c.proxy.URL(), CAFile: c.plane.certs.CAFile(),
-		PowerLog: c.path("power.log"), PowerCommand: []string{c.plane.binary, "power", "--socket", c.socket},
+		PowerLog: c.path("power.log"), PowerCommand: []string{powerProgram(c.plane.binary), "--socket", c.socket},
 		ControlSocket: c.socket, Nodes: c.fleet.Names(),
 		Etcd: EtcdInfo{
 			CAFile: c.plane.certs.CAFile(), CertFile: c.plane.etcdClient.Cert, KeyFile: c.plane.etcdClient.Key,
@@ -74,3 +77,6 @@ func (c *Cluster) Info() Info {
 	info.AuditLog = info.AuditLogs[0]
 	return info
 }
+
+// powerProgram is built into the same directory, as a program of its own.
+func powerProgram(binary string) string { return filepath.Join(filepath.Dir(binary), "power") }

@@ -6,60 +6,38 @@ import (
 	"os"
 	"sync"
 	"time"
-)
 
-// PowerRequest is what the power program passes on from its environment.
-type PowerRequest struct {
-	Node       string `json:"node"`
-	BootID     string `json:"bootID"`
-	SystemUUID string `json:"systemUUID"`
-	Attempt    string `json:"attempt"`
-}
-
-// PowerReply tells the power program how to end.
-type PowerReply struct {
-	Exit    int    `json:"exit"`
-	Killed  bool   `json:"killed,omitempty"` // end by SIGKILL
-	Hangs   bool   `json:"hangs,omitempty"`  // never end
-	Message string `json:"message,omitempty"`
-}
-
-// Exit codes of the command driver: 0 started, 75 surely nothing was started,
-// anything else is unknown.
-const (
-	exitStarted        = 0
-	exitUnknown        = 1
-	exitNothingStarted = 75
+	"junban.dev/testbed/internal/wire"
 )
 
 // Power resets a machine as a BMC does: it asks nobody whether that is wise
 // and does not look at the bootID. Only another machine's UUID is refused.
-func (f *Fleet) Power(request PowerRequest) PowerReply {
+func (f *Fleet) Power(request wire.PowerRequest) wire.PowerReply {
 	machine := f.byName[request.Node]
 	if machine == nil {
-		return PowerReply{Exit: exitNothingStarted, Message: fmt.Sprintf("no machine %q", request.Node)}
+		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: fmt.Sprintf("no machine %q", request.Node)}
 	}
 	if request.SystemUUID != "" && request.SystemUUID != machine.SystemUUID {
-		return PowerReply{Exit: exitNothingStarted, Message: "another machine's systemUUID"}
+		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: "another machine's systemUUID"}
 	}
 	switch machine.currentFault() {
 	case Refuse:
-		return PowerReply{Exit: exitNothingStarted, Message: "the BMC refuses"}
+		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: "the BMC refuses"}
 	case PowerLost:
 		f.log.write(machine.Name, machine.Status().BootID, "reset", "lost")
-		return PowerReply{Exit: exitStarted}
+		return wire.PowerReply{Exit: wire.ExitStarted}
 	case PowerUnknown:
 		machine.reset("reset")
-		return PowerReply{Exit: exitUnknown, Message: "the connection to the BMC broke"}
+		return wire.PowerReply{Exit: wire.ExitUnknown, Message: "the connection to the BMC broke"}
 	case PowerKilled:
 		machine.reset("reset")
-		return PowerReply{Killed: true}
+		return wire.PowerReply{Killed: true}
 	case PowerHangs:
 		machine.reset("reset")
-		return PowerReply{Hangs: true}
+		return wire.PowerReply{Hangs: true}
 	}
 	machine.reset("reset")
-	return PowerReply{Exit: exitStarted}
+	return wire.PowerReply{Exit: wire.ExitStarted}
 }
 
 // powerLog holds the truth about power: one JSON line per action, written by
