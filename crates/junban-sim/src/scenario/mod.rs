@@ -5,6 +5,7 @@
 mod act;
 pub mod condition;
 pub mod facts;
+pub mod judge;
 pub mod model;
 mod parse;
 pub mod settings;

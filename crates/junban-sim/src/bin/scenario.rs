@@ -1,0 +1,137 @@
+//! Runs scenario files: `scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep]`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to people")]
+
+use std::process::ExitCode;
+
+use junban_sim::scenario::model::Scenario;
+use junban_sim::scenario::parse;
+use junban_sim::simulated::{self, Options, sweep};
+
+struct Arguments {
+    files: Vec<String>,
+    world: String,
+    seed: u64,
+    exit_after_writes: Option<u64>,
+    sweep: bool,
+}
+
+const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep]";
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut failed = 0;
+    for file in &arguments.files {
+        let scenario = match std::fs::read_to_string(file) {
+            Ok(text) => match parse(file, &text) {
+                Ok(scenario) => scenario,
+                Err(error) => {
+                    eprintln!("{error}");
+                    return ExitCode::from(2);
+                }
+            },
+            Err(error) => {
+                eprintln!("error: {file}: {error}");
+                return ExitCode::from(2);
+            }
+        };
+        let good = match arguments.world.as_str() {
+            "sim" if arguments.sweep => swept(&scenario, arguments.seed),
+            _ => simulated_once(&scenario, &arguments),
+        };
+        failed += u32::from(!good);
+    }
+    println!("{} scenarios, {failed} failed", arguments.files.len());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        files: Vec::new(),
+        world: "sim".into(),
+        seed: 1,
+        exit_after_writes: None,
+        sweep: false,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--world" => arguments.world = value()?,
+            "--seed" => arguments.seed = number(&value()?)?,
+            "--exit-after-writes" => arguments.exit_after_writes = Some(number(&value()?)?),
+            "--sweep" => arguments.sweep = true,
+            option if option.starts_with('-') => return Err(format!("there is no option {option}")),
+            file => arguments.files.push(file.to_owned()),
+        }
+    }
+    if arguments.files.is_empty() {
+        return Err("which file?".into());
+    }
+    match arguments.world.as_str() {
+        "sim" | "real" => Ok(arguments),
+        other => Err(format!("there is no world `{other}`: sim or real")),
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number"))
+}
+
+fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
+    let began = std::time::Instant::now();
+    let outcome = simulated::run(
+        scenario,
+        Options {
+            seed: arguments.seed,
+            exit_after_writes: arguments.exit_after_writes,
+        },
+    );
+    let took = began.elapsed().as_secs_f64();
+    let good = outcome.failures.is_empty();
+    println!(
+        "{} {}: {} ({} s of the simulated world, {} steps, {took:.2} s)",
+        if good { "ok    " } else { "FAILED" },
+        scenario.file,
+        scenario.title,
+        outcome.took.as_secs(),
+        outcome.steps
+    );
+    for failure in &outcome.failures {
+        println!("  {}", failure.describe(&scenario.file));
+    }
+    good
+}
+
+fn swept(scenario: &Scenario, seed: u64) -> bool {
+    const LIMIT: u64 = 2_000;
+    let swept = sweep::sweep(scenario, seed, LIMIT);
+    let good = swept.failures.is_empty() && swept.differences.is_empty();
+    println!(
+        "{} {}: {}: {} crashes, {} ended otherwise",
+        if good { "ok    " } else { "FAILED" },
+        scenario.file,
+        scenario.title,
+        swept.crashes,
+        swept.differences.len()
+    );
+    for failure in &swept.failures {
+        println!("  without a crash: {}", failure.describe(&scenario.file));
+    }
+    for difference in swept.differences.iter().take(10) {
+        println!("  after write {}:", difference.write);
+        for failure in &difference.failures {
+            println!("    {}", failure.describe(&scenario.file));
+        }
+        if difference.end != swept.without {
+            println!("    ended as {:?}\n    and not  {:?}", difference.end, swept.without);
+        }
+    }
+    good
+}

@@ -1,0 +1,321 @@
+//! The [`Cluster`] that an engine in the simulated world sees: kept from the world's change log with a lag, and from
+//! what the answers to its own requests showed; the higher resourceVersion stands.
+
+use std::collections::BTreeMap;
+
+use junban_core::cluster::{Cluster, QueueView};
+use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, PolicyName, Version};
+use junban_world::{self as world, Change, Object, World};
+
+use super::objects;
+
+/// What an answer showed, with the resourceVersion as of which it was so.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// An object after a write, or as read.
+    Is(Object),
+    NoNode(NodeName, u64),
+    NoEntry(EntryName, u64),
+    NoPod(PodKey, u64),
+    NoQueue(u64),
+    /// All pods of a node.
+    PodsOf(NodeName, Vec<std::sync::Arc<world::Pod>>, u64),
+    /// All VolumeAttachments of a node.
+    AttachmentsOf(NodeName, Vec<std::sync::Arc<world::Attachment>>, u64),
+}
+
+/// One process's view.
+#[derive(Debug, Default)]
+pub struct View {
+    pub cluster: Cluster,
+    /// The change log has been taken in up to here.
+    rv: u64,
+    /// What is known to be gone, and as of when: a watch that is behind must not bring it back.
+    gone: BTreeMap<String, u64>,
+    volumes: BTreeMap<String, std::sync::Arc<world::Volume>>,
+    claims: BTreeMap<ClaimKey, std::sync::Arc<world::Claim>>,
+}
+
+impl View {
+    /// Everything listed now.
+    pub fn listed(world: &World) -> Self {
+        let mut view = Self::default();
+        let cache = world.cache();
+        for volume in cache.volumes.values() {
+            view.put(&Object::Volume(volume.clone()));
+        }
+        for claim in cache.claims.values() {
+            view.put(&Object::Claim(claim.clone()));
+        }
+        for node in cache.nodes.values() {
+            view.put(&Object::Node(node.clone()));
+        }
+        for lease in cache.leases.values() {
+            view.put(&Object::Lease(lease.clone()));
+        }
+        for owner in cache.owners.values() {
+            view.put(&Object::Owner(owner.clone()));
+        }
+        for budget in cache.budgets.values() {
+            view.put(&Object::Budget(budget.clone()));
+        }
+        for attachment in cache.attachments.values() {
+            view.put(&Object::Attachment(attachment.clone()));
+        }
+        for pod in cache.pods.values() {
+            view.put(&Object::Pod(pod.clone()));
+        }
+        for custom in cache.customs.values() {
+            view.put(&Object::Custom(custom.clone()));
+        }
+        view.rv = cache.rv;
+        view
+    }
+
+    /// Takes in what the watches have shown up to `until`. Returns whether anything changed that a plan looks at.
+    pub fn follow(&mut self, world: &World, until: world::Ms) -> bool {
+        let Ok(changes) = world.changes_since(self.rv) else {
+            *self = Self::listed(world);
+            return true;
+        };
+        let due: Vec<Change> = changes.take_while(|change| change.at <= until).cloned().collect();
+        let mut told = false;
+        for change in due {
+            self.rv = change.rv;
+            told |= self.is_news(&change.object);
+            if change.deleted {
+                self.remove(&change.object, change.rv);
+            } else {
+                self.put(&change.object);
+            }
+        }
+        told
+    }
+
+    /// When the oldest change was made that the watches have not shown yet.
+    pub fn next_change_at(&self, world: &World) -> Option<world::Ms> {
+        world.changes_since(self.rv).ok()?.next().map(|change| change.at)
+    }
+
+    /// A renewal of a Lease says nothing unless its node is in somebody's turn.
+    fn is_news(&self, object: &Object) -> bool {
+        let Object::Lease(lease) = object else { return true };
+        let node = NodeName::from(&*lease.node);
+        let ledger = self.cluster.queue.present().and_then(|queue| queue.ledger.as_ref());
+        let marked = self.cluster.nodes.get(&node).is_some_and(|node| node.mark_text.is_some());
+        marked || ledger.is_some_and(|ledger| ledger.slots.contains_key(&node))
+    }
+
+    /// Takes in what the answer to a request showed.
+    pub fn take(&mut self, shown: Vec<Shown>) {
+        for shown in shown {
+            self.take_one(shown);
+        }
+    }
+
+    fn take_one(&mut self, shown: Shown) {
+        match shown {
+            Shown::Is(object) => self.put(&object),
+            Shown::NoNode(name, rv) => {
+                if self.cluster.nodes.get(&name).is_some_and(|node| node.version.0 <= rv) {
+                    self.cluster.nodes.remove(&name);
+                }
+                self.gone.insert(format!("node {name}"), rv);
+            }
+            Shown::NoEntry(name, rv) => {
+                if self.cluster.entries.get(&name).is_some_and(|entry| entry.version.0 <= rv) {
+                    self.cluster.entries.remove(&name);
+                }
+                self.gone.insert(format!("NodeReboot {name}"), rv);
+            }
+            Shown::NoPod(key, rv) => self.no_pod(&key, rv),
+            Shown::NoQueue(rv) => {
+                if self.cluster.queue.present().is_none_or(|queue| queue.version.0 <= rv) {
+                    self.cluster.queue = QueueView::Absent;
+                }
+                self.gone.insert("RebootQueue default".into(), rv);
+            }
+            Shown::PodsOf(node, pods, rv) => {
+                let listed: Vec<PodKey> = pods.iter().map(|pod| pod_key(pod)).collect();
+                let known: Vec<PodKey> = self.cluster.pods_of(&node).map(|pod| pod.key.clone()).collect();
+                for key in known.iter().filter(|key| !listed.contains(key)) {
+                    self.no_pod(key, rv);
+                }
+                for pod in pods {
+                    self.put(&Object::Pod(pod));
+                }
+            }
+            Shown::AttachmentsOf(node, attachments, rv) => {
+                let listed = |name: &str| attachments.iter().any(|found| *found.meta.name == *name);
+                self.cluster.attachments.retain(|name, attachment| {
+                    attachment.node != node || attachment.version.0 > rv || listed(name)
+                });
+                for attachment in attachments {
+                    self.put(&Object::Attachment(attachment));
+                }
+            }
+        }
+    }
+
+    fn no_pod(&mut self, key: &PodKey, rv: u64) {
+        if self.cluster.pods.get(key).is_some_and(|pod| pod.version.0 <= rv) {
+            self.cluster.remove_pod(key);
+        }
+        self.gone.insert(format!("pod {key}"), rv);
+    }
+
+    fn put(&mut self, object: &Object) {
+        let (name, version) = identity(object);
+        if self.gone.get(&name).is_some_and(|gone| version <= *gone) {
+            return;
+        }
+        match object {
+            Object::Node(node) => {
+                if let Some(node) = objects::node(node) {
+                    self.cluster.apply_node(node);
+                }
+            }
+            Object::Lease(lease) => {
+                if let Some(node) = self.cluster.nodes.get_mut(&NodeName::from(&*lease.node)) {
+                    node.lease = objects::renewal(lease);
+                }
+            }
+            Object::Pod(pod) => {
+                if let Some(pod) = objects::pod(pod) {
+                    self.cluster.apply_pod(pod);
+                }
+            }
+            Object::Budget(budget) => {
+                if let Some(budget) = objects::budget(budget) {
+                    self.cluster.budgets.insert(budget.key.clone(), budget);
+                }
+            }
+            Object::Owner(owner) => {
+                if let Some(workload) = objects::workload(owner) {
+                    self.cluster.workloads.insert(workload.key.clone(), workload);
+                }
+            }
+            Object::Volume(volume) => {
+                self.volumes.insert(volume.meta.name.to_string(), volume.clone());
+                let claims: Vec<_> = self.claims.values().cloned().collect();
+                let bound = claims.iter().filter(|claim| claim.volume.as_deref() == Some(&*volume.meta.name));
+                bound.for_each(|claim| self.put_claim(claim));
+            }
+            Object::Claim(claim) => {
+                self.claims.insert(claim_key(claim), claim.clone());
+                self.put_claim(claim);
+            }
+            Object::Attachment(attachment) => {
+                let attachment = objects::attachment(attachment);
+                self.cluster.attachments.insert(attachment.name.clone(), attachment);
+            }
+            Object::Service(_) => {}
+            Object::Custom(custom) => self.put_custom(custom),
+        }
+    }
+
+    fn put_claim(&mut self, claim: &world::Claim) {
+        let volume = claim.volume.as_ref().and_then(|name| self.volumes.get(&**name));
+        let read = objects::claim(claim, volume.map(|volume| &**volume));
+        self.cluster.claims.insert(claim_key(claim), read);
+    }
+
+    fn put_custom(&mut self, custom: &world::Custom) {
+        let object = objects::custom(custom);
+        let key = format!("{}/{}", custom.kind, custom.meta.name);
+        let unreadable = match custom.kind.as_str() {
+            "RebootQueue" => {
+                let view = queue_view(custom);
+                self.cluster.apply_queue(view);
+                None
+            }
+            "RebootPolicy" => match junban_api::convert::policy::read(&object) {
+                Ok(policy) => {
+                    let known = self.cluster.policies.get(&policy.name);
+                    if known.is_none_or(|known| known.version <= policy.version) {
+                        self.cluster.policies.insert(policy.name.clone(), policy);
+                    }
+                    None
+                }
+                Err(error) => {
+                    self.cluster.policies.remove(&PolicyName::from(&*custom.meta.name));
+                    Some(error.to_string())
+                }
+            },
+            "NodeReboot" => match junban_api::convert::entry::read(&object) {
+                Ok(entry) => {
+                    self.cluster.apply_entry(entry);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            _ => return,
+        };
+        match unreadable {
+            Some(why) => self.cluster.unreadable.insert(key, why),
+            None => self.cluster.unreadable.remove(&key),
+        };
+    }
+
+    fn remove(&mut self, object: &Object, rv: u64) {
+        match object {
+            Object::Node(node) => self.take_one(Shown::NoNode(NodeName::from(&*node.meta.name), rv)),
+            Object::Pod(pod) => self.no_pod(&pod_key(pod), rv),
+            Object::Budget(budget) => {
+                let key = PdbKey::new(budget.meta.namespace.to_string(), budget.meta.name.to_string());
+                self.cluster.budgets.remove(&key);
+            }
+            Object::Owner(owner) => {
+                if let Some(key) = objects::workload_key(owner) {
+                    self.cluster.workloads.remove(&key);
+                }
+            }
+            Object::Volume(volume) => {
+                self.volumes.remove(&*volume.meta.name);
+            }
+            Object::Claim(claim) => {
+                self.claims.remove(&claim_key(claim));
+                self.cluster.claims.remove(&claim_key(claim));
+            }
+            Object::Attachment(attachment) => {
+                self.cluster.attachments.remove(&*attachment.meta.name);
+            }
+            Object::Custom(custom) => match custom.kind.as_str() {
+                "RebootQueue" => self.take_one(Shown::NoQueue(rv)),
+                "NodeReboot" => self.take_one(Shown::NoEntry(EntryName::from(&*custom.meta.name), rv)),
+                _ => {
+                    self.cluster.policies.remove(&PolicyName::from(&*custom.meta.name));
+                }
+            },
+            Object::Lease(_) | Object::Service(_) => {}
+        }
+    }
+}
+
+/// The queue as read.
+pub(super) fn queue_view(custom: &world::Custom) -> QueueView {
+    match junban_api::convert::queue::read(&objects::custom(custom)) {
+        Ok(queue) => QueueView::Present(Box::new(queue)),
+        Err(error) => QueueView::Unreadable(error.to_string()),
+    }
+}
+
+fn pod_key(pod: &world::Pod) -> PodKey {
+    PodKey::new(pod.meta.namespace.to_string(), pod.meta.name.to_string())
+}
+
+fn claim_key(claim: &world::Claim) -> ClaimKey {
+    ClaimKey::new(claim.meta.namespace.to_string(), claim.meta.name.to_string())
+}
+
+/// Kinds that answers can show to be gone, by name, with the version.
+fn identity(object: &Object) -> (String, u64) {
+    match object {
+        Object::Node(node) => (format!("node {}", node.meta.name), node.meta.resource_version),
+        Object::Pod(pod) => (format!("pod {}", pod.meta.key()), pod.meta.resource_version),
+        Object::Custom(custom) => {
+            (format!("{} {}", custom.kind, custom.meta.name), custom.meta.resource_version)
+        }
+        _ => (String::new(), Version::default().0),
+    }
+}

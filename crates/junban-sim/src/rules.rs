@@ -1,0 +1,113 @@
+//! What the API server's schema of our objects does in the simulated world: the rules that refuse a write, and what
+//! a write means to the world's checkers.
+
+use std::collections::BTreeMap;
+
+use junban_world::{Custom, Truth, World};
+use serde_json::Value;
+
+use crate::ports::{ENTRY, QUEUE};
+
+/// Installs both.
+pub fn install(world: &mut World) {
+    world.admit(Box::new(admit));
+    world.interpret(Box::new(interpret));
+}
+
+/// The rules of the CRDs that a controller can run into (lifecycle.md 2).
+fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
+    if new.kind != ENTRY {
+        return Ok(());
+    }
+    let flag = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
+    let phase = new.status["phase"].as_str().unwrap_or_default();
+    if flag(new) && matches!(phase, "Rebooting" | "Verifying") {
+        return Err("a cancelled entry is never rebooted: cancel with Rebooting or Verifying".into());
+    }
+    let Some(old) = old else { return Ok(()) };
+    if flag(old) && !flag(new) {
+        return Err("spec.cancel goes one way".into());
+    }
+    let retries = |custom: &Custom| custom.spec["retries"].as_u64().unwrap_or_default();
+    if retries(new) < retries(old) {
+        return Err("spec.retries only rises".into());
+    }
+    let rest = |custom: &Custom| {
+        let mut spec = custom.spec.clone();
+        if let Some(fields) = spec.as_object_mut() {
+            fields.retain(|key, _| key != "cancel" && key != "retries");
+        }
+        spec
+    };
+    if rest(old) == rest(new) { Ok(()) } else { Err("the spec of an entry is immutable".into()) }
+}
+
+fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+    match new.or(old).map(|custom| custom.kind.as_str()) {
+        Some(ENTRY) => entry(old, new),
+        Some(QUEUE) => queue(old, new),
+        _ => vec![],
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+    let Some(new) = new else {
+        let uid = old.map(|custom| custom.meta.uid.to_string()).unwrap_or_default();
+        return vec![Truth::EntryGone { entry: uid }];
+    };
+    let uid = new.meta.uid.to_string();
+    let phase = |custom: &Custom| match custom.status["phase"].as_str() {
+        Some(phase) => phase.to_owned(),
+        None => "Queued".to_owned(),
+    };
+    let mut notes = Vec::new();
+    let from = old.map(phase).unwrap_or_default();
+    if from != phase(new) {
+        notes.push(Truth::Entry {
+            entry: uid.clone(),
+            name: new.meta.name.to_string(),
+            node: text(&new.spec["nodeName"]),
+            node_uid: text(&new.spec["nodeUID"]),
+            goal: text(&new.spec["bootedAfter"]),
+            from,
+            to: phase(new),
+            attempt: new.status["attempt"].as_u64().unwrap_or_default(),
+        });
+    }
+    let cancelled = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
+    if cancelled(new) && !old.is_some_and(cancelled) {
+        notes.push(Truth::CancelAsked { entry: uid.clone() });
+    }
+    let retries = |custom: &Custom| custom.spec["retries"].as_u64().unwrap_or_default();
+    if retries(new) > old.map_or(0, retries) {
+        notes.push(Truth::Retried {
+            entry: uid,
+            retries: retries(new),
+        });
+    }
+    notes
+}
+
+fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+    let paused = |custom: Option<&Custom>| {
+        custom.is_none_or(|custom| custom.spec["paused"].as_bool().unwrap_or_default())
+    };
+    let holders = |custom: Option<&Custom>| -> BTreeMap<String, String> {
+        let slots = custom.and_then(|custom| custom.status["ledger"]["slots"].as_object());
+        let slots = slots.into_iter().flatten();
+        slots.map(|(node, slot)| (node.clone(), text(&slot["entryUID"]))).collect()
+    };
+    let mut notes = Vec::new();
+    if paused(old) != paused(new) || old.is_none() {
+        notes.push(Truth::Paused { paused: paused(new) });
+    }
+    // A queue that is deleted frees no slot: the marks still hold them.
+    if new.is_some() && holders(old) != holders(new) {
+        notes.push(Truth::Slots { holders: holders(new) });
+    }
+    notes
+}

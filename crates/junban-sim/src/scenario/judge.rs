@@ -1,0 +1,324 @@
+//! Judges a run: says which act is due, and whether what was claimed is so. Knows no world: it is shown facts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::condition::Condition;
+use super::facts::Facts;
+use super::model::{Act, At, Order, Scenario, Step};
+
+/// How long the claims about the end may take to become true.
+const END_WITHIN: Duration = Duration::from_secs(60);
+/// And how long they must stay true.
+const END_HOLDS: Duration = Duration::from_secs(5);
+
+/// A line that was not so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// 0: a rule that holds in every scenario.
+    pub line: usize,
+    pub text: String,
+    /// What was seen instead.
+    pub seen: String,
+    /// Since the run began.
+    pub at: Duration,
+}
+
+impl Failure {
+    /// `FILE:LINE: ...`.
+    pub fn describe(&self, file: &str) -> String {
+        let seconds = self.at.as_secs_f64();
+        if self.line == 0 {
+            return format!("{file}: after {seconds:.1} s: {}: {}", self.text, self.seen);
+        }
+        format!("{file}:{}: after {seconds:.1} s: `{}`\n    seen: {}", self.line, self.text, self.seen)
+    }
+}
+
+/// Follows one run.
+pub struct Judge<'s> {
+    scenario: &'s Scenario,
+    /// Added to every time within which something must be: a crash costs time.
+    leniency: Duration,
+    step: usize,
+    /// When the step before was done.
+    since: Duration,
+    /// When each repeated act is due.
+    repeated: Vec<Duration>,
+    /// Phases per entry: its node, then the phases in order.
+    histories: BTreeMap<String, (String, Vec<String>)>,
+    failures: Vec<Failure>,
+    end_began: Option<Duration>,
+    end_held_since: Option<Duration>,
+    over: bool,
+}
+
+impl<'s> Judge<'s> {
+    pub fn new(scenario: &'s Scenario, leniency: Duration) -> Self {
+        Self {
+            scenario,
+            leniency,
+            step: 0,
+            since: Duration::ZERO,
+            repeated: scenario.repeated.iter().map(|at| at.what.0).collect(),
+            histories: BTreeMap::new(),
+            failures: Vec::new(),
+            end_began: None,
+            end_held_since: None,
+            over: false,
+        }
+    }
+
+    /// Whether the run is over.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// What was not so; empty: everything was.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// A rule outside the file was broken.
+    pub fn fail(&mut self, at: Duration, text: impl Into<String>, seen: impl Into<String>) {
+        self.failures.push(Failure {
+            line: 0,
+            text: text.into(),
+            seen: seen.into(),
+            at,
+        });
+        self.over = true;
+    }
+
+    /// When to look again even if nothing changes.
+    pub fn next_look(&self) -> Option<Duration> {
+        let step = self.scenario.steps.get(self.step).map(|at| match &at.what {
+            Step::Do(_) => self.since,
+            Step::After(span, _) | Step::Wait(span) => self.since + *span,
+            Step::When(within, ..) | Step::Eventually(within, _) => self.since + *within + self.leniency,
+        });
+        let repeated = if step.is_some() { self.repeated.iter().min().copied() } else { None };
+        let end = self.end_began.map(|began| {
+            self.end_held_since.map_or(began + END_WITHIN + self.leniency, |held| held + END_HOLDS)
+        });
+        [step, repeated, end].into_iter().flatten().min()
+    }
+
+    /// Looks at the facts at `now`. Returns an act that is due; it must be done, and the facts be read again,
+    /// before the next look.
+    pub fn look(&mut self, now: Duration, facts: &Facts) -> Option<At<Act>> {
+        self.remember(facts);
+        self.check_never(now, facts);
+        if self.over {
+            return None;
+        }
+        if let Some(act) = self.repeat(now) {
+            return Some(act);
+        }
+        while let Some(at) = self.scenario.steps.get(self.step) {
+            let done = match &at.what {
+                Step::Do(act) => Some(Some(act)),
+                Step::After(span, act) => (now >= self.since + *span).then_some(Some(act)),
+                Step::Wait(span) => (now >= self.since + *span).then_some(None),
+                Step::When(within, condition, act) => {
+                    self.reached(now, facts, at, *within, condition).then_some(Some(act))
+                }
+                Step::Eventually(within, condition) => {
+                    self.reached(now, facts, at, *within, condition).then_some(None)
+                }
+            };
+            let act = done?;
+            self.step += 1;
+            self.since = now;
+            if let Some(act) = act {
+                return Some(At {
+                    line: at.line,
+                    text: at.text.clone(),
+                    what: act.clone(),
+                });
+            }
+        }
+        self.look_at_the_end(now, facts);
+        None
+    }
+
+    fn remember(&mut self, facts: &Facts) {
+        for entry in &facts.entries {
+            let (_, phases) = self
+                .histories
+                .entry(entry.uid.clone())
+                .or_insert_with(|| (entry.node.clone(), Vec::new()));
+            if phases.last() != Some(&entry.phase) {
+                phases.push(entry.phase.clone());
+            }
+        }
+    }
+
+    fn check_never(&mut self, now: Duration, facts: &Facts) {
+        for at in &self.scenario.never {
+            let verdict = at.what.judge(facts);
+            if verdict.holds {
+                self.failures.push(failure(at, verdict.seen, now));
+                self.over = true;
+            }
+        }
+    }
+
+    fn repeat(&mut self, now: Duration) -> Option<At<Act>> {
+        if self.step >= self.scenario.steps.len() {
+            return None;
+        }
+        let index = self.repeated.iter().position(|due| *due <= now)?;
+        let at = &self.scenario.repeated[index];
+        self.repeated[index] = now + at.what.0;
+        Some(At {
+            line: at.line,
+            text: at.text.clone(),
+            what: at.what.1.clone(),
+        })
+    }
+
+    fn reached<T>(
+        &mut self,
+        now: Duration,
+        facts: &Facts,
+        at: &At<T>,
+        within: Duration,
+        condition: &Condition,
+    ) -> bool {
+        let verdict = condition.judge(facts);
+        if !verdict.holds && now >= self.since + within + self.leniency {
+            self.failures.push(failure(at, verdict.seen, now));
+            self.over = true;
+        }
+        verdict.holds
+    }
+
+    fn look_at_the_end(&mut self, now: Duration, facts: &Facts) {
+        let began = *self.end_began.get_or_insert(now);
+        let wrong: Vec<Failure> = self
+            .scenario
+            .at_the_end
+            .iter()
+            .map(|at| (at, at.what.judge(facts)))
+            .filter(|(_, verdict)| !verdict.holds)
+            .map(|(at, verdict)| failure(at, verdict.seen, now))
+            .collect();
+        if wrong.is_empty() {
+            let held = *self.end_held_since.get_or_insert(now);
+            if now >= held + END_HOLDS || self.scenario.at_the_end.is_empty() {
+                self.finish(now);
+            }
+        } else {
+            self.end_held_since = None;
+            if now >= began + END_WITHIN + self.leniency {
+                self.failures.extend(wrong);
+                self.over = true;
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Duration) {
+        self.over = true;
+        for at in &self.scenario.orders {
+            if let Some(seen) = self.out_of_order(&at.what) {
+                self.failures.push(failure(at, seen, now));
+            }
+        }
+    }
+
+    /// What was seen, if the order is not that of the line.
+    fn out_of_order(&self, order: &Order) -> Option<String> {
+        let histories: Vec<&(String, Vec<String>)> = self
+            .histories
+            .values()
+            .filter(|(node, _)| order.node.as_ref().is_none_or(|wanted| wanted == node))
+            .collect();
+        let told = |(node, phases): &(String, Vec<String>)| format!("{node}: {}", phases.join(", "));
+        if histories.is_empty() {
+            return Some("there is no entry".into());
+        }
+        // Of one node some entry must have gone so; of every node each must have.
+        let good = |history: &&&(String, Vec<String>)| is_within(&order.phases, &history.1);
+        let wrong: Vec<String> = match order.node {
+            Some(_) if histories.iter().any(|history| good(&history)) => vec![],
+            Some(_) => histories.iter().map(|history| told(history)).collect(),
+            None => histories.iter().filter(|history| !good(history)).map(|history| told(history)).collect(),
+        };
+        (!wrong.is_empty()).then(|| wrong.join("; "))
+    }
+}
+
+/// Whether `wanted` is a subsequence of `phases`.
+fn is_within(wanted: &[String], phases: &[String]) -> bool {
+    let mut rest = phases.iter();
+    wanted.iter().all(|phase| rest.any(|seen| seen == phase))
+}
+
+fn failure<T>(at: &At<T>, seen: String, now: Duration) -> Failure {
+    Failure {
+        line: at.line,
+        text: at.text.clone(),
+        seen,
+        at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::facts::EntryFacts;
+    use crate::scenario::parse;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn facts(phase: &str) -> Facts {
+        let mut facts = Facts::default();
+        facts.entries.push(EntryFacts {
+            uid: "u".into(),
+            node: "node-1".into(),
+            phase: phase.into(),
+            ..EntryFacts::default()
+        });
+        facts
+    }
+
+    #[test]
+    fn steps_wait_for_each_other_and_the_end_must_stay_so() {
+        let text = "scenario: x\nwhen node-1 is Draining: pause\nafter 10s: resume\norder node-1: Draining, Succeeded\n\
+                    eventually within 1m: every entry Succeeded\nat the end: no failure\n";
+        let scenario = parse("x", text).unwrap();
+        let mut judge = Judge::new(&scenario, Duration::ZERO);
+        assert_eq!(judge.look(seconds(0), &facts("Queued")), None);
+        assert_eq!(judge.look(seconds(1), &facts("Draining")).unwrap().what, Act::Pause(String::new()));
+        assert_eq!(judge.look(seconds(2), &facts("Draining")), None);
+        assert_eq!(judge.next_look(), Some(seconds(11)));
+        assert_eq!(judge.look(seconds(11), &facts("Draining")).unwrap().what, Act::Resume);
+        assert_eq!(judge.look(seconds(20), &facts("Succeeded")), None);
+        assert!(!judge.is_over());
+        assert_eq!(judge.look(seconds(25), &facts("Succeeded")), None);
+        assert!(judge.is_over() && judge.failures().is_empty(), "{:?}", judge.failures());
+    }
+
+    #[test]
+    fn what_never_happens_what_comes_too_late_and_a_wrong_order_name_their_line() {
+        let run = |text: &str, phases: &[&str]| {
+            let scenario = parse("x", &format!("scenario: x\n{text}")).unwrap();
+            let mut judge = Judge::new(&scenario, Duration::ZERO);
+            for (second, phase) in phases.iter().enumerate() {
+                judge.look(seconds(second as u64), &facts(phase));
+            }
+            judge.look(seconds(700), &facts(phases.last().unwrap()));
+            judge.look(seconds(800), &facts(phases.last().unwrap()));
+            assert!(judge.is_over());
+            judge.failures().iter().map(|failure| failure.line).collect::<Vec<_>>()
+        };
+        assert_eq!(run("wait 1m\nnever: node-1 is Failed", &["Queued", "Failed"]), [3]);
+        assert_eq!(run("eventually within 5s: every entry Succeeded", &["Queued"]), [2]);
+        assert_eq!(run("order node-1: Rebooting, Draining", &["Draining", "Rebooting"]), [2]);
+        assert_eq!(run("at the end: every entry Succeeded", &["Queued"]), [2]);
+        assert_eq!(run("order node-1: Draining, Rebooting", &["Draining", "Rebooting"]), [0; 0]);
+    }
+}

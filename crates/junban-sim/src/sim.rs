@@ -1,0 +1,336 @@
+//! The driver: production engines over the simulated world in virtual time.
+//!
+//! Each process has an elector, a view of the cluster that its watches keep with a lag, and an engine while it
+//! leads. A request leaves when the engine wants it, acts on the world half a latency later, and its answer arrives
+//! after the other half. Everything follows from the world's seed.
+
+mod lease;
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures::FutureExt as _;
+use junban_engine::elector::{LeaseAnswer, LeaseCall};
+use junban_engine::ports::execute;
+use junban_engine::step::{Answer, Request};
+use junban_world::{Ms, Rng, Span, World};
+
+use crate::ports::{Shown, SimPorts, last_version, locked};
+use lease::LeaseObject;
+use process::{Process, State};
+
+/// Delays between a process and the API server.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// From sending a request to its answer.
+    pub latency: Span,
+    /// How long a power driver takes.
+    pub driver: Span,
+    /// From a change to the watch that shows it.
+    pub watch: Ms,
+    /// Watches are looked at on multiples of this: many changes, one plan.
+    pub grain: Ms,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            latency: Span::ms(2, 12),
+            driver: Span::ms(100, 400),
+            watch: 15,
+            grain: 1,
+        }
+    }
+}
+
+/// Names a process: number from 1, and how often it was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Who {
+    number: u32,
+    life: u32,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// The request reaches the world. Once sent, its process need not live for that.
+    Execute(Who, u64, Box<Request>, Ms),
+    Answer(Who, u64, Box<Answer>, Vec<Shown>, bool),
+    Lease(Who, LeaseCall, Ms),
+    LeaseAnswer(Who, LeaseCall, Ms, LeaseAnswer),
+    /// The process looks at its watches and its clock.
+    Tick(Who),
+}
+
+/// The world and the processes over it.
+pub struct Sim {
+    world: Arc<Mutex<World>>,
+    delays: Delays,
+    processes: BTreeMap<u32, Process>,
+    events: BTreeMap<(Ms, u64), Event>,
+    sequence: u64,
+    rng: Rng,
+    lease: LeaseObject,
+    /// Changes of the world up to here have been announced to the processes.
+    seen: u64,
+}
+
+impl Sim {
+    pub fn new(world: World, delays: Delays) -> Self {
+        let rng = Rng::stream(world.seed(), "network");
+        let seen = last_version(&world);
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            delays,
+            processes: BTreeMap::new(),
+            events: BTreeMap::new(),
+            sequence: 0,
+            rng,
+            lease: LeaseObject::default(),
+            seen,
+        }
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        locked(&self.world)
+    }
+
+    pub fn now(&self) -> Ms {
+        self.world().now()
+    }
+
+    /// Starts a process; one that runs is left alone. It ends after its `exit_after_writes`-th acknowledged write.
+    pub fn start(&mut self, number: u32, exit_after_writes: Option<u64>) {
+        let life = self.processes.get(&number).map_or(1, |process| process.life + 1);
+        if self.processes.get(&number).is_some_and(|process| process.state != State::Dead) {
+            return;
+        }
+        let process = Process::new(number, life, &self.world(), exit_after_writes);
+        self.processes.insert(number, process);
+        let now = self.now();
+        self.push(now, Event::Tick(Who { number, life }));
+    }
+
+    /// SIGKILL: memory is lost, requests that were sent are not.
+    pub fn kill(&mut self, number: u32) {
+        if let Some(process) = self.processes.get_mut(&number) {
+            process.state = State::Dead;
+        }
+    }
+
+    /// SIGSTOP.
+    pub fn freeze(&mut self, number: u32) {
+        if let Some(process) = self.processes.get_mut(&number)
+            && process.state == State::Runs
+        {
+            process.state = State::Frozen;
+        }
+    }
+
+    /// SIGCONT: what has arrived meanwhile is dealt with now.
+    pub fn thaw(&mut self, number: u32) {
+        let now = self.now();
+        let Some(process) = self.processes.get_mut(&number) else { return };
+        if process.state != State::Frozen {
+            return;
+        }
+        process.state = State::Runs;
+        let who = process.who();
+        for event in std::mem::take(&mut process.waiting) {
+            self.push(now, event);
+        }
+        self.push(now, Event::Tick(who));
+    }
+
+    /// Processes that ended by themselves since the last call: their `exit_after_writes` was reached.
+    pub fn take_exited(&mut self) -> Vec<u32> {
+        let mut exited = Vec::new();
+        for process in self.processes.values_mut() {
+            if std::mem::take(&mut process.exited) {
+                exited.push(process.number);
+            }
+        }
+        exited
+    }
+
+    /// Acknowledged writes of a process in its present life.
+    pub fn writes(&self, number: u32) -> u64 {
+        self.processes.get(&number).map_or(0, |process| process.writes)
+    }
+
+    /// How long the engines' steps took, and how many there were.
+    pub fn steps(&self) -> u64 {
+        self.processes.values().map(|process| process.steps).sum()
+    }
+
+    /// Lets things happen until something changed in the world other than a Lease, or a process ended, but not
+    /// beyond `limit`.
+    pub fn advance(&mut self, limit: Ms) {
+        loop {
+            let next_own = self.events.keys().next().map(|(at, _)| *at);
+            let next_world = self.world().next_event_at();
+            let next = [next_own, next_world].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= limit) else {
+                self.world().advance_to(limit);
+                self.announce();
+                return;
+            };
+            self.world().advance_to(at);
+            let mut changed = self.announce();
+            while let Some(entry) = self.events.first_entry() {
+                if entry.key().0 > at {
+                    break;
+                }
+                let event = entry.remove();
+                self.handle(at, event);
+            }
+            changed |= self.announce();
+            if changed || self.processes.values().any(|process| process.exited) {
+                return;
+            }
+        }
+    }
+
+    /// Tells the processes of changes in the world. Returns whether one was other than a Lease's.
+    fn announce(&mut self) -> bool {
+        let world = locked(&self.world);
+        let last = last_version(&world);
+        if last == self.seen {
+            return false;
+        }
+        let news = world
+            .changes_since(self.seen)
+            .map_or(true, |mut changes| changes.any(|change| !matches!(change.object, junban_world::Object::Lease(_))));
+        self.seen = last;
+        let due = world.now() + self.delays.watch;
+        drop(world);
+        let due = due.next_multiple_of(self.delays.grain);
+        let told: Vec<Who> = self
+            .processes
+            .values_mut()
+            .filter(|process| process.state != State::Dead && process.tick_at.is_none_or(|at| at > due))
+            .map(|process| {
+                process.tick_at = Some(due);
+                process.who()
+            })
+            .collect();
+        for who in told {
+            self.push(due, Event::Tick(who));
+        }
+        news
+    }
+
+    fn push(&mut self, at: Ms, event: Event) {
+        self.sequence += 1;
+        self.events.insert((at, self.sequence), event);
+    }
+
+    fn living(&mut self, who: Who) -> Option<&mut Process> {
+        self.processes
+            .get_mut(&who.number)
+            .filter(|process| process.life == who.life && process.state != State::Dead)
+    }
+
+    fn handle(&mut self, now: Ms, event: Event) {
+        match event {
+            Event::Execute(who, term, request, sent) => self.execute(now, who, term, *request, sent),
+            Event::Lease(who, call, began) => {
+                let answer = self.lease.call(&call);
+                let back = self.half_latency();
+                self.push(now + back, Event::LeaseAnswer(who, call, began, answer));
+            }
+            Event::Tick(who) => {
+                let watch = self.delays.watch;
+                let world = self.world.clone();
+                if let Some(process) = self.living(who) {
+                    if process.tick_at.is_some_and(|at| at <= now) {
+                        process.tick_at = None;
+                    }
+                    if process.state == State::Frozen {
+                        return;
+                    }
+                    process.follow(&locked(&world), now.saturating_sub(watch));
+                    self.step(who, now);
+                }
+            }
+            event => self.receive(now, event),
+        }
+    }
+
+    /// What a process receives; a frozen one does later.
+    fn receive(&mut self, now: Ms, event: Event) {
+        let (Event::Answer(who, ..) | Event::LeaseAnswer(who, ..)) = &event else { return };
+        let who = *who;
+        let Some(process) = self.living(who) else { return };
+        if process.state == State::Frozen {
+            process.waiting.push(event);
+            return;
+        }
+        match event {
+            Event::Answer(_, term, answer, shown, acknowledged) => {
+                process.answered(term, *answer, shown, acknowledged);
+                if process.state == State::Dead {
+                    return;
+                }
+            }
+            Event::LeaseAnswer(_, call, began, answer) => process.lease_answered(&call, began, now, answer),
+            _ => return,
+        }
+        // Answers of one moment are folded in before the next plan.
+        if process.tick_at.is_none_or(|at| at > now) {
+            process.tick_at = Some(now);
+            self.push(now, Event::Tick(who));
+        }
+    }
+
+    fn execute(&mut self, now: Ms, who: Who, term: u64, request: Request, sent: Ms) {
+        let ports = SimPorts::new(self.world.clone());
+        let is_write = request.effect.is_write();
+        let is_power = matches!(request.effect, junban_core::effect::Effect::Power(_));
+        // The ports over the world never wait.
+        let Some(outcome) = execute(&ports, request.effect).now_or_never() else { return };
+        let acknowledged = is_write && process::is_acknowledged(&outcome);
+        let shown = ports.take_shown();
+        let back = if is_power {
+            self.delays.driver.draw(&mut self.rng)
+        } else {
+            (now - sent).max(1)
+        };
+        let answer = Box::new(Answer {
+            id: request.id,
+            outcome,
+        });
+        self.push(now + back, Event::Answer(who, term, answer, shown, acknowledged));
+    }
+
+    /// One turn of a process: the elector, then the engine, if it leads.
+    fn step(&mut self, who: Who, now: Ms) {
+        let wall = crate::ports::wall(now);
+        let (watch, grain, world) = (self.delays.watch, self.delays.grain, self.world.clone());
+        let Some(process) = self.living(who) else { return };
+        let call = process.next_lease_call(now);
+        let requests = process.step(now, wall);
+        let term = process.term;
+        let shown = process.next_change_at(&locked(&world)).map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
+        let wake = [process.wake_at(now), shown].into_iter().flatten().min();
+        let wake = wake.filter(|at| process.tick_at.is_none_or(|tick| *at < tick));
+        if let Some(at) = wake {
+            process.tick_at = Some(at);
+        }
+        if let Some(call) = call {
+            let there = self.half_latency();
+            self.push(now + there, Event::Lease(who, call, now));
+        }
+        for request in requests {
+            let there = self.half_latency();
+            self.push(now + there, Event::Execute(who, term, Box::new(request), now));
+        }
+        if let Some(at) = wake {
+            self.push(at, Event::Tick(who));
+        }
+    }
+
+    fn half_latency(&mut self) -> Ms {
+        (self.delays.latency.draw(&mut self.rng) / 2).max(1)
+    }
+}

@@ -1,0 +1,176 @@
+//! One controller process: what it has in memory, all of which a SIGKILL takes.
+
+use junban_core::effect::{EvictOutcome, Outcome, WriteOutcome};
+use junban_core::time::{Mono, Now, Timestamp};
+use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
+use junban_engine::step::{Answer, Engine, Request};
+use junban_world::{Ms, World};
+
+use super::{Event, Who};
+use crate::ports::{Shown, View};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Runs,
+    Frozen,
+    Dead,
+}
+
+pub(super) struct Process {
+    pub(super) number: u32,
+    pub(super) life: u32,
+    pub(super) state: State,
+    /// The term of the engine; 0: it does not lead.
+    pub(super) term: u64,
+    /// When the next tick is due that has been asked for already.
+    pub(super) tick_at: Option<Ms>,
+    /// What arrived while it was frozen.
+    pub(super) waiting: Vec<Event>,
+    pub(super) writes: u64,
+    pub(super) steps: u64,
+    pub(super) exited: bool,
+    elector: Elector,
+    lease_call_under_way: bool,
+    lease_wait: Option<Mono>,
+    engine: Option<Engine>,
+    view: View,
+    answers: Vec<Answer>,
+    /// Something happened that a plan looks at.
+    news: bool,
+    engine_wake: Option<Mono>,
+    exit_after_writes: Option<u64>,
+}
+
+impl Process {
+    pub(super) fn new(
+        number: u32,
+        life: u32,
+        world: &World,
+        exit_after_writes: Option<u64>,
+    ) -> Self {
+        Self {
+            number,
+            life,
+            state: State::Runs,
+            term: 0,
+            tick_at: None,
+            waiting: Vec::new(),
+            writes: 0,
+            steps: 0,
+            exited: false,
+            // As a pod's name stays when its container is started again.
+            elector: Elector::new(Settings::new(format!("junban-{number}"))),
+            lease_call_under_way: false,
+            lease_wait: None,
+            engine: None,
+            view: View::listed(world),
+            answers: Vec::new(),
+            news: false,
+            engine_wake: None,
+            exit_after_writes,
+        }
+    }
+
+    pub(super) fn who(&self) -> Who {
+        Who {
+            number: self.number,
+            life: self.life,
+        }
+    }
+
+    pub(super) fn follow(&mut self, world: &World, until: Ms) {
+        self.news |= self.view.follow(world, until);
+    }
+
+    /// When the oldest change was made that its watches have not shown yet.
+    pub(super) fn next_change_at(&self, world: &World) -> Option<Ms> {
+        self.view.next_change_at(world)
+    }
+
+    /// An answer of this term's engine, or of one that is no more: then nobody listens.
+    pub(super) fn answered(&mut self, term: u64, answer: Answer, shown: Vec<Shown>, acknowledged: bool) {
+        self.view.take(shown);
+        if acknowledged {
+            self.writes += 1;
+            if self.exit_after_writes == Some(self.writes) {
+                self.state = State::Dead;
+                self.exited = true;
+                return;
+            }
+        }
+        if term == self.term {
+            self.answers.push(answer);
+        }
+    }
+
+    pub(super) fn lease_answered(&mut self, call: &LeaseCall, began: Ms, now: Ms, answer: LeaseAnswer) {
+        self.lease_call_under_way = false;
+        self.elector.answer(call, Mono::from_millis(began), Mono::from_millis(now), answer);
+    }
+
+    pub(super) fn next_lease_call(&mut self, now: Ms) -> Option<LeaseCall> {
+        if self.lease_call_under_way {
+            return None;
+        }
+        match self.elector.next(Mono::from_millis(now)) {
+            Next::Call(call) => {
+                self.lease_call_under_way = true;
+                self.lease_wait = None;
+                Some(call)
+            }
+            Next::Wait(until) => {
+                self.lease_wait = Some(until);
+                None
+            }
+        }
+    }
+
+    /// Steps the engine if this process leads and there is something to step for.
+    pub(super) fn step(&mut self, now: Ms, wall: Timestamp) -> Vec<Request> {
+        let mono = Mono::from_millis(now);
+        let Some(term) = self.elector.leads(mono) else {
+            self.engine = None;
+            self.term = 0;
+            self.answers.clear();
+            self.engine_wake = None;
+            return Vec::new();
+        };
+        if self.engine.is_none() || self.term != term {
+            self.engine = Some(Engine::new(format!("{}.{}.{term}", self.number, self.life)));
+            self.term = term;
+            self.answers.clear();
+            self.news = true;
+        }
+        let woken = self.engine_wake.is_some_and(|at| at <= mono);
+        if !self.news && !woken && self.answers.is_empty() {
+            return Vec::new();
+        }
+        self.news = false;
+        self.steps += 1;
+        let clock = self.elector.advance(mono, self.view.cluster.queue.is_paused());
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        let answers = std::mem::take(&mut self.answers);
+        let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
+        self.engine_wake = step.wake_at;
+        step.requests
+    }
+
+    /// When it must look at its clock again at the latest.
+    pub(super) fn wake_at(&self, now: Ms) -> Option<Ms> {
+        let until = self.elector.valid_until().filter(|_| self.engine.is_some());
+        let ms = |at: Mono| u64::try_from(at.0.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        [self.engine_wake, self.lease_wait, until]
+            .into_iter()
+            .flatten()
+            .map(|at| ms(at).max(now + 1))
+            .min()
+    }
+}
+
+/// Whether a write was acknowledged, as `--exit-after-writes` counts.
+pub(super) fn is_acknowledged(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Write(WriteOutcome::Done) | Outcome::Evict(EvictOutcome::Accepted)
+    )
+}

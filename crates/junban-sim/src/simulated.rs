@@ -1,0 +1,256 @@
+//! Runs a scenario in the simulated world. The world's own checkers watch every run; a rule that they see broken
+//! fails the scenario as well.
+
+mod build;
+mod facts;
+mod people;
+pub mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use junban_world::{Checkers, Ms, Truth};
+
+use crate::scenario::facts::Facts;
+use crate::scenario::judge::{Failure, Judge};
+use crate::scenario::model::{Act, Scenario, Target};
+use crate::sim::{Delays, Sim};
+
+pub use people::PeopleError;
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub seed: u64,
+    /// The controller ends after its so-many-th acknowledged write, and is started again at once.
+    pub exit_after_writes: Option<u64>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Empty: everything was as claimed.
+    pub failures: Vec<Failure>,
+    pub end: EndState,
+    /// Acknowledged writes of the first controller in its last life.
+    pub writes: u64,
+    /// Whether the controller ended itself.
+    pub exited: bool,
+    /// Virtual time that the run took.
+    pub took: Duration,
+    /// Steps of the engines.
+    pub steps: u64,
+}
+
+/// What two runs of one scenario must have in common.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EndState {
+    /// Phase of each node's newest entry.
+    pub phases: BTreeMap<String, String>,
+    pub cordoned: BTreeSet<String>,
+    pub marked: BTreeSet<String>,
+    pub slots: BTreeSet<String>,
+    /// Power actions that took effect, per node.
+    pub power: BTreeMap<String, u32>,
+}
+
+/// A person looks at a server whose power action is in doubt, and says `retry`, at most so often.
+const RETRIES_OF_A_PERSON: u32 = 1;
+/// How long a controller takes to be started again.
+const RESTART_MS: Ms = 1_000;
+
+/// Runs it.
+pub fn run(scenario: &Scenario, options: Options) -> Outcome {
+    Run::new(scenario, options).run()
+}
+
+struct Run<'s> {
+    scenario: &'s Scenario,
+    options: Options,
+    sim: Sim,
+    judge: Judge<'s>,
+    checkers: Checkers,
+    facts: facts::Collector,
+    began: Ms,
+    restart_at: Option<Ms>,
+    retried: BTreeMap<String, u32>,
+    exited: bool,
+}
+
+impl<'s> Run<'s> {
+    fn new(scenario: &'s Scenario, options: Options) -> Self {
+        let exit = options.exit_after_writes.or(scenario.exit_after_writes);
+        let options = Options {
+            exit_after_writes: exit,
+            ..options
+        };
+        let sim = Sim::new(build::world(scenario, options.seed), Delays::default());
+        let leniency = if exit.is_some() { Duration::from_secs(5_400) } else { Duration::ZERO };
+        Self {
+            scenario,
+            options,
+            sim,
+            judge: Judge::new(scenario, leniency),
+            checkers: Checkers::new(build::params(scenario)),
+            facts: facts::Collector::default(),
+            began: 0,
+            restart_at: None,
+            retried: BTreeMap::new(),
+            exited: false,
+        }
+    }
+
+    fn run(mut self) -> Outcome {
+        for at in &self.scenario.given {
+            self.act(at.line, &at.text, &at.what);
+        }
+        for fault in &self.scenario.faults {
+            people::inject(&mut self.sim.world(), &fault.what);
+        }
+        // What people did and what is dead already is known before the controller comes.
+        let settled = self.sim.now() + 120_000;
+        self.sim.world().advance_to(settled);
+        self.began = settled;
+        self.look_at_truth();
+        self.facts.begin(&self.sim.world());
+        for number in 1..=self.scenario.controllers {
+            let exit = self.options.exit_after_writes.filter(|_| number == 1);
+            self.sim.start(number, exit);
+        }
+        while !self.judge.is_over() {
+            self.turn();
+        }
+        self.outcome()
+    }
+
+    /// One look, all acts that are due, then on to the next change.
+    fn turn(&mut self) {
+        self.look_at_truth();
+        self.restart();
+        self.person();
+        let mut facts = self.facts.collect(&self.sim.world());
+        while let Some(at) = self.judge.look(self.elapsed(), &facts) {
+            self.act(at.line, &at.text, &at.what);
+            self.look_at_truth();
+            facts = self.facts.collect(&self.sim.world());
+        }
+        let look = self.judge.next_look().map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
+        let now = self.sim.now();
+        let next = [look, self.restart_at].into_iter().flatten().min().unwrap_or(now + 1_000);
+        self.sim.advance(next.max(now + 1));
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.sim.now().saturating_sub(self.began))
+    }
+
+    fn look_at_truth(&mut self) {
+        let truth = self.sim.world().take_truth();
+        let elapsed = self.elapsed();
+        for event in &truth {
+            if let Truth::PowerEffect { node, .. } = &event.what {
+                self.facts.count_power(node);
+            }
+            if self.checkers.observe(event) > 0 && event.at >= self.began {
+                let broken: Vec<String> = self
+                    .checkers
+                    .violations()
+                    .iter()
+                    .filter(|violation| violation.at == event.at)
+                    .map(|violation| format!("{}: {}", violation.rule, violation.text))
+                    .collect();
+                self.judge.fail(elapsed, "a checker of the world saw a rule broken", broken.join("; "));
+            }
+        }
+    }
+
+    /// A controller that ended after its write is started again.
+    fn restart(&mut self) {
+        if !self.sim.take_exited().is_empty() {
+            self.exited = true;
+            self.restart_at = Some(self.sim.now() + RESTART_MS);
+        }
+        if self.restart_at.is_some_and(|at| at <= self.sim.now()) {
+            self.restart_at = None;
+            self.sim.start(1, None);
+        }
+    }
+
+    /// After a crash a person retries what is in doubt, as the rules allow (the issue's own words: Failed
+    /// `PowerUnknown`, and one `retry` gives the same end state).
+    fn person(&mut self) {
+        if !self.exited {
+            return;
+        }
+        let doubtful: Vec<String> = {
+            let facts = self.facts.collect(&self.sim.world());
+            let in_doubt = facts.entries.iter().filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
+            in_doubt.map(|entry| entry.node.clone()).collect()
+        };
+        for node in doubtful {
+            let retried = self.retried.entry(node.clone()).or_default();
+            if *retried < RETRIES_OF_A_PERSON {
+                *retried += 1;
+                self.act(0, "retry", &Act::Retry(node));
+            }
+        }
+    }
+
+    fn act(&mut self, line: usize, text: &str, act: &Act) {
+        let done = match act {
+            Act::KillController(number) => {
+                self.sim.kill(*number);
+                Ok(())
+            }
+            Act::StartController(number) => {
+                self.sim.start(*number, None);
+                Ok(())
+            }
+            Act::RestartController(number) => {
+                self.sim.kill(*number);
+                self.sim.start(*number, None);
+                Ok(())
+            }
+            Act::FreezeController(number) => {
+                self.sim.freeze(*number);
+                Ok(())
+            }
+            Act::ThawController(number) => {
+                self.sim.thaw(*number);
+                Ok(())
+            }
+            Act::Cancel(Target::All) => people::cancel_all(&mut self.sim.world()),
+            other => people::act(&mut self.sim.world(), self.scenario, other),
+        };
+        if let Err(error) = done {
+            let elapsed = self.elapsed();
+            self.judge.fail(elapsed, format!("line {line}: `{text}` could not be done"), error.to_string());
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        let facts = self.facts.collect(&self.sim.world());
+        Outcome {
+            end: end_state(&facts),
+            writes: self.sim.writes(1),
+            exited: self.exited,
+            took: self.elapsed(),
+            steps: self.sim.steps(),
+            failures: self.judge.failures().to_vec(),
+        }
+    }
+}
+
+fn end_state(facts: &Facts) -> EndState {
+    let nodes = |has: fn(&crate::scenario::facts::NodeFacts) -> bool| {
+        facts.nodes.iter().filter(|(_, node)| has(node)).map(|(name, _)| name.clone()).collect()
+    };
+    let newest = |node: &String| facts.entry_of(node).map(|entry| (node.clone(), entry.phase.clone()));
+    EndState {
+        phases: facts.nodes.keys().filter_map(newest).collect(),
+        cordoned: nodes(|node| node.cordoned),
+        marked: nodes(|node| node.marked),
+        slots: facts.slots.clone(),
+        power: facts.power.clone(),
+    }
+}

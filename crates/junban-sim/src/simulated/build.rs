@@ -1,0 +1,249 @@
+//! A scenario's cluster as a world.
+
+use std::time::Duration;
+
+use junban_world::{
+    Demand, IntOrPercent, NodeSpec, OwnerKind, Params, Selector, Span, Toleration,
+    UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
+};
+use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
+use serde_json::{Value, json};
+
+use crate::ports::{EPOCH, POLICY, QUEUE};
+use crate::rules;
+use crate::scenario::model::{self, Kind, Scenario};
+use crate::scenario::settings;
+use crate::scenario::workload::{READY, START, STOP};
+
+/// The name under which people act.
+pub(super) const PEOPLE: &str = "kubectl";
+
+/// The cluster as it is before anybody does anything.
+pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
+    let mut builder = WorldBuilder::new(seed);
+    add_nodes(&mut builder, scenario);
+    for at in &scenario.workloads {
+        add_workload(&mut builder, &at.what);
+    }
+    for at in &scenario.budgets {
+        let budget = &at.what;
+        builder.budget_over(
+            &budget.namespace,
+            &budget.name,
+            Selector::label("app", &budget.selects),
+            demand(&budget.demand),
+            UnhealthyPolicy::default(),
+        );
+    }
+    let mut world = builder.build();
+    rules::install(&mut world);
+    let policies: Vec<String> = ["workers", "control-plane"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(scenario.policies.keys().filter(|name| !matches!(name.as_str(), "workers" | "control-plane")).cloned())
+        .collect();
+    for name in policies {
+        create(&mut world, POLICY, &name, policy_spec(scenario, &name));
+    }
+    create(&mut world, QUEUE, junban_api::names::QUEUE, queue_spec(scenario));
+    world
+}
+
+pub(super) fn create(world: &mut World, kind: &str, name: &str, spec: Value) {
+    let new = junban_world::NewCustom {
+        kind: kind.into(),
+        name: name.into(),
+        spec,
+        ..junban_world::NewCustom::default()
+    };
+    // 409: somebody applied it before; then it stays.
+    drop(world.client(PEOPLE).create_custom(new));
+}
+
+/// As in the manifests, with the scenario's settings.
+pub(super) fn policy_spec(scenario: &Scenario, name: &str) -> Value {
+    let operator = match name {
+        "workers" => Some("DoesNotExist"),
+        "control-plane" => Some("Exists"),
+        _ => None,
+    };
+    let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": ["power"]}]}});
+    if let Some(operator) = operator {
+        spec["priority"] = json!(-1000);
+        spec["nodeSelector"] = json!({"matchExpressions": [{"key": CONTROL_PLANE, "operator": operator}]});
+    }
+    let none = Vec::new();
+    settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), EPOCH.as_second());
+    spec
+}
+
+/// As in the manifests, with the scenario's settings and the servers of three control planes.
+pub(super) fn queue_spec(scenario: &Scenario) -> Value {
+    let mut spec = json!({});
+    if scenario.nodes.control_planes > 1 {
+        let urls = |port: u32| -> Vec<String> {
+            (1..=scenario.nodes.control_planes).map(|n| format!("https://cp-{n}:{port}")).collect()
+        };
+        spec["controlPlane"] = json!({"apiServers": urls(6443), "etcd": urls(2379)});
+    }
+    settings::apply(&mut spec, &scenario.queue, EPOCH.as_second());
+    spec
+}
+
+/// What the world's checkers hold the run to.
+pub(super) fn params(scenario: &Scenario) -> Params {
+    let mut params = Params::default();
+    let queue = queue_spec(scenario);
+    let share = |value: &Value, default: IntOrPercent| match value {
+        Value::String(text) => text
+            .strip_suffix('%')
+            .and_then(|digits| digits.parse().ok())
+            .map_or(default, IntOrPercent::Percent),
+        Value::Number(number) => number.as_i64().map_or(default, IntOrPercent::Int),
+        _ => default,
+    };
+    params.max_unavailable = share(&queue["maxUnavailable"], params.max_unavailable);
+    params.failures_max = share(&queue["failures"]["max"], params.failures_max);
+    params.allow_quorum_loss = queue["controlPlane"]["allowQuorumLoss"].as_bool().unwrap_or_default();
+    for name in scenario.policies.keys() {
+        let policy = policy_spec(scenario, name);
+        if let Some(attempts) = policy["reboot"]["attempts"].as_u64() {
+            params.attempts = params.attempts.max(attempts);
+        }
+        if let Some(timeout) = policy["reboot"]["bootTimeout"].as_str().and_then(|text| junban_api::convert::parse_span(text).ok()) {
+            params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
+        }
+        let namespaces = policy["drain"]["deleteAfterDenial"].as_array().into_iter().flatten();
+        params.delete_allowed.extend(namespaces.filter_map(|name| name.as_str().map(str::to_owned)));
+        if let IntOrPercent::Percent(percent) = share(&policy["drain"]["unbudgeted"]["maxUnavailable"], IntOrPercent::Int(0)) {
+            params.unbudgeted_percent = percent;
+        }
+    }
+    params
+}
+
+pub(super) fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn span(span: model::Span) -> Span {
+    Span::ms(ms(span.from), ms(span.to))
+}
+
+fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
+    let nodes = &scenario.nodes;
+    for (index, name) in nodes.names().iter().enumerate() {
+        let control_plane = name.starts_with("cp-");
+        let mut spec = NodeSpec {
+            control_plane,
+            boot: span(nodes.boot),
+            ..NodeSpec::worker(name)
+        };
+        if nodes.racks > 1 && !control_plane {
+            let racks = usize::try_from(nodes.racks).unwrap_or(1);
+            spec.rack = Some(format!("rack-{}", index % racks + 1));
+        }
+        if let Some(cpu) = &nodes.cpu {
+            spec.cpu = amount(cpu, 1_000, spec.cpu);
+        }
+        if let Some(memory) = &nodes.memory {
+            spec.memory = amount(memory, 1, spec.memory);
+        }
+        builder.node(spec);
+    }
+}
+
+/// `4`, `500m` (of a unit of `unit`), `64Mi`, `8Gi`.
+fn amount(text: &str, unit: i64, default: i64) -> i64 {
+    let scaled = |digits: &str, factor: i64| digits.parse::<i64>().ok().map(|number| number * factor);
+    let parsed = if let Some(digits) = text.strip_suffix("Gi") {
+        scaled(digits, 1 << 30)
+    } else if let Some(digits) = text.strip_suffix("Mi") {
+        scaled(digits, 1 << 20)
+    } else if let Some(digits) = text.strip_suffix('m') {
+        scaled(digits, unit / 1_000)
+    } else {
+        scaled(text, unit)
+    };
+    parsed.unwrap_or(default)
+}
+
+pub(super) fn demand(demand: &model::Demand) -> Demand {
+    let amount = |text: &str| match text.strip_suffix('%') {
+        Some(digits) => IntOrPercent::Percent(digits.parse().unwrap_or(100)),
+        None => IntOrPercent::Int(text.parse().unwrap_or_default()),
+    };
+    match demand {
+        model::Demand::MaxUnavailable(text) => Demand::MaxUnavailable(amount(text)),
+        model::Demand::MinAvailable(text) => Demand::MinAvailable(amount(text)),
+    }
+}
+
+fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
+    let kind = match workload.kind {
+        Kind::Deployment => OwnerKind::Deployment,
+        Kind::StatefulSet => OwnerKind::StatefulSet,
+        Kind::DaemonSet => OwnerKind::DaemonSet,
+        Kind::Job => OwnerKind::Job,
+        Kind::Pod => return add_pod(builder, workload),
+    };
+    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
+    let built = Workload::new(kind, namespace, name, i64::from(workload.replicas));
+    let places: Vec<&str> = workload.on.iter().map(String::as_str).collect();
+    let mut built = built.on(&places).with(|template| fill(template, workload));
+    if workload.local_volume {
+        built = built.claim(VolumeKind::Local);
+    }
+    if workload.csi_volume.is_some() {
+        built = built.claim(VolumeKind::Network);
+    }
+    builder.workload(built);
+    if let Some(wanted) = &workload.budget {
+        let unhealthy = if workload.always_allow_unhealthy {
+            UnhealthyPolicy::AlwaysAllow
+        } else {
+            UnhealthyPolicy::IfHealthyBudget
+        };
+        builder.budget_over(namespace, name, Selector::label("app", name), demand(wanted), unhealthy);
+    }
+    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet) && workload.replicas > 1 && !workload.never_ready {
+        builder.service(namespace, name);
+    }
+}
+
+fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
+    let node = workload.on.first().or(workload.only_on.as_ref()).map_or("node-1", String::as_str);
+    builder.bare_pod(&workload.namespace, &workload.name, node);
+}
+
+fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
+    template.labels.extend(workload.labels.clone());
+    template.annotations.extend(workload.annotations.clone());
+    if let Some(cpu) = &workload.cpu {
+        template.requests.insert("cpu".into(), amount(cpu, 1_000, 100));
+    }
+    if let Some(memory) = &workload.memory {
+        template.requests.insert("memory".into(), amount(memory, 1, 128 << 20));
+    }
+    if let Some(grace) = workload.grace {
+        template.grace_s = grace.as_secs();
+    }
+    if let Some(node) = &workload.only_on {
+        template.node_selector.insert("kubernetes.io/hostname".into(), node.clone());
+    }
+    if workload.spread {
+        template.anti_affinity = Some(junban_world::Map::from([("app".to_owned(), workload.name.clone())]));
+    }
+    if workload.tolerates_unschedulable {
+        template.tolerations.push(Toleration::key(UNSCHEDULABLE));
+    }
+    template.empty_dir = workload.empty_dir;
+    template.finalizers.extend(workload.finalizer.clone());
+    let behaviour = &mut template.behaviour;
+    behaviour.start = span(workload.start.unwrap_or(START));
+    behaviour.ready = span(workload.ready.unwrap_or(READY));
+    behaviour.stop = span(workload.stop.unwrap_or(STOP));
+    behaviour.ignores_sigterm = workload.ignores_sigterm;
+    behaviour.never_ready = workload.never_ready;
+    behaviour.runs_for = workload.runs_for.map(|length| Span::ms(ms(length), ms(length)));
+}

@@ -1,0 +1,106 @@
+//! The facts of the simulated world, read from its truth: its store and its machines, not through anybody's caches.
+
+use std::collections::BTreeMap;
+
+use junban_api::names;
+use junban_world::api::node::ZONE;
+use junban_world::{ObjKey, World};
+
+use crate::ports::{ENTRY, QUEUE, find_custom};
+use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
+
+/// Collects facts, and remembers what was so at the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    boots_before: BTreeMap<String, u32>,
+    power: BTreeMap<String, u32>,
+}
+
+impl Collector {
+    /// What counts from here on.
+    pub(super) fn begin(&mut self, world: &World) {
+        self.boots_before = world.machines().iter().map(|(name, machine)| (name.to_string(), machine.boots)).collect();
+        self.power.clear();
+    }
+
+    pub(super) fn count_power(&mut self, node: &str) {
+        *self.power.entry(node.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn collect(&self, world: &World) -> Facts {
+        let queue = find_custom(world, QUEUE, names::QUEUE);
+        let slots = queue.as_ref().and_then(|queue| queue.status["ledger"]["slots"].as_object().cloned());
+        Facts {
+            nodes: self.nodes(world),
+            entries: entries(world),
+            pods: pods(world),
+            replicas: replicas(world),
+            slots: slots.into_iter().flatten().map(|(node, _)| node).collect(),
+            paused: queue.is_none_or(|queue| queue.spec["paused"].as_bool().unwrap_or_default()),
+            power: self.power.clone(),
+        }
+    }
+
+    fn nodes(&self, world: &World) -> BTreeMap<String, NodeFacts> {
+        let node = |node: &std::sync::Arc<junban_world::Node>| {
+            let name = node.meta.name.to_string();
+            let boots = world.machine(&name).map_or(0, |machine| machine.boots);
+            let facts = NodeFacts {
+                ready: node.is_ready(),
+                cordoned: node.unschedulable,
+                marked: node.meta.annotations.contains_key(names::MARK),
+                steered: node.taints.iter().any(|taint| taint.key == names::PENDING),
+                off_load_balancers: node.meta.labels.contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS),
+                control_plane: node.is_control_plane(),
+                rack: node.meta.labels.get(ZONE).cloned().unwrap_or_else(|| name.clone()),
+                boots: boots - self.boots_before.get(&name).copied().unwrap_or_default().min(boots),
+            };
+            (name, facts)
+        };
+        world.store().nodes().map(node).collect()
+    }
+}
+
+fn entries(world: &World) -> Vec<EntryFacts> {
+    let customs = world.store().customs().filter(|custom| custom.kind == ENTRY);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    customs
+        .map(|custom| EntryFacts {
+            name: custom.meta.name.to_string(),
+            uid: custom.meta.uid.to_string(),
+            node: text(&custom.spec["nodeName"]),
+            phase: custom.status["phase"].as_str().unwrap_or("Queued").to_owned(),
+            reason: text(&custom.status["reason"]),
+            message: text(&custom.status["message"]),
+            order: custom.meta.created,
+        })
+        .collect()
+}
+
+fn pods(world: &World) -> BTreeMap<String, PodFacts> {
+    let store = world.store();
+    let pod = |pod: &std::sync::Arc<junban_world::Pod>| {
+        let key = pod.meta.key().to_string();
+        let topmost = store.topmost(pod).map(|owner| owner.meta.key().to_string());
+        let facts = PodFacts {
+            uid: pod.meta.uid.to_string(),
+            node: pod.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+            workload: topmost.unwrap_or_else(|| key.clone()),
+            ready: pod.status.ready,
+            terminating: pod.terminating(),
+        };
+        (key, facts)
+    };
+    store.pods().map(pod).collect()
+}
+
+fn replicas(world: &World) -> BTreeMap<String, u32> {
+    let owners = world.store().owners();
+    let topmost = owners.filter(|owner| owner.meta.owner.is_none());
+    topmost
+        .map(|owner| {
+            let key = ObjKey::new(&owner.meta.namespace, &owner.meta.name);
+            (key.to_string(), u32::try_from(owner.replicas).unwrap_or_default())
+        })
+        .collect()
+}

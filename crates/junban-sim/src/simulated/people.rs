@@ -1,0 +1,336 @@
+//! What people do in the simulated world: the writes that the commands of the CLI and kubectl make.
+
+use std::sync::Arc;
+
+use junban_api::{convert, names};
+use junban_core::goal;
+use junban_core::reason::{Class, Reason};
+use junban_world::{
+    ApiError, Budget, Custom, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector, World,
+};
+use serde_json::{Value, json};
+
+use super::build::{self, PEOPLE};
+use crate::ports::{ENTRY, POLICY, QUEUE, as_dynamic, find_custom, wall};
+use crate::scenario::model::{self, Act, MachineFault, Scenario, Target};
+use crate::scenario::settings;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    #[error("the API server says {0}")]
+    Api(#[from] ApiError),
+    #[error("{0}")]
+    Other(String),
+}
+
+type Done = Result<(), PeopleError>;
+
+/// Does it now.
+pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
+    match act {
+        Act::Reboot {
+            target, again, reason, ..
+        } => reboot(world, target, *again, reason),
+        Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
+        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
+        Act::Cancel(target) => selected(world, target).iter().try_for_each(|node| cancel(world, node)),
+        Act::Retry(node) => retry(world, node),
+        Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
+        Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
+        Act::Label { node, key, value } => {
+            let change = match value {
+                Some(value) => NodeOp::SetLabel(key.clone(), value.clone()),
+                None => NodeOp::RemoveLabel(key.clone()),
+            };
+            patch(world, node, change)
+        }
+        Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
+        Act::RegisterNode(node) => {
+            world.register_node(node);
+            Ok(())
+        }
+        Act::DeleteQueue => delete(world, QUEUE, names::QUEUE),
+        Act::ApplyQueue => {
+            build::create(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
+            Ok(())
+        }
+        Act::DeletePolicy(name) => delete(world, POLICY, name),
+        Act::ApplyPolicy(name) => {
+            build::create(world, POLICY, name, build::policy_spec(scenario, name));
+            Ok(())
+        }
+        Act::DeleteEntries(target) => {
+            let of = selected(world, target);
+            let entries = entries(world);
+            let mine = entries.iter().filter(|entry| of.contains(&node_of(entry)));
+            mine.into_iter().try_for_each(|entry| delete(world, ENTRY, &entry.meta.name))
+        }
+        other => act_on_the_rest(world, other),
+    }
+}
+
+fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
+    match act {
+        Act::DeletePod(namespace, name) => {
+            let options = junban_world::DeleteOptions::default();
+            Ok(world.client(PEOPLE).delete_pod(namespace, name, &options)?)
+        }
+        Act::EditQueue(edits) => edit(world, QUEUE, names::QUEUE, edits),
+        Act::EditPolicy(name, edits) => edit(world, POLICY, name, edits),
+        Act::EditBudget {
+            namespace,
+            name,
+            demand,
+        } => edit_budget(world, namespace, name, demand),
+        Act::Scale {
+            namespace,
+            name,
+            replicas,
+        } => scale(world, namespace, name, *replicas),
+        Act::RebootMachine(node) => {
+            world.reboot_by(node, DownCause::Person);
+            Ok(())
+        }
+        Act::PowerOff(node) => {
+            world.kill(node);
+            Ok(())
+        }
+        Act::Fault(fault) => {
+            inject(world, fault);
+            Ok(())
+        }
+        Act::Repair(node) => {
+            world.heal(node);
+            Ok(())
+        }
+        _ => Err(PeopleError::Other("nobody can do that here".into())),
+    }
+}
+
+/// What is wrong with a machine from now on.
+pub(super) fn inject(world: &mut World, fault: &MachineFault) {
+    let node = fault.node.as_str();
+    let kind = match fault.fault {
+        model::Fault::NeverReturns => Fault::NeverReturns,
+        model::Fault::SameBootId => Fault::SameBootId,
+        model::Fault::NotReady => Fault::NotReady,
+        model::Fault::Slow(factor) => Fault::Slow(factor),
+        model::Fault::PowerLost => Fault::PowerLost,
+        model::Fault::Refused => Fault::Refuse,
+        model::Fault::Unknown => Fault::PowerUnknown,
+        model::Fault::Dead => return world.kill(node),
+    };
+    world.inject(node, kind, None);
+}
+
+fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
+    world.client(PEOPLE).patch_node(node, &[change])?;
+    Ok(())
+}
+
+fn delete(world: &mut World, kind: &str, name: &str) -> Done {
+    Ok(world.client(PEOPLE).delete_custom(kind, name, &Preconditions::default())?)
+}
+
+fn set_queue(world: &mut World, spec: &Value) -> Done {
+    world.client(PEOPLE).patch_custom(QUEUE, names::QUEUE, spec, &Preconditions::default())?;
+    Ok(())
+}
+
+fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Done {
+    let now = wall(world.now()).as_second();
+    let custom = find_custom(world, kind, name).ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
+    let mut spec = custom.spec.clone();
+    settings::apply(&mut spec, edits, now);
+    world.client(PEOPLE).replace_custom(kind, name, spec, &Preconditions::default())?;
+    Ok(())
+}
+
+fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::Demand) -> Done {
+    let known = world
+        .store()
+        .budget(namespace, name)
+        .ok_or_else(|| PeopleError::Other(format!("there is no budget {namespace}/{name}")))?;
+    let budget = Budget {
+        demand: build::demand(demand),
+        selector: known.selector.clone().or_else(|| Some(Selector::label("app", name))),
+        ..(**known).clone()
+    };
+    Ok(world.client(PEOPLE).apply_budget(budget)?)
+}
+
+fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Done {
+    let is_mine = |key: &OwnerKey| *key.namespace == *namespace && *key.name == *name;
+    let key = world
+        .store()
+        .owners()
+        .map(|owner| owner.key())
+        .find(|key| is_mine(key) && matches!(key.kind, OwnerKind::Deployment | OwnerKind::StatefulSet))
+        .ok_or_else(|| PeopleError::Other(format!("there is no workload {namespace}/{name}")))?;
+    Ok(world.client(PEOPLE).scale(&key, i64::from(replicas))?)
+}
+
+fn entries(world: &World) -> Vec<Arc<Custom>> {
+    world.store().customs().filter(|custom| custom.kind == ENTRY).cloned().collect()
+}
+
+fn node_of(entry: &Custom) -> String {
+    entry.spec["nodeName"].as_str().unwrap_or_default().to_owned()
+}
+
+fn phase_of(entry: &Custom) -> &str {
+    entry.status["phase"].as_str().unwrap_or("Queued")
+}
+
+fn is_ended(entry: &Custom) -> bool {
+    matches!(phase_of(entry), "Succeeded" | "Cancelled")
+}
+
+fn selected(world: &World, target: &Target) -> Vec<String> {
+    let names = world.store().nodes();
+    match target {
+        Target::All => {
+            let gone = entries(world).into_iter().map(|entry| node_of(&entry));
+            let mut all: Vec<String> = names.map(|node| node.meta.name.to_string()).chain(gone).collect();
+            all.sort();
+            all.dedup();
+            all
+        }
+        Target::Nodes(nodes) => nodes.clone(),
+        Target::Selector(text) => {
+            let (key, value) = text.split_once('=').unwrap_or((text, ""));
+            let has = |node: &&Arc<junban_world::Node>| node.meta.labels.get(key).map(String::as_str) == Some(value);
+            names.filter(has).map(|node| node.meta.name.to_string()).collect()
+        }
+    }
+}
+
+/// `junban reboot`.
+fn reboot(world: &mut World, target: &Target, again: bool, reason: &str) -> Done {
+    let now = convert::format_goal(wall(world.now()));
+    if *target == Target::All {
+        let policies: Vec<String> = world
+            .store()
+            .customs()
+            .filter(|custom| custom.kind == POLICY)
+            .filter(|policy| again || !is_under_way(world, policy))
+            .map(|policy| policy.meta.name.to_string())
+            .collect();
+        for policy in policies {
+            let goal = json!({ "bootedAfter": now });
+            world.client(PEOPLE).patch_custom(POLICY, &policy, &goal, &Preconditions::default())?;
+        }
+        return Ok(());
+    }
+    for node in selected(world, target) {
+        reboot_node(world, &node, &now, reason)?;
+    }
+    Ok(())
+}
+
+/// lifecycle.md 1, *Asked twice*: whether a second `reboot --all` joins this policy's goal.
+fn is_under_way(world: &World, policy: &Custom) -> bool {
+    let Some(goal) = policy.spec["bootedAfter"].as_str() else { return false };
+    if policy.status["observedGeneration"].as_u64() != Some(policy.meta.generation) {
+        return true;
+    }
+    let passes = |entry: &Custom| {
+        let reason: Option<Reason> = serde_json::from_value(entry.status["reason"].clone()).ok();
+        reason.is_none_or(|reason| reason.class() == Class::Passes || reason == Reason::Paused)
+    };
+    entries(world).iter().any(|entry| {
+        entry.spec["policy"].as_str() == Some(&*policy.meta.name)
+            && entry.spec["bootedAfter"].as_str() == Some(goal)
+            && match phase_of(entry) {
+                "Draining" | "Rebooting" | "Verifying" => true,
+                "Queued" => passes(entry),
+                _ => false,
+            }
+    })
+}
+
+fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done {
+    if entries(world).iter().any(|entry| node_of(entry) == node && !is_ended(entry)) {
+        return Ok(());
+    }
+    let known = world
+        .store()
+        .node(node)
+        .cloned()
+        .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
+    let policy = governing(world, &known).ok_or_else(|| PeopleError::Other(format!("no policy governs {node}")))?;
+    let uid = known.meta.uid.to_string();
+    let time = convert::parse_goal(goal).map_err(PeopleError::Other)?;
+    let spec = json!({
+        "nodeName": node, "nodeUID": uid, "policy": policy, "bootedAfter": goal, "reason": reason,
+        "requestedBy": PEOPLE, "priority": 0, "cancel": false, "retries": 0,
+    });
+    let new = junban_world::NewCustom {
+        kind: ENTRY.into(),
+        name: goal::entry_name(&node.into(), &(&*uid).into(), &(&*policy).into(), time).to_string(),
+        spec,
+        ..junban_world::NewCustom::default()
+    };
+    world.client(PEOPLE).create_custom(new)?;
+    Ok(())
+}
+
+/// The policy of the highest priority that selects the node.
+fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
+    let policies = world.store().customs().filter(|custom| custom.kind == POLICY);
+    let read = policies.filter_map(|custom| convert::policy::read(&as_dynamic(custom)).ok());
+    read.filter(|policy| {
+        policy.node_selector.as_ref().is_ok_and(|selector| selector.selects(&node.meta.labels))
+    })
+    .max_by_key(|policy| policy.priority)
+    .map(|policy| policy.name.to_string())
+}
+
+/// `junban cancel NODE`: the waiver on the Node first, then the entry.
+fn cancel(world: &mut World, node: &str) -> Done {
+    for entry in entries(world).iter().filter(|entry| node_of(entry) == node && !is_ended(entry)) {
+        let goal = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
+        if world.store().node(node).is_some() {
+            patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
+        }
+        let cancelled = json!({"cancel": true});
+        let written =
+            world.client(PEOPLE).patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
+        match written {
+            // Past its power action: it is seen through to its end.
+            Ok(_) | Err(ApiError::Invalid { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// `junban cancel --all`: it also withdraws the goals.
+pub(super) fn cancel_all(world: &mut World) -> Done {
+    let policies: Vec<String> = world
+        .store()
+        .customs()
+        .filter(|custom| custom.kind == POLICY)
+        .map(|policy| policy.meta.name.to_string())
+        .collect();
+    for policy in policies {
+        let none = json!({ "bootedAfter": null });
+        world.client(PEOPLE).patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
+    }
+    selected(world, &Target::All).iter().try_for_each(|node| cancel(world, node))
+}
+
+/// `junban retry NODE`.
+fn retry(world: &mut World, node: &str) -> Done {
+    let entries = entries(world);
+    let entry = entries
+        .iter()
+        .filter(|entry| node_of(entry) == node && !is_ended(entry))
+        .max_by_key(|entry| entry.meta.created)
+        .ok_or_else(|| PeopleError::Other(format!("{node} has no entry to retry")))?;
+    let retries = entry.spec["retries"].as_u64().unwrap_or_default() + 1;
+    let wanted = json!({ "retries": retries });
+    world.client(PEOPLE).patch_custom(ENTRY, &entry.meta.name, &wanted, &Preconditions::default())?;
+    Ok(())
+}
