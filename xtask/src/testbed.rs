@@ -41,7 +41,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The testbed's binary, built if this state of the sources never was.
 pub(crate) fn binary() -> Result<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testbed");
+    // As cargo says it now: two checkouts may share one target directory.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+    let sources = Path::new(&xtask).join("../testbed");
     let cache = cache_dir()?;
     let binary = cache.join(fingerprint(&sources)?).join("testbed");
     if binary.exists() {
