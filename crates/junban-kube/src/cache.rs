@@ -6,25 +6,77 @@ mod follow;
 mod kinds;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use junban_core::time::Mono;
+use junban_engine::clock::boottime;
 use tokio::task::JoinSet;
 
 use crate::connect::Connection;
+use crate::layer::Answered;
 use crate::store::Store;
+
+/// Older than this, nothing new rests on them (safety.md S27).
+const STALE: Duration = Duration::from_secs(60);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Follows every kind until dropped. Returns once every initial list is in the store: a plan over half of a
 /// cluster would be a plan over another cluster.
 pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
     let mut following = follow::Following::default();
     kinds::all(connection, store, &mut following);
-    let (tasks, listed) = following.into_parts();
+    let follow::Following {
+        mut tasks,
+        listed,
+        brisk,
+    } = following;
     for listed in listed {
         listed.await;
     }
+    tasks.spawn(watch_the_watches(
+        connection.answered.clone(),
+        store.clone(),
+        brisk,
+    ));
     Caches { _tasks: tasks }
 }
 
 /// The watches; dropping it ends them.
 pub struct Caches {
     _tasks: JoinSet<()>,
+}
+
+/// Says when the caches may be old: a dead watch looks like a cluster in which nothing happens.
+async fn watch_the_watches(answered: Arc<Answered>, store: Arc<Store>, brisk: Vec<(&'static str, String)>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let old = stale(&answered, &brisk, boottime());
+        store.change(|cluster| {
+            let news = cluster.stale != old;
+            if news && let Some(why) = &old {
+                tracing::warn!(why, "the caches may be old");
+            }
+            cluster.stale.clone_from(&old);
+            news
+        });
+    }
+}
+
+/// Which watches were not answered lately; no running times, since that would be a change each second.
+fn stale(answered: &Answered, brisk: &[(&'static str, String)], now: Mono) -> Option<String> {
+    let is_old = |path: &str| answered.last(path).is_none_or(|last| now.since(last) > STALE);
+    let old: Vec<&str> = brisk
+        .iter()
+        .filter(|(_, path)| is_old(path))
+        .map(|(what, _)| *what)
+        .collect();
+    (!old.is_empty()).then(|| {
+        format!(
+            "no answer to watches for {} s: {}",
+            STALE.as_secs(),
+            old.join(", ")
+        )
+    })
 }

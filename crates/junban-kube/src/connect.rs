@@ -13,7 +13,7 @@ use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tower::timeout::TimeoutLayer;
 
-use crate::layer::{Requests, Warnings};
+use crate::layer::{Answered, Requests, Warnings};
 
 /// To the head of a watch's response; its body may go on.
 const WATCH_HEAD: Duration = Duration::from_secs(10);
@@ -36,6 +36,8 @@ pub struct Connection {
     /// The API server's clock, from every `Date` header.
     pub wall: Arc<ServerClock>,
     pub warnings: Arc<Warnings>,
+    /// Which lists and watches are answered.
+    pub answered: Arc<Answered>,
 }
 
 impl Connection {
@@ -48,13 +50,14 @@ impl Connection {
         let wall = Arc::<ServerClock>::default();
         let warnings = Arc::<Warnings>::default();
         let requests = Requests::new(wall.clone(), warnings.clone());
+        let answered = Arc::<Answered>::default();
         let client = || -> kube::Result<Client> {
             Ok(ClientBuilder::try_from(config.clone())?
                 .with_layer(&requests)
                 .build())
         };
         let watches = ClientBuilder::try_from(config.clone())?
-            .with_layer(&requests)
+            .with_layer(&requests.noting(answered.clone()))
             .with_layer(&TimeoutLayer::new(WATCH_HEAD))
             .build();
         Ok(Self {
@@ -65,6 +68,7 @@ impl Connection {
             config,
             wall,
             warnings,
+            answered,
         })
     }
 }

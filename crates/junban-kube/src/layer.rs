@@ -1,14 +1,17 @@
 //! What is done to every request and answer: `fieldValidation=Strict` on writes, the `Date` header, warnings.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use jiff::Timestamp;
+use junban_core::time::Mono;
 use junban_engine::clock::{ServerClock, boottime};
+use junban_engine::shell::locked;
 use tower::{Layer, Service};
 
 /// Warnings of the API server. A warning on a write of ours is a bug of ours: they are counted so that a test, and
@@ -24,19 +27,49 @@ impl Warnings {
     }
 }
 
+/// When each path was last answered with success. A watch that ends after 30 s begins again, so a path that is
+/// watched and was not answered for a minute is one of which nothing is known.
+#[derive(Debug, Default)]
+pub struct Answered {
+    paths: Mutex<BTreeMap<String, Mono>>,
+}
+
+impl Answered {
+    /// When the last answer began to come; `None`: there was none yet.
+    pub(crate) fn last(&self, path: &str) -> Option<Mono> {
+        locked(&self.paths).get(path).copied()
+    }
+}
+
 /// The layer.
 #[derive(Clone)]
 pub struct Requests {
     wall: Arc<ServerClock>,
     warnings: Arc<Warnings>,
+    answered: Option<Arc<Answered>>,
 }
 
 impl Requests {
     pub fn new(wall: Arc<ServerClock>, warnings: Arc<Warnings>) -> Self {
-        Self { wall, warnings }
+        Self {
+            wall,
+            warnings,
+            answered: None,
+        }
     }
 
-    fn read(&self, what: &str, headers: &HeaderMap) {
+    /// The same, taking note of which paths are answered: for lists and watches, which are few.
+    pub fn noting(&self, answered: Arc<Answered>) -> Self {
+        Self {
+            answered: Some(answered),
+            ..self.clone()
+        }
+    }
+
+    fn read(&self, what: &str, path: &str, status: StatusCode, headers: &HeaderMap) {
+        if let Some(answered) = self.answered.as_ref().filter(|_| status.is_success()) {
+            locked(&answered.paths).insert(path.to_owned(), boottime());
+        }
         if let Some(date) = headers
             .get(header::DATE)
             .and_then(|value| value.to_str().ok())
@@ -89,11 +122,12 @@ where
             *request.uri_mut() = uri;
         }
         let requests = self.requests.clone();
-        let what = format!("{} {}", request.method(), request.uri().path());
+        let path = request.uri().path().to_owned();
+        let what = format!("{} {path}", request.method());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
-            requests.read(&what, response.headers());
+            requests.read(&what, &path, response.status(), response.headers());
             Ok(response)
         })
     }

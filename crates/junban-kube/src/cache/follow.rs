@@ -37,20 +37,24 @@ pub(crate) struct Kept<K> {
     pub(crate) vanished: fn(&Arc<Store>, &str),
 }
 
+/// Of kinds on which a step waits: this plus 5 s is how long a dead connection goes unnoticed.
+pub(crate) const BRISK_SECONDS: u32 = 30;
+
+/// Of all others: as long as kube's own default.
+pub(crate) const CALM_SECONDS: u32 = 290;
+
 type Listed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What is followed, and the ends of the first lists.
 #[derive(Default)]
 pub(crate) struct Following {
-    tasks: JoinSet<()>,
-    listed: Vec<Listed>,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) listed: Vec<Listed>,
+    /// The paths whose watches begin again within a minute, with what they show.
+    pub(super) brisk: Vec<(&'static str, String)>,
 }
 
 impl Following {
-    pub(crate) fn into_parts(self) -> (JoinSet<()>, Vec<Listed>) {
-        (self.tasks, self.listed)
-    }
-
     pub(crate) fn add<K>(&mut self, api: Api<K>, store: &Arc<Store>, kept: Kept<K>)
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -60,6 +64,9 @@ impl Following {
             // An error means that the task is gone, and with it the process.
             let _ = is_listed.await;
         }));
+        if kept.watch_seconds <= BRISK_SECONDS {
+            self.brisk.push((kept.what, api.resource_url().to_owned()));
+        }
         self.tasks.spawn(follow(api, store.clone(), kept, listed));
     }
 }

@@ -14,16 +14,10 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::{Api, Resource, ResourceExt};
 
-use super::follow::{Following, Kept};
+use super::follow::{BRISK_SECONDS, CALM_SECONDS, Following, Kept};
 use crate::connect::Connection;
 use crate::resource::Kind;
 use crate::store::{Store, is_the_queue};
-
-/// Of kinds on which a step waits: this plus 5 s is how long a dead connection goes unnoticed.
-const BRISK_SECONDS: u32 = 30;
-
-/// Of all others: as long as kube's own default.
-const CALM_SECONDS: u32 = 290;
 
 /// Begins to follow all kinds.
 pub(super) fn all(connection: &Connection, store: &Arc<Store>, following: &mut Following) {

@@ -22,6 +22,8 @@ fn patch(changes: Vec<NodeChange>) -> NodePatch {
         unschedulable_is: None,
         changes,
         what: NodeWrite::Start,
+        not_after: None,
+        why: None,
     }
 }
 

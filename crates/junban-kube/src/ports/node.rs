@@ -3,6 +3,7 @@
 use http::{Request, header};
 use junban_api::names;
 use junban_core::effect::{NodePatch, WriteOutcome};
+use junban_engine::clock::boottime;
 use junban_engine::ports::NodePort;
 use k8s_openapi::api::core::v1::Node;
 
@@ -35,6 +36,9 @@ impl NodePort for KubePorts {
             Ok(request) => request,
             Err(error) => return WriteOutcome::Refused(error.to_string()),
         };
+        if patch.not_after.is_some_and(|end| boottime() >= end) {
+            return WriteOutcome::Conflict;
+        }
         match within(DEADLINE, self.connection.calls.request::<Node>(request)).await {
             Ok(node) => {
                 self.store.node(&node);
