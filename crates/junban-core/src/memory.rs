@@ -292,9 +292,10 @@ impl Memory {
             self.busy.insert(lane, now);
         }
         match effect {
-            Effect::WriteRecord(write) if write.record.phase == Phase::Rebooting => {
+            // The write-ahead record, and only it: written again for its outcome or message, an attempt stays whose
+            // it was, or a successor would take its predecessor's act for one that has yet to begin.
+            Effect::WriteRecord(write) if is_write_ahead(write, cluster) => {
                 let key = (write.uid.clone(), write.record.attempt);
-                // Written again for its outcome or message, it is the same attempt.
                 let mark_text = self
                     .pods
                     .get(&write.node)
@@ -551,6 +552,14 @@ impl Memory {
         let read = self.queue_read.as_ref()?;
         (read.is_evidence_at(now) && !read.value.is_paused()).then(|| read.good_until())
     }
+}
+
+fn is_write_ahead(write: &RecordWrite, cluster: &Cluster) -> bool {
+    let known = cluster
+        .entries
+        .get(&write.name)
+        .map_or(0, |entry| entry.record.attempt);
+    write.record.phase == Phase::Rebooting && write.record.attempt > known
 }
 
 /// Keeps for each pod the moment at which it was first among `pods`.

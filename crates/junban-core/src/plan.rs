@@ -42,3 +42,6 @@ pub fn plan(cluster: &Cluster, memory: &Memory, now: Now) -> Plan {
         wake_at,
     }
 }
+
+#[cfg(test)]
+mod tests;

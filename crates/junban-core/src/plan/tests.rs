@@ -1,0 +1,355 @@
+use std::time::Duration;
+
+use super::*;
+use crate::cluster::QueueView;
+use crate::entry::{Phase, PowerOutcome};
+use crate::fixture::{Toy, pod};
+use crate::quantity::IntOrPercent;
+use crate::reason::Reason;
+use crate::time::Reading;
+
+/// The end of every good run: nothing is left of it.
+fn assert_clean(toy: &mut Toy) {
+    assert_eq!(toy.slots(), Vec::<String>::new());
+    for node in toy.cluster.nodes.values() {
+        assert!(node.mark.is_none() && !node.unschedulable, "{node:?}");
+        assert!(
+            !node.pending_taint && !node.excluded_from_load_balancers,
+            "{node:?}"
+        );
+    }
+}
+
+#[test]
+fn one_goal_reboots_every_node_once_and_leaves_nothing_behind() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.run(400);
+    assert_eq!(toy.powered, ["node-1", "node-2", "node-3"]);
+    let of_first: Vec<_> = toy
+        .phases
+        .iter()
+        .filter(|phase| phase.starts_with("node-1"))
+        .cloned()
+        .collect();
+    let expected = [
+        "node-1: Draining",
+        "node-1: Rebooting",
+        "node-1: Verifying",
+        "node-1: Succeeded",
+    ];
+    assert_eq!(of_first, expected);
+    assert_eq!(
+        toy.phase("node-3"),
+        Some((Phase::Succeeded, Some(Reason::Proven)))
+    );
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn at_most_max_unavailable_nodes_are_down_at_a_time() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4", "n-5", "n-6"]);
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    for _ in 0..400 {
+        toy.run(1);
+        let cordoned = toy
+            .cluster
+            .nodes
+            .values()
+            .filter(|node| node.unschedulable)
+            .count();
+        assert!(cordoned <= 2, "{cordoned} at {}", toy.now_ms);
+    }
+    assert_eq!(toy.powered.len(), 6);
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn until_one_node_is_proven_only_one_is_taken() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
+    toy.run(20);
+    assert_eq!(toy.powered, ["n-1"]);
+    toy.run(100);
+    assert_eq!(toy.powered.len(), 4);
+}
+
+#[test]
+fn no_queue_object_means_paused() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.cluster.queue = QueueView::Absent;
+    toy.run(30);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, None)),
+        "nothing can be told, nothing is touched"
+    );
+    assert!(toy.powered.is_empty());
+}
+
+#[test]
+fn paused_in_mid_drain_keeps_the_cordon_and_stops_evicting() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.run(1);
+    assert_eq!(toy.phase("node-1").unwrap().0, Phase::Draining);
+    toy.queue().paused = true;
+    toy.queue().version.0 += 1_000;
+    toy.cluster.apply_pod(pod("late", "node-1"));
+    toy.run(60);
+    assert!(toy.node("node-1").unschedulable);
+    assert!(toy.powered.is_empty() && toy.cluster.pods.len() == 1);
+    toy.queue().paused = false;
+    toy.run(400);
+    assert_eq!(toy.powered.len(), 3);
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn one_server_that_never_returns_stops_no_cluster_of_three() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.boot_ms = 0;
+    toy.run(15);
+    assert_eq!(toy.powered, ["node-1"]);
+    toy.boot_ms = 20_000;
+    toy.run(400);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::BootTimeout)))
+    );
+    assert_eq!(toy.phase("node-2").unwrap().0, Phase::Succeeded);
+    assert_eq!(toy.phase("node-3").unwrap().0, Phase::Succeeded);
+    assert_eq!(
+        toy.slots(),
+        ["node-1"],
+        "a failed node keeps its slot until it is proven"
+    );
+    assert!(toy.node("node-1").unschedulable);
+}
+
+#[test]
+fn a_failed_server_that_comes_back_after_all_is_verified_and_released() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.boot_ms = 0;
+    toy.run(100);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::BootTimeout)))
+    );
+    toy.node("node-1").boot_id = Some("late".into());
+    toy.node("node-1").version.0 += 1_000;
+    toy.run(10);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Succeeded, Some(Reason::Proven)))
+    );
+    assert_eq!(toy.powered.len(), 1);
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn retry_opens_one_more_round_and_keeps_slot_mark_and_cordon() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.boot_ms = 0;
+    toy.run(100);
+    let name = toy.entry("node-1").unwrap().name.clone();
+    toy.boot_ms = 10_000;
+    toy.cluster.entries.get_mut(&name).unwrap().spec.retries = 1;
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Succeeded, Some(Reason::Proven)))
+    );
+    assert_eq!(toy.powered.len(), 2);
+    assert_eq!(
+        toy.entry("node-1").unwrap().record.attempt,
+        2,
+        "attempt numbers only rise"
+    );
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn a_person_who_gives_up_gets_the_node_back_when_it_is_ready() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.boot_ms = 0;
+    toy.run(100);
+    let name = toy.entry("node-1").unwrap().name.clone();
+    toy.node("node-1").ready = false;
+    toy.cluster.entries.get_mut(&name).unwrap().spec.cancel = true;
+    toy.run(5);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Cancelled, Some(Reason::GivenUp)))
+    );
+    assert!(
+        toy.node("node-1").unschedulable,
+        "mark and slot stay until it is Ready"
+    );
+    toy.node("node-1").ready = true;
+    toy.run(5);
+    assert_clean(&mut toy);
+    toy.run(400);
+    assert_eq!(toy.powered.len(), 1, "its goal is waived");
+}
+
+#[test]
+fn a_driver_that_surely_started_nothing_is_asked_again_and_then_released() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.driver = PowerOutcome::NothingStarted;
+    toy.run(60);
+    assert_eq!(toy.powered.len(), 3);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::BackOff))));
+    assert_clean_but_taint(&mut toy);
+    toy.driver = PowerOutcome::Started;
+    toy.run(400);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Succeeded, Some(Reason::Proven)))
+    );
+}
+
+fn assert_clean_but_taint(toy: &mut Toy) {
+    toy.node("node-1").pending_taint = false;
+    assert_clean(toy);
+    toy.settle();
+}
+
+#[test]
+fn a_humans_cordon_before_the_run_survives_it() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.node("node-2").unschedulable = true;
+    toy.run(400);
+    assert_eq!(
+        toy.powered,
+        ["node-2"],
+        "its place is taken, and its own turn needs none"
+    );
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    toy.queue().version.0 += 1_000;
+    toy.run(400);
+    assert_eq!(toy.powered.len(), 3);
+    assert!(toy.node("node-2").unschedulable);
+    assert!(!toy.node("node-1").unschedulable);
+}
+
+#[test]
+fn a_humans_uncordon_in_mid_drain_is_noticed_and_not_fought() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.run(1);
+    toy.node("node-1").unschedulable = false;
+    toy.run(5);
+    let (phase, reason) = toy.phase("node-1").unwrap();
+    assert_eq!((phase, reason), (Phase::Queued, Some(Reason::BackOff)));
+    assert!(toy.entry("node-1").unwrap().record.message.contains("uncordoned"));
+    assert!(!toy.node("node-1").unschedulable && toy.powered.is_empty());
+}
+
+#[test]
+fn a_successor_that_finds_the_record_without_the_mark_voids_it_and_drains_again() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.run(2);
+    // The predecessor wrote the record and died.
+    let name = toy.entry("node-1").unwrap().name.clone();
+    let now = toy.now();
+    let entry = toy.cluster.entries.get_mut(&name).unwrap();
+    entry.record.phase = Phase::Rebooting;
+    entry.record.attempt = 1;
+    entry.record.attempts_used = 1;
+    entry.record.boot_id_before = Some("node-1-boot-1".into());
+    entry.record.phase_at = Some(now.clock);
+    toy.memory = Memory::new("successor");
+    toy.run(1);
+    assert_eq!(toy.phase("node-1").unwrap().0, Phase::Draining);
+    toy.run(60);
+    assert_eq!(toy.powered.len(), 1);
+    assert_eq!(toy.entry("node-1").unwrap().record.attempt, 2);
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn a_successor_that_finds_the_attempt_in_the_mark_waits_for_the_boot() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.boot_ms = 0;
+    toy.run(10);
+    assert_eq!(toy.powered.len(), 1);
+    let name = toy.entry("node-1").unwrap().name.clone();
+    if let Some(power) = &mut toy.cluster.entries.get_mut(&name).unwrap().record.power {
+        power.outcome = PowerOutcome::Unknown;
+    }
+    toy.memory = Memory::new("successor");
+    toy.run(120);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::PowerUnknown)))
+    );
+    assert_eq!(toy.powered.len(), 1, "it counts as started");
+}
+
+#[test]
+fn deleting_the_queue_and_all_entries_reboots_nothing_twice_and_leaves_no_cordon() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
+    toy.run(40);
+    toy.run(20);
+    let powered = toy.powered.len();
+    toy.cluster.entries.clear();
+    let queue = std::mem::take(&mut toy.cluster.queue);
+    toy.run(60);
+    assert_eq!(toy.powered.len(), powered);
+    toy.cluster.queue = queue;
+    toy.queue().ledger = None;
+    toy.policy().booted_after = None;
+    toy.run(60);
+    assert_eq!(toy.powered.len(), powered);
+    assert_clean(&mut toy);
+}
+
+#[test]
+fn a_goal_met_by_somebody_elses_boot_ends_without_an_act() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().booted_after = None;
+    toy.run(2);
+    let goal = toy.now().wall.checked_add(Duration::from_secs(10)).unwrap();
+    toy.policy().booted_after = Some(goal);
+    toy.run(5);
+    assert!(toy.entry("node-1").is_none(), "a goal in the future is not due");
+    toy.queue().paused = true;
+    toy.run(10);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::Paused))));
+    // The old boot is seen once more after the goal, so the next one surely came later.
+    toy.node("node-1").version.0 += 1_000;
+    toy.run(1);
+    toy.node("node-1").boot_id = Some("by-hand".into());
+    toy.node("node-1").version.0 += 1_000;
+    toy.run(3);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Succeeded, Some(Reason::GoalMet)))
+    );
+    assert!(toy.powered.is_empty());
+}
+
+#[test]
+fn a_withdrawn_goal_deletes_what_is_queued_and_the_same_goal_set_again_works() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.run(10);
+    let goal = toy.policy().booted_after.take();
+    toy.run(200);
+    assert_eq!(toy.powered, ["n-1"]);
+    assert!(toy.entry("n-2").is_none());
+    toy.policy().booted_after = goal;
+    toy.run(400);
+    assert_eq!(toy.powered, ["n-1", "n-2", "n-3"]);
+}
+
+#[test]
+fn the_clock_that_jumps_back_ends_no_wait() {
+    let before = Reading {
+        led_ms: 50_000,
+        running_ms: 50_000,
+    };
+    let after = Reading {
+        led_ms: 1_000,
+        running_ms: 1_000,
+    };
+    assert_eq!(after.led_since(before), Duration::ZERO);
+}
