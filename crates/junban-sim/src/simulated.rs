@@ -40,6 +40,8 @@ pub struct Outcome {
     pub took: Duration,
     /// Steps of the engines.
     pub steps: u64,
+    /// What happened to nodes, entries, machines and the ledger, and what people did: a line each.
+    pub log: Vec<String>,
 }
 
 /// What two runs of one scenario must have in common.
@@ -75,6 +77,7 @@ struct Run<'s> {
     restart_at: Option<Ms>,
     retried: BTreeMap<String, u32>,
     exited: bool,
+    log: Vec<String>,
 }
 
 impl<'s> Run<'s> {
@@ -97,6 +100,7 @@ impl<'s> Run<'s> {
             restart_at: None,
             retried: BTreeMap::new(),
             exited: false,
+            log: Vec::new(),
         }
     }
 
@@ -151,6 +155,9 @@ impl<'s> Run<'s> {
             if let Truth::PowerEffect { node, .. } = &event.what {
                 self.facts.count_power(node);
             }
+            if let Some(told) = told(&event.what) {
+                self.note(event.at, &told);
+            }
             if self.checkers.observe(event) > 0 && event.at >= self.began {
                 let broken: Vec<String> = self
                     .checkers
@@ -164,10 +171,17 @@ impl<'s> Run<'s> {
         }
     }
 
+    fn note(&mut self, at: Ms, what: &str) {
+        #[expect(clippy::cast_precision_loss, reason = "shown with a tenth of a second")]
+        let seconds = (at as f64 - self.began as f64) / 1_000.0;
+        self.log.push(format!("{seconds:9.3} {what}"));
+    }
+
     /// A controller that ended after its write is started again.
     fn restart(&mut self) {
         if !self.sim.take_exited().is_empty() {
             self.exited = true;
+            self.note(self.sim.now(), "the controller ended after its write");
             self.restart_at = Some(self.sim.now() + RESTART_MS);
         }
         if self.restart_at.is_some_and(|at| at <= self.sim.now()) {
@@ -197,6 +211,7 @@ impl<'s> Run<'s> {
     }
 
     fn act(&mut self, line: usize, text: &str, act: &Act) {
+        self.note(self.sim.now(), &format!("act: {act:?}"));
         let done = match act {
             Act::KillController(number) => {
                 self.sim.kill(*number);
@@ -236,8 +251,29 @@ impl<'s> Run<'s> {
             exited: self.exited,
             took: self.elapsed(),
             steps: self.sim.steps(),
+            log: self.log,
             failures: self.judge.failures().to_vec(),
         }
+    }
+}
+
+/// What of the truth belongs into the log of a run.
+fn told(truth: &Truth) -> Option<String> {
+    match truth {
+        Truth::Entry { node, from, to, attempt, .. } => Some(format!("{node}: {from} -> {to} (attempt {attempt})")),
+        Truth::Cordon { node, cordoned, by } => Some(format!("{node}: cordoned {cordoned} by {by}")),
+        Truth::NodeReady { node, ready } => Some(format!("{node}: Ready {ready:?}")),
+        Truth::MachineDown { machine, cause, .. } => Some(format!("{machine}: down ({cause:?})")),
+        Truth::MachineUp { machine, .. } => Some(format!("{machine}: up")),
+        Truth::PowerCalled { node, tag, outcome, .. } => {
+            Some(format!("{node}: power called, attempt {}: {outcome:?}", tag.attempt))
+        }
+        Truth::PowerEffect { node, .. } => Some(format!("{node}: power took effect")),
+        Truth::PodRemoval { pod, why, .. } => Some(format!("pod {pod}: {why:?}")),
+        Truth::Slots { holders } => Some(format!("slots: {:?}", holders.keys().collect::<Vec<_>>())),
+        Truth::Eviction { .. } | Truth::PodAdded(_) | Truth::PodChanged(_) | Truth::PodGone { .. } => None,
+        Truth::Serving { .. } | Truth::Budget { .. } | Truth::Owner { .. } => None,
+        other => Some(format!("{other:?}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs scenario files: `scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep]`.
+//! Runs scenario files: `scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to people")]
 
@@ -14,9 +14,10 @@ struct Arguments {
     seed: u64,
     exit_after_writes: Option<u64>,
     sweep: bool,
+    log: bool,
 }
 
-const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep]";
+const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]";
 
 fn main() -> ExitCode {
     let arguments = match arguments() {
@@ -58,6 +59,7 @@ fn arguments() -> Result<Arguments, String> {
         seed: 1,
         exit_after_writes: None,
         sweep: false,
+        log: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -67,6 +69,7 @@ fn arguments() -> Result<Arguments, String> {
             "--seed" => arguments.seed = number(&value()?)?,
             "--exit-after-writes" => arguments.exit_after_writes = Some(number(&value()?)?),
             "--sweep" => arguments.sweep = true,
+            "--log" => arguments.log = true,
             option if option.starts_with('-') => return Err(format!("there is no option {option}")),
             file => arguments.files.push(file.to_owned()),
         }
@@ -95,6 +98,9 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
     );
     let took = began.elapsed().as_secs_f64();
     let good = outcome.failures.is_empty();
+    if arguments.log {
+        outcome.log.iter().for_each(|line| println!("{line}"));
+    }
     println!(
         "{} {}: {} ({} s of the simulated world, {} steps, {took:.2} s)",
         if good { "ok    " } else { "FAILED" },
