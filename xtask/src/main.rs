@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod test;
 mod testbed;
+mod tidy;
 
 #[derive(Parser)]
 #[command(about = "Entry points for people and CI")]
@@ -18,11 +20,17 @@ struct Cli {
 enum Verb {
     /// A real control plane on loopback with simulated machines
     Testbed(testbed::Args),
+    /// Everything that CI runs
+    Test(test::Args),
+    /// The edges of the architecture, file sizes and banned calls
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Testbed(args) => testbed::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Tidy => tidy::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

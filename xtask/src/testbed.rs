@@ -17,7 +17,7 @@ const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
 /// Binaries of this many states of the sources stay in the cache; one is
 /// about 145 MB.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

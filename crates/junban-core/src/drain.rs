@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave, Read};
 use crate::entry::DrainProgress;
 use crate::facts::Turn;
-use crate::memory::{Fresh, Memory};
+use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
@@ -174,11 +174,7 @@ fn still_drained_since(
     })
 }
 
-fn list_since<'a>(
-    draft: &Draft<'a>,
-    node: &Node,
-    earliest: Mono,
-) -> Option<&'a Fresh<(Option<Node>, Vec<Pod>)>> {
+fn list_since<'a>(draft: &Draft<'a>, node: &Node, earliest: Mono) -> Option<&'a Fresh<LivePods>> {
     draft
         .memory
         .pods

@@ -17,6 +17,7 @@ use crate::reason::Blocker;
 use crate::time::{Mono, Timestamp};
 
 /// One thing to do in the world.
+#[expect(clippy::large_enum_variant, reason = "one per request, moved a few times")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// Compare-and-swap of the queue's whole status (ledger and summary) on its resourceVersion.
@@ -302,6 +303,7 @@ pub struct PowerAnswer {
 }
 
 /// What a live read shows.
+#[expect(clippy::large_enum_variant, reason = "one per request, moved a few times")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum Evidence {
     Queue(QueueView),
@@ -343,6 +345,7 @@ pub struct MemberHealth {
 }
 
 /// The answer to one effect.
+#[expect(clippy::large_enum_variant, reason = "one per request, moved a few times")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum Outcome {
     Write(WriteOutcome),

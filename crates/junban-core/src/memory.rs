@@ -18,6 +18,11 @@ use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid,
 use crate::reason::{Blocker, Class};
 use crate::time::{Mono, Now, Timestamp};
 
+/// A Node and its entry, read live.
+pub type LiveTurn = (Option<Node>, Option<Entry>);
+/// A Node and its pods, read live.
+pub type LivePods = (Option<Node>, Vec<Pod>);
+
 /// A piece of evidence and when the read that brought it began.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Fresh<T> {
@@ -102,8 +107,8 @@ pub struct Memory {
     /// When the queue was first seen without a ledger field.
     pub ledger_missing: Option<Mono>,
     pub lists: Option<Fresh<(Vec<Node>, Vec<Entry>)>>,
-    pub turns: BTreeMap<NodeName, Fresh<(Option<Node>, Option<Entry>)>>,
-    pub pods: BTreeMap<NodeName, Fresh<(Option<Node>, Vec<Pod>)>>,
+    pub turns: BTreeMap<NodeName, Fresh<LiveTurn>>,
+    pub pods: BTreeMap<NodeName, Fresh<LivePods>>,
     pub acts: BTreeMap<NodeName, Fresh<ActEvidence>>,
     pub control_plane: Option<Fresh<Vec<MemberHealth>>>,
     /// When a mark was acknowledged, or first read by this process.

@@ -93,7 +93,7 @@ fn limit_broken(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize
     let total = counted.len();
     let share = |limit: IntOrPercent| match limit {
         IntOrPercent::Count(count) => count as usize,
-        IntOrPercent::Percent(percent) => (total * percent as usize + 99) / 100,
+        IntOrPercent::Percent(percent) => (total * usize::from(percent)).div_ceil(100),
     };
     // Without knowing who is broken for how long: the most that failures could add.
     let most = share(queue.max_unavailable)

@@ -1,0 +1,184 @@
+//! `cargo xtask test`: everything, on a machine that has Rust and Go, with the number of passed and failed at its
+//! end. A part that cannot run says so loudly and counts as failed: nothing is skipped in silence.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::tidy;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only parts whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// Leave out what needs the real control plane (says so at the end)
+    #[arg(long)]
+    without_real: bool,
+}
+
+/// One part: a name, what it needs, and a command.
+struct Part {
+    name: &'static str,
+    command: &'static [&'static str],
+    /// Brings up the testbed.
+    real: bool,
+}
+
+const fn part(name: &'static str, command: &'static [&'static str]) -> Part {
+    Part {
+        name,
+        command,
+        real: false,
+    }
+}
+
+const fn real(name: &'static str, command: &'static [&'static str]) -> Part {
+    Part {
+        name,
+        command,
+        real: true,
+    }
+}
+
+/// In the order in which a mistake is found soonest.
+const PARTS: &[Part] = &[
+    part("format", &["cargo", "fmt", "--all", "--check"]),
+    part("tidy", &["cargo", "xtask", "tidy"]),
+    part(
+        "lints",
+        &[
+            "cargo",
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    part(
+        "tests",
+        &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
+    ),
+    real("testbed", &["cargo", "xtask", "testbed", "check"]),
+];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut tally = Tally::default();
+    for part in PARTS {
+        let wanted = args
+            .only
+            .as_ref()
+            .is_none_or(|word| part.name.contains(word.as_str()));
+        if !wanted {
+            continue;
+        }
+        if part.real && args.without_real {
+            say(&format!(
+                "NOT RUN: {}: it needs the real control plane, and --without-real was given",
+                part.name
+            ))?;
+            tally.left_out.push(part.name);
+            continue;
+        }
+        tally.run(part)?;
+    }
+    tally.close()
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    broken: Vec<&'static str>,
+    left_out: Vec<&'static str>,
+}
+
+impl Tally {
+    /// Runs a part and passes its output on. Test runners count each of their tests, other parts count one.
+    fn run(&mut self, part: &Part) -> Result<()> {
+        say(&format!("== {}: {}", part.name, part.command.join(" ")))?;
+        let begun = Instant::now();
+        let root = tidy::root()?;
+        let mut child = Command::new(part.command[0])
+            .args(&part.command[1..])
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot run: is {} installed?", part.name, part.command[0]))?;
+        let (mut passed, mut failed) = (0, 0);
+        if let Some(output) = child.stdout.take() {
+            for line in BufReader::new(output).lines() {
+                let line = line?;
+                if let Some((of_line_passed, of_line_failed)) = counts(&line) {
+                    passed += of_line_passed;
+                    failed += of_line_failed;
+                }
+                say(&line)?;
+            }
+        }
+        let status = child.wait()?;
+        if !status.success() && failed == 0 {
+            failed = 1;
+        }
+        if status.success() && passed == 0 {
+            passed = 1;
+        }
+        self.passed += passed;
+        self.failed += failed;
+        if !status.success() {
+            self.broken.push(part.name);
+        }
+        let word = if status.success() { "ok" } else { "FAILED" };
+        say(&format!(
+            "== {}: {word}, {passed} passed, {failed} failed, {:.0} s",
+            part.name,
+            begun.elapsed().as_secs_f64()
+        ))
+    }
+
+    fn close(&self) -> Result<()> {
+        if !self.left_out.is_empty() {
+            say(&format!("NOT RUN on request: {}", self.left_out.join(", ")))?;
+        }
+        if !self.broken.is_empty() {
+            say(&format!("FAILED: {}", self.broken.join(", ")))?;
+        }
+        say(&format!("{} passed, {} failed", self.passed, self.failed))?;
+        if self.failed > 0 {
+            bail!("{} failed", self.failed);
+        }
+        Ok(())
+    }
+}
+
+/// What the closing line of a test runner says: `test result: ok. 3 passed; 0 failed; ...`.
+fn counts(line: &str) -> Option<(usize, usize)> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number_before = |word: &str| {
+        let before = rest.split(word).next()?;
+        before.split_whitespace().last()?.parse::<usize>().ok()
+    };
+    Some((number_before(" passed")?, number_before(" failed")?))
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("write to stdout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn the_closing_line_of_a_runner_is_counted() {
+        let line = "test result: FAILED. 29 passed; 7 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.75s";
+        assert_eq!(counts(line), Some((29, 7)));
+        assert_eq!(counts("running 3 tests"), None);
+    }
+}
