@@ -2,20 +2,46 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use junban_api::names;
+use junban_api::{convert, names};
 
 /// Reboots every server of a Kubernetes cluster without stopping what runs on it.
+///
+/// Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 blocked or timed out.
+/// Linked or copied as `kubectl-junban` into the PATH it works as `kubectl junban`.
 #[derive(Parser, Debug)]
-#[command(name = "junban", version)]
+#[command(name = "junban", version, max_term_width = 110)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Puts servers in the queue: all of them, or those that are named.
+    Reboot(Reboot),
+    /// How far the queue is, what holds it up, and what would help.
+    Status(Status),
+    /// Lists the entries: one row per node.
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Why a node is not rebooting yet: every unmet gate, with what would help.
+    Explain(Explain),
+    /// Stops everything that is not past its power action, within 5 s.
+    Pause(Pause),
+    /// Ends a pause.
+    Resume(Resume),
+    /// Takes nodes out of the queue; gives up failed ones.
+    Cancel(Cancel),
+    /// Opens one more round for failed nodes; ends a back-off.
+    Retry(Retry),
+    /// Checks files of Junban's objects without a cluster.
+    Lint(Lint),
     /// Runs the controller, inside a cluster or outside with a kubeconfig.
     Controller(Controller),
 }
@@ -24,11 +50,137 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Cluster {
     /// Path of the kubeconfig.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<std::path::PathBuf>,
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
+}
+
+/// How data is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    /// The table with more columns.
+    Wide,
+    Json,
+    Yaml,
+    /// Names only, as kubectl takes them.
+    Name,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reboot {
+    /// Every node that a policy governs.
+    #[arg(long, conflicts_with_all = ["nodes", "selector"])]
+    pub(crate) all: bool,
+    /// Names of nodes.
+    #[arg(value_name = "NODE", conflicts_with = "selector", required_unless_present_any = ["all", "selector"])]
+    pub(crate) nodes: Vec<String>,
+    /// Nodes by label, as kubectl takes it: role=worker,zone!=a.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+    /// Why: kept with what is asked.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    /// Sets a new goal even if one is under way or lies in the future: servers that are done go once more.
+    #[arg(long, requires = "all")]
+    pub(crate) again: bool,
+    /// Waits until everything is done, failed or blocked.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) wait: bool,
+    /// Gives up waiting after so long, as 30m or 2h; what was asked goes on.
+    #[arg(long, value_name = "DURATION", value_parser = span, requires = "wait")]
+    pub(crate) timeout: Option<Duration>,
+    /// Says what would be rebooted and what that will cost; changes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Shows it again whenever it changes, until interrupted.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// All entries, also those of earlier turns.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// Name of the node.
+    pub(crate) node: String,
+    /// Namespace of the controller's Lease.
+    #[arg(short, long, env = names::ENV_NAMESPACE, default_value = names::NAMESPACE)]
+    pub(crate) namespace: String,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    /// Why: shown to everybody who asks.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Cancel {
+    /// Withdraws the goals of all policies and cancels everything that is not past its power action.
+    #[arg(long, conflicts_with = "nodes")]
+    pub(crate) all: bool,
+    /// Names of nodes.
+    #[arg(value_name = "NODE", required_unless_present = "all")]
+    pub(crate) nodes: Vec<String>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// Names of nodes.
+    #[arg(value_name = "NODE", required = true)]
+    pub(crate) nodes: Vec<String>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Lint {
+    /// YAML files; - is stdin.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args, Debug)]
@@ -64,13 +216,78 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// The spelling of durations in the objects, so that there is only one.
+fn span(text: &str) -> Result<Duration, String> {
+    match convert::parse_span(text) {
+        Ok(span) if span.is_zero() => Err("it must be longer than 0s".to_owned()),
+        Ok(span) => Ok(span),
+        Err(_) => Err("write hours, minutes and seconds, as 2h, 30m or 1h30m".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_ascii_whitespace())
+    }
 
     #[test]
     fn the_definitions_hold_together() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_cluster_may_be_named_before_and_after_the_verb() {
+        for line in ["junban --context a status", "junban status --context a"] {
+            assert_eq!(
+                parse(line).unwrap().cluster.context.as_deref(),
+                Some("a"),
+                "{line}"
+            );
+        }
+        for line in ["junban --context a controller", "junban controller --context a"] {
+            let Command::Controller(controller) = parse(line).unwrap().command else {
+                panic!("{line}");
+            };
+            assert_eq!(controller.cluster.context.as_deref(), Some("a"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in [
+            "junban",
+            "junban reboot",
+            "junban reboot --all node-1",
+            "junban reboot --all -l role=worker",
+            "junban reboot node-1 -l role=worker",
+            "junban reboot node-1 --again",
+            "junban reboot --all --timeout 5m",
+            "junban reboot --all --wait --timeout 5",
+            "junban reboot --all --wait --timeout 0s",
+            "junban reboot --all --wait --dry-run",
+            "junban cancel",
+            "junban cancel --all node-1",
+            "junban retry",
+            "junban lint",
+            "junban list -o xml",
+        ] {
+            let error = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_written_as_in_the_objects() {
+        let Command::Reboot(reboot) = parse("junban reboot --all --wait --timeout 1h30m")
+            .unwrap()
+            .command
+        else {
+            panic!("another verb");
+        };
+        assert_eq!(reboot.timeout, Some(Duration::from_secs(5_400)));
     }
 }

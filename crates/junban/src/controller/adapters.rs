@@ -30,7 +30,9 @@ pub(super) struct Adapters {
 
 impl LedgerPort for Adapters {
     async fn write_queue(&self, write: QueueWrite) -> WriteOutcome {
-        self.kube.write_queue(write).await
+        let outcome = self.kube.write_queue(write).await;
+        said(&outcome, "queue", "");
+        outcome
     }
 }
 
@@ -38,6 +40,7 @@ impl NodePort for Adapters {
     async fn patch_node(&self, patch: NodePatch) -> WriteOutcome {
         let (node, what) = (patch.node.clone(), patch.what);
         let outcome = self.kube.patch_node(patch).await;
+        said(&outcome, "node", node.as_str());
         tracing::info!(%node, ?what, ?outcome, "wrote the node");
         outcome
     }
@@ -47,6 +50,7 @@ impl EntryPort for Adapters {
     async fn create_entry(&self, new: NewEntry) -> WriteOutcome {
         let name = new.name.clone();
         let outcome = self.kube.create_entry(new).await;
+        said(&outcome, "entry", name.as_str());
         tracing::info!(entry = %name, ?outcome, "made an entry");
         outcome
     }
@@ -54,6 +58,7 @@ impl EntryPort for Adapters {
     async fn write_record(&self, write: RecordWrite) -> WriteOutcome {
         let (entry, phase) = (write.name.clone(), write.record.phase);
         let outcome = self.kube.write_record(write).await;
+        said(&outcome, "record", entry.as_str());
         tracing::debug!(%entry, %phase, ?outcome, "wrote the record");
         outcome
     }
@@ -70,7 +75,12 @@ impl EntryPort for Adapters {
         version: Version,
         summary: PolicySummary,
     ) -> WriteOutcome {
-        self.kube.write_policy_summary(name, version, summary).await
+        let outcome = self
+            .kube
+            .write_policy_summary(name.clone(), version, summary)
+            .await;
+        said(&outcome, "policy", name.as_str());
+        outcome
     }
 }
 
@@ -112,5 +122,12 @@ impl NotifyPort for Adapters {
     async fn announce(&self, announcement: Announcement) {
         tracing::info!(node = %announcement.node, reason = announcement.reason, "{}", announcement.message);
         self.kube.announce(announcement).await;
+    }
+}
+
+/// What no other try will mend is said loudly: a write that the server refuses is a bug or a missing right.
+fn said(outcome: &WriteOutcome, what: &'static str, name: &str) {
+    if let WriteOutcome::Refused(why) | WriteOutcome::Forbidden(why) = outcome {
+        tracing::warn!(what, name, why, "a write was refused");
     }
 }

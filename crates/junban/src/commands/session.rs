@@ -1,0 +1,232 @@
+//! The way to one cluster: kubeconfig, clients, the server's time; and every error of the API server in words that
+//! name what to do next.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use junban_engine::clock::boottime;
+use junban_kube::Connection;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::PostParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Status;
+use kube::{Api, Config};
+
+use super::problem::Problem;
+use crate::cli::Cluster;
+
+/// Until the first answer: a server that is not there is reported soon.
+const HELLO: Duration = Duration::from_secs(5);
+/// For every call after that.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+const INSTALL: &str = "apply the manifests: kubectl apply --server-side -f manifests/crds, then -f manifests/junban -f manifests/defaults";
+
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) server: String,
+}
+
+impl Session {
+    /// Reads the kubeconfig and says hello, which tells the server's time.
+    pub(crate) async fn open(cluster: &Cluster) -> Result<Self, Problem> {
+        let config = config(cluster).await?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let connection = Connection::new(config).map_err(|error| {
+            Problem::failed(
+                format!("no client for {server} can be built: {}", chain(&error)),
+                "check certificates and credentials of the kubeconfig: kubectl config view",
+            )
+        })?;
+        let session = Self { connection, server };
+        let hello = session.connection.calls.apiserver_version();
+        match tokio::time::timeout(HELLO, hello).await {
+            Ok(Ok(_)) => {}
+            // Whoever may not ask for the version may still ask for what the command is about.
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => {}
+            Ok(Err(error)) => return Err(session.problem("get", "the version", &error)),
+            Err(_) => return Err(session.silent(HELLO)),
+        }
+        Ok(session)
+    }
+
+    /// Carries a call to its end. `verb` and `resource` are named when it is refused.
+    pub(crate) async fn ask<T>(
+        &self,
+        verb: &str,
+        resource: &str,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Problem> {
+        self.answer(call).await.map_err(|failure| failure.problem(self, verb, resource))
+    }
+
+    /// The same, where the caller knows better what an answer means.
+    pub(crate) async fn answer<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        match tokio::time::timeout(DEADLINE, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Failure::Error(error)),
+            Err(_) => Err(Failure::Silent),
+        }
+    }
+
+    /// The API server's time, to the second below: what its `Date` header says.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.connection.wall.at(boottime()).unwrap_or_else(Timestamp::now);
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+
+    /// The user's name as the API server knows it.
+    pub(crate) async fn user(&self) -> Result<String, Problem> {
+        let api: Api<SelfSubjectReview> = Api::all(self.connection.calls.clone());
+        let parameters = PostParams::default();
+        let review = SelfSubjectReview::default();
+        let answer = self
+            .ask("create", "selfsubjectreviews", api.create(&parameters, &review))
+            .await?;
+        let user = answer.status.and_then(|status| status.user_info);
+        user.and_then(|user| user.username).ok_or_else(|| {
+            Problem::failed(
+                "the API server does not say who you are",
+                "kubectl auth whoami",
+            )
+        })
+    }
+
+    /// An error of a call in words.
+    pub(crate) fn problem(&self, verb: &str, resource: &str, error: &kube::Error) -> Problem {
+        match error {
+            kube::Error::Api(status) => self.refused(verb, resource, status),
+            kube::Error::Auth(error) => Problem::failed(
+                format!("no credentials for {}: {}", self.server, chain(error)),
+                "log in again, or choose another context: kubectl config get-contexts",
+            ),
+            error => Problem::failed(
+                format!("the API server {} cannot be reached: {}", self.server, chain(error)),
+                "check the address: kubectl cluster-info; another cluster: --context NAME or --kubeconfig FILE",
+            ),
+        }
+    }
+
+    fn refused(&self, verb: &str, resource: &str, status: &Status) -> Problem {
+        let message = status.message.as_str();
+        match status.code {
+            401 => Problem::failed(
+                format!("the API server {} does not accept your credentials", self.server),
+                "log in again, or choose another context: kubectl config get-contexts",
+            ),
+            403 => Problem::failed(
+                format!("you may not {verb} {resource}: {message}"),
+                format!("ask for the ClusterRole junban-operator (to look on: junban-view), then: kubectl auth can-i {verb} {resource}"),
+            ),
+            404 if is_kind_missing(status) => Problem::failed(
+                format!("Junban is not installed in the cluster {}: it does not know {resource}", self.server),
+                INSTALL,
+            ),
+            404 => Problem::failed(format!("{resource}: {message}"), format!("kubectl get {resource}")),
+            400 | 422 => Problem::failed(
+                format!("the API server refuses to {verb} {resource}: {message}"),
+                "compare the release of this program with that of the manifests: junban --version",
+            ),
+            code => Problem::failed(
+                format!("the API server answers {code} to {verb} {resource}: {message}"),
+                "try again; kubectl get --raw /readyz?verbose",
+            ),
+        }
+    }
+
+    fn silent(&self, waited: Duration) -> Problem {
+        Problem::failed(
+            format!("the API server {} does not answer within {} s", self.server, waited.as_secs()),
+            "check the address: kubectl cluster-info; another cluster: --context NAME or --kubeconfig FILE",
+        )
+    }
+}
+
+/// A call that did not succeed.
+pub(crate) enum Failure {
+    Error(kube::Error),
+    Silent,
+}
+
+impl Failure {
+    /// What the server said, if it said anything.
+    pub(crate) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Error(kube::Error::Api(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    pub(crate) fn problem(&self, session: &Session, verb: &str, resource: &str) -> Problem {
+        match self {
+            Self::Error(error) => session.problem(verb, resource, error),
+            Self::Silent => session.silent(DEADLINE),
+        }
+    }
+}
+
+/// A 404 that speaks of no object is about the whole kind: the CRD is not there.
+fn is_kind_missing(status: &Status) -> bool {
+    status.details.as_ref().is_none_or(|details| details.name.is_empty())
+}
+
+/// The kubeconfig that was named, the user's own, or the cluster that this process runs in.
+async fn config(cluster: &Cluster) -> Result<Config, Problem> {
+    let options = KubeConfigOptions {
+        context: cluster.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    if let Some(path) = &cluster.kubeconfig {
+        let shown = path.display();
+        let file = Kubeconfig::read_from(path).map_err(|error| {
+            Problem::usage(
+                format!("the kubeconfig {shown} cannot be read: {}", chain(&error)),
+                "name one that can be: --kubeconfig FILE",
+            )
+        })?;
+        return Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(|error| in_kubeconfig(&format!("the kubeconfig {shown}"), cluster, &error));
+    }
+    match Config::from_kubeconfig(&options).await {
+        Ok(config) => Ok(config),
+        Err(error) if cluster.context.is_none() => Config::incluster().map_err(|_| {
+            Problem::usage(
+                format!("there is no usable kubeconfig: {}", chain(&error)),
+                "name one: --kubeconfig FILE, or set KUBECONFIG",
+            )
+        }),
+        Err(error) => Err(in_kubeconfig("the kubeconfig", cluster, &error)),
+    }
+}
+
+fn in_kubeconfig(which: &str, cluster: &Cluster, error: &dyn std::error::Error) -> Problem {
+    let context = cluster
+        .context
+        .as_ref()
+        .map_or_else(String::new, |context| format!(" (context {context})"));
+    Problem::usage(
+        format!("{which}{context} cannot be used: {}", chain(error)),
+        "see what it has: kubectl config get-contexts",
+    )
+}
+
+/// An error with its causes: kube's own text says "ServiceError" and no more.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
