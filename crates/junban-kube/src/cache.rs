@@ -43,6 +43,18 @@ pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
     Caches { _tasks: tasks }
 }
 
+/// Follows queue, policies and entries only, for a command that waits for them. Returns once they are in the store.
+pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
+    let mut following = follow::Following::default();
+    kinds::own(connection, store, &mut following);
+    for listed in following.listed {
+        listed.await;
+    }
+    Caches {
+        _tasks: following.tasks,
+    }
+}
+
 /// The watches; dropping it ends them.
 pub struct Caches {
     _tasks: JoinSet<()>,

@@ -104,11 +104,6 @@ fn of_failure(failure: &Failure) -> LeaseAnswer {
 
 fn view(lease: &Lease) -> Option<LeaseView> {
     let spec = lease.spec.clone().unwrap_or_default();
-    let clock = lease
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(names::CLOCK));
     Some(LeaseView {
         holder: spec.holder_identity.unwrap_or_default(),
         transitions: spec
@@ -117,8 +112,14 @@ fn view(lease: &Lease) -> Option<LeaseView> {
             .unwrap_or_default(),
         renew: spec.renew_time.map(|time| time.0.to_string()).unwrap_or_default(),
         version: Version(lease.metadata.resource_version.as_deref()?.parse().ok()?),
-        clock: clock.and_then(|text| parse_clock(text)).unwrap_or_default(),
+        clock: clock_of(lease).unwrap_or_default(),
     })
+}
+
+/// The cluster clock that a Lease carries.
+pub(crate) fn clock_of(lease: &Lease) -> Option<Reading> {
+    let annotations = lease.metadata.annotations.as_ref()?;
+    parse_clock(annotations.get(names::CLOCK)?)
 }
 
 /// `LED RUNNING` in milliseconds; running is never more than led.

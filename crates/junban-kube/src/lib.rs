@@ -6,6 +6,7 @@
 mod answer;
 pub mod cache;
 pub mod connect;
+pub mod glance;
 pub mod layer;
 pub mod lease;
 mod patch;

@@ -27,7 +27,8 @@ pub(super) fn all(connection: &Connection, store: &Arc<Store>, following: &mut F
     volumes(connection, store, following);
 }
 
-fn own(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
+/// Junban's own kinds.
+pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
     let client = &connection.watches;
     following.add(
         Kind::Queue.api(client),
