@@ -68,6 +68,7 @@ names! {
     Annotation MARK = "junban.dev/mark", "Node", "Whose cordon this is and what was done to the node: JSON. Never edit it.";
     Annotation BOOT = "junban.dev/boot", "Node", "The boot journal: `BOOTID NOT-BEFORE FIRST-SEEN`.";
     Annotation WAIVED = "junban.dev/waived", "Node", "No goal up to this time is this node's any more. Written by `junban cancel`.";
+    Annotation REASON = "junban.dev/reason", "RebootPolicy", "Why the goal was set. Written by `junban reboot --all --reason`.";
     Annotation CLOCK = "junban.dev/clock", "Lease", "The cluster clock: milliseconds led and milliseconds led while not paused, with a space between.";
     Annotation SAFE_TO_EVICT_LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "Pod", "Names of emptyDir volumes that may be lost.";
     Annotation SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict", "Pod", "`false`: the pod is not evicted.";
@@ -94,6 +95,7 @@ names! {
     Account FIELD_MANAGER = "junban", "managedFields", "The controller's field manager: a cordon is Junban's own only while it owns `spec.unschedulable`.";
     Account GOAL_FIELD_MANAGER = "junban-goal", "managedFields", "The field manager with which `junban reboot --all` applies `bootedAfter`.";
     Account PAUSE_FIELD_MANAGER = "junban-pause", "managedFields", "The field manager with which `junban pause` and `resume` apply `paused`.";
+    Account CLI_FIELD_MANAGER = "junban-cli", "managedFields", "The field manager of the other commands: entries, cancels, retries, waivers.";
     Account NAMESPACE = "junban", "", "The namespace of the manifests.";
     Account SERVICE_ACCOUNT = "junban", "", "The controller's ServiceAccount.";
     Account SERVICE_ACCOUNT_USER = "system:serviceaccount:junban:junban", "", "The same as a user name.";
@@ -125,12 +127,9 @@ names! {
     Metric METRIC_NODE_MAINTENANCE = "junban_node_maintenance", "node", "1 while Junban holds the node: to inhibit alerts about it.";
     Metric METRIC_POWER_ACTIONS = "junban_power_actions_total", "driver, outcome", "Power actions by outcome: started, nothing_started, unknown.";
     Metric METRIC_EVICTIONS = "junban_evictions_total", "outcome", "Answers to evictions, by their typed outcome.";
-    Metric METRIC_STARTS = "junban_starts_total", "policy", "Turns begun.";
-    Metric METRIC_PROVEN = "junban_proven_total", "policy", "Turns that ended in a proven node.";
     Metric METRIC_LEADER = "junban_leader", "", "1 in the process that holds the Lease.";
     Metric METRIC_UNREADABLE = "junban_unreadable_objects", "kind", "Objects of Junban's own that do not parse.";
     Metric METRIC_API_WARNINGS = "junban_api_warnings_total", "", "Warnings of the API server on writes of our own: each is a bug.";
-    Metric METRIC_PLAN_SECONDS = "junban_plan_seconds", "", "Histogram: how long a plan takes.";
     Metric METRIC_BUILD_INFO = "junban_build_info", "version", "Always 1.";
 
     Environment ENV_NODE = "JUNBAN_NODE", "command driver", "Name of the node to reboot.";

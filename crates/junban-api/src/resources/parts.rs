@@ -116,9 +116,14 @@ pub(super) fn urls(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Key of a label.
+/// Key of a label: a name, after the prefix of whoever defined it.
 pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": 317})
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 317,
+        "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$",
+    })
 }
 
 fn label_value() -> Schema {

@@ -158,6 +158,10 @@ pub struct RebootSpec {
 /// One step of the ladder.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("size(self.command) > 0 && size(self.command[0]) > 0")
+        .message("command begins with the program to run")
+)]
 pub struct LadderStep {
     /// The driver: command.
     #[schemars(schema_with = "driver")]
