@@ -285,6 +285,12 @@ impl Cluster {
                 .or_default()
                 .insert(pod.key.clone());
         }
+        if let Some(owner) = &pod.owner {
+            self.pods_by_owner
+                .entry(owner.clone())
+                .or_default()
+                .insert(pod.key.clone());
+        }
         self.pods.insert(pod.key.clone(), pod);
     }
 
@@ -405,5 +411,32 @@ fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<PodKey>>, of: &K, pod: &PodKe
         if pods.is_empty() {
             index.remove(of);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::pod;
+
+    #[test]
+    fn the_indices_follow_a_pod() {
+        let mut cluster = Cluster::default();
+        cluster.apply_pod(pod("cart-1", "node-1"));
+        let owner = cluster
+            .pods
+            .values()
+            .next()
+            .and_then(|pod| pod.owner.clone())
+            .unwrap();
+        assert_eq!(cluster.pods_of(&"node-1".into()).count(), 1);
+        assert_eq!(cluster.pods_of_owner(&owner).count(), 1);
+        cluster.apply_pod(Pod {
+            node: Some("node-2".into()),
+            ..pod("cart-1", "node-1")
+        });
+        assert_eq!(cluster.pods_of(&"node-1".into()).count(), 0);
+        cluster.remove_pod(&PodKey::new("shop", "cart-1"));
+        assert!(cluster.pods_on.is_empty() && cluster.pods_by_owner.is_empty());
     }
 }

@@ -15,7 +15,7 @@ use crate::reason::{Blocker, Reason};
 use crate::time::Now;
 
 /// NotReady for as long, without a turn, is *broken* (lifecycle.md 4).
-const BROKEN_AFTER: Duration = Duration::from_secs(300);
+pub const BROKEN_AFTER: Duration = Duration::from_secs(300);
 
 /// One node's turn, put together from its three places.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, QueueWrite, Read};
 use crate::entry::Phase;
-use crate::facts::Turn;
+use crate::facts::{BROKEN_AFTER, Turn};
 use crate::gates;
 use crate::ids::NodeName;
 use crate::mark::Mark;
@@ -190,7 +190,22 @@ pub(crate) fn is_to_be_dropped(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &No
     draft.cluster.queue.is_paused() || gates::node::check(draft, turn, node).is_some()
 }
 
+/// A node that is down begins to count as broken by the mere passing of time: no event tells.
+fn wake_when_broken(draft: &mut Draft<'_>) {
+    for node in draft.cluster.nodes.values().filter(|node| !node.ready) {
+        let broken_at = draft
+            .memory
+            .ready
+            .get(&node.uid)
+            .map(|seen| seen.since + BROKEN_AFTER);
+        if let Some(at) = broken_at.filter(|at| *at > draft.now.mono) {
+            draft.wake_at_mono(at);
+        }
+    }
+}
+
 fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
+    wake_when_broken(draft);
     let mut tally = gates::Tally::new(draft, queue, next);
     let open = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
     for turn in gates::candidates(draft) {

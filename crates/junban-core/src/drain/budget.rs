@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, WorkloadKey, WorkloadKind};
+use crate::drain::duty::belongs_on;
 use crate::drain::{duty, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
@@ -148,14 +149,14 @@ impl<'a> Tokens<'a> {
 
     /// Who uses a budget up, where that is a node of Junban's own: the dead server behind a wait.
     fn holder(&self, budget: &Budget, node: &Node) -> String {
-        let selector = budget.selector.as_ref();
-        let down = self.cluster.pods.values().find(|pod| {
-            pod.key.namespace == budget.key.namespace
-                && selector.is_some_and(|selector| selector.matches(&pod.labels))
-                && !pod.ready
-                && pod.node.as_ref().is_some_and(|on| *on != node.name)
+        let Some(selector) = &budget.selector else {
+            return String::new();
+        };
+        let of_budget = self.cluster.pods.values().filter(|pod| {
+            pod.key.namespace == budget.key.namespace && selector.matches(&pod.labels) && !pod.ready
         });
-        let Some((pod, on)) = down.and_then(|pod| Some((pod, pod.node.as_ref()?))) else {
+        let mut down = of_budget.filter_map(|pod| Some((pod, self.home_of(pod)?)));
+        let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             return String::new();
         };
         let state = match self.facts.turns.get(on).map(|turn| turn.phase()) {
@@ -164,7 +165,21 @@ impl<'a> Tokens<'a> {
             }
             _ => String::new(),
         };
-        format!("; pod {} is down on node {on}{state}", pod.key)
+        format!("; pod {} is down with node {on}{state}", pod.key)
+    }
+
+    /// Where a pod is, or the only node on which it could be.
+    fn home_of(&self, pod: &'a Pod) -> Option<&'a NodeName> {
+        if let Some(node) = &pod.node {
+            return Some(node);
+        }
+        let mut homes = self
+            .cluster
+            .nodes
+            .values()
+            .filter(|node| belongs_on(self.cluster, pod, node));
+        let first = homes.next()?;
+        homes.next().is_none().then_some(&first.name)
     }
 
     /// Tokens reserved for pinned pods of nodes that hold a slot and are not yet evicted, less those of `own`.

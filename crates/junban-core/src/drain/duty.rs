@@ -134,7 +134,8 @@ fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     tolerated && belongs_on(cluster, pod, node)
 }
 
-fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
+/// Whether selectors and volumes let the pod run on a node at all.
+pub(super) fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     let selected = pod
         .node_selector
         .iter()
