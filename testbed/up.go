@@ -69,7 +69,7 @@ func parseUp(args []string) (upFlags, error) {
 		return err
 	})
 	set.BoolVar(&f.foreground, "foreground", false, "stay, and end when the parent process ends")
-	set.BoolVar(&f.detached, "detached", false, "internal: foreground without a parent to watch")
+	set.BoolVar(&f.detached, "detached", false, "internal: stop watching the parent once the cluster is up")
 	set.StringVar(&f.output, "output", "text", "text or json (one line)")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -143,9 +143,9 @@ func foreground(f upFlags) error {
 	defer lock.Close()
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer end()
-	if !f.detached {
-		go watchParent(ctx, end)
-	}
+	watched, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go watchParent(watched, end)
 	c, err := cluster.Up(ctx, end, f.options)
 	defer c.Stop()
 	if err != nil {
@@ -153,6 +153,9 @@ func foreground(f upFlags) error {
 	}
 	if temporary {
 		defer os.RemoveAll(f.options.Dir)
+	}
+	if f.detached {
+		unwatch() // up to here whoever gives up waiting ends the testbed
 	}
 	if err := printInfo(c.Info(), f.output); err != nil {
 		return err
@@ -166,12 +169,14 @@ func foreground(f upFlags) error {
 // started us ends.
 func watchParent(ctx context.Context, end context.CancelFunc) {
 	parent := os.Getppid()
-	for ctx.Err() == nil {
+	for range time.Tick(100 * time.Millisecond) {
+		if ctx.Err() != nil {
+			return
+		}
 		if os.Getppid() != parent {
 			end()
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 

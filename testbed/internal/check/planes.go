@@ -76,7 +76,7 @@ func (s *Suite) controlPlaneReboots(ctx context.Context) error {
 		return err
 	}
 	if code, err := s.power(plane.Name); code != 0 || err != nil {
-		return fmt.Errorf("exit %d, %w", code, err)
+		return errors.Join(fmt.Errorf("exit %d", code), err)
 	}
 	for _, pid := range []int{plane.APIServerPID, plane.EtcdPID} {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {

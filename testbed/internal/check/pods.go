@@ -290,7 +290,7 @@ func (s *Suite) volumeDetaches(ctx context.Context) error {
 		return len(list.Items), nil
 	}
 	if n, err := attachments(); n != 1 || err != nil {
-		return fmt.Errorf("want 1 attachment while the pod runs, got %d, %w", n, err)
+		return errors.Join(fmt.Errorf("want 1 attachment while the pod runs, got %d", n), err)
 	}
 	if err := s.Client.CoreV1().Pods(namespace).Delete(ctx, "disk", metav1.DeleteOptions{}); err != nil {
 		return err
@@ -299,7 +299,7 @@ func (s *Suite) volumeDetaches(ctx context.Context) error {
 		return err
 	}
 	if n, err := attachments(); n != 1 || err != nil {
-		return fmt.Errorf("want the attachment right after the pod is gone, got %d, %w", n, err)
+		return errors.Join(fmt.Errorf("want the attachment right after the pod is gone, got %d", n), err)
 	}
 	return eventually(ctx, func() error {
 		n, err := attachments()

@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// server answers with its own name, and to /readyz as `ready` says.
+func server(t *testing.T, name string, ready *atomic.Bool) (port int, client *http.Client) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" && !ready.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, name)
+	}))
+	t.Cleanup(s.Close)
+	address, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err = strconv.Atoi(address.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = s.Client()
+	client.Timeout = time.Second
+	client.Transport.(*http.Transport).DisableKeepAlives = true
+	return port, client
+}
+
+func ask(t *testing.T, client *http.Client, url string) string {
+	t.Helper()
+	response, err := client.Get(url)
+	if err != nil {
+		return "error"
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "error"
+	}
+	return string(body)
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestBalancer(t *testing.T) {
+	var ready [2]atomic.Bool
+	ready[0].Store(true)
+	ready[1].Store(true)
+	a, client := server(t, "a", &ready[0])
+	b, _ := server(t, "b", &ready[1])
+	balancer, err := NewBalancer(0, a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go balancer.Serve(ctx)
+	balancer.Check(ctx, client)
+
+	met := map[string]bool{}
+	eventually(t, "both backends are used", func() bool {
+		met[ask(t, client, balancer.URL())] = true
+		return met["a"] && met["b"]
+	})
+	ready[0].Store(false)
+	eventually(t, "the backend that is not ready is known", func() bool { return !balancer.backends[0].ready.Load() })
+	for range 10 {
+		if got := ask(t, client, balancer.URL()); got != "b" {
+			t.Fatalf("answer %q with only b ready", got)
+		}
+	}
+	balancer.Freeze(true)
+	if got := ask(t, client, balancer.URL()); got != "error" {
+		t.Fatalf("answer %q through a frozen balancer", got)
+	}
+	balancer.Freeze(false)
+	eventually(t, "it thaws", func() bool { return ask(t, client, balancer.URL()) == "b" })
+}
+
+func TestPortBlocksDoNotOverlap(t *testing.T) {
+	taken := map[int]bool{}
+	for range 5 {
+		ports, err := TakePorts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range portsBlock {
+			port := ports.Take()
+			if taken[port] || port < portFirst || port >= portLast {
+				t.Fatalf("port %d", port)
+			}
+			taken[port] = true
+		}
+	}
+}
