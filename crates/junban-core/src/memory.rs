@@ -317,7 +317,7 @@ impl Memory {
                 self.tainted.push(now);
             }
             Effect::Announce(announcement) => self.announcements.retain(|one| one != announcement),
-            Effect::Evict(leave) | Effect::DeletePod(leave) => self.book.sent(leave, cluster),
+            Effect::Evict(leave) | Effect::DeletePod(leave) => self.book.sent(leave, cluster, now),
             _ => {}
         }
     }

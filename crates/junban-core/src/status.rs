@@ -24,6 +24,18 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(2);
 const HOLDING_MAX: usize = 50;
 
 pub fn tell(draft: &mut Draft<'_>) {
+    let unreadable = draft
+        .cluster
+        .unreadable
+        .iter()
+        .map(|(object, text)| format!("{object} cannot be read: {text}"));
+    draft.report.notes.extend(unreadable);
+    let forbidden = draft
+        .memory
+        .forbidden
+        .iter()
+        .map(|(lane, (_, text))| format!("forbidden ({lane:?}): {text}"));
+    draft.report.notes.extend(forbidden);
     entries(draft);
     policies(draft);
     history(draft);

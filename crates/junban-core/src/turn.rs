@@ -19,6 +19,7 @@ use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::mark::{Mark, MarkPower};
 use crate::reason::{Blocker, Reason};
+use crate::time::Reading;
 
 /// Moves every turn that is under way. One write per node and plan: the answer brings the next.
 pub(crate) fn advance_all(draft: &mut Draft<'_>) {
@@ -65,6 +66,10 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         // Another entry's mark: `orphan` brings that to its end first.
         return;
     }
+    if let Some(record) = on_this_clock(draft, &entry.record) {
+        draft.record(entry, record);
+        return;
+    }
     // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`).
     if turn.mark.is_some() && turn.slot.is_none() {
         return;
@@ -77,6 +82,27 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         Phase::Failed => failed::advance(draft, turn, node),
         Phase::Succeeded | Phase::Cancelled => {}
     }
+}
+
+/// A stored reading above the clock (a crash, a Lease that is gone) is set to the clock: else its deadline would come
+/// late or never (lifecycle.md 3).
+fn on_this_clock(draft: &Draft<'_>, record: &Record) -> Option<Record> {
+    let clock = draft.now.clock;
+    let mut next = record.clone();
+    let set = |reading: &mut Reading| {
+        reading.led_ms = reading.led_ms.min(clock.led_ms);
+        reading.running_ms = reading.running_ms.min(clock.running_ms);
+    };
+    let optional = [&mut next.phase_at, &mut next.jobs_at, &mut next.settling_at];
+    optional.into_iter().flatten().for_each(set);
+    if let Some(back_off) = &mut next.back_off {
+        set(&mut back_off.from);
+    }
+    if let Some(power) = &mut next.power {
+        let latest = clock.led_ms + power.boot_timeout_seconds * 1_000;
+        power.deadline_led_ms = power.deadline_led_ms.min(latest);
+    }
+    (next != *record).then_some(next)
 }
 
 /// A Node patch that holds only while the mark is exactly the one read.

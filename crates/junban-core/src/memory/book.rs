@@ -43,6 +43,10 @@ pub struct Book {
     pub denials: BTreeMap<PodKey, Denial>,
     /// Accepted evictions per node and owner of pods that tolerate the cordon: they may come back for ever.
     pub returns: BTreeMap<(NodeName, WorkloadKey), u32>,
+    /// The API server throttles: nothing is evicted before.
+    pub throttled_until: Option<Mono>,
+    /// When evictions were sent, for the rate over all budgets.
+    recent: Vec<Mono>,
     sent_versions: BTreeMap<BudgetKey, (Option<Version>, bool)>,
 }
 
@@ -50,6 +54,10 @@ pub struct Book {
 const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// A blocked budget is looked at again without any event (crates.md 2, trap 3).
 const SAFETY_NET: Duration = Duration::from_secs(15);
+
+/// Evictions a second over all budgets: each makes the server list the namespace's budgets.
+const RATE: usize = 50;
+const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 impl Book {
     /// Evictions of this budget that the cache does not show yet.
@@ -79,6 +87,19 @@ impl Book {
         (!changed).then_some(denial)
     }
 
+    /// When the next eviction of any budget may be sent, if not now.
+    pub fn held_back_until(&self, now: Mono) -> Option<Mono> {
+        let in_window: Vec<_> = self
+            .recent
+            .iter()
+            .filter(|at| now.since(**at) < RATE_WINDOW)
+            .collect();
+        let full = (in_window.len() >= RATE)
+            .then(|| in_window.first().map(|at| **at + RATE_WINDOW))
+            .flatten();
+        self.throttled_until.filter(|at| *at > now).max(full)
+    }
+
     /// When the next accepted eviction may stop counting or a denial is tried again.
     pub fn next_change(&self, now: Mono) -> Option<Mono> {
         let confirmed = self
@@ -90,7 +111,9 @@ impl Book {
         confirmed.chain(again).filter(|at| *at > now).min()
     }
 
-    pub(super) fn sent(&mut self, leave: &PodLeave, cluster: &Cluster) {
+    pub(super) fn sent(&mut self, leave: &PodLeave, cluster: &Cluster, now: Mono) {
+        self.recent.retain(|at| now.since(*at) < RATE_WINDOW);
+        self.recent.push(now);
         let ready = cluster
             .pods
             .get(&leave.pod)

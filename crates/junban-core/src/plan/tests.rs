@@ -353,3 +353,32 @@ fn the_clock_that_jumps_back_ends_no_wait() {
     };
     assert_eq!(after.led_since(before), Duration::ZERO);
 }
+
+#[test]
+fn a_stored_reading_above_the_clock_is_set_to_the_clock() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.boot_ms = 0;
+    toy.run(15);
+    let name = toy.entry("node-1").unwrap().name.clone();
+    let record = &mut toy.cluster.entries.get_mut(&name).unwrap().record;
+    record.phase_at = Some(Reading {
+        led_ms: 90_000_000,
+        running_ms: 90_000_000,
+    });
+    record.power.as_mut().unwrap().deadline_led_ms = 90_060_000;
+    toy.run(100);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::BootTimeout)))
+    );
+}
+
+#[test]
+fn a_paused_drain_says_so() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.run(1);
+    toy.queue().paused = true;
+    toy.queue().version.0 += 1_000;
+    toy.run(10);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Draining, Some(Reason::Paused))));
+}

@@ -7,6 +7,7 @@ use crate::draft::Draft;
 use crate::drain;
 use crate::entry::Phase;
 use crate::facts::{Turn, is_still_asked};
+use crate::gates;
 use crate::policy::OnTimeout;
 use crate::reason::{Blocker, Reason};
 use crate::turn::{give_back, power, verifying_record};
@@ -88,6 +89,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     if entry.record.refusals >= power::REFUSALS_MAX && !live_attempt {
         let why = Blocker::new(Reason::PowerRefused, object, entry.record.message.clone());
         return give_back::release(draft, turn, node, why);
+    }
+    if let Some(blocker) = gates::pause::check(draft) {
+        draft.wait(entry, blocker);
     }
     // The clock of the drain stands still while paused, and then nothing here waits for it.
     if !draft.cluster.queue.is_paused() {
