@@ -144,6 +144,20 @@ pub struct Pod {
     pub is_junban: bool,
 }
 
+/// The taint of a cordoned node.
+pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+impl Pod {
+    /// Whether it tolerates the taint of a cordoned node, so that it may land there again.
+    pub fn tolerates_cordon(&self) -> bool {
+        self.tolerations.iter().any(|toleration| {
+            let any_key = toleration.key.is_empty() && toleration.value.is_none();
+            let effect = toleration.effect.is_empty() || toleration.effect == "NoSchedule";
+            (any_key || toleration.key == CORDON_TAINT) && effect
+        })
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PodPhase {
     Pending,

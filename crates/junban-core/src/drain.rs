@@ -6,7 +6,7 @@ mod duty;
 use std::time::Duration;
 
 pub use budget::{Tokens, budget_of, impossible};
-pub use duty::{Duty, duty, is_pinned, tolerates_cordon};
+pub use duty::{Duty, duty, is_pinned};
 
 use crate::cluster::{Cluster, Node, Pod};
 use crate::draft::Draft;
@@ -17,7 +17,6 @@ use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
-use crate::turn;
 
 /// A scheduler may have bound a pod before it saw the cordon.
 const AFTER_CORDON: Duration = Duration::from_secs(5);
@@ -97,7 +96,7 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
     }
     let refusals = turn.entry.record.refusals;
     let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
-    let wait = turn::wait_after_refusal(refusals).saturating_sub(draft.now.clock.running_since(since));
+    let wait = wait_after_refusal(refusals).saturating_sub(draft.now.clock.running_since(since));
     if refusals > 0 && !wait.is_zero() {
         draft.wake_in(wait);
         draft.wait(
@@ -171,6 +170,15 @@ fn still_drained_since(
     }
     live.unschedulable.then(|| Drained {
         mark_text: live.mark_text.clone(),
+    })
+}
+
+/// How long a drained node waits after its driver refused for the `refusals`-th time.
+fn wait_after_refusal(refusals: u32) -> Duration {
+    Duration::from_secs(match refusals {
+        0 => 0,
+        1 => 5,
+        _ => 20,
     })
 }
 

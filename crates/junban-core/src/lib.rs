@@ -4,6 +4,7 @@
 //! [`memory::Memory`] and the clocks, and returns [`effect::Effect`]s and a [`report::Report`]; the engine carries
 //! the effects and folds the answers into the memory.
 
+mod back_off;
 pub mod bound;
 pub mod cluster;
 pub mod draft;

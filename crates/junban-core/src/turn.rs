@@ -10,9 +10,6 @@ mod power;
 mod queued;
 mod verify;
 
-pub(crate) use give_back::object_state;
-pub(crate) use power::wait_after_refusal;
-
 use crate::draft::Draft;
 use crate::effect::{Effect, NodePatch, NodeWrite};
 use crate::entry::{Phase, Record};

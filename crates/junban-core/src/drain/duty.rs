@@ -1,6 +1,6 @@
 //! What is done with each pod of a node: the table of drain.md, "Which pods".
 
-use crate::cluster::{Cluster, Node, Pod, PodPhase, PodWish, WorkloadKind};
+use crate::cluster::{CORDON_TAINT, Cluster, Node, Pod, PodPhase, PodWish, WorkloadKind};
 use crate::memory::Memory;
 use crate::policy::{Leave, Policy};
 use crate::reason::{Blocker, Reason};
@@ -22,7 +22,6 @@ pub enum Duty {
 
 /// A pod that comes back to its node more often than this is not waited for any more.
 const RETURNS_MAX: u32 = 3;
-const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
 
 /// Without a policy (it is gone) the defaults hold. `memory` knows which pods come back again and again.
 pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
@@ -85,20 +84,11 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     Duty::Evict
 }
 
-/// Whether it tolerates the taint of a cordoned node, so that it may land there again.
-pub fn tolerates_cordon(pod: &Pod) -> bool {
-    pod.tolerations.iter().any(|toleration| {
-        let any_key = toleration.key.is_empty() && toleration.value.is_none();
-        let effect = toleration.effect.is_empty() || toleration.effect == "NoSchedule";
-        (any_key || toleration.key == CORDON_TAINT) && effect
-    })
-}
-
 fn returns_for_ever(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod) -> bool {
     let (Some(memory), Some(node)) = (memory, &pod.node) else {
         return false;
     };
-    if !tolerates_cordon(pod) {
+    if !pod.tolerates_cordon() {
         return false;
     }
     let Some(owner) = cluster.topmost_owner(pod) else {

@@ -1,11 +1,11 @@
 //! Is this very node in a state in which it may be started?
 
+use crate::back_off;
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::entry::Entry;
 use crate::facts::Turn;
 use crate::reason::{Blocker, Reason};
-use crate::turn::object_state;
 
 pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
@@ -40,9 +40,7 @@ pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Bloc
 /// A change of the blocking object ends the wait, and so does `retry`.
 fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
     let back_off = entry.record.back_off.as_ref()?;
-    let changed = back_off.blocked_by.as_ref().is_some_and(|blocked| {
-        object_state(draft, &blocked.object).is_some_and(|state| state != blocked.seen)
-    });
+    let changed = back_off::has_changed(draft.cluster, back_off);
     if changed || back_off.is_over(draft.now.clock) || entry.spec.retries > entry.record.retries_done {
         return None;
     }

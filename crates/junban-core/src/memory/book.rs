@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, WorkloadKey};
-use crate::drain;
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
 use crate::ids::{NodeName, PodKey, PodUid, Version};
 use crate::reason::{Blocker, Reason};
@@ -156,7 +155,7 @@ impl Book {
             EvictOutcome::Accepted => {
                 if let Some(pod) = cluster.pods.get(&leave.pod)
                     && let Some(owner) = cluster.topmost_owner(pod)
-                    && drain::tolerates_cordon(pod)
+                    && pod.tolerates_cordon()
                 {
                     *self.returns.entry((leave.node.clone(), owner)).or_insert(0) += 1;
                 }

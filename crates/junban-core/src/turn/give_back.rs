@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use crate::back_off;
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
-use crate::entry::{BackOff, BlockedBy, Phase, Record};
+use crate::entry::{BackOff, Phase, Record};
 use crate::facts::Turn;
 use crate::mark::Mark;
 use crate::reason::{Blocker, Reason};
@@ -106,7 +107,7 @@ fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
         from: draft.now.clock,
         seconds: wait.as_secs(),
         until: to_seconds(until),
-        blocked_by: blocked_by(draft, &why.object),
+        blocked_by: back_off::blocked_by(draft.cluster, &why.object),
     });
     record.drain = None;
     record.refusals = 0;
@@ -115,44 +116,6 @@ fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
 
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// What a change of the blocking object is recognised by.
-pub(crate) fn blocked_by(draft: &Draft<'_>, object: &str) -> Option<BlockedBy> {
-    let seen = object_state(draft, object)?;
-    Some(BlockedBy {
-        object: object.to_owned(),
-        seen,
-    })
-}
-
-/// The state of a blocking object that ends a back-off when it changes: a budget's generation, a pod's UID.
-pub(crate) fn object_state(draft: &Draft<'_>, object: &str) -> Option<String> {
-    let (kind, name) = object.split_once(' ')?;
-    let (namespace, name) = name.split_once('/')?;
-    match kind {
-        "pdb" => {
-            let key = crate::ids::PdbKey::new(namespace, name);
-            Some(draft.cluster.budgets.get(&key).map_or("gone".into(), |budget| {
-                format!(
-                    "{}/{}",
-                    budget.generation,
-                    u8::from(budget.disruptions_allowed > 0)
-                )
-            }))
-        }
-        "pod" => {
-            let key = crate::ids::PodKey::new(namespace, name);
-            Some(
-                draft
-                    .cluster
-                    .pods
-                    .get(&key)
-                    .map_or("gone".into(), |pod| pod.uid.to_string()),
-            )
-        }
-        _ => None,
-    }
 }
 
 /// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it.

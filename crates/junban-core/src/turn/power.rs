@@ -256,15 +256,6 @@ fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAtte
     draft.record(turn.entry, record);
 }
 
-/// How long a drained node waits after its driver refused for the `refusals`-th time.
-pub(crate) fn wait_after_refusal(refusals: u32) -> Duration {
-    Duration::from_secs(match refusals {
-        0 => 0,
-        1 => 5,
-        _ => 20,
-    })
-}
-
 fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Option<&OwnAttempt>) {
     let entry = turn.entry;
     let Some(power) = &entry.record.power else { return };
