@@ -94,6 +94,9 @@ pub struct NodeRebootStatus {
     pub phase_at: Option<ReadingStatus>,
     /// The cluster clock when Jobs were first waited for.
     pub jobs_at: Option<ReadingStatus>,
+    /// The wall time of the same moment.
+    #[schemars(schema_with = "parts::shown_time")]
+    pub jobs_since: Option<String>,
     /// Written before any power action.
     #[serde(rename = "bootIDBefore")]
     pub boot_id_before: Option<String>,
@@ -105,8 +108,14 @@ pub struct NodeRebootStatus {
     /// Attempts of this round that may have started something.
     #[schemars(schema_with = "parts::number")]
     pub attempts_used: i64,
+    /// Power actions of this round that the driver surely did not start.
+    #[schemars(schema_with = "parts::number")]
+    pub refusals: i64,
     /// The last attempt as stored before the act.
     pub power: Option<PowerStatus>,
+    /// From the write-ahead record to the new bootID, in milliseconds of the cluster clock.
+    #[schemars(schema_with = "parts::number")]
+    pub boot_ms: Option<i64>,
     /// The spec.retries that have been acted on.
     #[schemars(schema_with = "parts::number")]
     pub retries_done: i64,
