@@ -1,0 +1,167 @@
+//! What goes over a real socket: one POST per eviction with its UID precondition, refusals seen at once, strict
+//! writes, deadlines on servers that swallow everything. In-process services would show none of it: kube's retries
+//! and pools sit below them.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use junban_core::cluster::QueueView;
+use junban_core::effect::{BudgetKey, EvictOutcome, Evidence, PodLeave, Read};
+use junban_core::ids::{PdbKey, PodKey};
+use junban_engine::clock::boottime;
+use junban_engine::ports::{EvictPort, ReadPort};
+use junban_kube::{Connection, KubePorts, Store};
+use kube::Config;
+use serde_json::{Value, json};
+
+#[derive(Clone)]
+struct Server {
+    seen: Arc<Mutex<Vec<(Method, Uri, Value)>>>,
+    answer: (StatusCode, &'static str, String),
+}
+
+async fn answer(
+    State(server): State<Server>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> (StatusCode, HeaderMap, String) {
+    let json = serde_json::from_slice(&body).unwrap_or_default();
+    server.seen.lock().unwrap().push((method, uri, json));
+    let (status, retry_after, text) = server.answer;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    headers.insert(header::DATE, "Mon, 23 Nov 2026 17:04:10 GMT".parse().unwrap());
+    headers.insert(header::WARNING, "299 - \"unknown field\"".parse().unwrap());
+    if !retry_after.is_empty() {
+        headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
+    }
+    (status, headers, text)
+}
+
+async fn serve(status: StatusCode, retry_after: &'static str, body: Value) -> (SocketAddr, Server) {
+    let server = Server {
+        seen: Arc::default(),
+        answer: (status, retry_after, body.to_string()),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(answer).with_state(server.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, server)
+}
+
+fn ports(address: SocketAddr) -> (Connection, KubePorts) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let connection = Connection::new(Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+    let store = Arc::new(Store::new("junban"));
+    let ports = KubePorts::new(&connection, &store, "junban", "test");
+    (connection, ports)
+}
+
+fn leave() -> PodLeave {
+    PodLeave {
+        node: "node-1".into(),
+        pod: PodKey::new("shop", "cart-1"),
+        uid: "pod-uid".into(),
+        budget: BudgetKey::Pdb(PdbKey::new("shop", "cart")),
+        not_after: boottime() + Duration::from_secs(4),
+    }
+}
+
+#[tokio::test]
+async fn a_denied_eviction_is_one_post_and_is_seen_at_once() {
+    let denied = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
+        "reason": "TooManyRequests", "message": "Cannot evict pod as it would violate the pod's disruption budget.",
+        "details": {"retryAfterSeconds": 10, "causes": [{"reason": "DisruptionBudget", "message": "behind"}]}});
+    let (address, server) = serve(StatusCode::TOO_MANY_REQUESTS, "10", denied).await;
+    let (connection, ports) = ports(address);
+    let began = Instant::now();
+    assert_eq!(
+        ports.evict(leave()).await,
+        EvictOutcome::BudgetBehind(Duration::from_secs(10))
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "it was retried below us"
+    );
+
+    let seen = server.seen.lock().unwrap().clone();
+    let [(method, uri, body)] = seen.as_slice() else {
+        panic!("one request, not {seen:?}")
+    };
+    assert_eq!(
+        (method, uri.path()),
+        (&Method::POST, "/api/v1/namespaces/shop/pods/cart-1/eviction")
+    );
+    assert!(uri.query().unwrap().contains("fieldValidation=Strict"), "{uri}");
+    assert_eq!(body["apiVersion"], "policy/v1");
+    assert_eq!(body["deleteOptions"]["preconditions"]["uid"], "pod-uid");
+    assert_eq!(connection.warnings.count(), 1);
+    let wall = connection.wall.at(boottime()).unwrap();
+    assert!(wall.to_string().starts_with("2026-11-23T17:04:1"), "{wall}");
+}
+
+#[tokio::test]
+async fn an_eviction_whose_evidence_is_too_old_is_not_sent() {
+    let (address, server) = serve(
+        StatusCode::CREATED,
+        "",
+        json!({"kind": "Status", "status": "Success"}),
+    )
+    .await;
+    let (_, ports) = ports(address);
+    let mut late = leave();
+    late.not_after = boottime();
+    assert_eq!(ports.evict(late).await, EvictOutcome::TooLate);
+    assert!(server.seen.lock().unwrap().is_empty());
+    assert_eq!(ports.evict(leave()).await, EvictOutcome::Accepted);
+}
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_an_answer_and_a_server_that_fails_is_none() {
+    let gone = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"});
+    let (address, _) = serve(StatusCode::NOT_FOUND, "", gone).await;
+    assert_eq!(
+        ports(address).1.read(Read::Queue).await,
+        Evidence::Queue(QueueView::Absent)
+    );
+    let busy = json!({"kind": "Status", "status": "Failure", "code": 503, "reason": "ServiceUnavailable", "message": "no"});
+    let (address, server) = serve(StatusCode::SERVICE_UNAVAILABLE, "1", busy).await;
+    assert!(matches!(
+        ports(address).1.read(Read::Queue).await,
+        Evidence::Failed(_)
+    ));
+    assert_eq!(server.seen.lock().unwrap().len(), 1);
+}
+
+/// As at every reboot of a control plane: the connection is there, and nothing ever comes back.
+#[tokio::test]
+async fn a_server_that_swallows_everything_costs_two_seconds_and_a_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(Mutex::new(Vec::new()));
+    let kept = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.lock().unwrap().push(stream);
+        }
+    });
+    let (_, ports) = ports(address);
+    for tries in 1..=2 {
+        let began = Instant::now();
+        assert!(matches!(ports.read(Read::Queue).await, Evidence::Failed(_)));
+        let took = began.elapsed();
+        assert!((1_900..3_000).contains(&took.as_millis()), "{took:?}");
+        assert_eq!(
+            connections.lock().unwrap().len(),
+            tries,
+            "a connection that swallowed a call was used again"
+        );
+    }
+}
