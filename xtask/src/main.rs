@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api_check;
+mod generate;
 mod test;
 mod testbed;
 mod tidy;
@@ -20,6 +22,10 @@ struct Cli {
 enum Verb {
     /// A real control plane on loopback with simulated machines
     Testbed(testbed::Args),
+    /// The manifests, put to a real API server
+    ApiCheck(api_check::Args),
+    /// The CRDs and the page of names
+    Generate(generate::Args),
     /// Everything that CI runs
     Test(test::Args),
     /// The edges of the architecture, file sizes and banned calls
@@ -29,6 +35,8 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Testbed(args) => testbed::run(&args),
+        Verb::ApiCheck(args) => api_check::run(&args),
+        Verb::Generate(args) => generate::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Tidy => tidy::run(),
     };
