@@ -1,6 +1,8 @@
 //! What core writes as a status is what the schema knows: our own writes are strict, so a field that only core has
 //! would make every write of that status fail on a real API server.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -2,6 +2,8 @@
 //! writes, deadlines on servers that swallow everything. In-process services would show none of it: kube's retries
 //! and pools sit below them.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
