@@ -85,7 +85,7 @@ pub(crate) struct Reboot {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// Sets a new goal even if one is under way or lies in the future: servers that are done go once more.
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["nodes", "selector"])]
     pub(crate) again: bool,
     /// Waits until everything is done, failed or blocked.
     #[arg(long, conflicts_with = "dry_run")]

@@ -1,14 +1,109 @@
-//! The verbs, one file each.
+//! The verbs, one file each, and what they share.
 
+mod cancel;
+mod columns;
 mod controller;
+mod entries;
+mod explain;
+#[cfg(test)]
+mod fixture;
+mod lint;
+mod list;
+mod pause;
+mod printer;
+mod problem;
+mod reboot;
+mod retry;
+mod session;
+mod status;
+mod view;
+mod wait;
 
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Output};
+use printer::Printer;
+use problem::{Exit, Problem};
+use session::Session;
 
-/// Carries out one command.
+/// Carries out one command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    match cli.command {
-        Command::Controller(arguments) => controller::run(arguments),
+    if let Command::Controller(arguments) = cli.command {
+        return controller::run(arguments);
+    }
+    let mut printer = Printer::new(output(&cli.command));
+    let ended = match &cli.command {
+        // Needs neither a cluster nor a runtime.
+        Command::Lint(arguments) => lint::run(arguments, &mut printer),
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Problem::failed(
+                    format!("no runtime: {error}"),
+                    "check the limits of this user: ulimit -a",
+                )
+            })
+            .and_then(|runtime| runtime.block_on(talk_to_cluster(&cli, &mut printer))),
+    };
+    let ended = ended.and_then(|exit| printer.finish().map(|()| exit));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            printer.talk(&problem.to_string());
+            problem.exit.into()
+        }
+    }
+}
+
+/// Says what clap says, with the hint that every error ends in.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let mut printer = Printer::new(Output::Table);
+    let text = error.render();
+    if !error.use_stderr() {
+        // --help and --version.
+        printer.data(&text.ansi().to_string());
+        return Exit::Done.into();
+    }
+    let verb = std::env::args().nth(1).filter(|word| {
+        use clap::CommandFactory as _;
+        Cli::command().find_subcommand(word).is_some()
+    });
+    let help = verb.map_or_else(
+        || "junban --help".to_owned(),
+        |verb| format!("junban {verb} --help"),
+    );
+    printer.talk(&format!("{}\nhint: {help}", text.ansi().to_string().trim_end()));
+    Exit::Usage.into()
+}
+
+fn output(command: &Command) -> Output {
+    match command {
+        Command::Reboot(arguments) => arguments.output,
+        Command::Status(arguments) => arguments.output,
+        Command::List(arguments) => arguments.output,
+        Command::Explain(arguments) => arguments.output,
+        Command::Pause(arguments) => arguments.output,
+        Command::Resume(arguments) => arguments.output,
+        Command::Cancel(arguments) => arguments.output,
+        Command::Retry(arguments) => arguments.output,
+        Command::Lint(arguments) => arguments.output,
+        Command::Controller(_) => Output::Table,
+    }
+}
+
+async fn talk_to_cluster(cli: &Cli, printer: &mut Printer) -> Result<Exit, Problem> {
+    let session = Session::open(&cli.cluster).await?;
+    match &cli.command {
+        Command::Reboot(arguments) => reboot::run(&session, arguments, printer).await,
+        Command::Status(arguments) => status::run(&session, arguments, printer).await,
+        Command::List(arguments) => list::run(&session, arguments, printer).await,
+        Command::Explain(arguments) => explain::run(&session, arguments, printer).await,
+        Command::Pause(arguments) => pause::pause(&session, arguments, printer).await,
+        Command::Resume(_) => pause::resume(&session, printer).await,
+        Command::Cancel(arguments) => cancel::run(&session, arguments, printer).await,
+        Command::Retry(arguments) => retry::run(&session, arguments, printer).await,
+        Command::Lint(_) | Command::Controller(_) => Ok(Exit::Done),
     }
 }

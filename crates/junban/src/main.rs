@@ -11,5 +11,8 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Before anything may talk TLS; an error means that one was installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    commands::run(cli::Cli::parse())
+    match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => commands::usage(&error),
+    }
 }

@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn ages_are_short() {
         let ages = [0, 119, 150, 180, 700, 10_000, 20_000, 100_000, 1_000_000].map(age);
-        assert_eq!(ages, ["0s", "119s", "2m30s", "3m", "11m", "166m", "5h33m", "27h", "11d"]);
+        assert_eq!(
+            ages,
+            ["0s", "119s", "2m30s", "3m", "11m", "166m", "5h33m", "27h", "11d"]
+        );
     }
 
     #[test]

@@ -43,13 +43,22 @@ impl Printer {
     }
 
     /// A value as JSON or YAML; `table` says what it is otherwise.
-    pub(crate) fn value(&mut self, value: &impl Serialize, table: impl FnOnce() -> String) -> Result<(), Problem> {
+    pub(crate) fn value(
+        &mut self,
+        value: &impl Serialize,
+        table: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
         let text = match self.format {
             Output::Json => serde_json::to_string_pretty(value).map_err(|error| error.to_string()),
             Output::Yaml => serde_saphyr::to_string(value).map_err(|error| error.to_string()),
             Output::Table | Output::Wide | Output::Name => Ok(table()),
         };
-        let text = text.map_err(|error| Problem::failed(format!("the answer cannot be written: {error}"), "junban --version"))?;
+        let text = text.map_err(|error| {
+            Problem::failed(
+                format!("the answer cannot be written: {error}"),
+                "junban --version",
+            )
+        })?;
         self.data(&text);
         Ok(())
     }
@@ -64,8 +73,15 @@ impl Printer {
                 Ok(())
             }
             Output::Table | Output::Wide if done.is_empty() => Ok(()),
-            _ => self.value(&done, || lines(|one| format!("{}/{} {}", one.kind, one.name, one.did))),
+            _ => self.value(&done, || {
+                lines(|one| format!("{}/{} {}", one.kind, one.name, one.did))
+            }),
         }
+    }
+
+    /// Whether the reader of the data has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// An error if data could not be written, unless the reader simply had enough.

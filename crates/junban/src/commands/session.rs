@@ -58,7 +58,9 @@ impl Session {
         resource: &str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Problem> {
-        self.answer(call).await.map_err(|failure| failure.problem(self, verb, resource))
+        self.answer(call)
+            .await
+            .map_err(|failure| failure.problem(self, verb, resource))
     }
 
     /// The same, where the caller knows better what an answer means.
@@ -85,12 +87,8 @@ impl Session {
             .ask("create", "selfsubjectreviews", api.create(&parameters, &review))
             .await?;
         let user = answer.status.and_then(|status| status.user_info);
-        user.and_then(|user| user.username).ok_or_else(|| {
-            Problem::failed(
-                "the API server does not say who you are",
-                "kubectl auth whoami",
-            )
-        })
+        user.and_then(|user| user.username)
+            .ok_or_else(|| Problem::failed("the API server does not say who you are", "kubectl auth whoami"))
     }
 
     /// An error of a call in words.
@@ -102,7 +100,11 @@ impl Session {
                 "log in again, or choose another context: kubectl config get-contexts",
             ),
             error => Problem::failed(
-                format!("the API server {} cannot be reached: {}", self.server, chain(error)),
+                format!(
+                    "the API server {} cannot be reached: {}",
+                    self.server,
+                    chain(error)
+                ),
                 "check the address: kubectl cluster-info; another cluster: --context NAME or --kubeconfig FILE",
             ),
         }
@@ -117,13 +119,21 @@ impl Session {
             ),
             403 => Problem::failed(
                 format!("you may not {verb} {resource}: {message}"),
-                format!("ask for the ClusterRole junban-operator (to look on: junban-view), then: kubectl auth can-i {verb} {resource}"),
+                format!(
+                    "ask for the ClusterRole junban-operator (to look on: junban-view), then: kubectl auth can-i {verb} {resource}"
+                ),
             ),
             404 if is_kind_missing(status) => Problem::failed(
-                format!("Junban is not installed in the cluster {}: it does not know {resource}", self.server),
+                format!(
+                    "Junban is not installed in the cluster {}: it does not know {resource}",
+                    self.server
+                ),
                 INSTALL,
             ),
-            404 => Problem::failed(format!("{resource}: {message}"), format!("kubectl get {resource}")),
+            404 => Problem::failed(
+                format!("{resource}: {message}"),
+                format!("kubectl get {resource}"),
+            ),
             400 | 422 => Problem::failed(
                 format!("the API server refuses to {verb} {resource}: {message}"),
                 "compare the release of this program with that of the manifests: junban --version",
@@ -137,7 +147,11 @@ impl Session {
 
     fn silent(&self, waited: Duration) -> Problem {
         Problem::failed(
-            format!("the API server {} does not answer within {} s", self.server, waited.as_secs()),
+            format!(
+                "the API server {} does not answer within {} s",
+                self.server,
+                waited.as_secs()
+            ),
             "check the address: kubectl cluster-info; another cluster: --context NAME or --kubeconfig FILE",
         )
     }
@@ -172,7 +186,10 @@ impl Failure {
 
 /// A 404 that speaks of no object is about the whole kind: the CRD is not there.
 fn is_kind_missing(status: &Status) -> bool {
-    status.details.as_ref().is_none_or(|details| details.name.is_empty())
+    status
+        .details
+        .as_ref()
+        .is_none_or(|details| details.name.is_empty())
 }
 
 /// The kubeconfig that was named, the user's own, or the cluster that this process runs in.

@@ -1,0 +1,326 @@
+//! `junban cancel`: takes nodes out of the queue (lifecycle.md 1, waiver; 2, cancel). The waiver on the Node first,
+//! then the entry: whatever happens in between, the goal is not this node's any more.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use junban_api::convert::{self, format_goal};
+use junban_api::names;
+use junban_core::cluster::Cluster;
+use junban_core::entry::{Entry, Phase};
+use junban_core::ids::{EntryName, NodeName};
+use junban_kube::glance::Scope;
+use junban_kube::resource::Kind;
+use k8s_openapi::api::core::v1 as core;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::entries::{self, Changed, Decision};
+use super::printer::{Done, Printer};
+use super::problem::{Exit, Problem};
+use super::session::Session;
+use super::view::View;
+use crate::cli::Cancel;
+
+/// A Node's status is written every few seconds.
+const TRIES: usize = 8;
+
+pub(crate) async fn run(
+    session: &Session,
+    arguments: &Cancel,
+    printer: &mut Printer,
+) -> Result<Exit, Problem> {
+    let mut done = Vec::new();
+    let view = if arguments.all {
+        // Goals first: an entry that is cancelled while its goal stands would have to be waived to stay away.
+        done.extend(withdraw_goals(session).await?);
+        View::look(session, Scope::Own).await?
+    } else {
+        View::look(session, Scope::Nodes).await?
+    };
+    let chosen = if arguments.all {
+        let cluster = view.cluster();
+        let live = cluster
+            .entries
+            .values()
+            .filter(|entry| !entry.record.phase.is_ended());
+        Chosen::by_node(live)
+    } else {
+        chosen(&view.cluster(), &arguments.nodes, view.has_nodes)?
+    };
+    let mut seen_through = Vec::new();
+    for (node, entries) in &chosen.0 {
+        if !arguments.all {
+            waive(session, node, entries, printer).await?;
+        }
+        for entry in entries {
+            match cancel(session, entry).await? {
+                Outcome::Done(did) => done.push(Done {
+                    node: Some(node.to_string()),
+                    ..Done::new("nodereboot", entry.name.as_str(), did)
+                }),
+                Outcome::SeenThrough(phase) => seen_through.push(format!("{node} ({phase})")),
+            }
+        }
+    }
+    printer.done(&done)?;
+    if arguments.all && done.is_empty() && seen_through.is_empty() {
+        printer.talk("nothing to cancel: no policy has a goal and no entry is open");
+    }
+    if seen_through.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let text = format!(
+        "past the power action, so seen through to the end: {}",
+        seen_through.join(", ")
+    );
+    if arguments.all {
+        printer.talk(&format!("note: {text}\nhint: junban status --watch"));
+        return Ok(Exit::Done);
+    }
+    Err(Problem::failed(
+        text,
+        "a machine that boots cannot be called back; follow it: junban status --watch",
+    ))
+}
+
+/// Entries that are not ended, by node.
+struct Chosen(BTreeMap<NodeName, Vec<Entry>>);
+
+impl Chosen {
+    fn by_node<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut chosen: BTreeMap<NodeName, Vec<Entry>> = BTreeMap::new();
+        for entry in entries {
+            chosen
+                .entry(entry.spec.node.clone())
+                .or_default()
+                .push(entry.clone());
+        }
+        Self(chosen)
+    }
+}
+
+/// All are looked at before any is touched.
+fn chosen(cluster: &Cluster, nodes: &[String], has_nodes: bool) -> Result<Chosen, Problem> {
+    for node in nodes {
+        let node = NodeName::new(node.clone());
+        let mut of_node = cluster
+            .entries
+            .values()
+            .filter(|entry| entry.spec.node == node)
+            .peekable();
+        if of_node.peek().is_none() && has_nodes && !cluster.nodes.contains_key(&node) {
+            return Err(Problem::failed(
+                format!("there is no node named {node}, and no entry of one; nothing was done"),
+                "junban list",
+            ));
+        }
+        if of_node.all(|entry| entry.record.phase.is_ended()) {
+            return Err(Problem::failed(
+                format!("node {node} has no entry that could be cancelled; nothing was done"),
+                format!("junban explain {node}"),
+            ));
+        }
+    }
+    let named = |entry: &&Entry| nodes.iter().any(|node| entry.spec.node.as_str() == node);
+    let live = cluster
+        .entries
+        .values()
+        .filter(|entry| !entry.record.phase.is_ended());
+    Ok(Chosen::by_node(live.filter(named)))
+}
+
+enum Outcome {
+    Done(String),
+    SeenThrough(Phase),
+}
+
+async fn cancel(session: &Session, entry: &Entry) -> Result<Outcome, Problem> {
+    let decide = |entry: &Entry| match entry.record.phase {
+        phase if phase.is_ended() => Decision::Leave(format!("is {phase} by now")),
+        _ if entry.spec.cancel => Decision::Leave("was cancelled already".to_owned()),
+        _ => Decision::Set(json!({"cancel": true})),
+    };
+    let phase = entry.record.phase;
+    Ok(match entries::change(session, &entry.name, decide).await? {
+        Changed::Done => Outcome::Done(done_in(phase).to_owned()),
+        Changed::Left(why) => Outcome::Done(why),
+        // The rule at the root of the schema: no cancelled entry is ever in Rebooting or Verifying.
+        Changed::Refused(_) if phase.is_in_flight() || phase == Phase::Queued => {
+            let phase = phase_now(session, &entry.name).await?.unwrap_or(phase);
+            Outcome::SeenThrough(phase)
+        }
+        Changed::Refused(why) => {
+            return Err(Problem::failed(
+                format!("entry {} cannot be cancelled: {why}", entry.name),
+                format!("junban explain {}", entry.spec.node),
+            ));
+        }
+        Changed::Gone => Outcome::Done("is gone by now".to_owned()),
+    })
+}
+
+fn done_in(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Draining => "cancelled: the node is given back as it was",
+        Phase::Failed => "given up: the node is restored as soon as it is Ready",
+        _ => "cancelled",
+    }
+}
+
+async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>, Problem> {
+    let api = Kind::Entry.api(&session.connection.calls);
+    let object = session
+        .ask("get", "nodereboots", api.get_opt(name.as_str()))
+        .await?;
+    let entry = object.and_then(|object| convert::entry::read(&object).ok());
+    Ok(entry.map(|entry| entry.record.phase))
+}
+
+/// Writes the waiver for the newest goal among the entries. Whoever may not patch Nodes leaves that to the
+/// controller, which does it before it ends the entry.
+async fn waive(
+    session: &Session,
+    name: &NodeName,
+    entries: &[Entry],
+    printer: &mut Printer,
+) -> Result<(), Problem> {
+    let past = |entry: &Entry| matches!(entry.record.phase, Phase::Rebooting | Phase::Verifying);
+    let goals = entries
+        .iter()
+        .filter(|entry| !past(entry))
+        .map(|entry| entry.spec.booted_after);
+    let (Some(goal), Some(first)) = (goals.max(), entries.first()) else {
+        return Ok(());
+    };
+    let api: Api<core::Node> = Api::all(session.connection.calls.clone());
+    for _ in 0..TRIES {
+        let Some(node) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
+            return Ok(());
+        };
+        let is_another = node.metadata.uid.as_deref() != Some(first.spec.node_uid.as_str());
+        if is_another || waived(&node).is_some_and(|waived| waived >= goal) {
+            return Ok(());
+        }
+        let patch = json!({"metadata": {
+            "resourceVersion": node.metadata.resource_version,
+            "uid": node.metadata.uid,
+            "annotations": {names::WAIVED: format_goal(goal)},
+        }});
+        let written = session
+            .answer(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
+            .await;
+        match written {
+            Ok(_) => return Ok(()),
+            Err(failure) => match failure.code() {
+                Some(409) => {}
+                Some(404) => return Ok(()),
+                Some(401 | 403 | 422) => {
+                    printer.talk(&format!(
+                        "note: you may not annotate node {name} ({}): the controller waives the goal before it ends the entry",
+                        entries::said(&failure)
+                    ));
+                    return Ok(());
+                }
+                _ => return Err(failure.problem(session, "patch", "nodes")),
+            },
+        }
+    }
+    Err(Problem::failed(
+        format!("node {name} changes faster than it can be written"),
+        "try again",
+    ))
+}
+
+fn waived(node: &core::Node) -> Option<Timestamp> {
+    let annotations = node.metadata.annotations.as_ref()?;
+    convert::parse_goal(annotations.get(names::WAIVED)?).ok()
+}
+
+/// Takes `bootedAfter` from every policy that has one.
+async fn withdraw_goals(session: &Session) -> Result<Vec<Done>, Problem> {
+    let api = Kind::Policy.api(&session.connection.calls);
+    let list = session
+        .ask(
+            "list",
+            "rebootpolicies",
+            api.list(&kube::api::ListParams::default()),
+        )
+        .await?;
+    let mut done = Vec::new();
+    for name in list.items.into_iter().filter_map(|object| object.metadata.name) {
+        done.extend(withdraw(session, &name).await?);
+    }
+    Ok(done)
+}
+
+/// Whatever goal stands there; the policy's status may be written at the same moment.
+async fn withdraw(session: &Session, name: &str) -> Result<Option<Done>, Problem> {
+    let api = Kind::Policy.api(&session.connection.calls);
+    let parameters = PatchParams {
+        field_manager: Some(names::GOAL_FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    for _ in 0..TRIES {
+        let Some(object) = session.ask("get", "rebootpolicies", api.get_opt(name)).await? else {
+            return Ok(None);
+        };
+        let Some(goal) = object
+            .data
+            .pointer("/spec/bootedAfter")
+            .and_then(|goal| goal.as_str())
+        else {
+            return Ok(None);
+        };
+        // Null removes the field.
+        let patch = json!({
+            "metadata": {"resourceVersion": object.metadata.resource_version, "uid": object.metadata.uid},
+            "spec": {"bootedAfter": null},
+        });
+        match session
+            .answer(api.patch(name, &parameters, &Patch::Merge(&patch)))
+            .await
+        {
+            Ok(_) => {
+                return Ok(Some(Done {
+                    goal: Some(goal.to_owned()),
+                    ..Done::new("rebootpolicy", name, format!("goal {goal} withdrawn"))
+                }));
+            }
+            Err(failure) => match failure.code() {
+                Some(409) => {}
+                Some(404) => return Ok(None),
+                _ => return Err(failure.problem(session, "patch", "rebootpolicies")),
+            },
+        }
+    }
+    Err(Problem::failed(
+        format!("policy {name} changes faster than it can be written"),
+        "try again",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    #[test]
+    fn every_node_is_looked_at_before_one_is_touched() {
+        let mut cluster = fixture::cluster(Some(100), &["node-1", "node-2"]);
+        cluster.apply_entry(fixture::entry("node-1", 100));
+        let verdict = |nodes: &[&str]| {
+            let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
+            chosen(&cluster, &nodes, true).map(|chosen| chosen.0.len())
+        };
+        assert_eq!(verdict(&["node-1"]), Ok(1));
+        assert!(
+            verdict(&["node-1", "node-9"])
+                .is_err_and(|problem| problem.text.contains("no node named node-9"))
+        );
+        assert!(
+            verdict(&["node-1", "node-2"]).is_err_and(|problem| problem.text.contains("node-2 has no entry"))
+        );
+    }
+}

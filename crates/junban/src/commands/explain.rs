@@ -1,0 +1,455 @@
+//! `junban explain NODE`: why is this node not rebooting yet? The same gates as the controller's, asked over lists
+//! under the user's own rights; where those do not suffice, what the entry's status says.
+
+use jiff::Timestamp;
+use junban_api::convert::format_goal;
+use junban_api::names;
+use junban_core::cluster::Cluster;
+use junban_core::entry::{Entry, Phase};
+use junban_core::facts::{Facts, Turn, has_booted_since};
+use junban_core::ids::NodeName;
+use junban_core::memory::Memory;
+use junban_core::reason::{Blocker, Class, Reason};
+use junban_core::time::Now;
+use junban_kube::glance::{self, Scope};
+use serde::Serialize;
+
+use super::printer::Printer;
+use super::problem::{Exit, Problem};
+use super::session::Session;
+use super::view::{self, View};
+use crate::cli::{Explain, Output};
+
+pub(crate) async fn run(
+    session: &Session,
+    arguments: &Explain,
+    printer: &mut Printer,
+) -> Result<Exit, Problem> {
+    let view = View::look(session, Scope::Everything).await?;
+    let clock = glance::clock(&session.connection, &arguments.namespace, names::LEASE);
+    // Without the right to read the Lease a lower bound of the clock serves.
+    let clock = session.answer(clock).await.ok().flatten();
+    let node = NodeName::new(arguments.node.clone());
+    let told = {
+        let cluster = view.cluster();
+        let now = view::now(&cluster, session.now(), clock);
+        Told::of(&cluster, now, &node, &view)?
+    };
+    match (printer.format, &told.entry) {
+        (Output::Name, Some(entry)) => printer.data(&format!("nodereboot.junban.dev/{entry}")),
+        (Output::Name, None) => {}
+        _ => printer.value(&told, || told.describe())?,
+    }
+    for problem in &view.missed {
+        printer.talk(&format!(
+            "note: not looked at, so something may be missing above: {}\nhint: {}",
+            problem.text, problem.hint
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    node: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
+    attempt: u32,
+    /// When its phase and reason began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// In a sentence.
+    summary: String,
+    hint: String,
+    unmet: Vec<Unmet>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unmet {
+    reason: String,
+    object: String,
+    message: String,
+    hint: String,
+    needs_somebody: bool,
+    /// Where it is what the entry's status says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+}
+
+impl Told {
+    fn of(cluster: &Cluster, now: Now, name: &NodeName, view: &View) -> Result<Self, Problem> {
+        Self::about(cluster, now, name, view.has_nodes, view.missed.is_empty())
+    }
+
+    fn about(
+        cluster: &Cluster,
+        now: Now,
+        name: &NodeName,
+        has_nodes: bool,
+        is_whole: bool,
+    ) -> Result<Self, Problem> {
+        let memory = Memory::default();
+        let facts = Facts::new(cluster, &memory, now);
+        let turn = facts.turns.get(name);
+        if has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
+            return Err(Problem::failed(
+                format!("there is no node named {name}"),
+                "kubectl get nodes",
+            ));
+        }
+        match turn {
+            Some(turn) if !turn.phase().is_ended() => {
+                Ok(of_entry(cluster, &memory, now, turn, has_nodes && is_whole))
+            }
+            _ if !has_nodes => Ok(Self {
+                node: name.to_string(),
+                summary:
+                    "it has no entry that is not ended; why is not known without the right to list nodes"
+                        .to_owned(),
+                hint: "kubectl auth can-i list nodes".to_owned(),
+                ..Self::default()
+            }),
+            turn => Ok(without_turn(cluster, &facts, now, name, turn)),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!("Node {}: {}", self.node, self.summary);
+        if let Some(since) = &self.since {
+            text.push_str(&format!("\n  since:  {since}"));
+        }
+        if let (Some(entry), Some(goal)) = (&self.entry, &self.goal) {
+            let policy = self.policy.as_deref().unwrap_or("-");
+            text.push_str(&format!(
+                "\n  entry:  {entry}\n  policy: {policy}\n  goal:   {goal}"
+            ));
+        }
+        if self.attempt > 0 {
+            text.push_str(&format!("\n  power actions: {}", self.attempt));
+        }
+        if !self.hint.is_empty() {
+            text.push_str(&format!("\n  hint: {}", self.hint));
+        }
+        if !self.unmet.is_empty() {
+            text.push_str("\n\nWhat it waits for:");
+        }
+        for unmet in &self.unmet {
+            let whose = if unmet.object.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", unmet.object)
+            };
+            let who = if unmet.needs_somebody {
+                " (needs somebody)"
+            } else {
+                ""
+            };
+            text.push_str(&format!("\n  {}{whose}{who}: {}", unmet.reason, unmet.message));
+            if let Some(since) = &unmet.since {
+                text.push_str(&format!("\n    since: {since}"));
+            }
+            if !unmet.hint.is_empty() {
+                text.push_str(&format!("\n    hint: {}", unmet.hint));
+            }
+        }
+        text
+    }
+}
+
+/// A node with an entry that is not ended: every unmet gate, or what its own record waits for.
+fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, may_ask_gates: bool) -> Told {
+    let entry = turn.entry;
+    let record = &entry.record;
+    let node = &entry.spec.node;
+    let recorded = record
+        .reason
+        .map(|reason| Blocker::new(reason, "", record.message.clone()));
+    let mut unmet: Vec<Blocker> = Vec::new();
+    if may_ask_gates {
+        unmet = junban_core::explain::explain(cluster, memory, now, node);
+        unmet.retain(|blocker| !is_only_unknown_here(blocker));
+    }
+    // What the controller itself says, where this look finds something else by now, or may not look.
+    if let Some(blocker) =
+        recorded.filter(|blocker| !unmet.iter().any(|found| found.reason == blocker.reason))
+    {
+        let still = !may_ask_gates || record.phase != Phase::Queued || unmet.is_empty();
+        if still {
+            unmet.insert(0, blocker);
+        }
+    }
+    unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
+    unmet.dedup();
+    let since = record.since.map(format_goal);
+    Told {
+        node: node.to_string(),
+        entry: Some(entry.name.to_string()),
+        policy: Some(entry.spec.policy.to_string()),
+        goal: Some(format_goal(entry.spec.booted_after)),
+        phase: Some(record.phase.to_string()),
+        attempt: record.attempt,
+        since: since.clone(),
+        summary: summary(entry, unmet.is_empty()),
+        hint: in_flight_hint(entry),
+        unmet: unmet
+            .into_iter()
+            .map(|blocker| Unmet {
+                since: since.clone().filter(|_| record.reason == Some(blocker.reason)),
+                reason: blocker.reason.to_string(),
+                object: blocker.object,
+                message: blocker.message,
+                hint: blocker.reason.hint().to_owned(),
+                needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
+            })
+            .collect(),
+    }
+}
+
+/// A command has no memory of the control plane's health: that it would have to look is no reason to wait.
+fn is_only_unknown_here(blocker: &Blocker) -> bool {
+    blocker.reason == Reason::ControlPlaneTurn && blocker.message == "its health is being looked at"
+}
+
+fn summary(entry: &Entry, nothing_unmet: bool) -> String {
+    let record = &entry.record;
+    let drained = record.drain.as_ref().map_or_else(String::new, |drain| {
+        format!(
+            ", {} of {} pods have left",
+            drain.total.saturating_sub(drain.left),
+            drain.total
+        )
+    });
+    match record.phase {
+        Phase::Queued if entry.spec.cancel => "cancelled; the controller has not acted on it yet".to_owned(),
+        Phase::Queued if nothing_unmet => {
+            "queued, and nothing holds it back: it starts at any moment".to_owned()
+        }
+        Phase::Queued => "queued, not touched yet".to_owned(),
+        Phase::Draining => format!("its pods leave{drained}"),
+        Phase::Rebooting => "its power action is recorded or under way".to_owned(),
+        Phase::Verifying => "it has rebooted and is being proven".to_owned(),
+        Phase::Failed => "its reboot failed; it stays cordoned, the others go on".to_owned(),
+        Phase::Succeeded | Phase::Cancelled => "its turn is over".to_owned(),
+    }
+}
+
+fn in_flight_hint(entry: &Entry) -> String {
+    match entry.record.phase {
+        Phase::Queued if entry.record.observed_generation == 0 => {
+            "no controller has looked at it yet: kubectl get lease junban -n junban".to_owned()
+        }
+        Phase::Failed => format!(
+            "junban retry {node} for one more round, junban cancel {node} to give it up",
+            node = entry.spec.node
+        ),
+        _ => String::new(),
+    }
+}
+
+/// A node without an entry that is not ended: why it has none.
+fn without_turn(
+    cluster: &Cluster,
+    facts: &Facts<'_>,
+    now: Now,
+    name: &NodeName,
+    turn: Option<&Turn<'_>>,
+) -> Told {
+    let mut told = Told {
+        node: name.to_string(),
+        ..Told::default()
+    };
+    if let Some(turn) = turn {
+        let entry = turn.entry;
+        told.entry = Some(entry.name.to_string());
+        told.policy = Some(entry.spec.policy.to_string());
+        told.goal = Some(format_goal(entry.spec.booted_after));
+        told.phase = Some(entry.record.phase.to_string());
+        told.since = entry.record.since.map(format_goal);
+        told.attempt = entry.record.attempt;
+    }
+    let (why, hint) = why_none(cluster, facts, now.wall, name);
+    let last = turn.map_or_else(String::new, |turn| {
+        let reason = turn.entry.record.reason;
+        let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
+        format!(" (its last turn: {}{reason})", turn.phase())
+    });
+    told.summary = format!("{why}{last}");
+    told.hint = hint;
+    told
+}
+
+fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
+    let hinted = |why: &str, hint: &str| (why.to_owned(), hint.to_owned());
+    let Some(node) = cluster.nodes.get(name) else {
+        return hinted("there is no such node any more", "");
+    };
+    if node.excluded {
+        let why = format!(
+            "it is labelled {}: never touched, and counted nowhere",
+            names::EXCLUDE
+        );
+        return (why, format!("kubectl label node {name} {}-", names::EXCLUDE));
+    }
+    let policy = match facts.governed.get(name) {
+        Some(Ok(policy)) => *policy,
+        Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
+        None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
+    };
+    let Some(goal) = policy.booted_after else {
+        let why = format!("policy {} governs it and has no goal", policy.name);
+        return (why, format!("junban reboot --all, or junban reboot {name}"));
+    };
+    let shown = format_goal(goal);
+    if goal > wall {
+        let why = format!(
+            "the goal {shown} of policy {} lies in the future: not due yet",
+            policy.name
+        );
+        return (why, "junban reboot --all --again sets it to now".to_owned());
+    }
+    if node.waived.is_some_and(|waived| waived >= goal) {
+        let why = format!("the goal {shown} was waived for it, by a cancel");
+        return (why, format!("junban reboot {name}"));
+    }
+    if has_booted_since(cluster, node, goal) {
+        let why = format!(
+            "the goal {shown} of policy {} is met: it has booted since",
+            policy.name
+        );
+        return (why, "junban reboot --all --again asks for one more".to_owned());
+    }
+    if node.boot_id.is_none() {
+        return hinted("it has reported no bootID", Reason::NoBootId.hint());
+    }
+    if node.mark_text.is_some() {
+        return hinted(
+            "it still carries the mark of an earlier turn, which ends first",
+            "see the controller's log: kubectl logs -n junban deployment/junban",
+        );
+    }
+    hinted(
+        "the goal is due and its entry is not made yet",
+        "if that lasts, no controller is at work: kubectl get lease junban -n junban",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    fn told(cluster: &Cluster, node: &str) -> String {
+        let told = Told::about(cluster, fixture::now(200), &node.into(), true, true);
+        told.map_or_else(|problem| problem.to_string(), |told| told.describe())
+    }
+
+    #[test]
+    fn a_queued_node_names_every_unmet_gate() {
+        let mut cluster = fixture::cluster(Some(100), &["node-1", "node-2"]);
+        if let Some(node) = cluster.nodes.get_mut(&"node-1".into()) {
+            node.held = true;
+        }
+        if let junban_core::cluster::QueueView::Present(queue) = &mut cluster.queue {
+            queue.paused = true;
+        }
+        let mut entry = fixture::entry("node-1", 100);
+        entry.record.reason = Some(Reason::Paused);
+        entry.record.since = Some(fixture::at(150));
+        cluster.apply_entry(entry);
+        expect_test::expect![[r#"
+            Node node-1: queued, not touched yet
+              since:  1970-01-01T00:02:30Z
+              entry:  node-1-i4md7x6ckh
+              policy: workers
+              goal:   1970-01-01T00:01:40Z
+
+            What it waits for:
+              Paused [queue default] (needs somebody): the queue is paused
+                since: 1970-01-01T00:02:30Z
+                hint: junban resume
+              Hold [node node-1] (needs somebody): node node-1 is labelled junban.dev/hold
+                hint: remove the label junban.dev/hold"#]]
+        .assert_eq(&told(&cluster, "node-1"));
+    }
+
+    #[test]
+    fn a_failed_node_says_what_happened() {
+        let mut cluster = fixture::cluster(Some(100), &["node-1"]);
+        let mut entry = fixture::entry("node-1", 100);
+        entry.record.phase = Phase::Failed;
+        entry.record.reason = Some(Reason::PowerUnknown);
+        entry.record.message = "the command was killed".into();
+        entry.record.attempt = 1;
+        cluster.apply_entry(entry);
+        let text = told(&cluster, "node-1");
+        assert!(
+            text.contains("PowerUnknown") && text.contains("the command was killed"),
+            "{text}"
+        );
+        assert!(
+            text.contains("hint: junban retry node-1 for one more round"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_node_without_an_entry_says_why() {
+        let why = |goal, change: fn(&mut Cluster)| {
+            let mut cluster = fixture::cluster(goal, &["node-1"]);
+            change(&mut cluster);
+            told(&cluster, "node-1")
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let lines = [
+            why(None, |_| {}),
+            why(Some(500), |_| {}),
+            why(Some(0), |_| {}),
+            why(Some(100), |_| {}),
+            why(Some(100), |cluster| cluster.policies.clear()),
+            why(Some(100), |cluster| {
+                cluster
+                    .policies
+                    .insert("other".into(), fixture::policy("other", None));
+            }),
+            why(Some(100), |cluster| {
+                cluster.nodes.values_mut().for_each(|node| node.excluded = true);
+            }),
+            why(Some(100), |cluster| {
+                cluster
+                    .nodes
+                    .values_mut()
+                    .for_each(|node| node.waived = Some(fixture::at(100)));
+            }),
+        ];
+        expect_test::expect![[r#"
+            Node node-1: policy workers governs it and has no goal
+            Node node-1: the goal 1970-01-01T00:08:20Z of policy workers lies in the future: not due yet
+            Node node-1: the goal is due and its entry is not made yet
+            Node node-1: the goal is due and its entry is not made yet
+            Node node-1: no policy selects the node
+            Node node-1: policies other, workers have the same priority 0
+            Node node-1: it is labelled junban.dev/exclude: never touched, and counted nowhere
+            Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel"#]]
+        .assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_is_an_error() {
+        let cluster = fixture::cluster(None, &["node-1"]);
+        expect_test::expect![[r#"
+            error: there is no node named node-9
+            hint: kubectl get nodes"#]]
+        .assert_eq(&told(&cluster, "node-9"));
+    }
+}

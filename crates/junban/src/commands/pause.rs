@@ -1,0 +1,135 @@
+//! `junban pause` and `junban resume`: the button (lifecycle.md 5).
+
+use junban_api::names;
+use junban_kube::resource::Kind;
+use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::columns::some;
+use super::printer::{Done, Printer};
+use super::problem::{Exit, Problem};
+use super::session::Session;
+use crate::cli;
+
+pub(crate) async fn pause(
+    session: &Session,
+    arguments: &cli::Pause,
+    printer: &mut Printer,
+) -> Result<Exit, Problem> {
+    let before = read(session).await?;
+    let was = before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
+    let spec = json!({"paused": true, "pauseReason": arguments.reason});
+    apply(session, &before, &spec).await?;
+    let did = if was { "was paused already" } else { "paused" };
+    printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
+    if !was {
+        printer.talk(
+            "nothing starts from 5 s on at the latest; servers past their power action are seen through, drains stand still",
+        );
+    }
+    printer.talk("end it with: junban resume");
+    warn_of_others(&before, "resume", printer);
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn resume(session: &Session, printer: &mut Printer) -> Result<Exit, Problem> {
+    let before = read(session).await?;
+    let was = before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
+    apply(session, &before, &json!({"paused": false, "pauseReason": ""})).await?;
+    let did = if was { "resumed" } else { "was not paused" };
+    printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
+    warn_of_others(&before, "pause it again", printer);
+    Ok(Exit::Done)
+}
+
+async fn read(session: &Session) -> Result<DynamicObject, Problem> {
+    let api = Kind::Queue.api(&session.connection.calls);
+    let found = session
+        .ask("get", "rebootqueues", api.get_opt(names::QUEUE))
+        .await?;
+    if let Some(object) = found {
+        return Ok(object);
+    }
+    // Absent object or absent kind: the list tells.
+    session
+        .ask(
+            "list",
+            "rebootqueues",
+            api.list(&kube::api::ListParams::default().limit(1)),
+        )
+        .await?;
+    Err(Problem::failed(
+        "there is no RebootQueue named default: nothing starts without one, which is a pause already",
+        "kubectl apply --server-side -f manifests/defaults",
+    ))
+}
+
+/// Forces the fields: whoever presses the button means it. The UID keeps it from making a queue.
+async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Result<(), Problem> {
+    let object = json!({
+        "apiVersion": names::API_VERSION,
+        "kind": Kind::Queue.as_str(),
+        "metadata": {"name": names::QUEUE, "uid": before.metadata.uid},
+        "spec": spec,
+    });
+    let parameters = PatchParams {
+        force: true,
+        field_manager: Some(names::PAUSE_FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let api = Kind::Queue.api(&session.connection.calls);
+    let patch = Patch::Apply(&object);
+    match session.answer(api.patch(names::QUEUE, &parameters, &patch)).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.code() == Some(409) => Err(Problem::failed(
+            "the RebootQueue was deleted at this moment: without one nothing starts",
+            "kubectl apply --server-side -f manifests/defaults, then try again",
+        )),
+        Err(failure) => Err(failure.problem(session, "patch", "rebootqueues")),
+    }
+}
+
+fn warn_of_others(before: &DynamicObject, they_will: &str, printer: &mut Printer) {
+    let others = owners(before, "paused");
+    if !others.is_empty() {
+        printer.talk(&format!(
+            "warning: spec.paused belonged to {}: it may {they_will} when it applies its own version\nhint: change it there as well",
+            some(&others, 3)
+        ));
+    }
+}
+
+/// Field managers other than our own that own a field of the spec.
+fn owners(object: &DynamicObject, field: &str) -> Vec<String> {
+    let pointer = format!("/f:spec/f:{field}");
+    let entries = object.metadata.managed_fields.iter().flatten();
+    entries
+        .filter(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            fields.is_some_and(|fields| fields.0.pointer(&pointer).is_some())
+        })
+        .filter_map(|entry| entry.manager.clone())
+        .filter(|manager| manager != names::PAUSE_FIELD_MANAGER)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_owns_the_pause_beside_us_is_named() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "junban.dev/v1alpha1",
+            "kind": "RebootQueue",
+            "metadata": {"name": "default", "managedFields": [
+                {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:paused": {}}}},
+                {"manager": "junban-pause", "operation": "Apply", "fieldsV1": {"f:spec": {"f:paused": {}}}},
+                {"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {"f:maxUnavailable": {}}}},
+            ]},
+        }))
+        .unwrap();
+        assert_eq!(owners(&object, "paused"), ["argocd"]);
+    }
+}

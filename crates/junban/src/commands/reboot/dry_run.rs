@@ -1,0 +1,278 @@
+//! `junban reboot --dry-run`: what would be rebooted, what blocks it before any cordon, and what it costs. The same
+//! gates as the controller's, asked over a copy of the cluster in which the goal is set already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use junban_api::convert::format_goal;
+use junban_core::cluster::{Cluster, Node, QueueView};
+use junban_core::entry::{Entry, EntrySpec, Record};
+use junban_core::explain::explain;
+use junban_core::facts::Facts;
+use junban_core::goal::entry_name;
+use junban_core::ids::{EntryUid, NodeName, Version};
+use junban_core::memory::Memory;
+use junban_core::policy::Policy;
+use junban_core::reason::{Blocker, Reason};
+use junban_core::time::Now;
+use junban_kube::glance::Scope;
+use serde::Serialize;
+
+use super::cost::{self, Cost};
+use super::{Asked, all, named};
+use crate::commands::columns::some;
+use crate::commands::printer::Printer;
+use crate::commands::problem::{Exit, Problem};
+use crate::commands::session::Session;
+use crate::commands::view::{self, View};
+
+/// What only says whose turn it is: everybody waits for that.
+const TURNS: [Reason; 10] = [
+    Reason::LedgerRebuilding,
+    Reason::NoPlace,
+    Reason::QueueLimit,
+    Reason::PolicyLimit,
+    Reason::FirstProof,
+    Reason::GroupClosed,
+    Reason::ControlPlaneTurn,
+    Reason::AnotherEntry,
+    Reason::NotDue,
+    Reason::BudgetHeld,
+];
+
+pub(super) async fn run(
+    session: &Session,
+    asked: &Asked,
+    again: bool,
+    printer: &mut Printer,
+) -> Result<Exit, Problem> {
+    let view = View::look(session, Scope::Everything).await?;
+    if !view.has_nodes {
+        return Err(view
+            .missed
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Problem::failed("the nodes are not known", "kubectl auth can-i list nodes")));
+    }
+    let forecast = {
+        let mut cluster = view.cluster().clone();
+        let now = view::now(&cluster, session.now(), None);
+        forecast(&mut cluster, now, asked, again)?
+    };
+    printer.value(&forecast, || forecast.describe())?;
+    for problem in &view.missed {
+        printer.talk(&format!(
+            "note: not looked at: {}\nhint: {}",
+            problem.text, problem.hint
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Forecast {
+    goal: String,
+    /// Nodes that would be rebooted, with the policy that governs each.
+    reboot: BTreeMap<String, String>,
+    /// Nodes that stay as they are, with why.
+    aside: Vec<String>,
+    blocked: Vec<Held>,
+    cost: Cost,
+}
+
+/// One object that holds nodes up.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    reason: String,
+    object: String,
+    message: String,
+    hint: String,
+    nodes: Vec<String>,
+}
+
+fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Result<Forecast, Problem> {
+    let (goal, nodes, aside) = match asked {
+        Asked::All => {
+            let goal = all::decide(cluster, now, again)?.goal;
+            let aside = all::left_aside(cluster, now);
+            (goal, cluster.nodes.keys().cloned().collect(), aside)
+        }
+        Asked::Nodes(nodes) => {
+            named::decide(cluster, now, nodes, "you", "")?;
+            (now.wall, nodes.clone(), Vec::new())
+        }
+    };
+    let reboot = set_goal(cluster, now, goal, &nodes, matches!(asked, Asked::All));
+    let paused = std::mem::take(&mut cluster.queue);
+    let mut held = Vec::new();
+    if let QueueView::Present(mut queue) = paused {
+        if queue.paused {
+            held.push((
+                Blocker::new(Reason::Paused, "queue default", "the queue is paused"),
+                Vec::new(),
+            ));
+            queue.paused = false;
+        }
+        cluster.queue = QueueView::Present(queue);
+    }
+    let memory = Memory::default();
+    let mut by_object: BTreeMap<Blocker, Vec<String>> = BTreeMap::new();
+    for name in reboot.keys() {
+        for mut blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
+            if TURNS.contains(&blocker.reason) {
+                continue;
+            }
+            blocker.message = without_wisher(&blocker.message);
+            let nodes = by_object.entry(blocker).or_default();
+            if !nodes.contains(name) {
+                nodes.push(name.clone());
+            }
+        }
+    }
+    held.extend(by_object);
+    let facts = Facts::new(cluster, &memory, now);
+    let going: BTreeSet<NodeName> = reboot.keys().map(NodeName::new).collect();
+    Ok(Forecast {
+        goal: format_goal(goal),
+        cost: cost::of(cluster, &facts, &going),
+        reboot,
+        aside,
+        blocked: held
+            .into_iter()
+            .map(|(blocker, nodes)| Held::new(blocker, nodes))
+            .collect(),
+    })
+}
+
+/// One budget that holds ten pods up is one blocker.
+fn without_wisher(message: &str) -> String {
+    message
+        .split(", wanted by pod")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Sets the goal in the copy and gives each node that it reaches an entry, as the controller would.
+fn set_goal(
+    cluster: &mut Cluster,
+    now: Now,
+    goal: Timestamp,
+    nodes: &[NodeName],
+    by_goal: bool,
+) -> BTreeMap<String, String> {
+    if by_goal {
+        for policy in cluster.policies.values_mut() {
+            policy.booted_after = Some(goal);
+        }
+    }
+    let (entries, reboot) = {
+        let memory = Memory::default();
+        let facts = Facts::new(cluster, &memory, now);
+        let mut entries = Vec::new();
+        let mut reboot = BTreeMap::new();
+        for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
+            let Some(policy) = facts.policy_of(&node.name) else {
+                continue;
+            };
+            let turn = facts.turns.get(&node.name);
+            let has_turn = turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
+            let done = junban_core::facts::has_booted_since(cluster, node, goal);
+            let waived = node.waived.is_some_and(|waived| waived >= goal);
+            if node.excluded || (by_goal && (done || waived) && !has_turn) {
+                continue;
+            }
+            reboot.insert(node.name.to_string(), policy.name.to_string());
+            if !has_turn {
+                entries.push(entry(node, policy, goal, by_goal));
+            }
+        }
+        (entries, reboot)
+    };
+    for entry in entries {
+        cluster.apply_entry(entry);
+    }
+    reboot
+}
+
+fn entry(node: &Node, policy: &Policy, goal: Timestamp, by_goal: bool) -> Entry {
+    Entry {
+        name: entry_name(&node.name, &node.uid, &policy.name, goal),
+        uid: EntryUid::new(format!("dry run, node {}", node.name)),
+        version: Version(u64::MAX),
+        generation: 1,
+        created: goal,
+        spec: EntrySpec {
+            node: node.name.clone(),
+            node_uid: node.uid.clone(),
+            policy: policy.name.clone(),
+            booted_after: goal,
+            reason: String::new(),
+            requested_by: if by_goal { String::new() } else { "you".to_owned() },
+            priority: policy.priority,
+            cancel: false,
+            retries: 0,
+        },
+        record: Record::default(),
+    }
+}
+
+impl Held {
+    fn new(blocker: Blocker, nodes: Vec<String>) -> Self {
+        Self {
+            reason: blocker.reason.to_string(),
+            object: blocker.object,
+            message: blocker.message,
+            hint: blocker.reason.hint().to_owned(),
+            nodes,
+        }
+    }
+}
+
+impl Forecast {
+    fn describe(&self) -> String {
+        let mut by_policy: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (node, policy) in &self.reboot {
+            by_policy.entry(policy).or_default().push(node.clone());
+        }
+        let mut text = format!(
+            "Would be rebooted, with the goal {}: {} nodes\n",
+            self.goal,
+            self.reboot.len()
+        );
+        for (policy, mut nodes) in by_policy {
+            nodes.sort_by_key(|name| crate::commands::columns::natural(name));
+            text.push_str(&format!(
+                "  policy {policy}: {} ({})\n",
+                nodes.len(),
+                some(&nodes, 8)
+            ));
+        }
+        for aside in &self.aside {
+            text.push_str(&format!("  {aside}\n"));
+        }
+        if !self.blocked.is_empty() {
+            text.push_str("\nWould wait, before any cordon:\n");
+        }
+        for held in &self.blocked {
+            let nodes = if held.nodes.is_empty() {
+                "all".to_owned()
+            } else {
+                some(&held.nodes, 5)
+            };
+            text.push_str(&format!("  {}: {} [{nodes}]\n", held.reason, held.message));
+            if !held.hint.is_empty() {
+                text.push_str(&format!("    hint: {}\n", held.hint));
+            }
+        }
+        text.push_str(&self.cost.describe());
+        text.push_str("\nNothing was changed.");
+        text
+    }
+}
+
+#[cfg(test)]
+#[path = "dry_run_tests.rs"]
+mod tests;

@@ -1,0 +1,472 @@
+//! `junban status`: how far the queue is, what holds it up and what would help, from the status of its objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use junban_api::convert::{format_goal, format_span};
+use junban_api::names;
+use junban_core::cluster::{Cluster, QueueView};
+use junban_core::entry::{Entry, Phase};
+use junban_core::reason::{Class, Reason};
+use junban_engine::shell::locked;
+use junban_kube::glance::Scope;
+use junban_kube::{Store, cache};
+use serde::Serialize;
+
+use super::columns::{natural, some, table};
+use super::printer::Printer;
+use super::problem::{Exit, Problem};
+use super::session::Session;
+use super::view::View;
+use crate::cli::{self, Output};
+
+/// Between two pictures: events come in bursts.
+const REFRESH: Duration = Duration::from_millis(500);
+const BAR: usize = 30;
+
+pub(crate) async fn run(
+    session: &Session,
+    arguments: &cli::Status,
+    printer: &mut Printer,
+) -> Result<Exit, Problem> {
+    let view = View::look(session, Scope::Own).await?;
+    let status = Status::of(&view.cluster(), session.now());
+    show(&status, printer)?;
+    if !arguments.watch {
+        return Ok(Exit::Done);
+    }
+    let store = Arc::new(Store::new(names::NAMESPACE));
+    let _watches = cache::start_own(&session.connection, &store).await;
+    let mut last = Some(status);
+    loop {
+        let status = Status::of(&locked(&store.cluster), session.now());
+        if last.as_ref() != Some(&status) {
+            if printer.format == Output::Table {
+                // A clear screen for a person, an empty line for a file.
+                printer.data(if printer.is_terminal {
+                    "\u{1b}[2J\u{1b}[H"
+                } else {
+                    ""
+                });
+            }
+            show(&status, printer)?;
+            last = Some(status);
+        }
+        if printer.is_closed() {
+            return Ok(Exit::Done);
+        }
+        tokio::select! {
+            () = store.changed.notified() => tokio::time::sleep(REFRESH).await,
+            end = tokio::signal::ctrl_c() => {
+                // Whoever watches ends it so: that is no failure.
+                let _ = end;
+                return Ok(Exit::Done);
+            }
+        }
+    }
+}
+
+fn show(status: &Status, printer: &mut Printer) -> Result<(), Problem> {
+    if printer.format == Output::Name {
+        printer.data("rebootqueue.junban.dev/default");
+        return Ok(());
+    }
+    printer.value(status, || status.describe())
+}
+
+/// What is shown.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    state: String,
+    message: String,
+    hint: String,
+    /// Servers of all goals, and how many of them have booted since.
+    total: u32,
+    done: u32,
+    phases: BTreeMap<String, u32>,
+    policies: Vec<OfPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound_seconds: Option<u64>,
+    bound_by: String,
+    /// Nodes that hold places of maxUnavailable.
+    holding: Vec<String>,
+    blockers: Vec<Blocking>,
+    /// Objects that do not parse.
+    unreadable: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfPolicy {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<String>,
+    desired: u32,
+    done: u32,
+    active: u32,
+    failed: u32,
+    problem: String,
+    message: String,
+    hint: String,
+}
+
+/// Entries that wait for the same thing, or failed in the same way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blocking {
+    reason: String,
+    needs_somebody: bool,
+    message: String,
+    hint: String,
+    nodes: Vec<String>,
+}
+
+impl Status {
+    fn of(cluster: &Cluster, now: Timestamp) -> Self {
+        let mut status = Self {
+            state: String::new(),
+            message: String::new(),
+            hint: String::new(),
+            total: 0,
+            done: 0,
+            phases: BTreeMap::new(),
+            policies: cluster
+                .policies
+                .values()
+                .map(|policy| OfPolicy::new(policy, now))
+                .collect(),
+            lower_bound_seconds: None,
+            bound_by: String::new(),
+            holding: Vec::new(),
+            blockers: blockers(cluster),
+            unreadable: cluster
+                .unreadable
+                .iter()
+                .map(|(key, text)| format!("{key}: {text}"))
+                .collect(),
+        };
+        status.read_queue(&cluster.queue);
+        for policy in status.policies.iter().filter(|policy| policy.goal.is_some()) {
+            status.total += policy.desired;
+            status.done += policy.done;
+        }
+        // Counted here and not taken from the status: that is written every other second.
+        for entry in current(cluster) {
+            *status.phases.entry(entry.record.phase.to_string()).or_default() += 1;
+        }
+        status
+    }
+
+    fn read_queue(&mut self, queue: &QueueView) {
+        match queue {
+            QueueView::Absent => {
+                self.state = "Paused".to_owned();
+                self.message = "there is no RebootQueue named default, which counts as paused".to_owned();
+                self.hint = "kubectl apply --server-side -f manifests/defaults".to_owned();
+            }
+            QueueView::Unreadable(text) => {
+                self.state = "Paused".to_owned();
+                self.message = format!("the RebootQueue cannot be read, which counts as paused: {text}");
+                self.hint = "kubectl edit rebootqueue default".to_owned();
+            }
+            QueueView::Present(queue) => {
+                let summary = &queue.summary;
+                self.state.clone_from(&summary.state);
+                self.message.clone_from(&summary.message);
+                if queue.paused {
+                    self.state = "Paused".to_owned();
+                    self.message = if queue.pause_reason.is_empty() {
+                        "nothing starts".to_owned()
+                    } else {
+                        queue.pause_reason.clone()
+                    };
+                }
+                let reason = Reason::ALL.iter().find(|reason| reason.as_str() == self.state);
+                self.hint = reason.map_or_else(String::new, |reason| reason.hint().to_owned());
+                if summary.observed_generation < queue.generation {
+                    self.message
+                        .push_str(if self.message.is_empty() { "" } else { "; " });
+                    self.message
+                        .push_str("no controller has taken note of the last change yet");
+                    self.hint = "kubectl get pods -n junban; kubectl get lease junban -n junban".to_owned();
+                }
+                if self.state.is_empty() {
+                    self.state = "Unknown".to_owned();
+                }
+                self.lower_bound_seconds = summary.lower_bound_seconds;
+                self.bound_by.clone_from(&summary.bound_by);
+                self.holding.clone_from(&summary.holding);
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!("Queue: {}", self.state);
+        if !self.message.is_empty() {
+            text.push_str(&format!(" ({})", self.message));
+        }
+        if !self.hint.is_empty() {
+            text.push_str(&format!("\n  hint: {}", self.hint));
+        }
+        text.push_str(&self.progress());
+        if self.policies.is_empty() {
+            text.push_str("\n\nNo policies: no node is anybody's to reboot\n  hint: kubectl apply --server-side -f manifests/defaults");
+        } else {
+            text.push_str("\n\n");
+            text.push_str(&self.policy_table());
+        }
+        if !self.holding.is_empty() {
+            text.push_str(&format!("\n\nUnavailable now:\n  {}", self.holding.join("\n  ")));
+        }
+        if !self.blockers.is_empty() {
+            text.push_str("\n\nWaiting:");
+        }
+        for blocking in &self.blockers {
+            text.push_str(&format!("\n  {} [{}]", blocking.reason, some(&blocking.nodes, 6)));
+            if !blocking.message.is_empty() {
+                text.push_str(&format!(": {}", blocking.message));
+            }
+            if !blocking.hint.is_empty() {
+                text.push_str(&format!("\n    hint: {}", blocking.hint));
+            }
+        }
+        if !self.unreadable.is_empty() {
+            text.push_str(&format!(
+                "\n\nLeft out, for they cannot be read:\n  {}\n  hint: junban lint FILE",
+                self.unreadable.join("\n  ")
+            ));
+        }
+        text
+    }
+
+    fn progress(&self) -> String {
+        if self.total == 0 && self.phases.is_empty() {
+            return "\nNothing is queued\n  hint: junban reboot --all --dry-run".to_owned();
+        }
+        let mut text = String::new();
+        if self.total > 0 {
+            let full = (self.done.min(self.total) as usize * BAR) / self.total as usize;
+            text.push_str(&format!(
+                "\n[{}{}] {} of {} servers done",
+                "=".repeat(full),
+                " ".repeat(BAR - full),
+                self.done,
+                self.total
+            ));
+        }
+        let counts: Vec<String> = Phase::ALL
+            .iter()
+            .filter_map(|phase| Some(format!("{} {phase}", self.phases.get(phase.as_str())?)))
+            .collect();
+        if !counts.is_empty() {
+            text.push_str(&format!("\nEntries: {}", counts.join(", ")));
+        }
+        if let Some(seconds) = self.lower_bound_seconds {
+            let span = format_span(Duration::from_secs(seconds));
+            text.push_str(&format!("\nAt least {span} more; what binds: {}", self.bound_by));
+        }
+        text
+    }
+
+    fn policy_table(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .policies
+            .iter()
+            .map(|policy| {
+                vec![
+                    policy.name.clone(),
+                    policy.goal.clone().unwrap_or_else(|| "-".to_owned()),
+                    policy.desired.to_string(),
+                    policy.done.to_string(),
+                    policy.active.to_string(),
+                    policy.failed.to_string(),
+                    if policy.problem.is_empty() {
+                        "-".to_owned()
+                    } else {
+                        policy.problem.clone()
+                    },
+                ]
+            })
+            .collect();
+        let mut text = table(
+            &["POLICY", "GOAL", "DESIRED", "DONE", "ACTIVE", "FAILED", "PROBLEM"],
+            &rows,
+        );
+        for policy in self.policies.iter().filter(|policy| !policy.message.is_empty()) {
+            text.push_str(&format!("\n  {}: {}", policy.name, policy.message));
+            if !policy.hint.is_empty() {
+                text.push_str(&format!("\n    hint: {}", policy.hint));
+            }
+        }
+        text
+    }
+}
+
+impl OfPolicy {
+    fn new(policy: &junban_core::policy::Policy, now: Timestamp) -> Self {
+        let summary = &policy.summary;
+        let reason = Reason::ALL
+            .iter()
+            .find(|reason| reason.as_str() == summary.problem);
+        let mut shown = Self {
+            name: policy.name.to_string(),
+            goal: policy.booted_after.map(format_goal),
+            desired: summary.desired,
+            done: summary.done,
+            active: summary.active,
+            failed: summary.failed,
+            problem: summary.problem.clone(),
+            message: summary.message.clone(),
+            hint: reason.map_or_else(String::new, |reason| reason.hint().to_owned()),
+        };
+        if policy.booted_after.is_some_and(|goal| goal > now) {
+            shown
+                .message
+                .push_str(if shown.message.is_empty() { "" } else { "; " });
+            shown.message.push_str("the goal lies in the future: not due yet");
+        }
+        shown
+    }
+}
+
+/// Each node's turn, or its newest entry.
+fn current(cluster: &Cluster) -> Vec<&Entry> {
+    let mut by_node: BTreeMap<_, &Entry> = BTreeMap::new();
+    for entry in cluster.entries.values() {
+        let rank = |entry: &Entry| {
+            let live = !entry.record.phase.is_ended();
+            (
+                live && entry.record.phase != Phase::Queued,
+                live,
+                entry.spec.booted_after,
+            )
+        };
+        let known = by_node.entry(&entry.spec.node).or_insert(entry);
+        if rank(entry) > rank(known) {
+            *known = entry;
+        }
+    }
+    by_node.into_values().collect()
+}
+
+/// What needs somebody first, then what passes; one line per reason and message.
+fn blockers(cluster: &Cluster) -> Vec<Blocking> {
+    let mut grouped: BTreeMap<(bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
+    for entry in current(cluster) {
+        let record = &entry.record;
+        let Some(reason) = record.reason.filter(|_| !record.phase.is_ended()) else {
+            continue;
+        };
+        if reason.class() == Class::Progress {
+            continue;
+        }
+        let passes = reason.class() == Class::Passes;
+        // One budget that holds ten nodes up is one blocker.
+        let message = record.message.split(", wanted by pod").next().unwrap_or_default();
+        grouped
+            .entry((passes, reason, message.to_owned()))
+            .or_default()
+            .insert(entry.spec.node.to_string());
+    }
+    grouped
+        .into_iter()
+        .map(|((passes, reason, message), nodes)| {
+            let mut nodes: Vec<String> = nodes.into_iter().collect();
+            nodes.sort_by_key(|name| natural(name));
+            Blocking {
+                reason: reason.to_string(),
+                needs_somebody: !passes,
+                message,
+                hint: reason.hint().to_owned(),
+                nodes,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    #[test]
+    fn it_shows_progress_what_waits_and_what_would_help() {
+        let mut cluster = fixture::cluster(Some(100), &[]);
+        if let Some(policy) = cluster.policies.get_mut(&"workers".into()) {
+            policy.summary.desired = 4;
+            policy.summary.done = 1;
+            policy.summary.active = 1;
+        }
+        if let QueueView::Present(queue) = &mut cluster.queue {
+            queue.summary.observed_generation = 1;
+            queue.summary.state = "Active".into();
+            queue.summary.lower_bound_seconds = Some(330);
+            queue.summary.bound_by = "limit maxUnavailable".into();
+            queue.summary.holding = vec!["node-2 (Draining)".into()];
+        }
+        let said = [
+            ("node-1", Phase::Succeeded, Reason::Proven, ""),
+            ("node-2", Phase::Draining, Reason::Evicting, "pods leave"),
+            (
+                "node-3",
+                Phase::Queued,
+                Reason::NoPlace,
+                "1 nodes are unavailable, 1 may be: node-2",
+            ),
+            (
+                "node-10",
+                Phase::Queued,
+                Reason::BudgetImpossible,
+                "pdb shop/cart can never allow an eviction",
+            ),
+        ];
+        for (node, phase, reason, message) in said {
+            let mut entry = fixture::entry(node, 100);
+            entry.record.phase = phase;
+            entry.record.reason = Some(reason);
+            entry.record.message = message.into();
+            cluster.apply_entry(entry);
+        }
+        expect_test::expect![[r#"
+            Queue: Active
+            [=======                       ] 1 of 4 servers done
+            Entries: 2 Queued, 1 Draining, 1 Succeeded
+            At least 5m30s more; what binds: limit maxUnavailable
+
+            POLICY    GOAL                   DESIRED   DONE   ACTIVE   FAILED   PROBLEM
+            workers   1970-01-01T00:01:40Z   4         1      1        0        -
+
+            Unavailable now:
+              node-2 (Draining)
+
+            Waiting:
+              BudgetImpossible [node-10]: pdb shop/cart can never allow an eviction
+                hint: relax the budget or add replicas
+              NoPlace [node-3]: 1 nodes are unavailable, 1 may be: node-2
+                hint: see what holds places: junban status; nodes labelled junban.dev/exclude do not count"#]]
+        .assert_eq(&Status::of(&cluster, fixture::at(200)).describe());
+    }
+
+    #[test]
+    fn without_a_queue_it_says_what_to_apply() {
+        let status = Status::of(&Cluster::default(), fixture::at(0)).describe();
+        assert!(
+            status.starts_with("Queue: Paused (there is no RebootQueue named default"),
+            "{status}"
+        );
+        assert!(status.contains("hint: kubectl apply"), "{status}");
+    }
+
+    #[test]
+    fn a_goal_in_the_future_is_said() {
+        let cluster = fixture::cluster(Some(1_000), &[]);
+        let text = Status::of(&cluster, fixture::at(10)).describe();
+        assert!(
+            text.contains("workers: the goal lies in the future: not due yet"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! One look at the cluster as core sees it, and what could not be looked at.
+
+use std::sync::{Arc, MutexGuard};
+
+use jiff::Timestamp;
+use junban_api::names;
+use junban_core::cluster::{Cluster, QueueView};
+use junban_core::queue::Queue;
+use junban_core::time::{Now, Reading};
+use junban_engine::clock::boottime;
+use junban_engine::shell::locked;
+use junban_kube::Store;
+use junban_kube::glance::{self, Missed, Scope};
+
+use super::problem::Problem;
+use super::session::Session;
+
+/// Without these no command can say anything.
+const NEEDED: [&str; 3] = ["rebootqueues", "rebootpolicies", "nodereboots"];
+
+pub(crate) struct View {
+    pub(crate) store: Arc<Store>,
+    /// Lists that the user may not have, in words; what follows from them is not known.
+    pub(crate) missed: Vec<Problem>,
+    /// Whether the nodes are known.
+    pub(crate) has_nodes: bool,
+}
+
+impl View {
+    /// Lists what the scope says. Junban's own kinds are needed; a missing other kind is noted.
+    pub(crate) async fn look(session: &Session, scope: Scope) -> Result<Self, Problem> {
+        let store = Arc::new(Store::new(names::NAMESPACE));
+        let mut missed = Vec::new();
+        let mut has_nodes = scope >= Scope::Nodes;
+        for miss in glance::look(&session.connection, &store, scope).await {
+            let problem = problem(session, &miss);
+            if NEEDED.contains(&miss.resource.as_str()) {
+                return Err(problem);
+            }
+            has_nodes &= miss.resource != "nodes";
+            missed.push(problem);
+        }
+        Ok(Self {
+            store,
+            missed,
+            has_nodes,
+        })
+    }
+
+    /// The same, for commands that cannot do without the nodes.
+    pub(crate) async fn with_nodes(session: &Session) -> Result<Self, Problem> {
+        let mut view = Self::look(session, Scope::Nodes).await?;
+        if view.has_nodes {
+            Ok(view)
+        } else {
+            Err(view.missed.swap_remove(0))
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        locked(&self.store.cluster)
+    }
+}
+
+fn problem(session: &Session, miss: &Missed) -> Problem {
+    match &miss.error {
+        Some(error) => session.problem("list", &miss.resource, error),
+        None => Problem::failed(
+            format!("the list of {} did not come in time", miss.resource),
+            "try again; kubectl get --raw /readyz?verbose",
+        ),
+    }
+}
+
+/// The three clocks of a command: this process's own, the server's, and the cluster clock if it is known.
+///
+/// Where the Lease may not be read, the latest reading that any entry stored is a lower bound of it: a back-off then
+/// ends too late on the screen, never too early.
+pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) -> Now {
+    let stored = cluster.entries.values().filter_map(|entry| entry.record.phase_at);
+    let clock = clock.or_else(|| stored.max_by_key(|reading| reading.led_ms));
+    Now {
+        mono: boottime(),
+        clock: clock.unwrap_or_default(),
+        wall,
+    }
+}
+
+/// The queue, which every verb that changes something needs.
+pub(crate) fn queue(cluster: &Cluster) -> Result<&Queue, Problem> {
+    match &cluster.queue {
+        QueueView::Present(queue) => Ok(queue),
+        QueueView::Absent => Err(Problem::failed(
+            "there is no RebootQueue named default, which counts as paused: nothing would start",
+            "kubectl apply --server-side -f manifests/defaults",
+        )),
+        QueueView::Unreadable(text) => Err(Problem::failed(
+            format!("the RebootQueue cannot be read, which counts as paused: {text}"),
+            "mend it: kubectl edit rebootqueue default",
+        )),
+    }
+}
