@@ -76,19 +76,12 @@ pub fn health(draft: &mut Draft<'_>) -> Option<Blocker> {
             "{nodes} control-plane nodes: only with controlPlane.allowQuorumLoss"
         ));
     }
-    let read = draft.memory.control_plane.as_ref();
-    let fresh = read.filter(|read| draft.now.mono.since(read.begun) < LOOK_AGAIN);
-    let bad = read.and_then(|read| {
-        read.value.iter().find_map(|member| {
-            member
-                .state
-                .as_ref()
-                .err()
-                .map(|text| (member.url.clone(), text.clone()))
-        })
-    });
-    let known = fresh.is_some();
-    if !known {
+    let age = draft
+        .memory
+        .control_plane
+        .as_ref()
+        .map(|read| draft.now.mono.since(read.begun));
+    if age.is_none_or(|age| age >= LOOK_AGAIN) {
         draft.emit(Effect::Read(Read::ControlPlane {
             api_servers: spec.api_servers.clone(),
             etcd: spec.etcd.clone(),
@@ -96,17 +89,28 @@ pub fn health(draft: &mut Draft<'_>) -> Option<Blocker> {
         }));
     }
     draft.wake_in(LOOK_AGAIN);
-    match bad {
-        Some((url, text)) => Some(Blocker::new(
-            Reason::ControlPlaneUnhealthy,
-            url.clone(),
-            format!("{url} is not good: {text}"),
-        )),
-        None if known => None,
-        None => Some(Blocker::new(
+    // What was seen stands while it is looked at again: a look that is under way ends no settle time.
+    let seen = draft
+        .memory
+        .control_plane
+        .as_ref()
+        .filter(|read| read.is_evidence_at(draft.now.mono));
+    let Some(seen) = seen else {
+        return Some(Blocker::new(
             Reason::ControlPlaneTurn,
             "control plane",
             "its health is being looked at",
-        )),
-    }
+        ));
+    };
+    let bad = seen
+        .value
+        .iter()
+        .find_map(|member| Some((&member.url, member.state.as_ref().err()?)));
+    bad.map(|(url, text)| {
+        Blocker::new(
+            Reason::ControlPlaneUnhealthy,
+            url.clone(),
+            format!("{url} is not good: {text}"),
+        )
+    })
 }
