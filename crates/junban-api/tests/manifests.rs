@@ -143,6 +143,35 @@ fn the_account_is_bound_and_the_force_role_is_not() {
     assert_eq!(force["metadata"]["name"], names::FORCE_ROLE);
 }
 
+/// A command looks at what the controller looks at.
+#[test]
+fn whoever_may_view_reads_what_the_account_reads() {
+    let of = |path: &str, name: &str| {
+        let roles = of_kind(path, "ClusterRole");
+        let role = roles
+            .iter()
+            .find(|role| role["metadata"]["name"] == name)
+            .unwrap();
+        let mut rights = BTreeMap::new();
+        flatten("cluster", &role["rules"], &mut rights);
+        rights
+    };
+    let view = of("junban/22-people.yaml", "junban-view");
+    for (what, verbs) in of("junban/20-account.yaml", "junban") {
+        if verbs.contains("list") {
+            assert!(
+                view.get(&what).is_some_and(|verbs| verbs.contains("list")),
+                "{what}"
+            );
+        }
+    }
+    assert!(
+        view.values()
+            .flatten()
+            .all(|verb| ["get", "list", "watch"].contains(&verb.as_str()))
+    );
+}
+
 /// The restricted profile of pod security, and safety.md C7: never on a worker.
 #[test]
 fn the_controller_passes_restricted_pod_security_and_stays_off_workers() {

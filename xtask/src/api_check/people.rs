@@ -12,7 +12,7 @@ use super::server::{Account, Answer, Server};
 const NODE: &str = "node-1";
 const ADMIN: Account<'static> = Account::Admin;
 const KUBELET: Account<'static> = Account::Node(NODE);
-const JUNBAN: Account<'static> = Account::ServiceAccount("junban/junban");
+const JUNBAN: Account<'static> = Account::Token("junban/junban");
 /// May patch every Node, and is no administrator of Junban.
 const STRANGER: Account<'static> = Account::User("mallory");
 /// The same, with the ClusterRole junban-operator.

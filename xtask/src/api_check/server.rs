@@ -26,7 +26,7 @@ pub(super) enum Account<'a> {
     /// A user without groups.
     User(&'a str),
     /// NAMESPACE/NAME, by a token.
-    ServiceAccount(&'a str),
+    Token(&'a str),
 }
 
 /// What kubectl said.
@@ -150,7 +150,7 @@ impl Server {
             Account::Admin => return Ok(self.dir.join("admin.kubeconfig")),
             Account::Node(name) => ("--node", name),
             Account::User(name) => ("--user", name),
-            Account::ServiceAccount(name) => ("--service-account", name),
+            Account::Token(name) => ("--service-account", name),
         };
         let path = self.dir.join(format!("{}.kubeconfig", name.replace('/', "-")));
         if !path.exists() {

@@ -7,7 +7,7 @@ use junban_core::mark::Mark;
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Incomplete, foreign, meta, parse_goal, quantity};
+use super::{Incomplete, foreign, meta, quantity};
 use crate::names;
 
 /// Reads a Node. Its Lease comes by another watch ([`super::lease`]): `lease` is empty here. To the labels
@@ -52,8 +52,9 @@ pub fn read(node: &k8s::Node) -> Result<Node, Incomplete> {
         mark: annotation(names::MARK).map(Mark::parse),
         mark_text: annotation(names::MARK).map(str::to_owned),
         journal: annotation(names::BOOT).and_then(Journal::parse),
-        // One that does not parse is none: only Junban and administrators can have written it.
-        waived: annotation(names::WAIVED).and_then(|text| parse_goal(text).ok()),
+        // By hand it may be spelt in any way that is a time. One that is none is none: only Junban and
+        // administrators can have written it.
+        waived: annotation(names::WAIVED).and_then(|text| text.trim().parse().ok()),
         volumes_attached: status
             .and_then(|status| status.volumes_attached.as_ref())
             .into_iter()

@@ -79,6 +79,20 @@ fn a_mark_that_does_not_parse_is_kept_as_such() {
 }
 
 #[test]
+fn a_waiver_may_be_spelt_in_any_way_that_is_a_time() {
+    let waived = |text: &str| node(json!({"metadata": {"annotations": {names::WAIVED: text}}})).waived;
+    let time = "2026-11-23T09:00:00Z".parse().unwrap();
+    for text in [
+        "2026-11-23T09:00:00Z",
+        "2026-11-23T10:00:00+01:00",
+        " 2026-11-23T09:00:00.000Z ",
+    ] {
+        assert_eq!(waived(text), Some(time), "{text}");
+    }
+    assert_eq!(waived("for ever"), None);
+}
+
+#[test]
 fn signs_of_another_owner() {
     let taint =
         |key: &str| node(json!({"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}})).foreign_owner;
