@@ -1,6 +1,7 @@
 //! The production engine over a simulated cluster in virtual time: the ports over the world, the runner of
 //! scenario files, and the demo. The only crate that knows both the world and the engine.
 
+pub mod demo;
 pub mod ports;
 pub mod rules;
 pub mod scenario;

@@ -190,8 +190,8 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// After a crash a person retries what is in doubt, as the rules allow (the issue's own words: Failed
-    /// `PowerUnknown`, and one `retry` gives the same end state).
+    /// After a crash a person retries what is in doubt, and one `retry` gives the same end state
+    /// (safety.md 4, crash sweep).
     fn person(&mut self) {
         if !self.exited {
             return;
@@ -202,6 +202,7 @@ impl<'s> Run<'s> {
             in_doubt.map(|entry| entry.node.clone()).collect()
         };
         for node in doubtful {
+            self.judge.suspend_never();
             let retried = self.retried.entry(node.clone()).or_default();
             if *retried < RETRIES_OF_A_PERSON {
                 *retried += 1;
