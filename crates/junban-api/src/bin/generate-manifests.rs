@@ -1,4 +1,4 @@
-//! Writes what is generated: the CRDs under `manifests/crds/` and the page of names. With `--check` it writes
+//! Writes what is generated: the CRDs under `manifests/crds/` and the pages of names and objects. With `--check` it writes
 //! nothing and fails where a file differs. `cargo xtask generate` calls it.
 
 use std::io::Write as _;
@@ -51,7 +51,10 @@ fn run(check: bool) -> Result<Vec<PathBuf>, String> {
 }
 
 fn files() -> Result<Vec<(PathBuf, String)>, String> {
-    let mut files = vec![(PathBuf::from("docs/reference/names.md"), names::page())];
+    let mut files = vec![
+        (PathBuf::from("docs/reference/names.md"), names::page()),
+        (PathBuf::from("docs/reference/objects.md"), resources::page()),
+    ];
     for crd in resources::crds() {
         let plural = crd["spec"]["names"]["plural"].as_str().unwrap_or_default();
         let yaml = serde_saphyr::to_string(&crd).map_err(|error| error.to_string())?;

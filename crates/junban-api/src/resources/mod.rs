@@ -13,12 +13,14 @@
 
 mod crd;
 mod entry;
+mod page;
 mod parts;
 mod policy;
 mod queue;
 
 pub use crd::{crd, crds, schema};
 pub use entry::{NodeReboot, NodeRebootSpec, NodeRebootStatus};
+pub use page::page;
 pub use parts::{CountOrPercent, LabelExpression, LabelSelector};
 pub use policy::{
     DrainSpec, GroupsSpec, JobsSpec, LadderStep, RebootPolicy, RebootPolicySpec, RebootPolicyStatus,

@@ -35,7 +35,7 @@ use super::parts::{self, CountOrPercent, LabelSelector};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct RebootPolicySpec {
-    /// The nodes. An empty selector selects nothing.
+    /// The nodes. An empty selector would select nothing, ever; it is refused.
     pub node_selector: LabelSelector,
     /// The highest governs a node; a tie is a conflict in which neither acts. The default policies have -1000.
     pub priority: i32,
