@@ -137,18 +137,20 @@ enum Outcome {
 }
 
 async fn cancel(session: &Session, entry: &Entry) -> Result<Outcome, Problem> {
+    let before = entry.record.phase;
     let decide = |entry: &Entry| match entry.record.phase {
+        // The controller acts on the waiver at once.
+        Phase::Cancelled => Decision::Leave(done_in(before).to_owned()),
         phase if phase.is_ended() => Decision::Leave(format!("is {phase} by now")),
         _ if entry.spec.cancel => Decision::Leave("was cancelled already".to_owned()),
         _ => Decision::Set(json!({"cancel": true})),
     };
-    let phase = entry.record.phase;
     Ok(match entries::change(session, &entry.name, decide).await? {
-        Changed::Done => Outcome::Done(done_in(phase).to_owned()),
+        Changed::Done => Outcome::Done(done_in(before).to_owned()),
         Changed::Left(why) => Outcome::Done(why),
         // The rule at the root of the schema: no cancelled entry is ever in Rebooting or Verifying.
-        Changed::Refused(_) if phase.is_in_flight() || phase == Phase::Queued => {
-            let phase = phase_now(session, &entry.name).await?.unwrap_or(phase);
+        Changed::Refused(_) if before.is_in_flight() || before == Phase::Queued => {
+            let phase = phase_now(session, &entry.name).await?.unwrap_or(before);
             Outcome::SeenThrough(phase)
         }
         Changed::Refused(why) => {

@@ -106,9 +106,13 @@ impl Told {
             ));
         }
         match turn {
-            Some(turn) if !turn.phase().is_ended() => {
-                Ok(of_entry(cluster, &memory, now, turn, has_nodes && is_whole))
-            }
+            Some(turn) if !turn.phase().is_ended() => Ok(of_entry(
+                cluster,
+                &memory,
+                now,
+                turn,
+                Sight { has_nodes, is_whole },
+            )),
             _ if !has_nodes => Ok(Self {
                 node: name.to_string(),
                 summary:
@@ -164,8 +168,16 @@ impl Told {
     }
 }
 
+/// What the user may see.
+#[derive(Clone, Copy)]
+struct Sight {
+    has_nodes: bool,
+    /// Every list.
+    is_whole: bool,
+}
+
 /// A node with an entry that is not ended: every unmet gate, or what its own record waits for.
-fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, may_ask_gates: bool) -> Told {
+fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight: Sight) -> Told {
     let entry = turn.entry;
     let record = &entry.record;
     let node = &entry.spec.node;
@@ -173,7 +185,8 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, may_a
         .reason
         .map(|reason| Blocker::new(reason, "", record.message.clone()));
     let mut unmet: Vec<Blocker> = Vec::new();
-    if may_ask_gates {
+    // Without its Node every gate would say that it is gone.
+    if sight.has_nodes {
         unmet = junban_core::explain::explain(cluster, memory, now, node);
         unmet.retain(|blocker| !is_only_unknown_here(blocker));
     }
@@ -181,7 +194,7 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, may_a
     if let Some(blocker) =
         recorded.filter(|blocker| !unmet.iter().any(|found| found.reason == blocker.reason))
     {
-        let still = !may_ask_gates || record.phase != Phase::Queued || unmet.is_empty();
+        let still = !sight.is_whole || record.phase != Phase::Queued || unmet.is_empty();
         if still {
             unmet.insert(0, blocker);
         }
@@ -278,6 +291,7 @@ fn without_turn(
     let (why, hint) = why_none(cluster, facts, now.wall, name);
     let last = turn.map_or_else(String::new, |turn| {
         let reason = turn.entry.record.reason;
+        let reason = reason.filter(|reason| reason.as_str() != turn.phase().as_str());
         let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
         format!(" (its last turn: {}{reason})", turn.phase())
     });

@@ -19,7 +19,13 @@ pub(crate) async fn pause(
 ) -> Result<Exit, Problem> {
     let before = read(session).await?;
     let was = before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
-    let spec = json!({"paused": true, "pauseReason": arguments.reason});
+    // Pressing the button twice does not take the reason away.
+    let known = before.data.pointer("/spec/pauseReason").and_then(Value::as_str);
+    let reason = match known.filter(|_| was && arguments.reason.is_empty()) {
+        Some(known) => known,
+        None => &arguments.reason,
+    };
+    let spec = json!({"paused": true, "pauseReason": reason});
     apply(session, &before, &spec).await?;
     let did = if was { "was paused already" } else { "paused" };
     printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;

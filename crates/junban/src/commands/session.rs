@@ -202,7 +202,7 @@ async fn config(cluster: &Cluster) -> Result<Config, Problem> {
         let shown = path.display();
         let file = Kubeconfig::read_from(path).map_err(|error| {
             Problem::usage(
-                format!("the kubeconfig {shown} cannot be read: {}", chain(&error)),
+                format!("the kubeconfig {shown} cannot be read: {}", root(&error)),
                 "name one that can be: --kubeconfig FILE",
             )
         })?;
@@ -233,14 +233,30 @@ fn in_kubeconfig(which: &str, cluster: &Cluster, error: &dyn std::error::Error) 
     )
 }
 
+/// The first cause of an error.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
+}
+
 /// An error with its causes: kube's own text says "ServiceError" and no more.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
+    // A word of kube's that says nothing.
+    if text.starts_with("ServiceError") {
+        text = text
+            .trim_start_matches("ServiceError")
+            .trim_start_matches(": ")
+            .to_owned();
+    }
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            text.push_str(": ");
+            text.push_str(if text.is_empty() { "" } else { ": " });
             text.push_str(&cause_text);
         }
         source = cause.source();

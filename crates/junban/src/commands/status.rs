@@ -243,7 +243,11 @@ impl Status {
     }
 
     fn progress(&self) -> String {
+        let has_goal = self.policies.iter().any(|policy| policy.goal.is_some());
         if self.total == 0 && self.phases.is_empty() {
+            if has_goal {
+                return "\nNo entries yet".to_owned();
+            }
             return "\nNothing is queued\n  hint: junban reboot --all --dry-run".to_owned();
         }
         let mut text = String::new();

@@ -27,6 +27,8 @@ const BLOCKED_FOR: Duration = Duration::from_secs(10);
 const NO_SIGN: Duration = Duration::from_secs(15);
 /// The clocks above are looked at this often; all else is an event.
 const TICK: Duration = Duration::from_secs(1);
+/// Where nothing changes, that is said so often, for whoever reads a log.
+const STILL: Duration = Duration::from_secs(60);
 
 /// What is waited for.
 #[derive(Debug)]
@@ -278,11 +280,33 @@ fn time_is_over(state: &State, timeout: Duration) -> Problem {
     Problem::blocked(text, "junban status")
 }
 
+/// What Queued entries wait for, by number.
+fn reasons(cluster: &Cluster, target: &Target) -> String {
+    let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+    for entry in entries(cluster, target) {
+        if let Some(reason) = entry
+            .record
+            .reason
+            .filter(|_| entry.record.phase == Phase::Queued)
+        {
+            *counts.entry(reason).or_default() += 1;
+        }
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    if counts.is_empty() {
+        return String::new();
+    }
+    format!(" (waiting: {})", counts.join(", "))
+}
+
 /// A bar where somebody looks, else a line per change.
 struct Progress {
     bar: Option<ProgressBar>,
     phases: BTreeMap<EntryName, (Phase, Option<Reason>)>,
-    told: Option<State>,
+    told: Option<(State, Instant)>,
 }
 
 impl Progress {
@@ -316,8 +340,9 @@ impl Progress {
         let time = format_goal(now);
         for entry in entries(cluster, target) {
             let record = &entry.record;
-            // Reasons of entries that only wait for their turn change all the time.
-            let told = needs_somebody(entry) || record.phase == Phase::Failed;
+            // Of a goal, reasons of entries that only wait for their turn change all the time.
+            let by_name = matches!(target, Target::Entries(_)) && record.phase == Phase::Queued;
+            let told = needs_somebody(entry) || record.phase == Phase::Failed || by_name;
             let shown = (record.phase, record.reason.filter(|_| told));
             if self.phases.insert(entry.name.clone(), shown) == Some(shown) {
                 continue;
@@ -336,14 +361,19 @@ impl Progress {
             bar.set_length(state.total);
             bar.set_position(state.done);
             bar.set_message(state.describe());
-        } else if self
-            .told
-            .as_ref()
-            .is_none_or(|told| told.done != state.done || told.total != state.total)
-        {
-            printer.talk(&format!("{time} {}", state.describe()));
+            return;
         }
-        self.told = Some(state.clone());
+        let is_news = self.told.as_ref().is_none_or(|(told, at)| {
+            told.done != state.done || told.total != state.total || at.elapsed() >= STILL
+        });
+        if is_news {
+            printer.talk(&format!(
+                "{time} {}{}",
+                state.describe(),
+                reasons(cluster, target)
+            ));
+            self.told = Some((state.clone(), Instant::now()));
+        }
     }
 
     fn end(&self) {

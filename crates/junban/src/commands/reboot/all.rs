@@ -232,6 +232,9 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
                 .is_some_and(|governing| governing.name == policy.name)
         })
         .collect();
+    if of_policy.is_empty() {
+        return format!("has the goal {} already and governs no node", format_goal(goal));
+    }
     let done = of_policy
         .iter()
         .filter(|node| has_booted_since(cluster, node, goal))

@@ -33,7 +33,7 @@ struct Shared {
 /// Over the pods of these nodes that would have to leave.
 pub(super) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
-    let mut impossible_budgets = BTreeSet::new();
+    let mut impossible_budgets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut in_group: BTreeMap<(Shared, String), u32> = BTreeMap::new();
     for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
         let policy = facts.policy_of(&node.name);
@@ -61,12 +61,8 @@ pub(super) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName
                     if let BudgetKey::Pdb(key) = &budget
                         && let Some(blocker) = cluster.budgets.get(key).and_then(impossible)
                     {
-                        impossible_budgets.insert(format!(
-                            "{}, selects pod {} of {}",
-                            blocker.message,
-                            pod.key,
-                            owner(cluster, pod)
-                        ));
+                        let owners = impossible_budgets.entry(blocker.message).or_default();
+                        owners.insert(owner(cluster, pod));
                         continue;
                     }
                     let shared = Shared {
@@ -76,14 +72,21 @@ pub(super) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName
                     *in_group.entry((shared, group.clone())).or_default() += 1;
                 }
                 Err(blocker) => {
-                    impossible_budgets.insert(blocker.message);
+                    let owners = impossible_budgets.entry(blocker.message).or_default();
+                    owners.insert(owner(cluster, pod));
                 }
             }
         }
     }
     Cost {
         interrupted: interrupted.into_iter().collect(),
-        impossible: impossible_budgets.into_iter().collect(),
+        impossible: impossible_budgets
+            .into_iter()
+            .map(|(why, owners)| {
+                let owners: Vec<String> = owners.into_iter().collect();
+                format!("{why} ({})", some(&owners, 3))
+            })
+            .collect(),
         crowded: crowded(cluster, facts, in_group),
     }
 }

@@ -83,7 +83,8 @@ pub(super) async fn run(
             Step::Make(_, spec) => Some(spec.policy.clone()),
             Step::Join(..) => None,
         });
-        let notes = super::notes(&cluster, &made.collect());
+        let mut notes = super::notes(&cluster, &made.collect());
+        notes.extend(booted_lately(&cluster, now, &steps));
         (steps, notes)
     };
     let mut done = Vec::new();
@@ -203,6 +204,35 @@ fn step(
     };
     let entry = entry_name(name, &node.uid, &policy.name, now.wall);
     Ok(Step::Make(entry, Box::new(spec)))
+}
+
+/// `minInterval` holds whatever the goals say: whoever asks for a reboot should know that it will wait.
+fn booted_lately(cluster: &Cluster, now: Now, steps: &[(NodeName, Step)]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (name, step) in steps {
+        let Step::Make(_, spec) = step else { continue };
+        let journal = cluster.nodes.get(name).and_then(|node| node.journal.as_ref());
+        let booted = journal.and_then(|journal| journal.not_before);
+        let interval = cluster
+            .policies
+            .get(&spec.policy)
+            .map(|policy| policy.min_interval);
+        let (Some(booted), Some(interval)) = (booted, interval) else {
+            continue;
+        };
+        if let Ok(due) = booted.checked_add(interval)
+            && due > now.wall
+        {
+            notes.push(format!(
+                "note: node {name} booted at {}; minInterval {} of policy {} keeps it waiting until {}",
+                convert::format_goal(booted),
+                convert::format_span(interval),
+                spec.policy,
+                convert::format_goal(due),
+            ));
+        }
+    }
+    notes
 }
 
 async fn carry_out(session: &Session, node: &NodeName, step: &Step) -> Result<Done, Problem> {
