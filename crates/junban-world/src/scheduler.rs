@@ -17,24 +17,29 @@ use crate::world::World;
 const WEIGHT_TAINTS: i64 = 3;
 const WEIGHT_SPREAD: i64 = 2;
 
-#[derive(Debug, Clone)]
+/// CPU and memory come first; other resources follow as they are met.
+const SCORED: [usize; 2] = [0, 1];
+
+/// A node. Resources are numbered, for this is the innermost loop of the world.
+#[derive(Debug)]
 struct Slot {
-    allocatable: BTreeMap<String, i64>,
-    used: BTreeMap<String, i64>,
+    name: Name,
+    total: Vec<i64>,
+    used: Vec<i64>,
     pods: i64,
+    pods_max: i64,
     unschedulable: bool,
     taints: Vec<Taint>,
     labels: Map,
 }
 
 impl Slot {
-    fn fits(&self, template: &PodTemplate) -> bool {
-        self.allocatable.get("pods").is_none_or(|max| self.pods < *max)
-            && template.requests.iter().all(|(r, want)| {
-                let free =
-                    self.allocatable.get(r).copied().unwrap_or(0) - self.used.get(r).copied().unwrap_or(0);
-                *want <= free
-            })
+    fn free(&self, resource: usize) -> i64 {
+        self.total.get(resource).copied().unwrap_or(0) - self.used.get(resource).copied().unwrap_or(0)
+    }
+
+    fn fits(&self, wants: &[(usize, i64)]) -> bool {
+        self.pods < self.pods_max && wants.iter().all(|(r, want)| *want <= self.free(*r))
     }
 
     fn tolerated(&self, pod: &Pod) -> bool {
@@ -47,47 +52,99 @@ impl Slot {
     }
 
     /// Mean free share of CPU and memory after the pod, 0 to 100.
-    fn least_allocated(&self, template: &PodTemplate) -> i64 {
-        let mut sum = 0;
-        for resource in ["cpu", "memory"] {
-            let total = self.allocatable.get(resource).copied().unwrap_or(0).max(1);
-            let used = self.used.get(resource).copied().unwrap_or(0);
-            let want = template.requests.get(resource).copied().unwrap_or(0);
-            sum +=
-                i64::try_from(i128::from(total - used - want).max(0) * 100 / i128::from(total)).unwrap_or(0);
-        }
-        sum / 2
+    fn least_allocated(&self, wants: &[(usize, i64)]) -> i64 {
+        let share = |resource: usize| {
+            let total = self.total.get(resource).copied().unwrap_or(0).max(1);
+            let want = wants
+                .iter()
+                .find(|(r, _)| *r == resource)
+                .map_or(0, |(_, want)| *want);
+            // In 1,024ths first: bytes times 100 would be near the end of an i64.
+            (self.free(resource) - want).max(0) / (total / 1024).max(1) * 100 / 1024
+        };
+        SCORED.iter().map(|r| share(*r)).sum::<i64>() / 2
     }
 }
 
 /// The scheduler's view of nodes, kept up to date by every write of a pod or Node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scheduler {
-    slots: BTreeMap<Name, Slot>,
+    slots: Vec<Slot>,
+    at: BTreeMap<Name, usize>,
+    resources: Vec<String>,
     /// By priority, then age.
     pending: BTreeSet<(Reverse<i32>, Ms, ObjKey)>,
     poked: bool,
 }
 
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            at: BTreeMap::new(),
+            resources: vec!["cpu".into(), "memory".into()],
+            pending: BTreeSet::new(),
+            poked: false,
+        }
+    }
+}
+
 impl Scheduler {
+    fn number(&mut self, resource: &str) -> usize {
+        if let Some(at) = self.resources.iter().position(|r| r == resource) {
+            return at;
+        }
+        self.resources.push(resource.to_owned());
+        self.resources.len() - 1
+    }
+
+    fn wants(&mut self, template: &PodTemplate) -> Vec<(usize, i64)> {
+        template
+            .requests
+            .iter()
+            .map(|(r, want)| (self.number(r), *want))
+            .collect()
+    }
+
     pub(crate) fn set_node(&mut self, node: &Node) {
-        let (used, pods) = self
-            .slots
-            .remove(&node.meta.name)
-            .map_or_else(Default::default, |s| (s.used, s.pods));
+        let mut total = Vec::new();
+        for (resource, quantity) in node.status.allocatable.iter().filter(|(r, _)| *r != "pods") {
+            let number = self.number(resource);
+            add(&mut total, number, *quantity);
+        }
         let slot = Slot {
-            allocatable: node.status.allocatable.clone(),
-            used,
-            pods,
+            name: node.meta.name.clone(),
+            total,
+            used: Vec::new(),
+            pods: 0,
+            pods_max: node.status.allocatable.get("pods").copied().unwrap_or(i64::MAX),
             unschedulable: node.unschedulable,
             taints: node.taints.clone(),
             labels: node.meta.labels.clone(),
         };
-        self.slots.insert(node.meta.name.clone(), slot);
+        match self.at.get(&node.meta.name) {
+            Some(at) => {
+                let old = &mut self.slots[*at];
+                let (used, pods) = (std::mem::take(&mut old.used), old.pods);
+                *old = Slot { used, pods, ..slot };
+            }
+            None => {
+                self.at.insert(node.meta.name.clone(), self.slots.len());
+                self.slots.push(slot);
+            }
+        }
     }
 
     pub(crate) fn remove_node(&mut self, name: &str) {
-        self.slots.remove(name);
+        if let Some(at) = self.at.remove(name) {
+            self.slots.remove(at);
+            self.at = self
+                .slots
+                .iter()
+                .enumerate()
+                .map(|(i, s)| (s.name.clone(), i))
+                .collect();
+        }
     }
 
     pub(crate) fn account(&mut self, old: Option<&Pod>, new: Option<&Pod>) {
@@ -106,32 +163,39 @@ impl Scheduler {
             } else {
                 self.pending.remove(&place);
             }
-            let Some(slot) = pod.node.as_ref().and_then(|n| self.slots.get_mut(n)) else {
+            let Some(at) = pod.node.as_ref().and_then(|n| self.at.get(n)).copied() else {
                 continue;
             };
             if pod.ended() {
                 continue;
             }
+            let wants = self.wants(&pod.template);
+            let slot = &mut self.slots[at];
             slot.pods += sign;
-            for (resource, want) in &pod.template.requests {
-                *slot.used.entry(resource.clone()).or_default() += sign * want;
+            for (resource, want) in wants {
+                add(&mut slot.used, resource, sign * want);
             }
         }
     }
 
     /// How much of `resource` the pods on `node` have requested.
     pub fn used(&self, node: &str, resource: &str) -> i64 {
-        self.slots
-            .get(node)
-            .and_then(|s| s.used.get(resource))
-            .copied()
-            .unwrap_or(0)
+        let number = self.resources.iter().position(|r| r == resource);
+        let slot = self.at.get(node).map(|at| &self.slots[*at]);
+        number.and_then(|n| slot?.used.get(n).copied()).unwrap_or(0)
     }
 
     /// Pods that have no node.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
+}
+
+fn add(quantities: &mut Vec<i64>, resource: usize, quantity: i64) {
+    if quantities.len() <= resource {
+        quantities.resize(resource + 1, 0);
+    }
+    quantities[resource] += quantity;
 }
 
 impl World {
@@ -179,46 +243,26 @@ impl World {
     /// The best node for the pod, or none.
     fn choose(&mut self, pod: &Pod) -> Option<Name> {
         let template = &*pod.template;
-        let at = match self.volume_nodes(pod).as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            [first, rest @ ..] if rest.iter().all(|n| n == first) => Some(first.clone()),
+        let candidates = match self.volume_nodes(pod).as_slice() {
+            [] => 0..self.scheduler.slots.len(),
+            // Bound to one node's disk: it, or none.
+            [first, rest @ ..] if rest.iter().all(|n| n == first) => {
+                let at = *self.scheduler.at.get(first)?;
+                at..at + 1
+            }
             _ => return None,
         };
-        let apart: BTreeSet<Name> = match &template.anti_affinity {
-            Some(labels) => {
-                let selector = Selector {
-                    match_labels: labels.clone(),
-                    expressions: Vec::new(),
-                };
-                let beside = self.store.pods_selected(&pod.meta.namespace, &selector);
-                beside
-                    .into_iter()
-                    .filter(|p| !p.ended())
-                    .filter_map(|p| p.node.clone())
-                    .collect()
-            }
-            None => BTreeSet::new(),
-        };
-        let mut siblings: BTreeMap<Name, i64> = BTreeMap::new();
-        if let Some(owner) = &pod.meta.owner {
-            for node in self
-                .store
-                .pods_of(&owner.uid)
-                .filter(|p| !p.terminating())
-                .filter_map(|p| p.node.clone())
-            {
-                *siblings.entry(node).or_default() += 1;
-            }
-        }
-        let most = siblings.values().copied().max().unwrap_or(0).max(1);
-        let mut best: Option<(i64, u64, &Name)> = None;
-        for (name, slot) in &self.scheduler.slots {
-            if at.as_ref().is_some_and(|a| a != name)
-                || !slot.fits(template)
+        let wants = self.scheduler.wants(template);
+        let siblings = self.siblings(pod);
+        let most = siblings.iter().copied().max().unwrap_or(0).max(1);
+        let mut best: Option<(i64, u64, usize)> = None;
+        for at in candidates {
+            let slot = &self.scheduler.slots[at];
+            // A negative number of siblings: anti-affinity.
+            if siblings[at] < 0
+                || !slot.fits(&wants)
                 || !slot.tolerated(pod)
                 || !contains(&slot.labels, &template.node_selector)
-                || apart.contains(name)
             {
                 continue;
             }
@@ -226,16 +270,42 @@ impl World {
                 .taints
                 .iter()
                 .any(|t| t.effect == Effect::PreferNoSchedule && !pod.tolerates(t));
-            let spread = 100 - 100 * siblings.get(name).copied().unwrap_or(0) / most;
             let score = WEIGHT_TAINTS * if avoided { 0 } else { 100 }
-                + WEIGHT_SPREAD * spread
-                + slot.least_allocated(template);
-            let candidate = (score, self.rng.u64(), name);
+                + WEIGHT_SPREAD * (100 - 100 * siblings[at] / most)
+                + slot.least_allocated(&wants);
+            let candidate = (score, self.rng.u64(), at);
             if best.is_none_or(|b| candidate > b) {
                 best = Some(candidate);
             }
         }
-        best.map(|(_, _, name)| name.clone())
+        best.map(|(_, _, at)| self.scheduler.slots[at].name.clone())
+    }
+
+    /// For each slot, the pods of the same owner on it; below 0 where anti-affinity forbids it.
+    fn siblings(&self, pod: &Pod) -> Vec<i64> {
+        let mut siblings = vec![0; self.scheduler.slots.len()];
+        let at = |p: &Pod| p.node.as_ref().and_then(|n| self.scheduler.at.get(n)).copied();
+        if let Some(owner) = &pod.meta.owner {
+            for at in self
+                .store
+                .pods_of(&owner.uid)
+                .filter(|p| !p.terminating())
+                .filter_map(|p| at(p))
+            {
+                siblings[at] += 1;
+            }
+        }
+        if let Some(labels) = &pod.template.anti_affinity {
+            let selector = Selector {
+                match_labels: labels.clone(),
+                expressions: Vec::new(),
+            };
+            let beside = self.store.pods_selected(&pod.meta.namespace, &selector);
+            for at in beside.into_iter().filter(|p| !p.ended()).filter_map(|p| at(p)) {
+                siblings[at] = -1;
+            }
+        }
+        siblings
     }
 
     /// The nodes that the pod's volumes are bound to.
