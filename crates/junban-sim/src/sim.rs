@@ -261,6 +261,7 @@ impl Sim {
     fn receive(&mut self, now: Ms, event: Event) {
         let (Event::Answer(who, ..) | Event::LeaseAnswer(who, ..)) = &event else { return };
         let who = *who;
+        let grain = self.delays.grain;
         let Some(process) = self.living(who) else { return };
         if process.state == State::Frozen {
             process.waiting.push(event);
@@ -277,9 +278,10 @@ impl Sim {
             _ => return,
         }
         // Answers of one moment are folded in before the next plan.
-        if process.tick_at.is_none_or(|at| at > now) {
-            process.tick_at = Some(now);
-            self.push(now, Event::Tick(who));
+        let due = now.next_multiple_of(grain);
+        if process.tick_at.is_none_or(|at| at > due) {
+            process.tick_at = Some(due);
+            self.push(due, Event::Tick(who));
         }
     }
 
@@ -313,7 +315,7 @@ impl Sim {
         let term = process.term;
         let shown = process.next_change_at(&locked(&world)).map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
         let wake = [process.wake_at(now), shown].into_iter().flatten().min();
-        let wake = wake.filter(|at| process.tick_at.is_none_or(|tick| *at < tick));
+        let wake = wake.map(|at| at.next_multiple_of(grain)).filter(|at| process.tick_at.is_none_or(|tick| *at < tick));
         if let Some(at) = wake {
             process.tick_at = Some(at);
         }

@@ -138,7 +138,7 @@ impl<'s> Run<'s> {
             self.look_at_truth();
             facts = self.facts.collect(&self.sim.world());
         }
-        let look = self.judge.next_look().map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
+        let look = self.judge.next_look(self.elapsed()).map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
         let now = self.sim.now();
         let next = [look, self.restart_at].into_iter().flatten().min().unwrap_or(now + 1_000);
         self.sim.advance(next.max(now + 1));

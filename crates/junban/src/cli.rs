@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use junban_api::{convert, names};
 
+use crate::commands::DemoArgs;
+
 /// Reboots every server of a Kubernetes cluster without stopping what runs on it.
 ///
 /// Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 blocked or timed out.
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Runs the controller, inside a cluster or outside with a kubeconfig.
     Controller(Controller),
+    /// Reboots a simulated cluster in front of you; needs no cluster.
+    Demo(DemoArgs),
 }
 
 /// Which cluster, and as whom.
@@ -71,6 +75,7 @@ pub(crate) enum Output {
 }
 
 #[derive(Args, Debug)]
+#[command(override_usage = "junban reboot (--all | NODE... | -l SELECTOR) [OPTIONS]")]
 pub(crate) struct Reboot {
     /// Every node that a policy governs.
     #[arg(long, conflicts_with_all = ["nodes", "selector"])]
@@ -151,6 +156,7 @@ pub(crate) struct Resume {
 }
 
 #[derive(Args, Debug)]
+#[command(override_usage = "junban cancel (--all | NODE...) [OPTIONS]")]
 pub(crate) struct Cancel {
     /// Withdraws the goals of all policies and cancels everything that is not past its power action.
     #[arg(long, conflicts_with = "nodes")]

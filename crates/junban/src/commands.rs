@@ -3,6 +3,7 @@
 mod cancel;
 mod columns;
 mod controller;
+mod demo;
 mod entries;
 mod explain;
 #[cfg(test)]
@@ -22,12 +23,16 @@ mod wait;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Output};
+pub(crate) use demo::DemoArgs;
 use printer::Printer;
 use problem::{Exit, Problem};
 use session::Session;
 
 /// Carries out one command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    if let Command::Demo(arguments) = &cli.command {
+        return demo::run(arguments);
+    }
     if let Command::Controller(arguments) = cli.command {
         return controller::run(arguments);
     }
@@ -89,7 +94,7 @@ fn output(command: &Command) -> Output {
         Command::Cancel(arguments) => arguments.output,
         Command::Retry(arguments) => arguments.output,
         Command::Lint(arguments) => arguments.output,
-        Command::Controller(_) => Output::Table,
+        Command::Controller(_) | Command::Demo(_) => Output::Table,
     }
 }
 
@@ -104,6 +109,6 @@ async fn talk_to_cluster(cli: &Cli, printer: &mut Printer) -> Result<Exit, Probl
         Command::Resume(_) => pause::resume(&session, printer).await,
         Command::Cancel(arguments) => cancel::run(&session, arguments, printer).await,
         Command::Retry(arguments) => retry::run(&session, arguments, printer).await,
-        Command::Lint(_) | Command::Controller(_) => Ok(Exit::Done),
+        Command::Lint(_) | Command::Controller(_) | Command::Demo(_) => Ok(Exit::Done),
     }
 }

@@ -9,6 +9,8 @@ use super::model::{Act, At, Order, Scenario, Step};
 
 /// How long the claims about the end may take to become true.
 const END_WITHIN: Duration = Duration::from_secs(60);
+/// What people asked for is seen a moment later: `eventually` looks from then on, or it would see what was before.
+const AFTER_AN_ACT: Duration = Duration::from_secs(1);
 /// And how long they must stay true.
 const END_HOLDS: Duration = Duration::from_secs(5);
 
@@ -99,10 +101,11 @@ impl<'s> Judge<'s> {
     }
 
     /// When to look again even if nothing changes.
-    pub fn next_look(&self) -> Option<Duration> {
+    pub fn next_look(&self, now: Duration) -> Option<Duration> {
         let step = self.scenario.steps.get(self.step).map(|at| match &at.what {
             Step::Do(_) => self.since,
             Step::After(span, _) | Step::Wait(span) => self.since + *span,
+            Step::Eventually(..) if now < self.since + AFTER_AN_ACT => self.since + AFTER_AN_ACT,
             Step::When(within, ..) | Step::Eventually(within, _) => self.since + *within + self.leniency,
         });
         let repeated = if step.is_some() { self.repeated.iter().min().copied() } else { None };
@@ -132,6 +135,9 @@ impl<'s> Judge<'s> {
                     self.reached(now, facts, at, *within, condition).then_some(Some(act))
                 }
                 Step::Eventually(within, condition) => {
+                    if now < self.since + AFTER_AN_ACT {
+                        return None;
+                    }
                     self.reached(now, facts, at, *within, condition).then_some(None)
                 }
             };
@@ -305,7 +311,7 @@ mod tests {
         assert_eq!(judge.look(seconds(0), &facts("Queued")), None);
         assert_eq!(judge.look(seconds(1), &facts("Draining")).unwrap().what, Act::Pause(String::new()));
         assert_eq!(judge.look(seconds(2), &facts("Draining")), None);
-        assert_eq!(judge.next_look(), Some(seconds(11)));
+        assert_eq!(judge.next_look(seconds(2)), Some(seconds(11)));
         assert_eq!(judge.look(seconds(11), &facts("Draining")).unwrap().what, Act::Resume);
         assert_eq!(judge.look(seconds(20), &facts("Succeeded")), None);
         assert!(!judge.is_over());
