@@ -66,14 +66,18 @@ impl Slot {
     }
 }
 
+/// A pod's place in the queue: by priority, then age.
+type Place = (Reverse<i32>, Ms, ObjKey);
+
 /// The scheduler's view of nodes, kept up to date by every write of a pod or Node.
 #[derive(Debug)]
 pub struct Scheduler {
     slots: Vec<Slot>,
     at: BTreeMap<Name, usize>,
     resources: Vec<String>,
-    /// By priority, then age.
-    pending: BTreeSet<(Reverse<i32>, Ms, ObjKey)>,
+    pending: BTreeSet<Place>,
+    /// Pods bound to one node's disk that did not fit there: looked at again when that node changes.
+    parked: BTreeMap<Name, BTreeSet<Place>>,
     poked: bool,
 }
 
@@ -84,12 +88,19 @@ impl Default for Scheduler {
             at: BTreeMap::new(),
             resources: vec!["cpu".into(), "memory".into()],
             pending: BTreeSet::new(),
+            parked: BTreeMap::new(),
             poked: false,
         }
     }
 }
 
 impl Scheduler {
+    fn unpark(&mut self, node: &str) {
+        if let Some(places) = self.parked.remove(node) {
+            self.pending.extend(places);
+        }
+    }
+
     fn number(&mut self, resource: &str) -> usize {
         if let Some(at) = self.resources.iter().position(|r| r == resource) {
             return at;
@@ -107,6 +118,7 @@ impl Scheduler {
     }
 
     pub(crate) fn set_node(&mut self, node: &Node) {
+        self.unpark(&node.meta.name);
         let mut total = Vec::new();
         for (resource, quantity) in node.status.allocatable.iter().filter(|(r, _)| *r != "pods") {
             let number = self.number(resource);
@@ -160,8 +172,13 @@ impl Scheduler {
             let place = (Reverse(pod.template.priority), pod.meta.created, pod.meta.key());
             if sign > 0 && pod.node.is_none() && !pod.ended() && !pod.terminating() {
                 self.pending.insert(place);
-            } else {
-                self.pending.remove(&place);
+            } else if !self.pending.remove(&place) && pod.node.is_none() {
+                for places in self.parked.values_mut() {
+                    places.remove(&place);
+                }
+            }
+            if let Some(node) = pod.node.as_ref().filter(|_| sign < 0) {
+                self.unpark(node);
             }
             let Some(at) = pod.node.as_ref().and_then(|n| self.at.get(n)).copied() else {
                 continue;
@@ -187,7 +204,7 @@ impl Scheduler {
 
     /// Pods that have no node.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.parked.values().map(BTreeSet::len).sum::<usize>()
     }
 }
 
@@ -214,15 +231,11 @@ impl World {
 
     pub(crate) fn on_schedule(&mut self) {
         self.scheduler.poked = false;
-        let queue: Vec<ObjKey> = self
-            .scheduler
-            .pending
-            .iter()
-            .map(|(_, _, key)| key.clone())
-            .collect();
+        let queue: Vec<Place> = self.scheduler.pending.iter().cloned().collect();
         // What did not fit a moment ago does not fit now: room only shrinks within one pass.
         let mut hopeless: Vec<Arc<PodTemplate>> = Vec::new();
-        for key in queue {
+        for place in queue {
+            let key = place.2.clone();
             let Some(pod) = self.store.pods.get(&key).cloned() else {
                 continue;
             };
@@ -236,6 +249,14 @@ impl World {
                     hopeless.push(pod.template.clone());
                 }
                 self.update_pod(&key, |p| p.status.reason = "Unschedulable".into());
+                if let [node] = self.volume_nodes(&pod).as_slice() {
+                    self.scheduler.pending.remove(&place);
+                    self.scheduler
+                        .parked
+                        .entry(node.clone())
+                        .or_default()
+                        .insert(place);
+                }
             }
         }
     }
