@@ -65,6 +65,20 @@ const PARTS: &[Part] = &[
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     ),
     real("testbed", &["cargo", "xtask", "testbed", "check"]),
+    real(
+        "ports",
+        &[
+            "cargo",
+            "test",
+            "--locked",
+            "-p",
+            "junban-kube",
+            "--test",
+            "real",
+            "--",
+            "--ignored",
+        ],
+    ),
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {

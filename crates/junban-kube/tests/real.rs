@@ -1,0 +1,531 @@
+//! The ports on a real API server, under the account of the manifests and nothing more. For what only the real
+//! thing can show: what its guards refuse, whose cordon it is, what it answers to evictions.
+//!
+//! `cargo test -p junban-kube --test real -- --ignored` brings up a testbed of its own and ends it; JUNBAN_TESTBED
+//! may hold the JSON line of one that is up (`cargo xtask testbed up --output json`).
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use junban_core::cluster::{Node, Pod, QueueView};
+use junban_core::effect::{
+    BudgetKey, EvictOutcome, Evidence, NewEntry, NodeChange, NodePatch, NodeWrite, PodLeave, QueueWrite,
+    Read, RecordWrite, WriteOutcome,
+};
+use junban_core::entry::{EntrySpec, Phase};
+use junban_core::ids::{EntryName, Version};
+use junban_core::time::Timestamp;
+use junban_engine::clock::boottime;
+use junban_engine::elector::{LeaseAnswer, LeaseCall, LeaseWrite};
+use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, ReadPort};
+use junban_engine::shell::{LeasePort, locked};
+use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+
+const WORKLOAD: &str = include_str!("real/workload.yaml");
+
+/// A testbed: the one of the environment, or one of our own.
+struct Testbed {
+    kubectl: String,
+    binary: String,
+    dir: String,
+    own: Option<Child>,
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        // The kernel kills its servers with it.
+        if let Some(own) = &mut self.own {
+            let _ = own.kill();
+            let _ = own.wait();
+        }
+    }
+}
+
+impl Testbed {
+    fn find() -> Self {
+        let (line, own) = match std::env::var("JUNBAN_TESTBED") {
+            Ok(line) => (line, None),
+            Err(_) => {
+                let (line, own) = Self::up();
+                (line, Some(own))
+            }
+        };
+        let json: Value = serde_json::from_str(&line).unwrap();
+        let text = |key: &str| json[key].as_str().unwrap().to_owned();
+        Self {
+            kubectl: text("kubectl"),
+            binary: text("binary"),
+            dir: text("dir"),
+            own,
+        }
+    }
+
+    /// Starts one; it says in one line where it is, and stays until it is killed.
+    fn up() -> (String, Child) {
+        let path = output(Command::new("cargo").args(["xtask", "testbed", "path"]));
+        let mut own = Command::new(path.trim())
+            .args(["up", "--foreground", "--output", "json", "--nodes", "3"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(own.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        (line, own)
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> String {
+        output(Command::new(&self.kubectl).args(arguments))
+    }
+
+    fn apply(&self, path: &Path) {
+        self.kubectl(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            path.to_str().unwrap(),
+        ]);
+    }
+
+    /// Everything of the manifests but the controller's Deployment.
+    fn install(&self) {
+        let manifests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
+        self.apply(&manifests.join("crds"));
+        let label = "app.kubernetes.io/name=junban";
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd",
+            "-l",
+            label,
+        ]);
+        let mut files: Vec<_> = std::fs::read_dir(manifests.join("junban"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        files.sort();
+        files
+            .iter()
+            .filter(|path| !path.to_str().unwrap().contains("controller"))
+            .for_each(|path| self.apply(path));
+        self.apply(&manifests.join("defaults"));
+    }
+
+    /// The controller's own credentials.
+    async fn config(&self) -> Config {
+        let kubeconfig = output(Command::new(&self.binary).args([
+            "kubeconfig",
+            "--dir",
+            &self.dir,
+            "--service-account",
+            "junban/junban",
+        ]));
+        let kubeconfig = Kubeconfig::from_yaml(&kubeconfig).unwrap();
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .unwrap()
+    }
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+struct World {
+    testbed: Testbed,
+    connection: Connection,
+    store: Arc<Store>,
+    ports: KubePorts,
+}
+
+/// Waits for what the watches must show in the end.
+async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..300 {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("after 30 s still not: {what}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "brings up a real control plane; `cargo xtask test` runs it"]
+async fn the_ports_on_a_real_api_server() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let testbed = Testbed::find();
+    testbed.install();
+    let file = std::env::temp_dir().join(format!("junban-real-{}.yaml", std::process::id()));
+    std::fs::write(&file, WORKLOAD).unwrap();
+    testbed.apply(&file);
+    std::fs::remove_file(&file).unwrap();
+
+    let connection = Connection::new(testbed.config().await).unwrap();
+    let store = Arc::new(Store::new("junban"));
+    let _caches = cache::start(&connection, &store).await;
+    let ports = KubePorts::new(&connection, &store, "junban", "real-test");
+    let world = World {
+        testbed,
+        connection,
+        store,
+        ports,
+    };
+    world.lease().await;
+    world.node_guards().await;
+    world.ledger().await;
+    world.entries().await;
+    world.evictions().await;
+    assert_eq!(
+        world.connection.warnings.count(),
+        0,
+        "the API server warned of a request of ours"
+    );
+    assert!(world.connection.wall.at(boottime()).is_some());
+}
+
+impl World {
+    fn a_node(&self) -> Node {
+        locked(&self.store.cluster)
+            .nodes
+            .values()
+            .find(|node| !node.control_plane && node.ready)
+            .cloned()
+            .unwrap()
+    }
+
+    async fn lease(&self) {
+        let name = format!("junban-real-{}", std::process::id());
+        let lease = KubeLease::new(&self.connection, "junban", &name);
+        // The account may create any Lease here, and read its own one only.
+        let answer = lease.call(LeaseCall::Read).await;
+        assert!(
+            matches!(&answer, LeaseAnswer::Failed(why) if why.contains("cannot get")),
+            "{answer:?}"
+        );
+        let lease = KubeLease::new(&self.connection, "junban", "junban");
+        let write = LeaseWrite {
+            holder: "real-test".into(),
+            transitions: 3,
+            acquired: true,
+            clock: junban_core::time::Reading {
+                led_ms: 7,
+                running_ms: 5,
+            },
+        };
+        let view = match lease.call(LeaseCall::Read).await {
+            LeaseAnswer::Is(view) => {
+                match lease.call(LeaseCall::Replace(view.version, write.clone())).await {
+                    LeaseAnswer::Is(view) => view,
+                    other => panic!("{other:?}"),
+                }
+            }
+            LeaseAnswer::Absent => match lease.call(LeaseCall::Create(write.clone())).await {
+                LeaseAnswer::Is(view) => view,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            (view.holder.as_str(), view.clock.led_ms, view.clock.running_ms),
+            ("real-test", 7, 5)
+        );
+        let stale = lease.call(LeaseCall::Replace(Version(1), write.clone())).await;
+        assert_eq!(stale, LeaseAnswer::Conflict);
+        let released = LeaseWrite {
+            holder: String::new(),
+            ..write
+        };
+        let released = lease.call(LeaseCall::Replace(view.version, released)).await;
+        assert!(
+            matches!(&released, LeaseAnswer::Is(view) if view.holder.is_empty()),
+            "{released:?}"
+        );
+    }
+
+    async fn node_guards(&self) {
+        let node = self.a_node();
+        let cordon = |node: &Node| NodePatch {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            version: Some(node.version),
+            mark_is: Some(None),
+            unschedulable_is: Some(false),
+            changes: vec![
+                NodeChange::Unschedulable(true),
+                NodeChange::ExcludeFromLoadBalancers(true),
+                NodeChange::PendingTaint(true),
+            ],
+            what: NodeWrite::Start,
+            not_after: None,
+            why: None,
+        };
+        let mut of_another = cordon(&node);
+        of_another.uid = "another".into();
+        assert_eq!(self.ports.patch_node(of_another).await, WriteOutcome::Conflict);
+        let mut too_late = cordon(&node);
+        too_late.not_after = Some(boottime());
+        assert_eq!(self.ports.patch_node(too_late).await, WriteOutcome::Conflict);
+
+        // A node's version may move on at any moment: that is a conflict, and then it is read again.
+        for _ in 0..5 {
+            let node = self.live(&node).await;
+            match self.ports.patch_node(cordon(&node)).await {
+                WriteOutcome::Done => break,
+                outcome => assert_eq!(outcome, WriteOutcome::Conflict),
+            }
+        }
+        let cordoned = locked(&self.store.cluster).nodes[&node.name].clone();
+        assert!(
+            cordoned.unschedulable && cordoned.cordon_is_ours && cordoned.pending_taint,
+            "our own write is not to be seen"
+        );
+        assert!(cordoned.excluded_from_load_balancers);
+
+        // A person's cordon over ours takes it over.
+        self.testbed.kubectl(&["uncordon", node.name.as_str()]);
+        self.testbed.kubectl(&["cordon", node.name.as_str()]);
+        let taken = self.live(&node).await;
+        assert!(taken.unschedulable && !taken.cordon_is_ours);
+        let mut back = cordon(&taken);
+        back.unschedulable_is = Some(true);
+        back.changes = vec![
+            NodeChange::Unschedulable(false),
+            NodeChange::ExcludeFromLoadBalancers(false),
+            NodeChange::PendingTaint(false),
+        ];
+        let mut without_mark = back.clone();
+        without_mark.mark_is = Some(Some("{}".into()));
+        assert_eq!(self.ports.patch_node(without_mark).await, WriteOutcome::Conflict);
+        for _ in 0..5 {
+            back.version = Some(self.live(&node).await.version);
+            if self.ports.patch_node(back.clone()).await == WriteOutcome::Done {
+                break;
+            }
+        }
+        let node = self.live(&node).await;
+        assert!(!node.unschedulable && !node.pending_taint && !node.excluded_from_load_balancers);
+    }
+
+    async fn live(&self, node: &Node) -> Node {
+        let entry = EntryName::from("none");
+        let read = Read::Turn {
+            node: node.name.clone(),
+            entry,
+        };
+        match self.ports.read(read).await {
+            Evidence::Turn {
+                node: Some(node),
+                entry: None,
+            } => node,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn ledger(&self) {
+        let Evidence::Queue(QueueView::Present(queue)) = self.ports.read(Read::Queue).await else {
+            panic!("no queue")
+        };
+        let write = QueueWrite {
+            uid: queue.uid.clone(),
+            version: queue.version,
+            ledger: queue.ledger.clone().unwrap_or_default(),
+            summary: queue.summary.clone(),
+            dropped: vec![],
+        };
+        let mut of_another = write.clone();
+        of_another.uid = "another".into();
+        assert_eq!(self.ports.write_queue(of_another).await, WriteOutcome::Conflict);
+        // A pause between the decision and the write makes it fail.
+        self.testbed.kubectl(&[
+            "patch",
+            "rbq",
+            "default",
+            "--type=merge",
+            "-p",
+            "{\"spec\":{\"paused\":true}}",
+        ]);
+        assert_eq!(
+            self.ports.write_queue(write.clone()).await,
+            WriteOutcome::Conflict
+        );
+        self.testbed.kubectl(&[
+            "patch",
+            "rbq",
+            "default",
+            "--type=merge",
+            "-p",
+            "{\"spec\":{\"paused\":false}}",
+        ]);
+        let Evidence::Queue(QueueView::Present(queue)) = self.ports.read(Read::Queue).await else {
+            panic!("no queue")
+        };
+        let write = QueueWrite {
+            version: queue.version,
+            ..write
+        };
+        assert_eq!(self.ports.write_queue(write).await, WriteOutcome::Done);
+        let after = locked(&self.store.cluster).queue.present().cloned().unwrap();
+        assert!(after.ledger.is_some() && after.version >= queue.version);
+    }
+
+    async fn entries(&self) {
+        let node = self.a_node();
+        let new = NewEntry {
+            name: EntryName::from("real-test"),
+            spec: EntrySpec {
+                node: node.name.clone(),
+                node_uid: node.uid.clone(),
+                policy: "workers".into(),
+                booted_after: Timestamp::UNIX_EPOCH,
+                reason: "a test".into(),
+                requested_by: String::new(),
+                priority: 0,
+                cancel: false,
+                retries: 0,
+            },
+        };
+        assert_eq!(self.ports.create_entry(new.clone()).await, WriteOutcome::Done);
+        assert_eq!(
+            self.ports.create_entry(new.clone()).await,
+            WriteOutcome::Done,
+            "the same again"
+        );
+        let mut other = new.clone();
+        other.spec.priority = 1;
+        assert!(matches!(
+            self.ports.create_entry(other).await,
+            WriteOutcome::Refused(_)
+        ));
+
+        let entry = locked(&self.store.cluster).entries[&new.name].clone();
+        let mut record = RecordWrite {
+            node: node.name.clone(),
+            name: entry.name.clone(),
+            uid: entry.uid.clone(),
+            version: entry.version,
+            record: entry.record.clone(),
+        };
+        record.record.phase = Phase::Draining;
+        assert_eq!(self.ports.write_record(record.clone()).await, WriteOutcome::Done);
+        assert_eq!(
+            self.ports.write_record(record.clone()).await,
+            WriteOutcome::Conflict,
+            "an old version"
+        );
+        // The server itself refuses to reboot what was cancelled.
+        self.testbed.kubectl(&[
+            "patch",
+            "nrb",
+            "real-test",
+            "--type=merge",
+            "-p",
+            "{\"spec\":{\"cancel\":true}}",
+        ]);
+        let cancelled = eventually("the cancel", || {
+            let entry = locked(&self.store.cluster).entries.get(&new.name).cloned();
+            entry.filter(|entry| entry.spec.cancel)
+        });
+        let cancelled = cancelled.await;
+        record.version = cancelled.version;
+        record.record.phase = Phase::Rebooting;
+        let refused = self.ports.write_record(record).await;
+        assert!(
+            matches!(&refused, WriteOutcome::Refused(why) if why.contains("cancel")),
+            "{refused:?}"
+        );
+
+        let (name, uid) = (new.name.clone(), cancelled.uid.clone());
+        let old = self
+            .ports
+            .delete_entry(name.clone(), uid.clone(), entry.version)
+            .await;
+        assert_eq!(old, WriteOutcome::Conflict);
+        assert_eq!(
+            self.ports
+                .delete_entry(name.clone(), uid.clone(), cancelled.version)
+                .await,
+            WriteOutcome::Done
+        );
+        assert!(!locked(&self.store.cluster).entries.contains_key(&name));
+        assert_eq!(
+            self.ports.delete_entry(name, uid, cancelled.version).await,
+            WriteOutcome::Gone
+        );
+    }
+
+    async fn evictions(&self) {
+        let zero = self.pod("zero").await;
+        let denied = self.ports.evict(leave(&zero)).await;
+        assert!(
+            matches!(&denied, EvictOutcome::BudgetExhausted(why) if why.contains("zero")),
+            "{denied:?}"
+        );
+        let two = self.pod("two").await;
+        let denied = self.ports.evict(leave(&two)).await;
+        assert!(matches!(&denied, EvictOutcome::TwoBudgets(_)), "{denied:?}");
+        let free = self.pod("free").await;
+        let mut of_another = leave(&free);
+        of_another.uid = "another".into();
+        assert_eq!(self.ports.evict(of_another).await, EvictOutcome::Gone);
+        // No role is bound: the account may delete no pod at all.
+        let deleted = self.ports.delete_pod(leave(&free)).await;
+        assert!(matches!(&deleted, EvictOutcome::Forbidden(_)), "{deleted:?}");
+        let free = self.pod("free").await;
+        assert_eq!(self.ports.evict(leave(&free)).await, EvictOutcome::Accepted);
+        let gone = locked(&self.store.cluster)
+            .pods
+            .get(&free.key)
+            .is_none_or(|pod| pod.terminating || pod.uid != free.uid);
+        assert!(gone, "our own eviction is not to be seen");
+        let read = Read::Pods {
+            node: free.node.clone().unwrap(),
+        };
+        let Evidence::Pods { pods, node: Some(_) } = self.ports.read(read).await else {
+            panic!("the pods cannot be listed")
+        };
+        assert!(pods.iter().all(|pod| pod.uid != free.uid || pod.terminating));
+    }
+
+    /// The Ready pod of an app of the workload, with its budgets counted.
+    async fn pod(&self, app: &str) -> Pod {
+        eventually(app, || {
+            let cluster = locked(&self.store.cluster);
+            let of_app = |pod: &&Pod| pod.labels.get("app").is_some_and(|label| label == app);
+            let pod = cluster
+                .pods
+                .values()
+                .filter(of_app)
+                .find(|pod| pod.ready && !pod.terminating)?
+                .clone();
+            cluster
+                .budgets_of(&pod)
+                .all(|budget| budget.observed_generation > 0 && budget.expected_pods > 0)
+                .then_some(pod.clone())
+        })
+        .await
+    }
+}
+
+fn leave(pod: &Pod) -> PodLeave {
+    PodLeave {
+        node: pod.node.clone().unwrap(),
+        pod: pod.key.clone(),
+        uid: pod.uid.clone(),
+        budget: BudgetKey::Pod(pod.key.clone()),
+        not_after: boottime() + Duration::from_secs(4),
+    }
+}
