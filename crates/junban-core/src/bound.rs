@@ -103,7 +103,8 @@ pub fn lower_bound(input: &BoundInput) -> Option<Bound> {
     for budget in &input.movable {
         bounds.push((movable(budget) - first_proof, format!("pdb {}", budget.name)));
     }
-    let (seconds, by) = bounds.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    // Of equals the first, which is the path: nothing else binds then.
+    let (seconds, by) = bounds.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let total = first_proof + seconds.max(0.0) + control_plane;
     Some(Bound {
         seconds: total.max(0.0).floor() as u64,

@@ -256,7 +256,7 @@ fn let_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Polic
                     draft.wait(turn.entry, blocker);
                 }
             }
-            Duty::Evict if draft.memory.book.was_accepted(&pod.uid) => {
+            Duty::Evict if draft.memory.book.was_accepted(&pod.key, &pod.uid) => {
                 stage = stage.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();
             }

@@ -18,8 +18,10 @@ const QUEUED_EVERY: Duration = Duration::from_secs(60);
 const QUEUED_RATE: usize = 5;
 /// Progress of an entry in flight.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// The queue's and the policies' summaries.
+/// The queue's summary.
 const SUMMARY_EVERY: Duration = Duration::from_secs(2);
+/// A policy's summary.
+const POLICY_EVERY: Duration = Duration::from_secs(5);
 /// Holders of places that the status names.
 const HOLDING_MAX: usize = 50;
 
@@ -130,7 +132,7 @@ fn policies(draft: &mut Draft<'_>) {
             continue;
         }
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
-        if let Some(at) = told.map(|at| at + SUMMARY_EVERY)
+        if let Some(at) = told.map(|at| at + POLICY_EVERY)
             && at > draft.now.mono
         {
             draft.wake_at_mono(at);

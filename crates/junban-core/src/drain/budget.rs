@@ -208,7 +208,7 @@ impl<'a> Tokens<'a> {
         self.cluster.pods_of(&node.name).filter(move |pod| {
             pod.ready
                 && !pod.terminating
-                && !self.memory.book.was_accepted(&pod.uid)
+                && !self.memory.book.was_accepted(&pod.key, &pod.uid)
                 && !matches!(
                     duty(self.cluster, Some(self.memory), pod, None),
                     crate::drain::Duty::Skip
@@ -240,7 +240,7 @@ impl<'a> Tokens<'a> {
             .pods_of_owner(&owner)
             .filter(|pod| pod.phase != PodPhase::Finished)
         {
-            if other.ready && !other.terminating && !self.memory.book.was_accepted(&other.uid) {
+            if other.ready && !other.terminating && !self.memory.book.was_accepted(&other.key, &other.uid) {
                 ready += 1;
             } else if !other.terminating && self.unready_for_long(other) {
                 long_unready += 1;

@@ -8,12 +8,15 @@ use crate::draft::Draft;
 use crate::effect::{Effect, Read};
 use crate::entry::Phase;
 use crate::gates::Tally;
+use crate::memory::Fresh;
 use crate::reason::{Blocker, Reason};
 
 /// Workers that are able to start go first.
 const WORKERS_IDLE_FOR: Duration = Duration::from_secs(120);
 /// Health is looked at again this often while somebody waits for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A proof rests on what was seen within this time; a start and a power action on evidence (4 s).
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocker> {
     let turn_of = |message: &str| Some(Blocker::new(Reason::ControlPlaneTurn, "control plane", message));
@@ -37,7 +40,7 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
             return turn_of("workers go first");
         }
     }
-    health(draft)
+    before(draft)
 }
 
 /// A worker that was released from a drain once does not go before the control plane.
@@ -48,8 +51,23 @@ fn worker_is_queued(draft: &Draft<'_>) -> bool {
     })
 }
 
-/// Whether every API server and etcd member is good, and as many of them as there are control-plane nodes.
-pub fn health(draft: &mut Draft<'_>) -> Option<Blocker> {
+/// Before a start and before a power action: every member good, by evidence.
+pub fn before(draft: &mut Draft<'_>) -> Option<Blocker> {
+    health(
+        draft,
+        Fresh::<()>::EVIDENCE_AGE_MAX,
+        Fresh::<()>::EVIDENCE_AGE_MAX,
+    )
+}
+
+/// After the boot: every member good again.
+pub fn after(draft: &mut Draft<'_>) -> Option<Blocker> {
+    health(draft, LOOK_AGAIN, SEEN_WITHIN)
+}
+
+/// Whether every API server and etcd member is good, and as many of them as there are control-plane nodes. What was
+/// seen within `stands` counts; it is looked at again after `again`.
+fn health(draft: &mut Draft<'_>, again: Duration, stands: Duration) -> Option<Blocker> {
     let queue = draft.facts.queue?;
     let spec = &queue.control_plane;
     let nodes = draft.facts.control_planes.len();
@@ -81,20 +99,20 @@ pub fn health(draft: &mut Draft<'_>) -> Option<Blocker> {
         .control_plane
         .as_ref()
         .map(|read| draft.now.mono.since(read.begun));
-    if age.is_none_or(|age| age >= LOOK_AGAIN) {
+    if age.is_none_or(|age| age >= again) {
         draft.emit(Effect::Read(Read::ControlPlane {
             api_servers: spec.api_servers.clone(),
             etcd: spec.etcd.clone(),
             etcd_client_secret: spec.etcd_client_secret.clone(),
         }));
     }
-    draft.wake_in(LOOK_AGAIN);
+    draft.wake_in(again);
     // What was seen stands while it is looked at again: a look that is under way ends no settle time.
     let seen = draft
         .memory
         .control_plane
         .as_ref()
-        .filter(|read| read.is_evidence_at(draft.now.mono));
+        .filter(|read| draft.now.mono.since(read.begun) < stands);
     let Some(seen) = seen else {
         return Some(Blocker::new(
             Reason::ControlPlaneTurn,

@@ -40,6 +40,9 @@ pub struct Denial {
 pub struct Book {
     pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
     pub denials: BTreeMap<PodKey, Denial>,
+    /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. Asking again for a UID
+    /// that is gone would take a token of its successor's budget for two minutes (drain.md, the precondition).
+    asked: BTreeMap<PodKey, PodUid>,
     /// Accepted evictions per node and owner of pods that tolerate the cordon: they may come back for ever.
     pub returns: BTreeMap<(NodeName, WorkloadKey), u32>,
     /// The API server throttles: nothing is evicted before.
@@ -68,9 +71,9 @@ impl Book {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Whether this very pod's eviction was accepted already.
-    pub fn was_accepted(&self, uid: &PodUid) -> bool {
-        self.accepted.values().flatten().any(|one| one.uid == *uid)
+    /// Whether this very pod's eviction was accepted already, or it is known to be gone.
+    pub fn was_accepted(&self, pod: &PodKey, uid: &PodUid) -> bool {
+        self.asked.get(pod) == Some(uid)
     }
 
     /// The denial that still stands for a pod at `now`.
@@ -151,6 +154,9 @@ impl Book {
             };
             self.denials.insert(leave.pod.clone(), denial);
         };
+        if matches!(outcome, EvictOutcome::Accepted | EvictOutcome::Gone) {
+            self.asked.insert(leave.pod.clone(), leave.uid.clone());
+        }
         match outcome {
             EvictOutcome::Accepted => {
                 if let Some(pod) = cluster.pods.get(&leave.pod)

@@ -45,7 +45,7 @@ pub(super) fn record(
         return draft.wait(entry, blocker);
     }
     if node.control_plane
-        && let Some(blocker) = gates::control_plane::health(draft)
+        && let Some(blocker) = gates::control_plane::before(draft)
     {
         return draft.wait(entry, blocker);
     }

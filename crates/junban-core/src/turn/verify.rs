@@ -151,7 +151,7 @@ pub(super) fn unproven(
         }
     }
     if node.control_plane {
-        return gates::control_plane::health(draft);
+        return gates::control_plane::after(draft);
     }
     None
 }
