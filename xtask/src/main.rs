@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod api_check;
+mod cli_check;
 mod generate;
+mod scenario;
 mod test;
 mod testbed;
 mod tidy;
@@ -20,12 +22,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// The verbs and bad input against a real API server (about 3 minutes)
+    CliCheck(cli_check::Args),
     /// A real control plane on loopback with simulated machines
     Testbed(testbed::Args),
     /// The manifests, put to a real API server
     ApiCheck(api_check::Args),
     /// The CRDs and the page of names
     Generate(generate::Args),
+    /// Scenario files, in the simulated world or on the real control plane
+    Scenario(scenario::Args),
     /// Everything that CI runs
     Test(test::Args),
     /// The edges of the architecture, file sizes and banned calls
@@ -34,9 +40,11 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
+        Verb::CliCheck(args) => cli_check::run(&args),
         Verb::Testbed(args) => testbed::run(&args),
         Verb::ApiCheck(args) => api_check::run(&args),
         Verb::Generate(args) => generate::run(&args),
+        Verb::Scenario(args) => scenario::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Tidy => tidy::run(),
     };

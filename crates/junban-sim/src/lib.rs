@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod ports;
+pub mod real;
 pub mod rules;
 pub mod scenario;
 pub mod sim;

@@ -4,6 +4,9 @@
 
 use std::process::ExitCode;
 
+use std::path::PathBuf;
+
+use junban_sim::real;
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
 use junban_sim::simulated::{self, Options, sweep};
@@ -15,6 +18,9 @@ struct Arguments {
     exit_after_writes: Option<u64>,
     sweep: bool,
     log: bool,
+    testbed: Option<PathBuf>,
+    junban: Option<PathBuf>,
+    manifests: Option<PathBuf>,
 }
 
 const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]";
@@ -44,7 +50,8 @@ fn main() -> ExitCode {
         };
         let good = match arguments.world.as_str() {
             "sim" if arguments.sweep => swept(&scenario, arguments.seed),
-            _ => simulated_once(&scenario, &arguments),
+            "sim" => simulated_once(&scenario, &arguments),
+            _ => for_real(&scenario, &arguments),
         };
         failed += u32::from(!good);
     }
@@ -60,6 +67,9 @@ fn arguments() -> Result<Arguments, String> {
         exit_after_writes: None,
         sweep: false,
         log: false,
+        testbed: None,
+        junban: None,
+        manifests: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -69,6 +79,9 @@ fn arguments() -> Result<Arguments, String> {
             "--seed" => arguments.seed = number(&value()?)?,
             "--exit-after-writes" => arguments.exit_after_writes = Some(number(&value()?)?),
             "--sweep" => arguments.sweep = true,
+            "--testbed" => arguments.testbed = Some(value()?.into()),
+            "--junban" => arguments.junban = Some(value()?.into()),
+            "--manifests" => arguments.manifests = Some(value()?.into()),
             "--log" => arguments.log = true,
             option if option.starts_with('-') => return Err(format!("there is no option {option}")),
             file => arguments.files.push(file.to_owned()),
@@ -140,4 +153,38 @@ fn swept(scenario: &Scenario, seed: u64) -> bool {
         }
     }
     good
+}
+
+fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
+    let (Some(testbed), Some(junban), Some(manifests)) =
+        (arguments.testbed.clone(), arguments.junban.clone(), arguments.manifests.clone())
+    else {
+        eprintln!("error: the real world needs --testbed, --junban and --manifests\nhint: cargo xtask scenario FILE --world real");
+        return false;
+    };
+    let options = real::Options {
+        seed: arguments.seed,
+        exit_after_writes: arguments.exit_after_writes,
+        testbed,
+        junban,
+        manifests,
+    };
+    match real::run(scenario, &options) {
+        Ok(outcome) => {
+            let good = outcome.failures.is_empty();
+            let word = if good { "ok    " } else { "FAILED" };
+            println!("{word} {}: {} (on the real control plane, {} s)", scenario.file, scenario.title, outcome.took.as_secs());
+            for failure in &outcome.failures {
+                println!("  {}", failure.describe(&scenario.file));
+            }
+            if !good {
+                println!("  logs: {}", outcome.logs.display());
+            }
+            good
+        }
+        Err(error) => {
+            println!("FAILED {}: it could not be run: {error}", scenario.file);
+            false
+        }
+    }
 }

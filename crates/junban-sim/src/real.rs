@@ -1,0 +1,118 @@
+//! Runs a scenario on the real control plane of `testbed/`: real API servers, controllers and scheduler, simulated
+//! machines, the controller as a child process under its own ServiceAccount and nothing more.
+//!
+//! What is judged comes from watches of an administrator and from the machines' power log; Junban's own processes
+//! are asked for nothing.
+
+mod controllers;
+mod facts;
+mod manifests;
+mod people;
+mod rules;
+mod testbed;
+mod watches;
+mod workloads;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::scenario::judge::{Failure, Judge};
+use crate::scenario::model::Scenario;
+
+use controllers::Controllers;
+use testbed::Testbed;
+
+/// Why a run could not be carried out; not that it failed.
+pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a run needs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub exit_after_writes: Option<u64>,
+    /// The testbed's program (`cargo xtask testbed path`).
+    pub testbed: PathBuf,
+    /// The `junban` program.
+    pub junban: PathBuf,
+    /// The checkout's `manifests/`.
+    pub manifests: PathBuf,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub failures: Vec<Failure>,
+    pub took: Duration,
+    /// Where logs are, if something failed.
+    pub logs: PathBuf,
+}
+
+/// A crash costs the time in which a deadline may pass that a person waits for.
+const LENIENCY_AFTER_A_CRASH: Duration = Duration::from_secs(120);
+/// The processes are looked after so often, also if nothing changes.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Runs it.
+pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(run_on(scenario, options))
+}
+
+async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
+    let bed = Testbed::up(scenario, options)?;
+    manifests::apply(&bed, scenario, options)?;
+    workloads::apply(&bed, scenario)?;
+    for fault in &scenario.faults {
+        people::inject(&bed, &fault.what)?;
+    }
+    for at in &scenario.given {
+        people::act(&bed, scenario, options, &at.what)?;
+    }
+    let mut watches = watches::start(&bed).await?;
+    let mut facts = facts::Collector::default();
+    // Everything that there is has been listed, and what people did is known.
+    let quiet = Duration::from_secs(3);
+    while let Ok(Some(event)) = tokio::time::timeout(quiet, watches.recv()).await {
+        facts.apply(event);
+    }
+    facts.begin(&bed);
+    let exit = options.exit_after_writes.or(scenario.exit_after_writes);
+    let mut controllers = Controllers::new(&bed, options, exit)?;
+    let leniency = if exit.is_some() { LENIENCY_AFTER_A_CRASH } else { Duration::ZERO };
+    let mut judge = Judge::new(scenario, leniency);
+    let mut rules = rules::Rules::new(scenario);
+    let began = Instant::now();
+    for number in 1..=scenario.controllers {
+        controllers.start(number)?;
+    }
+    while !judge.is_over() {
+        facts.read_power_log(&bed);
+        let mut seen = facts.facts();
+        rules.look(&seen, facts.budgets(), began.elapsed(), &mut judge);
+        while let Some(at) = judge.look(began.elapsed(), &seen) {
+            let done = match controllers.act(&at.what) {
+                Some(done) => done,
+                None => people::act(&bed, scenario, options, &at.what),
+            };
+            if let Err(error) = done {
+                judge.fail(began.elapsed(), format!("line {}: `{}` could not be done", at.line, at.text), error.to_string());
+            }
+            facts.read_power_log(&bed);
+            seen = facts.facts();
+        }
+        for node in facts.in_doubt_after(controllers.exited()) {
+            judge.suspend_never();
+            people::junban(&bed, options, &["retry", &node])?;
+        }
+        controllers.look_after()?;
+        let pause = judge.next_look(began.elapsed()).map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
+        if let Ok(event) = tokio::time::timeout(pause.min(HEARTBEAT), watches.recv()).await {
+            facts.apply(event.ok_or("the watches ended")?);
+        }
+    }
+    controllers.stop();
+    let failures = judge.failures().to_vec();
+    let took = began.elapsed();
+    let logs = bed.keep_logs(!failures.is_empty());
+    Ok(Outcome { failures, took, logs })
+}

@@ -1,0 +1,123 @@
+//! The controllers as child processes under the ServiceAccount's token: started, killed, stopped, continued.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::testbed::Testbed;
+use super::{Options, Trouble};
+use crate::scenario::model::Act;
+
+pub(super) struct Controllers {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    logs: PathBuf,
+    exit_after_writes: Option<u64>,
+    running: BTreeMap<u32, Child>,
+    /// The one that was to end itself has done so.
+    exited: bool,
+}
+
+impl Controllers {
+    pub(super) fn new(bed: &Testbed, options: &Options, exit_after_writes: Option<u64>) -> Result<Self, Trouble> {
+        Ok(Self {
+            program: options.junban.clone(),
+            kubeconfig: bed.account_kubeconfig()?,
+            logs: bed.logs.clone(),
+            exit_after_writes,
+            running: BTreeMap::new(),
+            exited: false,
+        })
+    }
+
+    /// Starts one; one that runs is left alone.
+    pub(super) fn start(&mut self, number: u32) -> Result<(), Trouble> {
+        if self.running.contains_key(&number) {
+            return Ok(());
+        }
+        let log = File::options().create(true).append(true).open(self.logs.join(format!("controller-{number}.log")))?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg("controller")
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            // As a pod's name stays when its container is started again.
+            .args(["--identity", &format!("junban-{number}")])
+            .args(["--log", "info,junban=debug,junban_kube=debug,junban_engine=debug"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        if let (1, Some(writes), false) = (number, self.exit_after_writes, self.exited) {
+            command.args(["--exit-after-writes", &writes.to_string()]);
+        }
+        self.running.insert(number, command.spawn()?);
+        Ok(())
+    }
+
+    /// Whether the controller that was to end after a write has done so.
+    pub(super) fn exited(&self) -> bool {
+        self.exited
+    }
+
+    /// Starts the one again that ended after its write; any other that ended by itself is an error.
+    pub(super) fn look_after(&mut self) -> Result<(), Trouble> {
+        let mut ended = Vec::new();
+        for (number, child) in &mut self.running {
+            if let Some(status) = child.try_wait()? {
+                ended.push((*number, status));
+            }
+        }
+        for (number, status) in ended {
+            self.running.remove(&number);
+            if number != 1 || self.exit_after_writes.is_none() || self.exited {
+                return Err(format!("controller {number} ended by itself: {status}").into());
+            }
+            self.exited = true;
+            self.start(1)?;
+        }
+        Ok(())
+    }
+
+    /// Does what concerns controllers; `None`: something else.
+    pub(super) fn act(&mut self, act: &Act) -> Option<Result<(), Trouble>> {
+        Some(match act {
+            Act::KillController(number) => self.kill(*number),
+            Act::StartController(number) => self.start(*number),
+            Act::RestartController(number) => self.kill(*number).and_then(|()| self.start(*number)),
+            Act::FreezeController(number) => self.signal(*number, Signal::STOP),
+            Act::ThawController(number) => self.signal(*number, Signal::CONT),
+            _ => return None,
+        })
+    }
+
+    fn kill(&mut self, number: u32) -> Result<(), Trouble> {
+        if let Some(mut child) = self.running.remove(&number) {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    fn signal(&self, number: u32, signal: Signal) -> Result<(), Trouble> {
+        let child = self.running.get(&number).ok_or("that controller does not run")?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("it has no pid")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    pub(super) fn stop(&mut self) {
+        for child in self.running.values_mut() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        self.running.clear();
+    }
+}
+
+impl Drop for Controllers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,215 @@
+//! The facts of a real cluster, from an administrator's watches and the machines' power log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use junban_api::names;
+use kube::api::DynamicObject;
+use kube::runtime::watcher::Event;
+use serde_json::Value;
+
+use super::testbed::Testbed;
+use super::watches::Seen;
+use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
+
+type Key = (&'static str, String);
+
+#[derive(Default)]
+pub(super) struct Collector {
+    objects: BTreeMap<Key, DynamicObject>,
+    /// Objects that a list under way has shown so far.
+    listed: BTreeMap<&'static str, BTreeSet<Key>>,
+    boots: BTreeMap<String, u32>,
+    boot_ids: BTreeMap<String, String>,
+    /// In which order entries were first seen, by UID.
+    order: BTreeMap<String, u64>,
+    power: BTreeMap<String, u32>,
+    power_lines_before: usize,
+    retried: BTreeSet<String>,
+}
+
+/// A budget as the API shows it: `namespace/name`, healthy, needed.
+pub(super) type BudgetState = (String, i64, i64);
+
+impl Collector {
+    pub(super) fn apply(&mut self, seen: Seen) {
+        let kind = seen.kind;
+        match seen.event {
+            Event::Apply(object) => drop(self.put(kind, object)),
+            Event::Delete(object) => drop(self.objects.remove(&key(kind, &object))),
+            Event::Init => drop(self.listed.insert(kind, BTreeSet::new())),
+            Event::InitApply(object) => {
+                let key = self.put(kind, object);
+                self.listed.entry(kind).or_default().insert(key);
+            }
+            Event::InitDone => {
+                if let Some(listed) = self.listed.remove(kind) {
+                    self.objects.retain(|key, _| key.0 != kind || listed.contains(key));
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, kind: &'static str, object: DynamicObject) -> Key {
+        let key = key(kind, &object);
+        if kind == "Node" {
+            let boot = text(&object.data["status"]["nodeInfo"]["bootID"]);
+            let name = key.1.clone();
+            let known = self.boot_ids.insert(name.clone(), boot.clone());
+            if !boot.is_empty() && known.is_some_and(|known| !known.is_empty() && known != boot) {
+                *self.boots.entry(name).or_default() += 1;
+            }
+        }
+        if kind == "NodeReboot" {
+            let next = self.order.len() as u64;
+            self.order.entry(object.metadata.uid.clone().unwrap_or_default()).or_insert(next);
+        }
+        self.objects.insert(key.clone(), object);
+        key
+    }
+
+    /// What counts from here on.
+    pub(super) fn begin(&mut self, bed: &Testbed) {
+        self.boots.clear();
+        self.power_lines_before = lines(bed).len();
+    }
+
+    pub(super) fn read_power_log(&mut self, bed: &Testbed) {
+        self.power.clear();
+        for line in lines(bed).into_iter().skip(self.power_lines_before) {
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            let took_effect = text(&line["effect"]).starts_with("reset");
+            if took_effect && line["action"] == "reset" {
+                *self.power.entry(text(&line["node"])).or_default() += 1;
+            }
+        }
+    }
+
+    /// Nodes whose power action is in doubt after a crash, each once.
+    pub(super) fn in_doubt_after(&mut self, crash: bool) -> Vec<String> {
+        if !crash {
+            return vec![];
+        }
+        let entries = self.entries();
+        let doubtful = entries.into_iter().filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
+        doubtful.map(|entry| entry.node).filter(|node| self.retried.insert(node.clone())).collect()
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let queue = self.of("RebootQueue").next();
+        let slots = queue.and_then(|queue| queue.data["status"]["ledger"]["slots"].as_object());
+        Facts {
+            nodes: self.of("Node").map(|node| self.node(node)).collect(),
+            entries: self.entries(),
+            pods: self.of("Pod").map(pod).collect(),
+            replicas: self.replicas(),
+            slots: slots.into_iter().flatten().map(|(node, _)| node.clone()).collect(),
+            paused: queue.is_none_or(|queue| queue.data["spec"]["paused"].as_bool().unwrap_or_default()),
+            power: self.power.clone(),
+        }
+    }
+
+    pub(super) fn budgets(&self) -> Vec<BudgetState> {
+        let state = |budget: &DynamicObject| {
+            let number = |field: &str| budget.data["status"][field].as_i64().unwrap_or_default();
+            (full_name(budget), number("currentHealthy"), number("desiredHealthy"))
+        };
+        self.of("PodDisruptionBudget").map(state).collect()
+    }
+
+    fn of(&self, kind: &'static str) -> impl Iterator<Item = &DynamicObject> {
+        self.objects.range((kind, String::new())..).take_while(move |(key, _)| key.0 == kind).map(|(_, object)| object)
+    }
+
+    fn node(&self, node: &DynamicObject) -> (String, NodeFacts) {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let label = |key: &str| node.metadata.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+        let annotations = node.metadata.annotations.as_ref();
+        let taints = node.data["spec"]["taints"].as_array().into_iter().flatten();
+        let facts = NodeFacts {
+            ready: is_ready(node),
+            cordoned: node.data["spec"]["unschedulable"].as_bool().unwrap_or_default(),
+            marked: annotations.is_some_and(|all| all.contains_key(names::MARK)),
+            steered: taints.into_iter().any(|taint| taint["key"] == names::PENDING),
+            off_load_balancers: label(names::EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
+            control_plane: label(names::CONTROL_PLANE).is_some(),
+            rack: label("topology.kubernetes.io/zone").unwrap_or_else(|| name.clone()),
+            boots: self.boots.get(&name).copied().unwrap_or_default(),
+        };
+        (name, facts)
+    }
+
+    fn entries(&self) -> Vec<EntryFacts> {
+        let entry = |object: &DynamicObject| {
+            let uid = object.metadata.uid.clone().unwrap_or_default();
+            let status = &object.data["status"];
+            EntryFacts {
+                name: object.metadata.name.clone().unwrap_or_default(),
+                node: text(&object.data["spec"]["nodeName"]),
+                phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
+                reason: text(&status["reason"]),
+                message: text(&status["message"]),
+                order: self.order.get(&uid).copied().unwrap_or_default(),
+                uid,
+            }
+        };
+        self.of("NodeReboot").map(entry).collect()
+    }
+
+    fn replicas(&self) -> BTreeMap<String, u32> {
+        let of = |kind| {
+            self.of(kind).map(|object| {
+                let replicas = object.data["spec"]["replicas"].as_u64().unwrap_or_default();
+                (full_name(object), u32::try_from(replicas).unwrap_or_default())
+            })
+        };
+        of("Deployment").chain(of("StatefulSet")).collect()
+    }
+}
+
+fn lines(bed: &Testbed) -> Vec<String> {
+    let log = std::fs::read_to_string(&bed.info.power_log).unwrap_or_default();
+    log.lines().map(str::to_owned).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn key(kind: &'static str, object: &DynamicObject) -> Key {
+    (kind, full_name(object))
+}
+
+/// `namespace/name`, or the name of what is in no namespace.
+fn full_name(object: &DynamicObject) -> String {
+    let name = object.metadata.name.clone().unwrap_or_default();
+    match &object.metadata.namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name,
+    }
+}
+
+fn is_ready(object: &DynamicObject) -> bool {
+    let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+fn pod(pod: &DynamicObject) -> (String, PodFacts) {
+    let key = full_name(pod);
+    let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+    let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    let label = |key: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+    let workload = owner.map(|owner| {
+        // A Deployment's ReplicaSet is named after it and the hash of the template.
+        let hash = label("pod-template-hash").map(|hash| format!("-{hash}")).unwrap_or_default();
+        let name = owner.name.strip_suffix(&hash).unwrap_or(&owner.name);
+        format!("{namespace}/{name}")
+    });
+    let facts = PodFacts {
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
+        node: text(&pod.data["spec"]["nodeName"]),
+        workload: workload.unwrap_or_else(|| key.clone()),
+        ready: is_ready(pod),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+    };
+    (key, facts)
+}

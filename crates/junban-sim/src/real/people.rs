@@ -1,0 +1,131 @@
+//! What people do on the real control plane: with the `junban` command where it has a verb for it, else with kubectl
+//! and the testbed's own commands.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::testbed::{Testbed, output};
+use super::workloads::amount;
+use super::{Options, Trouble, manifests};
+use crate::scenario::model::{Act, Demand, Fault, MachineFault, Scenario, Setting, Target};
+use crate::scenario::settings;
+
+/// Does it now.
+pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &Act) -> Result<(), Trouble> {
+    let kubectl = |arguments: &[&str]| bed.kubectl(arguments).map(drop);
+    let junban = |arguments: &[&str]| junban(bed, options, arguments);
+    match act {
+        Act::Reboot { target, again, reason } => {
+            let mut arguments = vec!["reboot"];
+            arguments.extend(words(target));
+            arguments.extend(again.then_some("--again"));
+            if !reason.is_empty() {
+                arguments.extend(["--reason", reason]);
+            }
+            junban(&arguments)
+        }
+        Act::Pause(reason) if reason.is_empty() => junban(&["pause"]),
+        Act::Pause(reason) => junban(&["pause", "--reason", reason]),
+        Act::Resume => junban(&["resume"]),
+        Act::Cancel(target) => junban(&[&["cancel"], words(target).as_slice()].concat()),
+        Act::Retry(node) => junban(&["retry", node]),
+        Act::Cordon(node) => kubectl(&["cordon", node]),
+        Act::Uncordon(node) => kubectl(&["uncordon", node]),
+        Act::Label { node, key, value } => {
+            let label = value.as_ref().map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
+            kubectl(&["label", "--overwrite", "node", node, &label])
+        }
+        Act::DeleteNode(node) => kubectl(&["delete", "node", node, "--wait=false"]),
+        Act::RegisterNode(node) => machine(bed, node, "register"),
+        Act::DeleteQueue => kubectl(&["delete", "rebootqueue", junban_api::names::QUEUE]),
+        Act::ApplyQueue => manifests::apply_queue(bed, scenario),
+        Act::DeletePolicy(name) => kubectl(&["delete", "rebootpolicy", name]),
+        Act::ApplyPolicy(name) => manifests::apply_policy(bed, scenario, name),
+        Act::DeleteEntries(Target::Nodes(nodes)) => nodes.iter().try_for_each(|node| {
+            let selector = format!("{}={node}", junban_api::names::NODE);
+            kubectl(&["delete", "nodereboot", "-l", &selector])
+        }),
+        Act::DeleteEntries(_) => kubectl(&["delete", "nodereboot", "--all"]),
+        Act::DeletePod(namespace, name) => kubectl(&["-n", namespace, "delete", "pod", name, "--wait=false"]),
+        Act::EditQueue(edits) => edit(bed, "rebootqueue", junban_api::names::QUEUE, edits),
+        Act::EditPolicy(name, edits) => edit(bed, "rebootpolicy", name, edits),
+        Act::EditBudget {
+            namespace,
+            name,
+            demand,
+        } => kubectl(&["-n", namespace, "patch", "pdb", name, "--type", "merge", "-p", &budget(demand).to_string()]),
+        Act::Scale {
+            namespace,
+            name,
+            replicas,
+        } => scale(bed, namespace, name, *replicas),
+        Act::RebootMachine(node) => machine(bed, node, "reboot"),
+        Act::PowerOff(node) => machine(bed, node, "dead"),
+        Act::Fault(fault) => inject(bed, fault),
+        Act::Repair(node) => machine(bed, node, "heal"),
+        Act::KillController(_)
+        | Act::StartController(_)
+        | Act::RestartController(_)
+        | Act::FreezeController(_)
+        | Act::ThawController(_) => Err("controllers do not run yet".into()),
+    }
+}
+
+fn words(target: &Target) -> Vec<&str> {
+    match target {
+        Target::All => vec!["--all"],
+        Target::Nodes(nodes) => nodes.iter().map(String::as_str).collect(),
+        Target::Selector(selector) => vec!["-l", selector],
+    }
+}
+
+/// The `junban` command as an administrator.
+pub(super) fn junban(bed: &Testbed, options: &Options, arguments: &[&str]) -> Result<(), Trouble> {
+    let mut command = Command::new(&options.junban);
+    command.args(arguments).arg("--kubeconfig").arg(&bed.info.kubeconfig);
+    output(command, None).map(drop)
+}
+
+fn machine(bed: &Testbed, node: &str, what: &str) -> Result<(), Trouble> {
+    bed.command(&["machine", node, what]).map(drop)
+}
+
+/// What is wrong with a machine from now on.
+pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<(), Trouble> {
+    let name = match fault.fault {
+        Fault::NeverReturns => "never-returns".to_owned(),
+        Fault::SameBootId => "same-boot-id".to_owned(),
+        Fault::NotReady => "not-ready".to_owned(),
+        Fault::Slow(factor) => format!("slow={factor}"),
+        Fault::PowerLost => "power-lost".to_owned(),
+        Fault::Refused => "refuse".to_owned(),
+        Fault::Unknown => "power-unknown".to_owned(),
+        Fault::Dead => "dead".to_owned(),
+    };
+    machine(bed, &fault.node, &name)
+}
+
+fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<(), Trouble> {
+    let text = bed.kubectl(&["get", kind, name, "-o", "json"])?;
+    let known: Value = serde_json::from_str(&text)?;
+    let mut spec = known["spec"].clone();
+    settings::apply(&mut spec, edits, manifests::now());
+    // Replaced as a whole, so that a field that is absent now goes.
+    let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
+    bed.kubectl(&["patch", kind, name, "--type", "json", "-p", &patch]).map(drop)
+}
+
+fn budget(demand: &Demand) -> Value {
+    let spec = match demand {
+        Demand::MaxUnavailable(text) => json!({"maxUnavailable": amount(text), "minAvailable": null}),
+        Demand::MinAvailable(text) => json!({"minAvailable": amount(text), "maxUnavailable": null}),
+    };
+    json!({ "spec": spec })
+}
+
+fn scale(bed: &Testbed, namespace: &str, name: &str, replicas: u32) -> Result<(), Trouble> {
+    let replicas = format!("--replicas={replicas}");
+    let to = |kind: &str| bed.kubectl(&["-n", namespace, "scale", &format!("{kind}/{name}"), &replicas]).map(drop);
+    to("deployment").or_else(|_| to("statefulset"))
+}

@@ -1,0 +1,99 @@
+//! Rules that hold on the real control plane in every scenario, judged from watches alone: no budget below its need,
+//! no workload of two or more replicas without a Ready pod, no node taken above the limits.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::facts::BudgetState;
+use crate::scenario::facts::Facts;
+use crate::scenario::judge::Judge;
+use crate::scenario::model::Scenario;
+use crate::scenario::settings;
+
+pub(super) struct Rules {
+    /// A machine that fails takes pods with it: then nobody but the machine is to blame.
+    machines_fail: bool,
+    max_unavailable: Value,
+    failures_max: Value,
+    marked: BTreeSet<String>,
+    /// Workloads and budgets that were well at some time: before that they are only being made.
+    were_well: BTreeSet<String>,
+}
+
+impl Rules {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut queue = json!({});
+        settings::apply(&mut queue, &scenario.queue, 0);
+        let never_ready = scenario.workloads.iter().any(|at| at.what.never_ready);
+        let text = |act: &crate::scenario::model::Act| format!("{act:?}");
+        let acts = scenario.steps.iter().map(|at| format!("{:?}", at.what));
+        let given = scenario.given.iter().map(|at| text(&at.what));
+        let harms = ["PowerOff", "RebootMachine", "Fault(", "DeletePod", "Scale", "EditBudget", "EditQueue", "Node("];
+        let harmed = acts.chain(given).any(|act| harms.iter().any(|harm| act.contains(harm)));
+        Self {
+            machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
+            max_unavailable: queue["maxUnavailable"].clone(),
+            failures_max: queue["failures"]["max"].clone(),
+            marked: BTreeSet::new(),
+            were_well: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn look(&mut self, facts: &Facts, budgets: Vec<BudgetState>, at: Duration, judge: &mut Judge<'_>) {
+        self.limits(facts, at, judge);
+        if self.machines_fail {
+            return;
+        }
+        for (name, healthy, needed) in budgets {
+            let id = format!("budget {name}");
+            if healthy >= needed {
+                self.were_well.insert(id);
+            } else if self.were_well.contains(&id) {
+                judge.fail(at, "no budget falls below its need", format!("{name}: {healthy} healthy, {needed} needed"));
+            }
+        }
+        for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
+            let ready = facts.ready_pods(workload);
+            if ready > 0 {
+                self.were_well.insert(workload.clone());
+            } else if self.were_well.contains(workload) {
+                judge.fail(at, "a workload of two or more replicas keeps a Ready pod", workload.clone());
+            }
+        }
+    }
+
+    /// At the moment at which a node is marked.
+    fn limits(&mut self, facts: &Facts, at: Duration, judge: &mut Judge<'_>) {
+        let marked: BTreeSet<String> =
+            facts.nodes.iter().filter(|(_, node)| node.marked).map(|(name, _)| name.clone()).collect();
+        let new = marked.difference(&self.marked).count();
+        self.marked = marked;
+        if new == 0 {
+            return;
+        }
+        let nodes = facts.nodes.len();
+        let failed = facts.entries.iter().filter(|entry| entry.phase == "Failed").count();
+        let down = facts.nodes.values().filter(|node| !node.ready && !node.marked).count();
+        let broken = failed + down;
+        let limit = share(&self.max_unavailable, nodes, 10).max(1);
+        let tolerated = broken.min(share(&self.failures_max, nodes, 5).max(1));
+        let places = limit.max(tolerated + 1);
+        let taken = facts.nodes.values().filter(|node| node.unavailable()).count();
+        if taken > places {
+            let seen = format!("{taken} of {nodes} nodes are unavailable, {places} may be");
+            judge.fail(at, "no node is taken above the limits", seen);
+        }
+    }
+}
+
+/// A count, or a percentage rounded up; `default` percent where nothing is written.
+fn share(value: &Value, of: usize, default: usize) -> usize {
+    let percent = match value {
+        Value::Number(number) => return number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(of),
+        Value::String(text) => text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(default),
+        _ => default,
+    };
+    (of * percent).div_ceil(100)
+}

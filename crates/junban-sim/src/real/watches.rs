@@ -1,0 +1,60 @@
+//! An administrator's watches, one for each kind that claims are made about; they list again by themselves.
+
+use futures::StreamExt as _;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Config};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::Trouble;
+use super::testbed::Testbed;
+
+/// Kinds that are watched.
+const KINDS: [(&str, &str, &str); 9] = [
+    ("", "v1", "Node"),
+    ("", "v1", "Pod"),
+    ("apps", "v1", "Deployment"),
+    ("apps", "v1", "StatefulSet"),
+    ("apps", "v1", "DaemonSet"),
+    ("policy", "v1", "PodDisruptionBudget"),
+    ("junban.dev", "v1alpha1", "RebootQueue"),
+    ("junban.dev", "v1alpha1", "RebootPolicy"),
+    ("junban.dev", "v1alpha1", "NodeReboot"),
+];
+
+/// One thing that a watch showed.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) kind: &'static str,
+    pub(super) event: watcher::Event<DynamicObject>,
+}
+
+/// Starts them.
+pub(super) async fn start(bed: &Testbed) -> Result<UnboundedReceiver<Seen>, Trouble> {
+    let kubeconfig = Kubeconfig::read_from(&bed.info.kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    // Another caller of the process may have installed one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::try_from(config)?;
+    let (sender, receiver) = unbounded_channel();
+    for (group, version, kind) in KINDS {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            // Short, for a watch whose API server went away silently.
+            let config = watcher::Config::default().timeout(20);
+            let mut events = watcher(api, config).default_backoff().boxed();
+            while let Some(event) = events.next().await {
+                // An error is retried by the watcher; a receiver that is gone ends the run.
+                if let Ok(event) = event
+                    && sender.send(Seen { kind, event }).is_err()
+                {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}

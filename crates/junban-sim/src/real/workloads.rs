@@ -1,0 +1,318 @@
+//! A scenario's workloads as Kubernetes objects, with the testbed's annotations for how their pods behave.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::Trouble;
+use super::testbed::Testbed;
+use crate::scenario::model::{Demand, Kind, Scenario, Span, Workload};
+use crate::scenario::workload::{READY, START, STOP};
+
+const PREFIX: &str = "testbed.junban.dev/";
+
+/// Makes them, and waits until every pod is where it shall be and as it shall be.
+pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+    label_racks(bed, scenario)?;
+    let namespaces: BTreeSet<&str> = scenario.workloads.iter().map(|at| at.what.namespace.as_str()).collect();
+    for namespace in namespaces.into_iter().filter(|name| !matches!(*name, "default" | "kube-system")) {
+        bed.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
+    }
+    for at in &scenario.workloads {
+        make(bed, scenario, &at.what)?;
+    }
+    for at in &scenario.budgets {
+        let budget = &at.what;
+        bed.apply(&[pdb(&budget.namespace, &budget.name, &budget.selects, &budget.demand, false)])?;
+    }
+    // Budgets are computed, DaemonSets are Ready.
+    std::thread::sleep(Duration::from_secs(2));
+    Ok(())
+}
+
+fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+    for (index, name) in scenario.nodes.names().iter().enumerate() {
+        let label = if scenario.nodes.racks > 1 && !name.starts_with("cp-") {
+            format!("topology.kubernetes.io/zone=rack-{}", index % scenario.nodes.racks as usize + 1)
+        } else {
+            "topology.kubernetes.io/zone-".to_owned()
+        };
+        bed.kubectl(&["label", "--overwrite", "node", name, &label])?;
+    }
+    Ok(())
+}
+
+fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
+    let mut objects = volumes(workload);
+    if let Some(demand) = &workload.budget {
+        let (namespace, name) = (&workload.namespace, &workload.name);
+        objects.push(pdb(namespace, name, name, demand, workload.always_allow_unhealthy));
+    }
+    let placed = match workload.kind {
+        Kind::Deployment | Kind::StatefulSet => !workload.on.is_empty(),
+        _ => false,
+    };
+    objects.push(object(workload, if placed { 0 } else { workload.replicas }));
+    bed.apply(&objects)?;
+    if placed {
+        place(bed, scenario, workload)?;
+    }
+    wait_for_pods(bed, workload)
+}
+
+/// One pod after the other, with every other node cordoned until it is bound.
+fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
+    let nodes = scenario.nodes.names();
+    for (index, place) in workload.on.iter().enumerate() {
+        let others: Vec<&str> = nodes.iter().filter(|node| *node != place).map(String::as_str).collect();
+        bed.kubectl(&[&["cordon"], others.as_slice()].concat())?;
+        scale(bed, workload, index + 1)?;
+        wait_until(&format!("pod {} of {} is bound", index + 1, workload.key()), || {
+            let bound = pods(bed, workload)?.into_iter().filter(|pod| pod["spec"]["nodeName"].is_string()).count();
+            Ok(bound > index)
+        })?;
+        bed.kubectl(&[&["uncordon"], others.as_slice()].concat())?;
+    }
+    scale(bed, workload, workload.replicas as usize)
+}
+
+fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<(), Trouble> {
+    let object = format!("{}/{}", kind_name(workload.kind).to_lowercase(), workload.name);
+    let replicas = format!("--replicas={replicas}");
+    bed.kubectl(&["-n", &workload.namespace, "scale", &object, &replicas])?;
+    Ok(())
+}
+
+fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<(), Trouble> {
+    if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
+        return Ok(());
+    }
+    wait_until(&format!("the pods of {} are up", workload.key()), || {
+        let good = |pod: &&Value| {
+            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            let ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+            ready || (workload.never_ready && pod["status"]["phase"] == "Running")
+        };
+        Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
+    })
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool, Trouble>) -> Result<(), Trouble> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if holds()? {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    Err(format!("after {} s it is not so that {what}", PATIENCE.as_secs()).into())
+}
+
+fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>, Trouble> {
+    let selector = format!("app={}", workload.name);
+    let text = bed.kubectl(&["-n", &workload.namespace, "get", "pods", "-l", &selector, "-o", "json"])?;
+    let list: Value = serde_json::from_str(&text)?;
+    Ok(list["items"].as_array().cloned().unwrap_or_default())
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Deployment => "Deployment",
+        Kind::StatefulSet => "StatefulSet",
+        Kind::DaemonSet => "DaemonSet",
+        Kind::Job => "Job",
+        Kind::Pod => "Pod",
+    }
+}
+
+fn object(workload: &Workload, replicas: u32) -> Value {
+    let (namespace, name) = (&workload.namespace, &workload.name);
+    let app = json!({ "app": name });
+    let pod = pod(workload);
+    let metadata = json!({"name": name, "namespace": namespace});
+    let selector = json!({ "matchLabels": app });
+    match workload.kind {
+        Kind::Pod => {
+            let mut metadata = pod["metadata"].clone();
+            metadata["name"] = json!(name);
+            metadata["namespace"] = json!(namespace);
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod["spec"]})
+        }
+        Kind::Job => json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
+            "spec": {"template": pod, "completions": replicas, "parallelism": replicas, "backoffLimit": 20},
+        }),
+        Kind::DaemonSet => json!({
+            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata,
+            "spec": {"selector": selector, "template": pod},
+        }),
+        Kind::Deployment => json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
+            "spec": {"replicas": replicas, "selector": selector, "template": pod},
+        }),
+        Kind::StatefulSet => json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata,
+            "spec": {
+                "replicas": replicas, "selector": selector, "template": pod, "serviceName": name,
+                "volumeClaimTemplates": claim_templates(workload),
+            },
+        }),
+    }
+}
+
+fn pod(workload: &Workload) -> Value {
+    let mut labels: Map<String, Value> = workload.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    labels.insert("app".into(), json!(workload.name));
+    let mut spec = json!({
+        "terminationGracePeriodSeconds": workload.grace.map_or(30, |grace| grace.as_secs()),
+        "containers": [{
+            "name": "main", "image": "none",
+            "resources": {"requests": {
+                "cpu": workload.cpu.as_deref().unwrap_or("100m"),
+                "memory": workload.memory.as_deref().unwrap_or("128Mi"),
+            }},
+        }],
+    });
+    if workload.kind == Kind::Job {
+        spec["restartPolicy"] = json!("Never");
+    }
+    if let Some(node) = &workload.only_on {
+        spec["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
+    }
+    if let (Kind::Pod | Kind::Job, Some(node)) = (workload.kind, workload.on.first()) {
+        // Bound by the scheduler's own name for it; nothing but its beginning is fixed for these kinds.
+        spec["nodeName"] = json!(node);
+    }
+    if workload.tolerates_unschedulable {
+        let key = junban_api::names::UNSCHEDULABLE;
+        spec["tolerations"] = json!([{"key": key, "operator": "Exists"}]);
+    }
+    if workload.kind == Kind::DaemonSet {
+        spec["tolerations"] = json!([{"operator": "Exists"}]);
+    }
+    if workload.spread {
+        let term = json!({"labelSelector": {"matchLabels": {"app": workload.name}}, "topologyKey": "kubernetes.io/hostname"});
+        spec["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+    }
+    let mut volumes = Vec::new();
+    if workload.empty_dir {
+        volumes.push(json!({"name": "scratch", "emptyDir": {}}));
+    }
+    if has_volume(workload) && workload.kind != Kind::StatefulSet {
+        volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": format!("data-{}", workload.name)}}));
+    }
+    spec["volumes"] = json!(volumes);
+    json!({
+        "metadata": {
+            "labels": labels, "annotations": annotations(workload),
+            "finalizers": workload.finalizer.iter().collect::<Vec<_>>(),
+        },
+        "spec": spec,
+    })
+}
+
+fn annotations(workload: &Workload) -> Value {
+    let mut all: Map<String, Value> =
+        workload.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let mut set = |key: &str, value: String| all.insert(format!("{PREFIX}{key}"), json!(value));
+    let seconds = |span: Span| (span.from.as_secs_f64() + span.to.as_secs_f64()) / 2.0;
+    set("start-seconds", seconds(workload.start.unwrap_or(START)).to_string());
+    set("ready-seconds", seconds(workload.ready.unwrap_or(READY)).to_string());
+    set("terminate-seconds", seconds(workload.stop.unwrap_or(STOP)).to_string());
+    if workload.ignores_sigterm {
+        set("ignore-sigterm", "true".into());
+    }
+    if workload.never_ready {
+        set("never-ready", "true".into());
+    }
+    if let Some(run) = workload.runs_for {
+        set("run-seconds", run.as_secs_f64().to_string());
+    }
+    json!(all)
+}
+
+fn has_volume(workload: &Workload) -> bool {
+    workload.local_volume || workload.csi_volume.is_some()
+}
+
+fn claim_templates(workload: &Workload) -> Value {
+    if !has_volume(workload) {
+        return json!([]);
+    }
+    json!([{"metadata": {"name": "data"}, "spec": claim_spec(workload)}])
+}
+
+fn claim_spec(workload: &Workload) -> Value {
+    json!({
+        "accessModes": ["ReadWriteOnce"], "storageClassName": class(workload),
+        "resources": {"requests": {"storage": "1Gi"}},
+    })
+}
+
+fn class(workload: &Workload) -> String {
+    format!("{}-{}", workload.namespace, workload.name)
+}
+
+/// Volumes made by hand, one for each pod; local ones on the pod's own place.
+fn volumes(workload: &Workload) -> Vec<Value> {
+    if !has_volume(workload) {
+        return vec![];
+    }
+    let class = class(workload);
+    let mut objects = vec![json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": class},
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+    })];
+    for index in 0..workload.replicas {
+        let name = format!("{class}-{index}");
+        let mut spec = json!({
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": class,
+            "persistentVolumeReclaimPolicy": "Retain",
+        });
+        let place = workload.on.get(index as usize).or(workload.only_on.as_ref());
+        if let (true, Some(node)) = (workload.local_volume, place) {
+            spec["local"] = json!({"path": format!("/data/{name}")});
+            let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [node]});
+            spec["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
+        } else {
+            spec["csi"] = json!({"driver": "csi.testbed.junban.dev", "volumeHandle": name});
+        }
+        let detach = workload.csi_volume.unwrap_or(Duration::from_secs(1)).as_secs_f64().to_string();
+        objects.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolume",
+            "metadata": {"name": name, "annotations": {format!("{PREFIX}detach-seconds"): detach}},
+            "spec": spec,
+        }));
+    }
+    if workload.kind != Kind::StatefulSet {
+        objects.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": format!("data-{}", workload.name), "namespace": workload.namespace},
+            "spec": claim_spec(workload),
+        }));
+    }
+    objects
+}
+
+fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) -> Value {
+    let (field, text) = match demand {
+        Demand::MaxUnavailable(text) => ("maxUnavailable", text),
+        Demand::MinAvailable(text) => ("minAvailable", text),
+    };
+    let mut spec = json!({"selector": {"matchLabels": {"app": app}}});
+    spec[field] = amount(text);
+    if always {
+        spec["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
+    }
+    json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+    })
+}
+
+/// `1` as a number, `50%` as a text.
+pub(super) fn amount(text: &str) -> Value {
+    text.parse::<u32>().map_or_else(|_| json!(text), |number| json!(number))
+}
