@@ -6,6 +6,7 @@
 //! effect is carried. Effects that are under way when the Lease is lost are left to end: each carries its own
 //! preconditions. Their answers reach nobody.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,10 +46,10 @@ pub struct Parts<P, L> {
     pub nonce: Box<dyn Fn() -> String + Send>,
 }
 
-/// Runs until `stop` resolves; then nothing new starts, and the Lease is released.
+/// Runs until `stop` resolves, for whatever reason it gives; then nothing new starts, and the Lease is released.
 ///
 /// Calls on the Lease have a task of their own here, so that a long step delays no renewal.
-pub async fn run<P, L>(parts: Parts<P, L>, stop: impl Future<Output = ()>)
+pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> R
 where
     P: Ports + 'static,
     L: LeasePort + 'static,
@@ -56,16 +57,31 @@ where
     let lease = Arc::new(parts.lease);
     let elector = parts.elector.clone();
     let renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
-    tokio::select! {
-        () = lead(&elector, parts.ports, parts.cluster, parts.changed, parts.wall, parts.on_write, parts.nonce) => {}
-        () = stop => {}
-    }
+    let why = tokio::select! {
+        never = lead(&elector, parts.ports, parts.cluster, parts.changed, parts.wall, parts.on_write, parts.nonce) => match never {},
+        why = stop => why,
+    };
     renewals.abort();
     let release = locked(&elector).release(boottime());
     if let Some(call) = release {
-        // A write that was under way may have been done: then this is a conflict, and the others wait 10 s.
-        let answer = lease.call(call).await;
-        tracing::info!(?answer, "released the Lease");
+        release_with(lease.as_ref(), call).await;
+    }
+    why
+}
+
+/// Others need not wait 10 s. A renewal that was cut off may have been done: then the version has moved on.
+async fn release_with<L: LeasePort>(lease: &L, call: LeaseCall) {
+    let mut answer = lease.call(call.clone()).await;
+    if answer == LeaseAnswer::Conflict
+        && let LeaseCall::Replace(_, write) = call
+        && let LeaseAnswer::Is(view) = lease.call(LeaseCall::Read).await
+        && view.transitions == write.transitions
+    {
+        answer = lease.call(LeaseCall::Replace(view.version, write)).await;
+    }
+    match answer {
+        LeaseAnswer::Is(_) => tracing::info!("released the Lease"),
+        other => tracing::warn!(?other, "the Lease could not be released"),
     }
 }
 
@@ -152,7 +168,7 @@ async fn lead<P: Ports + 'static>(
     wall: Arc<ServerClock>,
     on_write: OnWrite,
     nonce: Box<dyn Fn() -> String + Send>,
-) {
+) -> Infallible {
     let carrier = Carrier {
         ports,
         elector: elector.clone(),

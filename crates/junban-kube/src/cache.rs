@@ -40,7 +40,7 @@ pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
         store.clone(),
         brisk,
     ));
-    Caches { _tasks: tasks }
+    Caches { tasks }
 }
 
 /// Follows queue, policies and entries only, for a command that waits for them. Returns once they are in the store.
@@ -51,13 +51,23 @@ pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
         listed.await;
     }
     Caches {
-        _tasks: following.tasks,
+        tasks: following.tasks,
     }
 }
 
 /// The watches; dropping it ends them.
 pub struct Caches {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Caches {
+    /// Resolves when a watch has ended, which only a bug can do: what it kept would grow old without a word.
+    pub async fn broken(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => tracing::error!(%error, "a watch has ended"),
+            _ => tracing::error!("a watch has ended"),
+        }
+    }
 }
 
 /// Says when the caches may be old: a dead watch looks like a cluster in which nothing happens.

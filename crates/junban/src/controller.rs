@@ -65,12 +65,18 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
         (caches, parts)
     };
     tokio::pin!(stop);
-    let (_caches, parts) = tokio::select! {
+    let (mut caches, parts) = tokio::select! {
         ready = lead => ready,
         () = &mut stop => return Ok(()),
     };
-    shell::run(parts, stop).await;
-    Ok(())
+    let ended = async {
+        tokio::select! {
+            () = stop => Ok(()),
+            // Who restarts the process gives it fresh ones.
+            () = caches.broken() => Err(anyhow::anyhow!("the caches are broken")),
+        }
+    };
+    shell::run(parts, ended).await
 }
 
 /// The kubeconfig that was named, or the cluster that this process runs in, or the user's kubeconfig.
