@@ -1,0 +1,428 @@
+//! What is tried, in order: each part leaves the cluster as the next one wants it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use super::{Check, blocked, done, failed, text, usage};
+
+pub(super) fn all(check: &mut Check) -> Result<()> {
+    bad_arguments(check)?;
+    bad_ways_in(check)?;
+    lint(check)?;
+    not_installed(check)?;
+    bad_goals(check)?;
+    bad_rights(check)?;
+    paused(check)?;
+    whole_run(check)?;
+    a_server_that_does_not_return(check)?;
+    cancels(check)
+}
+
+fn bad_arguments(check: &mut Check) -> Result<()> {
+    check.junban(&["frobnicate"], &usage(&["frobnicate", "hint: junban --help"]))?;
+    check.junban(&["reboot"], &usage(&["--all | NODE... | -l SELECTOR"]))?;
+    check.junban(&["reboot", "--all", "node-1"], &usage(&["cannot be used with"]))?;
+    check.junban(
+        &["reboot", "-l", ""],
+        &usage(&["an empty selector selects nothing"]),
+    )?;
+    check.junban(&["reboot", "-l", "a=b=c"], &usage(&["is no selector"]))?;
+    check.junban(
+        &["reboot", "--all", "--wait", "--timeout", "5"],
+        &usage(&["30m or 1h30m"]),
+    )?;
+    check.junban(&["cancel"], &usage(&[]))?;
+    check.junban(&["list", "-o", "xml"], &usage(&["xml"]))?;
+    check
+        .junban(&["--help"], &done(&["reboot", "kubectl junban"]))
+        .map(drop)
+}
+
+fn bad_ways_in(check: &mut Check) -> Result<()> {
+    check.junban(
+        &["list", "--kubeconfig", "/does/not/exist"],
+        &usage(&["/does/not/exist", "No such file"]),
+    )?;
+    check.junban(&["list", "--context", "nope"], &usage(&["nope", "get-contexts"]))?;
+    let dead = check
+        .bed
+        .kubeconfig_at("dead.kubeconfig", "https://127.0.0.1:1")?;
+    check.junban_with(
+        &dead,
+        &["status"],
+        &failed(&["https://127.0.0.1:1 cannot be reached"]),
+    )?;
+    let frozen = check
+        .bed
+        .kubeconfig("proxy.kubeconfig", &["--user", "testbed-admin", "--proxy"])?;
+    check.bed.testbed(&["proxy", "freeze"])?;
+    let begun = Instant::now();
+    check.junban_with(&frozen, &["status"], &failed(&["does not answer within 5 s"]))?;
+    check.holds(
+        "a server that swallows everything is reported soon",
+        begun.elapsed() < Duration::from_secs(8),
+    )?;
+    check.bed.testbed(&["proxy", "thaw"]).map(drop)
+}
+
+fn lint(check: &mut Check) -> Result<()> {
+    let bad = check.bed.file("bad.yaml", BAD)?;
+    let bad = bad.to_string_lossy().into_owned();
+    check.junban(
+        &["lint", &bad],
+        &failed(&[
+            "\"120%\"",
+            "did you mean failures?",
+            "lies in the future",
+            "PolicyConflict",
+            "an empty selector selects nothing",
+            "3 errors",
+        ]),
+    )?;
+    check.junban(&["lint", "/does/not/exist"], &usage(&["No such file"]))?;
+    let good = check.bed.file("good.yaml", GOOD)?;
+    check
+        .junban(&["lint", &good.to_string_lossy()], &done(&["may be applied"]))
+        .map(drop)
+}
+
+fn not_installed(check: &mut Check) -> Result<()> {
+    check.junban(
+        &["status"],
+        &failed(&["Junban is not installed", "kubectl apply"]),
+    )?;
+    check.junban(&["reboot", "--all"], &failed(&["Junban is not installed"]))?;
+    check.bed.apply(&["crds"])?;
+    check.bed.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "--all",
+    ])?;
+    check.junban(
+        &["reboot", "--all"],
+        &failed(&["there is no RebootQueue", "manifests/defaults"]),
+    )?;
+    check.junban(&["pause"], &failed(&["there is no RebootQueue"]))?;
+    check.holds(
+        "pause made no queue",
+        check.bed.kubectl(&["get", "rbq", "-o", "name"])?.is_empty(),
+    )?;
+    check.bed.apply(&["junban", "defaults"])
+}
+
+fn bad_goals(check: &mut Check) -> Result<()> {
+    check.junban(
+        &["reboot", "--all", "--dry-run"],
+        &done(&["2 nodes", "NoDriver", "Nothing was changed"]),
+    )?;
+    check.holds("a dry run sets no goal", goal(check, "workers")?.is_empty())?;
+    check.junban(
+        &["reboot", "node-1", "node-9"],
+        &failed(&["there is no node named node-9: nothing was done"]),
+    )?;
+    check.junban(&["reboot", "-l", "role=nobody"], &failed(&["no node has labels"]))?;
+    check.junban(
+        &["explain", "node-9"],
+        &failed(&["there is no node named node-9"]),
+    )?;
+    check.junban(&["cancel", "node-9"], &failed(&["there is no node named node-9"]))?;
+    check.junban(&["retry", "node-1"], &failed(&["no entry to retry"]))?;
+    check.holds("nothing was made", no_entries(check)?)?;
+
+    let twin = check.bed.file("twin.yaml", TWIN)?;
+    check.bed.kubectl(&["apply", "-f", &twin.to_string_lossy()])?;
+    check.junban(&["reboot", "node-1"], &failed(&["have the same priority -1000"]))?;
+    check.junban(&["reboot", "--all"], &failed(&["have the same priority -1000"]))?;
+    check.junban(&["explain", "node-1"], &done(&["have the same priority -1000"]))?;
+    check.bed.kubectl(&["delete", "-f", &twin.to_string_lossy()])?;
+    check.holds("a conflict sets no goal", goal(check, "workers")?.is_empty())?;
+
+    let future = json!({"spec": {"bootedAfter": "2099-01-01T00:00:00Z"}});
+    check.bed.merge("rebootpolicy", "workers", &future)?;
+    check.junban(&["reboot", "--all"], &failed(&["lies in the future", "--again"]))?;
+    check.junban(&["explain", "node-1"], &done(&["not due yet"]))?;
+    // kubectl owns the field now.
+    check.junban(
+        &["reboot", "--all", "--again"],
+        &failed(&["the goal of policy workers belongs to kubectl-patch"]),
+    )?;
+    check.holds(
+        "a goal that is somebody else's stays",
+        goal(check, "workers")?.starts_with("2099"),
+    )?;
+    check.holds(
+        "and none of the others is set",
+        goal(check, "control-plane")?.is_empty(),
+    )?;
+    check
+        .bed
+        .merge("rebootpolicy", "workers", &json!({"spec": {"bootedAfter": null}}))
+}
+
+fn bad_rights(check: &mut Check) -> Result<()> {
+    let stranger = check
+        .bed
+        .kubeconfig("stranger.kubeconfig", &["--user", "stranger"])?;
+    check.junban_with(
+        &stranger,
+        &["status"],
+        &failed(&["you may not list rebootqueues", "junban-view"]),
+    )?;
+    let viewer = check.bed.kubeconfig("viewer.kubeconfig", &["--user", "viewer"])?;
+    check.bed.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "viewer",
+        "--clusterrole=junban-view",
+        "--user=viewer",
+    ])?;
+    check.junban_with(&viewer, &["status"], &done(&["Queue:"]))?;
+    check.junban_with(&viewer, &["explain", "node-1"], &done(&["Node node-1"]))?;
+    check.junban_with(
+        &viewer,
+        &["reboot", "node-1"],
+        &failed(&["you may not create nodereboots"]),
+    )?;
+    check.junban_with(
+        &viewer,
+        &["reboot", "--all"],
+        &failed(&["you may not patch rebootpolicies"]),
+    )?;
+    check.junban_with(&viewer, &["pause"], &failed(&["you may not patch rebootqueues"]))?;
+    check.holds(
+        "whoever may only look changes nothing",
+        no_entries(check)? && goal(check, "workers")?.is_empty(),
+    )
+}
+
+fn paused(check: &mut Check) -> Result<()> {
+    let ladder = json!({"spec": {
+        "minInterval": "0s",
+        "reboot": {"bootTimeout": "25s", "ladder": [{"driver": "command", "command": check.bed.power_command()}]},
+    }});
+    check.bed.merge("rebootpolicy", "workers", &ladder)?;
+    check.bed.start_controller()?;
+    check.junban(
+        &["pause", "--reason", "change freeze"],
+        &done(&["rebootqueue/default paused"]),
+    )?;
+    check.junban(&["pause"], &done(&["was paused already"]))?;
+    check.junban(
+        &["reboot", "node-1", "--reason", "test"],
+        &done(&["created for node node-1", "junban resume"]),
+    )?;
+    check.junban(&["reboot", "node-1"], &done(&["joined: it is Queued already"]))?;
+    check.junban(
+        &["reboot", "node-1", "--wait"],
+        &blocked(&["somebody is needed for: node-1 (Paused)", "hint: junban resume"]),
+    )?;
+    check.junban(
+        &["explain", "node-1"],
+        &done(&["Paused", "change freeze", "since:", "hint: junban resume"]),
+    )?;
+    check.junban(&["status"], &done(&["Queue: Paused (change freeze)", "[node-1]"]))?;
+    check.junban(&["retry", "node-1"], &failed(&["nothing to retry"]))?;
+    check.junban(&["cancel", "node-1"], &done(&["cancelled"]))?;
+    until("the entry is Cancelled", || {
+        Ok(phase(check, "node-1")? == "Cancelled")
+    })?;
+    let waived = check.bed.kubectl(&[
+        "get",
+        "node",
+        "node-1",
+        "-o",
+        "jsonpath={.metadata.annotations.junban\\.dev/waived}",
+    ])?;
+    check.holds("the goal is waived on the Node", !waived.is_empty())?;
+    check.junban(&["resume"], &done(&["rebootqueue/default resumed"]))?;
+    check.holds("nothing was rebooted", check.bed.power_actions() == 0)
+}
+
+fn whole_run(check: &mut Check) -> Result<()> {
+    check.junban(
+        &[
+            "reboot",
+            "--all",
+            "--wait",
+            "--timeout",
+            "1s",
+            "--reason",
+            "firmware",
+        ],
+        &blocked(&["goal set to", "after 1s it is not over", "hint: junban status"]),
+    )?;
+    let first = goal(check, "workers")?;
+    check.junban(&["reboot", "--all"], &done(&["joined the goal"]))?;
+    check.holds("a second call joins", goal(check, "workers")? == first)?;
+    check.junban(
+        &["reboot", "--all", "--wait", "--timeout", "3m"],
+        &done(&["2 of 2 done"]),
+    )?;
+    check.holds("every server was rebooted once", check.bed.power_actions() == 2)?;
+    check.junban(&["status"], &done(&["2 of 2 servers done"]))?;
+    check.junban(&["explain", "node-1"], &done(&["is met: it has booted since"]))?;
+    check.junban(&["list"], &done(&["NODE", "node-1", "node-2", "Succeeded"]))?;
+    let output = check.junban(&["list", "-o", "json"], &done(&[]))?;
+    let list: Value = serde_json::from_slice(&output.stdout)?;
+    check.holds(
+        "json is a List of objects",
+        list["kind"] == "List" && list["items"][0]["kind"] == "NodeReboot",
+    )?;
+    let output = check.junban(&["list", "-o", "name"], &done(&[]))?;
+    let names = text(&output.stdout);
+    check.holds(
+        "names are what kubectl takes",
+        names.lines().count() == 2
+            && names
+                .lines()
+                .all(|name| check.bed.kubectl(&["get", name]).is_ok()),
+    )?;
+    let output = check.junban(&["status", "-o", "json"], &done(&[]))?;
+    let status: Value = serde_json::from_slice(&output.stdout)?;
+    check.holds("the status counts", status["done"] == 2 && status["total"] == 2)
+}
+
+fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
+    check.bed.testbed(&["machine", "node-2", "never-returns"])?;
+    check.junban(
+        &["reboot", "node-2", "--wait"],
+        &failed(&["failed: node-2 (BootTimeout)", "hint: junban explain node-2"]),
+    )?;
+    check.junban(
+        &["explain", "node-2"],
+        &done(&["BootTimeout", "junban retry node-2", "junban cancel node-2"]),
+    )?;
+    check.junban(&["status"], &done(&["Failed:", "BootTimeout [node-2]"]))?;
+    check.junban(
+        &["reboot", "node-2"],
+        &done(&["joined: it is Failed (BootTimeout)"]),
+    )?;
+    check.junban(&["retry", "node-2"], &done(&["one more round"]))?;
+    check.bed.testbed(&["machine", "node-2", "heal"])?;
+    until("the retried entry succeeds", || {
+        Ok(phase(check, "node-2")? == "Succeeded")
+    })?;
+    check.junban(&["retry", "node-2"], &failed(&["nothing to retry"]))?;
+    check
+        .junban(
+            &["cancel", "node-2"],
+            &failed(&["no entry that could be cancelled"]),
+        )
+        .map(drop)
+}
+
+fn cancels(check: &mut Check) -> Result<()> {
+    check.bed.testbed(&["machine", "node-1", "slow=2"])?;
+    check.junban(&["reboot", "node-1"], &done(&["created"]))?;
+    until("node-1 is past its power action", || {
+        Ok(phase(check, "node-1")? == "Rebooting")
+    })?;
+    check.junban(
+        &["cancel", "node-1"],
+        &failed(&["seen through", "node-1 (Rebooting)"]),
+    )?;
+    until(
+        "it is seen through",
+        || Ok(phase(check, "node-1")? == "Succeeded"),
+    )?;
+    check.bed.testbed(&["machine", "node-1", "heal"])?;
+
+    check.junban(&["reboot", "node-2"], &done(&["created"]))?;
+    until("node-2 drains", || Ok(phase(check, "node-2")? == "Draining"))?;
+    check.junban(&["cancel", "--all"], &done(&["withdrawn", "given back"]))?;
+    check.holds("no policy has a goal", goal(check, "workers")?.is_empty())?;
+    until("the node is given back", || {
+        let cordon = ["get", "node", "node-2", "-o", "jsonpath={.spec.unschedulable}"];
+        Ok(phase(check, "node-2")? == "Cancelled" && check.bed.kubectl(&cordon)?.is_empty())
+    })?;
+    check.junban(&["cancel", "--all"], &done(&["nothing to cancel"]))?;
+    check
+        .junban(&["explain", "node-2"], &done(&["has no goal"]))
+        .map(drop)
+}
+
+fn goal(check: &Check, policy: &str) -> Result<String> {
+    check.bed.kubectl(&[
+        "get",
+        "rebootpolicy",
+        policy,
+        "-o",
+        "jsonpath={.spec.bootedAfter}",
+    ])
+}
+
+fn no_entries(check: &Check) -> Result<bool> {
+    Ok(check
+        .bed
+        .kubectl(&["get", "nodereboots", "-o", "name"])?
+        .is_empty())
+}
+
+/// The phase of the entry that was made last.
+fn phase(check: &Check, node: &str) -> Result<String> {
+    let label = format!("junban.dev/node={node}");
+    let phases = check.bed.kubectl(&[
+        "get",
+        "nodereboots",
+        "-l",
+        &label,
+        "--sort-by=.metadata.creationTimestamp",
+        "-o",
+        "jsonpath={range .items[*]}{.status.phase}{\"\\n\"}{end}",
+    ])?;
+    Ok(phases.lines().last().unwrap_or_default().to_owned())
+}
+
+fn until(what: &str, is: impl Fn() -> Result<bool>) -> Result<()> {
+    let begun = Instant::now();
+    while !is()? {
+        if begun.elapsed() > Duration::from_secs(90) {
+            bail!("not within 90 s: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+const BAD: &str = r#"apiVersion: junban.dev/v1alpha1
+kind: RebootQueue
+metadata: {name: default}
+spec: {maxUnavailable: 120%, failurs: {max: 1}}
+---
+apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: a}
+spec: {nodeSelector: {matchLabels: {role: worker}}, priority: 1, bootedAfter: "2099-01-01T00:00:00Z"}
+---
+apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: b}
+spec: {nodeSelector: {matchLabels: {role: worker}}, priority: 1}
+---
+apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: c}
+spec: {nodeSelector: {}, priority: 1}
+"#;
+
+const GOOD: &str = r#"apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: a}
+spec:
+  nodeSelector: {matchLabels: {role: worker}}
+  priority: 1
+  reboot: {ladder: [{driver: command, command: [/bin/reboot-it]}]}
+"#;
+
+/// Selects what the default policy selects, with its priority.
+const TWIN: &str = r#"apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: twin}
+spec:
+  priority: -1000
+  nodeSelector: {matchLabels: {role: worker}}
+"#;
