@@ -40,11 +40,8 @@ pub(crate) async fn run(
         (Output::Name, None) => {}
         _ => printer.value(&told, || told.describe())?,
     }
-    for problem in &view.missed {
-        printer.talk(&format!(
-            "note: not looked at, so something may be missing above: {}\nhint: {}",
-            problem.text, problem.hint
-        ));
+    if let Some(note) = view.note() {
+        printer.talk(&note);
     }
     Ok(Exit::Done)
 }
@@ -86,7 +83,7 @@ struct Unmet {
 
 impl Told {
     fn of(cluster: &Cluster, now: Now, name: &NodeName, view: &View) -> Result<Self, Problem> {
-        Self::about(cluster, now, name, view.has_nodes, view.missed.is_empty())
+        Self::about(cluster, now, name, view.has_nodes, view.is_whole())
     }
 
     fn about(
@@ -143,7 +140,12 @@ impl Told {
             text.push_str(&format!("\n  hint: {}", self.hint));
         }
         if !self.unmet.is_empty() {
-            text.push_str("\n\nWhat it waits for:");
+            let failed = self.phase.as_deref() == Some(Phase::Failed.as_str());
+            text.push_str(if failed {
+                "\n\nWhy:"
+            } else {
+                "\n\nWhat it waits for:"
+            });
         }
         for unmet in &self.unmet {
             let whose = if unmet.object.is_empty() {

@@ -118,6 +118,7 @@ struct OfPolicy {
 #[serde(rename_all = "camelCase")]
 struct Blocking {
     reason: String,
+    failed: bool,
     needs_somebody: bool,
     message: String,
     hint: String,
@@ -221,16 +222,15 @@ impl Status {
         if !self.holding.is_empty() {
             text.push_str(&format!("\n\nUnavailable now:\n  {}", self.holding.join("\n  ")));
         }
-        if !self.blockers.is_empty() {
-            text.push_str("\n\nWaiting:");
-        }
-        for blocking in &self.blockers {
-            text.push_str(&format!("\n  {} [{}]", blocking.reason, some(&blocking.nodes, 6)));
-            if !blocking.message.is_empty() {
-                text.push_str(&format!(": {}", blocking.message));
-            }
-            if !blocking.hint.is_empty() {
-                text.push_str(&format!("\n    hint: {}", blocking.hint));
+        for (heading, failed) in [("Failed:", true), ("Waiting:", false)] {
+            let of_kind: Vec<String> = self
+                .blockers
+                .iter()
+                .filter(|blocking| blocking.failed == failed)
+                .map(Blocking::describe)
+                .collect();
+            if !of_kind.is_empty() {
+                text.push_str(&format!("\n\n{heading}\n{}", of_kind.join("\n")));
             }
         }
         if !self.unreadable.is_empty() {
@@ -309,6 +309,19 @@ impl Status {
     }
 }
 
+impl Blocking {
+    fn describe(&self) -> String {
+        let mut text = format!("  {} [{}]", self.reason, some(&self.nodes, 6));
+        if !self.message.is_empty() {
+            text.push_str(&format!(": {}", self.message));
+        }
+        if !self.hint.is_empty() {
+            text.push_str(&format!("\n    hint: {}", self.hint));
+        }
+        text
+    }
+}
+
 impl OfPolicy {
     fn new(policy: &junban_core::policy::Policy, now: Timestamp) -> Self {
         let summary = &policy.summary;
@@ -356,32 +369,34 @@ fn current(cluster: &Cluster) -> Vec<&Entry> {
     by_node.into_values().collect()
 }
 
-/// What needs somebody first, then what passes; one line per reason and message.
+/// What failed, then what needs somebody, then what passes; one line per reason and message.
 fn blockers(cluster: &Cluster) -> Vec<Blocking> {
-    let mut grouped: BTreeMap<(bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
     for entry in current(cluster) {
         let record = &entry.record;
         let Some(reason) = record.reason.filter(|_| !record.phase.is_ended()) else {
             continue;
         };
-        if reason.class() == Class::Progress {
+        let failed = record.phase == Phase::Failed;
+        if reason.class() == Class::Progress && !failed {
             continue;
         }
         let passes = reason.class() == Class::Passes;
         // One budget that holds ten nodes up is one blocker.
         let message = record.message.split(", wanted by pod").next().unwrap_or_default();
         grouped
-            .entry((passes, reason, message.to_owned()))
+            .entry((!failed, passes, reason, message.to_owned()))
             .or_default()
             .insert(entry.spec.node.to_string());
     }
     grouped
         .into_iter()
-        .map(|((passes, reason, message), nodes)| {
+        .map(|((not_failed, passes, reason, message), nodes)| {
             let mut nodes: Vec<String> = nodes.into_iter().collect();
             nodes.sort_by_key(|name| natural(name));
             Blocking {
                 reason: reason.to_string(),
+                failed: !not_failed,
                 needs_somebody: !passes,
                 message,
                 hint: reason.hint().to_owned(),

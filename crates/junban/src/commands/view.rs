@@ -20,8 +20,8 @@ const NEEDED: [&str; 3] = ["rebootqueues", "rebootpolicies", "nodereboots"];
 
 pub(crate) struct View {
     pub(crate) store: Arc<Store>,
-    /// Lists that the user may not have, in words; what follows from them is not known.
-    pub(crate) missed: Vec<Problem>,
+    /// Kinds that could not be listed, with why; what follows from them is not known.
+    missed: Vec<(String, Problem)>,
     /// Whether the nodes are known.
     pub(crate) has_nodes: bool,
 }
@@ -38,7 +38,7 @@ impl View {
                 return Err(problem);
             }
             has_nodes &= miss.resource != "nodes";
-            missed.push(problem);
+            missed.push((miss.resource, problem));
         }
         Ok(Self {
             store,
@@ -49,12 +49,38 @@ impl View {
 
     /// The same, for commands that cannot do without the nodes.
     pub(crate) async fn with_nodes(session: &Session) -> Result<Self, Problem> {
-        let mut view = Self::look(session, Scope::Nodes).await?;
-        if view.has_nodes {
-            Ok(view)
-        } else {
-            Err(view.missed.swap_remove(0))
+        Self::look(session, Scope::Nodes).await?.needs_nodes()
+    }
+
+    /// The error of the list of nodes, if there was one.
+    pub(crate) fn needs_nodes(self) -> Result<Self, Problem> {
+        let of_nodes =
+            |(resource, problem): &(String, Problem)| (resource == "nodes").then(|| problem.clone());
+        match self.missed.iter().find_map(of_nodes) {
+            Some(problem) => Err(problem),
+            None => Ok(self),
         }
+    }
+
+    /// Whether every kind was listed.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.missed.is_empty()
+    }
+
+    /// What was not looked at; one note, however much it is.
+    pub(crate) fn note(&self) -> Option<String> {
+        let (_, first) = self.missed.first()?;
+        let resources: Vec<&str> = self
+            .missed
+            .iter()
+            .map(|(resource, _)| resource.as_str())
+            .collect();
+        Some(format!(
+            "note: not looked at, so something may be missing above: {}\n      {}\nhint: {}",
+            resources.join(", "),
+            first.text,
+            first.hint
+        ))
     }
 
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {

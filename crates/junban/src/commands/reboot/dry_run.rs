@@ -46,25 +46,15 @@ pub(super) async fn run(
     again: bool,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Everything).await?;
-    if !view.has_nodes {
-        return Err(view
-            .missed
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Problem::failed("the nodes are not known", "kubectl auth can-i list nodes")));
-    }
+    let view = View::look(session, Scope::Everything).await?.needs_nodes()?;
     let forecast = {
         let mut cluster = view.cluster().clone();
         let now = view::now(&cluster, session.now(), None);
         forecast(&mut cluster, now, asked, again)?
     };
     printer.value(&forecast, || forecast.describe())?;
-    for problem in &view.missed {
-        printer.talk(&format!(
-            "note: not looked at: {}\nhint: {}",
-            problem.text, problem.hint
-        ));
+    if let Some(note) = view.note() {
+        printer.talk(&note);
     }
     Ok(Exit::Done)
 }
