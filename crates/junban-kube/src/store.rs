@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use junban_api::{convert, names};
-use junban_core::cluster::{Budget, Cluster, Node, Pod, QueueView, Workload, WorkloadKey};
+use junban_core::cluster::{Cluster, Node, Pod, QueueView, Workload, WorkloadKey};
 use junban_core::entry::Entry;
 use junban_core::ids::{EntryName, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version};
+use junban_core::time::Mono;
+use junban_engine::clock::boottime;
 use junban_engine::shell::locked;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -47,6 +49,8 @@ struct Side {
     volumes: Volumes,
     /// By DaemonSet: the node that kured's lock names.
     kured: BTreeMap<WorkloadKey, NodeName>,
+    /// When a node's Lease last woke the engine, or will.
+    lease_woken: Option<Mono>,
     lease_wake_pending: bool,
 }
 
@@ -140,12 +144,29 @@ impl Store {
             node.lease = renewed;
             !node.ready || node.mark_text.is_some()
         };
-        if !awaited || std::mem::replace(&mut locked(&self.side).lease_wake_pending, true) {
+        if !awaited {
+            return;
+        }
+        let now = boottime();
+        let wait = {
+            let mut side = locked(&self.side);
+            if side.lease_wake_pending {
+                return;
+            }
+            let wait = side
+                .lease_woken
+                .map_or(Duration::ZERO, |last| LEASE_WAKE.saturating_sub(now.since(last)));
+            side.lease_woken = Some(now + wait);
+            side.lease_wake_pending = !wait.is_zero();
+            wait
+        };
+        if wait.is_zero() {
+            self.changed.notify_one();
             return;
         }
         let store = self.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(LEASE_WAKE).await;
+            tokio::time::sleep(wait).await;
             locked(&store.side).lease_wake_pending = false;
             store.changed.notify_one();
         });
@@ -190,18 +211,11 @@ impl Store {
         let Some(budget) = reported(convert::budget::read(object)) else {
             return;
         };
-        self.change(|cluster| {
-            newer(
-                &mut cluster.budgets,
-                budget.key.clone(),
-                budget,
-                |budget: &Budget| budget.version,
-            )
-        });
+        self.change(|cluster| cluster.apply_budget(budget));
     }
 
     pub(crate) fn no_budget(&self, key: &PdbKey) {
-        self.change(|cluster| cluster.budgets.remove(key).is_some());
+        self.change(|cluster| cluster.remove_budget(key));
     }
 
     pub(crate) fn workload(&self, read: Result<Workload, convert::Incomplete>) {
