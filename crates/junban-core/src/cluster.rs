@@ -32,6 +32,9 @@ pub struct Cluster {
     /// Pods by their direct controller.
     pub pods_by_owner: BTreeMap<WorkloadKey, BTreeSet<PodKey>>,
     pub budgets: BTreeMap<PdbKey, Budget>,
+    /// Which budgets select a pod, for pods that any selects: asked for every pod at every plan, kept by the
+    /// methods below.
+    pub selected_by: BTreeMap<PodKey, Vec<PdbKey>>,
     pub workloads: BTreeMap<WorkloadKey, Workload>,
     pub claims: BTreeMap<ClaimKey, Claim>,
     pub attachments: BTreeMap<String, Attachment>,
@@ -292,7 +295,17 @@ impl Cluster {
         {
             return;
         }
+        // A pod's labels hardly ever change: then the same budgets select it.
+        let same_labels = self
+            .pods
+            .get(&pod.key)
+            .is_some_and(|known| known.labels == pod.labels);
+        let selected_by = same_labels.then(|| self.selected_by.remove(&pod.key).unwrap_or_default());
         self.remove_pod(&pod.key);
+        let selected_by = selected_by.unwrap_or_else(|| self.selecting(&pod));
+        if !selected_by.is_empty() {
+            self.selected_by.insert(pod.key.clone(), selected_by);
+        }
         if let Some(node) = &pod.node {
             self.pods_on
                 .entry(node.clone())
@@ -310,6 +323,7 @@ impl Cluster {
 
     /// Forgets a pod.
     pub fn remove_pod(&mut self, key: &PodKey) {
+        self.selected_by.remove(key);
         let Some(pod) = self.pods.remove(key) else { return };
         if let Some(node) = &pod.node {
             forget(&mut self.pods_on, node, key);
@@ -363,14 +377,78 @@ impl Cluster {
             .filter_map(|key| self.pods.get(key))
     }
 
-    /// The budgets that select a pod. More than one: it will never be evicted.
-    pub fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Budget> {
+    /// Applies a budget as read; returns whether anything changed.
+    pub fn apply_budget(&mut self, budget: Budget) -> bool {
+        let known = self.budgets.get(&budget.key);
+        if known.is_some_and(|known| known.uid == budget.uid && known.version >= budget.version) {
+            return false;
+        }
+        let same_selector = known.is_some_and(|known| known.selector == budget.selector);
+        let namespace = budget.key.namespace.clone();
+        self.budgets.insert(budget.key.clone(), budget);
+        if !same_selector {
+            self.select_again(&namespace);
+        }
+        true
+    }
+
+    /// Forgets a budget; returns whether it was known.
+    pub fn remove_budget(&mut self, key: &PdbKey) -> bool {
+        let known = self.budgets.remove(key).is_some();
+        if known {
+            self.select_again(&key.namespace);
+        }
+        known
+    }
+
+    fn select_again(&mut self, namespace: &str) {
+        let pods: Vec<_> = self
+            .pods
+            .range(PodKey::new(namespace, "")..)
+            .take_while(|(key, _)| key.namespace == namespace)
+            .map(|(key, pod)| (key.clone(), self.selecting(pod)))
+            .collect();
+        for (key, selecting) in pods {
+            if selecting.is_empty() {
+                self.selected_by.remove(&key);
+            } else {
+                self.selected_by.insert(key, selecting);
+            }
+        }
+    }
+
+    fn selecting(&self, pod: &Pod) -> Vec<PdbKey> {
         let namespace = &pod.key.namespace;
-        self.budgets
-            .range(PdbKey::new(namespace.clone(), "")..)
+        let of_namespace = self.budgets.range(PdbKey::new(namespace.clone(), "")..);
+        of_namespace
+            .take_while(|(key, _)| key.namespace == *namespace)
+            .filter(|(_, budget)| {
+                budget
+                    .selector
+                    .as_ref()
+                    .is_some_and(|selector| selector.matches(&pod.labels))
+            })
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// The budgets that select a pod. More than one: it will never be evicted.
+    pub fn budgets_of<'a>(&'a self, pod: &Pod) -> impl Iterator<Item = &'a Budget> {
+        self.selected_by
+            .get(&pod.key)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.budgets.get(key))
+    }
+
+    /// The pods that a budget selects.
+    pub fn pods_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
+        let namespace = &budget.key.namespace;
+        self.pods
+            .range(PodKey::new(namespace.clone(), "")..)
             .take_while(move |(key, _)| key.namespace == *namespace)
-            .map(|(_, budget)| budget)
-            .filter(|budget| {
+            .map(|(_, pod)| pod)
+            .filter(|pod| {
                 budget
                     .selector
                     .as_ref()

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, Node};
 use crate::entry::{Entry, Phase};
-use crate::ids::{EntryUid, GroupName, NodeName, PolicyName};
+use crate::ids::{BootId, EntryUid, GroupName, NodeName, NodeUid, PolicyName};
 use crate::mark::Mark;
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::{Blocker, Reason};
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 /// NotReady for as long, without a turn, is *broken* (lifecycle.md 4).
 pub const BROKEN_AFTER: Duration = Duration::from_secs(300);
@@ -56,6 +56,14 @@ pub struct Facts<'a> {
     pub broken: BTreeSet<&'a NodeName>,
     pub failed: Vec<&'a Entry>,
     pub control_planes: BTreeSet<&'a NodeName>,
+    /// Of Succeeded entries: bootID after and goal, by node UID.
+    succeeded: BTreeMap<&'a NodeUid, Vec<(&'a BootId, Timestamp)>>,
+    /// Policy, goal and end of entries that were proven.
+    pub proven: BTreeMap<(&'a PolicyName, Timestamp), Timestamp>,
+    /// The longest boot proven so far, in milliseconds.
+    pub longest_boot_ms: Option<u64>,
+    /// Entries with an attempt whose deadline has not passed, by the bootID before it.
+    pub powered: BTreeMap<&'a BootId, Vec<&'a Entry>>,
 }
 
 impl<'a> Facts<'a> {
@@ -85,7 +93,12 @@ impl<'a> Facts<'a> {
             broken: BTreeSet::new(),
             failed: Vec::new(),
             control_planes: BTreeSet::new(),
+            succeeded: BTreeMap::new(),
+            proven: BTreeMap::new(),
+            longest_boot_ms: None,
+            powered: BTreeMap::new(),
         };
+        facts.remember_the_past(cluster, now);
         facts.failed = facts
             .turns
             .values()
@@ -94,6 +107,52 @@ impl<'a> Facts<'a> {
             .collect();
         facts.count(cluster, memory, now);
         facts
+    }
+
+    fn remember_the_past(&mut self, cluster: &'a Cluster, now: Now) {
+        for entry in cluster.entries.values() {
+            let record = &entry.record;
+            if record.phase == Phase::Succeeded {
+                let (spec, ended) = (&entry.spec, record.since.unwrap_or(entry.created));
+                if let Some(boot_id) = &record.boot_id_after {
+                    self.succeeded
+                        .entry(&spec.node_uid)
+                        .or_default()
+                        .push((boot_id, spec.booted_after));
+                }
+                if record.reason == Some(Reason::Proven) {
+                    let last = self
+                        .proven
+                        .entry((&spec.policy, spec.booted_after))
+                        .or_insert(ended);
+                    *last = ended.max(*last);
+                }
+                self.longest_boot_ms = self.longest_boot_ms.max(record.boot_ms);
+            }
+            let running = record
+                .power
+                .as_ref()
+                .is_some_and(|power| power.deadline_led_ms > now.clock.led_ms);
+            if let (Some(before), true) = (&record.boot_id_before, running) {
+                self.powered.entry(before).or_default().push(entry);
+            }
+        }
+    }
+
+    /// Whether the node's present boot is known to be at or after the goal (lifecycle.md 1).
+    pub fn has_booted_since(&self, node: &Node, goal: Timestamp) -> bool {
+        let Some(boot_id) = &node.boot_id else {
+            return false;
+        };
+        let journal = node
+            .journal
+            .as_ref()
+            .filter(|journal| journal.boot_id == *boot_id);
+        journal.is_some_and(|journal| journal.booted_since(goal))
+            || self
+                .succeeded
+                .get(&node.uid)
+                .is_some_and(|boots| boots.iter().any(|(after, of)| *after == boot_id && *of >= goal))
     }
 
     fn count(&mut self, cluster: &'a Cluster, memory: &Memory, now: Now) {
@@ -247,24 +306,6 @@ fn turns<'a>(
     (turns, waiting)
 }
 
-/// Whether the node's present boot is known to be at or after the goal (lifecycle.md 1).
-pub fn has_booted_since(cluster: &Cluster, node: &Node, goal: crate::time::Timestamp) -> bool {
-    let Some(boot_id) = &node.boot_id else {
-        return false;
-    };
-    let by_journal = node
-        .journal
-        .as_ref()
-        .is_some_and(|journal| journal.boot_id == *boot_id && journal.booted_since(goal));
-    by_journal
-        || cluster.entries.values().any(|entry| {
-            entry.spec.node_uid == node.uid
-                && entry.record.phase == Phase::Succeeded
-                && entry.spec.booted_after >= goal
-                && entry.record.boot_id_after.as_ref() == Some(boot_id)
-        })
-}
-
 /// Whether the policy still asks for this entry: it governs the node and its goal is not below the entry's.
 pub fn is_still_asked(facts: &Facts<'_>, entry: &Entry) -> bool {
     let governs = facts
@@ -280,6 +321,6 @@ pub fn is_still_asked(facts: &Facts<'_>, entry: &Entry) -> bool {
 }
 
 /// The policies that are named by a turn, with the goals under way.
-pub fn goal_key(entry: &Entry) -> (&PolicyName, crate::time::Timestamp) {
+pub fn goal_key(entry: &Entry) -> (&PolicyName, Timestamp) {
     (&entry.spec.policy, entry.spec.booted_after)
 }

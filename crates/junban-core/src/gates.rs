@@ -64,6 +64,11 @@ impl Tally {
         tally
     }
 
+    /// Whether a node that is available now could be started, as far as the limits go.
+    pub fn has_room(&self) -> bool {
+        self.active < self.max_concurrent && self.places.len() < self.max_unavailable
+    }
+
     fn count(&mut self, turn: &Turn<'_>, node: &Node, policy: Option<&Policy>) {
         self.active += 1;
         *self
@@ -105,24 +110,28 @@ impl Tally {
 }
 
 /// Entries that may be started, in the order in which they are to be tried: workers before control planes, then
-/// fewest scarce budgets, then name.
-pub fn candidates<'a>(draft: &Draft<'a>) -> Vec<Turn<'a>> {
-    let mut queued: Vec<_> = draft
+/// fewest scarce budgets (which costs a look at every pod, so only where there is room for a start), then name.
+pub fn candidates<'a>(draft: &Draft<'a>, has_room: bool) -> Vec<Turn<'a>> {
+    let queued = |turn: &&Turn<'a>| turn.phase() == Phase::Queued && turn.slot.is_none();
+    let mut candidates: Vec<_> = draft
         .facts
         .turns
         .values()
+        .filter(queued)
         .filter(|turn| {
-            turn.phase() == Phase::Queued && turn.slot.is_none() && !draft.has_moved(&turn.entry.name)
+            turn.node.is_some_and(|node| node.mark.is_none()) && !draft.has_moved(&turn.entry.name)
         })
-        .filter(|turn| turn.node.is_some_and(|node| node.mark.is_none()))
         .copied()
         .collect();
-    queued.sort_by_cached_key(|turn| {
+    candidates.sort_by_cached_key(|turn| {
         let control_plane = turn.node.is_some_and(|node| node.control_plane);
-        let scarce = turn.node.map_or(0, |node| budgets::scarce(draft, node));
+        let scarce = turn
+            .node
+            .filter(|_| has_room)
+            .map_or(0, |node| budgets::scarce(draft, node));
         (control_plane, scarce, natural(turn.entry.spec.node.as_str()))
     });
-    queued
+    candidates
 }
 
 /// node-2 before node-10.
@@ -135,15 +144,14 @@ fn natural(name: &str) -> (String, u64, String) {
     )
 }
 
-/// The first gate that is not met, cheapest first: what holds a start back.
+/// The first gate of an entry's own that is not met, cheapest first. What stops everything (pause, health) is asked
+/// before, once.
 pub fn first_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let policy = match goal::policy(draft, turn, node) {
         Ok(policy) => policy,
         Err(blocker) => return Some(blocker),
     };
-    None.or_else(|| pause::check(draft))
-        .or_else(|| health::check(draft))
-        .or_else(|| node::check(draft, turn, node))
+    node::check(draft, turn, node)
         .or_else(|| goal::check(draft, turn, node, policy))
         .or_else(|| limits::check(draft, tally, node, policy))
         .or_else(|| first_proof::before_start(draft, tally, turn))

@@ -6,7 +6,6 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{EntrySpec, Phase};
-use crate::facts::has_booted_since;
 use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
 use crate::journal::Journal;
 use crate::policy::Policy;
@@ -60,7 +59,7 @@ fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timest
         .journal
         .as_ref()
         .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled || has_booted_since(draft.cluster, node, goal) {
+    if !journalled || draft.facts.has_booted_since(node, goal) {
         return false;
     }
     // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.

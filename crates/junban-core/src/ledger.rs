@@ -208,8 +208,15 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
     wake_when_broken(draft);
     let mut tally = gates::Tally::new(draft, queue, next);
     let open = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
-    for turn in gates::candidates(draft) {
+    // What stops everything is asked once, not for each entry.
+    let stop = gates::pause::check(draft).or_else(|| gates::health::check(draft));
+    let has_room = stop.is_none() && tally.has_room();
+    for turn in gates::candidates(draft, has_room) {
         let Some(node) = turn.node else { continue };
+        if let Some(stop) = &stop {
+            draft.wait(turn.entry, stop.clone());
+            continue;
+        }
         if next.slots.contains_key(&node.name) {
             continue;
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::draft::{Draft, phases};
 use crate::effect::Effect;
 use crate::entry::{Entry, Phase, Record};
-use crate::facts::has_booted_since;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Blocker, Class, Reason};
@@ -179,7 +178,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
         summary.done += u32::from(
             policy
                 .booted_after
-                .is_some_and(|goal| has_booted_since(draft.cluster, node, goal)),
+                .is_some_and(|goal| draft.facts.has_booted_since(node, goal)),
         );
     }
     for turn in draft

@@ -149,12 +149,7 @@ impl<'a> Tokens<'a> {
 
     /// Who uses a budget up, where that is a node of Junban's own: the dead server behind a wait.
     fn holder(&self, budget: &Budget, node: &Node) -> String {
-        let Some(selector) = &budget.selector else {
-            return String::new();
-        };
-        let of_budget = self.cluster.pods.values().filter(|pod| {
-            pod.key.namespace == budget.key.namespace && selector.matches(&pod.labels) && !pod.ready
-        });
+        let of_budget = self.cluster.pods_of_budget(budget).filter(|pod| !pod.ready);
         let mut down = of_budget.filter_map(|pod| Some((pod, self.home_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             return String::new();
@@ -205,16 +200,17 @@ impl<'a> Tokens<'a> {
 
     /// Pinned pods of a node that will need a token of `key`.
     pub fn pinned<'b>(&'b self, key: &'b BudgetKey, node: &'b Node) -> impl Iterator<Item = &'a Pod> + 'b {
+        // The budget first: it is one look-up, and what follows is asked of few pods then.
         self.cluster.pods_of(&node.name).filter(move |pod| {
-            pod.ready
+            budget_of(self.cluster, pod).is_ok_and(|of_pod| of_pod == *key)
+                && pod.ready
                 && !pod.terminating
                 && !self.memory.book.was_accepted(&pod.key, &pod.uid)
+                && is_pinned(self.cluster, node, pod)
                 && !matches!(
                     duty(self.cluster, Some(self.memory), pod, None),
                     crate::drain::Duty::Skip
                 )
-                && is_pinned(self.cluster, node, pod)
-                && budget_of(self.cluster, pod).is_ok_and(|of_pod| of_pod == *key)
         })
     }
 

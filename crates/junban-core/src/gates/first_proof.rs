@@ -7,6 +7,7 @@ use crate::entry::{Entry, Phase};
 use crate::facts::{Turn, goal_key};
 use crate::gates::Tally;
 use crate::reason::{Blocker, Reason};
+use crate::time::Timestamp;
 
 const BLOCKED_FOR: Duration = Duration::from_secs(60);
 /// For entries by name a proof of the policy within a day is the first proof.
@@ -65,14 +66,17 @@ fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
 }
 
 fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {
+    let facts = &draft.facts;
+    if facts.proven.contains_key(&goal_key(entry)) {
+        return true;
+    }
+    let recent = |ended: &Timestamp| {
+        Duration::try_from(draft.now.wall.duration_since(*ended)).is_ok_and(|ago| ago <= PROOF_LASTS)
+    };
     let by_name = !entry.spec.requested_by.is_empty();
-    draft.cluster.entries.values().any(|other| {
-        let proven = other.record.phase == Phase::Succeeded && other.record.reason == Some(Reason::Proven);
-        let recent = other.record.since.is_some_and(|since| {
-            Duration::try_from(draft.now.wall.duration_since(since)).is_ok_and(|ago| ago <= PROOF_LASTS)
-        });
-        proven
-            && (goal_key(other) == goal_key(entry)
-                || (by_name && other.spec.policy == entry.spec.policy && recent))
-    })
+    by_name
+        && facts
+            .proven
+            .iter()
+            .any(|((policy, _), ended)| **policy == entry.spec.policy && recent(ended))
 }

@@ -94,12 +94,7 @@ fn is_overdue(draft: &Draft<'_>, entry: &crate::entry::Entry) -> bool {
     let (Phase::Rebooting, Some(power), Some(since)) = (record.phase, &record.power, record.phase_at) else {
         return false;
     };
-    let proven = draft
-        .cluster
-        .entries
-        .values()
-        .filter(|entry| entry.record.phase == Phase::Succeeded);
-    let Some(longest) = proven.filter_map(|entry| entry.record.boot_ms).max() else {
+    let Some(longest) = draft.facts.longest_boot_ms else {
         return false;
     };
     let limit = (2 * longest).max(power.boot_timeout_seconds * 1_000 / 3);

@@ -59,17 +59,8 @@ fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
 
 /// One boot, one power action, also across Node UIDs (lifecycle.md 1).
 fn earlier_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let now = draft.now.clock.led_ms;
-    let earlier = draft.cluster.entries.values().find(|entry| {
-        entry.uid != turn.entry.uid
-            && entry.record.boot_id_before.is_some()
-            && entry.record.boot_id_before == node.boot_id
-            && entry
-                .record
-                .power
-                .as_ref()
-                .is_some_and(|power| power.deadline_led_ms > now)
-    })?;
+    let earlier = draft.facts.powered.get(node.boot_id.as_ref()?)?;
+    let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
     let message = format!(
         "entry {} may have powered this very boot, and its deadline has not passed",
         earlier.name

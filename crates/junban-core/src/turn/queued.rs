@@ -6,7 +6,7 @@ use crate::cluster::{Node, Pod, WorkloadKind};
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
-use crate::facts::{Turn, has_booted_since, is_still_asked};
+use crate::facts::{Turn, is_still_asked};
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
 use crate::turn::{give_back, verifying_record};
@@ -40,7 +40,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
                 );
             }
         }
-        None if has_booted_since(draft.cluster, node, entry.spec.booted_after) => {
+        None if draft.facts.has_booted_since(node, entry.spec.booted_after) => {
             succeed_without_an_act(draft, entry, node);
         }
         None if !is_asked(draft, turn) => delete(draft, entry),
@@ -82,7 +82,7 @@ pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
         let mut record = draft.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
         record.waived = node.waived;
         draft.record(entry, record);
-    } else if has_booted_since(draft.cluster, node, entry.spec.booted_after) && node.mark.is_none() {
+    } else if draft.facts.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
         succeed_without_an_act(draft, entry, node);
     } else {
         let message = "another entry of this node goes first";

@@ -187,7 +187,7 @@ impl View {
             }
             Object::Budget(budget) => {
                 if let Some(budget) = objects::budget(budget) {
-                    self.cluster.budgets.insert(budget.key.clone(), budget);
+                    self.cluster.apply_budget(budget);
                 }
             }
             Object::Owner(owner) => {
@@ -263,7 +263,7 @@ impl View {
             Object::Pod(pod) => self.no_pod(&pod_key(pod), rv),
             Object::Budget(budget) => {
                 let key = PdbKey::new(budget.meta.namespace.to_string(), budget.meta.name.to_string());
-                self.cluster.budgets.remove(&key);
+                self.cluster.remove_budget(&key);
             }
             Object::Owner(owner) => {
                 if let Some(key) = objects::workload_key(owner) {
