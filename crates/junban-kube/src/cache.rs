@@ -47,12 +47,16 @@ pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
 pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
     let mut following = follow::Following::default();
     kinds::own(connection, store, &mut following);
-    for listed in following.listed {
+    let follow::Following {
+        mut tasks,
+        listed,
+        brisk,
+    } = following;
+    for listed in listed {
         listed.await;
     }
-    Caches {
-        tasks: following.tasks,
-    }
+    tasks.spawn(watch_the_watches(connection.answered.clone(), store.clone(), brisk));
+    Caches { tasks }
 }
 
 /// The watches; dropping it ends them.

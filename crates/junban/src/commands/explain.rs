@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
 use junban_api::names;
-use junban_core::cluster::Cluster;
+use junban_core::cluster::{Cluster, Pod};
+use junban_core::drain::{Duty, Tokens, budget_of, duty};
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::{Facts, Turn, has_booted_since};
+use junban_core::facts::{Facts, Turn};
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
 use junban_core::reason::{Blocker, Class, Reason};
@@ -170,6 +171,14 @@ impl Told {
     }
 }
 
+/// Whether it is what the status says, and so as old as that. Of gates that are asked again the words may differ;
+/// of pods there are several with one reason.
+fn is_recorded(entry: &Entry, blocker: &Blocker) -> bool {
+    let record = &entry.record;
+    record.reason == Some(blocker.reason)
+        && (record.phase == Phase::Queued || blocker.message == record.message)
+}
+
 /// What the user may see.
 #[derive(Clone, Copy)]
 struct Sight {
@@ -201,6 +210,9 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight
             unmet.insert(0, blocker);
         }
     }
+    if record.phase == Phase::Draining {
+        unmet.extend(still_there(cluster, memory, now, turn));
+    }
     unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.dedup();
     let since = record.since.map(format_goal);
@@ -217,15 +229,38 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight
         unmet: unmet
             .into_iter()
             .map(|blocker| Unmet {
-                since: since.clone().filter(|_| record.reason == Some(blocker.reason)),
+                since: since.clone().filter(|_| is_recorded(entry, &blocker)),
                 reason: blocker.reason.to_string(),
                 object: blocker.object,
                 message: blocker.message,
-                hint: blocker.reason.hint().to_owned(),
+                hint: blocker.reason.hint().replace("NODE", node.as_str()),
                 needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
             })
             .collect(),
     }
+}
+
+/// Each pod that must still leave, with what it waits for.
+fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) -> Vec<Blocker> {
+    let (Some(node), Some(policy)) = (turn.node, turn.policy) else {
+        return Vec::new();
+    };
+    let facts = Facts::new(cluster, memory, now);
+    let tokens = Tokens::new(cluster, memory, &facts);
+    let evicting =
+        |pod: &Pod, message: String| Blocker::new(Reason::Evicting, format!("pod {}", pod.key), message);
+    let pods = cluster.pods_of(&node.name);
+    pods.filter_map(|pod| match duty(cluster, None, pod, Some(policy)) {
+        Duty::Skip => None,
+        Duty::Leaving => Some(evicting(pod, format!("pod {} is terminating", pod.key))),
+        Duty::Forbidden(blocker) | Duty::Completes(blocker) => Some(blocker),
+        Duty::Evict => {
+            let taken = budget_of(cluster, pod).and_then(|budget| tokens.take(&budget, pod, node, policy));
+            let next = || evicting(pod, format!("pod {} is evicted next, or in its order", pod.key));
+            Some(taken.err().unwrap_or_else(next))
+        }
+    })
+    .collect()
 }
 
 /// A command has no memory of the control plane's health: that it would have to look is no reason to wait.
@@ -235,7 +270,8 @@ fn is_only_unknown_here(blocker: &Blocker) -> bool {
 
 fn summary(entry: &Entry, nothing_unmet: bool) -> String {
     let record = &entry.record;
-    let drained = record.drain.as_ref().map_or_else(String::new, |drain| {
+    let drained = record.drain.as_ref().filter(|drain| drain.total > 0);
+    let drained = drained.map_or_else(String::new, |drain| {
         format!(
             ", {} of {} pods have left",
             drain.total.saturating_sub(drain.left),
@@ -335,7 +371,7 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         let why = format!("the goal {shown} was waived for it, by a cancel");
         return (why, format!("junban reboot {name}"));
     }
-    if has_booted_since(cluster, node, goal) {
+    if facts.has_booted_since(node, goal) {
         let why = format!(
             "the goal {shown} of policy {} is met: it has booted since",
             policy.name

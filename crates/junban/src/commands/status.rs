@@ -393,13 +393,18 @@ fn blockers(cluster: &Cluster) -> Vec<Blocking> {
         .into_iter()
         .map(|((not_failed, passes, reason, message), nodes)| {
             let mut nodes: Vec<String> = nodes.into_iter().collect();
+            // A hint that can be typed as it stands, where there is one node.
+            let hint = match nodes.as_slice() {
+                [one] => reason.hint().replace("NODE", one),
+                _ => reason.hint().to_owned(),
+            };
             nodes.sort_by_key(|name| natural(name));
             Blocking {
                 reason: reason.to_string(),
                 failed: !not_failed,
                 needs_somebody: !passes,
                 message,
-                hint: reason.hint().to_owned(),
+                hint,
                 nodes,
             }
         })

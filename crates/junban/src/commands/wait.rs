@@ -60,6 +60,7 @@ pub(crate) async fn run(
     let mut progress = Progress::new();
     let mut quiet_since = None;
     let mut warned = false;
+    let mut stale = None;
     loop {
         let state = State::of(&locked(&store.cluster), target);
         progress.tell(&locked(&store.cluster), target, &state, session.now(), printer);
@@ -71,6 +72,11 @@ pub(crate) async fn run(
             }
         } else {
             quiet_since = None;
+        }
+        if state.stale != stale {
+            stale.clone_from(&state.stale);
+            let text = stale.as_deref().unwrap_or("the API server answers again");
+            printer.talk(&format!("note: {text}"));
         }
         if !state.observed && !warned && begun.elapsed() >= NO_SIGN {
             warned = true;
@@ -94,6 +100,8 @@ pub(crate) async fn run(
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct State {
     observed: bool,
+    /// Why what is seen may be old.
+    stale: Option<String>,
     total: u64,
     done: u64,
     phases: BTreeMap<Phase, usize>,
@@ -105,6 +113,7 @@ impl State {
     fn of(cluster: &Cluster, target: &Target) -> Self {
         let mut state = Self {
             observed: true,
+            stale: cluster.stale.clone(),
             ..Self::default()
         };
         for entry in entries(cluster, target) {
@@ -152,7 +161,7 @@ impl State {
 
     /// Nothing moves, and nothing will by itself.
     fn is_quiet(&self) -> bool {
-        self.observed && self.in_flight() == 0 && self.passing == 0
+        self.observed && self.stale.is_none() && self.in_flight() == 0 && self.passing == 0
     }
 
     fn is_complete(&self) -> bool {
@@ -162,17 +171,23 @@ impl State {
     }
 
     fn describe(&self) -> String {
+        let mut text = format!("{} of {} done", self.done, self.total);
+        let open = self.open();
+        if !open.is_empty() {
+            text.push_str(&format!(": {open}"));
+        }
+        text
+    }
+
+    /// Entries that are not ended, by phase.
+    fn open(&self) -> String {
         let counts: Vec<String> = self
             .phases
             .iter()
             .filter(|(phase, _)| !phase.is_ended())
             .map(|(phase, count)| format!("{count} {phase}"))
             .collect();
-        let mut text = format!("{} of {} done", self.done, self.total);
-        if !counts.is_empty() {
-            text.push_str(&format!(": {}", counts.join(", ")));
-        }
-        text
+        counts.join(", ")
     }
 }
 
@@ -360,7 +375,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_length(state.total);
             bar.set_position(state.done);
-            bar.set_message(state.describe());
+            bar.set_message(state.open());
             return;
         }
         let is_news = self.told.as_ref().is_none_or(|(told, at)| {

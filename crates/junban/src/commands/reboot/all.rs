@@ -8,7 +8,7 @@ use junban_api::convert::format_goal;
 use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::{Facts, has_booted_since};
+use junban_core::facts::Facts;
 use junban_core::goal::entry_name;
 use junban_core::ids::PolicyName;
 use junban_core::memory::Memory;
@@ -213,7 +213,7 @@ fn has_node_without_entry(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy,
             .get(&node.name)
             .is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
         let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-        let due = governs && !aside && journalled && !has_booted_since(cluster, node, goal);
+        let due = governs && !aside && journalled && !facts.has_booted_since(node, goal);
         due && !has_turn && !cluster.entries.contains_key(&name)
     })
 }
@@ -237,7 +237,7 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
     }
     let done = of_policy
         .iter()
-        .filter(|node| has_booted_since(cluster, node, goal))
+        .filter(|node| facts.has_booted_since(node, goal))
         .count();
     let mut text = format!(
         "joined the goal {}, which is under way: {done} of {} servers done",
