@@ -65,6 +65,7 @@ const PARTS: &[Part] = &[
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     ),
     real("testbed", &["cargo", "xtask", "testbed", "check"]),
+    real("command line", &["cargo", "xtask", "cli-check"]),
     real(
         "ports",
         &[
