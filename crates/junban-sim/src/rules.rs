@@ -60,23 +60,29 @@ fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
         return vec![Truth::EntryGone { entry: uid }];
     };
     let uid = new.meta.uid.to_string();
-    let phase = |custom: &Custom| match custom.status["phase"].as_str() {
-        Some(phase) => phase.to_owned(),
-        None => "Queued".to_owned(),
-    };
+    let phase = |custom: &Custom| text(&custom.status["phase"]);
+    let attempt = |custom: &Custom| custom.status["attempt"].as_u64().unwrap_or_default();
     let mut notes = Vec::new();
-    let from = old.map(phase).unwrap_or_default();
-    if from != phase(new) {
+    let mut moved = |from: &str, to: &str| {
         notes.push(Truth::Entry {
             entry: uid.clone(),
             name: new.meta.name.to_string(),
             node: text(&new.spec["nodeName"]),
             node_uid: text(&new.spec["nodeUID"]),
             goal: text(&new.spec["bootedAfter"]),
-            from,
-            to: phase(new),
-            attempt: new.status["attempt"].as_u64().unwrap_or_default(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            attempt: attempt(new),
         });
+    };
+    let (from, to) = (old.map(phase).unwrap_or_default(), phase(new));
+    if !to.is_empty() && (from != to || old.map(attempt) != Some(attempt(new))) {
+        // An entry without a status is Queued; but the one that is made again as Failed never was.
+        let unseen = from.is_empty() && !matches!(to.as_str(), "Queued" | "Failed");
+        if unseen {
+            moved("", "Queued");
+        }
+        moved(if unseen { "Queued" } else { &from }, &to);
     }
     let cancelled = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
     if cancelled(new) && !old.is_some_and(cancelled) {
