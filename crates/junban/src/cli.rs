@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Puts servers in the queue: all of them, or those that are named.
     Reboot(Reboot),
-    /// How far the queue is, what holds it up, and what would help.
+    /// How far the queue is, what holds it up, and what would help (-o wide: and what the rest will cost).
     Status(Status),
     /// Lists the entries: one row per node.
     #[command(visible_alias = "ls")]

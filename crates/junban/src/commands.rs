@@ -3,6 +3,7 @@
 mod cancel;
 mod columns;
 mod controller;
+mod cost;
 mod demo;
 mod entries;
 mod explain;

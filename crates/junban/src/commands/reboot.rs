@@ -1,7 +1,6 @@
 //! `junban reboot`: sets a goal for all nodes, or makes entries for some.
 
 mod all;
-mod cost;
 mod dry_run;
 mod named;
 

@@ -9,6 +9,8 @@ use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::entry::{Entry, Phase};
+use junban_core::facts::Facts;
+use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
 use junban_kube::glance::Scope;
@@ -16,10 +18,11 @@ use junban_kube::{Store, cache};
 use serde::Serialize;
 
 use super::columns::{natural, some, table};
+use super::cost::{self, Cost};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::View;
+use super::view::{self, View};
 use crate::cli::{self, Output};
 
 /// Between two pictures: events come in bursts.
@@ -31,8 +34,14 @@ pub(crate) async fn run(
     arguments: &cli::Status,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Own).await?;
-    let status = Status::of(&view.cluster(), session.now());
+    // What it costs takes a look at every pod, so it is asked for.
+    let wide = printer.format == Output::Wide && !arguments.watch;
+    let scope = if wide { Scope::Everything } else { Scope::Own };
+    let view = View::look(session, scope).await?;
+    let mut status = Status::of(&view.cluster(), session.now());
+    if wide {
+        status.cost = Some(cost_of_rest(&view.cluster(), session.now()));
+    }
     show(&status, printer)?;
     if !arguments.watch {
         return Ok(Exit::Done);
@@ -96,6 +105,9 @@ struct Status {
     blockers: Vec<Blocking>,
     /// Objects that do not parse.
     unreadable: Vec<String>,
+    /// What the servers that are still to go will cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -148,6 +160,7 @@ impl Status {
                 .iter()
                 .map(|(key, text)| format!("{key}: {text}"))
                 .collect(),
+            cost: None,
         };
         status.read_queue(&cluster.queue);
         for policy in status.policies.iter().filter(|policy| policy.goal.is_some()) {
@@ -232,6 +245,10 @@ impl Status {
             if !of_kind.is_empty() {
                 text.push_str(&format!("\n\n{heading}\n{}", of_kind.join("\n")));
             }
+        }
+        let cost = self.cost.as_ref().map_or_else(String::new, Cost::describe);
+        if !cost.is_empty() {
+            text.push_str(&format!("\n{}", cost.trim_end()));
         }
         if !self.unreadable.is_empty() {
             text.push_str(&format!(
@@ -347,6 +364,18 @@ impl OfPolicy {
         }
         shown
     }
+}
+
+/// Over the pods of nodes whose entries are Queued or Draining.
+fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
+    let memory = Memory::default();
+    let facts = Facts::new(cluster, &memory, view::now(cluster, now, None));
+    let rest = facts
+        .turns
+        .values()
+        .filter(|turn| matches!(turn.phase(), Phase::Queued | Phase::Draining));
+    let nodes = rest.map(|turn| turn.entry.spec.node.clone()).collect();
+    cost::of(cluster, &facts, &nodes)
 }
 
 /// Each node's turn, or its newest entry.

@@ -18,16 +18,16 @@ use junban_core::time::Now;
 use junban_kube::glance::Scope;
 use serde::Serialize;
 
-use super::cost::{self, Cost};
 use super::{Asked, all, named};
 use crate::commands::columns::some;
+use crate::commands::cost::{self, Cost};
 use crate::commands::printer::Printer;
 use crate::commands::problem::{Exit, Problem};
 use crate::commands::session::Session;
 use crate::commands::view::{self, View};
 
 /// What only says whose turn it is: everybody waits for that.
-const TURNS: [Reason; 10] = [
+const TURNS: [Reason; 9] = [
     Reason::LedgerRebuilding,
     Reason::NoPlace,
     Reason::QueueLimit,
@@ -37,7 +37,6 @@ const TURNS: [Reason; 10] = [
     Reason::ControlPlaneTurn,
     Reason::AnotherEntry,
     Reason::NotDue,
-    Reason::BudgetHeld,
 ];
 
 pub(super) async fn run(
