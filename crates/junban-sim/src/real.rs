@@ -49,6 +49,8 @@ pub struct Outcome {
 
 /// A crash costs the time in which a deadline may pass that a person waits for.
 const LENIENCY_AFTER_A_CRASH: Duration = Duration::from_secs(120);
+/// Between the start of the first controller and the others'.
+const OTHERS_AFTER: Duration = Duration::from_secs(3);
 /// The processes are looked after so often, also if nothing changes.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -84,6 +86,10 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     let began = Instant::now();
     for number in 1..=scenario.controllers {
         controllers.start(number)?;
+        if number < scenario.controllers {
+            // The first has become the leader by then.
+            tokio::time::sleep(OTHERS_AFTER).await;
+        }
     }
     while !judge.is_over() {
         facts.read_power_log(&bed);

@@ -58,6 +58,8 @@ pub struct EndState {
 
 /// A person looks at a server whose power action is in doubt, and says `retry`, at most so often.
 const RETRIES_OF_A_PERSON: u32 = 1;
+/// The first controller has become the leader by then.
+const OTHERS_AFTER_MS: Ms = 1_000;
 /// How long a controller takes to be started again.
 const RESTART_MS: Ms = 1_000;
 
@@ -75,6 +77,8 @@ struct Run<'s> {
     facts: facts::Collector,
     began: Ms,
     restart_at: Option<Ms>,
+    /// When the controllers after the first are started, so that the first leads.
+    others_at: Option<Ms>,
     retried: BTreeMap<String, u32>,
     exited: bool,
     log: Vec<String>,
@@ -98,6 +102,7 @@ impl<'s> Run<'s> {
             facts: facts::Collector::default(),
             began: 0,
             restart_at: None,
+            others_at: None,
             retried: BTreeMap::new(),
             exited: false,
             log: Vec::new(),
@@ -117,10 +122,10 @@ impl<'s> Run<'s> {
         self.began = settled;
         self.look_at_truth();
         self.facts.begin(&self.sim.world());
-        for number in 1..=self.scenario.controllers {
-            let exit = self.options.exit_after_writes.filter(|_| number == 1);
-            self.sim.start(number, exit);
+        if self.scenario.controllers > 0 {
+            self.sim.start(1, self.options.exit_after_writes);
         }
+        self.others_at = (self.scenario.controllers > 1).then_some(settled + OTHERS_AFTER_MS);
         while !self.judge.is_over() {
             self.turn();
         }
@@ -140,7 +145,7 @@ impl<'s> Run<'s> {
         }
         let look = self.judge.next_look(self.elapsed()).map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
         let now = self.sim.now();
-        let next = [look, self.restart_at].into_iter().flatten().min().unwrap_or(now + 1_000);
+        let next = [look, self.restart_at, self.others_at].into_iter().flatten().min().unwrap_or(now + 1_000);
         self.sim.advance(next.max(now + 1));
     }
 
@@ -187,6 +192,12 @@ impl<'s> Run<'s> {
         if self.restart_at.is_some_and(|at| at <= self.sim.now()) {
             self.restart_at = None;
             self.sim.start(1, None);
+        }
+        if self.others_at.is_some_and(|at| at <= self.sim.now()) {
+            self.others_at = None;
+            for number in 2..=self.scenario.controllers {
+                self.sim.start(number, None);
+            }
         }
     }
 

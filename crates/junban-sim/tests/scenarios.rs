@@ -1,44 +1,147 @@
-//! Every file of `tests/scenarios/` in the simulated world. A failing one is named with file and line.
+//! Every file of `tests/scenarios/` in the simulated world, with two seeds, and a few with a crash after each write.
+//! Each is a test of its own, named after its file; a failing one names file and line.
+//!
+//! Takes words as cargo's own tests do: only tests whose name contains one of them are run.
+
+#![expect(clippy::print_stdout, reason = "a test harness talks to whoever runs it")]
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
+use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
-use junban_sim::simulated::{Options, run};
+use junban_sim::simulated::{Options, run, sweep};
 
-fn files() -> Vec<PathBuf> {
+const SEEDS: [u64; 2] = [1, 2];
+
+/// Swept on every run; `cargo xtask scenario FILE --sweep` does any other.
+const SWEPT: [&str; 5] = [
+    "three_empty_nodes",
+    "budget_of_one",
+    "cancel_in_draining",
+    "cordon_before_the_run",
+    "uncordon_in_mid_drain",
+];
+
+struct Test {
+    name: String,
+    path: PathBuf,
+    sweep: bool,
+}
+
+fn main() -> ExitCode {
+    let began = Instant::now();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let all = tests();
+    let chosen: Vec<&Test> = all
+        .iter()
+        .filter(|test| words.is_empty() || words.iter().any(|word| test.name.contains(word)))
+        .collect();
+    if std::env::args().any(|word| word == "--list") {
+        chosen.iter().for_each(|test| println!("{}: test", test.name));
+        return ExitCode::SUCCESS;
+    }
+    println!("\nrunning {} tests", chosen.len());
+    let failures = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(test) = chosen.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let wrong = carry_out(test);
+                    println!("test {} ... {}", test.name, if wrong.is_empty() { "ok" } else { "FAILED" });
+                    if let Ok(mut failures) = failures.lock()
+                        && !wrong.is_empty()
+                    {
+                        failures.push(wrong.join("\n"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap_or_default();
+    failures.iter().for_each(|failure| println!("\n{failure}"));
+    println!(
+        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        if failures.is_empty() { "ok" } else { "FAILED" },
+        chosen.len() - failures.len(),
+        failures.len(),
+        all.len() - chosen.len(),
+        began.elapsed().as_secs_f64()
+    );
+    // No file at all is no success.
+    if failures.is_empty() && !all.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tests() -> Vec<Test> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
-    let entries = std::fs::read_dir(&folder).unwrap();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     files.sort();
-    files
+    let name = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let whole = files.iter().map(|path| Test {
+        name: name(path),
+        path: path.clone(),
+        sweep: false,
+    });
+    let swept = files.iter().filter(|path| SWEPT.contains(&name(path).as_str())).map(|path| Test {
+        name: format!("{}_ended_after_each_write", name(path)),
+        path: path.clone(),
+        sweep: true,
+    });
+    whole.chain(swept).collect()
 }
 
-#[test]
-fn every_scenario_file_holds_in_the_simulated_world() {
-    let files = files();
-    assert!(!files.is_empty());
-    let mut wrong = Vec::new();
-    for path in &files {
-        let name = format!("tests/scenarios/{}", path.file_name().unwrap().to_string_lossy());
-        let text = std::fs::read_to_string(path).unwrap();
-        match parse(&name, &text) {
-            Err(error) => wrong.push(error.to_string()),
-            Ok(scenario) => {
-                for seed in [1, 2] {
-                    let options = Options {
-                        seed,
-                        exit_after_writes: None,
-                    };
-                    let outcome = run(&scenario, options);
-                    let told = outcome.failures.iter().map(|failure| failure.describe(&name));
-                    wrong.extend(told.map(|text| format!("seed {seed}: {text}")));
-                }
-            }
-        }
-        println!("{name}: {}", if wrong.is_empty() { "ok" } else { "see below" });
+/// What was wrong, a line each.
+fn carry_out(test: &Test) -> Vec<String> {
+    let file = format!("tests/scenarios/{}", test.path.file_name().unwrap_or_default().to_string_lossy());
+    let text = match std::fs::read_to_string(&test.path) {
+        Ok(text) => text,
+        Err(error) => return vec![format!("{file}: {error}")],
+    };
+    match parse(&file, &text) {
+        Err(error) => vec![error.to_string()],
+        Ok(scenario) if test.sweep => swept(&scenario),
+        Ok(scenario) => SEEDS.iter().flat_map(|seed| once(&scenario, *seed)).collect(),
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn once(scenario: &Scenario, seed: u64) -> Vec<String> {
+    let options = Options {
+        seed,
+        exit_after_writes: None,
+    };
+    let outcome = run(scenario, options);
+    let told = outcome.failures.iter().map(|failure| failure.describe(&scenario.file));
+    told.map(|text| format!("with seed {seed}: {text}")).collect()
+}
+
+fn swept(scenario: &Scenario) -> Vec<String> {
+    const LIMIT: u64 = 500;
+    let swept = sweep::sweep(scenario, SEEDS[0], LIMIT);
+    let without = swept.failures.iter().map(|failure| failure.describe(&scenario.file));
+    let mut wrong: Vec<String> = without.collect();
+    if swept.crashes < 10 {
+        wrong.push(format!("{}: only {} writes: nothing was swept", scenario.file, swept.crashes));
+    }
+    for difference in &swept.differences {
+        let failures = difference.failures.iter().map(|failure| failure.describe(&scenario.file));
+        let told: Vec<String> = failures.collect();
+        wrong.push(format!(
+            "{}: ended after write {}: {:?} and not {:?} {}",
+            scenario.file,
+            difference.write,
+            difference.end,
+            swept.without,
+            told.join("; ")
+        ));
+    }
+    wrong
 }

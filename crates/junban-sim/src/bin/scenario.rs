@@ -55,7 +55,8 @@ fn main() -> ExitCode {
         };
         failed += u32::from(!good);
     }
-    println!("{} scenarios, {failed} failed", arguments.files.len());
+    let total = u32::try_from(arguments.files.len()).unwrap_or(u32::MAX);
+    println!("test result: {}. {} passed; {failed} failed", if failed == 0 { "ok" } else { "FAILED" }, total - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 

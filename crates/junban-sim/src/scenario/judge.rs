@@ -118,6 +118,9 @@ impl<'s> Judge<'s> {
     /// Looks at the facts at `now`. Returns an act that is due; it must be done, and the facts be read again,
     /// before the next look.
     pub fn look(&mut self, now: Duration, facts: &Facts) -> Option<At<Act>> {
+        if self.over {
+            return None;
+        }
         self.remember(facts);
         self.check_never(now, facts);
         if self.over {
@@ -336,6 +339,6 @@ mod tests {
         assert_eq!(run("eventually within 5s: every entry Succeeded", &["Queued"]), [2]);
         assert_eq!(run("order node-1: Rebooting, Draining", &["Draining", "Rebooting"]), [2]);
         assert_eq!(run("at the end: every entry Succeeded", &["Queued"]), [2]);
-        assert_eq!(run("order node-1: Draining, Rebooting", &["Draining", "Rebooting"]), [0; 0]);
+        assert_eq!(run("wait 5s\norder node-1: Draining, Rebooting", &["Draining", "Rebooting"]), [0; 0]);
     }
 }
