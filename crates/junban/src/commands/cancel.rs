@@ -159,7 +159,7 @@ async fn cancel(session: &Session, entry: &Entry) -> Result<Outcome, Problem> {
                 format!("junban explain {}", entry.spec.node),
             ));
         }
-        Changed::Gone => Outcome::Done("is gone by now".to_owned()),
+        Changed::Gone => Outcome::Done("is gone: withdrawn with its goal, or deleted".to_owned()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Small objects for the tests of the commands.
 
 use jiff::Timestamp;
+use junban_api::convert;
 use junban_core::cluster::{Cluster, Node, QueueView};
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::goal::entry_name;
@@ -47,10 +48,10 @@ pub(crate) fn policy(name: &str, goal: Option<i64>) -> Policy {
         "reboot": {"ladder": [{"driver": "command", "command": ["reboot-it"]}]},
     });
     if let Some(goal) = goal {
-        spec["bootedAfter"] = json!(junban_api::convert::format_goal(at(goal)));
+        spec["bootedAfter"] = json!(convert::format_goal(at(goal)));
     }
     let object = read("RebootPolicy", name, &spec, &json!({"observedGeneration": 1}));
-    junban_api::convert::policy::read(&object).unwrap()
+    convert::policy::read(&object).unwrap()
 }
 
 /// A worker that is Ready and was seen first at second 1.
@@ -74,7 +75,7 @@ pub(crate) fn node(name: &str) -> Node {
         },
     }))
     .unwrap();
-    junban_api::convert::node::read(&object).unwrap()
+    convert::node::read(&object).unwrap()
 }
 
 /// The Queued entry of a node for a goal, made by the controller at that very second.
@@ -104,11 +105,58 @@ pub(crate) fn entry(node: &str, goal: i64) -> Entry {
     }
 }
 
+/// A Deployment's ReplicaSet with its pods, all Ready, on the nodes named; and a budget that allows so many
+/// disruptions, if one is named.
+pub(crate) fn deploy(cluster: &mut Cluster, app: &str, on: &[&str], max_unavailable: Option<usize>) {
+    let meta = |name: &str, owner: Value| {
+        json!({
+            "name": name, "namespace": "shop", "uid": format!("uid of {name}"), "resourceVersion": "1",
+            "creationTimestamp": "1970-01-01T00:00:00Z", "labels": {"app": app}, "ownerReferences": owner,
+        })
+    };
+    let owner = |kind: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": app, "uid": "u", "controller": true}]);
+    let spec = json!({"replicas": on.len(), "selector": {"matchLabels": {"app": app}}, "template": {}});
+    let workloads = [
+        json!({"metadata": meta(app, json!([])), "spec": spec}),
+        json!({"metadata": meta(app, owner("Deployment")), "spec": spec}),
+    ];
+    let [deployment, replica_set] = workloads;
+    let read = [
+        convert::workload::deployment(&serde_json::from_value(deployment).unwrap()).unwrap(),
+        convert::workload::replica_set(&serde_json::from_value(replica_set).unwrap()).unwrap(),
+    ];
+    for workload in read {
+        cluster.workloads.insert(workload.key.clone(), workload);
+    }
+    for (number, node) in on.iter().enumerate() {
+        let pod = json!({
+            "metadata": meta(&format!("{app}-{number}"), owner("ReplicaSet")),
+            "spec": {"nodeName": node, "containers": []},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        let pod = serde_json::from_value(pod).unwrap();
+        cluster.apply_pod(convert::pod::read(&pod, "junban").unwrap());
+    }
+    if let Some(allowed) = max_unavailable {
+        let pods = on.len();
+        let budget = json!({
+            "metadata": meta(app, json!([])),
+            "spec": {"maxUnavailable": allowed, "selector": {"matchLabels": {"app": app}}},
+            "status": {
+                "disruptionsAllowed": allowed, "currentHealthy": pods, "desiredHealthy": pods - allowed,
+                "expectedPods": pods,
+            },
+        });
+        let budget = serde_json::from_value(budget).unwrap();
+        cluster.apply_budget(convert::budget::read(&budget).unwrap());
+    }
+}
+
 /// A queue, a policy `workers` with a goal, and nodes.
 pub(crate) fn cluster(goal: Option<i64>, nodes: &[&str]) -> Cluster {
     let queue = read("RebootQueue", "default", &json!({}), &json!({}));
     let mut cluster = Cluster {
-        queue: QueueView::Present(Box::new(junban_api::convert::queue::read(&queue).unwrap())),
+        queue: QueueView::Present(Box::new(convert::queue::read(&queue).unwrap())),
         ..Cluster::default()
     };
     cluster.policies.insert("workers".into(), policy("workers", goal));

@@ -99,6 +99,10 @@ impl Session {
                 format!("no credentials for {}: {}", self.server, chain(error)),
                 "log in again, or choose another context: kubectl config get-contexts",
             ),
+            error if chain(error).contains("certificate") => Problem::failed(
+                format!("the API server {} is not trusted: {}", self.server, chain(error)),
+                "the kubeconfig's certificate-authority must be this server's: kubectl config view --raw",
+            ),
             error => Problem::failed(
                 format!(
                     "the API server {} cannot be reached: {}",
