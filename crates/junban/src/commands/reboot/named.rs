@@ -276,3 +276,7 @@ async fn carry_out(session: &Session, node: &NodeName, step: &Step) -> Result<Do
         Err(failure) => Err(failure.problem(session, "create", "nodereboots")),
     }
 }
+
+#[cfg(test)]
+#[path = "named_tests.rs"]
+mod tests;
