@@ -75,7 +75,7 @@ pub struct Summary {
     #[serde(rename = "selfInflicted429")]
     pub self_inflicted_429: u64,
     pub most_nodes_down: u64,
-    /// Servers that failed, by name.
+    /// Servers that were not proven: name, phase, reason and message of each.
     pub failed_nodes: Vec<String>,
     /// Further rules broken, for whoever reads the line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -187,6 +187,12 @@ impl Demo {
         let bound = self.bound.bound(&world, &self.metrics, &self.proven);
         let succeeded = self.proven.len();
         let names = world.store().nodes().map(|node| node.meta.name.to_string());
+        let entries = newest_entries(&world);
+        let why = |name: String| {
+            let status = entries.get(&name).map(|entry| entry.status.clone()).unwrap_or_default();
+            let word = |field: &str| status[field].as_str().unwrap_or("none").to_owned();
+            format!("{name}: {} {}: {}", word("phase"), word("reason"), word("message"))
+        };
         let budget_rules = ["S7", "services"];
         let violations = self.checkers.violations();
         let of_budgets = violations.iter().filter(|one| budget_rules.contains(&one.rule.as_str())).count();
@@ -206,7 +212,7 @@ impl Demo {
             rule_violations: violations.len() - of_budgets,
             self_inflicted_429: self.metrics.denied + self.metrics.behind,
             most_nodes_down: self.metrics.most_cordoned,
-            failed_nodes: names.filter(|name| !self.proven.contains_key(name)).collect(),
+            failed_nodes: names.filter(|name| !self.proven.contains_key(name)).map(why).collect(),
             violations: told.into_iter().take(5).collect(),
         }
     }

@@ -268,8 +268,10 @@ fn tell(summary: &Summary) -> Told {
         )?,
     }
     if !summary.failed_nodes.is_empty() {
-        let names = summary.failed_nodes.join(", ");
-        writeln!(out, "These need somebody: {names}.")?;
+        writeln!(out, "These were not proven:")?;
+        for node in &summary.failed_nodes {
+            writeln!(out, "  {node}")?;
+        }
     }
     if summary.rule_violations > 0 {
         writeln!(
