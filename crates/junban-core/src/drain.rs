@@ -40,21 +40,17 @@ impl Drained {
 }
 
 /// Whether a pod, if it is on a node that is about to be powered, must leave first.
-pub fn is_left(cluster: &Cluster, pod: &Pod, policy: Option<&Policy>) -> bool {
-    !matches!(duty(cluster, None, pod, policy), Duty::Skip)
+pub fn is_left(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
+    !matches!(duty(cluster, Some(memory), pod, policy), Duty::Skip)
 }
 
 /// Pods that must leave a node, as the cache shows them.
 pub fn must_leave(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
     let pods = draft.cluster.pods_of(&node.name);
     let left = pods
-        .filter(|pod| is_left_of(draft.cluster, draft.memory, pod, turn.policy))
+        .filter(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy))
         .count();
     u32::try_from(left).unwrap_or(u32::MAX)
-}
-
-fn is_left_of(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
-    !matches!(duty(cluster, Some(memory), pod, policy), Duty::Skip)
 }
 
 /// The object that keeps a drain from its end: the first one in the entry's own message order.
@@ -66,7 +62,7 @@ pub fn culprit(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> String {
     let left = draft
         .cluster
         .pods_of(&node.name)
-        .find(|pod| is_left(draft.cluster, pod, turn.policy));
+        .find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
     denied
         .or(left.map(|pod| format!("pod {}", pod.key)))
         .unwrap_or_else(|| format!("node {}", node.name))
@@ -86,7 +82,7 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
     if left > 0 {
         return None;
     }
-    if let Some(volume) = attached_volume(draft.cluster, node, turn.policy) {
+    if let Some(volume) = attached_volume(draft.cluster, draft.memory, node, turn.policy) {
         let message = format!("volume {volume} is still attached");
         draft.wait(
             turn.entry,
@@ -153,7 +149,7 @@ fn still_drained_since(
     let live = live.as_ref()?;
     let left = pods
         .iter()
-        .find(|pod| is_left_of(draft.cluster, draft.memory, pod, turn.policy));
+        .find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
     if let Some(pod) = left {
         // The cache does not show it any more, or not yet: the next change or the next list does.
         let message = format!("pod {} is still there", pod.key);
@@ -197,11 +193,16 @@ fn read_pods(draft: &mut Draft<'_>, node: &Node) {
 }
 
 /// A volume that is attached to the node and that no pod which stays uses.
-fn attached_volume(cluster: &Cluster, node: &Node, policy: Option<&Policy>) -> Option<String> {
+fn attached_volume(
+    cluster: &Cluster,
+    memory: &Memory,
+    node: &Node,
+    policy: Option<&Policy>,
+) -> Option<String> {
     let stays = |volume: &str| {
         cluster
             .pods_of(&node.name)
-            .filter(|pod| !is_left(cluster, pod, policy))
+            .filter(|pod| !is_left(cluster, memory, pod, policy))
             .any(|pod| {
                 pod.claims.iter().any(|claim| {
                     cluster

@@ -115,6 +115,13 @@ fn free(draft: &mut Draft<'_>, ledger: &Ledger, next: &mut Ledger, dropped: &mut
         if node.is_some_and(|node| node.mark.is_some()) {
             continue;
         }
+        if draft
+            .cluster
+            .unreadable
+            .contains_key(&format!("NodeReboot/{}", slot.entry))
+        {
+            continue;
+        }
         let entry = draft.facts.by_uid.get(&slot.entry_uid).copied();
         let ended = entry.is_none_or(|entry| entry.record.phase.is_ended());
         let to_drop = match (entry, node, draft.facts.turns.get(name).copied()) {

@@ -15,6 +15,7 @@ use crate::effect::{
 };
 use crate::entry::{Entry, Phase};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
+use crate::mark::Mark;
 use crate::reason::{Blocker, Class};
 use crate::time::{Mono, Now, Timestamp};
 
@@ -431,6 +432,9 @@ impl Memory {
                                 self.stage(&mark.entry_uid, power.attempt, Stage::Marked(now));
                             }
                         }
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Void => {
+                            self.abandon(mark, patch.why.as_ref());
+                        }
                         NodeChange::Mark(None) => {
                             if let Some(why) = &patch.why {
                                 self.given_back.insert(patch.node.clone(), why.clone());
@@ -457,6 +461,17 @@ impl Memory {
                 self.policy_told.insert(name.as_str().to_owned(), now);
             }
             _ => {}
+        }
+    }
+
+    /// This process will start nothing under an attempt that it voided; what a driver said of it stays known.
+    fn abandon(&mut self, mark: &Mark, why: Option<&Blocker>) {
+        let Some(power) = &mark.power else { return };
+        let key = (mark.entry_uid.clone(), power.attempt);
+        if let Some(own) = self.attempts.get_mut(&key)
+            && !matches!(own.stage, Stage::Ended(_))
+        {
+            own.stage = Stage::Abandoned(why.map_or_else(String::new, |why| why.message.clone()));
         }
     }
 

@@ -118,7 +118,7 @@ fn patch_on_mark(node: &crate::cluster::Node, what: NodeWrite) -> NodePatch {
 }
 
 /// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
-fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node, mark: &Mark) {
+fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node, mark: &Mark, why: &str) {
     let record = &turn.entry.record;
     let power = MarkPower {
         attempt: record.attempt,
@@ -131,6 +131,7 @@ fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node
         earlier: power::has_earlier(mark, record.attempt),
     };
     let mut patch = patch_on_mark(node, NodeWrite::Void);
+    patch.why = Some(Blocker::new(Reason::Evicting, format!("node {}", node.name), why));
     patch.changes.push(crate::effect::NodeChange::Mark(Some(Mark {
         power: Some(power),
         ..mark.clone()

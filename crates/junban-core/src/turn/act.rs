@@ -5,13 +5,16 @@ use crate::drain;
 use crate::effect::ActEvidence;
 use crate::entry::{Entry, Phase};
 use crate::mark::Mark;
+use crate::memory::Memory;
 use crate::policy::Policy;
 
 /// Everything that speaks against the power action (lifecycle.md 6, the act). Empty: it may begin.
 ///
-/// `cluster` serves to know which controllers own the pods; the pods themselves are those read live.
+/// `cluster` and `memory` serve to know which controllers own the pods and which pods come back for ever; the pods
+/// themselves are those read live.
 pub(super) fn objections(
     cluster: &Cluster,
+    memory: &Memory,
     evidence: &ActEvidence,
     entry: &Entry,
     mark: &Mark,
@@ -79,7 +82,7 @@ pub(super) fn objections(
         None => object(false, "the Node is gone"),
     }
     for pod in &evidence.pods {
-        if drain::is_left(cluster, pod, policy) {
+        if drain::is_left(cluster, memory, pod, policy) {
             object(false, &format!("pod {} must leave first", pod.key));
         }
     }

@@ -17,7 +17,11 @@ pub(super) fn recover_all(draft: &mut Draft<'_>) {
     let cluster = draft.cluster;
     for node in cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
-        if draft.facts.by_uid.contains_key(&mark.entry_uid) || !draft.node_is_free(&node.name) {
+        // An entry that cannot be read is not gone.
+        let unreadable = cluster
+            .unreadable
+            .contains_key(&format!("NodeReboot/{}", mark.entry));
+        if unreadable || draft.facts.by_uid.contains_key(&mark.entry_uid) || !draft.node_is_free(&node.name) {
             continue;
         }
         recover(draft, node, mark);

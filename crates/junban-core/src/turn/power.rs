@@ -144,7 +144,13 @@ fn before_attempt(
         own.filter(|own| own.stage == Stage::Recorded && draft.now.mono.since(own.recorded) < ACT_WITHIN)
     else {
         // Not this process's own, or too late: voided first, then it goes back (lifecycle.md 6).
-        return void_mark(draft, turn, node, mark);
+        return void_mark(
+            draft,
+            turn,
+            node,
+            mark,
+            "the attempt was recorded by another process, or too long ago",
+        );
     };
     let record = &turn.entry.record;
     let power = MarkPower {
@@ -178,10 +184,16 @@ fn under_attempt(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mar
         Stage::Marked(at) => act_or_go_back(draft, turn, node, mark, attempt, *at),
         Stage::Acting => {}
         Stage::Ended(answer) if answer.outcome == PowerOutcome::NothingStarted => {
-            void_mark(draft, turn, node, mark)
+            void_mark(draft, turn, node, mark, "the driver started nothing")
         }
         Stage::Ended(_) => wait_for_boot(draft, turn, node, own),
-        Stage::Recorded | Stage::Abandoned(_) => void_mark(draft, turn, node, mark),
+        Stage::Recorded | Stage::Abandoned(_) => void_mark(
+            draft,
+            turn,
+            node,
+            mark,
+            "the attempt could not be written into the mark",
+        ),
     }
 }
 
@@ -198,7 +210,13 @@ fn act_or_go_back(
     let latest = own.recorded + ACT_WITHIN;
     let Some(power) = &entry.record.power else { return };
     if now >= latest {
-        return void_mark(draft, turn, node, mark);
+        return void_mark(
+            draft,
+            turn,
+            node,
+            mark,
+            "no live evidence within 10 s of the record",
+        );
     }
     let evidence = draft
         .memory
@@ -213,8 +231,16 @@ fn act_or_go_back(
         }));
         return;
     };
-    if !act::objections(draft.cluster, &evidence.value, entry, mark, turn.policy).is_empty() {
-        return void_mark(draft, turn, node, mark);
+    let objections = act::objections(
+        draft.cluster,
+        draft.memory,
+        &evidence.value,
+        entry,
+        mark,
+        turn.policy,
+    );
+    if !objections.is_empty() {
+        return void_mark(draft, turn, node, mark, &objections.join(", "));
     }
     draft.emit(Effect::Power(PowerOrder {
         node: node.name.clone(),
@@ -236,22 +262,22 @@ fn act_or_go_back(
 
 /// The attempt is void: surely nothing was started, so the turn goes back to Draining.
 fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
-    let (reason, message, refused) = match own.map(|own| &own.stage) {
+    let (reason, message) = match own.map(|own| &own.stage) {
         Some(Stage::Ended(answer)) => (
             Reason::PowerRefused,
             format!("the driver started nothing: {}", answer.message),
-            1,
         ),
-        Some(Stage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}"), 0),
+        Some(Stage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}")),
         _ => (
             Reason::Evicting,
-            "nothing was started: a check right before the power action failed".to_owned(),
-            0,
+            "nothing was started by the attempt before".to_owned(),
         ),
     };
     let mut record = draft.moved_to(turn.entry, Phase::Draining, reason, message);
     record.attempts_used = record.attempts_used.saturating_sub(1);
-    record.refusals += refused;
+    // What fails again and again must not spin; a pause, or a controller that died, is nobody's refusal.
+    let refused = own.is_some() && !draft.cluster.queue.is_paused();
+    record.refusals += u32::from(refused);
     record.power = None;
     draft.record(turn.entry, record);
 }
