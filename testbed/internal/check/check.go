@@ -72,6 +72,7 @@ func singlePlane(binary string) (*Suite, error) {
 	s.step("a node may not give itself a role or a taint", s.nodeIsRestricted)
 	s.step("a service account's token works", s.accountToken)
 	s.step("an eviction beyond the budget is a 429", s.budgetHolds)
+	s.step("Ready=False that somebody else wrote is put right within seconds", s.overwrittenStatusReturns)
 	s.step("SIGTERM ignored: cut at the end of the grace period", s.graceIsCut)
 	s.step("a finalizer holds a pod whose containers have ended", s.finalizerHolds)
 	s.step("a volume is detached after its pod is gone, not before", s.volumeDetaches)

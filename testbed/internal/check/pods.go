@@ -256,6 +256,31 @@ func (s *Suite) graceIsCut(ctx context.Context) error {
 	return nil
 }
 
+// overwrittenStatusReturns does what the node lifecycle controller does to the
+// pods of a node that was silent.
+func (s *Suite) overwrittenStatusReturns(ctx context.Context) error {
+	if err := s.barePod(ctx, "doubted", func(*v1.Pod) {}); err != nil {
+		return err
+	}
+	pods := s.Client.CoreV1().Pods(namespace)
+	no := []byte(`{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
+	written, err := pods.Patch(ctx, "doubted", types.StrategicMergePatchType, no, metav1.PatchOptions{}, "status")
+	if err != nil {
+		return err
+	}
+	if podReady(written) {
+		return errors.New("the patch did not take")
+	}
+	began := time.Now()
+	if err := s.readyPods(ctx, "app=doubted", 1); err != nil {
+		return err
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		return fmt.Errorf("Ready again only after %s", took)
+	}
+	return nil
+}
+
 func (s *Suite) finalizerHolds(ctx context.Context) error {
 	err := s.barePod(ctx, "held", func(pod *v1.Pod) { pod.Finalizers = []string{"testbed.junban.dev/check"} })
 	if err != nil {

@@ -17,6 +17,7 @@ type podWorker struct {
 	kubelet *Kubelet
 	uid     string
 	changed chan struct{}
+	drift   drift
 }
 
 func newPodWorker(k *Kubelet, uid string) *podWorker {
@@ -45,6 +46,9 @@ func (w *podWorker) run(ctx context.Context) {
 		if !finished(pod) || rec.stage != exited {
 			changed, next := w.advance(&rec, pod)
 			dirty, wait = dirty || changed, next
+		}
+		if overwritten, again := w.drift.check(pod, &rec, time.Now()); !dirty {
+			dirty, wait = overwritten, min(wait, again)
 		}
 		m.disk.save(ctx, w.uid, rec)
 		if dirty {
