@@ -64,7 +64,12 @@ const PARTS: &[Part] = &[
         "tests",
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     ),
+    part(
+        "alerts",
+        &["promtool", "test", "rules", "manifests/alerts_test.yaml"],
+    ),
     real("testbed", &["cargo", "xtask", "testbed", "check"]),
+    real("api", &["cargo", "xtask", "api-check"]),
     real("command line", &["cargo", "xtask", "cli-check"]),
     real(
         "ports",
