@@ -17,10 +17,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--locked", "--package", "junban-sim", "--bin", "scenario", "--"]);
+    command.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "junban-sim",
+        "--bin",
+        "scenario",
+        "--",
+    ]);
     command.args(&args.arguments);
     if wants_the_real_world(&args.arguments) {
-        let status = Command::new("cargo").args(["build", "--quiet", "--locked", "--package", "junban"]).status()?;
+        let status = Command::new("cargo")
+            .args(["build", "--quiet", "--locked", "--package", "junban"])
+            .status()?;
         if !status.success() {
             bail!("junban does not build");
         }
@@ -30,11 +41,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.arg("--junban").arg(built("junban")?);
         command.arg("--manifests").arg(checkout.join("manifests"));
     }
-    if command.status().context("run cargo")?.success() { Ok(()) } else { bail!("a scenario failed") }
+    if command.status().context("run cargo")?.success() {
+        Ok(())
+    } else {
+        bail!("a scenario failed")
+    }
 }
 
 fn wants_the_real_world(arguments: &[String]) -> bool {
-    arguments.windows(2).any(|pair| pair[0] == "--world" && pair[1] == "real")
+    arguments
+        .windows(2)
+        .any(|pair| pair[0] == "--world" && pair[1] == "real")
 }
 
 /// A program that was built beside this one.

@@ -189,20 +189,38 @@ impl Demo {
         let names = world.store().nodes().map(|node| node.meta.name.to_string());
         let entries = newest_entries(&world);
         let why = |name: String| {
-            let status = entries.get(&name).map(|entry| entry.status.clone()).unwrap_or_default();
+            let status = entries
+                .get(&name)
+                .map(|entry| entry.status.clone())
+                .unwrap_or_default();
             let word = |field: &str| status[field].as_str().unwrap_or("none").to_owned();
-            format!("{name}: {} {}: {}", word("phase"), word("reason"), word("message"))
+            format!(
+                "{name}: {} {}: {}",
+                word("phase"),
+                word("reason"),
+                word("message")
+            )
         };
         let budget_rules = ["S7", "services"];
         let violations = self.checkers.violations();
-        let of_budgets = violations.iter().filter(|one| budget_rules.contains(&one.rule.as_str())).count();
-        let told: BTreeSet<String> = violations.iter().map(|one| format!("{}: {}", one.rule, one.text)).collect();
+        let of_budgets = violations
+            .iter()
+            .filter(|one| budget_rules.contains(&one.rule.as_str()))
+            .count();
+        let told: BTreeSet<String> = violations
+            .iter()
+            .map(|one| format!("{}: {}", one.rule, one.text))
+            .collect();
         Summary {
             nodes: self.options.nodes,
             succeeded,
             failed: self.options.nodes - succeeded,
             seed: self.options.seed,
-            makespan_seconds: self.proven.values().max().map_or(0, |last| (last - self.goal_at).div_ceil(1_000)),
+            makespan_seconds: self
+                .proven
+                .values()
+                .max()
+                .map_or(0, |last| (last - self.goal_at).div_ceil(1_000)),
             lower_bound_seconds: bound.as_ref().map_or(0, |bound| bound.seconds),
             bound_by: bound.map(|bound| bound.by).unwrap_or_default(),
             evictions: self.metrics.evictions,
@@ -212,7 +230,10 @@ impl Demo {
             rule_violations: violations.len() - of_budgets,
             self_inflicted_429: self.metrics.denied + self.metrics.behind,
             most_nodes_down: self.metrics.most_cordoned,
-            failed_nodes: names.filter(|name| !self.proven.contains_key(name)).map(why).collect(),
+            failed_nodes: names
+                .filter(|name| !self.proven.contains_key(name))
+                .map(why)
+                .collect(),
             violations: told.into_iter().take(5).collect(),
         }
     }
@@ -247,7 +268,9 @@ fn break_some(world: &mut World, options: Options) -> usize {
 fn create_objects(world: &mut World, control_planes: usize, places: usize, fails: usize) {
     const RACK: usize = 8;
     let urls = |port: u32| -> Vec<String> {
-        (1..=control_planes).map(|n| format!("https://control-{n}:{port}")).collect()
+        (1..=control_planes)
+            .map(|n| format!("https://control-{n}:{port}"))
+            .collect()
     };
     let goal = wall(world.now()).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let label = junban_world::api::node::CONTROL_PLANE;
@@ -292,7 +315,9 @@ fn newest_entries(world: &World) -> BTreeMap<String, std::sync::Arc<junban_world
     let mut newest: BTreeMap<String, std::sync::Arc<junban_world::Custom>> = BTreeMap::new();
     for custom in world.store().customs().filter(|custom| custom.kind == ENTRY) {
         let node = custom.spec["nodeName"].as_str().unwrap_or_default().to_owned();
-        let is_newer = newest.get(&node).is_none_or(|known| known.meta.created <= custom.meta.created);
+        let is_newer = newest
+            .get(&node)
+            .is_none_or(|known| known.meta.created <= custom.meta.created);
         if is_newer {
             newest.insert(node, custom.clone());
         }

@@ -56,7 +56,10 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(run_on(scenario, options))
 }
 
@@ -80,7 +83,11 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     facts.begin(&bed);
     let exit = options.exit_after_writes.or(scenario.exit_after_writes);
     let mut controllers = Controllers::new(&bed, options, exit)?;
-    let leniency = if exit.is_some() { LENIENCY_AFTER_A_CRASH } else { Duration::ZERO };
+    let leniency = if exit.is_some() {
+        LENIENCY_AFTER_A_CRASH
+    } else {
+        Duration::ZERO
+    };
     let mut judge = Judge::new(scenario, leniency);
     let mut rules = rules::Rules::new(scenario);
     let began = Instant::now();
@@ -101,7 +108,11 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
                 None => people::act(&bed, scenario, options, &at.what),
             };
             if let Err(error) = done {
-                judge.fail(began.elapsed(), format!("line {}: `{}` could not be done", at.line, at.text), error.to_string());
+                judge.fail(
+                    began.elapsed(),
+                    format!("line {}: `{}` could not be done", at.line, at.text),
+                    error.to_string(),
+                );
             }
             facts.read_power_log(&bed);
             seen = facts.facts();
@@ -111,7 +122,9 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
             people::junban(&bed, options, &["retry", &node])?;
         }
         controllers.look_after()?;
-        let pause = judge.next_look(began.elapsed()).map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
+        let pause = judge
+            .next_look(began.elapsed())
+            .map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
         if let Ok(event) = tokio::time::timeout(pause.min(HEARTBEAT), watches.recv()).await {
             facts.apply(event.ok_or("the watches ended")?);
         }

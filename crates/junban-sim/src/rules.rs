@@ -39,7 +39,11 @@ fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
         }
         spec
     };
-    if rest(old) == rest(new) { Ok(()) } else { Err("the spec of an entry is immutable".into()) }
+    if rest(old) == rest(new) {
+        Ok(())
+    } else {
+        Err("the spec of an entry is immutable".into())
+    }
 }
 
 fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
@@ -105,7 +109,9 @@ fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     let holders = |custom: Option<&Custom>| -> BTreeMap<String, String> {
         let slots = custom.and_then(|custom| custom.status["ledger"]["slots"].as_object());
         let slots = slots.into_iter().flatten();
-        slots.map(|(node, slot)| (node.clone(), text(&slot["entryUID"]))).collect()
+        slots
+            .map(|(node, slot)| (node.clone(), text(&slot["entryUID"])))
+            .collect()
     };
     let mut notes = Vec::new();
     if paused(old) != paused(new) || old.is_none() {
@@ -113,7 +119,9 @@ fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     }
     // A queue that is deleted frees no slot: the marks still hold them.
     if new.is_some() && holders(old) != holders(new) {
-        notes.push(Truth::Slots { holders: holders(new) });
+        notes.push(Truth::Slots {
+            holders: holders(new),
+        });
     }
     notes
 }

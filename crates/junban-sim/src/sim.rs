@@ -102,7 +102,11 @@ impl Sim {
     /// Starts a process; one that runs is left alone. It ends after its `exit_after_writes`-th acknowledged write.
     pub fn start(&mut self, number: u32, exit_after_writes: Option<u64>) {
         let life = self.processes.get(&number).map_or(1, |process| process.life + 1);
-        if self.processes.get(&number).is_some_and(|process| process.state != State::Dead) {
+        if self
+            .processes
+            .get(&number)
+            .is_some_and(|process| process.state != State::Dead)
+        {
             return;
         }
         let process = Process::new(number, life, &self.world(), exit_after_writes);
@@ -130,7 +134,9 @@ impl Sim {
     /// SIGCONT: what has arrived meanwhile is dealt with now.
     pub fn thaw(&mut self, number: u32) {
         let now = self.now();
-        let Some(process) = self.processes.get_mut(&number) else { return };
+        let Some(process) = self.processes.get_mut(&number) else {
+            return;
+        };
         if process.state != State::Frozen {
             return;
         }
@@ -198,9 +204,9 @@ impl Sim {
         if last == self.seen {
             return false;
         }
-        let news = world
-            .changes_since(self.seen)
-            .map_or(true, |mut changes| changes.any(|change| !matches!(change.object, junban_world::Object::Lease(_))));
+        let news = world.changes_since(self.seen).map_or(true, |mut changes| {
+            changes.any(|change| !matches!(change.object, junban_world::Object::Lease(_)))
+        });
         self.seen = last;
         let due = world.now() + self.delays.watch;
         drop(world);
@@ -259,7 +265,9 @@ impl Sim {
 
     /// What a process receives; a frozen one does later.
     fn receive(&mut self, now: Ms, event: Event) {
-        let (Event::Answer(who, ..) | Event::LeaseAnswer(who, ..)) = &event else { return };
+        let (Event::Answer(who, ..) | Event::LeaseAnswer(who, ..)) = &event else {
+            return;
+        };
         let who = *who;
         let grain = self.delays.grain;
         let Some(process) = self.living(who) else { return };
@@ -290,7 +298,9 @@ impl Sim {
         let is_write = request.effect.is_write();
         let is_power = matches!(request.effect, junban_core::effect::Effect::Power(_));
         // The ports over the world never wait.
-        let Some(outcome) = execute(&ports, request.effect).now_or_never() else { return };
+        let Some(outcome) = execute(&ports, request.effect).now_or_never() else {
+            return;
+        };
         let acknowledged = is_write && process::is_acknowledged(&outcome);
         let shown = ports.take_shown();
         let back = if is_power {
@@ -313,9 +323,13 @@ impl Sim {
         let call = process.next_lease_call(now);
         let requests = process.step(now, wall);
         let term = process.term;
-        let shown = process.next_change_at(&locked(&world)).map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
+        let shown = process
+            .next_change_at(&locked(&world))
+            .map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
         let wake = [process.wake_at(now), shown].into_iter().flatten().min();
-        let wake = wake.map(|at| at.next_multiple_of(grain)).filter(|at| process.tick_at.is_none_or(|tick| *at < tick));
+        let wake = wake
+            .map(|at| at.next_multiple_of(grain))
+            .filter(|at| process.tick_at.is_none_or(|tick| *at < tick));
         if let Some(at) = wake {
             process.tick_at = Some(at);
         }

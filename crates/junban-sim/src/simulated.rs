@@ -92,7 +92,11 @@ impl<'s> Run<'s> {
             ..options
         };
         let sim = Sim::new(build::world(scenario, options.seed), Delays::default());
-        let leniency = if exit.is_some() { Duration::from_secs(5_400) } else { Duration::ZERO };
+        let leniency = if exit.is_some() {
+            Duration::from_secs(5_400)
+        } else {
+            Duration::ZERO
+        };
         Self {
             scenario,
             options,
@@ -143,9 +147,16 @@ impl<'s> Run<'s> {
             self.look_at_truth();
             facts = self.facts.collect(&self.sim.world());
         }
-        let look = self.judge.next_look(self.elapsed()).map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
+        let look = self
+            .judge
+            .next_look(self.elapsed())
+            .map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
         let now = self.sim.now();
-        let next = [look, self.restart_at, self.others_at].into_iter().flatten().min().unwrap_or(now + 1_000);
+        let next = [look, self.restart_at, self.others_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + 1_000);
         self.sim.advance(next.max(now + 1));
     }
 
@@ -171,7 +182,11 @@ impl<'s> Run<'s> {
                     .filter(|violation| violation.at == event.at)
                     .map(|violation| format!("{}: {}", violation.rule, violation.text))
                     .collect();
-                self.judge.fail(elapsed, "a checker of the world saw a rule broken", broken.join("; "));
+                self.judge.fail(
+                    elapsed,
+                    "a checker of the world saw a rule broken",
+                    broken.join("; "),
+                );
             }
         }
     }
@@ -209,7 +224,10 @@ impl<'s> Run<'s> {
         }
         let doubtful: Vec<String> = {
             let facts = self.facts.collect(&self.sim.world());
-            let in_doubt = facts.entries.iter().filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
+            let in_doubt = facts
+                .entries
+                .iter()
+                .filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
             in_doubt.map(|entry| entry.node.clone()).collect()
         };
         for node in doubtful {
@@ -251,7 +269,11 @@ impl<'s> Run<'s> {
         };
         if let Err(error) = done {
             let elapsed = self.elapsed();
-            self.judge.fail(elapsed, format!("line {line}: `{text}` could not be done"), error.to_string());
+            self.judge.fail(
+                elapsed,
+                format!("line {line}: `{text}` could not be done"),
+                error.to_string(),
+            );
         }
     }
 
@@ -272,14 +294,23 @@ impl<'s> Run<'s> {
 /// What of the truth belongs into the log of a run.
 fn told(truth: &Truth) -> Option<String> {
     match truth {
-        Truth::Entry { node, from, to, attempt, .. } => Some(format!("{node}: {from} -> {to} (attempt {attempt})")),
+        Truth::Entry {
+            node,
+            from,
+            to,
+            attempt,
+            ..
+        } => Some(format!("{node}: {from} -> {to} (attempt {attempt})")),
         Truth::Cordon { node, cordoned, by } => Some(format!("{node}: cordoned {cordoned} by {by}")),
         Truth::NodeReady { node, ready } => Some(format!("{node}: Ready {ready:?}")),
         Truth::MachineDown { machine, cause, .. } => Some(format!("{machine}: down ({cause:?})")),
         Truth::MachineUp { machine, .. } => Some(format!("{machine}: up")),
-        Truth::PowerCalled { node, tag, outcome, .. } => {
-            Some(format!("{node}: power called, attempt {}: {outcome:?}", tag.attempt))
-        }
+        Truth::PowerCalled {
+            node, tag, outcome, ..
+        } => Some(format!(
+            "{node}: power called, attempt {}: {outcome:?}",
+            tag.attempt
+        )),
         Truth::PowerEffect { node, .. } => Some(format!("{node}: power took effect")),
         Truth::PodRemoval { pod, why, .. } => Some(format!("pod {pod}: {why:?}")),
         Truth::Slots { holders } => Some(format!("slots: {:?}", holders.keys().collect::<Vec<_>>())),
@@ -291,9 +322,18 @@ fn told(truth: &Truth) -> Option<String> {
 
 fn end_state(facts: &Facts) -> EndState {
     let nodes = |has: fn(&crate::scenario::facts::NodeFacts) -> bool| {
-        facts.nodes.iter().filter(|(_, node)| has(node)).map(|(name, _)| name.clone()).collect()
+        facts
+            .nodes
+            .iter()
+            .filter(|(_, node)| has(node))
+            .map(|(name, _)| name.clone())
+            .collect()
     };
-    let newest = |node: &String| facts.entry_of(node).map(|entry| (node.clone(), entry.phase.clone()));
+    let newest = |node: &String| {
+        facts
+            .entry_of(node)
+            .map(|entry| (node.clone(), entry.phase.clone()))
+    };
     EndState {
         phases: facts.nodes.keys().filter_map(newest).collect(),
         cordoned: nodes(|node| node.cordoned),

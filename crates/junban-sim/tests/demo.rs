@@ -20,7 +20,12 @@ fn every_server_is_proven_within_the_rules_and_not_before_the_lower_bound() {
     for seed in [1, 2, 3] {
         let summary = figures(10, seed, 0);
         assert_eq!((summary.succeeded, summary.failed), (10, 0), "seed {seed}");
-        assert_eq!((summary.budget_violations, summary.rule_violations), (0, 0), "{:?}", summary.violations);
+        assert_eq!(
+            (summary.budget_violations, summary.rule_violations),
+            (0, 0),
+            "{:?}",
+            summary.violations
+        );
         assert!(summary.evictions > 0 && summary.pods > 0);
         assert!(summary.lower_bound_seconds > 0);
         assert!(
@@ -37,8 +42,17 @@ fn every_server_is_proven_within_the_rules_and_not_before_the_lower_bound() {
 fn servers_that_never_come_back_are_named_and_the_rest_go_on() {
     let summary = figures(8, 1, 1);
     assert_eq!(summary.succeeded + summary.failed, 8);
-    assert_eq!((summary.budget_violations, summary.rule_violations), (0, 0), "{:?}", summary.violations);
-    let dead: Vec<&String> = summary.failed_nodes.iter().filter(|node| node.contains("Failed BootTimeout")).collect();
+    assert_eq!(
+        (summary.budget_violations, summary.rule_violations),
+        (0, 0),
+        "{:?}",
+        summary.violations
+    );
+    let dead: Vec<&String> = summary
+        .failed_nodes
+        .iter()
+        .filter(|node| node.contains("Failed BootTimeout"))
+        .collect();
     assert_eq!(dead.len(), 1, "{:#?}", summary.failed_nodes);
     println!("{:#?}", summary.failed_nodes);
 }

@@ -34,7 +34,10 @@ struct Test {
 
 fn main() -> ExitCode {
     let began = Instant::now();
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
     let all = tests();
     let chosen: Vec<&Test> = all
         .iter()
@@ -53,7 +56,11 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 while let Some(test) = chosen.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let wrong = carry_out(test);
-                    println!("test {} ... {}", test.name, if wrong.is_empty() { "ok" } else { "FAILED" });
+                    println!(
+                        "test {} ... {}",
+                        test.name,
+                        if wrong.is_empty() { "ok" } else { "FAILED" }
+                    );
                     if let Ok(mut failures) = failures.lock()
                         && !wrong.is_empty()
                     {
@@ -74,7 +81,11 @@ fn main() -> ExitCode {
         began.elapsed().as_secs_f64()
     );
     // No file at all is no success.
-    if failures.is_empty() && !all.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failures.is_empty() && !all.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn tests() -> Vec<Test> {
@@ -85,23 +96,33 @@ fn tests() -> Vec<Test> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     files.sort();
-    let name = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = |path: &Path| {
+        path.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
     let whole = files.iter().map(|path| Test {
         name: name(path),
         path: path.clone(),
         sweep: false,
     });
-    let swept = files.iter().filter(|path| SWEPT.contains(&name(path).as_str())).map(|path| Test {
-        name: format!("{}_ended_after_each_write", name(path)),
-        path: path.clone(),
-        sweep: true,
-    });
+    let swept = files
+        .iter()
+        .filter(|path| SWEPT.contains(&name(path).as_str()))
+        .map(|path| Test {
+            name: format!("{}_ended_after_each_write", name(path)),
+            path: path.clone(),
+            sweep: true,
+        });
     whole.chain(swept).collect()
 }
 
 /// What was wrong, a line each.
 fn carry_out(test: &Test) -> Vec<String> {
-    let file = format!("tests/scenarios/{}", test.path.file_name().unwrap_or_default().to_string_lossy());
+    let file = format!(
+        "tests/scenarios/{}",
+        test.path.file_name().unwrap_or_default().to_string_lossy()
+    );
     let text = match std::fs::read_to_string(&test.path) {
         Ok(text) => text,
         Err(error) => return vec![format!("{file}: {error}")],
@@ -119,20 +140,32 @@ fn once(scenario: &Scenario, seed: u64) -> Vec<String> {
         exit_after_writes: None,
     };
     let outcome = run(scenario, options);
-    let told = outcome.failures.iter().map(|failure| failure.describe(&scenario.file));
+    let told = outcome
+        .failures
+        .iter()
+        .map(|failure| failure.describe(&scenario.file));
     told.map(|text| format!("with seed {seed}: {text}")).collect()
 }
 
 fn swept(scenario: &Scenario) -> Vec<String> {
     const LIMIT: u64 = 500;
     let swept = sweep::sweep(scenario, SEEDS[0], LIMIT);
-    let without = swept.failures.iter().map(|failure| failure.describe(&scenario.file));
+    let without = swept
+        .failures
+        .iter()
+        .map(|failure| failure.describe(&scenario.file));
     let mut wrong: Vec<String> = without.collect();
     if swept.crashes < 10 {
-        wrong.push(format!("{}: only {} writes: nothing was swept", scenario.file, swept.crashes));
+        wrong.push(format!(
+            "{}: only {} writes: nothing was swept",
+            scenario.file, swept.crashes
+        ));
     }
     for difference in &swept.differences {
-        let failures = difference.failures.iter().map(|failure| failure.describe(&scenario.file));
+        let failures = difference
+            .failures
+            .iter()
+            .map(|failure| failure.describe(&scenario.file));
         let told: Vec<String> = failures.collect();
         wrong.push(format!(
             "{}: ended after write {}: {:?} and not {:?} {}",

@@ -1,6 +1,10 @@
 //! Runs scenario files: `scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to people")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to people"
+)]
 
 use std::process::ExitCode;
 
@@ -23,7 +27,8 @@ struct Arguments {
     manifests: Option<PathBuf>,
 }
 
-const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]";
+const USAGE: &str =
+    "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]";
 
 fn main() -> ExitCode {
     let arguments = match arguments() {
@@ -56,8 +61,16 @@ fn main() -> ExitCode {
         failed += u32::from(!good);
     }
     let total = u32::try_from(arguments.files.len()).unwrap_or(u32::MAX);
-    println!("test result: {}. {} passed; {failed} failed", if failed == 0 { "ok" } else { "FAILED" }, total - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    println!(
+        "test result: {}. {} passed; {failed} failed",
+        if failed == 0 { "ok" } else { "FAILED" },
+        total - failed
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -150,17 +163,24 @@ fn swept(scenario: &Scenario, seed: u64) -> bool {
             println!("    {}", failure.describe(&scenario.file));
         }
         if difference.end != swept.without {
-            println!("    ended as {:?}\n    and not  {:?}", difference.end, swept.without);
+            println!(
+                "    ended as {:?}\n    and not  {:?}",
+                difference.end, swept.without
+            );
         }
     }
     good
 }
 
 fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
-    let (Some(testbed), Some(junban), Some(manifests)) =
-        (arguments.testbed.clone(), arguments.junban.clone(), arguments.manifests.clone())
-    else {
-        eprintln!("error: the real world needs --testbed, --junban and --manifests\nhint: cargo xtask scenario FILE --world real");
+    let (Some(testbed), Some(junban), Some(manifests)) = (
+        arguments.testbed.clone(),
+        arguments.junban.clone(),
+        arguments.manifests.clone(),
+    ) else {
+        eprintln!(
+            "error: the real world needs --testbed, --junban and --manifests\nhint: cargo xtask scenario FILE --world real"
+        );
         return false;
     };
     let options = real::Options {
@@ -174,7 +194,12 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
         Ok(outcome) => {
             let good = outcome.failures.is_empty();
             let word = if good { "ok    " } else { "FAILED" };
-            println!("{word} {}: {} (on the real control plane, {} s)", scenario.file, scenario.title, outcome.took.as_secs());
+            println!(
+                "{word} {}: {} (on the real control plane, {} s)",
+                scenario.file,
+                scenario.title,
+                outcome.took.as_secs()
+            );
             for failure in &outcome.failures {
                 println!("  {}", failure.describe(&scenario.file));
             }

@@ -36,13 +36,22 @@ pub(super) struct Before {
 impl Before {
     pub(super) fn look(world: &World) -> Self {
         let store = world.store();
-        let control_planes: BTreeSet<String> =
-            store.nodes().filter(|node| node.is_control_plane()).map(|node| node.meta.name.to_string()).collect();
+        let control_planes: BTreeSet<String> = store
+            .nodes()
+            .filter(|node| node.is_control_plane())
+            .map(|node| node.meta.name.to_string())
+            .collect();
         let nodes: BTreeMap<_, _> = store
             .nodes()
             .map(|node| {
                 let name = node.meta.name.to_string();
-                (name.clone(), (control_planes.contains(&name), node.meta.labels.get(ZONE).cloned()))
+                (
+                    name.clone(),
+                    (
+                        control_planes.contains(&name),
+                        node.meta.labels.get(ZONE).cloned(),
+                    ),
+                )
             })
             .collect();
         let mut before = Self {
@@ -58,7 +67,9 @@ impl Before {
     }
 
     fn sit(&mut self, world: &World, pod: &Pod, control_planes: &BTreeSet<String>) {
-        let Some(node) = pod.node.as_ref().map(ToString::to_string) else { return };
+        let Some(node) = pod.node.as_ref().map(ToString::to_string) else {
+            return;
+        };
         if pod.mirror() || pod.owned_by(OwnerKind::DaemonSet) || pod.ended() {
             return;
         }
@@ -74,7 +85,11 @@ impl Before {
         };
         let seat = Seat {
             node,
-            pinned: pod.template.claims.iter().any(|(_, kind)| *kind == VolumeKind::Local),
+            pinned: pod
+                .template
+                .claims
+                .iter()
+                .any(|(_, kind)| *kind == VolumeKind::Local),
             stop_s: seconds(behaviour.stop.min),
             start_s: seconds(behaviour.start.min + behaviour.ready.min),
         };
@@ -91,14 +106,27 @@ impl Before {
     }
 
     /// The bound for the nodes that were proven, with the boots that they really had.
-    pub(super) fn bound(&self, world: &World, metrics: &Metrics, proven: &BTreeMap<String, Ms>) -> Option<Bound> {
-        let boots: BTreeMap<&str, f64> = proven.keys().map(|node| (node.as_str(), boot_s(world, metrics, node))).collect();
+    pub(super) fn bound(
+        &self,
+        world: &World,
+        metrics: &Metrics,
+        proven: &BTreeMap<String, Ms>,
+    ) -> Option<Bound> {
+        let boots: BTreeMap<&str, f64> = proven
+            .keys()
+            .map(|node| (node.as_str(), boot_s(world, metrics, node)))
+            .collect();
         let nodes = boots.iter().map(|(name, boot)| {
             let (control_plane, rack) = self.nodes.get(*name).cloned().unwrap_or_default();
             NodeTime {
                 name: (*name).to_owned(),
                 drain: AFTER_A_CORDON_S,
-                boot: boot + if control_plane { CONTROL_PLANE_SETTLE_S } else { 0.0 },
+                boot: boot
+                    + if control_plane {
+                        CONTROL_PLANE_SETTLE_S
+                    } else {
+                        0.0
+                    },
                 control_plane,
                 group: rack.filter(|_| !control_plane),
             }
@@ -111,11 +139,21 @@ impl Before {
             ..BoundInput::default()
         };
         for (name, (allowed, seats)) in &self.budgets {
-            let here: Vec<&Seat> = seats.iter().filter(|seat| boots.contains_key(seat.node.as_str())).collect();
+            let here: Vec<&Seat> = seats
+                .iter()
+                .filter(|seat| boots.contains_key(seat.node.as_str()))
+                .collect();
             let holds: Vec<(f64, f64)> = here
                 .iter()
                 .filter(|seat| seat.pinned)
-                .map(|seat| (seat.stop_s + boots.get(seat.node.as_str()).copied().unwrap_or_default() + seat.start_s, seat.start_s))
+                .map(|seat| {
+                    (
+                        seat.stop_s
+                            + boots.get(seat.node.as_str()).copied().unwrap_or_default()
+                            + seat.start_s,
+                        seat.start_s,
+                    )
+                })
                 .collect();
             let moves: Vec<&&Seat> = here.iter().filter(|seat| !seat.pinned).collect();
             if !holds.is_empty() {
@@ -140,7 +178,10 @@ impl Before {
 
 /// From the power action to Ready with a new bootID; where that was not seen, the least that the machine needs.
 fn boot_s(world: &World, metrics: &Metrics, node: &str) -> f64 {
-    let seen = metrics.turns.get(node).and_then(|turn| turn.booted?.checked_sub(turn.powered?));
+    let seen = metrics
+        .turns
+        .get(node)
+        .and_then(|turn| turn.booted?.checked_sub(turn.powered?));
     let least = world.machine(node).map_or(0, |machine| machine.boot_time.min);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run are few")]
     let ms = seen.unwrap_or(least) as f64;

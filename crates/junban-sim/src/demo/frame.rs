@@ -71,7 +71,10 @@ pub(super) fn frame(world: &World, phases: &BTreeMap<String, String>, elapsed_ms
         elapsed_ms,
         nodes: counts.values().sum(),
         done: counts.get("Succeeded").copied().unwrap_or_default(),
-        racks: racks.into_iter().map(|((_, name), nodes)| Rack { name, nodes }).collect(),
+        racks: racks
+            .into_iter()
+            .map(|((_, name), nodes)| Rack { name, nodes })
+            .collect(),
         phases: counts,
         at_least_seconds: status["lowerBoundSeconds"].as_u64(),
         bound_by: status["boundBy"].as_str().unwrap_or_default().to_owned(),
@@ -88,14 +91,24 @@ fn number(name: &str) -> usize {
 fn blockers(world: &World) -> Vec<(String, usize, String)> {
     let mut found: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for entry in super::newest_entries(world).values() {
-        let waits = matches!(entry.status["phase"].as_str(), None | Some("Queued" | "Draining" | "Failed"));
-        let Some(reason) = entry.status["reason"].as_str().filter(|_| waits) else { continue };
+        let waits = matches!(
+            entry.status["phase"].as_str(),
+            None | Some("Queued" | "Draining" | "Failed")
+        );
+        let Some(reason) = entry.status["reason"].as_str().filter(|_| waits) else {
+            continue;
+        };
         let node = entry.spec["nodeName"].as_str().unwrap_or_default();
         let message = entry.status["message"].as_str().unwrap_or_default();
-        let one = found.entry(reason.to_owned()).or_insert((0, format!("{node}: {message}")));
+        let one = found
+            .entry(reason.to_owned())
+            .or_insert((0, format!("{node}: {message}")));
         one.0 += 1;
     }
-    let mut blockers: Vec<_> = found.into_iter().map(|(reason, (count, text))| (reason, count, text)).collect();
+    let mut blockers: Vec<_> = found
+        .into_iter()
+        .map(|(reason, (count, text))| (reason, count, text))
+        .collect();
     blockers.sort_by_key(|blocker| std::cmp::Reverse(blocker.1));
     blockers
 }

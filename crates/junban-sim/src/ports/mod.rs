@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use junban_api::convert;
 use junban_core::cluster::QueueView;
 use junban_core::effect::{
-    ActEvidence, Announcement, EvictOutcome, Evidence, MemberHealth, NewEntry, NodePatch, PodLeave, PowerAnswer,
-    PowerOrder, QueueWrite, Read, RecordWrite, WriteOutcome,
+    ActEvidence, Announcement, EvictOutcome, Evidence, MemberHealth, NewEntry, NodePatch, PodLeave,
+    PowerAnswer, PowerOrder, QueueWrite, Read, RecordWrite, WriteOutcome,
 };
 use junban_core::entry::{Entry, PowerOutcome};
 use junban_core::ids::{EntryName, EntryUid, NodeName, PodKey, PolicyName, Version};
@@ -70,12 +70,22 @@ impl SimPorts {
     }
 
     /// Writes a status on the version given.
-    fn write_status(&self, kind: &str, name: &str, version: Version, uid: Option<&str>, status: Value) -> WriteOutcome {
+    fn write_status(
+        &self,
+        kind: &str,
+        name: &str,
+        version: Version,
+        uid: Option<&str>,
+        status: Value,
+    ) -> WriteOutcome {
         let preconditions = Preconditions {
             uid: uid.map(str::to_owned),
             resource_version: Some(version.0),
         };
-        let written = self.world().client(self.who).write_status(kind, name, status, &preconditions);
+        let written = self
+            .world()
+            .client(self.who)
+            .write_status(kind, name, status, &preconditions);
         match written {
             Ok(custom) => {
                 self.show_custom(custom);
@@ -146,7 +156,10 @@ impl SimPorts {
     }
 
     fn read_queue(&self) -> Result<QueueView, ApiError> {
-        let read = self.world().client(self.who).custom(QUEUE, junban_api::names::QUEUE);
+        let read = self
+            .world()
+            .client(self.who)
+            .custom(QUEUE, junban_api::names::QUEUE);
         match read {
             Ok(custom) => {
                 let custom = self.show_custom(custom);
@@ -171,9 +184,15 @@ impl SimPorts {
         let all = world.client(self.who).attachments()?;
         let rv = last_version(&world);
         drop(world);
-        let of_node: Vec<_> = all.into_iter().filter(|found| *found.node == *node.as_str()).collect();
+        let of_node: Vec<_> = all
+            .into_iter()
+            .filter(|found| *found.node == *node.as_str())
+            .collect();
         self.show(Shown::AttachmentsOf(node.clone(), of_node.clone(), rv));
-        Ok(of_node.iter().map(|attachment| objects::attachment(attachment)).collect())
+        Ok(of_node
+            .iter()
+            .map(|attachment| objects::attachment(attachment))
+            .collect())
     }
 
     fn read_lists(&self) -> Result<Evidence, ApiError> {
@@ -216,9 +235,15 @@ impl SimPorts {
                 pods: self.read_pods(&node)?,
                 attachments: self.read_attachments(&node)?,
             })),
-            Read::ControlPlane { api_servers, etcd, .. } => {
-                Evidence::ControlPlane(api_servers.iter().chain(&etcd).map(|url| self.health(url)).collect())
-            }
+            Read::ControlPlane {
+                api_servers, etcd, ..
+            } => Evidence::ControlPlane(
+                api_servers
+                    .iter()
+                    .chain(&etcd)
+                    .map(|url| self.health(url))
+                    .collect(),
+            ),
             Read::Lists => return self.read_lists(),
         })
     }
@@ -227,11 +252,19 @@ impl SimPorts {
     /// Ready.
     fn health(&self, url: &str) -> MemberHealth {
         let world = self.world();
-        let host = url.split("//").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+        let host = url
+            .split("//")
+            .nth(1)
+            .and_then(|rest| rest.split(':').next())
+            .unwrap_or_default();
         let good = world.machine(host).is_some_and(|machine| machine.kubelet_up);
         MemberHealth {
             url: url.to_owned(),
-            state: if good { Ok(()) } else { Err("connection refused".into()) },
+            state: if good {
+                Ok(())
+            } else {
+                Err("connection refused".into())
+            },
         }
     }
 
@@ -262,7 +295,10 @@ impl NodePort for SimPorts {
             return WriteOutcome::Conflict;
         }
         let mut world = self.world();
-        let taints = world.client(self.who).node(patch.node.as_str()).map(|node| node.taints.clone());
+        let taints = world
+            .client(self.who)
+            .node(patch.node.as_str())
+            .map(|node| node.taints.clone());
         let ops = patch::operations(&patch, taints.unwrap_or_default());
         let written = world.client(self.who).patch_node(patch.node.as_str(), &ops);
         let rv = last_version(&world);
@@ -320,7 +356,10 @@ impl EntryPort for SimPorts {
             uid: Some(uid.as_str().into()),
             resource_version: Some(version.0),
         };
-        let deleted = self.world().client(self.who).delete_custom(ENTRY, name.as_str(), &preconditions);
+        let deleted = self
+            .world()
+            .client(self.who)
+            .delete_custom(ENTRY, name.as_str(), &preconditions);
         match deleted {
             Ok(()) => {
                 self.show_absent(ENTRY, name.as_str());
@@ -330,7 +369,12 @@ impl EntryPort for SimPorts {
         }
     }
 
-    async fn write_policy_summary(&self, name: PolicyName, version: Version, summary: PolicySummary) -> WriteOutcome {
+    async fn write_policy_summary(
+        &self,
+        name: PolicyName,
+        version: Version,
+        summary: PolicySummary,
+    ) -> WriteOutcome {
         let previous = self.previous_status(POLICY, name.as_str());
         let status = convert::policy::status(&summary, &previous, self.wall());
         self.write_status(POLICY, name.as_str(), version, None, status)
@@ -370,7 +414,10 @@ impl EvictPort for SimPorts {
             grace_s: None,
         };
         let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
-        let deleted = self.world().client(self.who).delete_pod(namespace, name, &options);
+        let deleted = self
+            .world()
+            .client(self.who)
+            .delete_pod(namespace, name, &options);
         match deleted {
             Ok(()) => {
                 self.shown_pod(&leave.pod);
@@ -387,7 +434,8 @@ impl EvictPort for SimPorts {
 
 impl ReadPort for SimPorts {
     async fn read(&self, read: Read) -> Evidence {
-        self.try_read(read).unwrap_or_else(|error| Evidence::Failed(error.to_string()))
+        self.try_read(read)
+            .unwrap_or_else(|error| Evidence::Failed(error.to_string()))
     }
 }
 
@@ -422,7 +470,10 @@ impl PowerPort for SimPorts {
 
 impl NotifyPort for SimPorts {
     async fn announce(&self, announcement: Announcement) {
-        let text = format!("{}: {} {}", announcement.node, announcement.reason, announcement.message);
+        let text = format!(
+            "{}: {} {}",
+            announcement.node, announcement.reason, announcement.message
+        );
         self.world().emit(world::Truth::Note { text });
     }
 }
@@ -472,7 +523,9 @@ fn evict_outcome(error: ApiError) -> EvictOutcome {
             EvictOutcome::TwoBudgets(text)
         }
         ApiError::Internal { text } if text.contains("failed sync") => EvictOutcome::BudgetUnknown(text),
-        ApiError::Forbidden { cause, .. } if cause == "NamespaceTerminating" => EvictOutcome::NamespaceTerminating,
+        ApiError::Forbidden { cause, .. } if cause == "NamespaceTerminating" => {
+            EvictOutcome::NamespaceTerminating
+        }
         ApiError::Forbidden { text, .. } if text.contains("webhook") => EvictOutcome::WebhookDenied(text),
         ApiError::Forbidden { text, .. } => EvictOutcome::Forbidden(text),
         ApiError::Internal { text } | ApiError::Invalid { text } if text.contains("webhook") => {

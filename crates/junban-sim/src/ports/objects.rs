@@ -162,7 +162,14 @@ fn pod_spec(pod: &world::Pod) -> k8s::PodSpec {
     });
     let toleration = |toleration: &world::Toleration| k8s::Toleration {
         key: toleration.key.clone(),
-        operator: Some(if toleration.value.is_some() { "Equal" } else { "Exists" }.into()),
+        operator: Some(
+            if toleration.value.is_some() {
+                "Equal"
+            } else {
+                "Exists"
+            }
+            .into(),
+        ),
         value: toleration.value.clone(),
         effect: toleration.effect.map(|effect| taint_effect(effect).into()),
         ..k8s::Toleration::default()

@@ -34,7 +34,11 @@ fn operation(change: &NodeChange, taints: &[Taint]) -> NodeOp {
             NodeOp::RemoveLabel(names::EXCLUDE_FROM_LOAD_BALANCERS.into())
         }
         NodeChange::PendingTaint(wanted) => {
-            let mut new: Vec<Taint> = taints.iter().filter(|taint| taint.key != names::PENDING).cloned().collect();
+            let mut new: Vec<Taint> = taints
+                .iter()
+                .filter(|taint| taint.key != names::PENDING)
+                .cloned()
+                .collect();
             if *wanted {
                 new.push(Taint::new(names::PENDING, "", Effect::PreferNoSchedule));
             }

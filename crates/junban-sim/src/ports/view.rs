@@ -101,8 +101,16 @@ impl View {
     fn is_news(&self, object: &Object) -> bool {
         let Object::Lease(lease) = object else { return true };
         let node = NodeName::from(&*lease.node);
-        let ledger = self.cluster.queue.present().and_then(|queue| queue.ledger.as_ref());
-        let marked = self.cluster.nodes.get(&node).is_some_and(|node| node.mark_text.is_some());
+        let ledger = self
+            .cluster
+            .queue
+            .present()
+            .and_then(|queue| queue.ledger.as_ref());
+        let marked = self
+            .cluster
+            .nodes
+            .get(&node)
+            .is_some_and(|node| node.mark_text.is_some());
         marked || ledger.is_some_and(|ledger| ledger.slots.contains_key(&node))
     }
 
@@ -117,20 +125,35 @@ impl View {
         match shown {
             Shown::Is(object) => self.put(&object),
             Shown::NoNode(name, rv) => {
-                if self.cluster.nodes.get(&name).is_some_and(|node| node.version.0 <= rv) {
+                if self
+                    .cluster
+                    .nodes
+                    .get(&name)
+                    .is_some_and(|node| node.version.0 <= rv)
+                {
                     self.cluster.nodes.remove(&name);
                 }
                 self.gone.insert(format!("node {name}"), rv);
             }
             Shown::NoEntry(name, rv) => {
-                if self.cluster.entries.get(&name).is_some_and(|entry| entry.version.0 <= rv) {
+                if self
+                    .cluster
+                    .entries
+                    .get(&name)
+                    .is_some_and(|entry| entry.version.0 <= rv)
+                {
                     self.cluster.entries.remove(&name);
                 }
                 self.gone.insert(format!("NodeReboot {name}"), rv);
             }
             Shown::NoPod(key, rv) => self.no_pod(&key, rv),
             Shown::NoQueue(rv) => {
-                if self.cluster.queue.present().is_none_or(|queue| queue.version.0 <= rv) {
+                if self
+                    .cluster
+                    .queue
+                    .present()
+                    .is_none_or(|queue| queue.version.0 <= rv)
+                {
                     self.cluster.queue = QueueView::Absent;
                 }
                 self.gone.insert("RebootQueue default".into(), rv);
@@ -198,7 +221,9 @@ impl View {
             Object::Volume(volume) => {
                 self.volumes.insert(volume.meta.name.to_string(), volume.clone());
                 let claims: Vec<_> = self.claims.values().cloned().collect();
-                let bound = claims.iter().filter(|claim| claim.volume.as_deref() == Some(&*volume.meta.name));
+                let bound = claims
+                    .iter()
+                    .filter(|claim| claim.volume.as_deref() == Some(&*volume.meta.name));
                 bound.for_each(|claim| self.put_claim(claim));
             }
             Object::Claim(claim) => {
@@ -207,7 +232,9 @@ impl View {
             }
             Object::Attachment(attachment) => {
                 let attachment = objects::attachment(attachment);
-                self.cluster.attachments.insert(attachment.name.clone(), attachment);
+                self.cluster
+                    .attachments
+                    .insert(attachment.name.clone(), attachment);
             }
             Object::Service(_) => {}
             Object::Custom(custom) => self.put_custom(custom),
@@ -238,7 +265,9 @@ impl View {
                     None
                 }
                 Err(error) => {
-                    self.cluster.policies.remove(&PolicyName::from(&*custom.meta.name));
+                    self.cluster
+                        .policies
+                        .remove(&PolicyName::from(&*custom.meta.name));
                     Some(error.to_string())
                 }
             },
@@ -284,7 +313,9 @@ impl View {
                 "RebootQueue" => self.take_one(Shown::NoQueue(rv)),
                 "NodeReboot" => self.take_one(Shown::NoEntry(EntryName::from(&*custom.meta.name), rv)),
                 _ => {
-                    self.cluster.policies.remove(&PolicyName::from(&*custom.meta.name));
+                    self.cluster
+                        .policies
+                        .remove(&PolicyName::from(&*custom.meta.name));
                 }
             },
             Object::Lease(_) | Object::Service(_) => {}
@@ -313,9 +344,10 @@ fn identity(object: &Object) -> (String, u64) {
     match object {
         Object::Node(node) => (format!("node {}", node.meta.name), node.meta.resource_version),
         Object::Pod(pod) => (format!("pod {}", pod.meta.key()), pod.meta.resource_version),
-        Object::Custom(custom) => {
-            (format!("{} {}", custom.kind, custom.meta.name), custom.meta.resource_version)
-        }
+        Object::Custom(custom) => (
+            format!("{} {}", custom.kind, custom.meta.name),
+            custom.meta.resource_version,
+        ),
         _ => (String::new(), Version::default().0),
     }
 }

@@ -22,7 +22,11 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    pub(super) fn new(bed: &Testbed, options: &Options, exit_after_writes: Option<u64>) -> Result<Self, Trouble> {
+    pub(super) fn new(
+        bed: &Testbed,
+        options: &Options,
+        exit_after_writes: Option<u64>,
+    ) -> Result<Self, Trouble> {
         Ok(Self {
             program: options.junban.clone(),
             kubeconfig: bed.account_kubeconfig()?,
@@ -38,7 +42,10 @@ impl Controllers {
         if self.running.contains_key(&number) {
             return Ok(());
         }
-        let log = File::options().create(true).append(true).open(self.logs.join(format!("controller-{number}.log")))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.logs.join(format!("controller-{number}.log")))?;
         let mut command = Command::new(&self.program);
         command
             .arg("controller")
@@ -103,7 +110,10 @@ impl Controllers {
 
     fn signal(&self, number: u32, signal: Signal) -> Result<(), Trouble> {
         let child = self.running.get(&number).ok_or("that controller does not run")?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("it has no pid")?;
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or("it has no pid")?;
         Ok(kill_process(pid, signal)?)
     }
 

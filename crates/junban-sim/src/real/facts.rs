@@ -43,7 +43,8 @@ impl Collector {
             }
             Event::InitDone => {
                 if let Some(listed) = self.listed.remove(kind) {
-                    self.objects.retain(|key, _| key.0 != kind || listed.contains(key));
+                    self.objects
+                        .retain(|key, _| key.0 != kind || listed.contains(key));
                 }
             }
         }
@@ -61,7 +62,9 @@ impl Collector {
         }
         if kind == "NodeReboot" {
             let next = self.order.len() as u64;
-            self.order.entry(object.metadata.uid.clone().unwrap_or_default()).or_insert(next);
+            self.order
+                .entry(object.metadata.uid.clone().unwrap_or_default())
+                .or_insert(next);
         }
         self.objects.insert(key.clone(), object);
         key
@@ -76,7 +79,9 @@ impl Collector {
     pub(super) fn read_power_log(&mut self, bed: &Testbed) {
         self.power.clear();
         for line in lines(bed).into_iter().skip(self.power_lines_before) {
-            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            let Ok(line) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
             let took_effect = text(&line["effect"]).starts_with("reset");
             if took_effect && line["action"] == "reset" {
                 *self.power.entry(text(&line["node"])).or_default() += 1;
@@ -90,8 +95,13 @@ impl Collector {
             return vec![];
         }
         let entries = self.entries();
-        let doubtful = entries.into_iter().filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
-        doubtful.map(|entry| entry.node).filter(|node| self.retried.insert(node.clone())).collect()
+        let doubtful = entries
+            .into_iter()
+            .filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
+        doubtful
+            .map(|entry| entry.node)
+            .filter(|node| self.retried.insert(node.clone()))
+            .collect()
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -102,7 +112,11 @@ impl Collector {
             entries: self.entries(),
             pods: self.of("Pod").map(pod).collect(),
             replicas: self.replicas(),
-            slots: slots.into_iter().flatten().map(|(node, _)| node.clone()).collect(),
+            slots: slots
+                .into_iter()
+                .flatten()
+                .map(|(node, _)| node.clone())
+                .collect(),
             paused: queue.is_none_or(|queue| queue.data["spec"]["paused"].as_bool().unwrap_or_default()),
             power: self.power.clone(),
         }
@@ -111,18 +125,31 @@ impl Collector {
     pub(super) fn budgets(&self) -> Vec<BudgetState> {
         let state = |budget: &DynamicObject| {
             let number = |field: &str| budget.data["status"][field].as_i64().unwrap_or_default();
-            (full_name(budget), number("currentHealthy"), number("desiredHealthy"))
+            (
+                full_name(budget),
+                number("currentHealthy"),
+                number("desiredHealthy"),
+            )
         };
         self.of("PodDisruptionBudget").map(state).collect()
     }
 
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &DynamicObject> {
-        self.objects.range((kind, String::new())..).take_while(move |(key, _)| key.0 == kind).map(|(_, object)| object)
+        self.objects
+            .range((kind, String::new())..)
+            .take_while(move |(key, _)| key.0 == kind)
+            .map(|(_, object)| object)
     }
 
     fn node(&self, node: &DynamicObject) -> (String, NodeFacts) {
         let name = node.metadata.name.clone().unwrap_or_default();
-        let label = |key: &str| node.metadata.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+        let label = |key: &str| {
+            node.metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(key))
+                .cloned()
+        };
         let annotations = node.metadata.annotations.as_ref();
         let taints = node.data["spec"]["taints"].as_array().into_iter().flatten();
         let facts = NodeFacts {
@@ -189,18 +216,36 @@ fn full_name(object: &DynamicObject) -> String {
 }
 
 fn is_ready(object: &DynamicObject) -> bool {
-    let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
-    conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+    let conditions = object.data["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    conditions
+        .into_iter()
+        .any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 fn pod(pod: &DynamicObject) -> (String, PodFacts) {
     let key = full_name(pod);
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-    let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    let label = |key: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+    let owner = pod
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true));
+    let label = |key: &str| {
+        pod.metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(key))
+            .cloned()
+    };
     let workload = owner.map(|owner| {
         // A Deployment's ReplicaSet is named after it and the hash of the template.
-        let hash = label("pod-template-hash").map(|hash| format!("-{hash}")).unwrap_or_default();
+        let hash = label("pod-template-hash")
+            .map(|hash| format!("-{hash}"))
+            .unwrap_or_default();
         let name = owner.name.strip_suffix(&hash).unwrap_or(&owner.name);
         format!("{namespace}/{name}")
     });

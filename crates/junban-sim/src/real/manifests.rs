@@ -13,7 +13,14 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario, options: &Options) -> Re
     let path = |name: &str| options.manifests.join(name).display().to_string();
     bed.kubectl(&["apply", "--server-side", "-f", &path("crds")])?;
     let of_ours = "app.kubernetes.io/name=junban";
-    bed.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", of_ours])?;
+    bed.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "-l",
+        of_ours,
+    ])?;
     for file in sorted(&options.manifests.join("junban"))? {
         // The controller runs as a process beside the cluster.
         if !file.contains("controller") {
@@ -39,7 +46,13 @@ fn sorted(folder: &std::path::Path) -> Result<Vec<String>, Trouble> {
 
 fn policies(scenario: &Scenario) -> Vec<String> {
     let mut names = vec!["workers".to_owned(), "control-plane".to_owned()];
-    names.extend(scenario.policies.keys().filter(|name| !matches!(name.as_str(), "workers" | "control-plane")).cloned());
+    names.extend(
+        scenario
+            .policies
+            .keys()
+            .filter(|name| !matches!(name.as_str(), "workers" | "control-plane"))
+            .cloned(),
+    );
     names
 }
 

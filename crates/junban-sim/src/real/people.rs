@@ -16,7 +16,11 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
     let kubectl = |arguments: &[&str]| bed.kubectl(arguments).map(drop);
     let junban = |arguments: &[&str]| junban(bed, options, arguments);
     match act {
-        Act::Reboot { target, again, reason } => {
+        Act::Reboot {
+            target,
+            again,
+            reason,
+        } => {
             let mut arguments = vec!["reboot"];
             arguments.extend(words(target));
             arguments.extend(again.then_some("--again"));
@@ -33,7 +37,9 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::Cordon(node) => kubectl(&["cordon", node]),
         Act::Uncordon(node) => kubectl(&["uncordon", node]),
         Act::Label { node, key, value } => {
-            let label = value.as_ref().map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
+            let label = value
+                .as_ref()
+                .map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
             kubectl(&["label", "--overwrite", "node", node, &label])
         }
         Act::DeleteNode(node) => kubectl(&["delete", "node", node, "--wait=false"]),
@@ -54,7 +60,17 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
             namespace,
             name,
             demand,
-        } => kubectl(&["-n", namespace, "patch", "pdb", name, "--type", "merge", "-p", &budget(demand).to_string()]),
+        } => kubectl(&[
+            "-n",
+            namespace,
+            "patch",
+            "pdb",
+            name,
+            "--type",
+            "merge",
+            "-p",
+            &budget(demand).to_string(),
+        ]),
         Act::Scale {
             namespace,
             name,
@@ -83,7 +99,10 @@ fn words(target: &Target) -> Vec<&str> {
 /// The `junban` command as an administrator.
 pub(super) fn junban(bed: &Testbed, options: &Options, arguments: &[&str]) -> Result<(), Trouble> {
     let mut command = Command::new(&options.junban);
-    command.args(arguments).arg("--kubeconfig").arg(&bed.info.kubeconfig);
+    command
+        .args(arguments)
+        .arg("--kubeconfig")
+        .arg(&bed.info.kubeconfig);
     output(command, None).map(drop)
 }
 
@@ -113,7 +132,8 @@ fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<(), 
     settings::apply(&mut spec, edits, manifests::now());
     // Replaced as a whole, so that a field that is absent now goes.
     let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
-    bed.kubectl(&["patch", kind, name, "--type", "json", "-p", &patch]).map(drop)
+    bed.kubectl(&["patch", kind, name, "--type", "json", "-p", &patch])
+        .map(drop)
 }
 
 fn budget(demand: &Demand) -> Value {
@@ -126,6 +146,9 @@ fn budget(demand: &Demand) -> Value {
 
 fn scale(bed: &Testbed, namespace: &str, name: &str, replicas: u32) -> Result<(), Trouble> {
     let replicas = format!("--replicas={replicas}");
-    let to = |kind: &str| bed.kubectl(&["-n", namespace, "scale", &format!("{kind}/{name}"), &replicas]).map(drop);
+    let to = |kind: &str| {
+        bed.kubectl(&["-n", namespace, "scale", &format!("{kind}/{name}"), &replicas])
+            .map(drop)
+    };
     to("deployment").or_else(|_| to("statefulset"))
 }

@@ -30,8 +30,19 @@ impl Rules {
         let text = |act: &crate::scenario::model::Act| format!("{act:?}");
         let acts = scenario.steps.iter().map(|at| format!("{:?}", at.what));
         let given = scenario.given.iter().map(|at| text(&at.what));
-        let harms = ["PowerOff", "RebootMachine", "Fault(", "DeletePod", "Scale", "EditBudget", "EditQueue", "Node("];
-        let harmed = acts.chain(given).any(|act| harms.iter().any(|harm| act.contains(harm)));
+        let harms = [
+            "PowerOff",
+            "RebootMachine",
+            "Fault(",
+            "DeletePod",
+            "Scale",
+            "EditBudget",
+            "EditQueue",
+            "Node(",
+        ];
+        let harmed = acts
+            .chain(given)
+            .any(|act| harms.iter().any(|harm| act.contains(harm)));
         Self {
             machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
             max_unavailable: queue["maxUnavailable"].clone(),
@@ -41,7 +52,13 @@ impl Rules {
         }
     }
 
-    pub(super) fn look(&mut self, facts: &Facts, budgets: Vec<BudgetState>, at: Duration, judge: &mut Judge<'_>) {
+    pub(super) fn look(
+        &mut self,
+        facts: &Facts,
+        budgets: Vec<BudgetState>,
+        at: Duration,
+        judge: &mut Judge<'_>,
+    ) {
         self.limits(facts, at, judge);
         if self.machines_fail {
             return;
@@ -51,7 +68,11 @@ impl Rules {
             if healthy >= needed {
                 self.were_well.insert(id);
             } else if self.were_well.contains(&id) {
-                judge.fail(at, "no budget falls below its need", format!("{name}: {healthy} healthy, {needed} needed"));
+                judge.fail(
+                    at,
+                    "no budget falls below its need",
+                    format!("{name}: {healthy} healthy, {needed} needed"),
+                );
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
@@ -59,23 +80,39 @@ impl Rules {
             if ready > 0 {
                 self.were_well.insert(workload.clone());
             } else if self.were_well.contains(workload) {
-                judge.fail(at, "a workload of two or more replicas keeps a Ready pod", workload.clone());
+                judge.fail(
+                    at,
+                    "a workload of two or more replicas keeps a Ready pod",
+                    workload.clone(),
+                );
             }
         }
     }
 
     /// At the moment at which a node is marked.
     fn limits(&mut self, facts: &Facts, at: Duration, judge: &mut Judge<'_>) {
-        let marked: BTreeSet<String> =
-            facts.nodes.iter().filter(|(_, node)| node.marked).map(|(name, _)| name.clone()).collect();
+        let marked: BTreeSet<String> = facts
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.marked)
+            .map(|(name, _)| name.clone())
+            .collect();
         let new = marked.difference(&self.marked).count();
         self.marked = marked;
         if new == 0 {
             return;
         }
         let nodes = facts.nodes.len();
-        let failed = facts.entries.iter().filter(|entry| entry.phase == "Failed").count();
-        let down = facts.nodes.values().filter(|node| !node.ready && !node.marked).count();
+        let failed = facts
+            .entries
+            .iter()
+            .filter(|entry| entry.phase == "Failed")
+            .count();
+        let down = facts
+            .nodes
+            .values()
+            .filter(|node| !node.ready && !node.marked)
+            .count();
         let broken = failed + down;
         let limit = share(&self.max_unavailable, nodes, 10).max(1);
         let tolerated = broken.min(share(&self.failures_max, nodes, 5).max(1));
@@ -91,8 +128,16 @@ impl Rules {
 /// A count, or a percentage rounded up; `default` percent where nothing is written.
 fn share(value: &Value, of: usize, default: usize) -> usize {
     let percent = match value {
-        Value::Number(number) => return number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(of),
-        Value::String(text) => text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(default),
+        Value::Number(number) => {
+            return number
+                .as_u64()
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(of);
+        }
+        Value::String(text) => text
+            .strip_suffix('%')
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or(default),
         _ => default,
     };
     (of * percent).div_ceil(100)

@@ -60,7 +60,8 @@ impl Testbed {
         let stdout = child.stdout.take().ok_or("the testbed has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let info: Info = serde_json::from_str(&line).map_err(|error| format!("the testbed said {line:?}: {error}"))?;
+        let info: Info =
+            serde_json::from_str(&line).map_err(|error| format!("the testbed said {line:?}: {error}"))?;
         let logs = std::env::temp_dir().join(format!("junban-scenario-{}", std::process::id()));
         std::fs::create_dir_all(&logs)?;
         Ok(Self {
@@ -82,7 +83,10 @@ impl Testbed {
             return Ok(());
         }
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        self.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&list.to_string()))?;
+        self.kubectl_with(
+            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            Some(&list.to_string()),
+        )?;
         Ok(())
     }
 
@@ -102,7 +106,11 @@ impl Testbed {
 
     /// A kubeconfig of the controller's ServiceAccount.
     pub(super) fn account_kubeconfig(&self) -> Result<PathBuf, Trouble> {
-        let account = format!("{}/{}", junban_api::names::NAMESPACE, junban_api::names::SERVICE_ACCOUNT);
+        let account = format!(
+            "{}/{}",
+            junban_api::names::NAMESPACE,
+            junban_api::names::SERVICE_ACCOUNT
+        );
         let text = self.command(&["kubeconfig", "--service-account", &account])?;
         let path = self.logs.join("controller.kubeconfig");
         std::fs::write(&path, text)?;
@@ -124,7 +132,10 @@ impl Testbed {
 impl Drop for Testbed {
     fn drop(&mut self) {
         // SIGTERM lets it remove its directory; it ends all its children itself.
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         drop(self.child.wait());
@@ -133,7 +144,11 @@ impl Drop for Testbed {
 
 /// Runs a program to its end; its output, or what it said when it failed.
 pub(super) fn output(mut command: Command, input: Option<&str>) -> Result<String, Trouble> {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdin(if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    });
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
         stdin.write_all(text.as_bytes())?;

@@ -15,8 +15,15 @@ const PREFIX: &str = "testbed.junban.dev/";
 /// Makes them, and waits until every pod is where it shall be and as it shall be.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
     label_racks(bed, scenario)?;
-    let namespaces: BTreeSet<&str> = scenario.workloads.iter().map(|at| at.what.namespace.as_str()).collect();
-    for namespace in namespaces.into_iter().filter(|name| !matches!(*name, "default" | "kube-system")) {
+    let namespaces: BTreeSet<&str> = scenario
+        .workloads
+        .iter()
+        .map(|at| at.what.namespace.as_str())
+        .collect();
+    for namespace in namespaces
+        .into_iter()
+        .filter(|name| !matches!(*name, "default" | "kube-system"))
+    {
         bed.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
     }
     for at in &scenario.workloads {
@@ -24,7 +31,13 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
     }
     for at in &scenario.budgets {
         let budget = &at.what;
-        bed.apply(&[pdb(&budget.namespace, &budget.name, &budget.selects, &budget.demand, false)])?;
+        bed.apply(&[pdb(
+            &budget.namespace,
+            &budget.name,
+            &budget.selects,
+            &budget.demand,
+            false,
+        )])?;
     }
     // Budgets are computed, DaemonSets are Ready.
     std::thread::sleep(Duration::from_secs(2));
@@ -34,7 +47,10 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
 fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
     for (index, name) in scenario.nodes.names().iter().enumerate() {
         let label = if scenario.nodes.racks > 1 && !name.starts_with("cp-") {
-            format!("topology.kubernetes.io/zone=rack-{}", index % scenario.nodes.racks as usize + 1)
+            format!(
+                "topology.kubernetes.io/zone=rack-{}",
+                index % scenario.nodes.racks as usize + 1
+            )
         } else {
             "topology.kubernetes.io/zone-".to_owned()
         };
@@ -47,7 +63,13 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), T
     let mut objects = volumes(workload);
     if let Some(demand) = &workload.budget {
         let (namespace, name) = (&workload.namespace, &workload.name);
-        objects.push(pdb(namespace, name, name, demand, workload.always_allow_unhealthy));
+        objects.push(pdb(
+            namespace,
+            name,
+            name,
+            demand,
+            workload.always_allow_unhealthy,
+        ));
     }
     let placed = match workload.kind {
         Kind::Deployment | Kind::StatefulSet => !workload.on.is_empty(),
@@ -65,13 +87,23 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), T
 fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
     let nodes = scenario.nodes.names();
     for (index, place) in workload.on.iter().enumerate() {
-        let others: Vec<&str> = nodes.iter().filter(|node| *node != place).map(String::as_str).collect();
+        let others: Vec<&str> = nodes
+            .iter()
+            .filter(|node| *node != place)
+            .map(String::as_str)
+            .collect();
         bed.kubectl(&[&["cordon"], others.as_slice()].concat())?;
         scale(bed, workload, index + 1)?;
-        wait_until(&format!("pod {} of {} is bound", index + 1, workload.key()), || {
-            let bound = pods(bed, workload)?.into_iter().filter(|pod| pod["spec"]["nodeName"].is_string()).count();
-            Ok(bound > index)
-        })?;
+        wait_until(
+            &format!("pod {} of {} is bound", index + 1, workload.key()),
+            || {
+                let bound = pods(bed, workload)?
+                    .into_iter()
+                    .filter(|pod| pod["spec"]["nodeName"].is_string())
+                    .count();
+                Ok(bound > index)
+            },
+        )?;
         bed.kubectl(&[&["uncordon"], others.as_slice()].concat())?;
     }
     scale(bed, workload, workload.replicas as usize)
@@ -91,7 +123,9 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<(), Trouble> {
     wait_until(&format!("the pods of {} are up", workload.key()), || {
         let good = |pod: &&Value| {
             let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-            let ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+            let ready = conditions
+                .into_iter()
+                .any(|one| one["type"] == "Ready" && one["status"] == "True");
             ready || (workload.never_ready && pod["status"]["phase"] == "Running")
         };
         Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
@@ -112,7 +146,16 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool, Trouble>) -> R
 
 fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>, Trouble> {
     let selector = format!("app={}", workload.name);
-    let text = bed.kubectl(&["-n", &workload.namespace, "get", "pods", "-l", &selector, "-o", "json"])?;
+    let text = bed.kubectl(&[
+        "-n",
+        &workload.namespace,
+        "get",
+        "pods",
+        "-l",
+        &selector,
+        "-o",
+        "json",
+    ])?;
     let list: Value = serde_json::from_str(&text)?;
     Ok(list["items"].as_array().cloned().unwrap_or_default())
 }
@@ -163,7 +206,11 @@ fn object(workload: &Workload, replicas: u32) -> Value {
 }
 
 fn pod(workload: &Workload) -> Value {
-    let mut labels: Map<String, Value> = workload.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let mut labels: Map<String, Value> = workload
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
     labels.insert("app".into(), json!(workload.name));
     let mut spec = json!({
         "terminationGracePeriodSeconds": workload.grace.map_or(30, |grace| grace.as_secs()),
@@ -194,7 +241,8 @@ fn pod(workload: &Workload) -> Value {
     }
     if workload.spread {
         let term = json!({"labelSelector": {"matchLabels": {"app": workload.name}}, "topologyKey": "kubernetes.io/hostname"});
-        spec["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+        spec["affinity"] =
+            json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
     }
     let mut volumes = Vec::new();
     if workload.empty_dir {
@@ -214,13 +262,25 @@ fn pod(workload: &Workload) -> Value {
 }
 
 fn annotations(workload: &Workload) -> Value {
-    let mut all: Map<String, Value> =
-        workload.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let mut all: Map<String, Value> = workload
+        .annotations
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
     let mut set = |key: &str, value: String| all.insert(format!("{PREFIX}{key}"), json!(value));
     let seconds = |span: Span| (span.from.as_secs_f64() + span.to.as_secs_f64()) / 2.0;
-    set("start-seconds", seconds(workload.start.unwrap_or(START)).to_string());
-    set("ready-seconds", seconds(workload.ready.unwrap_or(READY)).to_string());
-    set("terminate-seconds", seconds(workload.stop.unwrap_or(STOP)).to_string());
+    set(
+        "start-seconds",
+        seconds(workload.start.unwrap_or(START)).to_string(),
+    );
+    set(
+        "ready-seconds",
+        seconds(workload.ready.unwrap_or(READY)).to_string(),
+    );
+    set(
+        "terminate-seconds",
+        seconds(workload.stop.unwrap_or(STOP)).to_string(),
+    );
     if workload.ignores_sigterm {
         set("ignore-sigterm", "true".into());
     }
@@ -275,11 +335,16 @@ fn volumes(workload: &Workload) -> Vec<Value> {
         if let (true, Some(node)) = (workload.local_volume, place) {
             spec["local"] = json!({"path": format!("/data/{name}")});
             let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [node]});
-            spec["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
+            spec["nodeAffinity"] =
+                json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
         } else {
             spec["csi"] = json!({"driver": "csi.testbed.junban.dev", "volumeHandle": name});
         }
-        let detach = workload.csi_volume.unwrap_or(Duration::from_secs(1)).as_secs_f64().to_string();
+        let detach = workload
+            .csi_volume
+            .unwrap_or(Duration::from_secs(1))
+            .as_secs_f64()
+            .to_string();
         objects.push(json!({
             "apiVersion": "v1", "kind": "PersistentVolume",
             "metadata": {"name": name, "annotations": {format!("{PREFIX}detach-seconds"): detach}},
@@ -314,5 +379,6 @@ fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) ->
 
 /// `1` as a number, `50%` as a text.
 pub(super) fn amount(text: &str) -> Value {
-    text.parse::<u32>().map_or_else(|_| json!(text), |number| json!(number))
+    text.parse::<u32>()
+        .map_or_else(|_| json!(text), |number| json!(number))
 }

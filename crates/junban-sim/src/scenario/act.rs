@@ -141,14 +141,21 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
     }
     for (phrase, make) in ON_A_CONTROLLER {
         if words.eat(phrase) {
-            let number = if words.peek().is_some() { words.number("a controller's number")? } else { 1 };
+            let number = if words.peek().is_some() {
+                words.number("a controller's number")?
+            } else {
+                1
+            };
             return Ok(make(number));
         }
     }
     Err(unknown(&words.rest_peek(), "an act", ACTS))
 }
 
-const ON_A_NODE: [(&str, fn(String) -> Act); 7] = [
+/// A phrase, and the act that it is about what comes next.
+type Phrase<T> = (&'static str, fn(T) -> Act);
+
+const ON_A_NODE: [Phrase<String>; 7] = [
     ("retry", Act::Retry),
     ("cordon", Act::Cordon),
     ("uncordon", Act::Uncordon),
@@ -158,7 +165,7 @@ const ON_A_NODE: [(&str, fn(String) -> Act); 7] = [
     ("repair", Act::Repair),
 ];
 
-const ON_A_CONTROLLER: [(&str, fn(u32) -> Act); 5] = [
+const ON_A_CONTROLLER: [Phrase<u32>; 5] = [
     ("kill controller", Act::KillController),
     ("start controller", Act::StartController),
     ("restart controller", Act::RestartController),
@@ -168,9 +175,9 @@ const ON_A_CONTROLLER: [(&str, fn(u32) -> Act); 5] = [
 
 pub(super) fn node(words: &mut Words<'_>) -> Result<String, Fault> {
     let word = words.next("a node")?;
-    is_node_name(word)
-        .then(|| word.to_owned())
-        .ok_or_else(|| format!("`{word}` is no node: they are called node-1, node-2 and on, and cp-1 to cp-3"))
+    is_node_name(word).then(|| word.to_owned()).ok_or_else(|| {
+        format!("`{word}` is no node: they are called node-1, node-2 and on, and cp-1 to cp-3")
+    })
 }
 
 fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
@@ -190,7 +197,11 @@ fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
 fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
     let target = target(words)?;
     let again = words.eat("--again");
-    let reason = if words.eat("--reason") { words.rest().join(" ") } else { String::new() };
+    let reason = if words.eat("--reason") {
+        words.rest().join(" ")
+    } else {
+        String::new()
+    };
     Ok(Act::Reboot {
         target,
         again,
@@ -265,11 +276,17 @@ mod tests {
                     reason: "BIOS 2.19".into(),
                 },
             ),
-            ("reboot machine node-2 by hand", Act::RebootMachine("node-2".into())),
+            (
+                "reboot machine node-2 by hand",
+                Act::RebootMachine("node-2".into()),
+            ),
             ("kill controller", Act::KillController(1)),
             ("freeze controller 2", Act::FreezeController(2)),
             ("pause", Act::Pause(String::new())),
-            ("delete entry of node-2", Act::DeleteEntries(Target::Nodes(vec!["node-2".into()]))),
+            (
+                "delete entry of node-2",
+                Act::DeleteEntries(Target::Nodes(vec!["node-2".into()])),
+            ),
             (
                 "label node-1 junban.dev/hold-",
                 Act::Label {
@@ -281,7 +298,10 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(act), "{text}");
         }
-        assert!(matches!(parse("edit queue: maxUnavailable 1"), Ok(Act::EditQueue(_))));
+        assert!(matches!(
+            parse("edit queue: maxUnavailable 1"),
+            Ok(Act::EditQueue(_))
+        ));
         assert!(matches!(parse("fault node-1: slow x3"), Ok(Act::Fault(_))));
     }
 

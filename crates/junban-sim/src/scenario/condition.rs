@@ -1,22 +1,18 @@
-//! Conditions: what may be claimed of a cluster, how it is written, and whether it holds.
+//! Conditions: what may be claimed of a cluster and how it is written. Whether it holds is judged in [`judging`].
+
+mod judging;
 
 use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
-use super::facts::{EntryFacts, Facts, NodeFacts};
+pub use judging::Verdict;
+
 use super::words::{Fault, Words, split_key, unknown};
 
 /// Claims that must all hold, joined by `and` or a comma.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Condition {
     claims: Vec<Claim>,
-}
-
-/// Whether a condition holds, and what was seen.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    pub holds: bool,
-    pub seen: String,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -156,16 +152,6 @@ impl Condition {
     pub(super) fn nodes(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(Claim::node)
     }
-
-    /// Judges it.
-    pub fn judge(&self, facts: &Facts) -> Verdict {
-        let verdicts: Vec<Verdict> = self.claims.iter().map(|claim| claim.judge(facts)).collect();
-        let seen: Vec<String> = verdicts.iter().map(|verdict| verdict.seen.clone()).collect();
-        Verdict {
-            holds: verdicts.iter().all(|verdict| verdict.holds),
-            seen: seen.join("; "),
-        }
-    }
 }
 
 impl Claim {
@@ -188,7 +174,9 @@ impl Claim {
             return about_node(None, words);
         }
         if words.eat("no") {
-            return Ok(Self::No(words.eat_one(&THINGS, "something that there may be none of")?));
+            return Ok(Self::No(
+                words.eat_one(&THINGS, "something that there may be none of")?,
+            ));
         }
         if words.eat("power log") {
             return power_log(words);
@@ -216,7 +204,11 @@ impl Claim {
         if SETS.iter().any(|(phrase, _)| words.clone().eat(phrase)) || first == "entries" {
             return counted(words, None);
         }
-        Err(unknown(&words.rest_peek(), "the beginning of a condition", &BEGINNINGS))
+        Err(unknown(
+            &words.rest_peek(),
+            "the beginning of a condition",
+            &BEGINNINGS,
+        ))
     }
 
     fn node(&self) -> Option<&str> {
@@ -228,89 +220,6 @@ impl Claim {
             _ => None,
         }
     }
-
-    fn judge(&self, facts: &Facts) -> Verdict {
-        match self {
-            Self::Not(claim) => {
-                let inner = claim.judge(facts);
-                verdict(!inner.holds, inner.seen)
-            }
-            Self::EveryEntry(phases) => every_entry(facts, phases),
-            Self::Entry {
-                node,
-                phases,
-                reason,
-                naming,
-            } => {
-                let entry = facts.entry_of(node);
-                let holds = entry.is_some_and(|entry| {
-                    phases.contains(&entry.phase)
-                        && reason.is_none_or(|reason| entry.reason == reason)
-                        && naming.as_ref().is_none_or(|text| entry.message.contains(text.as_str()))
-                });
-                verdict(holds, entry.map_or_else(|| format!("{node} has no entry"), describe))
-            }
-            Self::HasEntry(node) => verdict(
-                facts.entry_of(node).is_some(),
-                facts
-                    .entry_of(node)
-                    .map_or_else(|| format!("{node} has no entry"), describe),
-            ),
-            Self::Exists(node) => {
-                let exists = facts.nodes.contains_key(node);
-                verdict(exists, format!("{node} is {}", if exists { "there" } else { "gone" }))
-            }
-            Self::Node(node, state) => nodes_are(facts, node.as_deref(), *state),
-            Self::Boots(node, compare, wanted) => {
-                let boots = |name: &str| facts.nodes.get(name).map_or(0, |node| node.boots);
-                per_node(facts, node.as_deref(), "boots", boots, *compare, *wanted)
-            }
-            Self::PowerLines(node, compare, wanted) => {
-                let lines = |name: &str| facts.power.get(name).copied().unwrap_or_default();
-                per_node(facts, node.as_deref(), "power actions", lines, *compare, *wanted)
-            }
-            Self::No(thing) => none_of(facts, *thing),
-            Self::Count(set, state, compare, wanted) => count(facts, *set, *state, *compare, *wanted),
-            Self::CountEntries(phases, compare, wanted) => {
-                let entries: Vec<&EntryFacts> =
-                    facts.entries.iter().filter(|entry| phases.contains(&entry.phase)).collect();
-                let names: Vec<String> = entries.iter().map(|entry| describe(entry)).collect();
-                compared(entries.len(), *compare, *wanted, &names.join(", "))
-            }
-            Self::ReadyPods(workload, compare, wanted) => {
-                let ready = facts.ready_pods(workload);
-                verdict(compare.holds(ready, *wanted), format!("{workload} has {ready} ready"))
-            }
-            Self::Disrupted(workload, compare, wanted) => {
-                let replicas = facts.replicas.get(workload).copied().unwrap_or_default();
-                let disrupted = replicas.saturating_sub(facts.ready_pods(workload));
-                verdict(
-                    compare.holds(disrupted, *wanted),
-                    format!("{workload} has {disrupted} of {replicas} disrupted"),
-                )
-            }
-            Self::Pod(pod, wanted) => {
-                let there = facts.pods.contains_key(pod);
-                verdict(there == *wanted, format!("pod {pod} is {}", if there { "there" } else { "gone" }))
-            }
-            Self::PodOn(pod, node) => {
-                let on = facts.pods.get(pod).map_or("", |pod| &pod.node);
-                verdict(on == node, format!("pod {pod} is on {on:?}"))
-            }
-            Self::Paused => verdict(facts.paused, format!("paused: {}", facts.paused)),
-        }
-    }
-}
-
-fn verdict(holds: bool, seen: impl Into<String>) -> Verdict {
-    Verdict {
-        holds,
-        seen: seen.into(),
-    }
-}
-
-fn describe(entry: &EntryFacts) -> String {
-    format!("{} is {} {}: {}", entry.node, entry.phase, entry.reason, entry.message)
 }
 
 /// `node-4`, `cp-1`.
@@ -427,7 +336,10 @@ fn pod(words: &mut Words<'_>) -> Result<Claim, Fault> {
     if words.eat("on") {
         return Ok(Claim::PodOn(pod, words.next("a node")?.to_owned()));
     }
-    let there = words.eat_one(&[("there", true), ("gone", false)], "said of a pod (`there`, `gone`, `on NODE`)")?;
+    let there = words.eat_one(
+        &[("there", true), ("gone", false)],
+        "said of a pod (`there`, `gone`, `on NODE`)",
+    )?;
     Ok(Claim::Pod(pod, there))
 }
 
@@ -459,7 +371,11 @@ fn power_log(words: &mut Words<'_>) -> Result<Claim, Fault> {
 /// `more than 2 nodes unavailable` (the amount read already), or `nodes unavailable > 2`.
 fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Claim, Fault> {
     let entries = words.eat("entries");
-    let set = if entries { None } else { Some(words.eat_one(&SETS, "something counted")?) };
+    let set = if entries {
+        None
+    } else {
+        Some(words.eat_one(&SETS, "something counted")?)
+    };
     let made: Box<dyn Fn(Compare, u32) -> Claim> = match set {
         None if words.eat("in flight") => {
             let flying = ["Draining", "Rebooting", "Verifying"].map(str::to_owned).to_vec();
@@ -476,7 +392,10 @@ fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Clai
     };
     let (compare, amount) = match amount {
         Some(known) => known,
-        None => (words.eat_one(&COMPARES, "a comparison")?, words.number("a number")?),
+        None => (
+            words.eat_one(&COMPARES, "a comparison")?,
+            words.number("a number")?,
+        ),
     };
     Ok(made(compare, amount))
 }
@@ -487,148 +406,6 @@ fn comparison(words: &mut Words<'_>) -> Result<Compare, Fault> {
         Some(word) if word.starts_with(|c: char| c.is_ascii_digit()) => Ok(Compare::Equal),
         _ => words.eat_one(&COMPARES, "a comparison or a number"),
     }
-}
-
-impl Compare {
-    fn holds(self, left: u32, right: u32) -> bool {
-        match self {
-            Self::Less => left < right,
-            Self::LessOrEqual => left <= right,
-            Self::Equal => left == right,
-            Self::MoreOrEqual => left >= right,
-            Self::More => left > right,
-        }
-    }
-}
-
-fn compared(count: usize, compare: Compare, wanted: u32, names: &str) -> Verdict {
-    let number = u32::try_from(count).unwrap_or(u32::MAX);
-    verdict(compare.holds(number, wanted), format!("{count}: {names}"))
-}
-
-fn every_entry(facts: &Facts, phases: &[String]) -> Verdict {
-    let others: Vec<String> = facts
-        .entries
-        .iter()
-        .filter(|entry| !phases.contains(&entry.phase))
-        .map(describe)
-        .collect();
-    if facts.entries.is_empty() {
-        return verdict(false, "there is no entry");
-    }
-    let seen = if others.is_empty() {
-        format!("all {} are", facts.entries.len())
-    } else {
-        others.join("; ")
-    };
-    verdict(others.is_empty(), seen)
-}
-
-impl NodeState {
-    fn holds(self, facts: &Facts, name: &str, node: &NodeFacts) -> bool {
-        match self {
-            Self::Cordoned => node.cordoned,
-            Self::Schedulable => !node.cordoned,
-            Self::Ready => node.ready,
-            Self::NotReady => !node.ready,
-            Self::Marked => node.marked,
-            Self::Unavailable => node.unavailable(),
-            Self::InFlight => facts
-                .entry_of(name)
-                .is_some_and(|entry| matches!(entry.phase.as_str(), "Draining" | "Rebooting" | "Verifying")),
-            Self::WithSlot => facts.slots.contains(name),
-        }
-    }
-}
-
-fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
-    let others: Vec<&str> = match node {
-        Some(name) => match facts.nodes.get(name) {
-            Some(node) if state.holds(facts, name, node) => vec![],
-            _ => vec![name],
-        },
-        None => facts
-            .nodes
-            .iter()
-            .filter(|(name, node)| !state.holds(facts, name, node))
-            .map(|(name, _)| name.as_str())
-            .collect(),
-    };
-    let seen = if others.is_empty() {
-        "it is so".to_owned()
-    } else {
-        format!("{} not {state:?}", others.join(", "))
-    };
-    verdict(others.is_empty(), seen)
-}
-
-fn per_node(
-    facts: &Facts,
-    node: Option<&str>,
-    what: &str,
-    number: impl Fn(&str) -> u32,
-    compare: Compare,
-    wanted: u32,
-) -> Verdict {
-    let names: Vec<&str> = match node {
-        Some(name) => vec![name],
-        None => facts.nodes.keys().map(String::as_str).collect(),
-    };
-    let wrong: Vec<String> = names
-        .iter()
-        .filter(|name| !compare.holds(number(name), wanted))
-        .map(|name| format!("{name}: {} {what}", number(name)))
-        .collect();
-    let seen = if wrong.is_empty() {
-        let first = names.first().map_or(0, |name| number(name));
-        format!("{first} {what}")
-    } else {
-        wrong.join(", ")
-    };
-    verdict(wrong.is_empty(), seen)
-}
-
-fn none_of(facts: &Facts, thing: Thing) -> Verdict {
-    let with = |has: fn(&NodeFacts) -> bool| -> Vec<String> {
-        let nodes = facts.nodes.iter().filter(|(_, node)| has(node));
-        nodes.map(|(name, _)| name.clone()).collect()
-    };
-    let found = match thing {
-        Thing::Cordon => with(|node| node.cordoned),
-        Thing::Mark => with(|node| node.marked),
-        Thing::Taint => with(|node| node.steered),
-        Thing::LoadBalancerLabel => with(|node| node.off_load_balancers),
-        Thing::Slot => facts.slots.iter().cloned().collect(),
-        Thing::Entry => facts.entries.iter().map(describe).collect(),
-        Thing::Failure => facts
-            .entries
-            .iter()
-            .filter(|entry| entry.phase == "Failed")
-            .map(describe)
-            .collect(),
-    };
-    let seen = if found.is_empty() { "none".to_owned() } else { found.join("; ") };
-    verdict(found.is_empty(), seen)
-}
-
-fn count(facts: &Facts, set: Set, state: NodeState, compare: Compare, wanted: u32) -> Verdict {
-    let of_set = |node: &NodeFacts| match set {
-        Set::Nodes | Set::Racks => true,
-        Set::Workers => !node.control_plane,
-        Set::ControlPlanes => node.control_plane,
-    };
-    let mut names: Vec<String> = facts
-        .nodes
-        .iter()
-        .filter(|(name, node)| of_set(node) && state.holds(facts, name, node))
-        .map(|(name, node)| if set == Set::Racks { node.rack.clone() } else { name.clone() })
-        .collect();
-    names.dedup();
-    if set == Set::Racks {
-        names.sort();
-        names.dedup();
-    }
-    compared(names.len(), compare, wanted, &names.join(", "))
 }
 
 #[cfg(test)]

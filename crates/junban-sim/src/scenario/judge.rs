@@ -33,7 +33,10 @@ impl Failure {
         if self.line == 0 {
             return format!("{file}: after {seconds:.1} s: {}: {}", self.text, self.seen);
         }
-        format!("{file}:{}: after {seconds:.1} s: `{}`\n    seen: {}", self.line, self.text, self.seen)
+        format!(
+            "{file}:{}: after {seconds:.1} s: `{}`\n    seen: {}",
+            self.line, self.text, self.seen
+        )
     }
 }
 
@@ -108,9 +111,14 @@ impl<'s> Judge<'s> {
             Step::Eventually(..) if now < self.since + AFTER_AN_ACT => self.since + AFTER_AN_ACT,
             Step::When(within, ..) | Step::Eventually(within, _) => self.since + *within + self.leniency,
         });
-        let repeated = if step.is_some() { self.repeated.iter().min().copied() } else { None };
+        let repeated = if step.is_some() {
+            self.repeated.iter().min().copied()
+        } else {
+            None
+        };
         let end = self.end_began.map(|began| {
-            self.end_held_since.map_or(began + END_WITHIN + self.leniency, |held| held + END_HOLDS)
+            self.end_held_since
+                .map_or(began + END_WITHIN + self.leniency, |held| held + END_HOLDS)
         });
         [step, repeated, end].into_iter().flatten().min()
     }
@@ -134,9 +142,9 @@ impl<'s> Judge<'s> {
                 Step::Do(act) => Some(Some(act)),
                 Step::After(span, act) => (now >= self.since + *span).then_some(Some(act)),
                 Step::Wait(span) => (now >= self.since + *span).then_some(None),
-                Step::When(within, condition, act) => {
-                    self.reached(now, facts, at, *within, condition).then_some(Some(act))
-                }
+                Step::When(within, condition, act) => self
+                    .reached(now, facts, at, *within, condition)
+                    .then_some(Some(act)),
                 Step::Eventually(within, condition) => {
                     if now < self.since + AFTER_AN_ACT {
                         return None;
@@ -263,7 +271,11 @@ impl<'s> Judge<'s> {
         let wrong: Vec<String> = match order.node {
             Some(_) if histories.iter().any(|history| good(&history)) => vec![],
             Some(_) => histories.iter().map(|history| told(history)).collect(),
-            None => histories.iter().filter(|history| !good(history)).map(|history| told(history)).collect(),
+            None => histories
+                .iter()
+                .filter(|history| !good(history))
+                .map(|history| told(history))
+                .collect(),
         };
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
@@ -312,14 +324,24 @@ mod tests {
         let scenario = parse("x", text).unwrap();
         let mut judge = Judge::new(&scenario, Duration::ZERO);
         assert_eq!(judge.look(seconds(0), &facts("Queued")), None);
-        assert_eq!(judge.look(seconds(1), &facts("Draining")).unwrap().what, Act::Pause(String::new()));
+        assert_eq!(
+            judge.look(seconds(1), &facts("Draining")).unwrap().what,
+            Act::Pause(String::new())
+        );
         assert_eq!(judge.look(seconds(2), &facts("Draining")), None);
         assert_eq!(judge.next_look(seconds(2)), Some(seconds(11)));
-        assert_eq!(judge.look(seconds(11), &facts("Draining")).unwrap().what, Act::Resume);
+        assert_eq!(
+            judge.look(seconds(11), &facts("Draining")).unwrap().what,
+            Act::Resume
+        );
         assert_eq!(judge.look(seconds(20), &facts("Succeeded")), None);
         assert!(!judge.is_over());
         assert_eq!(judge.look(seconds(25), &facts("Succeeded")), None);
-        assert!(judge.is_over() && judge.failures().is_empty(), "{:?}", judge.failures());
+        assert!(
+            judge.is_over() && judge.failures().is_empty(),
+            "{:?}",
+            judge.failures()
+        );
     }
 
     #[test]
@@ -333,12 +355,31 @@ mod tests {
             judge.look(seconds(700), &facts(phases.last().unwrap()));
             judge.look(seconds(800), &facts(phases.last().unwrap()));
             assert!(judge.is_over());
-            judge.failures().iter().map(|failure| failure.line).collect::<Vec<_>>()
+            judge
+                .failures()
+                .iter()
+                .map(|failure| failure.line)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(run("wait 1m\nnever: node-1 is Failed", &["Queued", "Failed"]), [3]);
-        assert_eq!(run("eventually within 5s: every entry Succeeded", &["Queued"]), [2]);
-        assert_eq!(run("order node-1: Rebooting, Draining", &["Draining", "Rebooting"]), [2]);
+        assert_eq!(
+            run("wait 1m\nnever: node-1 is Failed", &["Queued", "Failed"]),
+            [3]
+        );
+        assert_eq!(
+            run("eventually within 5s: every entry Succeeded", &["Queued"]),
+            [2]
+        );
+        assert_eq!(
+            run("order node-1: Rebooting, Draining", &["Draining", "Rebooting"]),
+            [2]
+        );
         assert_eq!(run("at the end: every entry Succeeded", &["Queued"]), [2]);
-        assert_eq!(run("wait 5s\norder node-1: Draining, Rebooting", &["Draining", "Rebooting"]), [0; 0]);
+        assert_eq!(
+            run(
+                "wait 5s\norder node-1: Draining, Rebooting",
+                &["Draining", "Rebooting"]
+            ),
+            [0; 0]
+        );
     }
 }

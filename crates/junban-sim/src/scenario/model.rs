@@ -80,7 +80,11 @@ impl Default for Nodes {
 impl Nodes {
     /// Names of all Nodes.
     pub fn names(&self) -> Vec<String> {
-        let masters = if self.control_planes > 1 { self.control_planes } else { 0 };
+        let masters = if self.control_planes > 1 {
+            self.control_planes
+        } else {
+            0
+        };
         (1..=self.workers)
             .map(|n| format!("node-{n}"))
             .chain((1..=masters).map(|n| format!("cp-{n}")))

@@ -131,10 +131,15 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
         "scenario" => scenario.title = tail.to_owned(),
         "nodes" => scenario.nodes = nodes(tail)?,
         "deployment" | "statefulset" | "daemonset" | "job" | "pod" => {
-            let kind = workload::KINDS.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
+            let kind = workload::KINDS
+                .iter()
+                .find(|(name, _)| *name == first)
+                .map(|(_, kind)| *kind);
             let key = words.next("NAMESPACE/NAME")?;
             if let Some(kind) = kind {
-                scenario.workloads.push(place.at(workload::parse(kind, key, tail)?));
+                scenario
+                    .workloads
+                    .push(place.at(workload::parse(kind, key, tail)?));
             }
         }
         "budget" => {
@@ -161,7 +166,9 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
             let order = order(&mut words, tail)?;
             scenario.orders.push(place.at(order));
         }
-        "never" if tail.contains(',') => return Err("one condition a line: write each `never` by itself".into()),
+        "never" if tail.contains(',') => {
+            return Err("one condition a line: write each `never` by itself".into());
+        }
         "never" => scenario.never.push(place.at(Condition::parse(tail)?)),
         "at" if words.eat("the end") => {
             for part in tail.split(',') {
@@ -183,7 +190,9 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
 
 /// Statements whose line says nothing without what follows the colon.
 fn needs_a_colon(first: &str) -> bool {
-    let known = STATEMENTS.iter().any(|statement| statement.split([' ', ':']).next() == Some(first));
+    let known = STATEMENTS
+        .iter()
+        .any(|statement| statement.split([' ', ':']).next() == Some(first));
     let alone = matches!(first, "wait" | "kill") || workload::KINDS.iter().any(|(name, _)| *name == first);
     known && !alone
 }
@@ -203,12 +212,23 @@ fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<Step, Fault> {
 }
 
 fn within(words: &mut Words<'_>) -> Result<Duration, Fault> {
-    if words.eat("within") { words.duration() } else { Ok(PATIENCE) }
+    if words.eat("within") {
+        words.duration()
+    } else {
+        Ok(PATIENCE)
+    }
 }
 
 fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Fault> {
-    let node = if words.eat("every node") { None } else { Some(act::node(words)?) };
-    let phases = tail.split(',').map(|word| phase(word.trim())).collect::<Result<_, _>>()?;
+    let node = if words.eat("every node") {
+        None
+    } else {
+        Some(act::node(words)?)
+    };
+    let phases = tail
+        .split(',')
+        .map(|word| phase(word.trim()))
+        .collect::<Result<_, _>>()?;
     Ok(Order { node, phases })
 }
 
@@ -249,7 +269,12 @@ fn names_that_are_not_there(scenario: &Scenario) -> Vec<(usize, Fault)> {
         let places = workload.what.on.iter().chain(&workload.what.only_on);
         named.extend(places.map(|node| (workload.line, node.clone())));
     }
-    named.extend(scenario.faults.iter().map(|fault| (fault.line, fault.what.node.clone())));
+    named.extend(
+        scenario
+            .faults
+            .iter()
+            .map(|fault| (fault.line, fault.what.node.clone())),
+    );
     for at in &scenario.given {
         named.extend(nodes_of(&at.what).into_iter().map(|node| (at.line, node)));
     }
@@ -270,12 +295,22 @@ fn names_that_are_not_there(scenario: &Scenario) -> Vec<(usize, Fault)> {
     for at in scenario.never.iter().chain(&scenario.at_the_end) {
         named.extend(at.what.nodes().map(|node| (at.line, node.to_owned())));
     }
-    named.extend(scenario.orders.iter().filter_map(|at| Some((at.line, at.what.node.clone()?))));
+    named.extend(
+        scenario
+            .orders
+            .iter()
+            .filter_map(|at| Some((at.line, at.what.node.clone()?))),
+    );
     named.sort();
     named.dedup();
     let missing = named.into_iter().filter(|(_, node)| !nodes.contains(node));
     missing
-        .map(|(line, node)| (line, format!("`{node}` is not among the {} nodes of this scenario", nodes.len())))
+        .map(|(line, node)| {
+            (
+                line,
+                format!("`{node}` is not among the {} nodes of this scenario", nodes.len()),
+            )
+        })
         .collect()
 }
 

@@ -108,7 +108,10 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Fault> {
         Form::Duration => {
             let word = words.next("a time such as 20s")?;
             let good = parse_duration(word).is_some() && !word.ends_with("ms");
-            json!(good.then_some(word).ok_or_else(|| format!("`{word}` is no time: write 20s, 5m, 1h30m"))?)
+            json!(
+                good.then_some(word)
+                    .ok_or_else(|| format!("`{word}` is no time: write 20s, 5m, 1h30m"))?
+            )
         }
         Form::Text => json!(words.rest().join(" ")),
         Form::List => json!(words.rest()),
@@ -128,7 +131,10 @@ pub(super) fn int_or_percent(word: &str) -> Result<Value, Fault> {
     let wrong = || format!("`{word}` is neither a number nor a percentage");
     match word.strip_suffix('%') {
         Some(digits) => digits.parse::<u32>().map(|_| json!(word)).map_err(|_| wrong()),
-        None => word.parse::<u32>().map(|number| json!(number)).map_err(|_| wrong()),
+        None => word
+            .parse::<u32>()
+            .map(|number| json!(number))
+            .map_err(|_| wrong()),
     }
 }
 
@@ -219,9 +225,23 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_or_value_is_refused() {
-        assert!(policy("drain.timout 20s").unwrap_err().contains("did you mean `drain.timeout`"));
-        assert!(policy("drain.bare Blok").unwrap_err().contains("did you mean `Block`"));
-        for wrong in ["drain.timeout 20", "maxConcurrent", "maxConcurrent x", "priority 1 2", "verify.daemonSets yes"] {
+        assert!(
+            policy("drain.timout 20s")
+                .unwrap_err()
+                .contains("did you mean `drain.timeout`")
+        );
+        assert!(
+            policy("drain.bare Blok")
+                .unwrap_err()
+                .contains("did you mean `Block`")
+        );
+        for wrong in [
+            "drain.timeout 20",
+            "maxConcurrent",
+            "maxConcurrent x",
+            "priority 1 2",
+            "verify.daemonSets yes",
+        ] {
             assert!(policy(wrong).is_err(), "{wrong}");
         }
         assert!(queue("maxUnavailable 10x").is_err());

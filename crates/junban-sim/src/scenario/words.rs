@@ -104,7 +104,8 @@ impl<'a> Words<'a> {
     /// `shop/cart` in its two parts.
     pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Fault> {
         let word = self.next(expected)?;
-        split_key(word).ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
+        split_key(word)
+            .ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
     }
 }
 
@@ -140,7 +141,10 @@ pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Fault {
     let hint = nearest(found, names)
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default();
-    format!("`{found}` is not {expected}{hint} (there are: {})", names.join(", "))
+    format!(
+        "`{found}` is not {expected}{hint} (there are: {})",
+        names.join(", ")
+    )
 }
 
 /// The name that differs least, if it differs little. Of a longer text only as many words are compared as the name has.

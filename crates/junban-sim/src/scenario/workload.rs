@@ -189,7 +189,11 @@ pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Fault> {
         .ok_or("written so: budget shop/second: selects cart, maxUnavailable 1")?;
     let mut words = Words::of(first);
     if !words.eat("selects") {
-        return Err(unknown(&words.rest_peek(), "said first of a budget", &["selects"]));
+        return Err(unknown(
+            &words.rest_peek(),
+            "said first of a budget",
+            &["selects"],
+        ));
     }
     let selects = words.next("the name of a workload of this namespace")?.to_owned();
     words.end()?;

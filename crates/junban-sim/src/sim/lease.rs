@@ -16,7 +16,9 @@ impl LeaseObject {
             (LeaseCall::Read, Some(lease)) => LeaseAnswer::Is(lease.clone()),
             (LeaseCall::Read | LeaseCall::Replace(..), None) => LeaseAnswer::Absent,
             (LeaseCall::Create(_), Some(_)) => LeaseAnswer::Conflict,
-            (LeaseCall::Replace(version, _), Some(lease)) if *version != lease.version => LeaseAnswer::Conflict,
+            (LeaseCall::Replace(version, _), Some(lease)) if *version != lease.version => {
+                LeaseAnswer::Conflict
+            }
             (LeaseCall::Create(write) | LeaseCall::Replace(_, write), _) => self.write(write),
         }
     }

@@ -42,12 +42,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(
-        number: u32,
-        life: u32,
-        world: &World,
-        exit_after_writes: Option<u64>,
-    ) -> Self {
+    pub(super) fn new(number: u32, life: u32, world: &World, exit_after_writes: Option<u64>) -> Self {
         Self {
             number,
             life,
@@ -105,7 +100,8 @@ impl Process {
 
     pub(super) fn lease_answered(&mut self, call: &LeaseCall, began: Ms, now: Ms, answer: LeaseAnswer) {
         self.lease_call_under_way = false;
-        self.elector.answer(call, Mono::from_millis(began), Mono::from_millis(now), answer);
+        self.elector
+            .answer(call, Mono::from_millis(began), Mono::from_millis(now), answer);
     }
 
     pub(super) fn next_lease_call(&mut self, now: Ms) -> Option<LeaseCall> {
@@ -148,7 +144,9 @@ impl Process {
         self.news = false;
         self.steps += 1;
         let clock = self.elector.advance(mono, self.view.cluster.queue.is_paused());
-        let Some(engine) = &mut self.engine else { return Vec::new() };
+        let Some(engine) = &mut self.engine else {
+            return Vec::new();
+        };
         let answers = std::mem::take(&mut self.answers);
         let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
         self.engine_wake = step.wake_at;

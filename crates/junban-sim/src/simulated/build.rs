@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use junban_world::{
-    Demand, IntOrPercent, NodeSpec, OwnerKind, Params, Selector, Span, Toleration,
-    UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
-};
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
+use junban_world::{
+    Demand, IntOrPercent, NodeSpec, OwnerKind, Params, Selector, Span, Toleration, UnhealthyPolicy,
+    VolumeKind, Workload, World, WorldBuilder,
+};
 use serde_json::{Value, json};
 
 use crate::ports::{EPOCH, POLICY, QUEUE};
@@ -40,7 +40,13 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
     let policies: Vec<String> = ["workers", "control-plane"]
         .into_iter()
         .map(str::to_owned)
-        .chain(scenario.policies.keys().filter(|name| !matches!(name.as_str(), "workers" | "control-plane")).cloned())
+        .chain(
+            scenario
+                .policies
+                .keys()
+                .filter(|name| !matches!(name.as_str(), "workers" | "control-plane"))
+                .cloned(),
+        )
         .collect();
     for name in policies {
         create(&mut world, POLICY, &name, policy_spec(scenario, &name));
@@ -73,7 +79,11 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str) -> Value {
         spec["nodeSelector"] = json!({"matchExpressions": [{"key": CONTROL_PLANE, "operator": operator}]});
     }
     let none = Vec::new();
-    settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), EPOCH.as_second());
+    settings::apply(
+        &mut spec,
+        scenario.policies.get(name).unwrap_or(&none),
+        EPOCH.as_second(),
+    );
     spec
 }
 
@@ -82,7 +92,9 @@ pub(super) fn queue_spec(scenario: &Scenario) -> Value {
     let mut spec = json!({});
     if scenario.nodes.control_planes > 1 {
         let urls = |port: u32| -> Vec<String> {
-            (1..=scenario.nodes.control_planes).map(|n| format!("https://cp-{n}:{port}")).collect()
+            (1..=scenario.nodes.control_planes)
+                .map(|n| format!("https://cp-{n}:{port}"))
+                .collect()
         };
         spec["controlPlane"] = json!({"apiServers": urls(6443), "etcd": urls(2379)});
     }
@@ -104,18 +116,31 @@ pub(super) fn params(scenario: &Scenario) -> Params {
     };
     params.max_unavailable = share(&queue["maxUnavailable"], params.max_unavailable);
     params.failures_max = share(&queue["failures"]["max"], params.failures_max);
-    params.allow_quorum_loss = queue["controlPlane"]["allowQuorumLoss"].as_bool().unwrap_or_default();
+    params.allow_quorum_loss = queue["controlPlane"]["allowQuorumLoss"]
+        .as_bool()
+        .unwrap_or_default();
     for name in scenario.policies.keys() {
         let policy = policy_spec(scenario, name);
         if let Some(attempts) = policy["reboot"]["attempts"].as_u64() {
             params.attempts = params.attempts.max(attempts);
         }
-        if let Some(timeout) = policy["reboot"]["bootTimeout"].as_str().and_then(|text| junban_api::convert::parse_span(text).ok()) {
+        if let Some(timeout) = policy["reboot"]["bootTimeout"]
+            .as_str()
+            .and_then(|text| junban_api::convert::parse_span(text).ok())
+        {
             params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
         }
-        let namespaces = policy["drain"]["deleteAfterDenial"].as_array().into_iter().flatten();
-        params.delete_allowed.extend(namespaces.filter_map(|name| name.as_str().map(str::to_owned)));
-        if let IntOrPercent::Percent(percent) = share(&policy["drain"]["unbudgeted"]["maxUnavailable"], IntOrPercent::Int(0)) {
+        let namespaces = policy["drain"]["deleteAfterDenial"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        params
+            .delete_allowed
+            .extend(namespaces.filter_map(|name| name.as_str().map(str::to_owned)));
+        if let IntOrPercent::Percent(percent) = share(
+            &policy["drain"]["unbudgeted"]["maxUnavailable"],
+            IntOrPercent::Int(0),
+        ) {
             params.unbudgeted_percent = percent;
         }
     }
@@ -204,15 +229,28 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
         } else {
             UnhealthyPolicy::IfHealthyBudget
         };
-        builder.budget_over(namespace, name, Selector::label("app", name), demand(wanted), unhealthy);
+        builder.budget_over(
+            namespace,
+            name,
+            Selector::label("app", name),
+            demand(wanted),
+            unhealthy,
+        );
     }
-    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet) && workload.replicas > 1 && !workload.never_ready {
+    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
+        && workload.replicas > 1
+        && !workload.never_ready
+    {
         builder.service(namespace, name);
     }
 }
 
 fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
-    let node = workload.on.first().or(workload.only_on.as_ref()).map_or("node-1", String::as_str);
+    let node = workload
+        .on
+        .first()
+        .or(workload.only_on.as_ref())
+        .map_or("node-1", String::as_str);
     builder.bare_pod(&workload.namespace, &workload.name, node);
 }
 
@@ -223,16 +261,23 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
         template.requests.insert("cpu".into(), amount(cpu, 1_000, 100));
     }
     if let Some(memory) = &workload.memory {
-        template.requests.insert("memory".into(), amount(memory, 1, 128 << 20));
+        template
+            .requests
+            .insert("memory".into(), amount(memory, 1, 128 << 20));
     }
     if let Some(grace) = workload.grace {
         template.grace_s = grace.as_secs();
     }
     if let Some(node) = &workload.only_on {
-        template.node_selector.insert("kubernetes.io/hostname".into(), node.clone());
+        template
+            .node_selector
+            .insert("kubernetes.io/hostname".into(), node.clone());
     }
     if workload.spread {
-        template.anti_affinity = Some(junban_world::Map::from([("app".to_owned(), workload.name.clone())]));
+        template.anti_affinity = Some(junban_world::Map::from([(
+            "app".to_owned(),
+            workload.name.clone(),
+        )]));
     }
     if workload.tolerates_unschedulable {
         template.tolerations.push(Toleration::key(UNSCHEDULABLE));

@@ -19,7 +19,11 @@ pub(super) struct Collector {
 impl Collector {
     /// What counts from here on.
     pub(super) fn begin(&mut self, world: &World) {
-        self.boots_before = world.machines().iter().map(|(name, machine)| (name.to_string(), machine.boots)).collect();
+        self.boots_before = world
+            .machines()
+            .iter()
+            .map(|(name, machine)| (name.to_string(), machine.boots))
+            .collect();
         self.power.clear();
     }
 
@@ -29,7 +33,9 @@ impl Collector {
 
     pub(super) fn collect(&self, world: &World) -> Facts {
         let queue = find_custom(world, QUEUE, names::QUEUE);
-        let slots = queue.as_ref().and_then(|queue| queue.status["ledger"]["slots"].as_object().cloned());
+        let slots = queue
+            .as_ref()
+            .and_then(|queue| queue.status["ledger"]["slots"].as_object().cloned());
         Facts {
             nodes: self.nodes(world),
             entries: entries(world),
@@ -52,8 +58,19 @@ impl Collector {
                 steered: node.taints.iter().any(|taint| taint.key == names::PENDING),
                 off_load_balancers: node.meta.labels.contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS),
                 control_plane: node.is_control_plane(),
-                rack: node.meta.labels.get(ZONE).cloned().unwrap_or_else(|| name.clone()),
-                boots: boots - self.boots_before.get(&name).copied().unwrap_or_default().min(boots),
+                rack: node
+                    .meta
+                    .labels
+                    .get(ZONE)
+                    .cloned()
+                    .unwrap_or_else(|| name.clone()),
+                boots: boots
+                    - self
+                        .boots_before
+                        .get(&name)
+                        .copied()
+                        .unwrap_or_default()
+                        .min(boots),
             };
             (name, facts)
         };

@@ -30,11 +30,16 @@ type Done = Result<(), PeopleError>;
 pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
     match act {
         Act::Reboot {
-            target, again, reason, ..
+            target,
+            again,
+            reason,
+            ..
         } => reboot(world, target, *again, reason),
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
-        Act::Cancel(target) => selected(world, target).iter().try_for_each(|node| cancel(world, node)),
+        Act::Cancel(target) => selected(world, target)
+            .iter()
+            .try_for_each(|node| cancel(world, node)),
         Act::Retry(node) => retry(world, node),
         Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
         Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
@@ -64,7 +69,8 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             let of = selected(world, target);
             let entries = entries(world);
             let mine = entries.iter().filter(|entry| of.contains(&node_of(entry)));
-            mine.into_iter().try_for_each(|entry| delete(world, ENTRY, &entry.meta.name))
+            mine.into_iter()
+                .try_for_each(|entry| delete(world, ENTRY, &entry.meta.name))
         }
         other => act_on_the_rest(world, other),
     }
@@ -130,20 +136,27 @@ fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
 }
 
 fn delete(world: &mut World, kind: &str, name: &str) -> Done {
-    Ok(world.client(PEOPLE).delete_custom(kind, name, &Preconditions::default())?)
+    Ok(world
+        .client(PEOPLE)
+        .delete_custom(kind, name, &Preconditions::default())?)
 }
 
 fn set_queue(world: &mut World, spec: &Value) -> Done {
-    world.client(PEOPLE).patch_custom(QUEUE, names::QUEUE, spec, &Preconditions::default())?;
+    world
+        .client(PEOPLE)
+        .patch_custom(QUEUE, names::QUEUE, spec, &Preconditions::default())?;
     Ok(())
 }
 
 fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Done {
     let now = wall(world.now()).as_second();
-    let custom = find_custom(world, kind, name).ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
+    let custom = find_custom(world, kind, name)
+        .ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
     let mut spec = custom.spec.clone();
     settings::apply(&mut spec, edits, now);
-    world.client(PEOPLE).replace_custom(kind, name, spec, &Preconditions::default())?;
+    world
+        .client(PEOPLE)
+        .replace_custom(kind, name, spec, &Preconditions::default())?;
     Ok(())
 }
 
@@ -154,7 +167,10 @@ fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::D
         .ok_or_else(|| PeopleError::Other(format!("there is no budget {namespace}/{name}")))?;
     let budget = Budget {
         demand: build::demand(demand),
-        selector: known.selector.clone().or_else(|| Some(Selector::label("app", name))),
+        selector: known
+            .selector
+            .clone()
+            .or_else(|| Some(Selector::label("app", name))),
         ..(**known).clone()
     };
     Ok(world.client(PEOPLE).apply_budget(budget)?)
@@ -172,7 +188,12 @@ fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Done 
 }
 
 fn entries(world: &World) -> Vec<Arc<Custom>> {
-    world.store().customs().filter(|custom| custom.kind == ENTRY).cloned().collect()
+    world
+        .store()
+        .customs()
+        .filter(|custom| custom.kind == ENTRY)
+        .cloned()
+        .collect()
 }
 
 fn node_of(entry: &Custom) -> String {
@@ -200,7 +221,9 @@ fn selected(world: &World, target: &Target) -> Vec<String> {
         Target::Nodes(nodes) => nodes.clone(),
         Target::Selector(text) => {
             let (key, value) = text.split_once('=').unwrap_or((text, ""));
-            let has = |node: &&Arc<junban_world::Node>| node.meta.labels.get(key).map(String::as_str) == Some(value);
+            let has = |node: &&Arc<junban_world::Node>| {
+                node.meta.labels.get(key).map(String::as_str) == Some(value)
+            };
             names.filter(has).map(|node| node.meta.name.to_string()).collect()
         }
     }
@@ -219,7 +242,9 @@ fn reboot(world: &mut World, target: &Target, again: bool, reason: &str) -> Done
             .collect();
         for policy in policies {
             let goal = json!({ "bootedAfter": now });
-            world.client(PEOPLE).patch_custom(POLICY, &policy, &goal, &Preconditions::default())?;
+            world
+                .client(PEOPLE)
+                .patch_custom(POLICY, &policy, &goal, &Preconditions::default())?;
         }
         return Ok(());
     }
@@ -231,7 +256,9 @@ fn reboot(world: &mut World, target: &Target, again: bool, reason: &str) -> Done
 
 /// lifecycle.md 1, *Asked twice*: whether a second `reboot --all` joins this policy's goal.
 fn is_under_way(world: &World, policy: &Custom) -> bool {
-    let Some(goal) = policy.spec["bootedAfter"].as_str() else { return false };
+    let Some(goal) = policy.spec["bootedAfter"].as_str() else {
+        return false;
+    };
     if policy.status["observedGeneration"].as_u64() != Some(policy.meta.generation) {
         return true;
     }
@@ -251,7 +278,10 @@ fn is_under_way(world: &World, policy: &Custom) -> bool {
 }
 
 fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done {
-    if entries(world).iter().any(|entry| node_of(entry) == node && !is_ended(entry)) {
+    if entries(world)
+        .iter()
+        .any(|entry| node_of(entry) == node && !is_ended(entry))
+    {
         return Ok(());
     }
     let known = world
@@ -259,7 +289,8 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
         .node(node)
         .cloned()
         .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
-    let policy = governing(world, &known).ok_or_else(|| PeopleError::Other(format!("no policy governs {node}")))?;
+    let policy =
+        governing(world, &known).ok_or_else(|| PeopleError::Other(format!("no policy governs {node}")))?;
     let uid = known.meta.uid.to_string();
     let time = convert::parse_goal(goal).map_err(PeopleError::Other)?;
     let spec = json!({
@@ -281,7 +312,10 @@ fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
     let policies = world.store().customs().filter(|custom| custom.kind == POLICY);
     let read = policies.filter_map(|custom| convert::policy::read(&as_dynamic(custom)).ok());
     read.filter(|policy| {
-        policy.node_selector.as_ref().is_ok_and(|selector| selector.selects(&node.meta.labels))
+        policy
+            .node_selector
+            .as_ref()
+            .is_ok_and(|selector| selector.selects(&node.meta.labels))
     })
     .max_by_key(|policy| policy.priority)
     .map(|policy| policy.name.to_string())
@@ -289,14 +323,19 @@ fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
 
 /// `junban cancel NODE`: the waiver on the Node first, then the entry.
 fn cancel(world: &mut World, node: &str) -> Done {
-    for entry in entries(world).iter().filter(|entry| node_of(entry) == node && !is_ended(entry)) {
+    for entry in entries(world)
+        .iter()
+        .filter(|entry| node_of(entry) == node && !is_ended(entry))
+    {
         let goal = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
         if world.store().node(node).is_some() {
             patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
         }
         let cancelled = json!({"cancel": true});
         let written =
-            world.client(PEOPLE).patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
+            world
+                .client(PEOPLE)
+                .patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
         match written {
             // Past its power action: it is seen through to its end.
             Ok(_) | Err(ApiError::Invalid { .. }) => {}
@@ -316,9 +355,13 @@ pub(super) fn cancel_all(world: &mut World) -> Done {
         .collect();
     for policy in policies {
         let none = json!({ "bootedAfter": null });
-        world.client(PEOPLE).patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
+        world
+            .client(PEOPLE)
+            .patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
     }
-    selected(world, &Target::All).iter().try_for_each(|node| cancel(world, node))
+    selected(world, &Target::All)
+        .iter()
+        .try_for_each(|node| cancel(world, node))
 }
 
 /// `junban retry NODE`.
@@ -331,6 +374,8 @@ fn retry(world: &mut World, node: &str) -> Done {
         .ok_or_else(|| PeopleError::Other(format!("{node} has no entry to retry")))?;
     let retries = entry.spec["retries"].as_u64().unwrap_or_default() + 1;
     let wanted = json!({ "retries": retries });
-    world.client(PEOPLE).patch_custom(ENTRY, &entry.meta.name, &wanted, &Preconditions::default())?;
+    world
+        .client(PEOPLE)
+        .patch_custom(ENTRY, &entry.meta.name, &wanted, &Preconditions::default())?;
     Ok(())
 }

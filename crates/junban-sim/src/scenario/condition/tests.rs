@@ -1,8 +1,13 @@
 use super::*;
+use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
 fn facts() -> Facts {
     let mut facts = Facts::default();
-    for (name, cordoned, rack) in [("node-1", true, "a"), ("node-2", false, "a"), ("node-3", true, "b")] {
+    for (name, cordoned, rack) in [
+        ("node-1", true, "a"),
+        ("node-2", false, "a"),
+        ("node-3", true, "b"),
+    ] {
         let node = NodeFacts {
             ready: true,
             cordoned,
@@ -34,8 +39,14 @@ fn each_claim_can_hold_and_can_fail() {
     let pairs = [
         ("every entry Succeeded or Queued", "every entry Succeeded"),
         ("node-1 is Queued", "node-1 is Succeeded"),
-        ("node-1 Queued BudgetImpossible naming pdb shop/cart", "node-1 Queued BudgetExhausted"),
-        ("node-1 Queued naming pdb shop/cart", "node-1 Queued naming pdb shop/other"),
+        (
+            "node-1 Queued BudgetImpossible naming pdb shop/cart",
+            "node-1 Queued BudgetExhausted",
+        ),
+        (
+            "node-1 Queued naming pdb shop/cart",
+            "node-1 Queued naming pdb shop/other",
+        ),
         ("node-2 has no entry", "node-1 has no entry"),
         ("node-1 cordoned", "node-2 cordoned"),
         ("node-2 is not cordoned", "node-1 schedulable"),
@@ -52,7 +63,10 @@ fn each_claim_can_hold_and_can_fail() {
         ("shop/cart ready < 1", "shop/cart ready >= 1"),
         ("pod shop/a is gone", "pod shop/a is there"),
         ("not queue paused", "queue paused"),
-        ("node-1 cordoned and node-3 cordoned", "node-1 cordoned and node-2 cordoned"),
+        (
+            "node-1 cordoned and node-3 cordoned",
+            "node-1 cordoned and node-2 cordoned",
+        ),
     ];
     for (yes, no) in pairs {
         assert!(holds(yes), "{yes}");
@@ -74,5 +88,9 @@ fn a_misspelt_claim_names_the_nearest_word() {
         let error = Condition::parse(text).unwrap_err();
         assert!(error.contains(&format!("did you mean {near}")), "{text}: {error}");
     }
-    assert!(Condition::parse("node-1 cordoned twice").unwrap_err().contains("`twice`"));
+    assert!(
+        Condition::parse("node-1 cordoned twice")
+            .unwrap_err()
+            .contains("`twice`")
+    );
 }

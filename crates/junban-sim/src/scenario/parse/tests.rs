@@ -14,7 +14,9 @@ at the end: no cordon, no mark, no slot, power log one line per node
 ";
 
 fn errors(lines: &str) -> String {
-    parse("x.txt", &format!("scenario: x\n{lines}")).unwrap_err().to_string()
+    parse("x.txt", &format!("scenario: x\n{lines}"))
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -23,7 +25,10 @@ fn the_example_of_the_design_is_read() {
     assert_eq!(scenario.nodes.workers, 3);
     assert_eq!(scenario.nodes.boot.to, Duration::from_secs(30));
     let cart = &scenario.workloads[0].what;
-    assert_eq!((cart.kind, cart.replicas, cart.on.len()), (Kind::Deployment, 2, 2));
+    assert_eq!(
+        (cart.kind, cart.replicas, cart.on.len()),
+        (Kind::Deployment, 2, 2)
+    );
     assert_eq!(cart.budget, Some(Demand::MaxUnavailable("1".into())));
     assert_eq!(scenario.policies["workers"].len(), 1);
     assert_eq!(scenario.steps.len(), 2);
@@ -70,27 +75,51 @@ never: more than 2 nodes unavailable
 #[test]
 fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
     for (line, message) in [
-        ("nods: 3", "x.txt:2: `nods` is not the beginning of a line; did you mean `nodes:`?"),
-        ("nodes: 3, rack 2", "x.txt:2: `rack 2` is not said of the nodes; did you mean `racks`?"),
+        (
+            "nods: 3",
+            "x.txt:2: `nods` is not the beginning of a line; did you mean `nodes:`?",
+        ),
+        (
+            "nodes: 3, rack 2",
+            "x.txt:2: `rack 2` is not said of the nodes; did you mean `racks`?",
+        ),
         ("deployment shop/cart: replica 2", "did you mean `replicas`?"),
-        ("deployment cart: replicas 2", "x.txt:2: `cart` is not written NAMESPACE/NAME"),
+        (
+            "deployment cart: replicas 2",
+            "x.txt:2: `cart` is not written NAMESPACE/NAME",
+        ),
         ("deployment shop/cart: replicas two", "`two` is no number"),
-        ("deployment shop/cart: replicas 1, on node-1 node-2", "2 places for 1 replicas"),
+        (
+            "deployment shop/cart: replicas 1, on node-1 node-2",
+            "2 places for 1 replicas",
+        ),
         ("daemonset a/b: replicas 2", "a daemonset has a pod on every node"),
         ("fault node-2: never return", "did you mean `never returns`?"),
         ("fault node-9: never returns", "`node-9` is not among the 3 nodes"),
-        ("do: rebot --all", "`rebot --all` is not an act; did you mean `reboot --all`?"),
+        (
+            "do: rebot --all",
+            "`rebot --all` is not an act; did you mean `reboot --all`?",
+        ),
         ("do: reboot --all now", "nothing is expected after this: `now`"),
         ("do reboot --all", "a colon is expected"),
         ("eventually within soon: no cordon", "`soon` is no time"),
         ("never: no cordon, no mark", "one condition a line"),
         ("policy workers: maxConcurent 1", "did you mean `maxConcurrent`?"),
-        ("order node-1: Draining, Rebooted", "x.txt:2: `Rebooted` is not a phase; did you mean `Rebooting`?"),
-        ("when node-7 is Draining: pause", "`node-7` is not among the 3 nodes"),
+        (
+            "order node-1: Draining, Rebooted",
+            "x.txt:2: `Rebooted` is not a phase; did you mean `Rebooting`?",
+        ),
+        (
+            "when node-7 is Draining: pause",
+            "`node-7` is not among the 3 nodes",
+        ),
         ("wait", "the line ends where a time such as 20s is expected"),
     ] {
         let found = errors(line);
-        assert!(found.contains(message), "{line}\n  gives {found}\n  and not {message}");
+        assert!(
+            found.contains(message),
+            "{line}\n  gives {found}\n  and not {message}"
+        );
     }
 }
 
@@ -98,5 +127,10 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
 fn all_wrong_lines_are_told_at_once() {
     let found = errors("nods: 3\ndo: reboot --all\nevntually: no cordon");
     assert_eq!(found.lines().count(), 2, "{found}");
-    assert!(parse("x.txt", "nodes: 3").unwrap_err().to_string().contains("scenario: WHAT IT SHOWS"));
+    assert!(
+        parse("x.txt", "nodes: 3")
+            .unwrap_err()
+            .to_string()
+            .contains("scenario: WHAT IT SHOWS")
+    );
 }
