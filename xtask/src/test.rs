@@ -177,14 +177,21 @@ impl Tally {
     }
 }
 
-/// What the closing line of a test runner says: `test result: ok. 3 passed; 0 failed; ...`.
+/// What the closing line of a test runner says: `test result: ok. 3 passed; 0 failed; ...` of cargo's, or
+/// `3 passed, 0 failed` of ours, where one word with a colon may stand before it.
 fn counts(line: &str) -> Option<(usize, usize)> {
-    let rest = line.strip_prefix("test result: ")?;
-    let number_before = |word: &str| {
-        let before = rest.split(word).next()?;
-        before.split_whitespace().last()?.parse::<usize>().ok()
-    };
-    Some((number_before(" passed")?, number_before(" failed")?))
+    let number_before =
+        |text: &str, word: &str| text.split(word).next()?.split_whitespace().last()?.parse().ok();
+    if let Some(rest) = line.strip_prefix("test result: ") {
+        return Some((number_before(rest, " passed;")?, number_before(rest, " failed;")?));
+    }
+    let rest = line
+        .split_once(": ")
+        .filter(|(word, _)| !word.contains(' '))
+        .map_or(line, |(_, rest)| rest);
+    let (passed, failed) = rest.split_once(" passed, ")?;
+    let failed = failed.strip_suffix(" failed")?;
+    Some((passed.parse().ok()?, failed.parse().ok()?))
 }
 
 fn say(line: &str) -> Result<()> {
@@ -199,6 +206,14 @@ mod tests {
     fn the_closing_line_of_a_runner_is_counted() {
         let line = "test result: FAILED. 29 passed; 7 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.75s";
         assert_eq!(counts(line), Some((29, 7)));
-        assert_eq!(counts("running 3 tests"), None);
+        assert_eq!(counts("api-check: 248 passed, 1 failed"), Some((248, 1)));
+        assert_eq!(counts("26 passed, 0 failed"), Some((26, 0)));
+        for other in [
+            "running 3 tests",
+            "== tests: ok, 3 passed, 0 failed, 7 s",
+            "a word: 3 passed, 0 failed and more",
+        ] {
+            assert_eq!(counts(other), None, "{other}");
+        }
     }
 }
