@@ -16,6 +16,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use super::columns::some;
 use super::entries::{self, Changed, Decision};
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
@@ -44,11 +45,13 @@ pub(crate) async fn run(
         let live = cluster
             .entries
             .values()
-            .filter(|entry| !entry.record.phase.is_ended());
+            .filter(|entry| !entry.record.phase.is_ended() && entry.record.phase != Phase::Failed);
         Chosen::by_node(live)
     } else {
         chosen(&view.cluster(), &arguments.nodes, view.has_nodes)?
     };
+    // Giving up uncordons a server that may be broken: that is asked for by name.
+    let failed = failed(&view.cluster());
     let mut seen_through = Vec::new();
     for (node, entries) in &chosen.0 {
         if !arguments.all {
@@ -65,8 +68,15 @@ pub(crate) async fn run(
         }
     }
     printer.done(&done)?;
+    if arguments.all && !failed.is_empty() {
+        printer.talk(&format!(
+            "note: failed, and left as they are: {}\nhint: junban cancel {} gives up",
+            some(&failed, 10),
+            failed[0]
+        ));
+    }
     if arguments.all && done.is_empty() && seen_through.is_empty() {
-        printer.talk("nothing to cancel: no policy has a goal and no entry is open");
+        printer.talk("nothing to cancel: no policy has a goal and no entry is queued or draining");
     }
     if seen_through.is_empty() {
         return Ok(Exit::Done);
@@ -83,6 +93,14 @@ pub(crate) async fn run(
         text,
         "a machine that boots cannot be called back; follow it: junban status --watch",
     ))
+}
+
+fn failed(cluster: &Cluster) -> Vec<String> {
+    let failed = cluster
+        .entries
+        .values()
+        .filter(|entry| entry.record.phase == Phase::Failed);
+    failed.map(|entry| entry.spec.node.to_string()).collect()
 }
 
 /// Entries that are not ended, by node.
