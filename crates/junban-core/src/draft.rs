@@ -7,6 +7,7 @@ use crate::cluster::Cluster;
 use crate::effect::{Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
 use crate::facts::Facts;
+use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{Memory, Stage};
 use crate::reason::{Blocker, Reason};
@@ -199,6 +200,9 @@ impl<'a> Draft<'a> {
 
     /// Evidence that nothing is paused, good until the moment returned; without it the live read is asked for.
     pub fn not_paused(&mut self) -> Option<Mono> {
+        if !guard::stands(Guard::PauseEvidence) {
+            return Some(guard::until(Guard::PauseEvidence, self.now.mono));
+        }
         if self.cluster.queue.is_paused() {
             return None;
         }

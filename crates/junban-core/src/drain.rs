@@ -13,6 +13,7 @@ use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave, Read};
 use crate::entry::DrainProgress;
 use crate::facts::Turn;
+use crate::guard::{self, Guard};
 use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
@@ -79,10 +80,12 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
     }
     let left = let_leave(draft, turn, node, policy);
     draft.report.progress.insert(turn.entry.name.clone(), left);
-    if left > 0 {
+    if !guard::holds(Guard::ListIsEmpty, left == 0) {
         return None;
     }
-    if let Some(volume) = attached_volume(draft.cluster, draft.memory, node, turn.policy) {
+    if let Some(volume) = attached_volume(draft.cluster, draft.memory, node, turn.policy)
+        && guard::stands(Guard::VolumesDetached)
+    {
         let message = format!("volume {volume} is still attached");
         draft.wait(
             turn.entry,
@@ -105,7 +108,12 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
         );
         return None;
     }
-    still_drained_since(draft, turn, node, marked + AFTER_CORDON)
+    still_drained_since(
+        draft,
+        turn,
+        node,
+        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
+    )
 }
 
 /// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
@@ -118,7 +126,12 @@ pub fn still_drained(
     let marked = turn
         .mark
         .and_then(|mark| draft.memory.marked.get(&mark.id).copied())?;
-    still_drained_since(draft, turn, node, marked + AFTER_CORDON)
+    still_drained_since(
+        draft,
+        turn,
+        node,
+        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
+    )
 }
 
 fn still_drained_since(
@@ -150,7 +163,7 @@ fn still_drained_since(
     let left = pods
         .iter()
         .find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
-    if let Some(pod) = left {
+    if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
         // The cache does not show it any more, or not yet: the next change or the next list does.
         let message = format!("pod {} is still there", pod.key);
         let stale = now.since(list.begun) > Duration::from_secs(1);

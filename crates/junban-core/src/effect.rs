@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::{Attachment, Node, Pod, QueueView};
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
+use crate::guard::{self, Guard};
 use crate::ids::{
     BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PdbKey, PodKey, PodUid, PolicyName, QueueUid,
     SystemUuid, Version,
@@ -227,7 +228,11 @@ impl Effect {
             Self::WriteRecord(write) => Lane::Node(write.node.clone()),
             Self::DeleteEntry { node, .. } => Lane::Node(node.clone()),
             Self::WritePolicySummary { name, .. } => Lane::Policy(name.clone()),
-            Self::Evict(leave) | Self::DeletePod(leave) => Lane::Budget(leave.budget.clone()),
+            // One request at a time for each budget (drain.md).
+            Self::Evict(leave) | Self::DeletePod(leave) if guard::stands(Guard::OneRequestPerBudget) => {
+                Lane::Budget(leave.budget.clone())
+            }
+            Self::Evict(leave) | Self::DeletePod(leave) => Lane::Budget(BudgetKey::Pod(leave.pod.clone())),
             Self::Power(order) => Lane::Node(order.node.clone()),
             Self::Read(read) => match read {
                 Read::Queue => Lane::QueueRead,

@@ -9,6 +9,7 @@ use crate::effect::{Effect, Lane, QueueWrite, Read};
 use crate::entry::Phase;
 use crate::facts::{BROKEN_AFTER, Turn};
 use crate::gates;
+use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::mark::Mark;
 use crate::queue::{Ledger, Queue, Slot};
@@ -77,7 +78,7 @@ pub fn settle(draft: &mut Draft<'_>) {
 fn put_back(draft: &Draft<'_>, next: &mut Ledger) {
     for node in draft.cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
-        if !needs_slot(draft, mark) {
+        if !(guard::stands(Guard::PutBack) && needs_slot(draft, mark)) {
             continue;
         }
         let known = next.slots.get(&node.name);
@@ -123,7 +124,10 @@ fn free(draft: &mut Draft<'_>, ledger: &Ledger, next: &mut Ledger, dropped: &mut
             continue;
         }
         let entry = draft.facts.by_uid.get(&slot.entry_uid).copied();
-        let ended = entry.is_none_or(|entry| entry.record.phase.is_ended());
+        let ended = guard::holds(
+            Guard::FreeEnded,
+            entry.is_none_or(|entry| entry.record.phase.is_ended()),
+        );
         let to_drop = match (entry, node, draft.facts.turns.get(name).copied()) {
             (Some(entry), Some(node), Some(turn))
                 if entry.record.phase == Phase::Queued && turn.entry.uid == entry.uid =>
@@ -143,6 +147,9 @@ fn free(draft: &mut Draft<'_>, ledger: &Ledger, next: &mut Ledger, dropped: &mut
 
 /// Freed only after reads of Node and entry begun after the queue version that the write is conditional on.
 fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool) -> bool {
+    if !guard::stands(Guard::FreeLive) {
+        return true;
+    }
     let Some((_, seen)) = draft.memory.queue_version else {
         return false;
     };
@@ -171,6 +178,9 @@ fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool
 
 /// Whether live reads show that the entry of a mark is gone; asks for them where there are none.
 pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark) -> bool {
+    if !guard::stands(Guard::OrphanLive) {
+        return true;
+    }
     let seen = draft
         .memory
         .queue_version
@@ -228,7 +238,7 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
             continue;
         }
         let dropped_at = draft.memory.dropped.get(&node.name).copied();
-        if let Some(at) = dropped_at.map(|at| at + AFTER_DROP)
+        if let Some(at) = dropped_at.map(|at| at + guard::waits(Guard::AfterDrop, AFTER_DROP))
             && draft.now.mono < at
         {
             draft.wake_at_mono(at);
@@ -257,7 +267,7 @@ fn rebuild(draft: &mut Draft<'_>, queue: &Queue) {
     let Some(missing) = draft.memory.ledger_missing else {
         return;
     };
-    let earliest = missing + BEFORE_REBUILD;
+    let earliest = missing + guard::waits(Guard::RebuildLater, BEFORE_REBUILD);
     let entries: Vec<_> = draft
         .cluster
         .entries
@@ -285,7 +295,7 @@ fn rebuild(draft: &mut Draft<'_>, queue: &Queue) {
     };
     let (nodes, entries) = &lists.value;
     let mut ledger = Ledger::default();
-    for node in nodes {
+    for node in nodes.iter().filter(|_| guard::stands(Guard::RebuildFromMarks)) {
         if let Some(Ok(mark)) = &node.mark {
             let entry = entries.iter().find(|entry| entry.uid == mark.entry_uid);
             if entry.is_some_and(|entry| !entry.record.phase.is_ended()) || mark.live_attempt().is_some() {

@@ -17,6 +17,7 @@ pub mod facts;
 mod fixture;
 pub mod gates;
 pub mod goal;
+pub mod guard;
 pub mod ids;
 pub mod journal;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeUid, PolicyName, SystemUuid};
 use crate::time::Timestamp;
 
@@ -87,7 +88,9 @@ impl Mark {
 
     /// The attempt that may have been started, if there is one.
     pub fn live_attempt(&self) -> Option<&MarkPower> {
-        self.power.as_ref().filter(|power| !power.void || power.earlier)
+        self.power
+            .as_ref()
+            .filter(|power| guard::stands(Guard::LiveAttempt) && (!power.void || power.earlier))
     }
 
     /// The first digits of an ID, without its `containerd://`.

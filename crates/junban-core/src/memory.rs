@@ -14,6 +14,7 @@ use crate::effect::{
     PowerAnswer, Read, RecordWrite, WriteOutcome,
 };
 use crate::entry::{Entry, Phase};
+use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
 use crate::mark::Mark;
 use crate::reason::{Blocker, Class};
@@ -579,7 +580,7 @@ fn is_write_ahead(write: &RecordWrite, cluster: &Cluster) -> bool {
         .entries
         .get(&write.name)
         .map_or(0, |entry| entry.record.attempt);
-    write.record.phase == Phase::Rebooting && write.record.attempt > known
+    write.record.phase == Phase::Rebooting && guard::holds(Guard::OwnRecordOnly, write.record.attempt > known)
 }
 
 /// Keeps for each pod the moment at which it was first among `pods`.

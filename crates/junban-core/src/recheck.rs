@@ -6,11 +6,15 @@ use std::collections::BTreeSet;
 use crate::cluster::Cluster;
 use crate::effect::{Effect, NodeChange, NodeWrite};
 use crate::entry::Phase;
+use crate::guard::{self, Guard};
 use crate::quantity::IntOrPercent;
 use crate::time::Now;
 
 /// What is wrong with an effect, if anything is. Such an effect is not run and is reported as a bug.
 pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String> {
+    if !guard::stands(Guard::Recheck) {
+        return None;
+    }
     match effect {
         Effect::WriteQueue(write) => {
             let queue = cluster.queue.present()?;

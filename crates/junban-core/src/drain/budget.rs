@@ -8,6 +8,7 @@ use crate::drain::{duty, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
 use crate::facts::Facts;
+use crate::guard::{self, Guard, Slip};
 use crate::ids::NodeName;
 use crate::memory::Memory;
 use crate::policy::Policy;
@@ -118,7 +119,8 @@ impl<'a> Tokens<'a> {
         let pinned = is_pinned(self.cluster, node, pod);
         let reserved = self.reserved(key, pinned.then_some(&node.name));
         let unseen = self.memory.book.unseen(key);
-        if budget.disruptions_allowed > unseen + reserved {
+        let allowed = budget.disruptions_allowed + guard::slip(Slip::Token);
+        if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
             return Ok(());
         }
         let object = format!("pdb {}", budget.key);
@@ -179,7 +181,9 @@ impl<'a> Tokens<'a> {
 
     /// Tokens reserved for pinned pods of nodes that hold a slot and are not yet evicted, less those of `own`.
     pub fn reserved(&self, key: &BudgetKey, own: Option<&NodeName>) -> u32 {
-        let Some(ledger) = self.facts.ledger else { return 0 };
+        let Some(ledger) = self.facts.ledger.filter(|_| guard::stands(Guard::Reservations)) else {
+            return 0;
+        };
         let mut reserved = 0;
         for name in ledger.slots.keys().filter(|name| Some(*name) != own) {
             let Some(node) = self.cluster.nodes.get(name) else {
@@ -246,11 +250,13 @@ impl<'a> Tokens<'a> {
         let pinned = is_pinned(self.cluster, node, pod);
         let reserved = self.reserved(key, pinned.then_some(&node.name));
         let object = owner.describe();
-        if ready <= 1 && limit != IntOrPercent::Percent(100) {
+        let others = guard::holds(Guard::ImpliedBudget, ready > 1 - guard::slip(Slip::LastPod));
+        if !others && limit != IntOrPercent::Percent(100) {
             let message = format!("pod {} is the last Ready pod of {object}", pod.key);
             return Err(Blocker::new(Reason::ImpliedBudget, object, message));
         }
-        if disrupted + reserved < allowed {
+        let allows = disrupted + reserved < allowed + guard::slip(Slip::Implied);
+        if guard::holds(Guard::ImpliedBudget, allows) {
             return Ok(());
         }
         let message = format!(

@@ -1,6 +1,7 @@
 //! What is done with each pod of a node: the table of drain.md, "Which pods".
 
 use crate::cluster::{CORDON_TAINT, Cluster, Node, Pod, PodPhase, PodWish, WorkloadKind};
+use crate::guard::{self, Guard};
 use crate::memory::Memory;
 use crate::policy::{Leave, Policy};
 use crate::reason::{Blocker, Reason};
@@ -44,6 +45,9 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     }
     if returns_for_ever(cluster, memory, pod) {
         return Duty::Skip;
+    }
+    if !guard::stands(Guard::ForbiddenPods) {
+        return Duty::Evict;
     }
     match &pod.wish {
         Some(PodWish::DoNotDisrupt { by }) => {

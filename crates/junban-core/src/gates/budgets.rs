@@ -10,6 +10,7 @@ use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::gates::Tally;
+use crate::guard::{self, Guard};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 
@@ -87,7 +88,9 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
             if unprotected {
                 return None;
             }
-            if let Some(blocker) = impossible(budget) {
+            if let Some(blocker) = impossible(budget)
+                && guard::stands(Guard::ImpossibleBudget)
+            {
                 return Some(blocker);
             }
             let held = is_held_by_junban(draft, &key, node);

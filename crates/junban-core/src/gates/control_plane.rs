@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, Read};
 use crate::entry::Phase;
 use crate::gates::Tally;
+use crate::guard::{self, Guard};
 use crate::memory::Fresh;
 use crate::reason::{Blocker, Reason};
 
@@ -27,10 +28,10 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
             None
         };
     }
-    if tally.control_plane_active {
+    if tally.control_plane_active && guard::stands(Guard::ControlPlaneAlone) {
         return turn_of("another control-plane node is in flight");
     }
-    if tally.worker_active {
+    if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
         return turn_of("workers are in flight");
     }
     if worker_is_queued(draft) {
@@ -124,11 +125,12 @@ fn health(draft: &mut Draft<'_>, again: Duration, stands: Duration) -> Option<Bl
         .value
         .iter()
         .find_map(|member| Some((&member.url, member.state.as_ref().err()?)));
-    bad.map(|(url, text)| {
-        Blocker::new(
-            Reason::ControlPlaneUnhealthy,
-            url.clone(),
-            format!("{url} is not good: {text}"),
-        )
-    })
+    bad.filter(|_| guard::stands(Guard::ControlPlaneHealth))
+        .map(|(url, text)| {
+            Blocker::new(
+                Reason::ControlPlaneUnhealthy,
+                url.clone(),
+                format!("{url} is not good: {text}"),
+            )
+        })
 }

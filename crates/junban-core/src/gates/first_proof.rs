@@ -6,6 +6,7 @@ use crate::draft::Draft;
 use crate::entry::{Entry, Phase};
 use crate::facts::{Turn, goal_key};
 use crate::gates::Tally;
+use crate::guard::{self, Guard};
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
 
@@ -15,7 +16,7 @@ const PROOF_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Whether the entry may begin to drain.
 pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Option<Blocker> {
-    if is_proven(draft, turn.entry) {
+    if guard::holds(Guard::FirstProofStart, is_proven(draft, turn.entry)) {
         return None;
     }
     for other in others(draft, turn.entry) {
@@ -37,7 +38,7 @@ pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Op
 
 /// Whether a drained entry may be powered.
 pub fn before_power(draft: &Draft<'_>, turn: &Turn<'_>) -> Option<Blocker> {
-    if is_proven(draft, turn.entry) {
+    if guard::holds(Guard::FirstProofPower, is_proven(draft, turn.entry)) {
         return None;
     }
     others(draft, turn.entry)

@@ -4,6 +4,7 @@
 use crate::cluster::Node;
 use crate::facts::group_of;
 use crate::gates::Tally;
+use crate::guard::{self, Guard};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 
@@ -11,7 +12,8 @@ pub fn check(tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
     let groups = policy.groups.as_ref()?;
     let group = group_of(policy, node)?;
     let open = tally.open_groups.get(&policy.name)?;
-    if open.contains(&group) || open.len() < groups.at_once.max(1) as usize {
+    let may_open = open.contains(&group) || open.len() < groups.at_once.max(1) as usize;
+    if guard::holds(Guard::Groups, may_open) {
         return None;
     }
     let names: Vec<_> = open.iter().map(|group| group.as_str()).collect();

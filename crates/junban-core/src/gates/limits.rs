@@ -3,6 +3,7 @@
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::gates::Tally;
+use crate::guard::{self, Guard, Slip};
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::queue::Queue;
@@ -22,11 +23,11 @@ pub fn failures_max(queue: &Queue, nodes: usize) -> usize {
 /// tolerated failures there is always one place more, so one dead server stops no cluster of three.
 pub fn places(queue: &Queue, nodes: usize, broken: usize) -> usize {
     let written = queue.max_unavailable.of_rounded_up(nodes).max(1);
-    written.max(broken.min(failures_max(queue, nodes)) + 1)
+    written.max(broken.min(failures_max(queue, nodes)) + 1) + guard::slip(Slip::Place) as usize
 }
 
 pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
-    if tally.active >= tally.max_concurrent {
+    if !guard::holds(Guard::LimitQueue, tally.active < tally.max_concurrent) {
         let message = format!(
             "{} entries are in flight, as many as the queue's maxConcurrent allows",
             tally.active
@@ -34,7 +35,8 @@ pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> 
         return Some(Blocker::new(Reason::QueueLimit, "limit maxConcurrent", message));
     }
     let active = tally.active_of_policy.get(&policy.name).copied().unwrap_or(0);
-    if policy.max_concurrent.is_some_and(|most| active >= most.max(1)) {
+    let full = policy.max_concurrent.is_some_and(|most| active >= most.max(1));
+    if !guard::holds(Guard::LimitPolicy, !full) {
         let message = format!(
             "{active} entries of policy {} are in flight, as many as its maxConcurrent allows",
             policy.name
@@ -46,7 +48,8 @@ pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> 
         ));
     }
     let already = draft.facts.places.contains(&node.name);
-    if !already && tally.places.len() + 1 > tally.max_unavailable {
+    let has_place = already || tally.places.len() < tally.max_unavailable;
+    if !guard::holds(Guard::LimitPlaces, has_place) {
         let held: Vec<_> = tally.places.iter().take(5).map(|name| name.as_str()).collect();
         let message = format!(
             "{} nodes are unavailable, {} may be: {}",

@@ -5,6 +5,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::entry::Entry;
 use crate::facts::Turn;
+use crate::guard::{self, Guard};
 use crate::reason::{Blocker, Reason};
 
 pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
@@ -34,7 +35,7 @@ pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Bloc
     if let Some(blocker) = backs_off(draft, turn.entry) {
         return Some(blocker);
     }
-    earlier_power(draft, turn, node)
+    earlier_power(draft, turn, node).filter(|_| guard::stands(Guard::EarlierPower))
 }
 
 /// A change of the blocking object ends the wait, and so does `retry`.

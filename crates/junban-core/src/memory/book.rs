@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, WorkloadKey};
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
+use crate::guard::{self, Guard};
 use crate::ids::{NodeName, PodKey, PodUid, Version};
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
@@ -67,6 +68,7 @@ impl Book {
         let count = self
             .accepted
             .get(budget)
+            .filter(|_| guard::stands(Guard::UnseenTokens))
             .map_or(0, |list| list.iter().filter(|one| one.was_ready).count());
         u32::try_from(count).unwrap_or(u32::MAX)
     }

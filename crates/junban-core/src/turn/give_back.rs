@@ -9,6 +9,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
 use crate::facts::Turn;
+use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
@@ -137,7 +138,8 @@ pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<
     patch.version = Some(node.version);
     patch.why = why;
     patch.changes.push(NodeChange::Mark(None));
-    if node.unschedulable && node.cordon_is_ours && !mark.prior.cordoned {
+    let ours = guard::holds(Guard::UncordonOwnManager, node.cordon_is_ours);
+    if node.unschedulable && ours && guard::holds(Guard::UncordonPrior, !mark.prior.cordoned) {
         patch.changes.push(NodeChange::Unschedulable(false));
     }
     if node.excluded_from_load_balancers && !mark.prior.excluded_from_load_balancers {

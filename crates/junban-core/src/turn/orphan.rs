@@ -7,6 +7,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodeWrite};
 use crate::entry::{Entry, EntrySpec, Phase, Record};
+use crate::guard::{self, Guard};
 use crate::ledger;
 use crate::mark::Mark;
 use crate::policy::VerifyRules;
@@ -48,10 +49,10 @@ fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
         daemon_sets: true,
         settle: None,
     };
-    if rebooted
+    let proven = rebooted
         && mark.system_uuid == node.system_uuid
-        && verify::unproven(draft, node, Some(mark), &rules).is_none()
-    {
+        && verify::unproven(draft, node, Some(mark), &rules).is_none();
+    if guard::holds(Guard::OrphanProven, proven) {
         draft.emit(Effect::PatchNode(give_back::restore_patch(
             node, mark, true, None,
         )));

@@ -9,6 +9,7 @@ use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
 use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
 use crate::facts::Turn;
 use crate::gates;
+use crate::guard::{self, Guard};
 use crate::mark::{Mark, MarkPower};
 use crate::memory::{OwnAttempt, Stage};
 use crate::policy::{Policy, RebootRules};
@@ -140,9 +141,13 @@ fn before_attempt(
     mark: &Mark,
     own: Option<&OwnAttempt>,
 ) {
-    let Some(own) =
-        own.filter(|own| own.stage == Stage::Recorded && draft.now.mono.since(own.recorded) < ACT_WITHIN)
-    else {
+    let Some(own) = own.filter(|own| {
+        let soon = draft.now.mono.since(own.recorded) < ACT_WITHIN;
+        own.stage == Stage::Recorded && guard::holds(Guard::ActInTime, soon)
+    }) else {
+        if !guard::stands(Guard::VoidFirst) {
+            return back_to_draining(draft, turn, None);
+        }
         // Not this process's own, or too late: voided first, then it goes back (lifecycle.md 6).
         return void_mark(
             draft,
@@ -165,8 +170,8 @@ fn before_attempt(
     };
     let mut patch = patch_on_mark(node, NodeWrite::Attempt);
     // On the whole mark and on the cordon as read live before the record, not as the cache shows them now.
-    patch.mark_is = Some(own.mark_text.clone());
-    patch.unschedulable_is = Some(true);
+    patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
+    patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
     patch.changes.push(NodeChange::Mark(Some(Mark {
         power: Some(power),
         ..mark.clone()
@@ -177,6 +182,9 @@ fn before_attempt(
 /// The mark holds the attempt.
 fn under_attempt(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, own: Option<&OwnAttempt>) {
     let Some(attempt) = own else {
+        if !guard::stands(Guard::ForeignAttemptCounts) {
+            return void_mark(draft, turn, node, mark, "");
+        }
         // Another process's, not known to have ended: it counts as started.
         return wait_for_boot(draft, turn, node, None);
     };
@@ -207,7 +215,7 @@ fn act_or_go_back(
 ) {
     let entry = turn.entry;
     let now = draft.now.mono;
-    let latest = own.recorded + ACT_WITHIN;
+    let latest = guard::until(Guard::ActInTime, own.recorded + ACT_WITHIN);
     let Some(power) = &entry.record.power else { return };
     if now >= latest {
         return void_mark(
@@ -218,11 +226,10 @@ fn act_or_go_back(
             "no live evidence within 10 s of the record",
         );
     }
-    let evidence = draft
-        .memory
-        .acts
-        .get(&node.name)
-        .filter(|read| read.begun >= marked && read.is_evidence_at(now));
+    let evidence =
+        draft.memory.acts.get(&node.name).filter(|read| {
+            read.begun >= marked && guard::holds(Guard::ActEvidence, read.is_evidence_at(now))
+        });
     let Some(evidence) = evidence else {
         draft.wake_at_mono(latest);
         draft.emit(Effect::Read(Read::Act {
@@ -256,7 +263,7 @@ fn act_or_go_back(
         system_uuid: node.system_uuid.clone(),
         step: power.step.clone(),
         time_limit: COMMAND_TIME_LIMIT.min(Duration::from_secs(power.boot_timeout_seconds)),
-        not_after: latest.min(evidence.good_until()),
+        not_after: latest.min(guard::until(Guard::ActEvidence, evidence.good_until())),
     }));
 }
 

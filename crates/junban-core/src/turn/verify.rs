@@ -7,6 +7,7 @@ use crate::draft::Draft;
 use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::gates;
+use crate::guard::{self, Guard};
 use crate::mark::{Daemon, Mark};
 use crate::policy::VerifyRules;
 use crate::reason::{Blocker, Reason};
@@ -26,7 +27,8 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         return;
     }
     let since = entry.record.phase_at.unwrap_or(draft.now.clock);
-    match unproven(draft, node, turn.mark, &rules) {
+    let unproven = unproven(draft, node, turn.mark, &rules);
+    match unproven.filter(|_| guard::stands(Guard::Proof)) {
         Some(blocker) => {
             if entry.record.settling_at.is_some() {
                 let mut record = entry.record.clone();
