@@ -64,11 +64,6 @@ impl Tally {
         tally
     }
 
-    /// Whether a node that is available now could be started, as far as the limits go.
-    pub fn has_room(&self) -> bool {
-        self.active < self.max_concurrent && self.places.len() < self.max_unavailable
-    }
-
     fn count(&mut self, turn: &Turn<'_>, node: &Node, policy: Option<&Policy>) {
         self.active += 1;
         *self
@@ -109,29 +104,25 @@ impl Tally {
     }
 }
 
-/// Entries that may be started, in the order in which they are to be tried: workers before control planes, then
-/// fewest scarce budgets (which costs a look at every pod, so only where there is room for a start), then name.
-pub fn candidates<'a>(draft: &Draft<'a>, has_room: bool) -> Vec<Turn<'a>> {
-    let queued = |turn: &&Turn<'a>| turn.phase() == Phase::Queued && turn.slot.is_none();
-    let mut candidates: Vec<_> = draft
-        .facts
-        .turns
-        .values()
-        .filter(queued)
+/// Entries that wait for a start, by name.
+pub fn queued<'a>(draft: &Draft<'a>) -> Vec<Turn<'a>> {
+    let turns = draft.facts.turns.values();
+    turns
+        .filter(|turn| turn.phase() == Phase::Queued && turn.slot.is_none())
         .filter(|turn| {
             turn.node.is_some_and(|node| node.mark.is_none()) && !draft.has_moved(&turn.entry.name)
         })
         .copied()
-        .collect();
-    candidates.sort_by_cached_key(|turn| {
+        .collect()
+}
+
+/// The order in which starts are tried: workers before control planes, then fewest scarce budgets, then name.
+pub fn in_order(draft: &Draft<'_>, turns: &mut [Turn<'_>]) {
+    turns.sort_by_cached_key(|turn| {
         let control_plane = turn.node.is_some_and(|node| node.control_plane);
-        let scarce = turn
-            .node
-            .filter(|_| has_room)
-            .map_or(0, |node| budgets::scarce(draft, node));
+        let scarce = turn.node.map_or(0, |node| budgets::scarce(draft, node));
         (control_plane, scarce, natural(turn.entry.spec.node.as_str()))
     });
-    candidates
 }
 
 /// node-2 before node-10.
@@ -144,9 +135,14 @@ fn natural(name: &str) -> (String, u64, String) {
     )
 }
 
-/// The first gate of an entry's own that is not met, cheapest first. What stops everything (pause, health) is asked
-/// before, once.
-pub fn first_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+/// The first gate that is not met of those that look at no pod: they are asked of every entry at every plan. What
+/// stops everything (pause, health) is asked before, once.
+pub fn first_without_pods(
+    draft: &mut Draft<'_>,
+    tally: &Tally,
+    turn: &Turn<'_>,
+    node: &Node,
+) -> Option<Blocker> {
     let policy = match goal::policy(draft, turn, node) {
         Ok(policy) => policy,
         Err(blocker) => return Some(blocker),
@@ -157,8 +153,12 @@ pub fn first_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: 
         .or_else(|| first_proof::before_start(draft, tally, turn))
         .or_else(|| groups::check(tally, node, policy))
         .or_else(|| control_plane::check(draft, tally, node))
-        .or_else(|| budgets::check(draft, tally, turn, node, policy))
-        .or_else(|| capacity::check(draft, node))
+}
+
+/// The first gate that is not met of those that look at the node's pods.
+pub fn first_of_pods(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let policy = draft.facts.policy_of(&node.name)?;
+    budgets::check(draft, tally, turn, node, policy).or_else(|| capacity::check(draft, node))
 }
 
 /// Every gate that is not met, for `explain`.

@@ -227,26 +227,29 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
     let open = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
     // What stops everything is asked once, not for each entry.
     let stop = gates::pause::check(draft).or_else(|| gates::health::check(draft));
-    let has_room = stop.is_none() && tally.has_room();
-    for turn in gates::candidates(draft, has_room) {
-        let Some(node) = turn.node else { continue };
-        if let Some(stop) = &stop {
-            draft.wait(turn.entry, stop.clone());
+    let mut startable = Vec::new();
+    for turn in gates::queued(draft) {
+        let Some(node) = turn.node.filter(|node| !next.slots.contains_key(&node.name)) else {
             continue;
-        }
-        if next.slots.contains_key(&node.name) {
-            continue;
-        }
-        let dropped_at = draft.memory.dropped.get(&node.name).copied();
-        if let Some(at) = dropped_at.map(|at| at + guard::waits(Guard::AfterDrop, AFTER_DROP))
-            && draft.now.mono < at
-        {
-            draft.wake_at_mono(at);
-            continue;
-        }
-        match gates::first_unmet(draft, &tally, &turn, node) {
+        };
+        let stopped = stop
+            .clone()
+            .or_else(|| gates::first_without_pods(draft, &tally, &turn, node));
+        match stopped {
             Some(blocker) => draft.wait(turn.entry, blocker),
-            None if open && next.slots.len() < Ledger::SLOTS_MAX => {
+            None if open && !was_dropped(draft, node) => startable.push(turn),
+            None => {}
+        }
+    }
+    gates::in_order(draft, &mut startable);
+    for turn in startable {
+        let Some(node) = turn.node else { continue };
+        // Once more: a start before this one may have taken the last place, or closed the group.
+        let unmet = gates::first_without_pods(draft, &tally, &turn, node)
+            .or_else(|| gates::first_of_pods(draft, &tally, &turn, node));
+        match unmet {
+            Some(blocker) => draft.wait(turn.entry, blocker),
+            None if next.slots.len() < Ledger::SLOTS_MAX => {
                 let reserved = tally.grant(draft, &turn, node);
                 let slot = Slot {
                     node_uid: node.uid.clone(),
@@ -259,6 +262,16 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
             None => {}
         }
     }
+}
+
+/// A slot that was dropped for another reason than its end is granted again 5 s later.
+fn was_dropped(draft: &mut Draft<'_>, node: &Node) -> bool {
+    let again = draft.memory.dropped.get(&node.name).map(|at| *at + AFTER_DROP);
+    let Some(at) = again.filter(|at| draft.now.mono < *at) else {
+        return false;
+    };
+    draft.wake_at_mono(at);
+    true
 }
 
 /// Rebuilds a ledger that is not there from live lists of Nodes and entries, begun at least 5 s after the queue was
