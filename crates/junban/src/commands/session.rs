@@ -99,6 +99,8 @@ impl Session {
                 format!("no credentials for {}: {}", self.server, chain(error)),
                 "log in again, or choose another context: kubectl config get-contexts",
             ),
+            // The connection's own deadline, which is as long as that of the hello.
+            error if chain(error).ends_with("deadline has elapsed") => self.silent(HELLO),
             error if chain(error).contains("certificate") => Problem::failed(
                 format!("the API server {} is not trusted: {}", self.server, chain(error)),
                 "the kubeconfig's certificate-authority must be this server's: kubectl config view --raw",
