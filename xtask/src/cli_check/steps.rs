@@ -301,6 +301,11 @@ fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
         &["reboot", "node-2"],
         &done(&["joined: it is Failed (BootTimeout)"]),
     )?;
+    check.junban(
+        &["cancel", "--all"],
+        &done(&["withdrawn", "failed, and left as they are: node-2"]),
+    )?;
+    check.holds("no policy has a goal", goal(check, "workers")?.is_empty())?;
     check.junban(&["retry", "node-2"], &done(&["one more round"]))?;
     check.bed.testbed(&["machine", "node-2", "heal"])?;
     until("the retried entry succeeds", || {
@@ -333,8 +338,7 @@ fn cancels(check: &mut Check) -> Result<()> {
 
     check.junban(&["reboot", "node-2"], &done(&["created"]))?;
     until("node-2 drains", || Ok(phase(check, "node-2")? == "Draining"))?;
-    check.junban(&["cancel", "--all"], &done(&["withdrawn", "given back"]))?;
-    check.holds("no policy has a goal", goal(check, "workers")?.is_empty())?;
+    check.junban(&["cancel", "--all"], &done(&["given back"]))?;
     until("the node is given back", || {
         let cordon = ["get", "node", "node-2", "-o", "jsonpath={.spec.unschedulable}"];
         Ok(phase(check, "node-2")? == "Cancelled" && check.bed.kubectl(&cordon)?.is_empty())
