@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod api_check;
 mod cli_check;
 mod generate;
+mod rehearsal;
 mod scenario;
 mod test;
 mod testbed;
@@ -30,6 +31,8 @@ enum Verb {
     ApiCheck(api_check::Args),
     /// The CRDs and the page of names
     Generate(generate::Args),
+    /// What a judge would do: a whole cluster, rebooted under load and watched
+    Rehearsal(rehearsal::Args),
     /// Scenario files, in the simulated world or on the real control plane
     Scenario(scenario::Args),
     /// Everything that CI runs
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Testbed(args) => testbed::run(&args),
         Verb::ApiCheck(args) => api_check::run(&args),
         Verb::Generate(args) => generate::run(&args),
+        Verb::Rehearsal(args) => rehearsal::run(&args),
         Verb::Scenario(args) => scenario::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Tidy => tidy::run(),

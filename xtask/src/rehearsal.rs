@@ -1,0 +1,272 @@
+//! `cargo xtask rehearsal`: what somebody who judges Junban would do. A cluster of real control planes and simulated
+//! machines under load, the controller with its account's token and nothing more, `junban reboot --all --wait`;
+//! beside it a watcher that shares no code with Junban, and at the end figures from the audit and power logs.
+
+mod bed;
+mod figures;
+mod report;
+mod stream;
+mod trouble;
+mod watcher;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use bed::Bed;
+use trouble::Trouble;
+use watcher::{Watcher, now};
+
+/// Far beyond what the slowest of the simulated boots takes.
+const BOOT_TIMEOUT: &str = "90s";
+/// A workload that is not Running by then never will be.
+const SETTLE: Duration = Duration::from_secs(300);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Workers
+    #[arg(long, default_value_t = 30)]
+    nodes: usize,
+    /// 1 (not a Node) or 3 (Nodes besides)
+    #[arg(long, default_value_t = 3)]
+    control_planes: usize,
+    /// Pods of Deployments and `StatefulSets`
+    #[arg(long, default_value_t = 300)]
+    pods: usize,
+    /// A server that never returns; may be repeated
+    #[arg(long)]
+    lost: Vec<String>,
+    /// Adds a lost server, a budget of 0, SIGKILL for the controller every 20 s, and a pause in the middle
+    #[arg(long)]
+    trouble: bool,
+    /// Controllers side by side
+    #[arg(long, default_value_t = 2)]
+    controllers: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Minutes until the command gives up
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
+    /// With the optimised program
+    #[arg(long)]
+    release: bool,
+    /// This program instead of one that is built now
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Keep the logs, and say where
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Which servers will not be done at the end, and why.
+#[derive(Default)]
+struct Exceptions {
+    lost: Vec<String>,
+    stuck: Option<String>,
+}
+
+impl Exceptions {
+    fn of(args: &Args) -> Self {
+        let mut exceptions = Self {
+            lost: args.lost.clone(),
+            stuck: None,
+        };
+        if args.trouble {
+            exceptions.stuck = Some(format!("node-{}", args.nodes));
+            if exceptions.lost.is_empty() {
+                exceptions.lost.push("node-2".to_owned());
+            }
+        }
+        exceptions
+    }
+
+    fn contains(&self, node: &str) -> bool {
+        self.stuck.as_deref() == Some(node) || self.lost.iter().any(|lost| lost == node)
+    }
+}
+
+/// What a run leaves behind for the report.
+struct Outcome {
+    began: f64,
+    exit: Option<i32>,
+    boots_before: BTreeMap<String, String>,
+    trouble: Trouble,
+    /// What `junban explain` says of the servers that are not done.
+    explained: BTreeMap<String, String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let exceptions = Exceptions::of(args);
+    let workload = workload::generate(args.pods, exceptions.stuck.as_deref());
+    let mut flags = vec![
+        format!("--nodes={}", args.nodes),
+        format!("--control-planes={}", args.control_planes),
+        format!("--seed={}", args.seed),
+    ];
+    for lost in &exceptions.lost {
+        flags.push(format!("--fault={lost}=never-returns"));
+    }
+    say(&format!("testbed up {}", flags.join(" ")))?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => bed::build(args.release)?,
+    };
+    let bed = Bed::up(&program, &workload.objects, &flags)?;
+    bed.install(BOOT_TIMEOUT)?;
+    let watcher = Watcher::start(&bed.ready.kubectl, &workload.apps);
+    let pods = workload.apps.iter().map(|app| app.replicas).sum();
+    settle(&watcher, pods, bed.ready.nodes.len())?;
+    say(&format!(
+        "{pods} pods are Ready on {} nodes",
+        bed.ready.nodes.len()
+    ))?;
+    let outcome = rehearse(args, &bed, &watcher, &exceptions)?;
+    let broken = report::report(&bed, &watcher, &exceptions, &outcome, pods)?;
+    if let Some(kept) = bed.end(args.keep || !broken.is_empty())? {
+        say(&format!("logs: {}", kept.display()))?;
+    }
+    let word = if broken.is_empty() { "ok" } else { "FAILED" };
+    let held = report::MUSTS - broken.len().min(report::MUSTS);
+    say(&format!(
+        "test result: {word}. {held} passed; {} failed",
+        report::MUSTS - held
+    ))?;
+    if !broken.is_empty() {
+        bail!("broken: {}", broken.join("; "));
+    }
+    Ok(())
+}
+
+/// Waits until every pod of the workload is Ready and every node can be seen.
+fn settle(watcher: &Watcher, pods: usize, nodes: usize) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        {
+            let mut sight = watcher.look();
+            if sight.healthy_pods() == pods && sight.nodes().len() == nodes {
+                sight.judging = true;
+                return Ok(());
+            }
+            if begun.elapsed() > SETTLE {
+                bail!(
+                    "{} of {pods} pods are Ready, {} of {nodes} nodes seen",
+                    sight.healthy_pods(),
+                    sight.nodes().len()
+                );
+            }
+        }
+        sleep(Duration::from_millis(200));
+    }
+}
+
+fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) -> Result<Outcome> {
+    let mut controllers = Vec::new();
+    for _ in 0..args.controllers.max(1) {
+        controllers.push(bed.controller()?);
+    }
+    let boots_before = watcher
+        .look()
+        .nodes()
+        .iter()
+        .map(|(name, node)| (name.clone(), node.boot.clone()))
+        .collect();
+    let mut outcome = Outcome {
+        began: now(),
+        exit: None,
+        boots_before,
+        trouble: Trouble::new(args.trouble),
+        explained: BTreeMap::new(),
+    };
+    let timeout = format!("{}m", args.minutes);
+    let done = drive(bed, watcher, &mut controllers, &mut outcome, &timeout);
+    if done.is_ok() {
+        for node in exceptions.lost.iter().chain(&exceptions.stuck) {
+            let said = bed.junban(&["explain", node])?;
+            let text = String::from_utf8_lossy(&said.stdout).into_owned();
+            outcome.explained.insert(node.clone(), text);
+        }
+    }
+    for mut controller in controllers {
+        controller.kill()?;
+        controller.wait()?;
+    }
+    watcher.stop();
+    done.map(|()| outcome)
+}
+
+fn drive(
+    bed: &Bed,
+    watcher: &Watcher,
+    controllers: &mut [Child],
+    outcome: &mut Outcome,
+    timeout: &str,
+) -> Result<()> {
+    let nodes = bed.ready.nodes.len();
+    outcome.began = now();
+    say("junban reboot --all --wait")?;
+    let mut reboot = bed.begin(
+        &[
+            "reboot",
+            "--all",
+            "--wait",
+            "--timeout",
+            timeout,
+            "--reason",
+            "rehearsal",
+        ],
+        "reboot.log",
+    )?;
+    let mut said = Instant::now();
+    let ended = loop {
+        if let Some(ended) = reboot.try_wait()? {
+            break ended;
+        }
+        outcome.trouble.act(bed, controllers, watcher, nodes)?;
+        for controller in controllers.iter_mut() {
+            if let Some(status) = controller.try_wait()? {
+                outcome
+                    .trouble
+                    .broken
+                    .push(format!("a controller ended by itself: {status}"));
+                *controller = bed.controller().context("start it again")?;
+            }
+        }
+        if said.elapsed() > Duration::from_secs(20) {
+            said = Instant::now();
+            let sight = watcher.look();
+            let rebooted = sight
+                .nodes()
+                .iter()
+                .filter(|(name, node)| {
+                    outcome.boots_before.get(*name) != Some(&node.boot) && !node.cordoned && node.ready
+                })
+                .count();
+            let bad = sight.broken.len();
+            drop(sight);
+            say(&format!(
+                "{:>5.0} s: {rebooted} of {nodes} nodes are back{}",
+                now() - outcome.began,
+                if bad > 0 {
+                    format!(", {bad} musts broken")
+                } else {
+                    String::new()
+                }
+            ))?;
+        }
+        sleep(Duration::from_millis(200));
+    };
+    outcome.exit = ended.code();
+    // The watches' last events.
+    sleep(Duration::from_secs(2));
+    Ok(())
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("write to stdout")
+}

@@ -1,0 +1,215 @@
+//! What the watcher saw and what the logs say, put against what must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::bed::Bed;
+use super::figures::{
+    Audit, PowerLine, drained_to_power, most_at_once, percentile, power_lines, proven_to_start, turns,
+};
+use super::watcher::{Node, Watcher};
+use super::workload::STUCK;
+use super::{Exceptions, Outcome, say};
+
+/// How many kinds of must are judged, for the closing line.
+pub(super) const MUSTS: usize = 7;
+
+/// Requests that a node may cost beside one for each of its pods.
+const REQUESTS_BESIDE_PODS: f64 = 40.0;
+/// Queue, Lease and watches, a second.
+const APART_A_SECOND: f64 = 3.0;
+/// 99 % within 1 s is the aim on a quiet machine; this is what no noise explains.
+const HALF_WITHIN: f64 = 5.0;
+/// A controller opens its watches once; what it asks in its first seconds is not the steady state.
+const START_UP: f64 = 10.0;
+
+pub(super) fn report(
+    bed: &Bed,
+    watcher: &Watcher,
+    exceptions: &Exceptions,
+    outcome: &Outcome,
+    pods: usize,
+) -> Result<Vec<String>> {
+    let sight = watcher.look();
+    let power = power_lines(&bed.ready.power_log)?;
+    let audit = Audit::read(&bed.ready.audit_logs, outcome.began)?;
+    let nodes = bed.ready.nodes.len();
+    let turns = turns(&audit, &sight.cordons, &power, &sight.detached);
+    let first_proof = turns
+        .iter()
+        .filter_map(|turn| turn.restored)
+        .fold(f64::INFINITY, f64::min);
+    let to_power = drained_to_power(&turns, first_proof);
+    let to_start = proven_to_start(&turns, nodes.div_ceil(10).max(1));
+    let last = turns
+        .iter()
+        .filter_map(|turn| turn.restored)
+        .fold(outcome.began, f64::max);
+    let makespan = last - outcome.began;
+    let (second, ten, average) = audit.apart_a_second(outcome.began + START_UP);
+    let per_node = audit.counted() as f64 / nodes as f64;
+    let pods_per_node = audit.evictions() as f64 / nodes as f64;
+
+    let mut broken = sight.broken.clone();
+    broken.extend(outcome.trouble.broken.iter().cloned());
+    let succeeded = end_state(sight.nodes(), exceptions, outcome, &power, &mut broken);
+    explained(exceptions, outcome, &mut broken);
+    if !outcome.trouble.wanted {
+        if per_node > pods_per_node + REQUESTS_BESIDE_PODS {
+            broken.push(format!(
+                "{per_node:.0} requests a node for {pods_per_node:.0} pods"
+            ));
+        }
+        if ten > APART_A_SECOND {
+            broken.push(format!("{ten:.1} requests a second for queue, Lease and watches"));
+        }
+        if percentile(&to_power, 0.5) > HALF_WITHIN {
+            broken.push("half of the power actions came late".to_owned());
+        }
+    }
+
+    say("\nrequests of Junban's account:")?;
+    for (count, what) in audit.table() {
+        say(&format!("{count:>7} {what}"))?;
+    }
+    say("\nturns (seconds after the command):")?;
+    for turn in &turns {
+        let at = |at: Option<f64>| at.map_or("-".to_owned(), |at| format!("{:.1}", at - outcome.began));
+        say(&format!(
+            "  {:<10} cordoned {:>7}  powered {:>7}  back {:>7}",
+            turn.node,
+            at(Some(turn.cordoned)),
+            at(turn.powered),
+            at(turn.restored)
+        ))?;
+    }
+    spread("drained to power action", &to_power)?;
+    spread("place free to next start", &to_start)?;
+    say(&format!(
+        "requests a node: {per_node:.1} for {pods_per_node:.1} evicted pods ({:+.1} beside them; at most +40, aim +25)\n\
+         queue, Lease, watches a second: {second:.0} at the peak, {ten:.1} in the busiest 10 s, {average:.1} on average\n\
+         evictions: {} accepted, {} refused with 429\n\
+         nodes at a time: {} turns, {} unavailable at most\n\
+         makespan: {makespan:.0} s, command ended with {:?}, controllers killed {} times",
+        per_node - pods_per_node,
+        audit.evictions(),
+        audit.refused_evictions(),
+        most_at_once(&turns),
+        sight.most_unavailable,
+        outcome.exit,
+        outcome.trouble.kills,
+    ))?;
+    for (node, text) in &outcome.explained {
+        say(&format!("\njunban explain {node}\n{text}"))?;
+    }
+    for note in &sight.noted {
+        say(&format!("not by Junban: {note}"))?;
+    }
+    for must in &broken {
+        say(&format!("BROKEN: {must}"))?;
+    }
+    let line = json!({
+        "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": broken,
+        "makespanSeconds": round(makespan), "atOnce": most_at_once(&turns),
+        "mostUnavailable": sight.most_unavailable, "exit": outcome.exit,
+        "requestsPerNode": round(per_node), "podsPerNode": round(pods_per_node),
+        "apartPerSecond": {"peak": second, "tenSeconds": ten, "average": round(average)},
+        "evictions": audit.evictions(), "refused429": audit.refused_evictions(),
+        "drainedToPower": figures(&to_power), "provenToStart": figures(&to_start),
+        "kills": outcome.trouble.kills,
+    });
+    say(&line.to_string())?;
+    Ok(broken)
+}
+
+/// Each server once, up, schedulable and with another bootID; the exceptions as they must be.
+fn end_state(
+    nodes: &BTreeMap<String, Node>,
+    exceptions: &Exceptions,
+    outcome: &Outcome,
+    power: &[PowerLine],
+    broken: &mut Vec<String>,
+) -> usize {
+    let mut boots = BTreeSet::new();
+    for line in power {
+        if !boots.insert((&line.node, &line.boot_id_before)) {
+            broken.push(format!(
+                "{} was powered twice on one boot ({})",
+                line.node, line.effect
+            ));
+        }
+    }
+    let mut succeeded = 0;
+    for (name, node) in nodes {
+        let lines = power.iter().filter(|line| line.node == *name).count();
+        if exceptions.contains(name) {
+            let wanted = usize::from(exceptions.stuck.as_deref() != Some(name));
+            if lines != wanted {
+                broken.push(format!("{name} has {lines} power actions, {wanted} expected"));
+            }
+            continue;
+        }
+        let same = outcome.boots_before.get(name) == Some(&node.boot);
+        if lines != 1 || same || !node.ready || node.cordoned {
+            broken.push(format!(
+                "{name} has {lines} power actions{}{}{}",
+                if same { ", its old bootID" } else { "" },
+                if node.ready { "" } else { ", is not Ready" },
+                if node.cordoned { ", is cordoned" } else { "" },
+            ));
+        } else {
+            succeeded += 1;
+        }
+    }
+    let wanted = i32::from(!exceptions.lost.is_empty());
+    if outcome.exit != Some(wanted) {
+        broken.push(format!(
+            "the command ended with {:?}, {wanted} expected",
+            outcome.exit
+        ));
+    }
+    succeeded
+}
+
+/// `junban explain` names the cause of each exception.
+fn explained(exceptions: &Exceptions, outcome: &Outcome, broken: &mut Vec<String>) {
+    for (node, text) in &outcome.explained {
+        let cause = if exceptions.stuck.as_ref() == Some(node) {
+            STUCK
+        } else {
+            "Failed"
+        };
+        if !text.contains(cause) {
+            broken.push(format!("explain {node} does not say {cause}"));
+        }
+    }
+}
+
+fn spread(what: &str, values: &[(f64, String)]) -> Result<()> {
+    let late = values.iter().filter(|(value, _)| *value > 1.0);
+    let late: Vec<String> = late.map(|(value, node)| format!("{node} {value:.1}")).collect();
+    say(&format!(
+        "{what}: {} seen, p50 {:.2} s, p99 {:.2} s, max {:.2} s; above 1 s: {}",
+        values.len(),
+        percentile(values, 0.5),
+        percentile(values, 0.99),
+        percentile(values, 1.0),
+        if late.is_empty() {
+            "none".to_owned()
+        } else {
+            late.join(", ")
+        }
+    ))
+}
+
+fn figures(values: &[(f64, String)]) -> serde_json::Value {
+    let within = values.iter().filter(|(value, _)| *value <= 1.0).count();
+    json!({"seen": values.len(), "within1s": within, "p50": round(percentile(values, 0.5)),
+        "p99": round(percentile(values, 0.99)), "max": round(percentile(values, 1.0))})
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,381 @@
+//! The independent watcher: what a cluster's users and its administrator would see, from pods, endpoints and nodes
+//! alone. It knows nothing that Junban writes but, for the count of failures, the phase of an entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::stream::{Change, follow};
+use super::workload::{APP, App, NAMESPACE};
+
+/// Seconds since the epoch, by this machine's clock, which is also the API servers'.
+pub(super) fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// A node became schedulable or not.
+#[derive(Clone)]
+pub(super) struct Cordon {
+    pub(super) node: String,
+    pub(super) seen: f64,
+    pub(super) on: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Sight {
+    apps: BTreeMap<String, Need>,
+    pods: BTreeMap<String, Pod>,
+    endpoints: BTreeMap<String, BTreeMap<String, usize>>,
+    nodes: BTreeMap<String, Node>,
+    failed: BTreeSet<String>,
+    /// Musts that were broken, in words.
+    pub(super) broken: Vec<String>,
+    /// What looked bad and was not a disruption by Junban.
+    pub(super) noted: Vec<String>,
+    pub(super) cordons: Vec<Cordon>,
+    /// (node, when the API lost the object)
+    pub(super) detached: Vec<(String, f64)>,
+    pub(super) most_unavailable: usize,
+    /// Nothing is judged before the workload is Running.
+    pub(super) judging: bool,
+}
+
+struct Need {
+    replicas: usize,
+    need: Option<usize>,
+}
+
+#[derive(Clone, PartialEq)]
+struct Pod {
+    app: String,
+    node: String,
+    ready: bool,
+    leaving: bool,
+    evicted: bool,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Node {
+    pub(super) ready: bool,
+    pub(super) cordoned: bool,
+    pub(super) boot: String,
+    pub(super) control_plane: bool,
+}
+
+impl Node {
+    fn available(&self) -> bool {
+        self.ready && !self.cordoned
+    }
+}
+
+/// Takes in what one stream says.
+type See = fn(&mut Sight, Change);
+
+#[derive(Clone)]
+pub(super) struct Watcher {
+    sight: Arc<Mutex<Sight>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watcher {
+    pub(super) fn start(kubectl: &Path, apps: &[App]) -> Self {
+        let mut sight = Sight::default();
+        for app in apps {
+            let need = Need {
+                replicas: app.replicas,
+                need: app.need,
+            };
+            sight.apps.insert(app.name.clone(), need);
+        }
+        let watcher = Self {
+            sight: Arc::new(Mutex::new(sight)),
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let streams: [(&'static str, See); 5] = [
+            ("/api/v1/namespaces/shop/pods", Sight::see_pods),
+            (
+                "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices",
+                Sight::see_endpoints,
+            ),
+            ("/api/v1/nodes", Sight::see_nodes),
+            (
+                "/apis/storage.k8s.io/v1/volumeattachments",
+                Sight::see_attachments,
+            ),
+            ("/apis/junban.dev/v1alpha1/nodereboots", Sight::see_entries),
+        ];
+        for (path, see) in streams {
+            let of_stream = watcher.clone();
+            follow(
+                kubectl.to_owned(),
+                path,
+                Arc::clone(&watcher.stop),
+                move |change| {
+                    see(&mut of_stream.look(), change);
+                },
+            );
+        }
+        watcher
+    }
+
+    pub(super) fn look(&self) -> MutexGuard<'_, Sight> {
+        self.sight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Sight {
+    /// Nodes as they are, by name.
+    pub(super) fn nodes(&self) -> &BTreeMap<String, Node> {
+        &self.nodes
+    }
+
+    /// Ready pods that nobody is ending, of all apps.
+    pub(super) fn healthy_pods(&self) -> usize {
+        self.pods.values().filter(|pod| pod.ready && !pod.leaving).count()
+    }
+
+    pub(super) fn turns_begun(&self) -> usize {
+        self.cordons.iter().filter(|cordon| cordon.on).count()
+    }
+
+    fn healthy(&self, app: &str) -> usize {
+        let of_app = self.pods.values().filter(|pod| pod.app == app);
+        of_app.filter(|pod| pod.ready && !pod.leaving).count()
+    }
+
+    fn see_pods(&mut self, change: Change) {
+        match change {
+            Change::All(items) => {
+                self.pods = items
+                    .iter()
+                    .filter_map(|item| Some((uid(item)?, pod(item)?)))
+                    .collect();
+            }
+            Change::Put(item) => {
+                let (Some(uid), Some(pod)) = (uid(&item), pod(&item)) else {
+                    return;
+                };
+                let before = self.healthy(&pod.app);
+                self.pods.insert(uid, pod.clone());
+                self.judge_budget(&pod, before, name(&item));
+            }
+            Change::Gone(item) => {
+                let (Some(uid), Some(pod)) = (uid(&item), pod(&item)) else {
+                    return;
+                };
+                let before = self.healthy(&pod.app);
+                self.pods.remove(&uid);
+                self.judge_budget(&pod, before, name(&item));
+            }
+        }
+    }
+
+    /// A pod was lost: was one too many? A pod that is evicted, or that goes down with a cordoned server, is a
+    /// disruption; one that is doubted by the node controller for a moment on a server that runs is not.
+    fn judge_budget(&mut self, pod: &Pod, before: usize, name: &str) {
+        let Some(need) = self.apps.get(&pod.app).and_then(|app| app.need) else {
+            return;
+        };
+        let healthy = self.healthy(&pod.app);
+        if healthy >= need || healthy >= before || !self.judging {
+            return;
+        }
+        let cordoned = self.nodes.get(&pod.node).is_some_and(|node| node.cordoned);
+        let what = format!(
+            "budget {}: {healthy} healthy, {need} needed, after {name} on {} {} at {:.3}",
+            pod.app,
+            pod.node,
+            if pod.leaving {
+                "was deleted"
+            } else {
+                "stopped being Ready"
+            },
+            now()
+        );
+        if pod.evicted || pod.leaving || cordoned {
+            self.broken.push(what);
+        } else {
+            self.noted.push(what);
+        }
+    }
+
+    fn see_endpoints(&mut self, change: Change) {
+        match change {
+            Change::All(items) => {
+                self.endpoints.clear();
+                for item in &items {
+                    self.put_slice(item);
+                }
+            }
+            Change::Put(item) => {
+                self.put_slice(&item);
+                self.judge_service(service_of(&item));
+            }
+            Change::Gone(item) => {
+                if let Some(slices) = self.endpoints.get_mut(service_of(&item)) {
+                    slices.remove(name(&item));
+                }
+                self.judge_service(service_of(&item));
+            }
+        }
+    }
+
+    fn put_slice(&mut self, item: &Value) {
+        let ready = item["endpoints"].as_array().map_or(0, |endpoints| {
+            let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != Value::Bool(false);
+            endpoints.iter().filter(is_ready).count()
+        });
+        let slices = self.endpoints.entry(service_of(item).to_owned()).or_default();
+        slices.insert(name(item).to_owned(), ready);
+    }
+
+    fn judge_service(&mut self, service: &str) {
+        let Some(app) = self.apps.get(service) else {
+            return;
+        };
+        let ready: usize = self
+            .endpoints
+            .get(service)
+            .map_or(0, |slices| slices.values().sum());
+        if ready == 0 && app.replicas >= 2 && self.judging {
+            let what = format!("Service {service} has no ready endpoint at {:.3}", now());
+            self.broken.push(what);
+        }
+    }
+
+    fn see_nodes(&mut self, change: Change) {
+        let items = match change {
+            Change::All(items) => items,
+            Change::Put(item) => vec![item],
+            Change::Gone(item) => {
+                self.nodes.remove(name(&item));
+                return;
+            }
+        };
+        for item in &items {
+            let node = Node {
+                ready: condition(item, "Ready"),
+                cordoned: item["spec"]["unschedulable"] == Value::Bool(true),
+                boot: item["status"]["nodeInfo"]["bootID"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                control_plane: item["metadata"]["labels"]
+                    .get("node-role.kubernetes.io/control-plane")
+                    .is_some(),
+            };
+            let before = self.nodes.insert(name(item).to_owned(), node.clone());
+            let was = before.is_some_and(|before| before.cordoned);
+            if was != node.cordoned {
+                self.cordons.push(Cordon {
+                    node: name(item).to_owned(),
+                    seen: now(),
+                    on: node.cordoned,
+                });
+                if node.cordoned {
+                    self.judge_limit(name(item));
+                }
+            }
+            self.judge_control_plane();
+        }
+    }
+
+    /// The written limit (10 %, rounded up), and beside tolerated failures one place more (lifecycle.md 4).
+    fn judge_limit(&mut self, started: &str) {
+        let unavailable = self.nodes.values().filter(|node| !node.available()).count();
+        self.most_unavailable = self.most_unavailable.max(unavailable);
+        let count = self.nodes.len();
+        let tolerated = self.failed.len().min(count.div_ceil(10).max(1)).min(count / 2);
+        let limit = count.div_ceil(10).max(1).max(tolerated + 1);
+        if unavailable > limit && self.judging {
+            self.broken.push(format!(
+                "{unavailable} nodes unavailable when {started} was cordoned, {limit} allowed, at {:.3}",
+                now()
+            ));
+        }
+    }
+
+    fn judge_control_plane(&mut self) {
+        let down: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.control_plane && !node.available())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if down.len() > 1 && self.judging {
+            let what = format!("control-plane nodes {} unavailable together", down.join(", "));
+            if !self.broken.contains(&what) {
+                self.broken.push(what);
+            }
+        }
+    }
+
+    fn see_attachments(&mut self, change: Change) {
+        if let Change::Gone(item) = change {
+            let node = item["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+            self.detached.push((node, now()));
+        }
+    }
+
+    fn see_entries(&mut self, change: Change) {
+        let items = match change {
+            Change::All(items) => items,
+            Change::Put(item) => vec![item],
+            Change::Gone(item) => {
+                self.failed.remove(name(&item));
+                return;
+            }
+        };
+        for item in &items {
+            if item["status"]["phase"] == "Failed" {
+                self.failed.insert(name(item).to_owned());
+            } else {
+                self.failed.remove(name(item));
+            }
+        }
+    }
+}
+
+fn pod(item: &Value) -> Option<Pod> {
+    let app = item["metadata"]["labels"][APP].as_str()?;
+    debug_assert_eq!(item["metadata"]["namespace"], NAMESPACE);
+    Some(Pod {
+        app: app.to_owned(),
+        node: item["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
+        ready: condition(item, "Ready"),
+        leaving: item["metadata"]["deletionTimestamp"].is_string(),
+        evicted: condition(item, "DisruptionTarget"),
+    })
+}
+
+fn condition(item: &Value, kind: &str) -> bool {
+    item["status"]["conditions"].as_array().is_some_and(|conditions| {
+        conditions
+            .iter()
+            .any(|condition| condition["type"] == kind && condition["status"] == "True")
+    })
+}
+
+fn name(item: &Value) -> &str {
+    item["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn uid(item: &Value) -> Option<String> {
+    item["metadata"]["uid"].as_str().map(str::to_owned)
+}
+
+fn service_of(item: &Value) -> &str {
+    item["metadata"]["labels"]["kubernetes.io/service-name"]
+        .as_str()
+        .unwrap_or_default()
+}
