@@ -99,8 +99,9 @@ impl Testbed {
 
     /// The testbed's own commands: machines, kubeconfigs.
     pub(super) fn command(&self, arguments: &[&str]) -> Result<String, Trouble> {
+        let (verb, rest) = arguments.split_first().ok_or("which command?")?;
         let mut command = Command::new(&self.program);
-        command.args(arguments).arg("--dir").arg(&self.info.dir);
+        command.arg(verb).arg("--dir").arg(&self.info.dir).args(rest);
         output(command, None)
     }
 
