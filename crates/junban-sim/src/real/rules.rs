@@ -1,7 +1,7 @@
 //! Rules that hold on the real control plane in every scenario, judged from watches alone: no budget below its need,
 //! no workload of two or more replicas without a Ready pod, no node taken above the limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,7 +20,17 @@ pub(super) struct Rules {
     marked: BTreeSet<String>,
     /// Workloads and budgets that were well at some time: before that they are only being made.
     were_well: BTreeSet<String>,
+    /// When a node was last NotReady without a turn: an API server that went away under its kubelet.
+    shaken: BTreeMap<String, Duration>,
+    /// Since when a rule looks broken: watches of different kinds show one moment one after the other.
+    doubted: BTreeMap<String, Duration>,
 }
+
+/// What looks broken for so long is.
+const DOUBTED_FOR: Duration = Duration::from_millis(300);
+
+/// After a node is Ready again its pods' statuses follow.
+const SHAKEN_FOR: Duration = Duration::from_secs(15);
 
 impl Rules {
     pub(super) fn new(scenario: &Scenario) -> Self {
@@ -49,6 +59,8 @@ impl Rules {
             failures_max: queue["failures"]["max"].clone(),
             marked: BTreeSet::new(),
             were_well: BTreeSet::new(),
+            shaken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
         }
     }
 
@@ -60,30 +72,41 @@ impl Rules {
         judge: &mut Judge<'_>,
     ) {
         self.limits(facts, at, judge);
-        if self.machines_fail {
+        for (name, node) in &facts.nodes {
+            if !node.ready && !node.marked {
+                self.shaken.insert(name.clone(), at);
+            }
+        }
+        let is_shaken = self.shaken.values().any(|when| at < *when + SHAKEN_FOR);
+        if self.machines_fail || is_shaken {
+            self.doubted.clear();
             return;
         }
+        let mut broken = Vec::new();
         for (name, healthy, needed) in budgets {
             let id = format!("budget {name}");
             if healthy >= needed {
                 self.were_well.insert(id);
             } else if self.were_well.contains(&id) {
-                judge.fail(
-                    at,
-                    "no budget falls below its need",
-                    format!("{name}: {healthy} healthy, {needed} needed"),
-                );
+                broken.push((id, format!("{healthy} healthy, {needed} needed")));
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
-            let ready = facts.ready_pods(workload);
-            if ready > 0 {
+            if facts.ready_pods(workload) > 0 {
                 self.were_well.insert(workload.clone());
             } else if self.were_well.contains(workload) {
+                broken.push((workload.clone(), "no Ready pod".to_owned()));
+            }
+        }
+        self.doubted
+            .retain(|id, _| broken.iter().any(|(still, _)| still == id));
+        for (id, seen) in broken {
+            let since = *self.doubted.entry(id.clone()).or_insert(at);
+            if at >= since + DOUBTED_FOR {
                 judge.fail(
                     at,
-                    "a workload of two or more replicas keeps a Ready pod",
-                    workload.clone(),
+                    "no budget falls below its need, and two replicas or more keep a Ready pod",
+                    format!("{id}: {seen}"),
                 );
             }
         }
