@@ -154,9 +154,12 @@ impl Audit {
         }
     }
 
-    /// What is counted apart: at most 3 a second are allowed of these.
+    /// What is counted apart: at most 3 a second are allowed of these. A list of a whole kind begins a watch.
     fn apart(request: &Request) -> bool {
-        request.verb == "watch" || matches!(request.object.resource.as_str(), "rebootqueues" | "leases")
+        let begins_watch = request.verb == "list" && !request.uri.contains("fieldSelector");
+        begins_watch
+            || request.verb == "watch"
+            || matches!(request.object.resource.as_str(), "rebootqueues" | "leases")
     }
 
     /// Requests beside queue, Lease and watches.

@@ -13,9 +13,6 @@ use super::watcher::{Node, Watcher};
 use super::workload::STUCK;
 use super::{Exceptions, Outcome, say};
 
-/// How many kinds of must are judged, for the closing line.
-pub(super) const MUSTS: usize = 7;
-
 /// Requests that a node may cost beside one for each of its pods.
 const REQUESTS_BESIDE_PODS: f64 = 40.0;
 /// Queue, Lease and watches, a second.
@@ -25,13 +22,36 @@ const HALF_WITHIN: f64 = 5.0;
 /// A controller opens its watches once; what it asks in its first seconds is not the steady state.
 const START_UP: f64 = 10.0;
 
+/// What was judged.
+#[derive(Default)]
+pub(super) struct Verdict {
+    pub(super) held: usize,
+    pub(super) broken: Vec<String>,
+}
+
+impl Verdict {
+    fn must(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if holds {
+            self.held += 1;
+        } else {
+            self.broken.push(otherwise());
+        }
+    }
+
+    /// A must that may be broken in several places.
+    fn none(&mut self, broken: &[String]) {
+        self.held += usize::from(broken.is_empty());
+        self.broken.extend(broken.iter().cloned());
+    }
+}
+
 pub(super) fn report(
     bed: &Bed,
     watcher: &Watcher,
     exceptions: &Exceptions,
     outcome: &Outcome,
     pods: usize,
-) -> Result<Vec<String>> {
+) -> Result<Verdict> {
     let sight = watcher.look();
     let power = power_lines(&bed.ready.power_log)?;
     let audit = Audit::read(&bed.ready.audit_logs, outcome.began)?;
@@ -52,22 +72,21 @@ pub(super) fn report(
     let per_node = audit.counted() as f64 / nodes as f64;
     let pods_per_node = audit.evictions() as f64 / nodes as f64;
 
-    let mut broken = sight.broken.clone();
-    broken.extend(outcome.trouble.broken.iter().cloned());
-    let succeeded = end_state(sight.nodes(), exceptions, outcome, &power, &mut broken);
-    explained(exceptions, outcome, &mut broken);
+    let mut verdict = Verdict::default();
+    verdict.none(&sight.broken);
+    verdict.none(&outcome.trouble.broken);
+    let succeeded = end_state(sight.nodes(), exceptions, outcome, &power, &mut verdict);
+    explained(exceptions, outcome, &mut verdict);
     if !outcome.trouble.wanted {
-        if per_node > pods_per_node + REQUESTS_BESIDE_PODS {
-            broken.push(format!(
-                "{per_node:.0} requests a node for {pods_per_node:.0} pods"
-            ));
-        }
-        if ten > APART_A_SECOND {
-            broken.push(format!("{ten:.1} requests a second for queue, Lease and watches"));
-        }
-        if percentile(&to_power, 0.5) > HALF_WITHIN {
-            broken.push("half of the power actions came late".to_owned());
-        }
+        verdict.must(per_node <= pods_per_node + REQUESTS_BESIDE_PODS, || {
+            format!("{per_node:.0} requests a node for {pods_per_node:.0} pods")
+        });
+        verdict.must(average <= APART_A_SECOND, || {
+            format!("{average:.1} requests a second for queue, Lease and watches")
+        });
+        verdict.must(percentile(&to_power, 0.5) <= HALF_WITHIN, || {
+            "half of the power actions came late".to_owned()
+        });
     }
 
     say("\nrequests of Junban's account:")?;
@@ -107,11 +126,11 @@ pub(super) fn report(
     for note in &sight.noted {
         say(&format!("not by Junban: {note}"))?;
     }
-    for must in &broken {
+    for must in &verdict.broken {
         say(&format!("BROKEN: {must}"))?;
     }
     let line = json!({
-        "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": broken,
+        "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": verdict.broken,
         "makespanSeconds": round(makespan), "atOnce": most_at_once(&turns),
         "mostUnavailable": sight.most_unavailable, "exit": outcome.exit,
         "requestsPerNode": round(per_node), "podsPerNode": round(pods_per_node),
@@ -121,7 +140,7 @@ pub(super) fn report(
         "kills": outcome.trouble.kills,
     });
     say(&line.to_string())?;
-    Ok(broken)
+    Ok(verdict)
 }
 
 /// Each server once, up, schedulable and with another bootID; the exceptions as they must be.
@@ -130,60 +149,52 @@ fn end_state(
     exceptions: &Exceptions,
     outcome: &Outcome,
     power: &[PowerLine],
-    broken: &mut Vec<String>,
+    verdict: &mut Verdict,
 ) -> usize {
     let mut boots = BTreeSet::new();
     for line in power {
-        if !boots.insert((&line.node, &line.boot_id_before)) {
-            broken.push(format!(
-                "{} was powered twice on one boot ({})",
-                line.node, line.effect
-            ));
-        }
+        verdict.must(boots.insert((&line.node, &line.boot_id_before)), || {
+            format!("{} was powered twice on one boot ({})", line.node, line.effect)
+        });
     }
     let mut succeeded = 0;
     for (name, node) in nodes {
         let lines = power.iter().filter(|line| line.node == *name).count();
         if exceptions.contains(name) {
             let wanted = usize::from(exceptions.stuck.as_deref() != Some(name));
-            if lines != wanted {
-                broken.push(format!("{name} has {lines} power actions, {wanted} expected"));
-            }
+            verdict.must(lines == wanted, || {
+                format!("{name} has {lines} power actions, {wanted} expected")
+            });
             continue;
         }
         let same = outcome.boots_before.get(name) == Some(&node.boot);
-        if lines != 1 || same || !node.ready || node.cordoned {
-            broken.push(format!(
-                "{name} has {lines} power actions{}{}{}",
-                if same { ", its old bootID" } else { "" },
-                if node.ready { "" } else { ", is not Ready" },
-                if node.cordoned { ", is cordoned" } else { "" },
-            ));
-        } else {
-            succeeded += 1;
-        }
+        let well = lines == 1 && !same && node.ready && !node.cordoned;
+        succeeded += usize::from(well);
+        verdict.must(well, || {
+            let old = if same { ", its old bootID" } else { "" };
+            let ready = if node.ready { "" } else { ", is not Ready" };
+            let cordoned = if node.cordoned { ", is cordoned" } else { "" };
+            format!("{name} has {lines} power actions{old}{ready}{cordoned}")
+        });
     }
-    let wanted = i32::from(!exceptions.lost.is_empty());
-    if outcome.exit != Some(wanted) {
-        broken.push(format!(
-            "the command ended with {:?}, {wanted} expected",
-            outcome.exit
-        ));
-    }
+    let wanted = exceptions.exit();
+    verdict.must(outcome.exit == Some(wanted), || {
+        format!("the command ended with {:?}, {wanted} expected", outcome.exit)
+    });
     succeeded
 }
 
 /// `junban explain` names the cause of each exception.
-fn explained(exceptions: &Exceptions, outcome: &Outcome, broken: &mut Vec<String>) {
+fn explained(exceptions: &Exceptions, outcome: &Outcome, verdict: &mut Verdict) {
     for (node, text) in &outcome.explained {
         let cause = if exceptions.stuck.as_ref() == Some(node) {
             STUCK
         } else {
             "Failed"
         };
-        if !text.contains(cause) {
-            broken.push(format!("explain {node} does not say {cause}"));
-        }
+        verdict.must(text.contains(cause), || {
+            format!("explain {node} does not say {cause}")
+        });
     }
 }
 
