@@ -85,7 +85,7 @@ pub enum Guard {
     Halt,
     /// 1, earlier power: no start on a boot that another entry may have powered.
     EarlierPower,
-    /// 4: nothing starts on a node that is NotReady, held, excluded or foreign.
+    /// 4: nothing starts on a node that is labelled hold or exclude.
     NodeGate,
     /// 7: a control-plane node goes alone.
     ControlPlaneAlone,

@@ -6,6 +6,7 @@
 
 mod lease;
 mod process;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +20,7 @@ use junban_world::{Ms, Rng, Span, World};
 use crate::ports::{Shown, SimPorts, last_version, locked};
 use lease::LeaseObject;
 use process::{Process, State};
+pub use trouble::{OnArrival, OnSend, Trouble, Troubles};
 
 /// Delays between a process and the API server.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ struct Who {
 #[derive(Debug)]
 enum Event {
     /// The request reaches the world. Once sent, its process need not live for that.
-    Execute(Who, u64, Box<Request>, Ms),
+    Execute(Who, u64, Box<Request>, Ms, Trouble),
     Answer(Who, u64, Box<Answer>, Vec<Shown>, bool),
     Lease(Who, LeaseCall, Ms),
     LeaseAnswer(Who, LeaseCall, Ms, LeaseAnswer),
@@ -70,7 +72,11 @@ pub struct Sim {
     events: BTreeMap<(Ms, u64), Event>,
     sequence: u64,
     rng: Rng,
-    lease: LeaseObject,
+    /// One Lease for all; in a split brain one for each process.
+    leases: BTreeMap<u32, LeaseObject>,
+    troubles: Troubles,
+    /// Effects that the engines' independent check refused: each is a bug of the planner.
+    refused: Vec<String>,
     /// Changes of the world up to here have been announced to the processes.
     seen: u64,
 }
@@ -86,9 +92,21 @@ impl Sim {
             events: BTreeMap::new(),
             sequence: 0,
             rng,
-            lease: LeaseObject::default(),
+            leases: BTreeMap::new(),
+            troubles: Troubles::default(),
+            refused: Vec::new(),
             seen,
         }
+    }
+
+    /// What goes wrong on the way between processes and API server.
+    pub fn trouble(&mut self, troubles: Troubles) {
+        self.troubles = troubles;
+    }
+
+    /// Effects that were refused since the last call.
+    pub fn take_refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.refused)
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
@@ -239,9 +257,12 @@ impl Sim {
 
     fn handle(&mut self, now: Ms, event: Event) {
         match event {
-            Event::Execute(who, term, request, sent) => self.execute(now, who, term, *request, sent),
+            Event::Execute(who, term, request, sent, trouble) => {
+                self.execute(now, who, term, *request, sent, trouble);
+            }
             Event::Lease(who, call, began) => {
-                let answer = self.lease.call(&call);
+                let which = if self.troubles.split_brain { who.number } else { 0 };
+                let answer = self.leases.entry(which).or_default().call(&call);
                 let back = self.half_latency();
                 self.push(now + back, Event::LeaseAnswer(who, call, began, answer));
             }
@@ -293,21 +314,36 @@ impl Sim {
         }
     }
 
-    fn execute(&mut self, now: Ms, who: Who, term: u64, request: Request, sent: Ms) {
+    fn execute(&mut self, now: Ms, who: Who, term: u64, mut request: Request, sent: Ms, trouble: Trouble) {
         let ports = SimPorts::new(self.world.clone());
+        if let Some(on_arrival) = &mut self.troubles.on_arrival {
+            on_arrival(&mut request.effect, &locked(&self.world));
+        }
+        let unknown = trouble::unknown(&request.effect);
         let is_write = request.effect.is_write();
         let is_power = matches!(request.effect, junban_core::effect::Effect::Power(_));
         // The ports over the world never wait.
-        let Some(outcome) = execute(&ports, request.effect).now_or_never() else {
-            return;
+        let outcome = if trouble.request_lost {
+            unknown.clone()
+        } else {
+            let Some(outcome) = execute(&ports, request.effect).now_or_never() else {
+                return;
+            };
+            outcome
+        };
+        let mut shown = ports.take_shown();
+        let outcome = if trouble.answer_lost {
+            shown.clear();
+            unknown
+        } else {
+            outcome
         };
         let acknowledged = is_write && process::is_acknowledged(&outcome);
-        let shown = ports.take_shown();
         let back = if is_power {
             self.delays.driver.draw(&mut self.rng)
         } else {
-            (now - sent).max(1)
-        };
+            (now - sent).saturating_sub(trouble.late).max(1)
+        } + trouble.answer_late;
         let answer = Box::new(Answer {
             id: request.id,
             outcome,
@@ -322,6 +358,7 @@ impl Sim {
         let Some(process) = self.living(who) else { return };
         let call = process.next_lease_call(now);
         let requests = process.step(now, wall);
+        let refused = process.take_refused();
         let term = process.term;
         let shown = process
             .next_change_at(&locked(&world))
@@ -333,13 +370,26 @@ impl Sim {
         if let Some(at) = wake {
             process.tick_at = Some(at);
         }
+        self.refused.extend(refused);
         if let Some(call) = call {
             let there = self.half_latency();
             self.push(now + there, Event::Lease(who, call, now));
         }
         for request in requests {
-            let there = self.half_latency();
-            self.push(now + there, Event::Execute(who, term, Box::new(request), now));
+            let trouble = match &mut self.troubles.on_send {
+                Some(on_send) => on_send(who.number, &request.effect),
+                None => Trouble::default(),
+            };
+            if trouble.kill
+                && let Some(process) = self.living(who)
+            {
+                process.end();
+            }
+            let there = self.half_latency() + trouble.late;
+            self.push(
+                now + there,
+                Event::Execute(who, term, Box::new(request), now, trouble),
+            );
         }
         if let Some(at) = wake {
             self.push(at, Event::Tick(who));

@@ -9,12 +9,12 @@ pub mod sweep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use junban_world::{Checkers, Ms, Truth};
+use junban_world::{Checkers, EvictionAnswer, Ms, Truth};
 
 use crate::scenario::facts::Facts;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Scenario, Target};
-use crate::sim::{Delays, Sim};
+use crate::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
 
@@ -40,6 +40,8 @@ pub struct Outcome {
     pub took: Duration,
     /// Steps of the engines.
     pub steps: u64,
+    /// Evictions that a budget denied: Junban asks for none that it knows to be impossible.
+    pub denied: u32,
     /// What happened to nodes, entries, machines and the ledger, and what people did: a line each.
     pub log: Vec<String>,
 }
@@ -65,7 +67,12 @@ const RESTART_MS: Ms = 1_000;
 
 /// Runs it.
 pub fn run(scenario: &Scenario, options: Options) -> Outcome {
-    Run::new(scenario, options).run()
+    run_in(scenario, options, Delays::default(), Troubles::default())
+}
+
+/// Runs it over a network of one's own.
+pub fn run_in(scenario: &Scenario, options: Options, delays: Delays, troubles: Troubles) -> Outcome {
+    Run::new(scenario, options, delays, troubles).run()
 }
 
 struct Run<'s> {
@@ -81,22 +88,24 @@ struct Run<'s> {
     others_at: Option<Ms>,
     retried: BTreeMap<String, u32>,
     exited: bool,
+    denied: u32,
     log: Vec<String>,
 }
 
 impl<'s> Run<'s> {
-    fn new(scenario: &'s Scenario, options: Options) -> Self {
+    fn new(scenario: &'s Scenario, options: Options, delays: Delays, troubles: Troubles) -> Self {
         let exit = options.exit_after_writes.or(scenario.exit_after_writes);
         let options = Options {
             exit_after_writes: exit,
             ..options
         };
-        let sim = Sim::new(build::world(scenario, options.seed), Delays::default());
-        let leniency = if exit.is_some() {
+        let mut sim = Sim::new(build::world(scenario, options.seed), delays);
+        let leniency = if exit.is_some() || troubles.lenient {
             Duration::from_secs(5_400)
         } else {
             Duration::ZERO
         };
+        sim.trouble(troubles);
         Self {
             scenario,
             options,
@@ -109,6 +118,7 @@ impl<'s> Run<'s> {
             others_at: None,
             retried: BTreeMap::new(),
             exited: false,
+            denied: 0,
             log: Vec::new(),
         }
     }
@@ -139,6 +149,7 @@ impl<'s> Run<'s> {
     /// One look, all acts that are due, then on to the next change.
     fn turn(&mut self) {
         self.look_at_truth();
+        self.look_at_refusals();
         self.restart();
         self.person();
         let mut facts = self.facts.collect(&self.sim.world());
@@ -171,6 +182,7 @@ impl<'s> Run<'s> {
             if let Truth::PowerEffect { node, .. } = &event.what {
                 self.facts.count_power(node);
             }
+            self.denied += u32::from(is_denial(&event.what));
             if let Some(told) = told(&event.what) {
                 self.note(event.at, &told);
             }
@@ -188,6 +200,19 @@ impl<'s> Run<'s> {
                     broken.join("; "),
                 );
             }
+        }
+    }
+
+    /// An effect that the engine's independent check refused is a bug of the planner, whatever came of the run.
+    fn look_at_refusals(&mut self) {
+        let refused = self.sim.take_refused();
+        if !refused.is_empty() {
+            let elapsed = self.elapsed();
+            self.judge.fail(
+                elapsed,
+                "the independent check refused an effect",
+                refused.join("; "),
+            );
         }
     }
 
@@ -285,10 +310,22 @@ impl<'s> Run<'s> {
             exited: self.exited,
             took: self.elapsed(),
             steps: self.sim.steps(),
+            denied: self.denied,
             log: self.log,
             failures: self.judge.failures().to_vec(),
         }
     }
+}
+
+fn is_denial(truth: &Truth) -> bool {
+    matches!(
+        truth,
+        Truth::Eviction {
+            answer: EvictionAnswer::BudgetDenied,
+            dry_run: false,
+            ..
+        }
+    )
 }
 
 /// What of the truth belongs into the log of a run.

@@ -11,13 +11,13 @@ use crate::reason::{Blocker, Reason};
 pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
     let name = &node.name;
-    if node.excluded {
+    if node.excluded && guard::stands(Guard::NodeGate) {
         return say(
             Reason::Excluded,
             format!("node {name} is labelled junban.dev/exclude"),
         );
     }
-    if node.held {
+    if node.held && guard::stands(Guard::NodeGate) {
         return say(Reason::Hold, format!("node {name} is labelled junban.dev/hold"));
     }
     if let Some(owner) = &node.foreign_owner {

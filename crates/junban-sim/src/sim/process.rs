@@ -39,6 +39,8 @@ pub(super) struct Process {
     news: bool,
     engine_wake: Option<Mono>,
     exit_after_writes: Option<u64>,
+    /// What the engine's independent check refused.
+    refused: Vec<String>,
 }
 
 impl Process {
@@ -63,7 +65,18 @@ impl Process {
             news: false,
             engine_wake: None,
             exit_after_writes,
+            refused: Vec::new(),
         }
+    }
+
+    /// It ends by itself, and is to be started again.
+    pub(super) fn end(&mut self) {
+        self.state = State::Dead;
+        self.exited = true;
+    }
+
+    pub(super) fn take_refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.refused)
     }
 
     pub(super) fn who(&self) -> Who {
@@ -88,9 +101,7 @@ impl Process {
         if acknowledged {
             self.writes += 1;
             if self.exit_after_writes == Some(self.writes) {
-                self.state = State::Dead;
-                self.exited = true;
-                return;
+                return self.end();
             }
         }
         if term == self.term {
@@ -150,6 +161,7 @@ impl Process {
         let answers = std::mem::take(&mut self.answers);
         let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
         self.engine_wake = step.wake_at;
+        self.refused.extend(step.refused);
         step.requests
     }
 
