@@ -44,7 +44,7 @@ func parseUp(args []string) (upFlags, error) {
 	set.StringVar(&boot, "boot-seconds", boot, "boot time, A..B")
 	set.Uint64Var(&f.options.Machines.Seed, "seed", 1, "for boot times, bootIDs and delays")
 	set.StringVar(&f.options.Dir, "dir", "", "state, logs, kubeconfig (default: one per user, with --foreground one per run, removed at the end)")
-	set.Float64Var(&grace, "monitor-grace-seconds", 8, "node controller: silence until a node is Unknown")
+	set.Float64Var(&grace, "monitor-grace-seconds", 0, "node controller: silence until a node is Unknown (8; 20 with three control planes)")
 	set.Float64Var(&lease, "lease-seconds", 2, "how often a node renews its Lease")
 	set.Float64Var(&start, "start-timeout-seconds", 120, "for each step of the start")
 	set.BoolVar(&f.options.Machines.MirrorPods, "mirror-pods", false, "a static pod on every worker")
@@ -77,10 +77,24 @@ func parseUp(args []string) (upFlags, error) {
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected %q", set.Arg(0))
 	}
-	f.options.MonitorGrace = seconds(grace)
+	f.options.MonitorGrace = monitorGrace(grace, f.options.ControlPlanes)
 	f.options.StartTimeout = seconds(start)
 	f.options.Machines.LeaseEvery = seconds(lease)
 	return f, errors.Join(parseBoot(boot, &f.options.Machines), validate(&f))
+}
+
+// monitorGrace is long enough, with three control planes, for an etcd election
+// and for every client to find another API server: else each reboot of one of
+// them makes all nodes Unknown, which the 50 s of a real cluster never do.
+func monitorGrace(given float64, controlPlanes int) time.Duration {
+	switch {
+	case given > 0:
+		return seconds(given)
+	case controlPlanes > 1:
+		return 20 * time.Second
+	default:
+		return 8 * time.Second
+	}
 }
 
 func parseBoot(text string, options *machines.Options) error {

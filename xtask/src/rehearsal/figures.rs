@@ -230,9 +230,10 @@ impl Audit {
                 && request.object.name == cordon.node
                 && request.verb == "patch"
         });
+        // A watch may show a write before its answer has been sent, never before it was received.
         writes
+            .filter(|request| request.received <= cordon.seen)
             .map(|request| request.answered)
-            .filter(|answered| *answered <= cordon.seen + 0.05)
             .fold(None, |latest: Option<f64>, at| {
                 Some(latest.map_or(at, |latest| latest.max(at)))
             })
