@@ -32,7 +32,7 @@ const STUCK_MS: Ms = 3 * 3_600_000;
 /// A server that never comes back is given up on after so long.
 const BOOT_TIMEOUT: &str = "30m";
 /// Changes of so many milliseconds are one look at the cluster, as a busy controller does it.
-const GRAIN_MS: Ms = 500;
+const GRAIN_MS: Ms = 1_000;
 
 /// A demo under way.
 pub struct Demo {
