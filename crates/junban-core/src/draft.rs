@@ -40,7 +40,13 @@ impl<'a> Draft<'a> {
             report: Report::default(),
             effects: Vec::new(),
             lanes: BTreeSet::new(),
-            wake_at: None,
+            // Whatever waits for a lane that is held back: no event tells when it may go on.
+            wake_at: memory
+                .not_before
+                .values()
+                .copied()
+                .filter(|at| *at > now.mono)
+                .min(),
             moved: BTreeSet::new(),
             recorded: BTreeSet::new(),
         }

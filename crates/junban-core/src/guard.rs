@@ -45,6 +45,8 @@ pub enum Guard {
     OwnRecordOnly,
     /// 6: a mark of an entry that is not ended, or with an attempt, has its slot put back whatever the limits.
     PutBack,
+    /// 6: a turn goes on only with its slot.
+    SlotFirst,
     /// 6, freeing: only after live reads begun after the queue version of the write.
     FreeLive,
     /// 6: a slot is freed only when its entry has ended.

@@ -266,7 +266,11 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
 
 /// A slot that was dropped for another reason than its end is granted again 5 s later.
 fn was_dropped(draft: &mut Draft<'_>, node: &Node) -> bool {
-    let again = draft.memory.dropped.get(&node.name).map(|at| *at + AFTER_DROP);
+    let again = draft
+        .memory
+        .dropped
+        .get(&node.name)
+        .map(|at| *at + guard::waits(Guard::AfterDrop, AFTER_DROP));
     let Some(at) = again.filter(|at| draft.now.mono < *at) else {
         return false;
     };

@@ -414,7 +414,12 @@ impl Memory {
                 });
                 self.summary_told = Some(now);
                 if let Some(queue) = cluster.queue.present() {
-                    self.queue_version = Some((queue.version, now));
+                    // Nobody else wrote between the version that was swapped and ours: what was read live since the
+                    // one was seen still holds for the other.
+                    let unbroken = self
+                        .queue_version
+                        .filter(|(version, _)| *version == write.version);
+                    self.queue_version = Some((queue.version, unbroken.map_or(now, |(_, seen)| seen)));
                 }
                 self.given_back
                     .retain(|node, _| write.ledger.slots.contains_key(node));

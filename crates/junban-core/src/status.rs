@@ -20,7 +20,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// The queue's summary.
 const SUMMARY_EVERY: Duration = Duration::from_secs(2);
 /// A policy's summary.
-const POLICY_EVERY: Duration = Duration::from_secs(5);
+const POLICY_EVERY: Duration = Duration::from_secs(15);
 /// Holders of places that the status names.
 const HOLDING_MAX: usize = 50;
 
@@ -61,7 +61,10 @@ fn entries(draft: &mut Draft<'_>) {
         let Some(record) = said_anew(draft, entry) else {
             continue;
         };
-        let first = entry.record.reason.is_none();
+        let first = entry
+            .record
+            .reason
+            .is_none_or(|reason| reason == Reason::LedgerRebuilding);
         let told = draft.memory.told.get(&entry.name).copied();
         let queued = entry.record.phase == Phase::Queued;
         // A reason that needs somebody is told soon, and so is the first.
@@ -131,8 +134,11 @@ fn policies(draft: &mut Draft<'_>) {
             continue;
         }
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
+        // That a new goal was seen is told at once: `--wait` waits for it.
+        let urgent = summary.observed_generation != policy.summary.observed_generation;
         if let Some(at) = told.map(|at| at + POLICY_EVERY)
             && at > draft.now.mono
+            && !urgent
         {
             draft.wake_at_mono(at);
             continue;

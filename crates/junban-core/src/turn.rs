@@ -14,6 +14,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, NodePatch, NodeWrite};
 use crate::entry::{Phase, Record};
 use crate::facts::Turn;
+use crate::guard::{self, Guard};
 use crate::mark::{Mark, MarkPower};
 use crate::reason::{Blocker, Reason};
 use crate::time::Reading;
@@ -68,7 +69,7 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         return;
     }
     // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`).
-    if turn.mark.is_some() && turn.slot.is_none() {
+    if turn.mark.is_some() && !guard::holds(Guard::SlotFirst, turn.slot.is_some()) {
         return;
     }
     match phase {

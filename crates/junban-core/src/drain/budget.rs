@@ -64,7 +64,7 @@ pub fn impossible(budget: &Budget) -> Option<Blocker> {
     }
     let current = budget.observed_generation >= budget.generation;
     let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
-    (current && never).then(|| {
+    (current && never && guard::stands(Guard::ImpossibleBudget)).then(|| {
         let message = format!(
             "pdb {} can never allow an eviction: {} of {} pods are needed",
             budget.key, budget.desired_healthy, budget.expected_pods

@@ -10,7 +10,6 @@ use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::gates::Tally;
-use crate::guard::{self, Guard};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 
@@ -88,9 +87,7 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
             if unprotected {
                 return None;
             }
-            if let Some(blocker) = impossible(budget)
-                && guard::stands(Guard::ImpossibleBudget)
-            {
+            if let Some(blocker) = impossible(budget) {
                 return Some(blocker);
             }
             let held = is_held_by_junban(draft, &key, node);
@@ -138,8 +135,17 @@ fn pinned_tokens(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy)
             .disruptions_allowed
             .saturating_sub(reserved + draft.memory.book.unseen(&key));
         if free < need && !policy.drain.delete_after_denial.contains(&pdb.namespace) {
-            let message = format!("pdb {pdb} has {free} free tokens, the node's pinned pods need {need}");
-            unmet.push(Blocker::new(Reason::BudgetHeld, format!("pdb {pdb}"), message));
+            let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
+            let (reason, message) = if need > most && budget.expected_pods > 0 {
+                let message = format!(
+                    "pdb {pdb} never allows more than {most} disruptions, {need} pods are pinned to this node"
+                );
+                (Reason::BudgetImpossible, message)
+            } else {
+                let message = format!("pdb {pdb} has {free} free tokens, the node's pinned pods need {need}");
+                (Reason::BudgetHeld, message)
+            };
+            unmet.push(Blocker::new(reason, format!("pdb {pdb}"), message));
         }
     }
     unmet

@@ -9,6 +9,7 @@ use crate::effect::{Effect, Read};
 use crate::entry::Phase;
 use crate::gates::Tally;
 use crate::guard::{self, Guard};
+use crate::ids::NodeName;
 use crate::memory::Fresh;
 use crate::reason::{Blocker, Reason};
 
@@ -31,6 +32,10 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
     if tally.control_plane_active && guard::stands(Guard::ControlPlaneAlone) {
         return turn_of("another control-plane node is in flight");
     }
+    if let Some(other) = out_of_service(draft, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
+        let message = format!("control-plane node {other} is not back: two at a time could lose the quorum");
+        return Some(Blocker::new(Reason::ControlPlaneUnhealthy, format!("node {other}"), message));
+    }
     if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
         return turn_of("workers are in flight");
     }
@@ -42,6 +47,25 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
         }
     }
     before(draft)
+}
+
+/// Another control-plane node that is down or under a turn that has not ended well: Failed, or retried.
+fn out_of_service(draft: &Draft<'_>, node: &Node) -> Option<NodeName> {
+    let others = draft
+        .facts
+        .control_planes
+        .iter()
+        .filter(|name| ***name != node.name);
+    others
+        .filter_map(|name| draft.cluster.nodes.get(*name))
+        .find(|other| {
+            let holds_slot = draft
+                .facts
+                .ledger
+                .is_some_and(|ledger| ledger.slots.contains_key(&other.name));
+            holds_slot || other.mark.is_some() || !other.ready
+        })
+        .map(|other| other.name.clone())
 }
 
 /// A worker that was released from a drain once does not go before the control plane.

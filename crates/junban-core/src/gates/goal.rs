@@ -63,7 +63,7 @@ pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Polic
         && ago < policy.min_interval
     {
         draft.wake_in(policy.min_interval - ago);
-        let message = format!("minInterval since the boot at {booted} has not passed");
+        let message = format!("minInterval since the boot at {booted:.0} has not passed");
         return Some(Blocker::new(Reason::MinInterval, object, message));
     }
     None
