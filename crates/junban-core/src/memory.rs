@@ -181,9 +181,12 @@ impl Memory {
         for node in cluster.nodes.values() {
             self.observe_node(node, now);
         }
-        let uids: BTreeSet<&NodeUid> = cluster.nodes.values().map(|node| &node.uid).collect();
-        self.boots.retain(|uid, _| uids.contains(uid));
-        self.ready.retain(|uid, _| uids.contains(uid));
+        // Nodes hardly ever go: only then is there something to forget.
+        if self.ready.len() > cluster.nodes.len() {
+            let uids: BTreeSet<&NodeUid> = cluster.nodes.values().map(|node| &node.uid).collect();
+            self.boots.retain(|uid, _| uids.contains(uid));
+            self.ready.retain(|uid, _| uids.contains(uid));
+        }
         self.observe_pods(cluster, now);
         self.observe_node_count(cluster.nodes.len(), now.mono);
         self.observe_entries(cluster, now.mono);

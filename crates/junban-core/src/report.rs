@@ -11,12 +11,6 @@ pub struct Report {
     pub blockers: BTreeMap<EntryName, Vec<Blocker>>,
     /// Pods that must leave and are still there, per entry in Draining.
     pub progress: BTreeMap<EntryName, u32>,
-    /// `Active`, `Paused`, `Halted`, `Implausible` or `Idle`.
-    pub state: String,
-    /// A sentence on the whole.
-    pub message: String,
-    /// Nodes that hold places of `maxUnavailable`, with what holds each.
-    pub holding: Vec<String>,
     /// Oddities in the input: each blinds nobody.
     pub notes: Vec<String>,
 }

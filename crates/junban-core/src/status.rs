@@ -200,7 +200,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
 }
 
 /// What the queue's status is to say beside the ledger.
-pub fn queue_summary(draft: &mut Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
+pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
     let holding: Vec<String> = draft
         .facts
         .places
@@ -219,9 +219,6 @@ pub fn queue_summary(draft: &mut Draft<'_>, queue: &Queue, ledger: &Ledger) -> Q
         None if busy => ("Active".to_owned(), String::new()),
         None => ("Idle".to_owned(), String::new()),
     };
-    draft.report.state.clone_from(&state);
-    draft.report.message.clone_from(&message);
-    draft.report.holding.clone_from(&holding);
     let bound = bound::of_rest(draft, queue);
     QueueSummary {
         observed_generation: queue.generation,
@@ -254,11 +251,8 @@ fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
     }
 }
 
-/// Whether a summary that differs may be written now.
-pub fn summary_is_due(draft: &mut Draft<'_>, queue: &Queue, summary: &QueueSummary) -> bool {
-    if *summary == queue.summary {
-        return false;
-    }
+/// Whether a summary that differs may be written now: it is not even worked out before.
+pub fn summary_may_be_told(draft: &mut Draft<'_>) -> bool {
     let due = draft
         .memory
         .summary_told

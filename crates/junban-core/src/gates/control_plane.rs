@@ -34,7 +34,11 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
     }
     if let Some(other) = out_of_service(draft, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
         let message = format!("control-plane node {other} is not back: two at a time could lose the quorum");
-        return Some(Blocker::new(Reason::ControlPlaneUnhealthy, format!("node {other}"), message));
+        return Some(Blocker::new(
+            Reason::ControlPlaneUnhealthy,
+            format!("node {other}"),
+            message,
+        ));
     }
     if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
         return turn_of("workers are in flight");

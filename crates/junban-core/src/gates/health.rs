@@ -27,14 +27,16 @@ fn implausible(draft: &Draft<'_>) -> Option<Blocker> {
         .nodes
         .values()
         .filter(|node| {
-            // Our own reboots are no surprise.
-            let ours = draft
+            let seen = draft.memory.ready.get(&node.uid);
+            seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
+        })
+        // Our own reboots are no surprise.
+        .filter(|node| {
+            draft
                 .facts
                 .turns
                 .get(&node.name)
-                .is_some_and(|turn| turn.slot.is_some());
-            let seen = draft.memory.ready.get(&node.uid);
-            !ours && seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
+                .is_none_or(|turn| turn.slot.is_none())
         })
         .count();
     if gone_down > (nodes / 2).max(3) {
