@@ -184,6 +184,7 @@ async fn lead<P: Ports + 'static>(
         let mut engine = Engine::new(nonce());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut answers = Vec::new();
+        let mut said = Vec::new();
         while let Some(step) = step(
             &mut engine,
             elector,
@@ -192,6 +193,7 @@ async fn lead<P: Ports + 'static>(
             &wall,
             std::mem::take(&mut answers),
         ) {
+            said = log_anew(&step, &said);
             for request in step.requests {
                 carrier.carry(request, term, sender.clone());
             }
@@ -205,6 +207,20 @@ async fn lead<P: Ports + 'static>(
             }
         }
     }
+}
+
+/// The report is the log: each of its notes once per change. Returns what stands now.
+fn log_anew(step: &crate::step::Step, said: &[String]) -> Vec<String> {
+    for refused in &step.refused {
+        tracing::error!(
+            refused,
+            "the independent check refused an effect: a bug in the planner"
+        );
+    }
+    for note in step.report.notes.iter().filter(|note| !said.contains(note)) {
+        tracing::warn!("{note}");
+    }
+    step.report.notes.clone()
 }
 
 /// One step; `None`: this process does not lead this term any more.
