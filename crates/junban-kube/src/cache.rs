@@ -55,7 +55,11 @@ pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
     for listed in listed {
         listed.await;
     }
-    tasks.spawn(watch_the_watches(connection.answered.clone(), store.clone(), brisk));
+    tasks.spawn(watch_the_watches(
+        connection.answered.clone(),
+        store.clone(),
+        brisk,
+    ));
     Caches { tasks }
 }
 

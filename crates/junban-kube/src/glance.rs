@@ -73,7 +73,11 @@ pub async fn look(connection: &Connection, store: &Arc<Store>, scope: Scope) -> 
         looks.extend(workloads(connection, store));
         looks.extend(volumes(connection, store));
     }
-    futures::future::join_all(looks).await.into_iter().flatten().collect()
+    futures::future::join_all(looks)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn pods_and_budgets<'a>(connection: &Connection, store: &'a Arc<Store>) -> [Look<'a>; 2] {
