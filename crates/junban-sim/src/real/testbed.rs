@@ -50,6 +50,10 @@ impl Testbed {
             .args(["--control-planes", &nodes.control_planes.to_string()])
             .args(["--boot-seconds", &seconds(nodes.boot)])
             .args(["--seed", &options.seed.to_string()]);
+        if nodes.control_planes > 1 {
+            // An etcd member that goes away costs its API server seconds; a real cluster is patient for 50 s.
+            command.args(["--monitor-grace-seconds", "25"]);
+        }
         if let Some(cpu) = &nodes.cpu {
             command.args(["--node-cpu", cpu]);
         }
