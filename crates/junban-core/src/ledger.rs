@@ -10,7 +10,7 @@ use crate::entry::Phase;
 use crate::facts::{BROKEN_AFTER, Turn};
 use crate::gates;
 use crate::guard::{self, Guard};
-use crate::ids::NodeName;
+use crate::ids::{EntryName, NodeName};
 use crate::mark::Mark;
 use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::{Blocker, Reason};
@@ -21,6 +21,8 @@ use crate::time::Mono;
 const PAUSE_WATCH: Duration = Duration::from_secs(2);
 /// A queue without a ledger field: in-flight writes of a predecessor end within this time.
 const BEFORE_REBUILD: Duration = Duration::from_secs(5);
+/// A live read that does not show yet what the caches show is repeated this much later.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// A slot that was dropped for another reason than its end is granted again this much later.
 const AFTER_DROP: Duration = Duration::from_secs(5);
 
@@ -170,13 +172,34 @@ fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool
                 entry.record.phase == Phase::Queued
             }
         });
-        return unmarked && agrees;
+        if unmarked && agrees {
+            return true;
+        }
     }
-    draft.emit(Effect::Read(Read::Turn {
-        node: name.clone(),
-        entry: slot.entry.clone(),
-    }));
+    read_turn(draft, name, &slot.entry);
     false
+}
+
+/// Reads a Node and its entry live, at most once a second: what was read before an end shows no end for ever.
+fn read_turn(draft: &mut Draft<'_>, name: &NodeName, entry: &EntryName) {
+    let seen = draft.memory.queue_version.map(|(_, seen)| seen);
+    let last = draft.memory.turns.get(name).map(|read| read.begun);
+    let cached = draft.cluster.entries.get(entry).map(|entry| entry.version);
+    let read = draft
+        .memory
+        .turns
+        .get(name)
+        .and_then(|read| Some(read.value.1.as_ref()?.version));
+    let is_news = last <= seen || read < cached;
+    match last.map(|last| last + READ_AGAIN).filter(|at| draft.now.mono < *at) {
+        Some(at) if !is_news => draft.wake_at_mono(at),
+        _ => {
+            draft.emit(Effect::Read(Read::Turn {
+                node: name.clone(),
+                entry: entry.clone(),
+            }));
+        }
+    }
 }
 
 /// Whether live reads show that the entry of a mark is gone; asks for them where there are none.
@@ -196,12 +219,11 @@ pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark
     if let Some(read) = read {
         let (live, entry) = &read.value;
         let same_mark = live.as_ref().is_some_and(|live| live.mark_text == node.mark_text);
-        return same_mark && entry.as_ref().is_none_or(|entry| entry.uid != mark.entry_uid);
+        if same_mark && entry.as_ref().is_none_or(|entry| entry.uid != mark.entry_uid) {
+            return true;
+        }
     }
-    draft.emit(Effect::Read(Read::Turn {
-        node: node.name.clone(),
-        entry: mark.entry.clone(),
-    }));
+    read_turn(draft, &node.name, &mark.entry);
     false
 }
 
