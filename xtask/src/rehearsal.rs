@@ -25,6 +25,8 @@ use watcher::{Watcher, now};
 
 /// Far beyond what the slowest of the simulated boots takes.
 const BOOT_TIMEOUT: &str = "90s";
+/// Of how many servers that are done `junban explain` is asked as well.
+const EXPLAINED_OF_OTHERS: usize = 5;
 /// A workload that is not Running by then never will be.
 const SETTLE: Duration = Duration::from_secs(300);
 
@@ -106,7 +108,7 @@ struct Outcome {
     exit: Option<i32>,
     boots_before: BTreeMap<String, String>,
     trouble: Trouble,
-    /// What `junban explain` says of the servers that are not done.
+    /// What `junban explain` says of the servers that are not done, and of some that are.
     explained: BTreeMap<String, String>,
 }
 
@@ -196,7 +198,9 @@ fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) 
     let timeout = format!("{}m", args.minutes);
     let done = drive(bed, watcher, &mut controllers, &mut outcome, &timeout);
     if done.is_ok() {
-        for node in exceptions.lost.iter().chain(&exceptions.stuck) {
+        let others = bed.ready.nodes.iter().filter(|node| !exceptions.contains(node));
+        let named = exceptions.lost.iter().chain(&exceptions.stuck);
+        for node in named.chain(others.take(EXPLAINED_OF_OTHERS)) {
             let said = bed.junban(&["explain", node])?;
             let text = String::from_utf8_lossy(&said.stdout).into_owned();
             outcome.explained.insert(node.clone(), text);

@@ -120,7 +120,11 @@ pub(super) fn report(
         outcome.exit,
         outcome.trouble.kills,
     ))?;
-    for (node, text) in &outcome.explained {
+    for (node, text) in outcome
+        .explained
+        .iter()
+        .filter(|(node, _)| exceptions.contains(node))
+    {
         say(&format!("\njunban explain {node}\n{text}"))?;
     }
     for note in &sight.noted {
@@ -184,16 +188,18 @@ fn end_state(
     succeeded
 }
 
-/// `junban explain` names the cause of each exception.
+/// `junban explain` names the cause of each exception, and finds none on a server that is done.
 fn explained(exceptions: &Exceptions, outcome: &Outcome, verdict: &mut Verdict) {
     for (node, text) in &outcome.explained {
         let cause = if exceptions.stuck.as_ref() == Some(node) {
             STUCK
         } else {
-            "Failed"
+            "failed"
         };
-        verdict.must(text.contains(cause), || {
-            format!("explain {node} does not say {cause}")
+        let wanted = exceptions.contains(node);
+        verdict.must(text.contains(cause) == wanted, || {
+            let does = if wanted { "does not say" } else { "says" };
+            format!("explain {node} {does} {cause}")
         });
     }
 }
