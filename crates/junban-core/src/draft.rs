@@ -196,7 +196,10 @@ impl<'a> Draft<'a> {
             let under_way = matches!(own.stage, Stage::Recorded | Stage::Marked(_) | Stage::Acting);
             *uid == entry.uid && *attempt > entry.record.attempt && under_way
         });
-        self.recorded.contains(&entry.uid) || sent
+        // A write that ended in doubt may have been the record.
+        let doubtful = self.memory.doubts.contains(&Lane::Node(entry.spec.node.clone()))
+            && entry.record.phase == Phase::Draining;
+        self.recorded.contains(&entry.uid) || sent || doubtful
     }
 
     /// Nodes that have a lane taken by this plan or an answer outstanding.

@@ -43,6 +43,9 @@ pub enum Guard {
     VoidFirst,
     /// 6: only the record that moves an entry into Rebooting makes an attempt this process's own.
     OwnRecordOnly,
+    /// 6: and only when that record was acknowledged. Without: the attempt that another controller recorded under the
+    /// same number at the same time is taken for its own, and voided while the machine boots.
+    OwnRecordDone,
     /// 6: a mark of an entry that is not ended, or with an attempt, has its slot put back whatever the limits.
     PutBack,
     /// 6: a turn goes on only with its slot.

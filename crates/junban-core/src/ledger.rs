@@ -191,7 +191,10 @@ fn read_turn(draft: &mut Draft<'_>, name: &NodeName, entry: &EntryName) {
         .get(name)
         .and_then(|read| Some(read.value.1.as_ref()?.version));
     let is_news = last <= seen || read < cached;
-    match last.map(|last| last + READ_AGAIN).filter(|at| draft.now.mono < *at) {
+    match last
+        .map(|last| last + READ_AGAIN)
+        .filter(|at| draft.now.mono < *at)
+    {
         Some(at) if !is_news => draft.wake_at_mono(at),
         _ => {
             draft.emit(Effect::Read(Read::Turn {

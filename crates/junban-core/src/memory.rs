@@ -392,6 +392,21 @@ impl Memory {
             }
         }
         if *outcome != WriteOutcome::Done
+            && let Effect::WriteRecord(write) = effect
+        {
+            // Another controller may have recorded this very attempt: whose it is, is not known any more, and then it
+            // is not this process's own (lifecycle.md 6).
+            let key = (write.uid.clone(), write.record.attempt);
+            if self
+                .attempts
+                .get(&key)
+                .is_some_and(|own| own.stage == Stage::Recorded)
+                && guard::stands(Guard::OwnRecordDone)
+            {
+                self.attempts.remove(&key);
+            }
+        }
+        if *outcome != WriteOutcome::Done
             && let Effect::PatchNode(patch) = effect
             && patch.what == NodeWrite::Attempt
         {
