@@ -12,6 +12,7 @@ use crate::gates;
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, NodeName};
 use crate::mark::Mark;
+use crate::memory::{Fresh, LiveTurn};
 use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::{Blocker, Reason};
 use crate::status;
@@ -158,9 +159,9 @@ fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool
     let Some((_, seen)) = draft.memory.queue_version else {
         return false;
     };
-    let read = draft.memory.turns.get(name).filter(|read| read.begun > seen);
+    let read = live_turn(draft, name, &slot.entry).filter(|read| read.begun > seen);
     if let Some(read) = read {
-        let (node, entry) = &read.value;
+        let LiveTurn { node, entry, .. } = &read.value;
         let unmarked = node
             .as_ref()
             .is_none_or(|node| node.uid != slot.node_uid || node.mark.is_none());
@@ -180,16 +181,21 @@ fn is_free_live(draft: &mut Draft<'_>, name: &NodeName, slot: &Slot, ended: bool
     false
 }
 
+/// The last live read of a node together with this very entry.
+fn live_turn<'a>(draft: &Draft<'a>, node: &NodeName, entry: &EntryName) -> Option<&'a Fresh<LiveTurn>> {
+    draft
+        .memory
+        .turns
+        .get(node)
+        .filter(|read| read.value.asked == *entry)
+}
+
 /// Reads a Node and its entry live, at most once a second: what was read before an end shows no end for ever.
 fn read_turn(draft: &mut Draft<'_>, name: &NodeName, entry: &EntryName) {
     let seen = draft.memory.queue_version.map(|(_, seen)| seen);
-    let last = draft.memory.turns.get(name).map(|read| read.begun);
+    let last = live_turn(draft, name, entry).map(|read| read.begun);
     let cached = draft.cluster.entries.get(entry).map(|entry| entry.version);
-    let read = draft
-        .memory
-        .turns
-        .get(name)
-        .and_then(|read| Some(read.value.1.as_ref()?.version));
+    let read = live_turn(draft, name, entry).and_then(|read| Some(read.value.entry.as_ref()?.version));
     let is_news = last <= seen || read < cached;
     match last
         .map(|last| last + READ_AGAIN)
@@ -214,13 +220,11 @@ pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark
         .memory
         .queue_version
         .map_or(Mono::default(), |(_, seen)| seen);
-    let read = draft
-        .memory
-        .turns
-        .get(&node.name)
-        .filter(|read| read.begun > seen);
+    let read = live_turn(draft, &node.name, &mark.entry).filter(|read| read.begun > seen);
     if let Some(read) = read {
-        let (live, entry) = &read.value;
+        let LiveTurn {
+            node: live, entry, ..
+        } = &read.value;
         let same_mark = live.as_ref().is_some_and(|live| live.mark_text == node.mark_text);
         if same_mark && entry.as_ref().is_none_or(|entry| entry.uid != mark.entry_uid) {
             return true;

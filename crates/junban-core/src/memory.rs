@@ -20,8 +20,14 @@ use crate::mark::Mark;
 use crate::reason::{Blocker, Class};
 use crate::time::{Mono, Now, Timestamp};
 
-/// A Node and its entry, read live.
-pub type LiveTurn = (Option<Node>, Option<Entry>);
+/// A Node and an entry, read live.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LiveTurn {
+    /// Which entry was asked for: that another one is gone says nothing.
+    pub asked: EntryName,
+    pub node: Option<Node>,
+    pub entry: Option<Entry>,
+}
 /// A Node and its pods, read live.
 pub type LivePods = (Option<Node>, Vec<Pod>);
 
@@ -542,12 +548,22 @@ impl Memory {
                 self.doubts.remove(&Lane::QueueWrite);
                 self.queue_read = Some(Fresh { begun, value });
             }
-            (Effect::Read(Read::Turn { node: name, .. }), Evidence::Turn { node, entry }) => {
+            (
+                Effect::Read(Read::Turn {
+                    node: name,
+                    entry: asked,
+                }),
+                Evidence::Turn { node, entry },
+            ) => {
                 self.turns.insert(
                     name.clone(),
                     Fresh {
                         begun,
-                        value: (node, entry),
+                        value: LiveTurn {
+                            asked: asked.clone(),
+                            node,
+                            entry,
+                        },
                     },
                 );
             }
