@@ -43,6 +43,10 @@ const LONG_FILES: &[(&str, &str)] = &[
         "one table of cases, a rule after the other",
     ),
     (
+        "crates/junban-sim/tests/guards.rs",
+        "one test a guard, each with its scenario beside it",
+    ),
+    (
         "crates/junban-sim/src/scenario/condition.rs",
         "the grammar of one kind of line, read top-down",
     ),

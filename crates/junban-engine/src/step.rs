@@ -52,7 +52,11 @@ pub struct Engine {
 impl Engine {
     /// `nonce`: random per engine; it goes into the ids of its marks.
     pub fn new(nonce: impl Into<String>) -> Self {
-        Self { memory: Memory::new(nonce), in_flight: BTreeMap::new(), next: 0 }
+        Self {
+            memory: Memory::new(nonce),
+            in_flight: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// What this leader remembers: for metrics and tests.
@@ -75,7 +79,11 @@ impl Engine {
         }
         self.memory.observe(cluster, now);
         let plan = plan(cluster, &self.memory, now);
-        let mut step = Step { wake_at: plan.wake_at, report: plan.report, ..Step::default() };
+        let mut step = Step {
+            wake_at: plan.wake_at,
+            report: plan.report,
+            ..Step::default()
+        };
         for effect in plan.effects {
             if let Some(objection) = recheck::objection(cluster, now, &effect) {
                 step.refused.push(format!("{objection}: {effect:?}"));

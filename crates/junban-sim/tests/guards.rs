@@ -8,6 +8,11 @@
 //! Not each guard can be seen to matter alone. Where a rule is held twice both are taken out, and the test says so;
 //! [`NOT_SEEN_ALONE`] names those whose loss turns nothing red here, and why.
 
+#![expect(
+    clippy::panic,
+    reason = "a scenario that does not parse is a mistake of this file"
+)]
+
 use junban_core::effect::{Effect, NodeWrite, Read};
 use junban_core::guard::{Guard, Slip, with_slip, without};
 use junban_sim::scenario::model::Scenario;

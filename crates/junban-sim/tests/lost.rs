@@ -1,6 +1,11 @@
 //! A request that is lost, an answer that is lost, and a process that dies with its request still on the way: for each
 //! write of a run in turn. Each run must end as the one without trouble does (safety.md 4, crash sweep; F1, F3).
 
+#![expect(
+    clippy::panic,
+    reason = "a scenario that does not parse is a mistake of its file"
+)]
+
 use junban_core::effect::Effect;
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;

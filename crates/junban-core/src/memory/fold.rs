@@ -1,0 +1,327 @@
+//! Folding: what an effect that was sent, and the answer to it, leave in the memory.
+
+use std::time::Duration;
+
+use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage};
+use crate::cluster::Cluster;
+use crate::effect::{
+    Announcement, Effect, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read, RecordWrite,
+    WriteOutcome,
+};
+use crate::entry::Phase;
+use crate::guard::{self, Guard};
+use crate::ids::EntryUid;
+use crate::mark::Mark;
+use crate::reason::Blocker;
+use crate::time::Mono;
+
+impl Memory {
+    /// Notes that an effect was sent.
+    pub fn sent(&mut self, effect: &Effect, cluster: &Cluster, now: Mono) {
+        let lane = effect.lane();
+        if lane != Lane::Free {
+            self.busy.insert(lane, now);
+        }
+        match effect {
+            // The write-ahead record, and only it: written again for its outcome or message, an attempt stays whose
+            // it was, or a successor would take its predecessor's act for one that has yet to begin.
+            Effect::WriteRecord(write) if is_write_ahead(write, cluster) => {
+                let key = (write.uid.clone(), write.record.attempt);
+                let mark_text = self
+                    .pods
+                    .get(&write.node)
+                    .and_then(|read| read.value.0.as_ref()?.mark_text.clone());
+                self.attempts.entry(key).or_insert(OwnAttempt {
+                    recorded: now,
+                    mark_text,
+                    stage: Stage::Recorded,
+                });
+            }
+            Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, Stage::Acting),
+            Effect::PatchNode(patch) if patch.what == NodeWrite::Taint => {
+                self.tainted.retain(|at| now.since(*at) < Duration::from_secs(1));
+                self.tainted.push(now);
+            }
+            Effect::Announce(announcement) => self.announcements.retain(|one| one != announcement),
+            Effect::Evict(leave) | Effect::DeletePod(leave) => self.book.sent(leave, cluster, now),
+            _ => {}
+        }
+    }
+
+    fn stage(&mut self, entry: &EntryUid, attempt: u32, stage: Stage) {
+        if let Some(own) = self.attempts.get_mut(&(entry.clone(), attempt)) {
+            own.stage = stage;
+        }
+    }
+
+    /// Folds the answer to an effect that was sent at `sent`.
+    pub fn fold(&mut self, effect: &Effect, sent: Mono, outcome: Outcome, cluster: &Cluster, now: Mono) {
+        let lane = effect.lane();
+        self.busy.remove(&lane);
+        match outcome {
+            Outcome::Write(outcome) => self.fold_write(effect, sent, &outcome, cluster, now),
+            Outcome::Evict(outcome) => {
+                if let Effect::Evict(leave) | Effect::DeletePod(leave) = effect {
+                    let deleted = matches!(effect, Effect::DeletePod(_));
+                    self.book.fold(leave, deleted, outcome, cluster, now);
+                }
+            }
+            Outcome::Power(answer) => {
+                if let Effect::Power(order) = effect {
+                    self.stage(&order.entry_uid, order.attempt, Stage::Ended(answer));
+                }
+            }
+            Outcome::Read(evidence) => self.fold_read(effect, sent, evidence, now),
+            Outcome::Announced => {}
+        }
+    }
+
+    fn fold_write(
+        &mut self,
+        effect: &Effect,
+        sent: Mono,
+        outcome: &WriteOutcome,
+        cluster: &Cluster,
+        now: Mono,
+    ) {
+        let lane = effect.lane();
+        match outcome {
+            WriteOutcome::Done => {
+                self.forbidden.remove(&lane);
+                self.fold_done(effect, sent, cluster, now);
+            }
+            WriteOutcome::Forbidden(text) => {
+                self.forbidden.insert(lane.clone(), (now, text.clone()));
+                self.not_before.insert(lane, now + Duration::from_secs(10));
+            }
+            WriteOutcome::Throttled(after) => {
+                self.not_before
+                    .insert(lane, now + after.unwrap_or(Duration::from_secs(1)));
+            }
+            WriteOutcome::Conflict
+            | WriteOutcome::Gone
+            | WriteOutcome::Refused(_)
+            | WriteOutcome::Unknown(_) => {
+                self.doubts.insert(lane.clone());
+                // A write that the server refuses again and again must not become a loop.
+                let pause = if matches!(outcome, WriteOutcome::Conflict) {
+                    100
+                } else {
+                    1_000
+                };
+                self.not_before.insert(lane, now + Duration::from_millis(pause));
+            }
+        }
+        if *outcome != WriteOutcome::Done
+            && let Effect::WriteRecord(write) = effect
+        {
+            // Another controller may have recorded this very attempt: whose it is, is not known any more, and then it
+            // is not this process's own (lifecycle.md 6).
+            let key = (write.uid.clone(), write.record.attempt);
+            if self
+                .attempts
+                .get(&key)
+                .is_some_and(|own| own.stage == Stage::Recorded)
+                && guard::stands(Guard::OwnRecordDone)
+            {
+                self.attempts.remove(&key);
+            }
+        }
+        if *outcome != WriteOutcome::Done
+            && let Effect::PatchNode(patch) = effect
+            && patch.what == NodeWrite::Attempt
+        {
+            // Never repeated on a mark that is read later (lifecycle.md 6, the act).
+            for change in &patch.changes {
+                if let NodeChange::Mark(Some(mark)) = change
+                    && let Some(power) = &mark.power
+                {
+                    let why = format!("the attempt could not be written into the mark: {outcome:?}");
+                    self.stage(&mark.entry_uid, power.attempt, Stage::Abandoned(why));
+                }
+            }
+        }
+    }
+
+    fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {
+        match effect {
+            Effect::WriteQueue(write) => {
+                // The answer to a compare-and-swap shows the queue as it was at the write.
+                self.queue_read = Some(Fresh {
+                    begun: sent,
+                    value: cluster.queue.clone(),
+                });
+                self.summary_told = Some(now);
+                if let Some(queue) = cluster.queue.present() {
+                    // Nobody else wrote between the version that was swapped and ours: what was read live since the
+                    // one was seen still holds for the other.
+                    let unbroken = self
+                        .queue_version
+                        .filter(|(version, _)| *version == write.version);
+                    self.queue_version = Some((queue.version, unbroken.map_or(now, |(_, seen)| seen)));
+                }
+                self.given_back
+                    .retain(|node, _| write.ledger.slots.contains_key(node));
+                for node in &write.dropped {
+                    self.dropped.insert(node.clone(), now);
+                }
+            }
+            Effect::PatchNode(patch) => {
+                for change in &patch.changes {
+                    match change {
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Start => {
+                            self.marked.insert(mark.id.clone(), now);
+                        }
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Attempt => {
+                            if let Some(power) = &mark.power {
+                                self.stage(&mark.entry_uid, power.attempt, Stage::Marked(now));
+                            }
+                        }
+                        NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Void => {
+                            self.abandon(mark, patch.why.as_ref());
+                        }
+                        NodeChange::Mark(None) => {
+                            if let Some(why) = &patch.why {
+                                self.given_back.insert(patch.node.clone(), why.clone());
+                            }
+                            self.pods.remove(&patch.node);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Effect::WriteRecord(write) => {
+                self.told.insert(write.name.clone(), now);
+                if write.record.phase == Phase::Queued {
+                    self.told_queued
+                        .retain(|at| now.since(*at) < Duration::from_secs(1));
+                    self.told_queued.push(now);
+                }
+                self.announce(write, cluster);
+                if write.record.phase != Phase::Draining {
+                    self.given_back.remove(&write.node);
+                }
+            }
+            Effect::WritePolicySummary { name, .. } => {
+                self.policy_told.insert(name.as_str().to_owned(), now);
+            }
+            _ => {}
+        }
+    }
+
+    /// This process will start nothing under an attempt that it voided; what a driver said of it stays known.
+    fn abandon(&mut self, mark: &Mark, why: Option<&Blocker>) {
+        let Some(power) = &mark.power else { return };
+        let key = (mark.entry_uid.clone(), power.attempt);
+        if let Some(own) = self.attempts.get_mut(&key)
+            && !matches!(own.stage, Stage::Ended(_))
+        {
+            own.stage = Stage::Abandoned(why.map_or_else(String::new, |why| why.message.clone()));
+        }
+    }
+
+    /// One Event for each phase that an entry enters.
+    fn announce(&mut self, write: &RecordWrite, cluster: &Cluster) {
+        let known = self.phases.insert(write.uid.clone(), write.record.phase);
+        let Some(entry) = cluster.entries.get(&write.name) else {
+            return;
+        };
+        if known == Some(write.record.phase) || (known.is_none() && write.record.phase == Phase::Queued) {
+            return;
+        }
+        self.announcements.push(Announcement {
+            node: write.node.clone(),
+            node_uid: entry.spec.node_uid.clone(),
+            entry: write.name.clone(),
+            entry_uid: write.uid.clone(),
+            warning: write.record.phase == Phase::Failed
+                || (write.record.phase == Phase::Queued && write.record.back_off.is_some()),
+            reason: write.record.phase.as_str().to_owned(),
+            message: write.record.message.clone(),
+        });
+    }
+
+    fn fold_read(&mut self, effect: &Effect, begun: Mono, evidence: Evidence, now: Mono) {
+        let lane = effect.lane();
+        if let Evidence::Failed(text) = &evidence {
+            self.not_before.insert(lane.clone(), now + Duration::from_secs(1));
+            if let Effect::Read(Read::ControlPlane { .. }) = effect {
+                let failed = MemberHealth {
+                    url: "control plane".into(),
+                    state: Err(text.clone()),
+                };
+                self.control_plane = Some(Fresh {
+                    begun,
+                    value: vec![failed],
+                });
+            }
+            return;
+        }
+        self.doubts.remove(&lane);
+        match (effect, evidence) {
+            (Effect::Read(Read::Queue), Evidence::Queue(value)) => {
+                self.doubts.remove(&Lane::QueueWrite);
+                self.queue_read = Some(Fresh { begun, value });
+            }
+            (
+                Effect::Read(Read::Turn {
+                    node: name,
+                    entry: asked,
+                }),
+                Evidence::Turn { node, entry },
+            ) => {
+                self.turns.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: LiveTurn {
+                            asked: asked.clone(),
+                            node,
+                            entry,
+                        },
+                    },
+                );
+            }
+            (Effect::Read(Read::Pods { node: name }), Evidence::Pods { pods, node }) => {
+                self.pods.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: (node, pods),
+                    },
+                );
+            }
+            (Effect::Read(Read::Act { node: name, .. }), Evidence::Act(evidence)) => {
+                self.queue_read = Some(Fresh {
+                    begun,
+                    value: evidence.queue.clone(),
+                });
+                self.acts.insert(
+                    name.clone(),
+                    Fresh {
+                        begun,
+                        value: *evidence,
+                    },
+                );
+            }
+            (Effect::Read(Read::ControlPlane { .. }), Evidence::ControlPlane(value)) => {
+                self.control_plane = Some(Fresh { begun, value });
+            }
+            (Effect::Read(Read::Lists), Evidence::Lists { nodes, entries }) => {
+                self.lists = Some(Fresh {
+                    begun,
+                    value: (nodes, entries),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_write_ahead(write: &RecordWrite, cluster: &Cluster) -> bool {
+    let known = cluster
+        .entries
+        .get(&write.name)
+        .map_or(0, |entry| entry.record.attempt);
+    write.record.phase == Phase::Rebooting && guard::holds(Guard::OwnRecordOnly, write.record.attempt > known)
+}
