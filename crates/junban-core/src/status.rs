@@ -67,11 +67,10 @@ fn entries(draft: &mut Draft<'_>) {
             .is_none_or(|reason| reason == Reason::LedgerRebuilding);
         let told = draft.memory.told.get(&entry.name).copied();
         let queued = entry.record.phase == Phase::Queued;
-        // A reason that needs somebody is told soon, and so is the first.
-        let urgent = first
-            || record
-                .reason
-                .is_some_and(|reason| reason.class() == Class::NeedsSomebody);
+        // A reason that needs somebody is told soon, and so is its end, and the first.
+        let needs_somebody =
+            |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
+        let urgent = first || needs_somebody(record.reason) || needs_somebody(entry.record.reason);
         let every = if queued && !urgent {
             QUEUED_EVERY
         } else {
