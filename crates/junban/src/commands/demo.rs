@@ -141,7 +141,8 @@ impl Screen {
             write!(out, "\x1b[{}A\x1b[J", self.lines)?;
         }
         self.lines = text.lines().count();
-        out.write_all(text.as_bytes())?;
+        // Without wrapping: a line too long for the terminal is cut there, and stays one line to go up over.
+        write!(out, "\x1b[?7l{text}\x1b[?7h")?;
         out.flush()
     }
 }
