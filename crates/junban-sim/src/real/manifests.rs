@@ -81,7 +81,29 @@ pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Re
     }
     let none = Vec::new();
     settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now());
+    let named = spec["drain"]["deleteAfterDenial"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    for namespace in named.iter().filter_map(Value::as_str) {
+        bed.apply(&force_binding(namespace))?;
+    }
     bed.apply(&[object("RebootPolicy", name, spec)])
+}
+
+/// What an administrator binds by hand in each namespace that a policy names in `drain.deleteAfterDenial`.
+fn force_binding(namespace: &str) -> [Value; 2] {
+    let group = "rbac.authorization.k8s.io";
+    [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        json!({
+            "apiVersion": format!("{group}/v1"),
+            "kind": "RoleBinding",
+            "metadata": {"name": "junban-force", "namespace": namespace},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "junban-force"},
+            "subjects": [{"kind": "ServiceAccount", "name": "junban", "namespace": "junban"}],
+        }),
+    ]
 }
 
 /// Seconds since 1970; the testbed's servers are on this machine.

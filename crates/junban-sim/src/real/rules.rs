@@ -15,6 +15,8 @@ use crate::scenario::settings;
 pub(super) struct Rules {
     /// A machine that fails takes pods with it: then nobody but the machine is to blame.
     machines_fail: bool,
+    /// Namespaces in which a policy lets pods be deleted after a denial: there a budget does not hold.
+    deletes_in: BTreeSet<String>,
     max_unavailable: Value,
     failures_max: Value,
     marked: BTreeSet<String>,
@@ -54,6 +56,7 @@ impl Rules {
             .chain(given)
             .any(|act| harms.iter().any(|harm| act.contains(harm)));
         Self {
+            deletes_in: deletes_in(scenario),
             machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
             max_unavailable: queue["maxUnavailable"].clone(),
             failures_max: queue["failures"]["max"].clone(),
@@ -83,7 +86,13 @@ impl Rules {
             return;
         }
         let mut broken = Vec::new();
-        for (name, healthy, needed) in budgets {
+        let deletes_in = &self.deletes_in;
+        let holds = |name: &str| {
+            !name
+                .split_once('/')
+                .is_some_and(|(namespace, _)| deletes_in.contains(namespace))
+        };
+        for (name, healthy, needed) in budgets.into_iter().filter(|(name, ..)| holds(name)) {
             let id = format!("budget {name}");
             if healthy >= needed {
                 self.were_well.insert(id);
@@ -164,4 +173,18 @@ fn share(value: &Value, of: usize, default: usize) -> usize {
         _ => default,
     };
     (of * percent).div_ceil(100)
+}
+
+fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
+    let mut namespaces = BTreeSet::new();
+    for policy in scenario.policies.values() {
+        let mut spec = json!({});
+        settings::apply(&mut spec, policy, 0);
+        let named = spec["drain"]["deleteAfterDenial"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        namespaces.extend(named.iter().filter_map(|name| Some(name.as_str()?.to_owned())));
+    }
+    namespaces
 }
