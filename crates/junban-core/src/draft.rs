@@ -207,8 +207,12 @@ impl<'a> Draft<'a> {
         self.is_free(&Lane::Node(node.clone()))
     }
 
-    /// Evidence that nothing is paused, good until the moment returned; without it the live read is asked for.
+    /// Evidence that nothing is paused, good until the moment returned; without it the live read is asked for. There
+    /// is none for a process that was asked to end: whatever rests on it is left to the next one.
     pub fn not_paused(&mut self) -> Option<Mono> {
+        if self.memory.closing {
+            return None;
+        }
         if !guard::stands(Guard::PauseEvidence) {
             return Some(guard::until(Guard::PauseEvidence, self.now.mono));
         }

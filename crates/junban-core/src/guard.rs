@@ -98,6 +98,9 @@ pub enum Guard {
     ControlPlaneHealth,
     /// 5: a grant, cordon or eviction rests on a queue that is not paused, by evidence.
     PauseEvidence,
+    /// A process that is asked to end sees its power action through to the driver's answer. Without: nobody knows
+    /// whether the server was started.
+    SeenThrough,
     /// design.md 6: the proof holds before the node is given back.
     Proof,
     /// 2: nothing but proof or giving up restores a Node whose mark holds an attempt.

@@ -256,7 +256,8 @@ fn wake_when_broken(draft: &mut Draft<'_>) {
 fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
     wake_when_broken(draft);
     let mut tally = gates::Tally::new(draft, queue, next);
-    let open = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
+    let writable = draft.is_free(&Lane::QueueWrite) || draft.memory.doubts.contains(&Lane::QueueWrite);
+    let open = writable && !draft.memory.closing;
     // What stops everything is asked once, not for each entry.
     let stop = gates::pause::check(draft).or_else(|| gates::health::check(draft));
     let mut startable = Vec::new();

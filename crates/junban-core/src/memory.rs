@@ -12,6 +12,7 @@ pub use book::{Accepted, Book, Denial};
 use crate::cluster::{Cluster, Node, Pod, QueueView};
 use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PowerAnswer};
 use crate::entry::{Entry, Phase};
+use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
 use crate::reason::{Blocker, Class};
 use crate::time::{Mono, Now, Timestamp};
@@ -149,6 +150,8 @@ pub struct Memory {
     pub workers_idle: Option<Mono>,
     /// Since when an entry in Draining has said that it is blocked.
     pub blocked: BTreeMap<EntryUid, Mono>,
+    /// This process was asked to end: it starts nothing more, and sees its own attempts through to their answer.
+    pub closing: bool,
 }
 
 impl Memory {
@@ -300,6 +303,12 @@ impl Memory {
     /// The moment up to which observation reaches.
     pub fn seen_until(&self) -> Mono {
         self.looked
+    }
+
+    /// Whether an attempt that this process recorded is on its way to the driver's answer.
+    pub fn is_acting(&self) -> bool {
+        let on_its_way = |own: &OwnAttempt| !matches!(own.stage, Stage::Ended(_) | Stage::Abandoned(_));
+        guard::stands(Guard::SeenThrough) && self.attempts.values().any(on_its_way)
     }
 
     /// Whether a fresh read of the queue says "not paused"; until when that is evidence.

@@ -6,10 +6,9 @@
 //! effect is carried. Effects that are under way when the Lease is lost are left to end: each carries its own
 //! preconditions. Their answers reach nobody.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use junban_core::cluster::Cluster;
@@ -43,10 +42,15 @@ pub struct Parts<P, L> {
     pub elector: Arc<Mutex<Elector>>,
     pub on_write: OnWrite,
     /// A nonce for each engine.
-    pub nonce: Box<dyn Fn() -> String + Send>,
+    pub nonce: Box<dyn Fn() -> String + Send + Sync>,
 }
 
-/// Runs until `stop` resolves, for whatever reason it gives; then nothing new starts, and the Lease is released.
+/// A command may run for a minute, and begins less than 10 s after its record.
+const CLOSES_WITHIN: Duration = Duration::from_secs(75);
+
+/// Runs until `stop` resolves, for whatever reason it gives. Then nothing new starts; power actions that are on their
+/// way are seen through to the driver's answer, for a command that is cut off may leave a server half way, and whoever
+/// leads next could not know what it did; and the Lease is released.
 ///
 /// Calls on the Lease have a task of their own here, so that a long step delays no renewal.
 pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> R
@@ -57,10 +61,28 @@ where
     let lease = Arc::new(parts.lease);
     let elector = parts.elector.clone();
     let renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
-    let why = tokio::select! {
-        never = lead(&elector, parts.ports, parts.cluster, parts.changed, parts.wall, parts.on_write, parts.nonce) => match never {},
-        why = stop => why,
+    let carrier = Carrier {
+        ports: parts.ports,
+        elector: elector.clone(),
+        on_write: parts.on_write,
+        writes: Arc::default(),
     };
+    let closes_by = OnceLock::new();
+    let stopped = async {
+        let why = stop.await;
+        let _ = closes_by.set(boottime() + CLOSES_WITHIN);
+        parts.changed.notify_one();
+        why
+    };
+    let led = lead(
+        &carrier,
+        &parts.cluster,
+        &parts.changed,
+        &parts.wall,
+        &parts.nonce,
+        &closes_by,
+    );
+    let (why, ()) = tokio::join!(stopped, led);
     renewals.abort();
     let release = locked(&elector).release(boottime());
     if let Some(call) = release {
@@ -160,24 +182,21 @@ impl<P: Ports + 'static> Carrier<P> {
     }
 }
 
+/// Leads whenever it can, until it has closed: that is by `closes_by` at the latest, once that is set.
 async fn lead<P: Ports + 'static>(
-    elector: &Arc<Mutex<Elector>>,
-    ports: Arc<P>,
-    cluster: Arc<Mutex<Cluster>>,
-    changed: Arc<Notify>,
-    wall: Arc<ServerClock>,
-    on_write: OnWrite,
-    nonce: Box<dyn Fn() -> String + Send>,
-) -> Infallible {
-    let carrier = Carrier {
-        ports,
-        elector: elector.clone(),
-        on_write,
-        writes: Arc::default(),
-    };
+    carrier: &Carrier<P>,
+    cluster: &Mutex<Cluster>,
+    changed: &Notify,
+    wall: &ServerClock,
+    nonce: &(dyn Fn() -> String + Send + Sync),
+    closes_by: &OnceLock<Mono>,
+) {
     loop {
-        let leads = locked(elector).leads(boottime());
+        let leads = locked(&carrier.elector).leads(boottime());
         let Some(term) = leads else {
+            if closes_by.get().is_some() {
+                return;
+            }
             changed.notified().await;
             continue;
         };
@@ -185,22 +204,27 @@ async fn lead<P: Ports + 'static>(
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut answers = Vec::new();
         let mut said = Vec::new();
-        while let Some(step) = step(
-            &mut engine,
-            elector,
-            term,
-            &cluster,
-            &wall,
-            std::mem::take(&mut answers),
-        ) {
+        loop {
+            if closes_by.get().is_some() {
+                engine.close();
+            }
+            let folded = std::mem::take(&mut answers);
+            let Some(step) = step(&mut engine, &carrier.elector, term, cluster, wall, folded) else {
+                break;
+            };
             said = log_anew(&step, &said);
             for request in step.requests {
                 carrier.carry(request, term, sender.clone());
             }
+            let late = closes_by.get().is_some_and(|at| *at <= boottime());
+            if engine.is_closed() || late {
+                return;
+            }
+            let wake_at = step.wake_at.into_iter().chain(closes_by.get().copied()).min();
             tokio::select! {
                 () = changed.notified() => {}
                 Some(answer) = receiver.recv() => answers.push(answer),
-                () = sleep_until_some(step.wake_at) => {}
+                () = sleep_until_some(wake_at) => {}
             }
             while let Ok(answer) = receiver.try_recv() {
                 answers.push(answer);

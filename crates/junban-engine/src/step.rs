@@ -64,9 +64,17 @@ impl Engine {
         &self.memory
     }
 
-    /// Whether the answer to any effect is outstanding.
-    pub fn is_waiting(&self) -> bool {
-        !self.in_flight.is_empty()
+    /// From now on nothing new starts: no slot, cordon, eviction or write-ahead record. An attempt that is recorded
+    /// goes on to its driver's answer, for a command that is cut off may leave a server half way.
+    pub fn close(&mut self) {
+        self.memory.closing = true;
+    }
+
+    /// Whether a closing engine has nothing more to wait for.
+    pub fn is_closed(&self) -> bool {
+        self.memory.closing
+            && !self.memory.is_acting()
+            && !self.in_flight.values().any(|(_, effect)| effect.is_write())
     }
 
     /// Folds in all answers that have come, plans, and returns what is to be done now. `cluster` already shows what

@@ -140,6 +140,25 @@ impl Sim {
         }
     }
 
+    /// SIGTERM: it ends when the power actions on their way have been answered.
+    pub fn stop(&mut self, number: u32) {
+        let now = self.now();
+        if let Some(process) = self.processes.get_mut(&number)
+            && process.state != State::Dead
+        {
+            process.closing = true;
+            let who = process.who();
+            self.push(now, Event::Tick(who));
+        }
+    }
+
+    /// Whether a process was stopped and has not ended yet.
+    pub fn is_closing(&self, number: u32) -> bool {
+        self.processes
+            .get(&number)
+            .is_some_and(|process| process.closing && process.state != State::Dead)
+    }
+
     /// SIGSTOP.
     pub fn freeze(&mut self, number: u32) {
         if let Some(process) = self.processes.get_mut(&number)
@@ -358,6 +377,7 @@ impl Sim {
         let Some(process) = self.living(who) else { return };
         let call = process.next_lease_call(now);
         let requests = process.step(now, wall);
+        let release = process.release_if_closed(now);
         let refused = process.take_refused();
         let term = process.term;
         let shown = process
@@ -371,7 +391,7 @@ impl Sim {
             process.tick_at = Some(at);
         }
         self.refused.extend(refused);
-        if let Some(call) = call {
+        for call in [call, release].into_iter().flatten() {
             let there = self.half_latency();
             self.push(now + there, Event::Lease(who, call, now));
         }

@@ -272,8 +272,15 @@ impl<'s> Run<'s> {
                 self.sim.kill(*number);
                 Ok(())
             }
+            Act::StartController(number) if self.sim.is_closing(*number) => Err(people::PeopleError::Other(
+                format!("controller {number} was stopped and has not ended yet"),
+            )),
             Act::StartController(number) => {
                 self.sim.start(*number, None);
+                Ok(())
+            }
+            Act::StopController(number) => {
+                self.sim.stop(*number);
                 Ok(())
             }
             Act::RestartController(number) => {

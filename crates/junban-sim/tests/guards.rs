@@ -329,6 +329,11 @@ mod the_act {
         .needs(&[Guard::ForeignAttemptCounts], "S1");
     }
 
+    #[test]
+    fn is_seen_through_by_a_process_that_is_asked_to_end() {
+        file("stop_in_rebooting").needs(&[Guard::SeenThrough], "BootTimeout");
+    }
+
     /// The successor writes the record once more, for its outcome.
     #[test]
     fn is_a_process_s_own_only_by_the_record_that_began_it() {
@@ -346,13 +351,17 @@ mod the_ledger {
 
     #[test]
     fn gets_the_slot_of_a_mark_back() {
-        file("entry_deleted_after_failure").needs(&[Guard::PutBack], "");
+        file("entry_deleted_after_failure")
+            .needs(&[Guard::PutBack], "`eventually within 5m: node-1 is Succeeded`");
     }
 
     /// Held twice: a slot is freed for an ended entry, and after live reads that show the same.
     #[test]
     fn frees_a_slot_only_for_what_has_ended() {
-        file("three_empty_nodes").needs(&[Guard::FreeEnded, Guard::FreeLive], "");
+        file("three_empty_nodes").needs(
+            &[Guard::FreeEnded, Guard::FreeLive],
+            "S4: node-1 was cordoned without a slot",
+        );
     }
 
     /// Held twice: by the lists, and by putting back the slot of each mark.
@@ -421,7 +430,7 @@ mod the_ledger {
 
     #[test]
     fn stops_when_failures_exceed_their_limit() {
-        file("stop_at_the_first_failure").needs(&[Guard::Halt], "");
+        file("stop_at_the_first_failure").needs(&[Guard::Halt], "Queued Halted");
     }
 
     #[test]
@@ -436,19 +445,19 @@ mod the_ledger {
 
     #[test]
     fn starts_no_node_that_is_held_or_excluded() {
-        file("hold_and_exclude").needs(&[Guard::NodeGate], "");
+        file("hold_and_exclude").needs(&[Guard::NodeGate], "Queued Hold");
     }
 
     #[test]
     fn starts_a_control_plane_node_alone() {
-        file("three_control_planes").needs(&[Guard::ControlPlaneAlone], "");
+        file("three_control_planes").needs(&[Guard::ControlPlaneAlone], "S5");
     }
 
     /// Held twice: by the health of the members, and by the Nodes that are out of service.
     #[test]
     fn starts_no_control_plane_node_beside_a_dead_one() {
         file("control_plane_that_never_returns")
-            .needs(&[Guard::ControlPlaneHealth, Guard::ControlPlaneAlone], "");
+            .needs(&[Guard::ControlPlaneHealth, Guard::ControlPlaneAlone], "S5");
     }
 }
 
@@ -556,7 +565,7 @@ mod the_node {
 
     #[test]
     fn is_given_back_when_given_up_and_ready() {
-        file("giving_up").needs(&[Guard::LiveAttempt], "");
+        file("giving_up").needs(&[Guard::LiveAttempt], "S10");
     }
 
     #[test]
@@ -612,12 +621,12 @@ mod budgets {
 
     #[test]
     fn that_can_never_allow_an_eviction_cost_no_cordon() {
-        file("impossible_budget").needs(&[Guard::ImpossibleBudget], "");
+        file("impossible_budget").needs(&[Guard::ImpossibleBudget], "Queued BudgetImpossible");
     }
 
     #[test]
     fn pods_that_nobody_would_make_again_stay() {
-        file("bare_pod_blocks").needs(&[Guard::ForbiddenPods], "");
+        file("bare_pod_blocks").needs(&[Guard::ForbiddenPods], "Queued BarePod");
     }
 
     #[test]

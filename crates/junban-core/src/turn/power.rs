@@ -51,10 +51,8 @@ pub(super) fn record(
         return draft.wait(entry, blocker);
     }
     if draft.not_paused().is_none() {
-        return draft.wait(
-            entry,
-            Blocker::new(Reason::Paused, "queue default", "paused before the power action"),
-        );
+        // Paused, which the turn says already; or the queue is read live first.
+        return;
     }
     if drained.mark_text() != node.mark_text.as_deref() {
         // The mark that was read live is not the one that this plan knows.

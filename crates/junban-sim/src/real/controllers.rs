@@ -1,8 +1,8 @@
 //! The controllers as child processes under the ServiceAccount's token: started, killed, stopped, continued.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +17,8 @@ pub(super) struct Controllers {
     logs: PathBuf,
     exit_after_writes: Option<u64>,
     running: BTreeMap<u32, Child>,
+    /// Asked to end, and not ended yet.
+    closing: BTreeSet<u32>,
     /// The one that was to end itself has done so.
     exited: bool,
 }
@@ -33,12 +35,17 @@ impl Controllers {
             logs: bed.logs.clone(),
             exit_after_writes,
             running: BTreeMap::new(),
+            closing: BTreeSet::new(),
             exited: false,
         })
     }
 
     /// Starts one; one that runs is left alone.
     pub(super) fn start(&mut self, number: u32) -> Result<(), Trouble> {
+        self.look_after()?;
+        if self.closing.contains(&number) {
+            return Err(format!("controller {number} was stopped and has not ended yet").into());
+        }
         if self.running.contains_key(&number) {
             return Ok(());
         }
@@ -46,7 +53,7 @@ impl Controllers {
             .create(true)
             .append(true)
             .open(self.logs.join(format!("controller-{number}.log")))?;
-        let mut command = Command::new(&self.program);
+        let mut command = tied(&self.program);
         command
             .arg("controller")
             .arg("--kubeconfig")
@@ -79,6 +86,9 @@ impl Controllers {
         }
         for (number, status) in ended {
             self.running.remove(&number);
+            if self.closing.remove(&number) && status.success() {
+                continue;
+            }
             if number != 1 || self.exit_after_writes.is_none() || self.exited {
                 return Err(format!("controller {number} ended by itself: {status}").into());
             }
@@ -93,6 +103,10 @@ impl Controllers {
         Some(match act {
             Act::KillController(number) => self.kill(*number),
             Act::StartController(number) => self.start(*number),
+            Act::StopController(number) => {
+                self.closing.insert(*number);
+                self.signal(*number, Signal::TERM)
+            }
             Act::RestartController(number) => self.kill(*number).and_then(|()| self.start(*number)),
             Act::FreezeController(number) => self.signal(*number, Signal::STOP),
             Act::ThawController(number) => self.signal(*number, Signal::CONT),
@@ -101,6 +115,7 @@ impl Controllers {
     }
 
     fn kill(&mut self, number: u32) -> Result<(), Trouble> {
+        self.closing.remove(&number);
         if let Some(mut child) = self.running.remove(&number) {
             child.kill()?;
             child.wait()?;
@@ -124,6 +139,17 @@ impl Controllers {
         }
         self.running.clear();
     }
+}
+
+/// A command that the kernel ends with this process where util-linux is there, also when that is killed.
+fn tied(program: &Path) -> Command {
+    const SETPRIV: &str = "/usr/bin/setpriv";
+    if !Path::new(SETPRIV).exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(SETPRIV);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
 }
 
 impl Drop for Controllers {

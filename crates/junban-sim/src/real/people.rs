@@ -82,6 +82,7 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::Repair(node) => machine(bed, node, "heal"),
         Act::KillController(_)
         | Act::StartController(_)
+        | Act::StopController(_)
         | Act::RestartController(_)
         | Act::FreezeController(_)
         | Act::ThawController(_) => Err("controllers do not run yet".into()),

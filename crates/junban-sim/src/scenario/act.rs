@@ -35,6 +35,7 @@ const ACTS: &[&str] = &[
     "repair",
     "kill controller",
     "start controller",
+    "stop controller",
     "restart controller",
     "freeze controller",
     "thaw controller",
@@ -165,9 +166,10 @@ const ON_A_NODE: [Phrase<String>; 7] = [
     ("repair", Act::Repair),
 ];
 
-const ON_A_CONTROLLER: [Phrase<u32>; 5] = [
+const ON_A_CONTROLLER: [Phrase<u32>; 6] = [
     ("kill controller", Act::KillController),
     ("start controller", Act::StartController),
+    ("stop controller", Act::StopController),
     ("restart controller", Act::RestartController),
     ("freeze controller", Act::FreezeController),
     ("thaw controller", Act::ThawController),

@@ -280,6 +280,8 @@ pub enum Act {
     /// SIGKILL. Nothing starts it again.
     KillController(u32),
     StartController(u32),
+    /// SIGTERM: it sees its power actions through and releases the Lease. Nothing starts it again.
+    StopController(u32),
     /// SIGKILL, and started again at once.
     RestartController(u32),
     /// SIGSTOP.

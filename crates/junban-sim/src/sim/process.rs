@@ -29,6 +29,8 @@ pub(super) struct Process {
     pub(super) writes: u64,
     pub(super) steps: u64,
     pub(super) exited: bool,
+    /// It was asked to end.
+    pub(super) closing: bool,
     elector: Elector,
     lease_call_under_way: bool,
     lease_wait: Option<Mono>,
@@ -55,6 +57,7 @@ impl Process {
             writes: 0,
             steps: 0,
             exited: false,
+            closing: false,
             // As a pod's name stays when its container is started again.
             elector: Elector::new(Settings::new(format!("junban-{number}"))),
             lease_call_under_way: false,
@@ -148,6 +151,12 @@ impl Process {
             self.answers.clear();
             self.news = true;
         }
+        if self.closing
+            && let Some(engine) = &mut self.engine
+        {
+            engine.close();
+            self.news = true;
+        }
         let woken = self.engine_wake.is_some_and(|at| at <= mono);
         if !self.news && !woken && self.answers.is_empty() {
             return Vec::new();
@@ -163,6 +172,16 @@ impl Process {
         self.engine_wake = step.wake_at;
         self.refused.extend(step.refused);
         step.requests
+    }
+
+    /// A process that was asked to end does so when it leads no more or its engine has closed. Returns the call that
+    /// releases its Lease.
+    pub(super) fn release_if_closed(&mut self, now: Ms) -> Option<LeaseCall> {
+        if !self.closing || self.engine.as_ref().is_some_and(|engine| !engine.is_closed()) {
+            return None;
+        }
+        self.state = State::Dead;
+        self.elector.release(Mono::from_millis(now))
     }
 
     /// When it must look at its clock again at the latest.
