@@ -192,9 +192,11 @@ pub enum Read {
     Lists,
 }
 
-/// An Event on the Node and on the entry.
+/// An Event on the entry, and on the Node where it tells something of the Node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Announcement {
+    /// Each Event is a request: that a proof has begun is news of the entry alone.
+    pub on_node: bool,
     pub node: NodeName,
     pub node_uid: NodeUid,
     pub entry: EntryName,

@@ -13,6 +13,8 @@ use crate::{bound, drain, gates};
 
 /// A Queued entry's reason is written at most once in this time.
 const QUEUED_EVERY: Duration = Duration::from_secs(60);
+/// The same reason in other words, where it passes by itself: a thousand entries wait for hours.
+const QUEUED_WORDS_EVERY: Duration = Duration::from_secs(600);
 /// Reasons of Queued entries a second, in all.
 const QUEUED_RATE: usize = 5;
 /// Progress of an entry in flight.
@@ -64,17 +66,18 @@ fn entries(draft: &mut Draft<'_>) {
         let first = entry
             .record
             .reason
-            .is_none_or(|reason| reason == Reason::LedgerRebuilding);
+            .is_none_or(|reason| reason == Reason::LedgerRebuilding)
+            || entry.record.observed_generation != entry.generation;
         let told = draft.memory.told.get(&entry.name).copied();
         let queued = entry.record.phase == Phase::Queued;
         // A reason that needs somebody is told soon, and so is its end, and the first.
         let needs_somebody =
             |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
         let urgent = first || needs_somebody(record.reason) || needs_somebody(entry.record.reason);
-        let every = if queued && !urgent {
-            QUEUED_EVERY
-        } else {
-            PROGRESS_EVERY
+        let every = match queued && !urgent {
+            true if record.reason == entry.record.reason => QUEUED_WORDS_EVERY,
+            true => QUEUED_EVERY,
+            false => PROGRESS_EVERY,
         };
         if let Some(at) = told.map(|at| at + every)
             && at > now

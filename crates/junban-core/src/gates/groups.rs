@@ -17,10 +17,11 @@ pub fn check(tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
         return None;
     }
     let names: Vec<_> = open.iter().map(|group| group.as_str()).collect();
-    let message = format!("group {group} waits; open by {}: {}", groups.by, names.join(", "));
-    Some(Blocker::new(
-        Reason::GroupClosed,
-        format!("group {}", names[0]),
-        message,
-    ))
+    let message = format!(
+        "group {group} waits: as many groups by {} are open as may be ({})",
+        groups.by,
+        groups.at_once.max(1)
+    );
+    let open = format!("group {}", names.join(", "));
+    Some(Blocker::new(Reason::GroupClosed, open, message))
 }

@@ -50,14 +50,17 @@ pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> 
     let already = draft.facts.places.contains(&node.name);
     let has_place = already || tally.places.len() < tally.max_unavailable;
     if !guard::holds(Guard::LimitPlaces, has_place) {
+        // Who holds the places changes with each start: the message, which every waiting entry keeps, must not.
         let held: Vec<_> = tally.places.iter().take(5).map(|name| name.as_str()).collect();
         let message = format!(
-            "{} nodes are unavailable, {} may be: {}",
-            tally.places.len(),
-            tally.max_unavailable,
-            held.join(", ")
+            "as many nodes are unavailable as may be ({})",
+            tally.max_unavailable
         );
-        return Some(Blocker::new(Reason::NoPlace, "limit maxUnavailable", message));
+        return Some(Blocker::new(
+            Reason::NoPlace,
+            format!("node {}", held.join(", ")),
+            message,
+        ));
     }
     None
 }

@@ -230,6 +230,7 @@ impl Memory {
             return;
         }
         self.announcements.push(Announcement {
+            on_node: write.record.phase != Phase::Verifying,
             node: write.node.clone(),
             node_uid: entry.spec.node_uid.clone(),
             entry: write.name.clone(),

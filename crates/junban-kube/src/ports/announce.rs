@@ -49,7 +49,8 @@ impl NotifyPort for KubePorts {
             uid: Some(announcement.entry_uid.as_str().to_owned()),
             ..ObjectReference::default()
         };
-        for object in [node, entry] {
+        let node = announcement.on_node.then_some(node);
+        for object in node.into_iter().chain([entry]) {
             if let Err(failure) = within(DEADLINE, self.recorder.publish(&event, &object)).await {
                 tracing::debug!(why = failure.words(), "an Event was lost");
             }
