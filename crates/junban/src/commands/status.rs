@@ -100,6 +100,9 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_bound_seconds: Option<u64>,
     bound_by: String,
+    /// How long the rest takes at the pace so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta_seconds: Option<u64>,
     /// Nodes that hold places of maxUnavailable.
     holding: Vec<String>,
     blockers: Vec<Blocking>,
@@ -153,6 +156,7 @@ impl Status {
                 .collect(),
             lower_bound_seconds: None,
             bound_by: String::new(),
+            eta_seconds: eta(cluster),
             holding: Vec::new(),
             blockers: blockers(cluster),
             unreadable: cluster
@@ -285,9 +289,13 @@ impl Status {
         if !counts.is_empty() {
             text.push_str(&format!("\nEntries: {}", counts.join(", ")));
         }
+        let span = |seconds| format_span(Duration::from_secs(seconds));
+        if let Some(seconds) = self.eta_seconds {
+            text.push_str(&format!("\nAbout {} more at the pace so far", span(seconds)));
+        }
         if let Some(seconds) = self.lower_bound_seconds {
-            let span = format_span(Duration::from_secs(seconds));
-            text.push_str(&format!("\nAt least {span} more; what binds: {}", self.bound_by));
+            let bound = span(seconds);
+            text.push_str(&format!("\nAt least {bound} more; what binds: {}", self.bound_by));
         }
         text
     }
@@ -398,6 +406,37 @@ fn current(cluster: &Cluster) -> Vec<&Entry> {
     by_node.into_values().collect()
 }
 
+/// How long the entries that go on by themselves will take if each takes as long as those of the same goals did, side
+/// by side as they were. `None` before two servers are proven, and when nothing is left.
+fn eta(cluster: &Cluster) -> Option<u64> {
+    let goals: BTreeSet<_> = cluster
+        .policies
+        .values()
+        .filter_map(|policy| Some((&policy.name, policy.booted_after?)))
+        .collect();
+    let of_goals: Vec<&Entry> = current(cluster)
+        .into_iter()
+        .filter(|entry| goals.contains(&(&entry.spec.policy, entry.spec.booted_after)))
+        .collect();
+    let goes_on = |entry: &&Entry| {
+        let waits = entry
+            .record
+            .reason
+            .is_some_and(|reason| reason.class() == Class::NeedsSomebody);
+        !entry.record.phase.is_ended() && !waits
+    };
+    let rest = of_goals.iter().copied().filter(goes_on).count() as u64;
+    let proven: Vec<&Entry> = of_goals
+        .iter()
+        .copied()
+        .filter(|entry| entry.record.phase == Phase::Succeeded)
+        .collect();
+    let first = proven.iter().map(|entry| entry.created).min()?;
+    let last = proven.iter().filter_map(|entry| entry.record.since).max()?;
+    let took = u64::try_from(last.as_second() - first.as_second()).ok()?;
+    (proven.len() >= 2 && rest > 0).then(|| took * rest / proven.len() as u64)
+}
+
 /// What failed, then what needs somebody, then what passes; one line per reason and message.
 fn blockers(cluster: &Cluster) -> Vec<Blocking> {
     let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
@@ -441,85 +480,4 @@ fn blockers(cluster: &Cluster) -> Vec<Blocking> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-
-    #[test]
-    fn it_shows_progress_what_waits_and_what_would_help() {
-        let mut cluster = fixture::cluster(Some(100), &[]);
-        if let Some(policy) = cluster.policies.get_mut(&"workers".into()) {
-            policy.summary.desired = 4;
-            policy.summary.done = 1;
-            policy.summary.active = 1;
-        }
-        if let QueueView::Present(queue) = &mut cluster.queue {
-            queue.summary.observed_generation = 1;
-            queue.summary.state = "Active".into();
-            queue.summary.lower_bound_seconds = Some(330);
-            queue.summary.bound_by = "limit maxUnavailable".into();
-            queue.summary.holding = vec!["node-2 (Draining)".into()];
-        }
-        let said = [
-            ("node-1", Phase::Succeeded, Reason::Proven, ""),
-            ("node-2", Phase::Draining, Reason::Evicting, "pods leave"),
-            (
-                "node-3",
-                Phase::Queued,
-                Reason::NoPlace,
-                "1 nodes are unavailable, 1 may be: node-2",
-            ),
-            (
-                "node-10",
-                Phase::Queued,
-                Reason::BudgetImpossible,
-                "pdb shop/cart can never allow an eviction",
-            ),
-        ];
-        for (node, phase, reason, message) in said {
-            let mut entry = fixture::entry(node, 100);
-            entry.record.phase = phase;
-            entry.record.reason = Some(reason);
-            entry.record.message = message.into();
-            cluster.apply_entry(entry);
-        }
-        expect_test::expect![[r#"
-            Queue: Active
-            [=======                       ] 1 of 4 servers done
-            Entries: 2 Queued, 1 Draining, 1 Succeeded
-            At least 5m30s more; what binds: limit maxUnavailable
-
-            POLICY    GOAL                   DESIRED   DONE   ACTIVE   FAILED   PROBLEM
-            workers   1970-01-01T00:01:40Z   4         1      1        0        -
-
-            Unavailable now:
-              node-2 (Draining)
-
-            Waiting:
-              BudgetImpossible [node-10]: pdb shop/cart can never allow an eviction
-                hint: relax the budget or add replicas
-              NoPlace [node-3]: 1 nodes are unavailable, 1 may be: node-2
-                hint: see what holds places: junban status; nodes labelled junban.dev/exclude do not count"#]]
-        .assert_eq(&Status::of(&cluster, fixture::at(200)).describe());
-    }
-
-    #[test]
-    fn without_a_queue_it_says_what_to_apply() {
-        let status = Status::of(&Cluster::default(), fixture::at(0)).describe();
-        assert!(
-            status.starts_with("Queue: Paused (there is no RebootQueue named default"),
-            "{status}"
-        );
-        assert!(status.contains("hint: kubectl apply"), "{status}");
-    }
-
-    #[test]
-    fn a_goal_in_the_future_is_said() {
-        let cluster = fixture::cluster(Some(1_000), &[]);
-        let text = Status::of(&cluster, fixture::at(10)).describe();
-        assert!(
-            text.contains("workers: the goal lies in the future: not due yet"),
-            "{text}"
-        );
-    }
-}
+mod tests;

@@ -399,5 +399,4 @@ impl Progress {
 }
 
 #[cfg(test)]
-#[path = "wait_tests.rs"]
 mod tests;

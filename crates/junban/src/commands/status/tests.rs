@@ -1,0 +1,104 @@
+use super::*;
+use crate::commands::fixture;
+
+#[test]
+fn it_shows_progress_what_waits_and_what_would_help() {
+    let mut cluster = fixture::cluster(Some(100), &[]);
+    if let Some(policy) = cluster.policies.get_mut(&"workers".into()) {
+        policy.summary.desired = 4;
+        policy.summary.done = 1;
+        policy.summary.active = 1;
+    }
+    if let QueueView::Present(queue) = &mut cluster.queue {
+        queue.summary.observed_generation = 1;
+        queue.summary.state = "Active".into();
+        queue.summary.lower_bound_seconds = Some(330);
+        queue.summary.bound_by = "limit maxUnavailable".into();
+        queue.summary.holding = vec!["node-2 (Draining)".into()];
+    }
+    let said = [
+        ("node-1", Phase::Succeeded, Reason::Proven, ""),
+        ("node-2", Phase::Draining, Reason::Evicting, "pods leave"),
+        (
+            "node-3",
+            Phase::Queued,
+            Reason::NoPlace,
+            "as many nodes are unavailable as may be (1)",
+        ),
+        (
+            "node-10",
+            Phase::Queued,
+            Reason::BudgetImpossible,
+            "pdb shop/cart can never allow an eviction",
+        ),
+    ];
+    for (node, phase, reason, message) in said {
+        let mut entry = fixture::entry(node, 100);
+        entry.record.phase = phase;
+        entry.record.reason = Some(reason);
+        entry.record.message = message.into();
+        cluster.apply_entry(entry);
+    }
+    expect_test::expect![[r#"
+        Queue: Active
+        [=======                       ] 1 of 4 servers done
+        Entries: 2 Queued, 1 Draining, 1 Succeeded
+        At least 5m30s more; what binds: limit maxUnavailable
+
+        POLICY    GOAL                   DESIRED   DONE   ACTIVE   FAILED   PROBLEM
+        workers   1970-01-01T00:01:40Z   4         1      1        0        -
+
+        Unavailable now:
+          node-2 (Draining)
+
+        Waiting:
+          BudgetImpossible [node-10]: pdb shop/cart can never allow an eviction
+            hint: relax the budget or add replicas
+          NoPlace [node-3]: as many nodes are unavailable as may be (1)
+            hint: see what holds places: junban status; nodes labelled junban.dev/exclude do not count"#]]
+    .assert_eq(&Status::of(&cluster, fixture::at(200)).describe());
+}
+
+#[test]
+fn the_rest_takes_as_long_as_what_is_done_took() {
+    let mut cluster = fixture::cluster(Some(100), &[]);
+    let mut put = |node: &str, phase: Phase, reason: Reason, since: i64| {
+        let mut entry = fixture::entry(node, 100);
+        entry.created = fixture::at(100);
+        entry.record.phase = phase;
+        entry.record.reason = Some(reason);
+        entry.record.since = Some(fixture::at(since));
+        cluster.apply_entry(entry);
+        Status::of(&cluster, fixture::at(600)).eta_seconds
+    };
+    put("node-1", Phase::Succeeded, Reason::Proven, 300);
+    put("node-2", Phase::Queued, Reason::NoPlace, 100);
+    assert_eq!(
+        put("node-3", Phase::Failed, Reason::BootTimeout, 400),
+        None,
+        "of one nothing follows"
+    );
+    // 400 s for two; one is left that goes on, and two that wait for somebody.
+    assert_eq!(put("node-4", Phase::Succeeded, Reason::Proven, 500), Some(200));
+    assert_eq!(put("node-5", Phase::Queued, Reason::Hold, 100), Some(200));
+}
+
+#[test]
+fn without_a_queue_it_says_what_to_apply() {
+    let status = Status::of(&Cluster::default(), fixture::at(0)).describe();
+    assert!(
+        status.starts_with("Queue: Paused (there is no RebootQueue named default"),
+        "{status}"
+    );
+    assert!(status.contains("hint: kubectl apply"), "{status}");
+}
+
+#[test]
+fn a_goal_in_the_future_is_said() {
+    let cluster = fixture::cluster(Some(1_000), &[]);
+    let text = Status::of(&cluster, fixture::at(10)).describe();
+    assert!(
+        text.contains("workers: the goal lies in the future: not due yet"),
+        "{text}"
+    );
+}
