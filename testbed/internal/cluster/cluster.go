@@ -85,7 +85,7 @@ func Up(ctx context.Context, end context.CancelFunc, options Options) (*Cluster,
 // before anybody uses the cluster.
 func (c *Cluster) waitForDead(ctx context.Context) error {
 	for name, fault := range c.options.Faults {
-		if fault.Kind != machines.Dead && fault.Kind != machines.NotReady {
+		if fault.Kind != machines.Dead {
 			continue
 		}
 		err := c.waitUntil(ctx, name+" to be seen as not Ready", func() (bool, error) {

@@ -120,7 +120,7 @@ func (f *Fleet) PowerOn(faults map[string]Fault) error {
 // ApplyLateFaults sets the faults that only make sense on a cluster that is up.
 func (f *Fleet) ApplyLateFaults(faults map[string]Fault) {
 	for name, fault := range faults {
-		if fault.Kind == Dead || fault.Kind == NotReady {
+		if fault.Kind == Dead || fault.Kind == NotReady { // not of the boot that they are first seen with
 			f.byName[name].setFault(fault)
 		}
 	}

@@ -41,6 +41,7 @@ type Kubelet struct {
 	bootID   string
 	wakeup   chan struct{}
 	register atomic.Bool
+	notReady bool // this boot came up so, and stays so until it is healed
 
 	mu      sync.Mutex
 	ctx     context.Context
@@ -52,6 +53,11 @@ func newKubelet(m *Machine, bootID string) *Kubelet {
 	k := &Kubelet{machine: m, bootID: bootID, wakeup: make(chan struct{}, 1), workers: map[string]*podWorker{}}
 	k.register.Store(true)
 	return k
+}
+
+// returnedNotReady says whether this boot is one that the fault keeps from Ready.
+func (k *Kubelet) returnedNotReady() bool {
+	return k.notReady && k.machine.currentFault() == NotReady
 }
 
 // run returns at once; everything it starts ends with ctx.
@@ -203,7 +209,7 @@ func nodeOwner(node *v1.Node) metav1.OwnerReference {
 // startPods lets the pods of this boot begin, once.
 func (k *Kubelet) startPods() {
 	k.mu.Lock()
-	first := !k.ready && k.machine.currentFault() != NotReady
+	first := !k.ready && !k.returnedNotReady()
 	k.ready = k.ready || first
 	k.mu.Unlock()
 	if !first {

@@ -157,6 +157,7 @@ func (m *Machine) cameUp(turn int) {
 	ctx, stop := context.WithCancel(m.fleet.ctx)
 	m.stop = stop
 	m.kubelet = newKubelet(m, m.bootID)
+	m.kubelet.notReady = m.fault.Kind == NotReady
 	m.kubelet.run(ctx)
 }
 

@@ -16,7 +16,7 @@ const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
 // differs says whether the API's Node is behind what this boot knows.
 func (k *Kubelet) differs(node *v1.Node) bool {
 	want := v1.ConditionTrue
-	if k.machine.currentFault() == NotReady {
+	if k.returnedNotReady() {
 		want = v1.ConditionFalse
 	}
 	ready := nodeCondition(node, v1.NodeReady)
@@ -71,7 +71,7 @@ func (k *Kubelet) conditions(node *v1.Node) []v1.NodeCondition {
 		{Type: v1.NodePIDPressure, Status: v1.ConditionFalse, Reason: "KubeletHasSufficientPID"},
 		{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status"},
 	}
-	if k.machine.currentFault() == NotReady {
+	if k.returnedNotReady() {
 		wanted[3] = v1.NodeCondition{Type: v1.NodeReady, Status: v1.ConditionFalse, Reason: "KubeletNotReady", Message: "container runtime network not ready"}
 	}
 	for i := range wanted {
