@@ -16,8 +16,10 @@ mod workloads;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::Scenario;
+use crate::scenario::sweep::{self, Ended, Swept};
 
 use controllers::Controllers;
 use testbed::Testbed;
@@ -42,6 +44,9 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub failures: Vec<Failure>,
+    pub end: EndState,
+    /// Whether the first controller ended after its write, as asked.
+    pub exited: bool,
     pub took: Duration,
     /// Where logs are, if something failed.
     pub logs: PathBuf,
@@ -61,6 +66,29 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
         .enable_all()
         .build()?;
     runtime.block_on(run_on(scenario, options))
+}
+
+/// Runs it with a crash after each write from `first` to `last`, one testbed each. `told` hears of each run.
+pub fn sweep(
+    scenario: &Scenario,
+    options: &Options,
+    first: u64,
+    last: u64,
+    mut told: impl FnMut(Option<u64>, &Outcome),
+) -> Result<Swept, Trouble> {
+    sweep::sweep(first, last, |exit_after_writes| {
+        let options = Options {
+            exit_after_writes,
+            ..options.clone()
+        };
+        let outcome = run(scenario, &options)?;
+        told(exit_after_writes, &outcome);
+        Ok(Ended {
+            failures: outcome.failures,
+            end: outcome.end,
+            exited: outcome.exited,
+        })
+    })
 }
 
 async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
@@ -131,7 +159,11 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     }
     controllers.stop();
     let failures = judge.failures().to_vec();
-    let took = began.elapsed();
-    let logs = bed.keep_logs(!failures.is_empty());
-    Ok(Outcome { failures, took, logs })
+    Ok(Outcome {
+        end: EndState::of(&facts.facts()),
+        exited: controllers.exited(),
+        took: began.elapsed(),
+        logs: bed.keep_logs(!failures.is_empty()),
+        failures,
+    })
 }

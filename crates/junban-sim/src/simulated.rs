@@ -4,16 +4,17 @@
 mod build;
 mod facts;
 mod people;
-pub mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use junban_world::{Checkers, EvictionAnswer, Ms, Truth};
 
-use crate::scenario::facts::Facts;
+use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Scenario, Target};
+use crate::scenario::sweep::{self, Ended, Swept};
 use crate::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
@@ -46,18 +47,6 @@ pub struct Outcome {
     pub log: Vec<String>,
 }
 
-/// What two runs of one scenario must have in common.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EndState {
-    /// Phase of each node's newest entry.
-    pub phases: BTreeMap<String, String>,
-    pub cordoned: BTreeSet<String>,
-    pub marked: BTreeSet<String>,
-    pub slots: BTreeSet<String>,
-    /// Power actions that took effect, per node.
-    pub power: BTreeMap<String, u32>,
-}
-
 /// A person looks at a server whose power action is in doubt, and says `retry`, at most so often.
 const RETRIES_OF_A_PERSON: u32 = 1;
 /// The first controller has become the leader by then.
@@ -73,6 +62,28 @@ pub fn run(scenario: &Scenario, options: Options) -> Outcome {
 /// Runs it over a network of one's own.
 pub fn run_in(scenario: &Scenario, options: Options, delays: Delays, troubles: Troubles) -> Outcome {
     Run::new(scenario, options, delays, troubles).run()
+}
+
+/// Runs it with a crash after each write from `first` to `last`, one run each.
+pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> Swept {
+    let swept = sweep::sweep(first, last, |exit_after_writes| {
+        let outcome = run(
+            scenario,
+            Options {
+                seed,
+                exit_after_writes,
+            },
+        );
+        Ok::<_, Infallible>(Ended {
+            failures: outcome.failures,
+            end: outcome.end,
+            exited: outcome.exited,
+        })
+    });
+    match swept {
+        Ok(swept) => swept,
+        Err(never) => match never {},
+    }
 }
 
 struct Run<'s> {
@@ -312,7 +323,7 @@ impl<'s> Run<'s> {
     fn outcome(self) -> Outcome {
         let facts = self.facts.collect(&self.sim.world());
         Outcome {
-            end: end_state(&facts),
+            end: EndState::of(&facts),
             writes: self.sim.writes(1),
             exited: self.exited,
             took: self.elapsed(),
@@ -361,28 +372,5 @@ fn told(truth: &Truth) -> Option<String> {
         Truth::Eviction { .. } | Truth::PodAdded(_) | Truth::PodChanged(_) | Truth::PodGone { .. } => None,
         Truth::Serving { .. } | Truth::Budget { .. } | Truth::Owner { .. } => None,
         other => Some(format!("{other:?}")),
-    }
-}
-
-fn end_state(facts: &Facts) -> EndState {
-    let nodes = |has: fn(&crate::scenario::facts::NodeFacts) -> bool| {
-        facts
-            .nodes
-            .iter()
-            .filter(|(_, node)| has(node))
-            .map(|(name, _)| name.clone())
-            .collect()
-    };
-    let newest = |node: &String| {
-        facts
-            .entry_of(node)
-            .map(|entry| (node.clone(), entry.phase.clone()))
-    };
-    EndState {
-        phases: facts.nodes.keys().filter_map(newest).collect(),
-        cordoned: nodes(|node| node.cordoned),
-        marked: nodes(|node| node.marked),
-        slots: facts.slots.clone(),
-        power: facts.power.clone(),
     }
 }

@@ -149,7 +149,7 @@ fn once(scenario: &Scenario, seed: u64) -> Vec<String> {
 
 fn swept(scenario: &Scenario) -> Vec<String> {
     const LIMIT: u64 = 500;
-    let swept = sweep::sweep(scenario, SEEDS[0], LIMIT);
+    let swept = sweep(scenario, SEEDS[0], 1, LIMIT);
     let without = swept
         .failures
         .iter()

@@ -1,4 +1,4 @@
-//! Runs scenario files: `scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]`.
+//! Runs scenario files; [`USAGE`] has the flags.
 
 #![expect(
     clippy::print_stdout,
@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use junban_sim::real;
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
-use junban_sim::simulated::{self, Options, sweep};
+use junban_sim::scenario::sweep::Swept;
+use junban_sim::simulated::{self, Options};
 
 struct Arguments {
     files: Vec<String>,
@@ -21,14 +22,18 @@ struct Arguments {
     seed: u64,
     exit_after_writes: Option<u64>,
     sweep: bool,
+    /// Which writes a sweep goes over.
+    writes: (u64, u64),
     log: bool,
     testbed: Option<PathBuf>,
     junban: Option<PathBuf>,
     manifests: Option<PathBuf>,
 }
 
-const USAGE: &str =
-    "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]";
+const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep [--writes A..B]] [--log]";
+
+/// More writes than any scenario makes.
+const WRITES_MAX: u64 = 2_000;
 
 fn main() -> ExitCode {
     let arguments = match arguments() {
@@ -54,7 +59,13 @@ fn main() -> ExitCode {
             }
         };
         let good = match arguments.world.as_str() {
-            "sim" if arguments.sweep => swept(&scenario, arguments.seed),
+            "sim" if arguments.sweep => {
+                let (first, last) = arguments.writes;
+                is_good(
+                    &scenario,
+                    &simulated::sweep(&scenario, arguments.seed, first, last),
+                )
+            }
             "sim" => simulated_once(&scenario, &arguments),
             _ => for_real(&scenario, &arguments),
         };
@@ -80,6 +91,7 @@ fn arguments() -> Result<Arguments, String> {
         seed: 1,
         exit_after_writes: None,
         sweep: false,
+        writes: (1, WRITES_MAX),
         log: false,
         testbed: None,
         junban: None,
@@ -93,6 +105,7 @@ fn arguments() -> Result<Arguments, String> {
             "--seed" => arguments.seed = number(&value()?)?,
             "--exit-after-writes" => arguments.exit_after_writes = Some(number(&value()?)?),
             "--sweep" => arguments.sweep = true,
+            "--writes" => arguments.writes = range(&value()?)?,
             "--testbed" => arguments.testbed = Some(value()?.into()),
             "--junban" => arguments.junban = Some(value()?.into()),
             "--manifests" => arguments.manifests = Some(value()?.into()),
@@ -112,6 +125,14 @@ fn arguments() -> Result<Arguments, String> {
 
 fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("`{text}` is no number"))
+}
+
+/// `3..17`, both included.
+fn range(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text
+        .split_once("..")
+        .ok_or_else(|| format!("`{text}` is no range: 3..17"))?;
+    Ok((number(first)?.max(1), number(last)?))
 }
 
 fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
@@ -142,9 +163,7 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
     good
 }
 
-fn swept(scenario: &Scenario, seed: u64) -> bool {
-    const LIMIT: u64 = 2_000;
-    let swept = sweep::sweep(scenario, seed, LIMIT);
+fn is_good(scenario: &Scenario, swept: &Swept) -> bool {
     let good = swept.failures.is_empty() && swept.differences.is_empty();
     println!(
         "{} {}: {}: {} crashes, {} ended otherwise",
@@ -190,27 +209,38 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
         junban,
         manifests,
     };
-    match real::run(scenario, &options) {
-        Ok(outcome) => {
-            let good = outcome.failures.is_empty();
-            let word = if good { "ok    " } else { "FAILED" };
-            println!(
-                "{word} {}: {} (on the real control plane, {} s)",
-                scenario.file,
-                scenario.title,
-                outcome.took.as_secs()
-            );
-            for failure in &outcome.failures {
-                println!("  {}", failure.describe(&scenario.file));
-            }
-            if !good {
-                println!("  logs: {}", outcome.logs.display());
-            }
-            good
-        }
-        Err(error) => {
-            println!("FAILED {}: it could not be run: {error}", scenario.file);
-            false
-        }
+    let run = if arguments.sweep {
+        let (first, last) = arguments.writes;
+        let told = |write: Option<u64>, outcome: &real::Outcome| {
+            let after = write.map_or("without a crash".to_owned(), |write| {
+                format!("after write {write}")
+            });
+            tell(scenario, &after, outcome);
+        };
+        real::sweep(scenario, &options, first, last, told).map(|swept| is_good(scenario, &swept))
+    } else {
+        real::run(scenario, &options).map(|outcome| tell(scenario, &scenario.title, &outcome))
+    };
+    run.unwrap_or_else(|error| {
+        println!("FAILED {}: it could not be run: {error}", scenario.file);
+        false
+    })
+}
+
+/// Tells of one run on the real control plane, and returns whether it was good.
+fn tell(scenario: &Scenario, what: &str, outcome: &real::Outcome) -> bool {
+    let good = outcome.failures.is_empty();
+    println!(
+        "{} {}: {what} (on the real control plane, {} s)",
+        if good { "ok    " } else { "FAILED" },
+        scenario.file,
+        outcome.took.as_secs()
+    );
+    for failure in &outcome.failures {
+        println!("  {}", failure.describe(&scenario.file));
     }
+    if !good {
+        println!("  logs: {}", outcome.logs.display());
+    }
+    good
 }

@@ -21,13 +21,15 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario, options: &Options) -> Re
         "-l",
         of_ours,
     ])?;
-    for file in sorted(&options.manifests.join("junban"))? {
-        // The controller runs as a process beside the cluster.
-        if !file.contains("controller") {
-            bed.kubectl(&["apply", "--server-side", "-f", &file])?;
-        }
+    let mut files = sorted(&options.manifests.join("junban"))?;
+    // The controller runs as a process beside the cluster.
+    files.retain(|file| !file.contains("controller"));
+    files.push(path("defaults"));
+    let mut arguments = vec!["apply", "--server-side"];
+    for file in &files {
+        arguments.extend(["-f", file]);
     }
-    bed.kubectl(&["apply", "--server-side", "-f", &path("defaults")])?;
+    bed.kubectl(&arguments)?;
     apply_queue(bed, scenario)?;
     for name in policies(scenario) {
         apply_policy(bed, scenario, &name)?;

@@ -77,3 +77,36 @@ impl Facts {
         u32::try_from(self.pods.values().filter(ready).count()).unwrap_or(u32::MAX)
     }
 }
+
+/// What two runs of one scenario must have in common.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EndState {
+    /// Phase of each node's newest entry.
+    pub phases: BTreeMap<String, String>,
+    pub cordoned: BTreeSet<String>,
+    pub marked: BTreeSet<String>,
+    pub slots: BTreeSet<String>,
+    /// Power actions that took effect, per node.
+    pub power: BTreeMap<String, u32>,
+}
+
+impl EndState {
+    pub fn of(facts: &Facts) -> Self {
+        let nodes = |has: fn(&NodeFacts) -> bool| {
+            let those = facts.nodes.iter().filter(|(_, node)| has(node));
+            those.map(|(name, _)| name.clone()).collect()
+        };
+        let newest = |node: &String| {
+            facts
+                .entry_of(node)
+                .map(|entry| (node.clone(), entry.phase.clone()))
+        };
+        Self {
+            phases: facts.nodes.keys().filter_map(newest).collect(),
+            cordoned: nodes(|node| node.cordoned),
+            marked: nodes(|node| node.marked),
+            slots: facts.slots.clone(),
+            power: facts.power.clone(),
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub mod judge;
 pub mod model;
 mod parse;
 pub mod settings;
+pub mod sweep;
 mod words;
 pub mod workload;
 

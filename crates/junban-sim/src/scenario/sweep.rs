@@ -1,9 +1,17 @@
 //! The crash sweep: the controller ends after its first write, then in another run after its second, and so on, until
 //! a run makes fewer. Each run must end as the one without a crash does.
 
-use super::{EndState, Options, run};
-use crate::scenario::judge::Failure;
-use crate::scenario::model::Scenario;
+use super::facts::EndState;
+use super::judge::Failure;
+
+/// What a sweep looks at in one run, in whichever world.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub failures: Vec<Failure>,
+    pub end: EndState,
+    /// Whether the controller ended itself after the write that was asked for.
+    pub exited: bool,
+}
 
 /// One crash that changed what came of a run.
 #[derive(Clone, Debug)]
@@ -25,29 +33,22 @@ pub struct Swept {
     pub differences: Vec<Difference>,
 }
 
-/// Sweeps over all writes, but not more than `limit`.
-pub fn sweep(scenario: &Scenario, seed: u64, limit: u64) -> Swept {
-    let whole = run(
-        scenario,
-        Options {
-            seed,
-            exit_after_writes: None,
-        },
-    );
+/// Sweeps over the writes from `first` on, but not beyond `last`. `run` carries out one run that ends after the write
+/// given, or none.
+pub fn sweep<E>(
+    first: u64,
+    last: u64,
+    mut run: impl FnMut(Option<u64>) -> Result<Ended, E>,
+) -> Result<Swept, E> {
+    let whole = run(None)?;
     let mut swept = Swept {
         crashes: 0,
         without: whole.end,
         failures: whole.failures,
         differences: Vec::new(),
     };
-    for write in 1..=limit {
-        let crashed = run(
-            scenario,
-            Options {
-                seed,
-                exit_after_writes: Some(write),
-            },
-        );
+    for write in first..=last {
+        let crashed = run(Some(write))?;
         if !crashed.exited {
             break;
         }
@@ -60,5 +61,5 @@ pub fn sweep(scenario: &Scenario, seed: u64, limit: u64) -> Swept {
             });
         }
     }
-    swept
+    Ok(swept)
 }
