@@ -11,7 +11,7 @@ mod queued;
 mod verify;
 
 use crate::draft::Draft;
-use crate::effect::{Effect, NodePatch, NodeWrite};
+use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::guard::{self, Guard};
@@ -120,24 +120,28 @@ fn patch_on_mark(node: &crate::cluster::Node, what: NodeWrite) -> NodePatch {
 
 /// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
 fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node, mark: &Mark, why: &str) {
-    let record = &turn.entry.record;
-    let power = MarkPower {
-        attempt: record.attempt,
-        boot_id_before: record
-            .boot_id_before
-            .clone()
-            .unwrap_or_else(|| mark.boot_id.clone()),
-        deadline_led_ms: record.power.as_ref().map_or(0, |power| power.deadline_led_ms),
-        void: true,
-        earlier: power::has_earlier(mark, record.attempt),
-    };
     let mut patch = patch_on_mark(node, NodeWrite::Void);
     patch.why = Some(Blocker::new(Reason::Evicting, format!("node {}", node.name), why));
-    patch.changes.push(crate::effect::NodeChange::Mark(Some(Mark {
-        power: Some(power),
-        ..mark.clone()
-    })));
+    patch
+        .changes
+        .push(NodeChange::Mark(Some(with_attempt(turn, mark, true))));
     draft.emit(Effect::PatchNode(patch));
+}
+
+/// The mark with the attempt that the record names.
+fn with_attempt(turn: &Turn<'_>, mark: &Mark, void: bool) -> Mark {
+    let record = &turn.entry.record;
+    let before = record.boot_id_before.as_ref().unwrap_or(&mark.boot_id);
+    Mark {
+        power: Some(MarkPower {
+            attempt: record.attempt,
+            boot_id_before: before.clone(),
+            deadline_led_ms: record.power.as_ref().map_or(0, |power| power.deadline_led_ms),
+            void,
+            earlier: power::has_earlier(mark, record.attempt),
+        }),
+        ..mark.clone()
+    }
 }
 
 /// The record of a turn that goes on in Verifying: its bootID has changed.

@@ -12,6 +12,8 @@ use junban_core::time::Mono;
 use junban_engine::clock::boottime;
 use tokio::task::JoinSet;
 
+use follow::Following;
+
 use crate::connect::Connection;
 use crate::layer::Answered;
 use crate::store::Store;
@@ -25,29 +27,22 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Follows every kind until dropped. Returns once every initial list is in the store: a plan over half of a
 /// cluster would be a plan over another cluster.
 pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
-    let mut following = follow::Following::default();
-    kinds::all(connection, store, &mut following);
-    let follow::Following {
-        mut tasks,
-        listed,
-        brisk,
-    } = following;
-    for listed in listed {
-        listed.await;
-    }
-    tasks.spawn(watch_the_watches(
-        connection.answered.clone(),
-        store.clone(),
-        brisk,
-    ));
-    Caches { tasks }
+    begin(connection, store, kinds::all).await
 }
 
 /// Follows queue, policies and entries only, for a command that waits for them. Returns once they are in the store.
 pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
-    let mut following = follow::Following::default();
-    kinds::own(connection, store, &mut following);
-    let follow::Following {
+    begin(connection, store, kinds::own).await
+}
+
+async fn begin(
+    connection: &Connection,
+    store: &Arc<Store>,
+    kinds: fn(&Connection, &Arc<Store>, &mut Following),
+) -> Caches {
+    let mut following = Following::default();
+    kinds(connection, store, &mut following);
+    let Following {
         mut tasks,
         listed,
         brisk,

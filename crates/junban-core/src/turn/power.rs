@@ -10,11 +10,11 @@ use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
 use crate::facts::Turn;
 use crate::gates;
 use crate::guard::{self, Guard};
-use crate::mark::{Mark, MarkPower};
+use crate::mark::Mark;
 use crate::memory::{OwnAttempt, Stage};
 use crate::policy::{Policy, RebootRules};
 use crate::reason::{Blocker, Reason};
-use crate::turn::{act, patch_on_mark, verifying_record, void_mark};
+use crate::turn::{act, patch_on_mark, verifying_record, void_mark, with_attempt};
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
@@ -155,25 +155,13 @@ fn before_attempt(
             "the attempt was recorded by another process, or too long ago",
         );
     };
-    let record = &turn.entry.record;
-    let power = MarkPower {
-        attempt: record.attempt,
-        boot_id_before: record
-            .boot_id_before
-            .clone()
-            .unwrap_or_else(|| mark.boot_id.clone()),
-        deadline_led_ms: record.power.as_ref().map_or(0, |power| power.deadline_led_ms),
-        void: false,
-        earlier: has_earlier(mark, record.attempt),
-    };
     let mut patch = patch_on_mark(node, NodeWrite::Attempt);
     // On the whole mark and on the cordon as read live before the record, not as the cache shows them now.
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
-    patch.changes.push(NodeChange::Mark(Some(Mark {
-        power: Some(power),
-        ..mark.clone()
-    })));
+    patch
+        .changes
+        .push(NodeChange::Mark(Some(with_attempt(turn, mark, false))));
     draft.emit(Effect::PatchNode(patch));
 }
 

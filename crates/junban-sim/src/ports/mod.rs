@@ -392,17 +392,7 @@ impl EvictPort for SimPorts {
         };
         let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
         let evicted = self.world().client(self.who).evict(namespace, name, &options);
-        match evicted {
-            Ok(()) => {
-                self.shown_pod(&leave.pod);
-                EvictOutcome::Accepted
-            }
-            Err(ApiError::NotFound { .. } | ApiError::Conflict { .. }) => {
-                self.shown_pod(&leave.pod);
-                EvictOutcome::Gone
-            }
-            Err(error) => evict_outcome(error),
-        }
+        self.left(&leave.pod, evicted)
     }
 
     async fn delete_pod(&self, leave: PodLeave) -> EvictOutcome {
@@ -418,17 +408,20 @@ impl EvictPort for SimPorts {
             .world()
             .client(self.who)
             .delete_pod(namespace, name, &options);
-        match deleted {
-            Ok(()) => {
-                self.shown_pod(&leave.pod);
-                EvictOutcome::Accepted
-            }
-            Err(ApiError::NotFound { .. } | ApiError::Conflict { .. }) => {
-                self.shown_pod(&leave.pod);
-                EvictOutcome::Gone
-            }
-            Err(error) => evict_outcome(error),
-        }
+        self.left(&leave.pod, deleted)
+    }
+}
+
+impl SimPorts {
+    /// What came of a pod's eviction or deletion; the answer shows the pod as it is now.
+    fn left(&self, pod: &PodKey, answer: Result<(), ApiError>) -> EvictOutcome {
+        let outcome = match answer {
+            Ok(()) => EvictOutcome::Accepted,
+            Err(ApiError::NotFound { .. } | ApiError::Conflict { .. }) => EvictOutcome::Gone,
+            Err(error) => return evict_outcome(error),
+        };
+        self.shown_pod(pod);
+        outcome
     }
 }
 
