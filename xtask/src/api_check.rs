@@ -28,11 +28,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut findings = Findings::default();
 
     // The cases first: there is no queue yet whose name would be taken.
-    server.apply(&[manifests(&root, "crds")])?;
-    server.wait_for_crds()?;
+    server.bed.apply_crds()?;
     cases::check(&server, &root, args.cases.as_deref(), &mut findings)?;
     if args.cases.is_none() {
-        server.apply(&[manifests(&root, "junban"), manifests(&root, "defaults")])?;
+        server.bed.apply(&["junban", "defaults"])?;
         people::check(&server, &mut findings)?;
         rights::check(&server, &root, &mut findings)?;
         applying_again_resets_nothing(&server, &root, &mut findings)?;

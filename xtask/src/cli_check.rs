@@ -1,23 +1,26 @@
 //! `cargo xtask cli-check`: the verbs of the command line and bad input, against a real API server, with a real
 //! controller under its own account. Asserts exit codes, what is said, and that nothing else happens.
 
-mod bed;
 mod steps;
 
 use std::io::Write as _;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use anyhow::{Result, bail};
 
-use bed::Bed;
+use crate::bed::Testbed;
+use crate::bed::junban::{self, Controller};
+use crate::bed::process::to_its_end;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<()> {
-    let bed = Bed::up()?;
     let mut check = Check {
-        bed,
+        program: junban::build(false)?,
+        controller: None,
+        bed: Testbed::up(&["--nodes=2"], Stdio::null())?,
         passed: 0,
         failed: Vec::new(),
     };
@@ -34,7 +37,10 @@ pub(crate) fn run(_: &Args) -> Result<()> {
 
 /// Counts what held and what did not.
 struct Check {
-    bed: Bed,
+    program: PathBuf,
+    /// Before the testbed: the fields are dropped in this order.
+    controller: Option<Controller>,
+    bed: Testbed,
     passed: usize,
     failed: Vec<String>,
 }
@@ -65,18 +71,14 @@ fn blocked<'a>(says: &'a [&'a str]) -> Expect<'a> {
 impl Check {
     /// Runs `junban ARGUMENTS` as the administrator.
     fn junban(&mut self, arguments: &[&str], expect: &Expect<'_>) -> Result<Output> {
-        let kubeconfig = self.bed.admin.clone();
+        let kubeconfig = self.bed.ready.kubeconfig.clone();
         self.junban_with(&kubeconfig, arguments, expect)
     }
 
     /// The same with another kubeconfig.
-    fn junban_with(
-        &mut self,
-        kubeconfig: &std::path::Path,
-        arguments: &[&str],
-        expect: &Expect<'_>,
-    ) -> Result<Output> {
-        let output = self.bed.junban(kubeconfig, arguments)?;
+    fn junban_with(&mut self, kubeconfig: &Path, arguments: &[&str], expect: &Expect<'_>) -> Result<Output> {
+        let mut command = junban::command(&self.program, kubeconfig, arguments);
+        let output = to_its_end(&mut command, "")?;
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         let mut wrong = Vec::new();
         if output.status.code() != Some(expect.exit) {
@@ -106,6 +108,12 @@ impl Check {
         };
         self.note(&what, &wrong, &shown)?;
         Ok(output)
+    }
+
+    fn start_controller(&mut self) -> Result<()> {
+        let log = self.bed.path("controller.log");
+        self.controller = Some(Controller::start(&self.program, &self.bed, &log)?);
+        Ok(())
     }
 
     /// Something that must hold besides.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod api_check;
+mod bed;
 mod cli_check;
 mod generate;
 mod rehearsal;

@@ -13,7 +13,6 @@ mod workload;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,6 +21,8 @@ use anyhow::{Context as _, Result, bail};
 use bed::Bed;
 use trouble::Trouble;
 use watcher::{Watcher, now};
+
+use crate::bed::junban::{self, Controller};
 
 /// Far beyond what the slowest of the simulated boots takes.
 const BOOT_TIMEOUT: &str = "90s";
@@ -126,16 +127,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     say(&format!("testbed up {}", flags.join(" ")))?;
     let program = match &args.program {
         Some(program) => program.clone(),
-        None => bed::build(args.release)?,
+        None => junban::build(args.release)?,
     };
     let bed = Bed::up(&program, &workload.objects, &flags)?;
     bed.install(BOOT_TIMEOUT)?;
-    let watcher = Watcher::start(&bed.ready.kubectl, &workload.apps);
+    let watcher = Watcher::start(&bed.ready().kubectl, &workload.apps);
     let pods = workload.apps.iter().map(|app| app.replicas).sum();
-    settle(&watcher, pods, bed.ready.nodes.len())?;
+    settle(&watcher, pods, bed.ready().nodes.len())?;
     say(&format!(
         "{pods} pods are Ready on {} nodes",
-        bed.ready.nodes.len()
+        bed.ready().nodes.len()
     ))?;
     let outcome = rehearse(args, &bed, &watcher, &exceptions)?;
     let verdict = report::report(&bed, &watcher, &exceptions, &outcome, pods)?;
@@ -198,7 +199,7 @@ fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) 
     let timeout = format!("{}m", args.minutes);
     let done = drive(bed, watcher, &mut controllers, &mut outcome, &timeout);
     if done.is_ok() {
-        let others = bed.ready.nodes.iter().filter(|node| !exceptions.contains(node));
+        let others = bed.ready().nodes.iter().filter(|node| !exceptions.contains(node));
         let named = exceptions.lost.iter().chain(&exceptions.stuck);
         for node in named.chain(others.take(EXPLAINED_OF_OTHERS)) {
             let said = bed.junban(&["explain", node])?;
@@ -206,10 +207,7 @@ fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) 
             outcome.explained.insert(node.clone(), text);
         }
     }
-    for mut controller in controllers {
-        controller.kill()?;
-        controller.wait()?;
-    }
+    drop(controllers);
     watcher.stop();
     done.map(|()| outcome)
 }
@@ -217,11 +215,11 @@ fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) 
 fn drive(
     bed: &Bed,
     watcher: &Watcher,
-    controllers: &mut [Child],
+    controllers: &mut [Controller],
     outcome: &mut Outcome,
     timeout: &str,
 ) -> Result<()> {
-    let nodes = bed.ready.nodes.len();
+    let nodes = bed.ready().nodes.len();
     outcome.began = now();
     say("junban reboot --all --wait")?;
     let mut reboot = bed.begin(
@@ -243,7 +241,7 @@ fn drive(
         }
         outcome.trouble.act(bed, controllers, watcher, nodes)?;
         for controller in controllers.iter_mut() {
-            if let Some(status) = controller.try_wait()? {
+            if let Some(status) = controller.ended()? {
                 outcome
                     .trouble
                     .broken

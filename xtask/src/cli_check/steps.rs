@@ -1,5 +1,6 @@
 //! What is tried, in order: each part leaves the cluster as the next one wants it.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -46,25 +47,23 @@ fn bad_ways_in(check: &mut Check) -> Result<()> {
         &usage(&["/does/not/exist", "No such file"]),
     )?;
     check.junban(&["list", "--context", "nope"], &usage(&["nope", "get-contexts"]))?;
-    let dead = check
-        .bed
-        .kubeconfig_at("dead.kubeconfig", "https://127.0.0.1:1")?;
+    let admin = fs::read_to_string(&check.bed.ready.kubeconfig)?;
+    let dead = admin.replace(&check.bed.ready.server, "https://127.0.0.1:1");
+    let dead = check.bed.file("dead.kubeconfig", &dead)?;
     check.junban_with(
         &dead,
         &["status"],
         &failed(&["https://127.0.0.1:1 cannot be reached"]),
     )?;
-    let frozen = check
-        .bed
-        .kubeconfig("proxy.kubeconfig", &["--user", "testbed-admin", "--proxy"])?;
-    check.bed.testbed(&["proxy", "freeze"])?;
+    let frozen = check.bed.kubeconfig(&["--user", "testbed-admin", "--proxy"])?;
+    check.bed.command("proxy", &["freeze"])?;
     let begun = Instant::now();
     check.junban_with(&frozen, &["status"], &failed(&["does not answer within 5 s"]))?;
     check.holds(
         "a server that swallows everything is reported soon",
         begun.elapsed() < Duration::from_secs(8),
     )?;
-    check.bed.testbed(&["proxy", "thaw"]).map(drop)
+    check.bed.command("proxy", &["thaw"]).map(drop)
 }
 
 fn lint(check: &mut Check) -> Result<()> {
@@ -94,14 +93,7 @@ fn not_installed(check: &mut Check) -> Result<()> {
         &failed(&["Junban is not installed", "kubectl apply"]),
     )?;
     check.junban(&["reboot", "--all"], &failed(&["Junban is not installed"]))?;
-    check.bed.apply(&["crds"])?;
-    check.bed.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-        "--all",
-    ])?;
+    check.bed.apply_crds()?;
     check.junban(
         &["reboot", "--all"],
         &failed(&["there is no RebootQueue", "manifests/defaults"]),
@@ -164,15 +156,13 @@ fn bad_goals(check: &mut Check) -> Result<()> {
 }
 
 fn bad_rights(check: &mut Check) -> Result<()> {
-    let stranger = check
-        .bed
-        .kubeconfig("stranger.kubeconfig", &["--user", "stranger"])?;
+    let stranger = check.bed.kubeconfig(&["--user", "stranger"])?;
     check.junban_with(
         &stranger,
         &["status"],
         &failed(&["you may not list rebootqueues", "junban-view"]),
     )?;
-    let viewer = check.bed.kubeconfig("viewer.kubeconfig", &["--user", "viewer"])?;
+    let viewer = check.bed.kubeconfig(&["--user", "viewer"])?;
     check.bed.kubectl(&[
         "create",
         "clusterrolebinding",
@@ -202,10 +192,10 @@ fn bad_rights(check: &mut Check) -> Result<()> {
 fn paused(check: &mut Check) -> Result<()> {
     let ladder = json!({"spec": {
         "minInterval": "0s",
-        "reboot": {"bootTimeout": "25s", "ladder": [{"driver": "command", "command": check.bed.power_command()}]},
+        "reboot": {"bootTimeout": "25s", "ladder": [{"driver": "command", "command": check.bed.ready.power_command}]},
     }});
     check.bed.merge("rebootpolicy", "workers", &ladder)?;
-    check.bed.start_controller()?;
+    check.start_controller()?;
     check.junban(
         &["pause", "--reason", "change freeze"],
         &done(&["rebootqueue/default paused"]),
@@ -239,7 +229,7 @@ fn paused(check: &mut Check) -> Result<()> {
     ])?;
     check.holds("the goal is waived on the Node", !waived.is_empty())?;
     check.junban(&["resume"], &done(&["rebootqueue/default resumed"]))?;
-    check.holds("nothing was rebooted", check.bed.power_actions() == 0)
+    check.holds("nothing was rebooted", power_actions(check) == 0)
 }
 
 fn whole_run(check: &mut Check) -> Result<()> {
@@ -262,7 +252,7 @@ fn whole_run(check: &mut Check) -> Result<()> {
         &["reboot", "--all", "--wait", "--timeout", "3m"],
         &done(&["2 of 2 done"]),
     )?;
-    check.holds("every server was rebooted once", check.bed.power_actions() == 2)?;
+    check.holds("every server was rebooted once", power_actions(check) == 2)?;
     check.junban(&["status"], &done(&["2 of 2 servers done"]))?;
     check.junban(&["explain", "node-1"], &done(&["is met: it has booted since"]))?;
     check.junban(&["list"], &done(&["NODE", "node-1", "node-2", "Succeeded"]))?;
@@ -287,7 +277,7 @@ fn whole_run(check: &mut Check) -> Result<()> {
 }
 
 fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
-    check.bed.testbed(&["machine", "node-2", "never-returns"])?;
+    check.bed.command("machine", &["node-2", "never-returns"])?;
     check.junban(
         &["reboot", "node-2", "--wait"],
         &failed(&["failed: node-2 (BootTimeout)", "hint: junban explain node-2"]),
@@ -307,7 +297,7 @@ fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
     )?;
     check.holds("no policy has a goal", goal(check, "workers")?.is_empty())?;
     check.junban(&["retry", "node-2"], &done(&["one more round"]))?;
-    check.bed.testbed(&["machine", "node-2", "heal"])?;
+    check.bed.command("machine", &["node-2", "heal"])?;
     until("the retried entry succeeds", || {
         Ok(phase(check, "node-2")? == "Succeeded")
     })?;
@@ -321,7 +311,7 @@ fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
 }
 
 fn cancels(check: &mut Check) -> Result<()> {
-    check.bed.testbed(&["machine", "node-1", "slow=2"])?;
+    check.bed.command("machine", &["node-1", "slow=2"])?;
     check.junban(&["reboot", "node-1"], &done(&["created"]))?;
     until("node-1 is past its power action", || {
         Ok(phase(check, "node-1")? == "Rebooting")
@@ -334,7 +324,7 @@ fn cancels(check: &mut Check) -> Result<()> {
         "it is seen through",
         || Ok(phase(check, "node-1")? == "Succeeded"),
     )?;
-    check.bed.testbed(&["machine", "node-1", "heal"])?;
+    check.bed.command("machine", &["node-1", "heal"])?;
 
     check.junban(&["reboot", "node-2"], &done(&["created"]))?;
     until("node-2 drains", || Ok(phase(check, "node-2")? == "Draining"))?;
@@ -347,6 +337,11 @@ fn cancels(check: &mut Check) -> Result<()> {
     check
         .junban(&["explain", "node-2"], &done(&["has no goal"]))
         .map(drop)
+}
+
+/// Lines of the power log: the truth about power.
+fn power_actions(check: &Check) -> usize {
+    fs::read_to_string(&check.bed.ready.power_log).map_or(0, |log| log.lines().count())
 }
 
 fn goal(check: &Check, policy: &str) -> Result<String> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use super::bed::ACCOUNT;
 use super::watcher::Cordon;
+use crate::bed::ACCOUNT;
 
 /// A drained pod may have been bound before a scheduler saw the cordon, so this long is waited (drain.md).
 const CORDON_SETTLES: f64 = 5.0;

@@ -53,9 +53,9 @@ pub(super) fn report(
     pods: usize,
 ) -> Result<Verdict> {
     let sight = watcher.look();
-    let power = power_lines(&bed.ready.power_log)?;
-    let audit = Audit::read(&bed.ready.audit_logs, outcome.began)?;
-    let nodes = bed.ready.nodes.len();
+    let power = power_lines(&bed.ready().power_log)?;
+    let audit = Audit::read(&bed.ready().audit_logs, outcome.began)?;
+    let nodes = bed.ready().nodes.len();
     let turns = turns(&audit, &sight.cordons, &power, &sight.detached);
     let first_proof = turns
         .iter()

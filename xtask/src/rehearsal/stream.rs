@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::bed::tied;
+use crate::bed::process::tied;
 
 /// What a watch says.
 pub(super) enum Change {

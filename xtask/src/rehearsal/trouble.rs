@@ -1,6 +1,5 @@
 //! What goes wrong on purpose while everything is rebooted.
 
-use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::bed::Bed;
 use super::figures::power_lines;
 use super::watcher::{Watcher, now};
+use crate::bed::junban::Controller;
 
 const KILL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE_FOR: Duration = Duration::from_secs(15);
@@ -39,7 +39,7 @@ impl Trouble {
     pub(super) fn act(
         &mut self,
         bed: &Bed,
-        controllers: &mut [Child],
+        controllers: &mut [Controller],
         watcher: &Watcher,
         nodes: usize,
     ) -> Result<()> {
@@ -50,7 +50,6 @@ impl Trouble {
             self.last_kill = Instant::now();
             let next = self.kills % controllers.len();
             controllers[next].kill()?;
-            controllers[next].wait()?;
             controllers[next] = bed.controller()?;
             self.kills += 1;
         }
@@ -71,7 +70,7 @@ impl Trouble {
         sleep(PAUSE_FOR);
         let to = now();
         bed.junban(&["resume"]).context("resume")?;
-        for line in power_lines(&bed.ready.power_log)? {
+        for line in power_lines(&bed.ready().power_log)? {
             if line.at() > from && line.at() < to {
                 self.broken
                     .push(format!("{} was powered while paused", line.node));

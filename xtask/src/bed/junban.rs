@@ -1,0 +1,76 @@
+//! The program under test: built, called as a person calls it, and run as the controller.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::process::tied;
+use super::{ACCOUNT, Testbed};
+use crate::tidy;
+
+/// Builds `junban` and says where it is.
+pub(crate) fn build(release: bool) -> Result<PathBuf> {
+    let profile: &[&str] = if release { &["--release"] } else { &[] };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "-p", "junban"])
+        .args(profile)
+        .current_dir(tidy::root()?)
+        .status()?;
+    if !built.success() {
+        bail!("junban does not build");
+    }
+    let here = std::env::current_exe()?;
+    Ok(here.with_file_name(if release { "../release/junban" } else { "junban" }))
+}
+
+/// A command of whoever holds the kubeconfig.
+pub(crate) fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
+    let mut command = tied(program);
+    command
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+/// `junban controller` with its account's token, ended when this is dropped.
+pub(crate) struct Controller(Child);
+
+impl Controller {
+    /// What it logs is added to `log`.
+    pub(crate) fn start(program: &Path, bed: &Testbed, log: &Path) -> Result<Self> {
+        let account = bed.kubeconfig(&["--service-account", ACCOUNT])?;
+        let log = File::options().create(true).append(true).open(log)?;
+        tied(program)
+            .args(["controller", "--kubeconfig"])
+            .arg(account)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map(Self)
+            .context("start the controller")
+    }
+
+    /// How it ended, if it did by itself.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
+    }
+
+    /// By SIGKILL; returns when it is gone.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
