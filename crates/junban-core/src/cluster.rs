@@ -263,6 +263,9 @@ pub struct Budget {
     pub current_healthy: u32,
     pub desired_healthy: u32,
     pub expected_pods: u32,
+    /// Names of pods whose eviction was accepted and not yet seen by the budget's controller. It forgets a name when
+    /// its pod is gone or terminating, else after two minutes: a StatefulSet may have made the pod again by then.
+    pub disrupted_pods: Vec<String>,
     /// Message of the condition `DisruptionAllowed=False` with reason `SyncFailed`.
     pub sync_failed: Option<String>,
 }

@@ -38,6 +38,10 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
         current_healthy: count(|status| status.current_healthy),
         desired_healthy: count(|status| status.desired_healthy),
         expected_pods: count(|status| status.expected_pods),
+        disrupted_pods: status
+            .and_then(|status| status.disrupted_pods.as_ref())
+            .map(|pods| pods.keys().cloned().collect())
+            .unwrap_or_default(),
         sync_failed: sync_failed(budget),
     })
 }

@@ -149,8 +149,19 @@ impl<'a> Tokens<'a> {
         Err(Blocker::new(Reason::BudgetExhausted, object, message))
     }
 
-    /// Who uses a budget up, where that is a node of Junban's own: the dead server behind a wait.
+    /// Who uses a budget up, where that is no lack of Ready pods: a pod that was made again under its name and is
+    /// still charged for its eviction, or a node of Junban's own, the dead server behind a wait.
     fn holder(&self, budget: &Budget, node: &Node) -> String {
+        let mut ready = self
+            .cluster
+            .pods_of_budget(budget)
+            .filter(|pod| pod.ready && !pod.terminating);
+        if let Some(pod) = ready.find(|pod| budget.disrupted_pods.contains(&pod.key.name)) {
+            return format!(
+                "; pod {} is back, but the budget counts its eviction for up to two minutes",
+                pod.key
+            );
+        }
         let of_budget = self.cluster.pods_of_budget(budget).filter(|pod| !pod.ready);
         let mut down = of_budget.filter_map(|pod| Some((pod, self.home_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {

@@ -33,6 +33,9 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
         return turn_of("another control-plane node is in flight");
     }
     if let Some(other) = out_of_service(draft, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
+        if is_being_freed(draft, &other) {
+            return turn_of("another control-plane node is in flight");
+        }
         let message = format!("control-plane node {other} is not back: two at a time could lose the quorum");
         return Some(Blocker::new(
             Reason::ControlPlaneUnhealthy,
@@ -70,6 +73,21 @@ fn out_of_service(draft: &Draft<'_>, node: &Node) -> Option<NodeName> {
             holds_slot || other.mark.is_some() || !other.ready
         })
         .map(|other| other.name.clone())
+}
+
+/// Its turn has ended well and it was given back: the next write of the ledger frees its slot.
+fn is_being_freed(draft: &Draft<'_>, name: &NodeName) -> bool {
+    let given_back = draft
+        .cluster
+        .nodes
+        .get(name)
+        .is_some_and(|node| node.ready && node.mark.is_none());
+    let ended = draft
+        .facts
+        .turns
+        .get(name)
+        .is_some_and(|turn| turn.phase() == Phase::Succeeded);
+    given_back && ended
 }
 
 /// A worker that was released from a drain once does not go before the control plane.

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::QueueView;
+use crate::cluster::{Budget, QueueView};
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, pod};
+use crate::ids::{PdbKey, Version};
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
+use crate::selector::Selector;
 use crate::time::Reading;
 
 /// The end of every good run: nothing is left of it.
@@ -381,4 +383,36 @@ fn a_paused_drain_says_so() {
     toy.queue().version.0 += 1_000;
     toy.run(10);
     assert_eq!(toy.phase("node-1"), Some((Phase::Draining, Some(Reason::Paused))));
+}
+
+#[test]
+fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    for (name, on) in [("cart-0", "node-1"), ("cart-1", "node-2")] {
+        toy.cluster.apply_pod(pod(name, on));
+    }
+    toy.cluster.apply_budget(Budget {
+        key: PdbKey::new("shop", "cart"),
+        uid: "budget".into(),
+        version: Version(1),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(Selector::default()),
+        min_available: None,
+        max_unavailable: Some(IntOrPercent::Count(1)),
+        always_allow_unhealthy: false,
+        disruptions_allowed: 0,
+        current_healthy: 1,
+        desired_healthy: 1,
+        expected_pods: 2,
+        disrupted_pods: vec!["cart-1".into()],
+        sync_failed: None,
+    });
+    toy.run(2);
+    let entry = toy.entry("node-1").unwrap();
+    assert_eq!(
+        entry.record.message,
+        "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed), wanted by pod shop/cart-0; \
+         pod shop/cart-1 is back, but the budget counts its eviction for up to two minutes"
+    );
 }

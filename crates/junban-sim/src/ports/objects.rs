@@ -262,7 +262,13 @@ pub(super) fn budget(budget: &world::Budget) -> Option<core::Budget> {
             disruptions_allowed: Some(number(status.disruptions_allowed)),
             expected_pods: Some(number(status.expected_pods)),
             observed_generation: i64::try_from(status.observed_generation).ok(),
-            ..policy::PodDisruptionBudgetStatus::default()
+            disrupted_pods: Some(
+                status
+                    .disrupted_pods
+                    .iter()
+                    .map(|(pod, charged)| (pod.clone(), time(*charged)))
+                    .collect(),
+            ),
         }),
     };
     junban_api::convert::budget::read(&read).ok()

@@ -48,6 +48,14 @@ fn counts_and_shares() {
 }
 
 #[test]
+fn pods_whose_eviction_is_not_confirmed_are_named() {
+    let mut status = counts(0);
+    status["disruptedPods"] = json!({"cart-1": "2026-11-23T09:00:00Z"});
+    assert_eq!(budget(json!({}), status).disrupted_pods, ["cart-1"]);
+    assert!(budget(json!({}), counts(1)).disrupted_pods.is_empty());
+}
+
+#[test]
 fn no_selector_selects_nothing_and_an_empty_one_everything() {
     assert_eq!(budget(json!({}), json!(null)).selector, None);
     assert!(
