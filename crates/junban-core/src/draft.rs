@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::effect::{Effect, Lane, Read, RecordWrite};
+use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
 use crate::facts::Facts;
 use crate::guard::{self, Guard};
@@ -125,6 +125,13 @@ impl<'a> Draft<'a> {
             },
             _ => return None,
         })
+    }
+
+    /// Evictions without an answer, and those of this plan.
+    pub fn evictions_under_way(&self) -> usize {
+        let busy = self.memory.busy.keys().chain(&self.lanes);
+        busy.filter(|lane| matches!(lane, Lane::Budget(BudgetKey::Pdb(_))))
+            .count()
     }
 
     /// Asks to be woken when the clock of this process reaches `at`.

@@ -385,6 +385,19 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         }
         // Deleting comes after a denial of the API's own: it is asked first.
     }
+    if let Some(at) = draft.memory.book.held_back_until(now) {
+        draft.wake_at_mono(at);
+        return false;
+    }
+    let charges = matches!(budget, BudgetKey::Pdb(_));
+    if charges
+        && draft
+            .memory
+            .book
+            .is_ahead(draft.cluster, draft.evictions_under_way())
+    {
+        return false;
+    }
     if !draft.is_free(&lane) {
         return false;
     }

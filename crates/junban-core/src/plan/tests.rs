@@ -416,3 +416,16 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
          pod shop/cart-1 is back, but the budget counts its eviction for up to two minutes"
     );
 }
+
+#[test]
+fn an_api_server_that_throttles_is_asked_for_no_other_eviction_before() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    for name in ["cart-0", "cart-1"] {
+        toy.cluster.apply_pod(pod(name, "node-1"));
+    }
+    toy.memory.book.throttled_until = Some(Mono::from_millis(toy.now_ms + 20_000));
+    toy.run(15);
+    assert_eq!(toy.cluster.pods.len(), 2, "nothing was evicted");
+    toy.run(10);
+    assert_eq!(toy.cluster.pods.len(), 0);
+}
