@@ -394,8 +394,10 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         && draft
             .memory
             .book
-            .is_ahead(draft.cluster, draft.evictions_under_way())
+            .is_ahead(draft.cluster, draft.evictions_under_way(), now)
     {
+        // A budget that changes wakes; a watch that is silent does not.
+        draft.wake_in(Duration::from_secs(1));
         return false;
     }
     if !draft.is_free(&lane) {

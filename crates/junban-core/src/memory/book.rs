@@ -65,12 +65,14 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// Evictions that the budgets' controller has not seen yet. It is one worker that writes a status for each: when it is
 /// behind, a StatefulSet makes a pod again under its name before its end was seen, and that costs its budget a token
 /// for two minutes (seen: two drains of 121 s, with 40 evictions in 2 s on a slow control plane).
-const UNCONFIRMED_MAX: usize = 8;
+const UNCONFIRMED_MAX: usize = 4;
+/// An eviction whose charge the watch does not show counts as unconfirmed for so long.
+const UNSEEN_COUNTS_FOR: Duration = Duration::from_secs(5);
 
 impl Book {
     /// Whether the budgets' controller is behind with what was evicted. `under_way`: requests without an answer, and
     /// those that are about to be sent.
-    pub fn is_ahead(&self, cluster: &Cluster, under_way: usize) -> bool {
+    pub fn is_ahead(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
         let unconfirmed = |budget: &&Budget, name: &&String| {
             let key = PodKey::new(budget.key.namespace.clone(), name.as_str());
             // One that is back under its name is charged for two minutes, and nobody waits for that.
@@ -83,7 +85,14 @@ impl Book {
             let names = budget.disrupted_pods.iter();
             names.filter(move |name| unconfirmed(&budget, name))
         });
-        charged.take(UNCONFIRMED_MAX).count() + under_way >= UNCONFIRMED_MAX
+        // Accepted, and the watch does not show yet that the budget was charged; it may be a slow one, but not for ever.
+        let unseen = self.accepted.iter().flat_map(|(budget, list)| {
+            let version = version_of(cluster, budget);
+            list.iter()
+                .filter(move |one| one.was_ready && version.is_some() && one.version_then == version)
+                .filter(move |one| now.since(one.at) < UNSEEN_COUNTS_FOR)
+        });
+        under_way + unseen.count() + charged.take(UNCONFIRMED_MAX).count() >= UNCONFIRMED_MAX
     }
 
     /// Evictions of this budget that the cache does not show yet.
