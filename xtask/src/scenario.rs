@@ -10,7 +10,7 @@ use crate::testbed;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep] [--log]
+    /// FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep [--writes A..B]] [--log]
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
