@@ -48,7 +48,7 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
     }
     if worker_is_queued(draft) {
         let idle = draft.memory.workers_idle.unwrap_or(draft.now.mono);
-        if draft.now.mono.since(idle) < WORKERS_IDLE_FOR {
+        if draft.now.mono.since(idle) < WORKERS_IDLE_FOR && !workers_have_rested(draft) {
             draft.wake_at_mono(idle + WORKERS_IDLE_FOR);
             return turn_of("workers go first");
         }
@@ -88,6 +88,30 @@ fn is_being_freed(draft: &Draft<'_>, name: &NodeName) -> bool {
         .get(name)
         .is_some_and(|turn| turn.phase() == Phase::Succeeded);
     given_back && ended
+}
+
+/// What the records say, for a process that has not led for so long: one that is killed every 20 s never would. A turn
+/// of a goal that still has a worker Queued ended so long ago, and no worker is in flight now.
+fn workers_have_rested(draft: &Draft<'_>) -> bool {
+    let is_worker = |name: &NodeName| !draft.facts.control_planes.contains(name);
+    let turns = draft.facts.turns.values();
+    let goal = turns
+        .filter(|turn| turn.phase() == Phase::Queued && is_worker(&turn.entry.spec.node))
+        .map(|turn| turn.entry.spec.booted_after)
+        .max();
+    let of_goal = draft
+        .cluster
+        .entries
+        .values()
+        .filter(|entry| Some(entry.spec.booted_after) == goal && is_worker(&entry.spec.node));
+    let last = of_goal
+        .filter_map(|entry| entry.record.phase_at)
+        .map(|at| at.led_ms)
+        .max();
+    last.is_some_and(|last| {
+        let rested = draft.now.clock.led_ms.saturating_sub(last);
+        Duration::from_millis(rested) >= WORKERS_IDLE_FOR
+    })
 }
 
 /// A worker that was released from a drain once does not go before the control plane.

@@ -13,6 +13,8 @@ use crate::policy::VerifyRules;
 use crate::reason::{Blocker, Reason};
 use crate::turn::give_back;
 
+const LEASE_UNSEEN: &str = "the node's Lease has not changed since the new bootID was seen";
+
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let rules = rules(turn, node);
@@ -30,7 +32,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let unproven = unproven(draft, node, turn.mark, &rules);
     match unproven.filter(|_| guard::stands(Guard::Proof)) {
         Some(blocker) => {
-            if entry.record.settling_at.is_some() {
+            // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
+            let not_seen_yet = blocker.message == LEASE_UNSEEN || blocker.reason == Reason::ControlPlaneTurn;
+            if entry.record.settling_at.is_some() && !not_seen_yet {
                 let mut record = entry.record.clone();
                 record.settling_at = None;
                 record.reason = Some(blocker.reason);
@@ -132,8 +136,7 @@ pub(super) fn unproven(
         .get(&node.uid)
         .filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
-        let message = "the node's Lease has not changed since the new bootID was seen";
-        return Some(Blocker::new(Reason::NodeNotReady, object, message));
+        return Some(Blocker::new(Reason::NodeNotReady, object, LEASE_UNSEEN));
     }
     if rules.daemon_sets {
         let missing = mark
