@@ -11,9 +11,15 @@ import (
 	"time"
 )
 
-// checkEvery is how often a backend's /readyz is asked; a dead backend gets no
-// new connection after at most that time, and its old ones break at once.
+// checkEvery is how often a backend's /readyz is asked: one that fails gets no
+// new connection.
 const checkEvery = 300 * time.Millisecond
+
+// failedBeforeDrop is how many checks in a row must fail before a backend's old
+// connections break. One is no sign of death: on a loaded machine a healthy API
+// server may need longer than the check waits, and breaking everything that it
+// serves made matters worse. What dies breaks its connections itself.
+const failedBeforeDrop = 3
 
 // Balancer spreads TCP connections over the API servers that are ready. It
 // never looks inside: TLS ends at the API server.
@@ -71,9 +77,14 @@ func (b *Balancer) Serve(ctx context.Context) {
 func (b *Balancer) Check(ctx context.Context, client *http.Client) {
 	for _, backend := range b.backends {
 		go func() {
+			failed := 0
 			for ctx.Err() == nil {
 				ready := readyz(ctx, client, "https://"+backend.address)
-				if backend.ready.Swap(ready) && !ready {
+				backend.ready.Store(ready)
+				if failed++; ready {
+					failed = 0
+				}
+				if failed == failedBeforeDrop {
 					b.dropConnections(backend)
 				}
 				select {

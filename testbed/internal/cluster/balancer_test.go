@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -93,6 +94,59 @@ func TestBalancer(t *testing.T) {
 	}
 	balancer.Freeze(false)
 	eventually(t, "it thaws", func() bool { return ask(t, client, balancer.URL()) == "b" })
+}
+
+func TestOneFailedCheckBreaksNoConnection(t *testing.T) {
+	var fail atomic.Int32
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" && fail.Add(-1) >= 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(s.Close)
+	address, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(address.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	balancer, err := NewBalancer(0, port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go balancer.Serve(ctx)
+	balancer.Check(ctx, s.Client())
+	backend := balancer.backends[0]
+	eventually(t, "the backend is ready", backend.ready.Load)
+
+	old, err := net.Dial("tcp", balancer.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	broken := make(chan struct{})
+	go func() {
+		_, _ = old.Read(make([]byte, 1))
+		close(broken)
+	}()
+	fail.Store(failedBeforeDrop - 1)
+	eventually(t, "the checks fail", func() bool { return fail.Load() < 0 })
+	eventually(t, "the backend is ready again", backend.ready.Load)
+	select {
+	case <-broken:
+		t.Fatal("a connection broke")
+	default:
+	}
+	fail.Store(failedBeforeDrop)
+	select {
+	case <-broken:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a backend that stays unready keeps its connections")
+	}
 }
 
 func TestPortBlocksDoNotOverlap(t *testing.T) {
