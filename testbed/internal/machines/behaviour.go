@@ -27,7 +27,7 @@ const (
 const (
 	defaultStart     = 300 * time.Millisecond
 	defaultReady     = 200 * time.Millisecond
-	defaultTerminate = 300 * time.Millisecond
+	defaultTerminate = time.Second
 	defaultRun       = 10 * time.Second // only where the containers are to end by themselves
 	defaultAttach    = 300 * time.Millisecond
 	defaultDetach    = 500 * time.Millisecond
