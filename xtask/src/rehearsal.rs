@@ -7,6 +7,7 @@ mod figures;
 mod report;
 mod stream;
 mod trouble;
+mod unknown;
 mod watcher;
 mod workload;
 
@@ -111,6 +112,8 @@ struct Outcome {
     trouble: Trouble,
     /// What `junban explain` says of the servers that are not done, and of some that are.
     explained: BTreeMap<String, String>,
+    /// The same of servers whose power command was killed, before the one `retry` that must do for them.
+    unknown: BTreeMap<String, String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -195,10 +198,14 @@ fn rehearse(args: &Args, bed: &Bed, watcher: &Watcher, exceptions: &Exceptions) 
         boots_before,
         trouble: Trouble::new(args.trouble),
         explained: BTreeMap::new(),
+        unknown: BTreeMap::new(),
     };
     let timeout = format!("{}m", args.minutes);
     let done = drive(bed, watcher, &mut controllers, &mut outcome, &timeout);
     if done.is_ok() {
+        if outcome.trouble.wanted {
+            outcome.unknown = unknown::retry(bed, watcher, &outcome.boots_before)?;
+        }
         let others = bed.ready().nodes.iter().filter(|node| !exceptions.contains(node));
         let named = exceptions.lost.iter().chain(&exceptions.stuck);
         for node in named.chain(others.take(EXPLAINED_OF_OTHERS)) {

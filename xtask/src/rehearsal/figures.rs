@@ -319,7 +319,8 @@ pub(super) fn drained_to_power(turns: &[Turn], first_proof: f64) -> Vec<(f64, St
 }
 
 /// From a place that became free to the cordon that took it: the k-th that is freed is taken by the k-th that starts
-/// once all are taken. Includes waits for budgets, groups and the control plane's turn.
+/// once all are taken; who starts when nobody else is under way (a control plane must) has waited for the last one.
+/// Includes waits for budgets and groups.
 pub(super) fn proven_to_start(turns: &[Turn], places: usize) -> Vec<(f64, String)> {
     let mut events: Vec<(f64, bool, &str)> = Vec::new();
     for turn in turns {
@@ -330,13 +331,20 @@ pub(super) fn proven_to_start(turns: &[Turn], places: usize) -> Vec<(f64, String
     }
     events.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut free: VecDeque<Option<f64>> = vec![None; places].into();
+    let mut under_way = 0_usize;
     let mut waits = Vec::new();
     for (at, start, node) in events {
         if !start {
+            under_way = under_way.saturating_sub(1);
             free.push_back(Some(at));
-        } else if let Some(Some(since)) = free.pop_front() {
+            continue;
+        }
+        let longest = free.pop_front().flatten();
+        let last = free.back().copied().flatten().or(longest);
+        if let Some(since) = if under_way == 0 { last } else { longest } {
             waits.push((at - since, node.to_owned()));
         }
+        under_way += 1;
     }
     waits
 }

@@ -127,6 +127,9 @@ pub(super) fn report(
     {
         say(&format!("\njunban explain {node}\n{text}"))?;
     }
+    for (node, text) in &outcome.unknown {
+        say(&format!("\njunban explain {node}, before its retry\n{text}"))?;
+    }
     for note in &sight.noted {
         say(&format!("not by Junban: {note}"))?;
     }
@@ -172,7 +175,13 @@ fn end_state(
             continue;
         }
         let same = outcome.boots_before.get(name) == Some(&node.boot);
-        let well = lines == 1 && !same && node.ready && !node.cordoned;
+        // Nobody knows whether a command that was killed did its work: then the retry did it.
+        let wanted = if outcome.unknown.contains_key(name) {
+            1..=2
+        } else {
+            1..=1
+        };
+        let well = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
         succeeded += usize::from(well);
         verdict.must(well, || {
             let old = if same { ", its old bootID" } else { "" };
@@ -200,6 +209,11 @@ fn explained(exceptions: &Exceptions, outcome: &Outcome, verdict: &mut Verdict) 
         verdict.must(text.contains(cause) == wanted, || {
             let does = if wanted { "does not say" } else { "says" };
             format!("explain {node} {does} {cause}")
+        });
+    }
+    for (node, text) in &outcome.unknown {
+        verdict.must(text.contains("PowerUnknown"), || {
+            format!("explain {node} does not say PowerUnknown")
         });
     }
 }
