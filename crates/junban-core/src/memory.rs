@@ -126,6 +126,8 @@ pub struct Memory {
     pub unready_pods: BTreeMap<PodUid, Mono>,
     /// When a pod was first seen terminating, by UID.
     pub terminating_pods: BTreeMap<PodUid, Mono>,
+    /// When the write that gave a node back was sent, until its entry's end is written.
+    pub restored: BTreeMap<NodeName, Mono>,
     /// Why a node was given back, until the record says so.
     pub given_back: BTreeMap<NodeName, Blocker>,
     /// When a slot was dropped for another reason than its end.

@@ -185,6 +185,7 @@ impl Memory {
                                 self.given_back.insert(patch.node.clone(), why.clone());
                             }
                             self.pods.remove(&patch.node);
+                            self.restored.insert(patch.node.clone(), sent);
                         }
                         _ => {}
                     }
@@ -201,11 +202,27 @@ impl Memory {
                 if write.record.phase != Phase::Draining {
                     self.given_back.remove(&write.node);
                 }
+                if write.record.phase.is_ended() {
+                    self.see_the_end(write, cluster);
+                }
             }
             Effect::WritePolicySummary { name, .. } => {
                 self.policy_told.insert(name.as_str().to_owned(), now);
             }
             _ => {}
+        }
+    }
+
+    /// The answers to the two writes that end a turn show Node and entry as a live read would that began with the
+    /// first of them: the slot is freed on these.
+    fn see_the_end(&mut self, write: &RecordWrite, cluster: &Cluster) {
+        if let Some(begun) = self.restored.remove(&write.node) {
+            let value = LiveTurn {
+                asked: write.name.clone(),
+                node: cluster.nodes.get(&write.node).cloned(),
+                entry: cluster.entries.get(&write.name).cloned(),
+            };
+            self.turns.insert(write.node.clone(), Fresh { begun, value });
         }
     }
 
