@@ -67,7 +67,7 @@ pub fn settle(draft: &mut Draft<'_>) {
         return;
     }
     let summary = status::queue_summary(draft, queue, &next);
-    if changed || summary != queue.summary {
+    if changed || status::summary_is_due(draft, &queue.summary, &summary) {
         let (uid, version) = (queue.uid.clone(), queue.version);
         draft.emit(Effect::WriteQueue(QueueWrite {
             uid,

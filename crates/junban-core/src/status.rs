@@ -19,8 +19,10 @@ const QUEUED_WORDS_EVERY: Duration = Duration::from_secs(600);
 const QUEUED_RATE: usize = 5;
 /// Progress of an entry in flight.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// The queue's summary.
+/// The queue's state.
 const SUMMARY_EVERY: Duration = Duration::from_secs(2);
+/// Its numbers alone. Each start and end writes them besides, and has to wait for a write that is under way.
+const NUMBERS_EVERY: Duration = Duration::from_secs(10);
 /// A policy's summary.
 const POLICY_EVERY: Duration = Duration::from_secs(15);
 /// Holders of places that the status names.
@@ -255,10 +257,23 @@ fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
 
 /// Whether a summary that differs may be written now: it is not even worked out before.
 pub fn summary_may_be_told(draft: &mut Draft<'_>) -> bool {
-    let due = draft
-        .memory
-        .summary_told
-        .map_or(draft.now.mono, |at| at + SUMMARY_EVERY);
+    has_passed_since_told(draft, SUMMARY_EVERY)
+}
+
+/// Whether a summary is written by itself.
+pub fn summary_is_due(draft: &mut Draft<'_>, told: &QueueSummary, now: &QueueSummary) -> bool {
+    let words = |summary: &QueueSummary| {
+        (
+            summary.observed_generation,
+            summary.state.clone(),
+            summary.message.clone(),
+        )
+    };
+    told != now && (words(told) != words(now) || has_passed_since_told(draft, NUMBERS_EVERY))
+}
+
+fn has_passed_since_told(draft: &mut Draft<'_>, span: Duration) -> bool {
+    let due = draft.memory.summary_told.map_or(draft.now.mono, |at| at + span);
     if due > draft.now.mono {
         draft.wake_at_mono(due);
         return false;
