@@ -64,8 +64,9 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// Evictions that the budgets' controller has not seen yet. It is one worker that writes a status for each: when it is
 /// behind, a StatefulSet makes a pod again under its name before its end was seen, and that costs its budget a token
-/// for two minutes (seen: two drains of 121 s, with 40 evictions in 2 s on a slow control plane).
-const UNCONFIRMED_MAX: usize = 4;
+/// for two minutes (seen: two drains of 121 s, with 40 evictions in 2 s on a slow control plane; with 4, where it
+/// wrote 4 a second and the pods were gone after 1.2 s, still 9 pods of 70).
+const UNCONFIRMED_MAX: usize = 2;
 /// An eviction whose charge the watch does not show counts as unconfirmed for so long.
 const UNSEEN_COUNTS_FOR: Duration = Duration::from_secs(5);
 
@@ -263,8 +264,10 @@ impl Book {
             });
         }
         self.accepted.retain(|_, list| !list.is_empty());
-        self.denials
-            .retain(|pod, denial| cluster.pods.get(pod).is_some_and(|known| known.uid == denial.uid));
+        let is_known =
+            |pod: &PodKey, uid: &PodUid| cluster.pods.get(pod).is_some_and(|known| known.uid == *uid);
+        self.asked.retain(|pod, uid| is_known(pod, uid));
+        self.denials.retain(|pod, denial| is_known(pod, &denial.uid));
     }
 }
 
