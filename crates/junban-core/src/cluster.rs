@@ -1,6 +1,7 @@
 //! The cluster as the caches show it: plain data, kept by an adapter, read by the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
@@ -27,10 +28,13 @@ pub struct Cluster {
     pub unreadable: BTreeMap<String, String>,
     pub entries: BTreeMap<EntryName, Entry>,
     pub nodes: BTreeMap<NodeName, Node>,
-    pub pods: BTreeMap<PodKey, Pod>,
-    pub pods_on: BTreeMap<NodeName, BTreeSet<PodKey>>,
-    /// Pods by their direct controller.
-    pub pods_by_owner: BTreeMap<WorkloadKey, BTreeSet<PodKey>>,
+    pub pods: BTreeMap<PodKey, Arc<Pod>>,
+    /// The same pods by node, asked for at every plan: no key is looked up then.
+    pub pods_on: BTreeMap<NodeName, BTreeMap<PodKey, Arc<Pod>>>,
+    /// The same pods by their direct controller.
+    pub pods_by_owner: BTreeMap<WorkloadKey, BTreeMap<PodKey, Arc<Pod>>>,
+    /// Those that are not Ready, or terminating.
+    pub unsettled: BTreeMap<PodKey, Arc<Pod>>,
     pub budgets: BTreeMap<PdbKey, Budget>,
     /// Which budgets select a pod, for pods that any selects: asked for every pod at every plan, kept by the
     /// methods below.
@@ -309,24 +313,38 @@ impl Cluster {
         if !selected_by.is_empty() {
             self.selected_by.insert(pod.key.clone(), selected_by);
         }
+        let pod = Arc::new(pod);
         if let Some(node) = &pod.node {
-            self.pods_on
-                .entry(node.clone())
-                .or_default()
-                .insert(pod.key.clone());
+            let on_node = self.pods_on.entry(node.clone()).or_default();
+            on_node.insert(pod.key.clone(), pod.clone());
         }
         if let Some(owner) = &pod.owner {
-            self.pods_by_owner
-                .entry(owner.clone())
-                .or_default()
-                .insert(pod.key.clone());
+            let of_owner = self.pods_by_owner.entry(owner.clone()).or_default();
+            of_owner.insert(pod.key.clone(), pod.clone());
+        }
+        if !pod.ready || pod.terminating {
+            self.unsettled.insert(pod.key.clone(), pod.clone());
         }
         self.pods.insert(pod.key.clone(), pod);
+    }
+
+    /// Notes that the server said so of this very pod; returns whether that is news.
+    pub fn pod_terminates(&mut self, key: &PodKey, uid: &PodUid) -> bool {
+        let known = self.pods.get(key);
+        let Some(known) = known.filter(|pod| pod.uid == *uid && !pod.terminating) else {
+            return false;
+        };
+        self.apply_pod(Pod {
+            terminating: true,
+            ..known.as_ref().clone()
+        });
+        true
     }
 
     /// Forgets a pod.
     pub fn remove_pod(&mut self, key: &PodKey) {
         self.selected_by.remove(key);
+        self.unsettled.remove(key);
         let Some(pod) = self.pods.remove(key) else { return };
         if let Some(node) = &pod.node {
             forget(&mut self.pods_on, node, key);
@@ -373,11 +391,8 @@ impl Cluster {
 
     /// The pods bound to a node.
     pub fn pods_of<'a>(&'a self, node: &NodeName) -> impl Iterator<Item = &'a Pod> {
-        self.pods_on
-            .get(node)
-            .into_iter()
-            .flatten()
-            .filter_map(|key| self.pods.get(key))
+        let on_node = self.pods_on.get(node);
+        on_node.into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
     /// Applies a budget as read; returns whether anything changed.
@@ -444,19 +459,14 @@ impl Cluster {
             .filter_map(|key| self.budgets.get(key))
     }
 
-    /// The pods that a budget selects.
-    pub fn pods_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
+    /// The pods that a budget selects and that are not Ready.
+    pub fn unready_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
         let namespace = &budget.key.namespace;
-        self.pods
+        self.unsettled
             .range(PodKey::new(namespace.clone(), "")..)
             .take_while(move |(key, _)| key.namespace == *namespace)
-            .map(|(_, pod)| pod)
-            .filter(|pod| {
-                budget
-                    .selector
-                    .as_ref()
-                    .is_some_and(|selector| selector.matches(&pod.labels))
-            })
+            .map(|(_, pod)| pod.as_ref())
+            .filter(|pod| !pod.ready && self.budgets_of(pod).any(|of_pod| of_pod.key == budget.key))
     }
 
     /// The pods whose topmost controller is `owner`: its own, and those of the controllers that it controls.
@@ -479,18 +489,18 @@ impl Cluster {
             .chain(children.into_iter().flatten())
             .filter_map(|key| self.pods_by_owner.get(key))
             .flatten()
-            .filter_map(|key| self.pods.get(key))
+            .map(|(_, pod)| pod.as_ref())
     }
 
     /// The topmost controller of a pod that is known: the Deployment, not its ReplicaSet (a rollout has two).
-    pub fn topmost_owner(&self, pod: &Pod) -> Option<WorkloadKey> {
-        let mut key = pod.owner.clone()?;
+    pub fn topmost_owner<'a>(&'a self, pod: &'a Pod) -> Option<&'a WorkloadKey> {
+        let mut key = pod.owner.as_ref()?;
         // A chain of owners is two long; the bound is for a ring.
         for _ in 0..4 {
             match self
                 .workloads
-                .get(&key)
-                .and_then(|workload| workload.owner.clone())
+                .get(key)
+                .and_then(|workload| workload.owner.as_ref())
             {
                 Some(owner) => key = owner,
                 None => break,
@@ -500,7 +510,7 @@ impl Cluster {
     }
 }
 
-fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<PodKey>>, of: &K, pod: &PodKey) {
+fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeMap<PodKey, Arc<Pod>>>, of: &K, pod: &PodKey) {
     if let Some(pods) = index.get_mut(of) {
         pods.remove(pod);
         if pods.is_empty() {

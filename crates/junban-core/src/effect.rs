@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Attachment, Node, Pod, QueueView};
+use crate::cluster::{Attachment, Node, Pod, QueueView, WorkloadKey};
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
 use crate::guard::{self, Guard};
 use crate::ids::{
@@ -149,8 +149,8 @@ pub struct PodLeave {
 pub enum BudgetKey {
     /// A PodDisruptionBudget.
     Pdb(PdbKey),
-    /// The budget implied for an owner without one, as `deployment shop/cart`.
-    Implied(String),
+    /// The budget implied for an owner without one.
+    Implied(WorkloadKey),
     /// Neither: the pod alone.
     Pod(PodKey),
 }

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Node};
+use crate::drain;
+use crate::effect::BudgetKey;
 use crate::entry::{Entry, Phase};
 use crate::ids::{BootId, EntryUid, GroupName, NodeName, NodeUid, PolicyName};
+use crate::in_order::InOrder;
 use crate::mark::Mark;
 use crate::memory::Memory;
 use crate::policy::Policy;
@@ -29,6 +32,8 @@ pub struct Turn<'a> {
     pub slot: Option<&'a Slot>,
     /// The policy that the entry names.
     pub policy: Option<&'a Policy>,
+    /// The policy that governs the Node under this name, if one does.
+    pub governing: Option<&'a Policy>,
 }
 
 impl Turn<'_> {
@@ -47,6 +52,8 @@ pub struct Facts<'a> {
     /// The entry whose turn it is, by node name: one for each.
     pub turns: BTreeMap<&'a NodeName, Turn<'a>>,
     pub by_uid: BTreeMap<&'a EntryUid, &'a Entry>,
+    /// All entries, those of one node name beside each other.
+    pub by_node: Vec<&'a Entry>,
     /// Entries that are not ended and not their node's turn.
     pub waiting: Vec<&'a Entry>,
     /// Nodes that count: not labelled exclude, or in mid-turn.
@@ -64,6 +71,8 @@ pub struct Facts<'a> {
     pub longest_boot_ms: Option<u64>,
     /// Entries with an attempt whose deadline has not passed, by the bootID before it.
     pub powered: BTreeMap<&'a BootId, Vec<&'a Entry>>,
+    /// Tokens that pinned pods will need of nodes that hold a slot and are not drained yet: node and budget of each.
+    pub reserved: Vec<(&'a NodeName, BudgetKey)>,
 }
 
 impl<'a> Facts<'a> {
@@ -75,18 +84,21 @@ impl<'a> Facts<'a> {
             .values()
             .map(|entry| (&entry.uid, entry))
             .collect();
+        let mut by_node: Vec<_> = cluster.entries.values().collect();
+        by_node.sort_by_key(|entry| &entry.spec.node);
         let governed = cluster
             .nodes
             .values()
             .map(|node| (&node.name, governing(cluster, node)))
             .collect();
-        let (turns, waiting) = turns(cluster, ledger, now);
+        let (turns, waiting) = turns(cluster, ledger, &by_node, &governed, now);
         let mut facts = Self {
             queue,
             ledger,
             governed,
             turns,
             by_uid,
+            by_node,
             waiting,
             counted: BTreeSet::new(),
             places: BTreeSet::new(),
@@ -97,6 +109,7 @@ impl<'a> Facts<'a> {
             proven: BTreeMap::new(),
             longest_boot_ms: None,
             powered: BTreeMap::new(),
+            reserved: Vec::new(),
         };
         facts.remember_the_past(cluster, now);
         facts.failed = facts
@@ -106,6 +119,7 @@ impl<'a> Facts<'a> {
             .map(|turn| turn.entry)
             .collect();
         facts.count(cluster, memory, now);
+        facts.reserved = drain::reservations(cluster, memory, &facts);
         facts
     }
 
@@ -156,32 +170,35 @@ impl<'a> Facts<'a> {
     }
 
     fn count(&mut self, cluster: &'a Cluster, memory: &Memory, now: Now) {
+        let (mut counted, mut places) = (Vec::new(), Vec::new());
+        let mut turn_of = InOrder::new(&self.turns);
         for node in cluster.nodes.values() {
             let name = &node.name;
             if node.control_plane {
                 self.control_planes.insert(name);
             }
-            let turn = self.turns.get(name).filter(|turn| turn.node.is_some());
+            let turn = turn_of.get(&name).filter(|turn| turn.node.is_some());
             let holds = self.ledger.is_some_and(|ledger| ledger.slots.contains_key(name));
             let in_turn = holds || matches!(node.mark, Some(Ok(_)));
             if node.excluded && !in_turn {
                 continue;
             }
-            self.counted.insert(name);
+            counted.push(name);
             if holds || in_turn || node.unschedulable || !node.ready {
-                self.places.insert(name);
+                places.push(name);
             }
             let failed = turn.is_some_and(|turn| turn.phase() == Phase::Failed);
             let long_down = !node.ready
                 && !turn.is_some_and(|turn| turn.phase().is_in_flight())
                 && memory
-                    .ready
-                    .get(&node.uid)
+                    .readiness_of(node)
                     .is_some_and(|seen| now.mono.since(seen.since) >= BROKEN_AFTER);
             if failed || long_down {
                 self.broken.insert(name);
             }
         }
+        self.counted = counted.into_iter().collect();
+        self.places = places.into_iter().collect();
     }
 
     /// Entries in Draining, Rebooting or Verifying.
@@ -256,19 +273,20 @@ fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Blocke
 fn turns<'a>(
     cluster: &'a Cluster,
     ledger: Option<&'a Ledger>,
+    by_node: &[&'a Entry],
+    governed: &BTreeMap<&'a NodeName, Result<&'a Policy, Blocker>>,
     now: Now,
 ) -> (BTreeMap<&'a NodeName, Turn<'a>>, Vec<&'a Entry>) {
-    let mut candidates: BTreeMap<&NodeName, Vec<&Entry>> = BTreeMap::new();
-    for entry in cluster.entries.values() {
-        candidates.entry(&entry.spec.node).or_default().push(entry);
-    }
-    let mut turns = BTreeMap::new();
+    let mut turns = Vec::new();
     let mut waiting = Vec::new();
-    for (name, entries) in candidates {
-        let node = cluster.nodes.get(name);
+    let mut node_of = InOrder::new(&cluster.nodes);
+    let mut governing = InOrder::new(governed);
+    for entries in by_node.chunk_by(|one, next| one.spec.node == next.spec.node) {
+        let name = &entries[0].spec.node;
+        let node = node_of.get(name);
         let slot = ledger.and_then(|ledger| ledger.slots.get(name));
         let mark = node.and_then(|node| node.mark.as_ref()?.as_ref().ok());
-        let rank = |entry: &Entry| {
+        let rank = |entry: &'a Entry| {
             let has_slot = slot.is_some_and(|slot| slot.entry_uid == entry.uid);
             let has_mark = mark.is_some_and(|mark| mark.entry_uid == entry.uid);
             let live = !entry.record.phase.is_ended();
@@ -281,7 +299,7 @@ fn turns<'a>(
                 due,
                 live,
                 entry.spec.booted_after,
-                entry.name.clone(),
+                &entry.name,
             )
         };
         let Some(first) = entries.iter().copied().max_by_key(|entry| rank(entry)) else {
@@ -292,32 +310,31 @@ fn turns<'a>(
                 .iter()
                 .filter(|entry| entry.uid != first.uid && !entry.record.phase.is_ended()),
         );
-        turns.insert(
-            name,
-            Turn {
-                entry: first,
-                node: node.filter(|node| node.uid == first.spec.node_uid),
-                mark: mark.filter(|mark| mark.entry_uid == first.uid),
-                slot: slot.filter(|slot| slot.entry_uid == first.uid),
-                policy: cluster.policies.get(&first.spec.policy),
-            },
-        );
+        let turn = Turn {
+            entry: first,
+            node: node.filter(|node| node.uid == first.spec.node_uid),
+            mark: mark.filter(|mark| mark.entry_uid == first.uid),
+            slot: slot.filter(|slot| slot.entry_uid == first.uid),
+            policy: cluster.policies.get(&first.spec.policy),
+            governing: governing
+                .get(&name)
+                .and_then(|found| found.as_ref().ok())
+                .copied(),
+        };
+        turns.push((name, turn));
     }
-    (turns, waiting)
+    (turns.into_iter().collect(), waiting)
 }
 
 /// Whether the policy still asks for this entry: it governs the node and its goal is not below the entry's.
 pub fn is_still_asked(facts: &Facts<'_>, entry: &Entry) -> bool {
-    let governs = facts
-        .policy_of(&entry.spec.node)
-        .is_some_and(|policy| policy.name == entry.spec.policy);
-    if !entry.spec.requested_by.is_empty() {
-        return governs;
-    }
-    let goal = facts
-        .policy_of(&entry.spec.node)
-        .and_then(|policy| policy.booted_after);
-    governs && goal.is_some_and(|goal| goal >= entry.spec.booted_after)
+    let policy = facts.policy_of(&entry.spec.node);
+    policy.is_some_and(|policy| {
+        let by_name = !entry.spec.requested_by.is_empty();
+        let goal = policy.booted_after;
+        policy.name == entry.spec.policy
+            && (by_name || goal.is_some_and(|goal| goal >= entry.spec.booted_after))
+    })
 }
 
 /// The policies that are named by a turn, with the goals under way.

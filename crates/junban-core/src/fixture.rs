@@ -204,8 +204,12 @@ impl Toy {
         self.cluster.policies.values_mut().next().unwrap()
     }
 
+    /// A node, to be changed by somebody: it has another version then.
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {
-        self.cluster.nodes.get_mut(&NodeName::new(name)).unwrap()
+        let version = self.next_version();
+        let node = self.cluster.nodes.get_mut(&NodeName::new(name)).unwrap();
+        node.version = version;
+        node
     }
 
     pub(crate) fn entry(&self, node: &str) -> Option<&Entry> {

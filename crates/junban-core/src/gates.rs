@@ -157,7 +157,7 @@ pub fn first_without_pods(
 
 /// The first gate that is not met of those that look at the node's pods.
 pub fn first_of_pods(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let policy = draft.facts.policy_of(&node.name)?;
+    let policy = turn.governing?;
     budgets::check(draft, tally, turn, node, policy).or_else(|| capacity::check(draft, node))
 }
 

@@ -7,6 +7,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{EntrySpec, Phase};
 use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
+use crate::in_order::InOrder;
 use crate::journal::Journal;
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -17,10 +18,13 @@ const CREATED_PER_PLAN: usize = 50;
 /// Makes the entries that the declared goals ask for.
 pub fn settle(draft: &mut Draft<'_>) {
     let mut left = CREATED_PER_PLAN;
-    for node in draft.cluster.nodes.values() {
-        let Some(policy) = draft.facts.policy_of(&node.name) else {
-            continue;
-        };
+    let mut governing = InOrder::new(&draft.facts.governed);
+    let governed = draft.cluster.nodes.values().filter_map(|node| {
+        let policy = governing.get(&&node.name)?.as_ref().ok()?;
+        Some((node, *policy))
+    });
+    let governed: Vec<_> = governed.collect();
+    for (node, policy) in governed {
         let Some(goal) = policy.booted_after else { continue };
         if left == 0 {
             return draft.wake_in(std::time::Duration::from_millis(50));
@@ -59,12 +63,14 @@ fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timest
         .journal
         .as_ref()
         .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled || draft.facts.has_booted_since(node, goal) {
+    if !journalled {
         return false;
     }
     // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
     let turn = draft.facts.turns.get(&node.name);
-    if turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended()) {
+    if turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended())
+        || draft.facts.has_booted_since(node, goal)
+    {
         return false;
     }
     let name = entry_name(&node.name, &node.uid, &policy.name, goal);
@@ -103,11 +109,7 @@ pub fn journal(draft: &mut Draft<'_>) {
         {
             continue;
         }
-        let seen = draft
-            .memory
-            .boots
-            .get(&node.uid)
-            .filter(|seen| seen.boot_id == *boot_id);
+        let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
         let turn = draft
             .facts
             .turns

@@ -244,8 +244,7 @@ fn wake_when_broken(draft: &mut Draft<'_>) {
     for node in draft.cluster.nodes.values().filter(|node| !node.ready) {
         let broken_at = draft
             .memory
-            .ready
-            .get(&node.uid)
+            .readiness_of(node)
             .map(|seen| seen.since + BROKEN_AFTER);
         if let Some(at) = broken_at.filter(|at| *at > draft.now.mono) {
             draft.wake_at_mono(at);

@@ -19,6 +19,7 @@ pub mod gates;
 pub mod goal;
 pub mod guard;
 pub mod ids;
+mod in_order;
 pub mod journal;
 pub mod ledger;
 pub mod mark;

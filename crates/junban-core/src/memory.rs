@@ -14,6 +14,7 @@ use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PowerAnswer};
 use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
+use crate::in_order::InOrder;
 use crate::reason::{Blocker, Class};
 use crate::time::{Mono, Now, Timestamp};
 
@@ -73,6 +74,17 @@ pub enum Stage {
     Abandoned(String),
 }
 
+/// What this process saw of a node.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeSeen {
+    /// Another one under the same name begins anew.
+    uid: NodeUid,
+    /// The version that was looked at last.
+    version: Version,
+    ready: ReadySeen,
+    boot: Option<BootSeen>,
+}
+
 /// What this process saw of a node's boots.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BootSeen {
@@ -86,6 +98,33 @@ pub struct BootSeen {
     pub old_seen: Option<Timestamp>,
 }
 
+impl BootSeen {
+    fn after(before: Option<Self>, node: &Node, now: Timestamp) -> Option<Self> {
+        let Some(boot_id) = &node.boot_id else {
+            return before;
+        };
+        let old_seen = match before {
+            // Only what the API server says anew shows that the old boot still runs: a silent watch does not.
+            Some(seen) if seen.boot_id == *boot_id => {
+                return Some(Self {
+                    version: node.version,
+                    last_seen: now,
+                    ..seen
+                });
+            }
+            Some(seen) => Some(seen.last_seen),
+            None => None,
+        };
+        Some(Self {
+            boot_id: boot_id.clone(),
+            lease_then: node.lease.clone(),
+            version: node.version,
+            last_seen: now,
+            old_seen,
+        })
+    }
+}
+
 /// Readiness as this process saw it: for "NotReady for 5 minutes" and for plausibility.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ReadySeen {
@@ -93,6 +132,19 @@ pub struct ReadySeen {
     pub since: Mono,
     /// It was otherwise before, as this process saw.
     pub changed: bool,
+}
+
+impl ReadySeen {
+    fn after(before: Option<Self>, ready: bool, now: Mono) -> Self {
+        match before {
+            Some(seen) if seen.ready == ready => seen,
+            _ => Self {
+                ready,
+                since: now,
+                changed: before.is_some(),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -120,8 +172,7 @@ pub struct Memory {
     pub marked: BTreeMap<MarkId, Mono>,
     pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
     pub book: Book,
-    pub boots: BTreeMap<NodeUid, BootSeen>,
-    pub ready: BTreeMap<NodeUid, ReadySeen>,
+    nodes: BTreeMap<NodeName, NodeSeen>,
     /// When a pod was first seen unready, by UID.
     pub unready_pods: BTreeMap<PodUid, Mono>,
     /// When a pod was first seen terminating, by UID.
@@ -185,65 +236,61 @@ impl Memory {
             }
             None => self.queue_version = None,
         }
-        for node in cluster.nodes.values() {
-            self.observe_node(node, now);
-        }
-        // Nodes hardly ever go: only then is there something to forget.
-        if self.ready.len() > cluster.nodes.len() {
-            let uids: BTreeSet<&NodeUid> = cluster.nodes.values().map(|node| &node.uid).collect();
-            self.boots.retain(|uid, _| uids.contains(uid));
-            self.ready.retain(|uid, _| uids.contains(uid));
-        }
+        self.observe_nodes(cluster, now);
         self.observe_pods(cluster, now);
         self.observe_node_count(cluster.nodes.len(), now.mono);
         self.observe_entries(cluster, now.mono);
         self.book.observe(cluster, now.mono);
     }
 
+    fn observe_nodes(&mut self, cluster: &Cluster, now: Now) {
+        // Most have not changed since the last plan.
+        let mut known = InOrder::new(&self.nodes);
+        let is_news = |node: &&Node| {
+            let seen = known.get(&node.name);
+            seen.is_none_or(|seen| seen.version != node.version || seen.uid != node.uid)
+        };
+        let changed: Vec<_> = cluster.nodes.values().filter(is_news).collect();
+        for node in changed {
+            self.observe_node(node, now);
+        }
+        // Nodes hardly ever go: only then is there something to forget.
+        if self.nodes.len() > cluster.nodes.len() {
+            self.nodes.retain(|name, _| cluster.nodes.contains_key(name));
+        }
+    }
+
     fn observe_node(&mut self, node: &Node, now: Now) {
         if let Some(Ok(mark)) = &node.mark {
             self.marked.entry(mark.id.clone()).or_insert(now.mono);
         }
-        let ready = self.ready.entry(node.uid.clone()).or_insert(ReadySeen {
-            ready: node.ready,
-            since: now.mono,
-            changed: false,
-        });
-        if ready.ready != node.ready {
-            *ready = ReadySeen {
-                ready: node.ready,
-                since: now.mono,
-                changed: true,
-            };
-        }
-        let Some(boot_id) = &node.boot_id else { return };
-        let fresh = |old_seen| BootSeen {
-            boot_id: boot_id.clone(),
-            lease_then: node.lease.clone(),
+        let before = self.nodes.remove(&node.name).filter(|seen| seen.uid == node.uid);
+        let (ready, boot) = before.map_or((None, None), |seen| (Some(seen.ready), seen.boot));
+        let seen = NodeSeen {
+            uid: node.uid.clone(),
             version: node.version,
-            last_seen: now.wall,
-            old_seen,
+            ready: ReadySeen::after(ready, node.ready, now.mono),
+            boot: BootSeen::after(boot, node, now.wall),
         };
-        match self.boots.get_mut(&node.uid) {
-            Some(seen) if seen.boot_id == *boot_id => {
-                // Only what the API server says anew shows that the old boot still runs: a silent watch does not.
-                if seen.version != node.version {
-                    seen.version = node.version;
-                    seen.last_seen = now.wall;
-                }
-            }
-            Some(seen) => {
-                let old_seen = seen.last_seen;
-                *seen = fresh(Some(old_seen));
-            }
-            None => {
-                self.boots.insert(node.uid.clone(), fresh(None));
-            }
-        }
+        self.nodes.insert(node.name.clone(), seen);
+    }
+
+    /// What this process saw of the node's boots.
+    pub fn boot_of(&self, node: &Node) -> Option<&BootSeen> {
+        self.seen(node)?.boot.as_ref()
+    }
+
+    /// What this process saw of the node's readiness.
+    pub fn readiness_of(&self, node: &Node) -> Option<ReadySeen> {
+        self.seen(node).map(|seen| seen.ready)
+    }
+
+    fn seen(&self, node: &Node) -> Option<&NodeSeen> {
+        self.nodes.get(&node.name).filter(|seen| seen.uid == node.uid)
     }
 
     fn observe_pods(&mut self, cluster: &Cluster, now: Now) {
-        let pods = || cluster.pods.values();
+        let pods = || cluster.unsettled.values().map(AsRef::as_ref);
         since_when(&mut self.unready_pods, pods().filter(|pod| !pod.ready), now.mono);
         since_when(
             &mut self.terminating_pods,

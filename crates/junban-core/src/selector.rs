@@ -54,6 +54,14 @@ impl Selector {
             .all(|requirement| requirement.holds(labels))
     }
 
+    /// Whether it matches only where the label has this very value.
+    pub fn demands(&self, key: &str, value: &str) -> bool {
+        self.requirements.iter().any(|requirement| match requirement {
+            Requirement::In(of, values) => of == key && values.iter().all(|one| one == value),
+            _ => false,
+        })
+    }
+
     /// Whether it selects by Junban's rule: an empty selector selects nothing (safety.md S19).
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.is_empty() && self.matches(labels)

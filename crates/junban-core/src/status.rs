@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::draft::{Draft, phases};
 use crate::effect::Effect;
 use crate::entry::{Entry, Phase, Record};
+use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Blocker, Class, Reason};
@@ -100,51 +101,51 @@ fn entries(draft: &mut Draft<'_>) {
 
 /// The record with what the report says now, where that differs.
 fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
-    let mut record = entry.record.clone();
-    if let Some(left) = draft.report.progress.get(&entry.name) {
-        record.drain = Some(drain::progress(record.drain, *left));
-    }
+    let record = &entry.record;
+    let left = draft.report.progress.get(&entry.name);
+    let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
     let blockers = draft.report.blockers.get(&entry.name);
     let said = blockers.and_then(|blockers| blockers.iter().min_by_key(|blocker| rank(blocker)));
-    match said {
-        Some(blocker) => {
-            record.reason = Some(blocker.reason);
-            record.message.clone_from(&blocker.message);
-        }
-        None if record.phase == Phase::Draining && draft.report.progress.contains_key(&entry.name) => {
-            record.reason = Some(Reason::Evicting);
-            record.message = "pods leave".to_owned();
-        }
-        None => {}
-    }
-    record.observed_generation = entry.generation;
-    (record != entry.record).then_some(record)
+    let (reason, message) = match said {
+        Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
+        None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
+        None => (record.reason, record.message.as_str()),
+    };
+    let is_news = (drain, reason, message) != (record.drain, record.reason, record.message.as_str())
+        || record.observed_generation != entry.generation;
+    is_news.then(|| Record {
+        drain,
+        reason,
+        message: message.to_owned(),
+        observed_generation: entry.generation,
+        ..record.clone()
+    })
 }
 
 /// What needs somebody is said before what passes, and that before progress.
-fn rank(blocker: &Blocker) -> (u8, Blocker) {
+fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     let class = match blocker.reason.class() {
         Class::NeedsSomebody => 0,
         Class::Passes => 1,
         Class::Progress => 2,
     };
-    (class, blocker.clone())
+    (class, blocker)
 }
 
 fn policies(draft: &mut Draft<'_>) {
     for policy in draft.cluster.policies.values() {
-        let summary = policy_summary(draft, policy);
-        if summary == policy.summary {
-            continue;
-        }
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
         // That a new goal was seen is told at once: `--wait` waits for it.
-        let urgent = summary.observed_generation != policy.summary.observed_generation;
+        let urgent = policy.generation != policy.summary.observed_generation;
         if let Some(at) = told.map(|at| at + POLICY_EVERY)
             && at > draft.now.mono
             && !urgent
         {
             draft.wake_at_mono(at);
+            continue;
+        }
+        let summary = policy_summary(draft, policy);
+        if summary == policy.summary {
             continue;
         }
         let (name, version) = (policy.name.clone(), policy.version);
@@ -168,6 +169,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
         summary.problem = Reason::NoDriver.to_string();
         summary.message = "the ladder is empty: no node of this policy can be rebooted".to_owned();
     }
+    let mut node_of = InOrder::new(&draft.cluster.nodes);
     for (name, governing) in &draft.facts.governed {
         match governing {
             Ok(governing) if governing.name == policy.name => {}
@@ -181,7 +183,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
             }
             _ => continue,
         }
-        let Some(node) = draft.cluster.nodes.get(*name).filter(|node| !node.excluded) else {
+        let Some(node) = node_of.get(name).filter(|node| !node.excluded) else {
             continue;
         };
         summary.desired += 1;
@@ -286,13 +288,15 @@ fn history(draft: &mut Draft<'_>) {
     const GONE_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
     let Some(queue) = draft.facts.queue else { return };
     let keep = queue.history_per_node.max(1);
-    let mut by_node: std::collections::BTreeMap<_, Vec<&Entry>> = std::collections::BTreeMap::new();
-    for entry in draft.cluster.entries.values() {
-        by_node.entry(&entry.spec.node).or_default().push(entry);
-    }
-    for (name, mut entries) in by_node {
-        entries.sort_by_key(|entry| std::cmp::Reverse((entry.created, entry.name.clone())));
-        let node_is_gone = !draft.cluster.nodes.contains_key(name);
+    let mut node_of = InOrder::new(&draft.cluster.nodes);
+    let by_node = draft.facts.by_node.clone();
+    for entries in by_node.chunk_by(|one, next| one.spec.node == next.spec.node) {
+        let node_is_gone = node_of.get(&entries[0].spec.node).is_none();
+        if entries.len() <= keep && !node_is_gone {
+            continue;
+        }
+        let mut entries = entries.to_vec();
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.created, &entry.name)));
         let old = |entry: &Entry| {
             let ended = entry.record.since.unwrap_or(entry.created);
             Duration::try_from(draft.now.wall.duration_since(ended)).is_ok_and(|ago| ago > GONE_KEPT)

@@ -7,6 +7,8 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::Phase;
+use crate::facts::Turn;
+use crate::in_order::InOrder;
 use crate::reason::{Class, Reason};
 
 /// Writes a second.
@@ -21,15 +23,20 @@ pub fn taints(draft: &mut Draft<'_>) {
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
     let mut left = RATE.saturating_sub(recent);
+    let mut turn_of = InOrder::new(&draft.facts.turns);
+    let mut changes = Vec::new();
     for node in draft.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
         if node.excluded || node.mark.is_some() {
             continue;
         }
-        let wanted = is_wanted(draft, node);
-        if wanted == node.pending_taint {
-            continue;
+        let turn = turn_of.get(&&node.name).filter(|turn| turn.node.is_some());
+        let wanted = turn.is_some_and(|turn| is_wanted(turn, node));
+        if wanted != node.pending_taint {
+            changes.push((node, wanted));
         }
+    }
+    for (node, wanted) in changes {
         if left == 0 {
             return draft.wake_in(Duration::from_millis(200));
         }
@@ -49,15 +56,7 @@ pub fn taints(draft: &mut Draft<'_>) {
 }
 
 /// Not on nodes that are blocked as impossible, and not for a goal that is not due.
-fn is_wanted(draft: &Draft<'_>, node: &Node) -> bool {
-    let Some(turn) = draft
-        .facts
-        .turns
-        .get(&node.name)
-        .filter(|turn| turn.node.is_some())
-    else {
-        return false;
-    };
+fn is_wanted(turn: &Turn<'_>, node: &Node) -> bool {
     if turn.phase() != Phase::Queued {
         // Until a live phase ends; a failed node is cordoned anyway.
         return turn.phase().is_in_flight() && node.pending_taint;

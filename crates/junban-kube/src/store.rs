@@ -201,10 +201,7 @@ impl Store {
 
     /// The server has said that this pod's deletion has begun.
     pub(crate) fn pod_terminates(&self, key: &PodKey, uid: &PodUid) {
-        self.change(|cluster| {
-            let pod = cluster.pods.get_mut(key).filter(|pod| pod.uid == *uid);
-            pod.is_some_and(|pod| !std::mem::replace(&mut pod.terminating, true))
-        });
+        self.change(|cluster| cluster.pod_terminates(key, uid));
     }
 
     pub(crate) fn budget(&self, object: &PodDisruptionBudget) {

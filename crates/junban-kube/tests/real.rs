@@ -504,17 +504,13 @@ impl World {
     async fn pod(&self, app: &str) -> Pod {
         eventually(app, || {
             let cluster = locked(&self.store.cluster);
-            let of_app = |pod: &&Pod| pod.labels.get("app").is_some_and(|label| label == app);
-            let pod = cluster
-                .pods
-                .values()
-                .filter(of_app)
-                .find(|pod| pod.ready && !pod.terminating)?
-                .clone();
+            let of_app = |pod: &Pod| pod.labels.get("app").is_some_and(|label| label == app);
+            let mut pods = cluster.pods.values();
+            let pod = pods.find(|pod| of_app(pod) && pod.ready && !pod.terminating)?;
             cluster
-                .budgets_of(&pod)
+                .budgets_of(pod)
                 .all(|budget| budget.observed_generation > 0 && budget.expected_pods > 0)
-                .then_some(pod.clone())
+                .then(|| pod.as_ref().clone())
         })
         .await
     }

@@ -7,9 +7,9 @@ use crate::drain::duty::belongs_on;
 use crate::drain::{duty, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
-use crate::facts::Facts;
+use crate::facts::{Facts, Turn};
 use crate::guard::{self, Guard, Slip};
-use crate::ids::NodeName;
+use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
@@ -24,7 +24,7 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     match (budgets.next(), budgets.next()) {
         (None, _) => Ok(implied_budget(cluster, pod).map_or_else(
             || BudgetKey::Pod(pod.key.clone()),
-            |(owner, _)| BudgetKey::Implied(owner.describe()),
+            |(owner, _)| BudgetKey::Implied(owner.clone()),
         )),
         (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
         (Some(one), Some(two)) => {
@@ -39,7 +39,7 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
 }
 
 /// The owner with two or more replicas for which a budget is implied, and its replicas.
-fn implied_budget(cluster: &Cluster, pod: &Pod) -> Option<(WorkloadKey, u32)> {
+fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
     let owner = cluster.topmost_owner(pod)?;
     let kinds = [
         WorkloadKind::Deployment,
@@ -49,7 +49,7 @@ fn implied_budget(cluster: &Cluster, pod: &Pod) -> Option<(WorkloadKey, u32)> {
     ];
     let replicas = cluster
         .workloads
-        .get(&owner)?
+        .get(owner)?
         .replicas
         .filter(|replicas| *replicas >= 2)?;
     kinds.contains(&owner.kind).then_some((owner, replicas))
@@ -71,6 +71,34 @@ pub fn impossible(budget: &Budget) -> Option<Blocker> {
         );
         Blocker::new(Reason::BudgetImpossible, object, message)
     })
+}
+
+/// The tokens that pinned pods will need of nodes that hold a slot and are not drained yet: node and budget of each.
+pub fn reservations<'a>(
+    cluster: &'a Cluster,
+    memory: &Memory,
+    facts: &Facts<'a>,
+) -> Vec<(&'a NodeName, BudgetKey)> {
+    let ledger = facts.ledger.filter(|_| guard::stands(Guard::Reservations));
+    let mut reserved = Vec::new();
+    for name in ledger.into_iter().flat_map(|ledger| ledger.slots.keys()) {
+        let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
+        if facts.turns.get(name).filter(is_before_power).is_none() {
+            continue;
+        }
+        let Some(node) = cluster.nodes.get(name) else {
+            continue;
+        };
+        let pinned = cluster.pods_of(name).filter(|pod| {
+            pod.ready
+                && !pod.terminating
+                && is_pinned(cluster, node, pod)
+                && !memory.book.was_accepted(&pod.key, &pod.uid)
+                && !matches!(duty(cluster, Some(memory), pod, None), crate::drain::Duty::Skip)
+        });
+        reserved.extend(pinned.filter_map(|pod| Some((name, budget_of(cluster, pod).ok()?))));
+    }
+    reserved
 }
 
 /// Tokens: what the API says, less what Junban itself has asked for or reserved.
@@ -152,18 +180,20 @@ impl<'a> Tokens<'a> {
     /// Who uses a budget up, where that is no lack of Ready pods: a pod that was made again under its name and is
     /// still charged for its eviction, or a node of Junban's own, the dead server behind a wait.
     fn holder(&self, budget: &Budget, node: &Node) -> String {
-        let mut ready = self
-            .cluster
-            .pods_of_budget(budget)
-            .filter(|pod| pod.ready && !pod.terminating);
-        if let Some(pod) = ready.find(|pod| budget.disrupted_pods.contains(&pod.key.name)) {
+        let charged = budget.disrupted_pods.iter().filter_map(|name| {
+            let key = PodKey::new(budget.key.namespace.clone(), name.clone());
+            self.cluster.pods.get(&key)
+        });
+        if let Some(pod) = charged.into_iter().find(|pod| pod.ready && !pod.terminating) {
             return format!(
                 "; pod {} is back, but the budget counts its eviction for up to two minutes",
                 pod.key
             );
         }
-        let of_budget = self.cluster.pods_of_budget(budget).filter(|pod| !pod.ready);
-        let mut down = of_budget.filter_map(|pod| Some((pod, self.home_of(pod)?)));
+        let mut down = self
+            .cluster
+            .unready_of_budget(budget)
+            .filter_map(|pod| Some((pod, self.home_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             return String::new();
         };
@@ -192,41 +222,11 @@ impl<'a> Tokens<'a> {
 
     /// Tokens reserved for pinned pods of nodes that hold a slot and are not yet evicted, less those of `own`.
     pub fn reserved(&self, key: &BudgetKey, own: Option<&NodeName>) -> u32 {
-        let Some(ledger) = self.facts.ledger.filter(|_| guard::stands(Guard::Reservations)) else {
-            return 0;
-        };
-        let mut reserved = 0;
-        for name in ledger.slots.keys().filter(|name| Some(*name) != own) {
-            let Some(node) = self.cluster.nodes.get(name) else {
-                continue;
-            };
-            if !self
-                .facts
-                .turns
-                .get(name)
-                .is_some_and(|turn| matches!(turn.phase(), Phase::Queued | Phase::Draining))
-            {
-                continue;
-            }
-            reserved += u32::try_from(self.pinned(key, node).count()).unwrap_or(u32::MAX);
-        }
-        reserved
-    }
-
-    /// Pinned pods of a node that will need a token of `key`.
-    pub fn pinned<'b>(&'b self, key: &'b BudgetKey, node: &'b Node) -> impl Iterator<Item = &'a Pod> + 'b {
-        // The budget first: it is one look-up, and what follows is asked of few pods then.
-        self.cluster.pods_of(&node.name).filter(move |pod| {
-            budget_of(self.cluster, pod).is_ok_and(|of_pod| of_pod == *key)
-                && pod.ready
-                && !pod.terminating
-                && !self.memory.book.was_accepted(&pod.key, &pod.uid)
-                && is_pinned(self.cluster, node, pod)
-                && !matches!(
-                    duty(self.cluster, Some(self.memory), pod, None),
-                    crate::drain::Duty::Skip
-                )
-        })
+        let reserved = self.facts.reserved.iter();
+        let of_others = reserved
+            .filter(|(name, of)| of == key && Some(*name) != own)
+            .count();
+        u32::try_from(of_others).unwrap_or(u32::MAX)
     }
 
     fn take_of_implied(
@@ -248,7 +248,7 @@ impl<'a> Tokens<'a> {
         let (mut ready, mut long_unready) = (0, 0);
         for other in self
             .cluster
-            .pods_of_owner(&owner)
+            .pods_of_owner(owner)
             .filter(|pod| pod.phase != PodPhase::Finished)
         {
             if other.ready && !other.terminating && !self.memory.book.was_accepted(&other.key, &other.uid) {

@@ -21,6 +21,8 @@ pub enum Duty {
     Evict,
 }
 
+/// The label by which local volumes name their node.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 /// A pod that comes back to its node more often than this is not waited for any more.
 const RETURNS_MAX: u32 = 3;
 
@@ -101,7 +103,7 @@ fn returns_for_ever(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod) -> bo
     memory
         .book
         .returns
-        .get(&(node.clone(), owner))
+        .get(&(node.clone(), owner.clone()))
         .is_some_and(|count| *count >= RETURNS_MAX)
 }
 
@@ -145,17 +147,22 @@ pub(super) fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
 
 /// A pinned pod cannot run elsewhere: it is down as long as its node.
 pub fn is_pinned(cluster: &Cluster, node: &Node, pod: &Pod) -> bool {
-    let free = pod.node_selector.is_empty()
-        && pod.required_affinity.is_empty()
-        && pod.claims.iter().all(|claim| {
-            cluster
-                .claims
-                .get(claim)
-                .is_none_or(|claim| claim.node_affinity.is_empty())
-        });
-    !free
-        && !cluster
-            .nodes
-            .values()
-            .any(|other| other.name != node.name && belongs_on(cluster, pod, other))
+    let volumes = pod.claims.iter().filter_map(|claim| cluster.claims.get(claim));
+    let mut terms = volumes
+        .map(|claim| &claim.node_affinity)
+        .chain([&pod.required_affinity])
+        .filter(|terms| !terms.is_empty())
+        .peekable();
+    if pod.node_selector.is_empty() && terms.peek().is_none() {
+        return false;
+    }
+    // The usual case, a local volume, is seen without a look at every other node: no two have the same hostname.
+    let host = node.labels.get(HOSTNAME);
+    if host.is_some_and(|host| terms.any(|terms| terms.iter().all(|term| term.demands(HOSTNAME, host)))) {
+        return true;
+    }
+    !cluster
+        .nodes
+        .values()
+        .any(|other| other.name != node.name && belongs_on(cluster, pod, other))
 }

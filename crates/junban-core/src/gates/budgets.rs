@@ -90,10 +90,11 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
             if let Some(blocker) = impossible(budget) {
                 return Some(blocker);
             }
-            let held = is_held_by_junban(draft, &key, node);
+            if budget.disruptions_allowed > 0 || is_held_by_junban(draft, &key, node) {
+                return None;
+            }
             let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
-            let denied = tokens.take(&key, pod, node, policy).err()?;
-            (budget.disruptions_allowed == 0 && !held).then_some(denied)
+            tokens.take(&key, pod, node, policy).err()
         }
         BudgetKey::Implied(_) => {
             let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);

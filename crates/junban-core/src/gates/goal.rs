@@ -19,16 +19,14 @@ pub fn policy<'a>(draft: &Draft<'a>, turn: &Turn<'a>, node: &Node) -> Result<&'a
             format!("policy {name} cannot be read: {text}"),
         ));
     }
-    let governing = match draft.facts.governed.get(&node.name) {
-        Some(Ok(policy)) => *policy,
-        Some(Err(blocker)) => return Err(blocker.clone()),
-        None => {
-            return Err(Blocker::new(
-                Reason::NoPolicy,
-                object,
-                "no policy selects the node",
-            ));
-        }
+    let Some(governing) = turn.governing else {
+        let blocker = draft
+            .facts
+            .governed
+            .get(&node.name)
+            .and_then(|found| found.as_ref().err());
+        let none = || Blocker::new(Reason::NoPolicy, object, "no policy selects the node");
+        return Err(blocker.cloned().unwrap_or_else(none));
     };
     if governing.name != *name {
         let message = format!("policy {} governs the node, not {name}", governing.name);

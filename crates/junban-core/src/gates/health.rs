@@ -26,8 +26,9 @@ fn implausible(draft: &Draft<'_>) -> Option<Blocker> {
         .cluster
         .nodes
         .values()
+        .filter(|node| !node.ready)
         .filter(|node| {
-            let seen = draft.memory.ready.get(&node.uid);
+            let seen = draft.memory.readiness_of(node);
             seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
         })
         // Our own reboots are no surprise.

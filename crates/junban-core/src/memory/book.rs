@@ -171,7 +171,7 @@ impl Book {
         self.denials.remove(&leave.pod);
         let object = match &leave.budget {
             BudgetKey::Pdb(pdb) => format!("pdb {pdb}"),
-            BudgetKey::Implied(owner) => owner.clone(),
+            BudgetKey::Implied(owner) => owner.describe(),
             BudgetKey::Pod(pod) => format!("pod {pod}"),
         };
         let mut deny = |reason, text: String, after: Duration, woken: bool, may_delete| {
@@ -198,7 +198,10 @@ impl Book {
                     && let Some(owner) = cluster.topmost_owner(pod)
                     && pod.tolerates_cordon()
                 {
-                    *self.returns.entry((leave.node.clone(), owner)).or_insert(0) += 1;
+                    *self
+                        .returns
+                        .entry((leave.node.clone(), owner.clone()))
+                        .or_insert(0) += 1;
                 }
                 let one = Accepted {
                     pod: leave.pod.clone(),

@@ -130,11 +130,7 @@ pub(super) fn unproven(
             "the node is not Ready",
         ));
     }
-    let seen = draft
-        .memory
-        .boots
-        .get(&node.uid)
-        .filter(|seen| seen.boot_id == *boot_id);
+    let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
         return Some(Blocker::new(Reason::NodeNotReady, object, LEASE_UNSEEN));
     }
