@@ -151,6 +151,8 @@ pub(crate) struct Toy {
     pub powered: Vec<String>,
     /// `node: Phase` at each change, in order.
     pub phases: Vec<String>,
+    /// Live reads, in order.
+    pub reads: Vec<Read>,
     /// What the driver answers.
     pub driver: PowerOutcome,
     booting: BTreeMap<NodeName, u64>,
@@ -175,6 +177,7 @@ impl Toy {
             boot_ms: 30_000,
             powered: Vec::new(),
             phases: Vec::new(),
+            reads: Vec::new(),
             driver: PowerOutcome::Started,
             booting: BTreeMap::new(),
             version: 1,
@@ -355,7 +358,10 @@ impl Toy {
                     message: "said the driver".into(),
                 })
             }
-            Effect::Read(read) => Outcome::Read(self.read(read)),
+            Effect::Read(read) => {
+                self.reads.push(read.clone());
+                Outcome::Read(self.read(read))
+            }
             Effect::Announce(_) => Outcome::Announced,
         }
     }

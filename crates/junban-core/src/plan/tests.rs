@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cluster::{Budget, QueueView};
+use crate::effect::Read;
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, pod};
 use crate::ids::{PdbKey, Version};
@@ -45,6 +46,15 @@ fn one_goal_reboots_every_node_once_and_leaves_nothing_behind() {
         Some((Phase::Succeeded, Some(Reason::Proven)))
     );
     assert_clean(&mut toy);
+}
+
+#[test]
+fn the_answers_to_the_writes_that_end_a_turn_are_the_reads_that_free_its_slot() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.run(400);
+    assert_clean(&mut toy);
+    let again = |read: &&Read| matches!(read, Read::Turn { .. });
+    assert_eq!(toy.reads.iter().find(again), None);
 }
 
 #[test]
