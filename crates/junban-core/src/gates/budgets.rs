@@ -127,7 +127,9 @@ fn pinned_tokens(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy)
     let mut unmet = Vec::new();
     for (key, need) in pinned_needs(draft, node) {
         let BudgetKey::Pdb(pdb) = &key else { continue };
-        let Some(budget) = draft.cluster.budgets.get(pdb) else {
+        // What can never be is said of its pods already.
+        let budget = draft.cluster.budgets.get(pdb);
+        let Some(budget) = budget.filter(|budget| impossible(budget).is_none()) else {
             continue;
         };
         let reserved =
