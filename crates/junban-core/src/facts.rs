@@ -41,6 +41,16 @@ impl Turn<'_> {
     pub fn phase(&self) -> Phase {
         self.entry.record.phase
     }
+
+    /// Whether somebody named the node, or the policy that governs it still has a goal that is not below the entry's.
+    /// Who was named waits for a policy that is gone; its entry is not deleted.
+    pub fn is_still_asked(&self) -> bool {
+        let spec = &self.entry.spec;
+        let goal_stands = |policy: &&Policy| {
+            policy.name == spec.policy && policy.booted_after.is_some_and(|goal| goal >= spec.booted_after)
+        };
+        !spec.requested_by.is_empty() || self.governing.as_ref().is_some_and(goal_stands)
+    }
 }
 
 #[derive(Debug)]
@@ -324,17 +334,6 @@ fn turns<'a>(
         turns.push((name, turn));
     }
     (turns.into_iter().collect(), waiting)
-}
-
-/// Whether the policy still asks for this entry: it governs the node and its goal is not below the entry's.
-pub fn is_still_asked(facts: &Facts<'_>, entry: &Entry) -> bool {
-    let policy = facts.policy_of(&entry.spec.node);
-    policy.is_some_and(|policy| {
-        let by_name = !entry.spec.requested_by.is_empty();
-        let goal = policy.booted_after;
-        policy.name == entry.spec.policy
-            && (by_name || goal.is_some_and(|goal| goal >= entry.spec.booted_after))
-    })
 }
 
 /// The policies that are named by a turn, with the goals under way.

@@ -19,12 +19,16 @@ const CREATED_PER_PLAN: usize = 50;
 pub fn settle(draft: &mut Draft<'_>) {
     let mut left = CREATED_PER_PLAN;
     let mut governing = InOrder::new(&draft.facts.governed);
+    let mut turns = InOrder::new(&draft.facts.turns);
     let governed = draft.cluster.nodes.values().filter_map(|node| {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
-        Some((node, *policy))
+        // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
+        let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
+        let is_under_way = turn.is_some_and(|turn| !turn.phase().is_ended());
+        (!is_under_way).then_some((node, *policy))
     });
-    let governed: Vec<_> = governed.collect();
-    for (node, policy) in governed {
+    let free: Vec<_> = governed.collect();
+    for (node, policy) in free {
         let Some(goal) = policy.booted_after else { continue };
         if left == 0 {
             return draft.wake_in(std::time::Duration::from_millis(50));
@@ -63,14 +67,7 @@ fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timest
         .journal
         .as_ref()
         .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled {
-        return false;
-    }
-    // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
-    let turn = draft.facts.turns.get(&node.name);
-    if turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended())
-        || draft.facts.has_booted_since(node, goal)
-    {
+    if !journalled || draft.facts.has_booted_since(node, goal) {
         return false;
     }
     let name = entry_name(&node.name, &node.uid, &policy.name, goal);

@@ -6,7 +6,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::drain;
 use crate::entry::Phase;
-use crate::facts::{Turn, is_still_asked};
+use crate::facts::Turn;
 use crate::gates;
 use crate::policy::OnTimeout;
 use crate::reason::{Blocker, Reason};
@@ -54,7 +54,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             give_back::release(draft, turn, node, why)
         };
     }
-    let asked = !entry.spec.requested_by.is_empty() || is_still_asked(&draft.facts, entry);
+    let asked = turn.is_still_asked();
     let policy = turn.policy.filter(|_| asked || live_attempt);
     let Some(policy) = policy else {
         if live_attempt {

@@ -6,7 +6,7 @@ use crate::cluster::{Node, Pod, WorkloadKind};
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
-use crate::facts::{Turn, is_still_asked};
+use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
 use crate::turn::{give_back, verifying_record};
@@ -29,7 +29,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             {
                 let record = verifying_record(draft, turn, node);
                 draft.record(entry, record);
-            } else if live_attempt.is_some() || is_asked(draft, turn) {
+            } else if live_attempt.is_some() || turn.is_still_asked() {
                 begin_to_drain(draft, turn, node);
             } else {
                 give_back::release(
@@ -43,7 +43,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         None if draft.facts.has_booted_since(node, entry.spec.booted_after) => {
             succeed_without_an_act(draft, entry, node);
         }
-        None if !is_asked(draft, turn) => delete(draft, entry),
+        None if !turn.is_still_asked() => delete(draft, entry),
         None => {
             if turn.slot.is_some() && !ledger::is_to_be_dropped(draft, turn, node) {
                 mark(draft, turn, node);
@@ -91,11 +91,6 @@ pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
             Blocker::new(Reason::AnotherEntry, format!("node {}", node.name), message),
         );
     }
-}
-
-fn is_asked(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
-    // An entry by name needs its policy too: without one there is no driver. It waits then, it is not deleted.
-    !turn.entry.spec.requested_by.is_empty() || is_still_asked(&draft.facts, turn.entry)
 }
 
 fn succeed_without_an_act(draft: &mut Draft<'_>, entry: &Entry, node: &Node) {
