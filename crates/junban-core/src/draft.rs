@@ -99,30 +99,20 @@ impl<'a> Draft<'a> {
     }
 
     fn read_for(&self, effect: &Effect) -> Option<Read> {
-        let entry_of = |node: &NodeName| {
-            self.facts
-                .turns
-                .get(node)
-                .map_or_else(|| EntryName::new(""), |turn| turn.entry.name.clone())
+        let turn = |node: &NodeName, entry: Option<&EntryName>| Read::Turn {
+            node: node.clone(),
+            entry: entry.cloned(),
         };
         Some(match effect {
             Effect::WriteQueue(_) => Read::Queue,
-            Effect::PatchNode(patch) => Read::Turn {
-                node: patch.node.clone(),
-                entry: entry_of(&patch.node),
-            },
-            Effect::WriteRecord(write) => Read::Turn {
-                node: write.node.clone(),
-                entry: write.name.clone(),
-            },
-            Effect::DeleteEntry { node, name, .. } => Read::Turn {
-                node: node.clone(),
-                entry: name.clone(),
-            },
-            Effect::CreateEntry(new) => Read::Turn {
-                node: new.spec.node.clone(),
-                entry: new.name.clone(),
-            },
+            // A node without an entry is written too: its journal, or its end where the entry was deleted.
+            Effect::PatchNode(patch) => {
+                let known = self.facts.turns.get(&patch.node);
+                turn(&patch.node, known.map(|turn| &turn.entry.name))
+            }
+            Effect::WriteRecord(write) => turn(&write.node, Some(&write.name)),
+            Effect::DeleteEntry { node, name, .. } => turn(node, Some(name)),
+            Effect::CreateEntry(new) => turn(&new.spec.node, Some(&new.name)),
             _ => return None,
         })
     }

@@ -176,8 +176,11 @@ pub struct PowerOrder {
 pub enum Read {
     /// The queue object, with a deadline of 2 s.
     Queue,
-    /// The Node and the entry.
-    Turn { node: NodeName, entry: EntryName },
+    /// The Node, and the entry if there is one.
+    Turn {
+        node: NodeName,
+        entry: Option<EntryName>,
+    },
     /// The node's pods, and the VolumeAttachments named here.
     Pods { node: NodeName },
     /// All that a power action rests on: queue, Node, entry, pods.

@@ -403,7 +403,9 @@ impl Toy {
             Read::Queue => Evidence::Queue(self.cluster.queue.clone()),
             Read::Turn { node: name, entry } => Evidence::Turn {
                 node: node(name),
-                entry: self.cluster.entries.get(entry).cloned(),
+                entry: entry
+                    .as_ref()
+                    .and_then(|entry| self.cluster.entries.get(entry).cloned()),
             },
             Read::Pods { node: name } => Evidence::Pods {
                 pods: pods(name),

@@ -187,7 +187,7 @@ fn live_turn<'a>(draft: &Draft<'a>, node: &NodeName, entry: &EntryName) -> Optio
         .memory
         .turns
         .get(node)
-        .filter(|read| read.value.asked == *entry)
+        .filter(|read| read.value.asked.as_ref() == Some(entry))
 }
 
 /// Reads a Node and its entry live, at most once a second: what was read before an end shows no end for ever.
@@ -205,7 +205,7 @@ fn read_turn(draft: &mut Draft<'_>, name: &NodeName, entry: &EntryName) {
         _ => {
             draft.emit(Effect::Read(Read::Turn {
                 node: name.clone(),
-                entry: entry.clone(),
+                entry: Some(entry.clone()),
             }));
         }
     }

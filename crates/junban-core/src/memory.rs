@@ -22,7 +22,7 @@ use crate::time::{Mono, Now, Timestamp};
 #[derive(Clone, PartialEq, Debug)]
 pub struct LiveTurn {
     /// Which entry was asked for: that another one is gone says nothing.
-    pub asked: EntryName,
+    pub asked: Option<EntryName>,
     pub node: Option<Node>,
     pub entry: Option<Entry>,
 }

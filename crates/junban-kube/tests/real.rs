@@ -321,10 +321,9 @@ impl World {
     }
 
     async fn live(&self, node: &Node) -> Node {
-        let entry = EntryName::from("none");
         let read = Read::Turn {
             node: node.name.clone(),
-            entry,
+            entry: None,
         };
         match self.ports.read(read).await {
             Evidence::Turn {

@@ -218,7 +218,7 @@ impl Memory {
     fn see_the_end(&mut self, write: &RecordWrite, cluster: &Cluster) {
         if let Some(begun) = self.restored.remove(&write.node) {
             let value = LiveTurn {
-                asked: write.name.clone(),
+                asked: Some(write.name.clone()),
                 node: cluster.nodes.get(&write.node).cloned(),
                 entry: cluster.entries.get(&write.name).cloned(),
             };

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cluster::{Budget, QueueView};
-use crate::effect::Read;
+use crate::effect::{Lane, Read};
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, pod};
 use crate::ids::{PdbKey, Version};
@@ -55,6 +55,17 @@ fn the_answers_to_the_writes_that_end_a_turn_are_the_reads_that_free_its_slot() 
     assert_clean(&mut toy);
     let again = |read: &&Read| matches!(read, Read::Turn { .. });
     assert_eq!(toy.reads.iter().find(again), None);
+}
+
+#[test]
+fn a_doubt_about_a_node_without_an_entry_is_cleared_by_a_read_of_the_node_alone() {
+    let mut toy = Toy::new(&["node-1"]);
+    let node = toy.node("node-1").name.clone();
+    toy.memory.doubts.insert(Lane::Node(node.clone()));
+    toy.run(400);
+    let read = Read::Turn { node, entry: None };
+    assert!(toy.reads.contains(&read), "{:?}", toy.reads);
+    assert_eq!(toy.powered, ["node-1"]);
 }
 
 #[test]

@@ -27,7 +27,13 @@ impl ReadPort for KubePorts {
         match read {
             Read::Queue => self.queue().await.map_or_else(Evidence::Failed, Evidence::Queue),
             Read::Turn { node, entry } => {
-                let (node, entry) = tokio::join!(self.node(&node, DEADLINE), self.entry(&entry, DEADLINE));
+                let of_entry = async {
+                    match &entry {
+                        Some(entry) => self.entry(entry, DEADLINE).await,
+                        None => Ok(None),
+                    }
+                };
+                let (node, entry) = tokio::join!(self.node(&node, DEADLINE), of_entry);
                 match (node, entry) {
                     (Ok(node), Ok(entry)) => Evidence::Turn { node, entry },
                     (Err(why), _) | (_, Err(why)) => Evidence::Failed(why),

@@ -218,7 +218,7 @@ impl SimPorts {
             Read::Queue => Evidence::Queue(self.read_queue()?),
             Read::Turn { node, entry } => Evidence::Turn {
                 node: self.read_node(&node)?,
-                entry: self.read_entry(&entry)?,
+                entry: entry.map(|entry| self.read_entry(&entry)).transpose()?.flatten(),
             },
             Read::Pods { node } => {
                 let pods = self.read_pods(&node)?;
