@@ -328,7 +328,7 @@ impl Cluster {
         self.pods.insert(pod.key.clone(), pod);
     }
 
-    /// Notes that the server said so of this very pod; returns whether that is news.
+    /// Notes that this very pod is being deleted, as the server has just said; returns whether that is news.
     pub fn pod_terminates(&mut self, key: &PodKey, uid: &PodUid) -> bool {
         let known = self.pods.get(key);
         let Some(known) = known.filter(|pod| pod.uid == *uid && !pod.terminating) else {

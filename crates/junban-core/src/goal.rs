@@ -20,14 +20,14 @@ pub fn settle(draft: &mut Draft<'_>) {
     let mut left = CREATED_PER_PLAN;
     let mut governing = InOrder::new(&draft.facts.governed);
     let mut turns = InOrder::new(&draft.facts.turns);
-    let governed = draft.cluster.nodes.values().filter_map(|node| {
+    let free = draft.cluster.nodes.values().filter_map(|node| {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
         // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
         let is_under_way = turn.is_some_and(|turn| !turn.phase().is_ended());
         (!is_under_way).then_some((node, *policy))
     });
-    let free: Vec<_> = governed.collect();
+    let free: Vec<_> = free.collect();
     for (node, policy) in free {
         let Some(goal) = policy.booted_after else { continue };
         if left == 0 {

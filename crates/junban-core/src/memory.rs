@@ -76,7 +76,7 @@ pub enum Stage {
 
 /// What this process saw of a node.
 #[derive(Clone, PartialEq, Debug)]
-pub struct NodeSeen {
+struct NodeSeen {
     /// Another one under the same name begins anew.
     uid: NodeUid,
     /// The version that was looked at last.

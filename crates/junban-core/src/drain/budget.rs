@@ -180,11 +180,11 @@ impl<'a> Tokens<'a> {
     /// Who uses a budget up, where that is no lack of Ready pods: a pod that was made again under its name and is
     /// still charged for its eviction, or a node of Junban's own, the dead server behind a wait.
     fn holder(&self, budget: &Budget, node: &Node) -> String {
-        let charged = budget.disrupted_pods.iter().filter_map(|name| {
+        let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
         });
-        if let Some(pod) = charged.into_iter().find(|pod| pod.ready && !pod.terminating) {
+        if let Some(pod) = charged.find(|pod| pod.ready && !pod.terminating) {
             return format!(
                 "; pod {} is back, but the budget counts its eviction for up to two minutes",
                 pod.key

@@ -171,6 +171,7 @@ impl Memory {
                     match change {
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Start => {
                             self.marked.insert(mark.id.clone(), now);
+                            self.restored.remove(&patch.node);
                         }
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Attempt => {
                             if let Some(power) = &mark.power {
