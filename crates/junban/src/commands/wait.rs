@@ -269,10 +269,17 @@ fn verdict(
         Target::Policies { goal, .. } => format!(" (goal {})", format_goal(*goal)),
         Target::Entries(_) => String::new(),
     };
-    printer.talk(&format!("{counted}{goal}"));
-    if state.done < state.total {
-        printer.talk("note: the others have no entry: cancelled, waived or never seen with a bootID\nhint: junban explain NODE");
+    let cancelled = state.count(Phase::Cancelled) as u64;
+    let without = state.total.saturating_sub(state.done + cancelled);
+    if without > 0 && matches!(target, Target::Policies { .. }) {
+        return Err(Problem::blocked(
+            format!(
+                "{counted}; {without} have no entry: never seen with a bootID, or the controller may not make one"
+            ),
+            "junban explain NODE; kubectl logs -n junban deploy/junban",
+        ));
     }
+    printer.talk(&format!("{counted}{goal}"));
     Ok(Exit::Done)
 }
 

@@ -60,6 +60,25 @@ fn it_is_over_when_nothing_moves_and_nothing_will() {
 }
 
 #[test]
+fn servers_without_an_entry_are_not_done() {
+    let verdict = |entries: &[_], done| {
+        let cluster = cluster(entries, done);
+        let target = goal(1);
+        let state = State::of(&cluster, &target);
+        let mut printer = Printer::new(crate::cli::Output::Name);
+        super::verdict(&cluster, &target, &state, &mut printer).map_err(|problem| problem.exit)
+    };
+    // Two are asked for: one is done, and nobody has made an entry for the other, or a person has cancelled it.
+    let (succeeded, ended_before) = (("a", Phase::Succeeded, None), ("b", Phase::Succeeded, None));
+    assert!(matches!(
+        verdict(&[succeeded, ended_before], 1),
+        Err(Exit::Blocked)
+    ));
+    let cancelled = ("b", Phase::Cancelled, None);
+    assert!(matches!(verdict(&[succeeded, cancelled], 1), Ok(Exit::Done)));
+}
+
+#[test]
 fn the_exit_code_says_failed_before_blocked() {
     let verdict = |entries: &[_]| {
         let cluster = cluster(entries, 0);
