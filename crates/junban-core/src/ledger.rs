@@ -63,11 +63,11 @@ pub fn settle(draft: &mut Draft<'_>) {
     free(draft, ledger, &mut next, &mut dropped);
     grant(draft, queue, &mut next);
     let changed = next != *ledger;
-    if !changed && !status::summary_may_be_told(draft) {
+    if !changed && !status::summary_is_due(draft, queue) {
         return;
     }
     let summary = status::queue_summary(draft, queue, &next);
-    if changed || status::summary_is_due(draft, &queue.summary, &summary) {
+    if changed || summary != queue.summary {
         let (uid, version) = (queue.uid.clone(), queue.version);
         draft.emit(Effect::WriteQueue(QueueWrite {
             uid,

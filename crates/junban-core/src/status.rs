@@ -214,17 +214,7 @@ pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> Queue
         .take(HOLDING_MAX)
         .map(|name| format!("{name} ({})", what_holds(draft, ledger, name.as_str())))
         .collect();
-    let stop = gates::pause::check(draft).or_else(|| gates::health::check(draft));
-    let busy = draft
-        .facts
-        .turns
-        .values()
-        .any(|turn| !turn.phase().is_ended() && turn.phase() != Phase::Failed);
-    let (state, message) = match &stop {
-        Some(blocker) => (blocker.reason.to_string(), blocker.message.clone()),
-        None if busy => ("Active".to_owned(), String::new()),
-        None => ("Idle".to_owned(), String::new()),
-    };
+    let (state, message) = queue_state(draft);
     let bound = bound::of_rest(draft, queue);
     QueueSummary {
         observed_generation: queue.generation,
@@ -235,6 +225,16 @@ pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> Queue
         state,
         message,
     }
+}
+
+/// The queue's state in a word, and why it stands still if it does.
+fn queue_state(draft: &Draft<'_>) -> (String, String) {
+    if let Some(stop) = gates::pause::check(draft).or_else(|| gates::health::check(draft)) {
+        return (stop.reason.to_string(), stop.message);
+    }
+    let mut turns = draft.facts.turns.values();
+    let busy = turns.any(|turn| !turn.phase().is_ended() && turn.phase() != Phase::Failed);
+    (if busy { "Active" } else { "Idle" }.to_owned(), String::new())
 }
 
 fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
@@ -257,21 +257,16 @@ fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
     }
 }
 
-/// Whether a summary that differs may be written now: it is not even worked out before.
-pub fn summary_may_be_told(draft: &mut Draft<'_>) -> bool {
-    has_passed_since_told(draft, SUMMARY_EVERY)
-}
-
-/// Whether a summary is written by itself.
-pub fn summary_is_due(draft: &mut Draft<'_>, told: &QueueSummary, now: &QueueSummary) -> bool {
-    let words = |summary: &QueueSummary| {
-        (
-            summary.observed_generation,
-            summary.state.clone(),
-            summary.message.clone(),
-        )
-    };
-    told != now && (words(told) != words(now) || has_passed_since_told(draft, NUMBERS_EVERY))
+/// Whether a summary that differs is written by itself: its numbers are not even worked out before.
+pub fn summary_is_due(draft: &mut Draft<'_>, queue: &Queue) -> bool {
+    if !has_passed_since_told(draft, SUMMARY_EVERY) {
+        return false;
+    }
+    let told = &queue.summary;
+    let words = (told.state.clone(), told.message.clone());
+    told.observed_generation != queue.generation
+        || words != queue_state(draft)
+        || has_passed_since_told(draft, NUMBERS_EVERY)
 }
 
 fn has_passed_since_told(draft: &mut Draft<'_>, span: Duration) -> bool {

@@ -60,8 +60,8 @@ fn waits_for(other: &Entry) -> Blocker {
 fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
     let turns = draft.facts.turns.values();
     turns
-        .filter(|turn| turn.entry.uid != entry.uid && goal_key(turn.entry) == goal_key(entry))
         .filter(|turn| draft.facts.is_active(turn))
+        .filter(|turn| turn.entry.uid != entry.uid && goal_key(turn.entry) == goal_key(entry))
         .map(|turn| turn.entry)
         .collect()
 }
