@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::entry::Entry;
 use crate::ids::{
     BootId, ClaimKey, EntryName, NodeName, NodeUid, PdbKey, PodKey, PodUid, PolicyName, SystemUuid, Version,
@@ -208,8 +210,8 @@ pub enum PodWish {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct WorkloadKey {
     pub kind: WorkloadKind,
-    pub namespace: String,
-    pub name: String,
+    pub namespace: SmolStr,
+    pub name: SmolStr,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -225,6 +227,15 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKey {
+    pub fn new(kind: WorkloadKind, namespace: impl Into<SmolStr>, name: impl Into<SmolStr>) -> Self {
+        let (namespace, name) = (namespace.into(), name.into());
+        Self {
+            kind,
+            namespace,
+            name,
+        }
+    }
+
     /// `deployment shop/cart`.
     pub fn describe(&self) -> String {
         let kind = match &self.kind {
@@ -472,11 +483,7 @@ impl Cluster {
     /// The pods whose topmost controller is `owner`: its own, and those of the controllers that it controls.
     pub fn pods_of_owner<'a>(&'a self, owner: &'a WorkloadKey) -> impl Iterator<Item = &'a Pod> {
         let children = (owner.kind == WorkloadKind::Deployment).then(|| {
-            let first = WorkloadKey {
-                kind: WorkloadKind::ReplicaSet,
-                namespace: owner.namespace.clone(),
-                name: String::new(),
-            };
+            let first = WorkloadKey::new(WorkloadKind::ReplicaSet, owner.namespace.clone(), "");
             self.workloads
                 .range(first..)
                 .take_while(|(key, _)| {

@@ -358,7 +358,7 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         .book
         .denial(&pod.key, &pod.uid, draft.cluster, &budget)
     {
-        let delete = denial.may_delete && policy.drain.delete_after_denial.contains(&pod.key.namespace);
+        let delete = denial.may_delete && policy.drain.deletes_after_denial(&pod.key.namespace);
         let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
         if delete {
             return leave(draft, node, pod, budget, Effect::DeletePod);
@@ -374,7 +374,7 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         if let Some(at) = draft.memory.book.next_change(now) {
             draft.wake_at_mono(at);
         }
-        let may_delete = policy.drain.delete_after_denial.contains(&pod.key.namespace)
+        let may_delete = policy.drain.deletes_after_denial(&pod.key.namespace)
             && matches!(
                 blocker.reason,
                 Reason::BudgetImpossible | Reason::BudgetExhausted | Reason::UnhealthyPods

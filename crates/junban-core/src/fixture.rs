@@ -122,11 +122,7 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         created: Timestamp::UNIX_EPOCH,
         grace: Duration::from_secs(30),
         has_finalizers: false,
-        owner: Some(WorkloadKey {
-            kind: WorkloadKind::ReplicaSet,
-            namespace: "shop".into(),
-            name: "cart-1".into(),
-        }),
+        owner: Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "cart-1")),
         is_mirror: false,
         empty_dirs: Vec::new(),
         wish: None,

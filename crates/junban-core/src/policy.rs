@@ -55,6 +55,13 @@ pub struct DrainRules {
     pub on_timeout: OnTimeout,
 }
 
+impl DrainRules {
+    /// Whether a pod of this namespace is deleted when its eviction is denied.
+    pub fn deletes_after_denial(&self, namespace: &str) -> bool {
+        self.delete_after_denial.iter().any(|listed| listed == namespace)
+    }
+}
+
 /// Whether pods of a kind may be evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leave {

@@ -6,11 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 /// The owner with `controller: true`, in the object's own namespace.
 pub(super) fn controller(meta: &ObjectMeta) -> Option<WorkloadKey> {
     let owner = reference(meta)?;
-    Some(WorkloadKey {
-        kind: kind(&owner.api_version, &owner.kind),
-        namespace: meta.namespace.clone().unwrap_or_default(),
-        name: owner.name.clone(),
-    })
+    let kind = kind(&owner.api_version, &owner.kind);
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    Some(WorkloadKey::new(kind, namespace, owner.name.as_str()))
 }
 
 /// Whether the object belongs to a Node: a static pod's mirror.

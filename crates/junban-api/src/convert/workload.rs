@@ -81,11 +81,7 @@ fn workload(
 ) -> Result<Workload, Incomplete> {
     let meta = meta::read(what, object)?;
     Ok(Workload {
-        key: WorkloadKey {
-            kind,
-            namespace: meta.namespace,
-            name: meta.name,
-        },
+        key: WorkloadKey::new(kind, meta.namespace, meta.name),
         version: meta.version,
         replicas,
         owner: owner::controller(object),

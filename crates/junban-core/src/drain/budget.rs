@@ -211,11 +211,19 @@ impl<'a> Tokens<'a> {
         if let Some(node) = &pod.node {
             return Some(node);
         }
-        let mut homes = self
+        let is_home = |node: &&Node| belongs_on(self.cluster, pod, node);
+        // Asked of the few that take no pods first: a node that takes some keeps nobody down.
+        let takes_none = |node: &&Node| !node.ready || node.unschedulable;
+        if !self
             .cluster
             .nodes
             .values()
-            .filter(|node| belongs_on(self.cluster, pod, node));
+            .filter(takes_none)
+            .any(|node| is_home(&node))
+        {
+            return None;
+        }
+        let mut homes = self.cluster.nodes.values().filter(is_home);
         let first = homes.next()?;
         homes.next().is_none().then_some(&first.name)
     }

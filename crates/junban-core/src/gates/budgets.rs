@@ -76,7 +76,7 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
         Ok(key) => key,
         Err(blocker) => return Some(blocker),
     };
-    let deletes = policy.drain.delete_after_denial.contains(&pod.key.namespace);
+    let deletes = policy.drain.deletes_after_denial(&pod.key.namespace);
     match &key {
         BudgetKey::Pdb(pdb) => {
             let budget = draft.cluster.budgets.get(pdb)?;
@@ -137,7 +137,7 @@ fn pinned_tokens(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy)
         let free = budget
             .disruptions_allowed
             .saturating_sub(reserved + draft.memory.book.unseen(&key));
-        if free < need && !policy.drain.delete_after_denial.contains(&pdb.namespace) {
+        if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
             let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
             let (reason, message) = if need > most && budget.expected_pods > 0 {
                 let message = format!(

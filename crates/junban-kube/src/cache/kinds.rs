@@ -319,11 +319,7 @@ fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = String> {
 }
 
 fn workload_key(kind: WorkloadKind, object: &impl Resource) -> WorkloadKey {
-    WorkloadKey {
-        kind,
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-    }
+    WorkloadKey::new(kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeSet<String> {
@@ -335,11 +331,7 @@ fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeSet<String> {
 
 fn key_of_id(kind: WorkloadKind, id: &str) -> WorkloadKey {
     let (namespace, name) = split(id);
-    WorkloadKey {
-        kind,
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    }
+    WorkloadKey::new(kind, namespace, name)
 }
 
 fn split(id: &str) -> (&str, &str) {

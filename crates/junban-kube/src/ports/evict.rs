@@ -30,8 +30,8 @@ impl EvictPort for KubePorts {
         let PodKey { namespace, name } = &leave.pod;
         let eviction = Eviction {
             metadata: ObjectMeta {
-                name: Some(name.clone()),
-                namespace: Some(namespace.clone()),
+                name: Some(name.to_string()),
+                namespace: Some(namespace.to_string()),
                 ..ObjectMeta::default()
             },
             delete_options: Some(DeleteOptions {

@@ -302,21 +302,19 @@ pub(super) fn workload(owner: &world::Owner) -> Option<core::Workload> {
         version: Version(owner.meta.resource_version),
         replicas: scaled.then(|| u32::try_from(owner.replicas).unwrap_or_default()),
         owner: owner.meta.owner.as_ref().and_then(|above| {
-            Some(WorkloadKey {
-                kind: kind(above.kind)?,
-                namespace: owner.meta.namespace.to_string(),
-                name: above.name.to_string(),
-            })
+            let kind = kind(above.kind)?;
+            Some(WorkloadKey::new(
+                kind,
+                owner.meta.namespace.clone(),
+                above.name.clone(),
+            ))
         }),
     })
 }
 
 pub(super) fn workload_key(owner: &world::Owner) -> Option<WorkloadKey> {
-    Some(WorkloadKey {
-        kind: kind(owner.kind)?,
-        namespace: owner.meta.namespace.to_string(),
-        name: owner.meta.name.to_string(),
-    })
+    let (namespace, name) = (owner.meta.namespace.clone(), owner.meta.name.clone());
+    Some(WorkloadKey::new(kind(owner.kind)?, namespace, name))
 }
 
 fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {

@@ -291,7 +291,7 @@ impl View {
             Object::Node(node) => self.take_one(Shown::NoNode(NodeName::from(&*node.meta.name), rv)),
             Object::Pod(pod) => self.no_pod(&pod_key(pod), rv),
             Object::Budget(budget) => {
-                let key = PdbKey::new(budget.meta.namespace.to_string(), budget.meta.name.to_string());
+                let key = PdbKey::new(budget.meta.namespace.clone(), budget.meta.name.clone());
                 self.cluster.remove_budget(&key);
             }
             Object::Owner(owner) => {
@@ -332,11 +332,11 @@ pub(super) fn queue_view(custom: &world::Custom) -> QueueView {
 }
 
 fn pod_key(pod: &world::Pod) -> PodKey {
-    PodKey::new(pod.meta.namespace.to_string(), pod.meta.name.to_string())
+    PodKey::new(pod.meta.namespace.clone(), pod.meta.name.clone())
 }
 
 fn claim_key(claim: &world::Claim) -> ClaimKey {
-    ClaimKey::new(claim.meta.namespace.to_string(), claim.meta.name.to_string())
+    ClaimKey::new(claim.meta.namespace.clone(), claim.meta.name.clone())
 }
 
 /// Kinds that answers can show to be gone, by name, with the version.
