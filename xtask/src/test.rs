@@ -3,6 +3,8 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -25,6 +27,8 @@ struct Part {
     command: &'static [&'static str],
     /// Brings up the testbed.
     real: bool,
+    /// Runs beside its neighbours: it waits for machines that boot more than it works.
+    beside: bool,
 }
 
 const fn part(name: &'static str, command: &'static [&'static str]) -> Part {
@@ -32,6 +36,7 @@ const fn part(name: &'static str, command: &'static [&'static str]) -> Part {
         name,
         command,
         real: false,
+        beside: false,
     }
 }
 
@@ -40,8 +45,19 @@ const fn real(name: &'static str, command: &'static [&'static str]) -> Part {
         name,
         command,
         real: true,
+        beside: false,
     }
 }
+
+const fn beside(name: &'static str, command: &'static [&'static str]) -> Part {
+    Part {
+        beside: true,
+        ..real(name, command)
+    }
+}
+
+/// Parts at a time, of those that run beside each other: a testbed keeps about one core busy.
+const AT_ONCE: usize = 2;
 
 /// In the order in which a mistake is found soonest.
 const PARTS: &[Part] = &[
@@ -69,26 +85,7 @@ const PARTS: &[Part] = &[
         &["promtool", "test", "rules", "manifests/alerts_test.yaml"],
     ),
     real("testbed", &["cargo", "xtask", "testbed", "check"]),
-    real(
-        "scenarios",
-        &[
-            "cargo",
-            "xtask",
-            "scenario",
-            "--world",
-            "real",
-            "tests/scenarios/budget_of_one.txt",
-            "tests/scenarios/impossible_budget.txt",
-            "tests/scenarios/pinned_pods_one_after_the_other.txt",
-            "tests/scenarios/volume_is_detached_first.txt",
-            "tests/scenarios/pause_in_draining.txt",
-            "tests/scenarios/kill_in_rebooting.txt",
-            "tests/scenarios/freeze_in_rebooting.txt",
-            "tests/scenarios/three_control_planes.txt",
-        ],
-    ),
-    real("api", &["cargo", "xtask", "api-check"]),
-    real("command line", &["cargo", "xtask", "cli-check"]),
+    // Its figures are times: nothing runs beside it.
     real(
         "rehearsal",
         &[
@@ -105,7 +102,38 @@ const PARTS: &[Part] = &[
             "5",
         ],
     ),
-    real(
+    // The longest first.
+    beside(
+        "scenarios",
+        &[
+            "cargo",
+            "xtask",
+            "scenario",
+            "--world",
+            "real",
+            "tests/scenarios/three_control_planes.txt",
+            "tests/scenarios/kill_in_rebooting.txt",
+            "tests/scenarios/pause_in_draining.txt",
+            "tests/scenarios/budget_of_one.txt",
+        ],
+    ),
+    beside(
+        "more scenarios",
+        &[
+            "cargo",
+            "xtask",
+            "scenario",
+            "--world",
+            "real",
+            "tests/scenarios/freeze_in_rebooting.txt",
+            "tests/scenarios/pinned_pods_one_after_the_other.txt",
+            "tests/scenarios/impossible_budget.txt",
+            "tests/scenarios/volume_is_detached_first.txt",
+        ],
+    ),
+    beside("command line", &["cargo", "xtask", "cli-check"]),
+    beside("api", &["cargo", "xtask", "api-check"]),
+    beside(
         "ports",
         &[
             "cargo",
@@ -123,25 +151,100 @@ const PARTS: &[Part] = &[
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
-    for part in PARTS {
-        let wanted = args
-            .only
+    let wanted = |part: &&Part| {
+        args.only
             .as_ref()
-            .is_none_or(|word| part.name.contains(word.as_str()));
-        if !wanted {
-            continue;
+            .is_none_or(|word| part.name.contains(word.as_str()))
+    };
+    let (left_out, parts): (Vec<&Part>, Vec<&Part>) = PARTS
+        .iter()
+        .filter(wanted)
+        .partition(|part| part.real && args.without_real);
+    for part in left_out {
+        say(&format!(
+            "NOT RUN: {}: it needs the real control plane, and --without-real was given",
+            part.name
+        ))?;
+        tally.left_out.push(part.name);
+    }
+    for neighbours in parts.chunk_by(|one, next| one.beside && next.beside) {
+        for (part, ended) in side_by_side(neighbours) {
+            tally.count(part, &ended?);
         }
-        if part.real && args.without_real {
-            say(&format!(
-                "NOT RUN: {}: it needs the real control plane, and --without-real was given",
-                part.name
-            ))?;
-            tally.left_out.push(part.name);
-            continue;
-        }
-        tally.run(part)?;
     }
     tally.close()
+}
+
+/// Runs parts, [`AT_ONCE`] at a time; a single one has the output for itself.
+fn side_by_side<'a>(parts: &[&'a Part]) -> Vec<(&'a Part, Result<Ended>)> {
+    let next = AtomicUsize::new(0);
+    let ended = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(parts.len()) {
+            scope.spawn(|| {
+                while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = part.run(parts.len() > 1);
+                    ended
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((*part, result));
+                }
+            });
+        }
+    });
+    ended.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What came of a part.
+struct Ended {
+    passed: usize,
+    failed: usize,
+    good: bool,
+}
+
+impl Part {
+    /// Runs it and passes its output on; beside others, with its name before each line. Test runners count each of
+    /// their tests, other parts count one.
+    fn run(&self, named: bool) -> Result<Ended> {
+        say(&format!("== {}: {}", self.name, self.command.join(" ")))?;
+        let begun = Instant::now();
+        let root = tidy::root()?;
+        let mut child = Command::new(self.command[0])
+            .args(&self.command[1..])
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot run: is {} installed?", self.name, self.command[0]))?;
+        let (mut passed, mut failed) = (0, 0);
+        if let Some(output) = child.stdout.take() {
+            for line in BufReader::new(output).lines() {
+                let line = line?;
+                if let Some((of_line_passed, of_line_failed)) = counts(&line) {
+                    passed += of_line_passed;
+                    failed += of_line_failed;
+                }
+                match named {
+                    true => say(&format!("{} | {line}", self.name))?,
+                    false => say(&line)?,
+                }
+            }
+        }
+        let good = child.wait()?.success();
+        if !good && failed == 0 {
+            failed = 1;
+        }
+        if good && passed == 0 {
+            passed = 1;
+        }
+        let word = if good { "ok" } else { "FAILED" };
+        say(&format!(
+            "== {}: {word}, {passed} passed, {failed} failed, {:.0} s",
+            self.name,
+            begun.elapsed().as_secs_f64()
+        ))?;
+        Ok(Ended { passed, failed, good })
+    }
 }
 
 #[derive(Default)]
@@ -153,47 +256,12 @@ struct Tally {
 }
 
 impl Tally {
-    /// Runs a part and passes its output on. Test runners count each of their tests, other parts count one.
-    fn run(&mut self, part: &Part) -> Result<()> {
-        say(&format!("== {}: {}", part.name, part.command.join(" ")))?;
-        let begun = Instant::now();
-        let root = tidy::root()?;
-        let mut child = Command::new(part.command[0])
-            .args(&part.command[1..])
-            .current_dir(root)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} cannot run: is {} installed?", part.name, part.command[0]))?;
-        let (mut passed, mut failed) = (0, 0);
-        if let Some(output) = child.stdout.take() {
-            for line in BufReader::new(output).lines() {
-                let line = line?;
-                if let Some((of_line_passed, of_line_failed)) = counts(&line) {
-                    passed += of_line_passed;
-                    failed += of_line_failed;
-                }
-                say(&line)?;
-            }
-        }
-        let status = child.wait()?;
-        if !status.success() && failed == 0 {
-            failed = 1;
-        }
-        if status.success() && passed == 0 {
-            passed = 1;
-        }
-        self.passed += passed;
-        self.failed += failed;
-        if !status.success() {
+    fn count(&mut self, part: &Part, ended: &Ended) {
+        self.passed += ended.passed;
+        self.failed += ended.failed;
+        if !ended.good {
             self.broken.push(part.name);
         }
-        let word = if status.success() { "ok" } else { "FAILED" };
-        say(&format!(
-            "== {}: {word}, {passed} passed, {failed} failed, {:.0} s",
-            part.name,
-            begun.elapsed().as_secs_f64()
-        ))
     }
 
     fn close(&self) -> Result<()> {
@@ -217,7 +285,7 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     let number_before =
         |text: &str, word: &str| text.split(word).next()?.split_whitespace().last()?.parse().ok();
     if let Some(rest) = line.strip_prefix("test result: ") {
-        return Some((number_before(rest, " passed;")?, number_before(rest, " failed;")?));
+        return Some((number_before(rest, " passed;")?, number_before(rest, " failed")?));
     }
     let rest = line
         .split_once(": ")
@@ -240,6 +308,7 @@ mod tests {
     fn the_closing_line_of_a_runner_is_counted() {
         let line = "test result: FAILED. 29 passed; 7 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.75s";
         assert_eq!(counts(line), Some((29, 7)));
+        assert_eq!(counts("test result: ok. 87 passed; 0 failed"), Some((87, 0)));
         assert_eq!(counts("api-check: 248 passed, 1 failed"), Some((248, 1)));
         assert_eq!(counts("26 passed, 0 failed"), Some((26, 0)));
         for other in [
