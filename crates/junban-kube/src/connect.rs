@@ -2,21 +2,30 @@
 //!
 //! Traps of kube that this file is there for (each was seen): its client retries 429 by itself and so hides "blocked
 //! by a budget"; it waits without end for an answer on a half-open connection; one that swallowed a call goes back
-//! into the pool unless the call is dropped. So nothing is retried here, each call has a deadline and dropping it
-//! drops its connection (HTTP/1), and calls that must not wait behind dead connections have a pool of their own.
+//! into the pool unless the call is dropped. So nothing of the controller is retried here, each call has a deadline
+//! and dropping it drops its connection (HTTP/1), and calls that must not wait behind dead connections have a pool of
+//! their own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use junban_engine::clock::ServerClock;
 use kube::client::ClientBuilder;
+use kube::client::retry::RetryPolicy;
 use kube::{Client, Config};
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 
 use crate::layer::{Answered, Requests, Warnings};
 
 /// To the head of a watch's response; its body may go on.
 const WATCH_HEAD: Duration = Duration::from_secs(10);
+
+/// A command asks so often again when the server asks for patience: one whose storage has just begun says 429 for a
+/// second or two. The pauses between are the server's `Retry-After`, else these.
+const PATIENCE: u32 = 4;
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// To a TCP and TLS connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -41,6 +50,22 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The clients of a command: as [`Connection::new`], but a call that the server was too busy for (429, 503, 504)
+    /// is made again a few times, for a person waits. Nothing of a command is an eviction, to which 429 is an answer.
+    pub fn of_command(config: Config) -> kube::Result<Self> {
+        let mut connection = Self::new(config)?;
+        let requests = Requests::new(connection.wall.clone(), connection.warnings.clone());
+        let builder = ClientBuilder::try_from(connection.config.clone())?;
+        let policy = RetryPolicy::new(PAUSES.0, PAUSES.1, PATIENCE, true)
+            .map_err(|error| kube::Error::Service(error.into()))?;
+        connection.calls = builder
+            .with_layer(&BufferLayer::new(1))
+            .with_layer(&RetryLayer::new(policy))
+            .with_layer(&requests)
+            .build();
+        Ok(connection)
+    }
+
     /// Builds the clients; talks to nobody. A rustls provider must have been installed.
     pub fn new(mut config: Config) -> kube::Result<Self> {
         config.default_retry = false;

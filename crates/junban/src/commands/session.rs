@@ -33,7 +33,7 @@ impl Session {
     pub(crate) async fn open(cluster: &Cluster) -> Result<Self, Problem> {
         let config = config(cluster).await?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let connection = Connection::new(config).map_err(|error| {
+        let connection = Connection::of_command(config).map_err(|error| {
             Problem::failed(
                 format!("no client for {server} can be built: {}", chain(&error)),
                 "check certificates and credentials of the kubeconfig: kubectl config view",
