@@ -5,11 +5,10 @@ use junban_core::entry::{Entry, EntrySpec, Phase, Record};
 use junban_core::ids::{EntryName, EntryUid, NodeName, NodeUid, PolicyName};
 use junban_core::reason::Class;
 use kube::core::DynamicObject;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Unreadable};
-use super::{condition, format_goal, meta, policy};
+use super::fields::{Fields, Unreadable, typed};
+use super::{condition, format_goal, meta};
 use crate::names;
 use crate::resources::NodeRebootSpec;
 
@@ -51,7 +50,7 @@ pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
             node: NodeName::new(spec.node_name),
             node_uid: NodeUid::new(spec.node_uid),
             policy: PolicyName::new(spec.policy),
-            booted_after: policy::goal(&mut fields, "spec.bootedAfter", &spec.booted_after),
+            booted_after: fields.goal("spec.bootedAfter", &spec.booted_after),
             reason: spec.reason,
             requested_by: spec.requested_by,
             priority: spec.priority,
@@ -124,10 +123,4 @@ pub fn status(record: &Record, previous: &Value, now: Timestamp) -> Value {
     let conditions = condition::merge(previous, &wanted, record.observed_generation, now);
     status.insert("conditions".into(), conditions);
     Value::Object(status)
-}
-
-/// A part of an object in the types of the schema. The API server has checked them; `lint` walks the schema first.
-pub(super) fn typed<T: DeserializeOwned>(data: &Value, part: &str) -> Result<T, Unreadable> {
-    let value = data.get(part).cloned().unwrap_or_else(|| json!({}));
-    serde_json::from_value(value).map_err(|error| Unreadable::one(part, error, "junban lint FILE"))
 }

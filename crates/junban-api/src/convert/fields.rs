@@ -2,6 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+use junban_core::quantity::IntOrPercent;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::parse_goal;
+use crate::resources::CountOrPercent;
+
 /// One thing wrong with one field.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FieldError {
@@ -50,6 +58,12 @@ impl Unreadable {
     }
 }
 
+/// A part of an object in the types of the schema. The API server has checked them; `lint` walks the schema first.
+pub(super) fn typed<T: DeserializeOwned>(data: &Value, part: &str) -> Result<T, Unreadable> {
+    let value = data.get(part).cloned().unwrap_or_else(|| json!({}));
+    serde_json::from_value(value).map_err(|error| Unreadable::one(part, error, "junban lint FILE"))
+}
+
 /// Collects errors while a whole object is parsed.
 #[derive(Default)]
 pub(super) struct Fields(Vec<FieldError>);
@@ -71,6 +85,28 @@ impl Fields {
             self.wrong(path, problem, hint);
             stand_in
         })
+    }
+
+    /// A goal, or the time that a goal was set to.
+    pub(super) fn goal(&mut self, path: &str, text: &str) -> Timestamp {
+        let hint = "write UTC with Z, as 2026-11-23T09:00:00Z";
+        self.take(path, parse_goal(text), hint, Timestamp::UNIX_EPOCH)
+    }
+
+    /// A count or percentage of which the number is at least `minimum`.
+    pub(super) fn share(&mut self, path: &str, raw: &CountOrPercent, minimum: u32) -> IntOrPercent {
+        let hint = "write a number, or a percentage from 1% to 100%";
+        let read = match raw {
+            CountOrPercent::Count(count) => match u32::try_from(*count) {
+                Ok(count) if count >= minimum => Ok(IntOrPercent::Count(count)),
+                _ => Err(format!("{count} is below {minimum}")),
+            },
+            CountOrPercent::Percent(text) if text.ends_with('%') => {
+                IntOrPercent::parse(text).map_err(|error| error.to_string())
+            }
+            CountOrPercent::Percent(text) => Err(format!("{text:?} is neither a number nor a percentage")),
+        };
+        self.take(path, read, hint, IntOrPercent::Count(minimum))
     }
 
     /// The whole, if nothing was wrong with any of its fields.

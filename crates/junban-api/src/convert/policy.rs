@@ -11,21 +11,19 @@ use junban_core::selector::Selector;
 use kube::core::DynamicObject;
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Unreadable};
-use super::queue::share;
-use super::{condition, meta, parse_goal, parse_span, selector};
+use super::fields::{Fields, Unreadable, typed};
+use super::{condition, meta, parse_span, selector};
 use crate::names;
 use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
 
 const SPAN_HINT: &str = "write hours, minutes and seconds, as 1h30m";
-const GOAL_HINT: &str = "write UTC with Z, as 2026-11-23T09:00:00Z";
 
 /// Reads a policy. A selector that cannot match does not make it unreadable: it selects nothing (condition
 /// InvalidSelector).
 pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
     let meta = meta::read("RebootPolicy", &object.metadata)
         .map_err(|error| Unreadable::one("metadata", error, ""))?;
-    let spec: RebootPolicySpec = super::entry::typed(&object.data, "spec")?;
+    let spec: RebootPolicySpec = typed(&object.data, "spec")?;
     let mut fields = Fields::default();
     let status = object.data.get("status").cloned().unwrap_or_default();
     let policy = Policy {
@@ -36,7 +34,7 @@ pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
         priority: spec.priority,
         booted_after: spec
             .booted_after
-            .map(|text| goal(&mut fields, "spec.bootedAfter", &text)),
+            .map(|text| fields.goal("spec.bootedAfter", &text)),
         min_interval: span(&mut fields, "spec.minInterval", &spec.min_interval),
         max_concurrent: spec
             .max_concurrent
@@ -68,10 +66,6 @@ pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Valu
     let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
     status.insert("conditions".into(), conditions);
     Value::Object(status)
-}
-
-pub(super) fn goal(fields: &mut Fields, path: &str, text: &str) -> Timestamp {
-    fields.take(path, parse_goal(text), GOAL_HINT, Timestamp::UNIX_EPOCH)
 }
 
 fn span(fields: &mut Fields, path: &str, text: &str) -> Duration {
@@ -139,7 +133,7 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
         timeout: span(fields, "spec.drain.timeout", &drain.timeout),
-        unbudgeted_max_unavailable: share(fields, "spec.drain.unbudgeted.maxUnavailable", unbudgeted, 1),
+        unbudgeted_max_unavailable: fields.share("spec.drain.unbudgeted.maxUnavailable", unbudgeted, 1),
         delete_after_denial: drain.delete_after_denial,
         jobs_evict: drain.jobs.evict.map(|labels| {
             let hint = "write labels of the pods to evict";

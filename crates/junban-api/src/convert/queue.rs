@@ -1,21 +1,20 @@
 //! RebootQueue, to and from core.
 
 use junban_core::ids::QueueUid;
-use junban_core::quantity::IntOrPercent;
 use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Unreadable};
+use super::fields::{Fields, Unreadable, typed};
 use super::{condition, meta};
 use crate::names;
-use crate::resources::{CountOrPercent, RebootQueueSpec};
+use crate::resources::RebootQueueSpec;
 
 /// Reads the queue. An unreadable one counts as paused.
 pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
     let meta = meta::read("RebootQueue", &object.metadata)
         .map_err(|error| Unreadable::one("metadata", error, ""))?;
-    let spec: RebootQueueSpec = super::entry::typed(&object.data, "spec")?;
+    let spec: RebootQueueSpec = typed(&object.data, "spec")?;
     let mut fields = Fields::default();
     if meta.name != names::QUEUE {
         fields.wrong(
@@ -44,9 +43,9 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         generation: meta.generation,
         paused: spec.paused,
         pause_reason: spec.pause_reason,
-        max_concurrent: share(&mut fields, "spec.maxConcurrent", &spec.max_concurrent, 1),
-        max_unavailable: share(&mut fields, "spec.maxUnavailable", &spec.max_unavailable, 1),
-        failures_max: share(&mut fields, "spec.failures.max", &spec.failures.max, 0),
+        max_concurrent: fields.share("spec.maxConcurrent", &spec.max_concurrent, 1),
+        max_unavailable: fields.share("spec.maxUnavailable", &spec.max_unavailable, 1),
+        failures_max: fields.share("spec.failures.max", &spec.failures.max, 0),
         control_plane,
         history_per_node: fields.take(
             "spec.history.perNode",
@@ -97,22 +96,6 @@ fn ledger(fields: &mut Fields, status: &Value) -> Option<Ledger> {
     let read: Result<Ledger, _> = serde_json::from_value(ledger.clone());
     let hint = "remove status.ledger: it is rebuilt from marks and entries";
     Some(fields.take("status.ledger", read, hint, Ledger::default()))
-}
-
-/// A count or percentage of which the number is at least `minimum`.
-pub(super) fn share(fields: &mut Fields, path: &str, raw: &CountOrPercent, minimum: u32) -> IntOrPercent {
-    let hint = "write a number, or a percentage from 1% to 100%";
-    let read = match raw {
-        CountOrPercent::Count(count) => match u32::try_from(*count) {
-            Ok(count) if count >= minimum => Ok(IntOrPercent::Count(count)),
-            _ => Err(format!("{count} is below {minimum}")),
-        },
-        CountOrPercent::Percent(text) if text.ends_with('%') => {
-            IntOrPercent::parse(text).map_err(|error| error.to_string())
-        }
-        CountOrPercent::Percent(text) => Err(format!("{text:?} is neither a number nor a percentage")),
-    };
-    fields.take(path, read, hint, IntOrPercent::Count(minimum))
 }
 
 fn urls(fields: &mut Fields, path: &str, texts: &[String]) -> Vec<String> {
