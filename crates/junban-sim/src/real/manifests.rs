@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 
 use super::testbed::Testbed;
 use super::{Options, Trouble};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Right, Scenario};
 use crate::scenario::settings;
+
+/// The controller's account, and the role that holds its rights.
+const ACCOUNT: &str = "junban";
+/// The role that lets it delete pods, in the namespaces where it is bound.
+const FORCE: &str = "junban-force";
 
 /// Applies CRDs, account, rights, admission policies, defaults, and then what the scenario says.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario, options: &Options) -> Result<(), Trouble> {
@@ -83,17 +88,90 @@ pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Re
     }
     let none = Vec::new();
     settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now());
-    let named = spec["drain"]["deleteAfterDenial"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    for namespace in named.iter().filter_map(Value::as_str) {
-        bed.apply(&force_binding(namespace))?;
-    }
+    bind_force(bed, &spec)?;
     bed.apply(&[object("RebootPolicy", name, spec)])
 }
 
+/// Takes a right from the controller's account, which must have it.
+pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<(), Trouble> {
+    let (verb, resource) = match right {
+        Right::DeletePodsIn(namespace) => {
+            let of_force = ["-n", namespace, "delete", "rolebinding", FORCE];
+            return bed.kubectl(&of_force).map(drop);
+        }
+        Right::Cluster { verb, resource } => (verb.as_str(), resource.as_str()),
+    };
+    let text = bed.kubectl(&["get", "clusterrole", ACCOUNT, "-o", "json"])?;
+    let known: Value = serde_json::from_str(&text)?;
+    let rules = without(
+        known["rules"].as_array().map_or(&[], Vec::as_slice),
+        verb,
+        resource,
+    );
+    if known["rules"] == json!(rules) {
+        return Err(format!("the account has no right to {verb} {resource}").into());
+    }
+    let patch = json!([{"op": "replace", "path": "/rules", "value": rules}]).to_string();
+    bed.kubectl(&["patch", "clusterrole", ACCOUNT, "--type", "json", "-p", &patch])
+        .map(drop)
+}
+
+/// The rules less one right: a rule that grants it among others is split.
+fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
+    let less = |list: &Value, word: &str| {
+        let words = list.as_array().into_iter().flatten();
+        words.filter(|one| *one != word).cloned().collect::<Vec<_>>()
+    };
+    let mut rest = Vec::new();
+    for rule in rules {
+        let (verbs, resources) = (less(&rule["verbs"], verb), less(&rule["resources"], resource));
+        let grants = json!(verbs) != rule["verbs"] && json!(resources) != rule["resources"];
+        if !grants {
+            rest.push(rule.clone());
+            continue;
+        }
+        let part = |resources: Vec<Value>, verbs: Vec<Value>| {
+            let mut part = rule.clone();
+            part["resources"] = json!(resources);
+            part["verbs"] = json!(verbs);
+            part
+        };
+        if !resources.is_empty() {
+            let all = rule["verbs"].as_array().cloned().unwrap_or_default();
+            rest.push(part(resources, all));
+        }
+        if !verbs.is_empty() {
+            rest.push(part(vec![json!(resource)], verbs));
+        }
+    }
+    rest
+}
+
+/// The account's rights as the manifests have them, and as an administrator has bound them.
+pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario, options: &Options) -> Result<(), Trouble> {
+    let account = options
+        .manifests
+        .join("junban/20-account.yaml")
+        .display()
+        .to_string();
+    bed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &account])?;
+    for settings in scenario.policies.values() {
+        let mut spec = json!({});
+        settings::apply(&mut spec, settings, now());
+        bind_force(bed, &spec)?;
+    }
+    Ok(())
+}
+
 /// What an administrator binds by hand in each namespace that a policy names in `drain.deleteAfterDenial`.
+fn bind_force(bed: &Testbed, policy: &Value) -> Result<(), Trouble> {
+    let named = policy["drain"]["deleteAfterDenial"].as_array();
+    for namespace in named.into_iter().flatten().filter_map(Value::as_str) {
+        bed.apply(&force_binding(namespace))?;
+    }
+    Ok(())
+}
+
 fn force_binding(namespace: &str) -> [Value; 2] {
     let group = "rbac.authorization.k8s.io";
     [
@@ -101,9 +179,9 @@ fn force_binding(namespace: &str) -> [Value; 2] {
         json!({
             "apiVersion": format!("{group}/v1"),
             "kind": "RoleBinding",
-            "metadata": {"name": "junban-force", "namespace": namespace},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "junban-force"},
-            "subjects": [{"kind": "ServiceAccount", "name": "junban", "namespace": "junban"}],
+            "metadata": {"name": FORCE, "namespace": namespace},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": FORCE},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": "junban"}],
         }),
     ]
 }
@@ -115,4 +193,25 @@ pub(super) fn now() -> i64 {
 
 fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": junban_api::names::API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_right_is_taken_and_the_others_of_its_rule_stay() {
+        let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": [""], "resources": resources, "verbs": verbs});
+        let rules = [
+            rule(&["nodes"], &["get", "patch"]),
+            rule(&["pods", "services"], &["get", "list"]),
+            rule(&["pods/eviction"], &["create"]),
+        ];
+        assert_eq!(without(&rules, "create", "pods/eviction"), rules[..2]);
+        assert_eq!(
+            without(&rules, "list", "pods")[1..3],
+            [rule(&["services"], &["get", "list"]), rule(&["pods"], &["get"])]
+        );
+        assert_eq!(without(&rules, "delete", "pods"), rules);
+    }
 }

@@ -54,6 +54,8 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         }),
         Act::DeleteEntries(_) => kubectl(&["delete", "nodereboot", "--all"]),
         Act::DeletePod(namespace, name) => kubectl(&["-n", namespace, "delete", "pod", name, "--wait=false"]),
+        Act::Deny(right) => manifests::deny(bed, right),
+        Act::AllowEverything => manifests::allow_everything(bed, scenario, options),
         Act::EditQueue(edits) => edit(bed, "rebootqueue", junban_api::names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(bed, "rebootpolicy", name, edits),
         Act::EditBudget {

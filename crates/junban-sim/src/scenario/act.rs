@@ -1,7 +1,7 @@
 //! What people do, as written in a scenario.
 
 use super::condition::is_node_name;
-use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Target};
+use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Right, Target};
 use super::settings;
 use super::words::{Fault, Words, unknown};
 
@@ -23,6 +23,8 @@ const ACTS: &[&str] = &[
     "delete entry",
     "delete entries",
     "delete pod",
+    "deny",
+    "allow everything",
     "register node",
     "apply queue",
     "apply policy",
@@ -105,6 +107,21 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
         let (namespace, name) = words.namespaced("a pod")?;
         return Ok(Act::DeletePod(namespace, name));
     }
+    if words.eat("deny delete pods in") {
+        return Ok(Act::Deny(Right::DeletePodsIn(
+            words.next("a namespace")?.to_owned(),
+        )));
+    }
+    if words.eat("deny") {
+        let verb = words
+            .eat_one(&VERBS.map(|verb| (verb, verb)), "a verb")?
+            .to_owned();
+        let resource = words.next("a resource, such as pods/eviction")?.to_owned();
+        return Ok(Act::Deny(Right::Cluster { verb, resource }));
+    }
+    if words.eat("allow everything") {
+        return Ok(Act::AllowEverything);
+    }
     if words.eat("delete queue") {
         return Ok(Act::DeleteQueue);
     }
@@ -152,6 +169,9 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
     }
     Err(unknown(&words.rest_peek(), "an act", ACTS))
 }
+
+/// As RBAC spells them.
+const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 
 /// A phrase, and the act that it is about what comes next.
 type Phrase<T> = (&'static str, fn(T) -> Act);
@@ -283,6 +303,17 @@ mod tests {
                 Act::RebootMachine("node-2".into()),
             ),
             ("kill controller", Act::KillController(1)),
+            (
+                "deny create pods/eviction",
+                Act::Deny(Right::Cluster {
+                    verb: "create".into(),
+                    resource: "pods/eviction".into(),
+                }),
+            ),
+            (
+                "deny delete pods in shop",
+                Act::Deny(Right::DeletePodsIn("shop".into())),
+            ),
             ("freeze controller 2", Act::FreezeController(2)),
             ("pause", Act::Pause(String::new())),
             (
@@ -313,6 +344,7 @@ mod tests {
             ("resum", "`resume`"),
             ("delete nod node-1", "`delete node`"),
             ("kil controller", "`kill controller`"),
+            ("deny creat pods/eviction", "`create`"),
             ("fault node-1: never return", "`never returns`"),
             ("edit polcy workers: priority 1", "`edit policy`"),
         ] {

@@ -258,6 +258,10 @@ pub enum Act {
     /// The entries of one node, or all.
     DeleteEntries(Target),
     DeletePod(String, String),
+    /// The controller's account loses a right.
+    Deny(Right),
+    /// The account's rights are as the manifests have them again.
+    AllowEverything,
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
     EditBudget {
@@ -288,6 +292,15 @@ pub enum Act {
     FreezeController(u32),
     /// SIGCONT.
     ThawController(u32),
+}
+
+/// A right of the controller's account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Right {
+    /// Of the role for the whole cluster, as RBAC spells it: `create`, `pods/eviction`.
+    Cluster { verb: String, resource: String },
+    /// Deleting pods in this one namespace: the role `junban-force`, bound there by an administrator.
+    DeletePodsIn(String),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,13 +6,14 @@ use junban_api::{convert, names};
 use junban_core::goal;
 use junban_core::reason::{Class, Reason};
 use junban_world::{
-    ApiError, Budget, Custom, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector, World,
+    ApiError, Budget, Custom, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector,
+    Verb, World,
 };
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
 use crate::ports::{ENTRY, POLICY, QUEUE, as_dynamic, find_custom, wall};
-use crate::scenario::model::{self, Act, MachineFault, Scenario, Target};
+use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::settings;
 
 /// Why something could not be done.
@@ -82,6 +83,15 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
             let options = junban_world::DeleteOptions::default();
             Ok(world.client(PEOPLE).delete_pod(namespace, name, &options)?)
         }
+        Act::Deny(right) => {
+            let deny = denial(right)?;
+            world.callers().faults(names::FIELD_MANAGER).deny.push(deny);
+            Ok(())
+        }
+        Act::AllowEverything => {
+            world.callers().faults(names::FIELD_MANAGER).deny.clear();
+            Ok(())
+        }
         Act::EditQueue(edits) => edit(world, QUEUE, names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(world, POLICY, name, edits),
         Act::EditBudget {
@@ -128,6 +138,42 @@ pub(super) fn inject(world: &mut World, fault: &MachineFault) {
         model::Fault::Dead => return world.kill(node),
     };
     world.inject(node, kind, None);
+}
+
+/// A right as the world has it: its custom objects go by their kind.
+fn denial(right: &Right) -> Result<Deny, PeopleError> {
+    let (verb, resource) = match right {
+        Right::DeletePodsIn(namespace) => {
+            return Ok(Deny {
+                verb: Verb::Delete,
+                resource: "pods".into(),
+                namespace: Some(namespace.clone()),
+            });
+        }
+        Right::Cluster { verb, resource } => (verb.as_str(), resource.as_str()),
+    };
+    let verb = match verb {
+        "get" => Verb::Get,
+        "list" => Verb::List,
+        "watch" => Verb::Watch,
+        "create" => Verb::Create,
+        "update" => Verb::Update,
+        "patch" => Verb::Patch,
+        "delete" => Verb::Delete,
+        _ => return Err(PeopleError::Other(format!("there is no verb {verb}"))),
+    };
+    let (plural, rest) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
+    let kind = match plural {
+        "rebootqueues" => QUEUE,
+        "rebootpolicies" => POLICY,
+        "nodereboots" => ENTRY,
+        _ => plural,
+    };
+    Ok(Deny {
+        verb,
+        resource: format!("{kind}{rest}"),
+        namespace: None,
+    })
 }
 
 fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
