@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use junban_api::{convert, names};
 
-use crate::commands::DemoArgs;
+use crate::commands::demo::DemoArgs;
 
 /// Reboots every server of a Kubernetes cluster without stopping what runs on it.
 ///

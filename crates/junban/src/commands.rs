@@ -4,7 +4,7 @@ mod cancel;
 mod columns;
 mod controller;
 mod cost;
-mod demo;
+pub(crate) mod demo;
 mod entries;
 mod explain;
 #[cfg(test)]
@@ -24,7 +24,6 @@ mod wait;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Output};
-pub(crate) use demo::DemoArgs;
 use printer::Printer;
 use problem::{Exit, Problem};
 use session::Session;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
+pub use super::words::Span;
 
 /// A line of the file and what it means.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,13 +91,6 @@ impl Nodes {
             .chain((1..=masters).map(|n| format!("cp-{n}")))
             .collect()
     }
-}
-
-/// From so long to so long, drawn evenly.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Span {
-    pub from: Duration,
-    pub to: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::model::Span;
+/// From so long to so long, drawn evenly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    pub from: Duration,
+    pub to: Duration,
+}
 
 /// The words of one part of a line, read from the left.
 #[derive(Clone, Debug)]
