@@ -76,7 +76,9 @@ impl<'a> Draft<'a> {
             return true;
         }
         if !self.is_free(&lane) {
-            if let Some(at) = self.memory.not_before.get(&lane).copied() {
+            // A pause that is over is no reason to wake: the lane waits for an answer, and that wakes.
+            let pause = self.memory.not_before.get(&lane).copied();
+            if let Some(at) = pause.filter(|at| *at > self.now.mono) {
                 self.wake_at_mono(at);
             }
             return false;

@@ -69,6 +69,28 @@ fn a_doubt_about_a_node_without_an_entry_is_cleared_by_a_read_of_the_node_alone(
 }
 
 #[test]
+fn a_lane_that_waits_for_its_answer_does_not_wake_the_plan() {
+    let mut toy = Toy::new(&["node-1"]);
+    let lane = Lane::Node(toy.node("node-1").name.clone());
+    for _ in 0..100 {
+        let now = toy.now();
+        let mut memory = toy.memory.clone();
+        memory.busy.insert(lane.clone(), now.mono);
+        // Of a refusal long ago.
+        memory.not_before.insert(lane.clone(), Mono::default());
+        let wake_at = plan(&toy.cluster, &memory, now).wake_at;
+        let busy_loop = now.mono + Duration::from_millis(2);
+        assert!(
+            wake_at.is_none_or(|at| at > busy_loop),
+            "{wake_at:?} at {:?}",
+            now.mono
+        );
+        toy.run(1);
+    }
+    assert_eq!(toy.powered, ["node-1"]);
+}
+
+#[test]
 fn at_most_max_unavailable_nodes_are_down_at_a_time() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4", "n-5", "n-6"]);
     toy.queue().max_unavailable = IntOrPercent::Count(2);

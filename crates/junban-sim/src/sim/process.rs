@@ -9,6 +9,9 @@ use junban_world::{Ms, World};
 use super::{Event, Who};
 use crate::ports::{Shown, View};
 
+/// A plan that wants to be woken so often in a row, and does nothing, is a busy loop.
+const IDLE_WAKES_MAX: u32 = 100;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     Runs,
@@ -40,6 +43,8 @@ pub(super) struct Process {
     /// Something happened that a plan looks at.
     news: bool,
     engine_wake: Option<Mono>,
+    /// How often in a row the engine woke by itself and wanted nothing.
+    idle_wakes: u32,
     exit_after_writes: Option<u64>,
     /// What the engine's independent check refused.
     refused: Vec<String>,
@@ -67,6 +72,7 @@ impl Process {
             answers: Vec::new(),
             news: false,
             engine_wake: None,
+            idle_wakes: 0,
             exit_after_writes,
             refused: Vec::new(),
         }
@@ -171,6 +177,14 @@ impl Process {
         let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
         self.engine_wake = step.wake_at;
         self.refused.extend(step.refused);
+        let idle = woken && step.requests.is_empty();
+        self.idle_wakes = if idle { self.idle_wakes + 1 } else { 0 };
+        if self.idle_wakes == IDLE_WAKES_MAX {
+            let wake = step.wake_at;
+            self.refused.push(format!(
+                "the plan wakes again and again for nothing: next at {wake:?}"
+            ));
+        }
         step.requests
     }
 
