@@ -110,7 +110,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     }
     facts.begin(&bed);
     let exit = options.exit_after_writes.or(scenario.exit_after_writes);
-    let mut controllers = Controllers::new(&bed, options, exit)?;
+    let mut controllers = Controllers::new(&bed, scenario, options, exit)?;
     let leniency = if exit.is_some() {
         LENIENCY_AFTER_A_CRASH
     } else {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::FutureExt as _;
+use junban_core::effect::{Effect, Read};
 use junban_engine::elector::{LeaseAnswer, LeaseCall};
 use junban_engine::ports::execute;
 use junban_engine::step::{Answer, Request};
@@ -46,6 +47,11 @@ impl Default for Delays {
     }
 }
 
+/// What the ports of the real API server wait for an answer, in milliseconds.
+const DEADLINE: Ms = 10_000;
+const SHORT_DEADLINE: Ms = 2_000;
+const LEASE_DEADLINE: Ms = 5_000;
+
 /// Names a process: number from 1, and how often it was started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Who {
@@ -79,6 +85,8 @@ pub struct Sim {
     refused: Vec<String>,
     /// Changes of the world up to here have been announced to the processes.
     seen: u64,
+    /// No byte passes between the processes and the API server.
+    cut_off: bool,
 }
 
 impl Sim {
@@ -96,6 +104,7 @@ impl Sim {
             troubles: Troubles::default(),
             refused: Vec::new(),
             seen,
+            cut_off: false,
         }
     }
 
@@ -137,6 +146,17 @@ impl Sim {
     pub fn kill(&mut self, number: u32) {
         if let Some(process) = self.processes.get_mut(&number) {
             process.state = State::Dead;
+        }
+    }
+
+    /// From now on everything between the processes and the API server is swallowed and nothing is closed; or it
+    /// passes again.
+    pub fn cut_off(&mut self, on: bool) {
+        self.cut_off = on;
+        let now = self.now();
+        let all: Vec<Who> = self.processes.values().map(Process::who).collect();
+        for who in all {
+            self.push(now, Event::Tick(who));
         }
     }
 
@@ -279,6 +299,13 @@ impl Sim {
             Event::Execute(who, term, request, sent, trouble) => {
                 self.execute(now, who, term, *request, sent, trouble);
             }
+            Event::Lease(who, call, began) if self.cut_off => {
+                let answer = LeaseAnswer::Failed("the request timed out".into());
+                self.push(
+                    began + LEASE_DEADLINE,
+                    Event::LeaseAnswer(who, call, began, answer),
+                );
+            }
             Event::Lease(who, call, began) => {
                 let which = if self.troubles.split_brain { who.number } else { 0 };
                 let answer = self.leases.entry(which).or_default().call(&call);
@@ -286,7 +313,7 @@ impl Sim {
                 self.push(now + back, Event::LeaseAnswer(who, call, began, answer));
             }
             Event::Tick(who) => {
-                let watch = self.delays.watch;
+                let (watch, cut_off) = (self.delays.watch, self.cut_off);
                 let world = self.world.clone();
                 if let Some(process) = self.living(who) {
                     if process.tick_at.is_some_and(|at| at <= now) {
@@ -295,7 +322,9 @@ impl Sim {
                     if process.state == State::Frozen {
                         return;
                     }
-                    process.follow(&locked(&world), now.saturating_sub(watch));
+                    if !cut_off {
+                        process.follow(&locked(&world), now.saturating_sub(watch));
+                    }
                     self.step(who, now);
                 }
             }
@@ -340,9 +369,10 @@ impl Sim {
         }
         let unknown = trouble::unknown(&request.effect);
         let is_write = request.effect.is_write();
-        let is_power = matches!(request.effect, junban_core::effect::Effect::Power(_));
+        let is_power = matches!(request.effect, Effect::Power(_));
+        let silent = self.silence(&request.effect);
         // The ports over the world never wait.
-        let outcome = if trouble.request_lost {
+        let outcome = if trouble.request_lost || silent.is_some() {
             unknown.clone()
         } else {
             let Some(outcome) = execute(&ports, request.effect).now_or_never() else {
@@ -361,7 +391,7 @@ impl Sim {
         let back = if is_power {
             self.delays.driver.draw(&mut self.rng)
         } else {
-            (now - sent).saturating_sub(trouble.late).max(1)
+            silent.unwrap_or_else(|| (now - sent).saturating_sub(trouble.late).max(1))
         } + trouble.answer_late;
         let answer = Box::new(Answer {
             id: request.id,
@@ -370,10 +400,21 @@ impl Sim {
         self.push(now + back, Event::Answer(who, term, answer, shown, acknowledged));
     }
 
+    /// How long a process that is cut off waits for the answer to this request; `None`: it has another way.
+    fn silence(&self, effect: &Effect) -> Option<Ms> {
+        match effect {
+            Effect::Power(_) | Effect::Read(Read::ControlPlane { .. }) => None,
+            Effect::Read(Read::Queue) => Some(SHORT_DEADLINE),
+            _ => Some(DEADLINE),
+        }
+        .filter(|_| self.cut_off)
+    }
+
     /// One turn of a process: the elector, then the engine, if it leads.
     fn step(&mut self, who: Who, now: Ms) {
         let wall = crate::ports::wall(now);
         let (watch, grain, world) = (self.delays.watch, self.delays.grain, self.world.clone());
+        let cut_off = self.cut_off;
         let Some(process) = self.living(who) else { return };
         let call = process.next_lease_call(now);
         let requests = process.step(now, wall);
@@ -382,6 +423,7 @@ impl Sim {
         let term = process.term;
         let shown = process
             .next_change_at(&locked(&world))
+            .filter(|_| !cut_off)
             .map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
         let wake = [process.wake_at(now), shown].into_iter().flatten().min();
         let wake = wake

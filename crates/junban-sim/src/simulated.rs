@@ -307,6 +307,14 @@ impl<'s> Run<'s> {
                 self.sim.thaw(*number);
                 Ok(())
             }
+            Act::CutOff => {
+                self.sim.cut_off(true);
+                Ok(())
+            }
+            Act::Reconnect => {
+                self.sim.cut_off(false);
+                Ok(())
+            }
             Act::Cancel(Target::All) => people::cancel_all(&mut self.sim.world()),
             other => people::act(&mut self.sim.world(), self.scenario, other),
         };

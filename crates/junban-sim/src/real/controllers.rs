@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::testbed::Testbed;
 use super::{Options, Trouble};
-use crate::scenario::model::Act;
+use crate::scenario::model::{Act, Scenario};
 
 pub(super) struct Controllers {
     program: PathBuf,
@@ -26,12 +26,13 @@ pub(super) struct Controllers {
 impl Controllers {
     pub(super) fn new(
         bed: &Testbed,
+        scenario: &Scenario,
         options: &Options,
         exit_after_writes: Option<u64>,
     ) -> Result<Self, Trouble> {
         Ok(Self {
             program: options.junban.clone(),
-            kubeconfig: bed.account_kubeconfig()?,
+            kubeconfig: bed.account_kubeconfig(scenario.acts().any(|act| *act == Act::CutOff))?,
             logs: bed.logs.clone(),
             exit_after_writes,
             running: BTreeMap::new(),

@@ -109,14 +109,16 @@ impl Testbed {
         output(command, None)
     }
 
-    /// A kubeconfig of the controller's ServiceAccount.
-    pub(super) fn account_kubeconfig(&self) -> Result<PathBuf, Trouble> {
+    /// A kubeconfig of the controller's ServiceAccount; with a proxy between if it is to be cut off.
+    pub(super) fn account_kubeconfig(&self, with_proxy: bool) -> Result<PathBuf, Trouble> {
         let account = format!(
             "{}/{}",
             junban_api::names::NAMESPACE,
             junban_api::names::SERVICE_ACCOUNT
         );
-        let text = self.command(&["kubeconfig", "--service-account", &account])?;
+        let mut arguments = vec!["kubeconfig", "--service-account", &account];
+        arguments.extend(with_proxy.then_some("--proxy"));
+        let text = self.command(&arguments)?;
         let path = self.logs.join("controller.kubeconfig");
         std::fs::write(&path, text)?;
         Ok(path)

@@ -41,6 +41,8 @@ const ACTS: &[&str] = &[
     "restart controller",
     "freeze controller",
     "thaw controller",
+    "cut off the controllers",
+    "reconnect the controllers",
 ];
 
 pub(super) fn parse(text: &str) -> Result<Act, Fault> {
@@ -118,6 +120,12 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
             .to_owned();
         let resource = words.next("a resource, such as pods/eviction")?.to_owned();
         return Ok(Act::Deny(Right::Cluster { verb, resource }));
+    }
+    if words.eat("cut off the controllers") {
+        return Ok(Act::CutOff);
+    }
+    if words.eat("reconnect the controllers") {
+        return Ok(Act::Reconnect);
     }
     if words.eat("allow everything") {
         return Ok(Act::AllowEverything);
@@ -315,6 +323,7 @@ mod tests {
                 Act::Deny(Right::DeletePodsIn("shop".into())),
             ),
             ("freeze controller 2", Act::FreezeController(2)),
+            ("cut off the controllers", Act::CutOff),
             ("pause", Act::Pause(String::new())),
             (
                 "delete entry of node-2",

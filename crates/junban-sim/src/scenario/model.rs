@@ -61,6 +61,16 @@ pub struct Nodes {
     pub memory: Option<String>,
 }
 
+impl Scenario {
+    /// Everything that is done, in no order.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        let given = self.given.iter().map(|at| &at.what);
+        given
+            .chain(self.steps.iter().filter_map(|at| at.what.act()))
+            .chain(self.repeated.iter().map(|at| &at.what.1))
+    }
+}
+
 impl Default for Nodes {
     fn default() -> Self {
         let boot = Span {
@@ -221,6 +231,15 @@ pub enum Step {
     Wait(Duration),
 }
 
+impl Step {
+    fn act(&self) -> Option<&Act> {
+        match self {
+            Self::Do(act) | Self::After(_, act) | Self::When(_, _, act) => Some(act),
+            Self::Eventually(..) | Self::Wait(_) => None,
+        }
+    }
+}
+
 /// What a person, or the weather, does.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Act {
@@ -286,6 +305,9 @@ pub enum Act {
     FreezeController(u32),
     /// SIGCONT.
     ThawController(u32),
+    /// What lies between the controllers and the API server swallows every byte and closes nothing.
+    CutOff,
+    Reconnect,
 }
 
 /// A right of the controller's account.
