@@ -36,7 +36,17 @@ struct Testbed {
     kubectl: String,
     binary: String,
     dir: String,
+    api_server: String,
+    etcd: Etcd,
     own: Option<Child>,
+}
+
+/// An etcd member that wants a client certificate, and the files of one that it accepts.
+struct Etcd {
+    url: String,
+    certificate: String,
+    key: String,
+    authorities: String,
 }
 
 impl Drop for Testbed {
@@ -64,6 +74,13 @@ impl Testbed {
             kubectl: text("kubectl"),
             binary: text("binary"),
             dir: text("dir"),
+            api_server: json["apiServers"][0].as_str().unwrap().to_owned(),
+            etcd: Etcd {
+                url: json["etcd"]["endpoints"][0].as_str().unwrap().to_owned(),
+                certificate: json["etcd"]["certFile"].as_str().unwrap().to_owned(),
+                key: json["etcd"]["keyFile"].as_str().unwrap().to_owned(),
+                authorities: json["etcd"]["caFile"].as_str().unwrap().to_owned(),
+            },
             own,
         }
     }
@@ -99,7 +116,7 @@ impl Testbed {
 
     /// Everything of the manifests but the controller's Deployment.
     fn install(&self) {
-        let manifests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
+        let manifests = manifests();
         self.apply(&manifests.join("crds"));
         let label = "app.kubernetes.io/name=junban";
         self.kubectl(&[
@@ -136,6 +153,10 @@ impl Testbed {
             .await
             .unwrap()
     }
+}
+
+fn manifests() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../manifests")
 }
 
 fn output(command: &mut Command) -> String {
@@ -189,6 +210,7 @@ async fn the_ports_on_a_real_api_server() {
     world.ledger().await;
     world.entries().await;
     world.evictions().await;
+    world.control_plane().await;
     assert_eq!(
         world.connection.warnings.count(),
         0,
@@ -254,6 +276,62 @@ impl World {
             matches!(&released, LeaseAnswer::Is(view) if view.holder.is_empty()),
             "{released:?}"
         );
+    }
+
+    /// etcd with a client certificate: the account reads the one Secret that the extra manifest grants, and no other.
+    async fn control_plane(&self) {
+        const SECRET: &str = "junban-etcd-client";
+        let etcd = &self.testbed.etcd;
+        let file = |key: &str, path: &str| format!("--from-file={key}={path}");
+        self.testbed.kubectl(&[
+            "-n",
+            "junban",
+            "create",
+            "secret",
+            "generic",
+            SECRET,
+            &file("tls.crt", &etcd.certificate),
+            &file("tls.key", &etcd.key),
+            &file("ca.crt", &etcd.authorities),
+        ]);
+        let health = async |secret: &str| {
+            let read = Read::ControlPlane {
+                api_servers: vec![self.testbed.api_server.clone(), "https://127.0.0.1:1".into()],
+                etcd: vec![etcd.url.clone()],
+                etcd_client_secret: secret.into(),
+            };
+            self.ports.read(read).await
+        };
+        let refused = |evidence: Evidence, name: &str| match evidence {
+            Evidence::Failed(why) => {
+                assert!(why.contains(name) && why.contains("forbidden"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        };
+        refused(health(SECRET).await, SECRET);
+        self.testbed
+            .apply(&manifests().join("extras/etcd-client-secret.yaml"));
+        let states = async |secret: &str| match health(secret).await {
+            Evidence::ControlPlane(members) => {
+                let states: Vec<_> = members.iter().map(|member| member.state.is_ok()).collect();
+                Some(states)
+            }
+            Evidence::Failed(_) => None,
+            other => panic!("{other:?}"),
+        };
+        // The authorizer learns of the new binding a moment later.
+        let mut seen = None;
+        for _ in 0..50 {
+            seen = states(SECRET).await;
+            if seen.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(seen, Some(vec![true, false, true]), "one API server is not there");
+        // Without the certificate the member does not answer: not good.
+        assert_eq!(states("").await, Some(vec![true, false, false]));
+        refused(health("another").await, "another");
     }
 
     async fn node_guards(&self) {
