@@ -53,11 +53,11 @@ pub(crate) enum Command {
 /// Which cluster, and as whom.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Cluster {
-    /// Path of the kubeconfig.
-    #[arg(long, value_name = "FILE", global = true)]
+    /// Path of the kubeconfig. Without one: KUBECONFIG, ~/.kube/config, or the account of the pod that this runs in.
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig.
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Cluster")]
     pub(crate) context: Option<String>,
 }
 
