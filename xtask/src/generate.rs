@@ -1,9 +1,9 @@
 //! `cargo xtask generate [--check]`: the CRDs and the page of names. What they say is the business of
 //! `junban-api`, whose own binary writes them.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result, bail};
+
+use crate::cargo::cargo;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -13,7 +13,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo();
     command.args([
         "run",
         "--quiet",

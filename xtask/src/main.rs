@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod api_check;
 mod bed;
+mod cargo;
 mod cli_check;
 mod generate;
 mod rehearsal;

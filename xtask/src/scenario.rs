@@ -2,10 +2,10 @@
 //! they need and calls the runner; what a scenario says is the runner's business (`docs/scenarios.md`).
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::cargo::cargo;
 use crate::testbed;
 
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut command = Command::new("cargo");
+    let mut command = cargo();
     command.args([
         "run",
         "--quiet",
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ]);
     command.args(&args.arguments);
     if wants_the_real_world(&args.arguments) {
-        let status = Command::new("cargo")
+        let status = cargo()
             .args(["build", "--quiet", "--locked", "--package", "junban"])
             .status()?;
         if !status.success() {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::cargo::as_from_a_shell;
 use crate::tidy;
 
 #[derive(clap::Args)]
@@ -209,7 +210,9 @@ impl Part {
         say(&format!("== {}: {}", self.name, self.command.join(" ")))?;
         let begun = Instant::now();
         let root = tidy::root()?;
-        let mut child = Command::new(self.command[0])
+        let mut command = Command::new(self.command[0]);
+        as_from_a_shell(&mut command);
+        let mut child = command
             .args(&self.command[1..])
             .current_dir(root)
             .stdin(Stdio::null())

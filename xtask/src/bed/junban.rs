@@ -8,13 +8,13 @@ use anyhow::{Context as _, Result, bail};
 
 use super::process::tied;
 use super::{ACCOUNT, Testbed};
+use crate::cargo::cargo;
 use crate::tidy;
 
 /// Builds `junban` and says where it is.
 pub(crate) fn build(release: bool) -> Result<PathBuf> {
     let profile: &[&str] = if release { &["--release"] } else { &[] };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
+    let built = cargo()
         .args(["build", "-p", "junban"])
         .args(profile)
         .current_dir(tidy::root()?)
