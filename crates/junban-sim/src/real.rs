@@ -52,8 +52,8 @@ pub struct Outcome {
     pub logs: PathBuf,
 }
 
-/// A crash costs the time in which a deadline may pass that a person waits for.
-const LENIENCY_AFTER_A_CRASH: Duration = Duration::from_secs(120);
+/// A crash may cost a whole `bootTimeout`, 15 minutes by default, before a person may retry.
+const LENIENCY_AFTER_A_CRASH: Duration = Duration::from_secs(20 * 60);
 /// Between the start of the first controller and the others'.
 const OTHERS_AFTER: Duration = Duration::from_secs(3);
 /// The processes are looked after so often, also if nothing changes.
