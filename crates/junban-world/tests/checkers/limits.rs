@@ -1,0 +1,155 @@
+//! S4, S5, S17: how many at a time.
+
+use super::*;
+
+#[test]
+fn s4_one_place_is_one_place() {
+    let mut p = Play::new(10, 0);
+    p.slots(&[("w1", "e-w1")]).cordon("w1", true, "junban").fine();
+    p.slots(&[("w1", "e-w1"), ("w2", "e-w2")]);
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
+fn s4_what_others_cordoned_counts_and_costs_no_place_itself() {
+    let mut p = Play::new(10, 0);
+    p.slots(&[]).cordon("w9", true, "kubectl").later(10_000);
+    p.slots(&[("w9", "e-w9")]).fine();
+    p.slots(&[("w9", "e-w9"), ("w1", "e-w1")]);
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
+fn s4_beside_a_tolerated_failure_there_is_one_place_more() {
+    let mut p = Play::new(3, 0);
+    p.slots(&[]).ready("w3", Ready::Unknown).later(10_000);
+    p.slots(&[("w1", "e-w1")]);
+    assert_eq!(p.broken(), ["S4"], "down, but not broken yet");
+    let mut p = Play::new(3, 0);
+    p.slots(&[]).ready("w3", Ready::Unknown).later(301_000);
+    p.slots(&[("w1", "e-w1")]).fine();
+    p.slots(&[("w1", "e-w1"), ("w2", "e-w2")]);
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
+fn s4_what_happened_a_moment_ago_could_not_be_known_and_excluded_nodes_count_nowhere() {
+    let mut p = Play::new(10, 0);
+    p.slots(&[]).later(10_000).ready("w9", Ready::False).later(1000);
+    p.slots(&[("w1", "e-w1")]).fine();
+    let mut p = Play::new(10, 0);
+    let changed = BTreeMap::from([("junban.dev/exclude".to_owned(), Some("true".to_owned()))]);
+    p.slots(&[]).cordon("w9", true, "kubectl");
+    p.tell(Truth::NodeLabels {
+        node: "w9".into(),
+        changed,
+    })
+    .later(10_000);
+    p.slots(&[("w1", "e-w1")]).fine();
+}
+
+#[test]
+fn s4_a_cordon_without_a_slot() {
+    let mut p = Play::new(10, 0);
+    p.slots(&[]).cordon("w1", true, "kubectl").fine();
+    p.cordon("w2", true, "junban");
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
+fn s4_without_a_ledger_the_cordons_are_the_grants() {
+    let mut p = Play::new(10, 0);
+    p.cordon("w1", true, "junban").fine();
+    p.cordon("w2", true, "junban");
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
+fn s5_one_control_plane_node_at_a_time_with_a_quorum_left() {
+    let mut p = Play::new(10, 3);
+    p.cordon("c1", true, "junban").call("c1", 1).fine();
+    let mut p = Play::with(
+        10,
+        3,
+        Params {
+            max_unavailable: IntOrPercent::Int(9),
+            ..Params::default()
+        },
+    );
+    p.cordon("c1", true, "junban").cordon("c2", true, "junban");
+    assert_eq!(p.broken(), ["S5"]);
+    let mut p = Play::new(10, 3);
+    p.tell(Truth::MachineDown {
+        machine: "c3".into(),
+        boot_id: "b0".into(),
+        cause: DownCause::Spontaneous,
+    });
+    p.later(10_000).call("c1", 1);
+    assert_eq!(
+        p.broken(),
+        ["S5"],
+        "two of three healthy is not enough to take one"
+    );
+    let mut p = Play::new(10, 1);
+    p.cordon("c1", true, "junban");
+    assert_eq!(p.broken(), ["S5"]);
+    let mut p = Play::with(
+        10,
+        1,
+        Params {
+            allow_quorum_loss: true,
+            ..Params::default()
+        },
+    );
+    p.cordon("c1", true, "junban").fine();
+}
+
+#[test]
+fn s5_never_beside_workers() {
+    let mut p = Play::with(
+        10,
+        3,
+        Params {
+            max_unavailable: IntOrPercent::Int(9),
+            ..Params::default()
+        },
+    );
+    p.entry("w1", "", "Queued", 0)
+        .entry("w1", "Queued", "Draining", 0);
+    p.cordon("c1", true, "junban");
+    assert_eq!(p.broken(), ["S5"]);
+    let mut p = Play::with(
+        10,
+        3,
+        Params {
+            max_unavailable: IntOrPercent::Int(9),
+            ..Params::default()
+        },
+    );
+    p.entry("c1", "", "Queued", 0)
+        .entry("c1", "Queued", "Draining", 0)
+        .cordon("c1", true, "junban")
+        .fine();
+    p.cordon("w1", true, "junban");
+    assert_eq!(p.broken(), ["S5"]);
+}
+
+#[test]
+fn s17_nothing_starts_while_too_many_have_failed() {
+    let failed = |n: usize| {
+        let params = Params {
+            max_unavailable: IntOrPercent::Int(9),
+            failures_max: IntOrPercent::Int(1),
+            ..Params::default()
+        };
+        let mut p = Play::with(10, 0, params);
+        p.slots(&[]);
+        for i in 1..=n {
+            p.entry(&format!("w{i}"), "", "Failed", 1);
+        }
+        p.slots(&[("w9", "e-w9")]);
+        p
+    };
+    failed(1).fine();
+    assert_eq!(failed(2).broken(), ["S17"]);
+}

@@ -1,0 +1,204 @@
+//! Each rule: broken by what it forbids, silent at what it allows.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
+
+use std::collections::BTreeMap;
+
+use junban_world::{
+    Checkers, DownCause, EvictionAnswer, IntOrPercent, Params, Phase, PodFacts, PowerOutcome, PowerTag,
+    Ready, Removal, Truth, TruthEvent,
+};
+
+mod limits;
+mod pods;
+mod power;
+mod turns;
+
+/// A stream of events with a clock.
+struct Play {
+    checkers: Checkers,
+    at: u64,
+    seq: u64,
+}
+
+impl Play {
+    /// `workers` workers w1, w2 ... and `members` control-plane nodes c1, c2 ...
+    fn new(workers: usize, members: usize) -> Self {
+        Self::with(
+            workers,
+            members,
+            Params {
+                max_unavailable: IntOrPercent::Int(1),
+                ..Params::default()
+            },
+        )
+    }
+
+    fn with(workers: usize, members: usize, params: Params) -> Self {
+        let mut play = Self {
+            checkers: Checkers::new(params),
+            at: 0,
+            seq: 0,
+        };
+        let names = (1..=workers)
+            .map(|i| format!("w{i}"))
+            .chain((1..=members).map(|i| format!("c{i}")));
+        for node in names {
+            play.tell(Truth::NodeAdded {
+                uid: format!("uid-{node}"),
+                machine: node.clone(),
+                boot_id: "b0".into(),
+                control_plane: node.starts_with('c'),
+                node: node.clone(),
+            });
+            play.tell(Truth::NodeReady {
+                node,
+                ready: Ready::True,
+            });
+        }
+        play
+    }
+
+    fn tell(&mut self, what: Truth) -> &mut Self {
+        self.checkers.observe(&TruthEvent {
+            at: self.at,
+            seq: self.seq,
+            what,
+        });
+        self.seq += 1;
+        self
+    }
+
+    fn later(&mut self, ms: u64) -> &mut Self {
+        self.at += ms;
+        self
+    }
+
+    fn cordon(&mut self, node: &str, cordoned: bool, by: &str) -> &mut Self {
+        self.tell(Truth::Cordon {
+            node: node.into(),
+            cordoned,
+            by: by.into(),
+        })
+    }
+
+    fn ready(&mut self, node: &str, ready: Ready) -> &mut Self {
+        self.tell(Truth::NodeReady {
+            node: node.into(),
+            ready,
+        })
+    }
+
+    fn entry(&mut self, node: &str, from: &str, to: &str, attempt: u64) -> &mut Self {
+        self.entry_of(&format!("e-{node}"), node, "T", from, to, attempt)
+    }
+
+    fn entry_of(
+        &mut self,
+        entry: &str,
+        node: &str,
+        goal: &str,
+        from: &str,
+        to: &str,
+        attempt: u64,
+    ) -> &mut Self {
+        self.tell(Truth::Entry {
+            entry: entry.into(),
+            name: entry.into(),
+            node: node.into(),
+            node_uid: format!("uid-{node}"),
+            goal: goal.into(),
+            from: from.into(),
+            to: to.into(),
+            attempt,
+        })
+    }
+
+    fn call(&mut self, node: &str, attempt: u64) -> &mut Self {
+        let tag = PowerTag {
+            entry: format!("e-{node}"),
+            attempt,
+        };
+        self.tell(Truth::PowerCalled {
+            node: node.into(),
+            machine: node.into(),
+            boot_id: "b0".into(),
+            tag,
+            outcome: PowerOutcome::Started,
+        })
+    }
+
+    fn effect(&mut self, node: &str, attempt: u64, again: bool) -> &mut Self {
+        let tag = PowerTag {
+            entry: format!("e-{node}"),
+            attempt,
+        };
+        self.tell(Truth::PowerEffect {
+            node: node.into(),
+            machine: node.into(),
+            boot_id: "b0".into(),
+            tag,
+            again,
+        })
+    }
+
+    fn booted(&mut self, node: &str) -> &mut Self {
+        let (node, boot_id) = (node.to_owned(), "b1".to_owned());
+        self.tell(Truth::BootIdShown {
+            node: node.clone(),
+            boot_id: boot_id.clone(),
+        });
+        self.tell(Truth::LeaseAfterBoot { node, boot_id })
+    }
+
+    fn slots(&mut self, holders: &[(&str, &str)]) -> &mut Self {
+        let holders = holders
+            .iter()
+            .map(|(n, e)| ((*n).to_owned(), (*e).to_owned()))
+            .collect();
+        self.tell(Truth::Slots { holders })
+    }
+
+    fn pod(&mut self, name: &str, node: &str, owner: &str, ready: bool) -> &mut Self {
+        self.tell(Truth::PodAdded(pod(name, node, owner, ready)))
+    }
+
+    fn evict(&mut self, name: &str) -> &mut Self {
+        self.tell(Truth::Eviction {
+            by: "junban".into(),
+            pod: format!("shop/{name}"),
+            uid: format!("uid-{name}"),
+            uid_given: Some(format!("uid-{name}")),
+            dry_run: false,
+            ready: true,
+            answer: EvictionAnswer::Accepted,
+        })
+    }
+
+    /// Which rules were broken, in order.
+    fn broken(&self) -> Vec<&str> {
+        self.checkers
+            .violations()
+            .iter()
+            .map(|v| v.rule.as_str())
+            .collect()
+    }
+
+    fn fine(&self) {
+        assert_eq!(self.checkers.violations(), []);
+    }
+}
+
+fn pod(name: &str, node: &str, owner: &str, ready: bool) -> PodFacts {
+    PodFacts {
+        pod: format!("shop/{name}"),
+        uid: format!("uid-{name}"),
+        namespace: "shop".into(),
+        labels: BTreeMap::new(),
+        owner_kind: owner.split('/').next().unwrap().to_owned(),
+        topmost: owner.into(),
+        node: Some(node.into()),
+        phase: Phase::Running,
+        ready,
+        ..PodFacts::default()
+    }
+}

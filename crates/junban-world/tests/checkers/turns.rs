@@ -1,0 +1,169 @@
+//! S9, S10, S11, S13, S16: cordons, proof, pause, and the edges of a turn.
+
+use super::*;
+
+#[test]
+fn s9_a_cordon_of_somebody_else_is_not_lifted() {
+    let mut p = Play::new(3, 0);
+    p.cordon("w1", true, "junban")
+        .cordon("w1", false, "junban")
+        .fine();
+    p.cordon("w1", true, "kubectl")
+        .cordon("w1", false, "kubectl")
+        .fine();
+    p.cordon("w1", true, "kubectl").cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S9"]);
+}
+
+#[test]
+fn s10_uncordoned_only_when_each_part_of_the_proof_is_there() {
+    let begin = || {
+        let mut p = Play::new(3, 0);
+        p.tell(Truth::Owner {
+            owner: "DaemonSet/shop/d".into(),
+            replicas: 0,
+        });
+        p.pod("d", "w1", "DaemonSet/shop/d", true);
+        p.cordon("w1", true, "junban").call("w1", 1).later(60_000);
+        p
+    };
+    let flip = |p: &mut Play| {
+        for ready in [false, true] {
+            p.tell(Truth::PodChanged(pod("d", "w1", "DaemonSet/shop/d", ready)));
+        }
+    };
+    let mut p = begin();
+    p.cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "the bootID is the old one");
+    let mut p = begin();
+    p.booted("w1").cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "the DaemonSet's pod has its old status");
+    let mut p = begin();
+    p.booted("w1").ready("w1", Ready::False);
+    flip(&mut p);
+    p.cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "not Ready");
+    let mut p = begin();
+    p.tell(Truth::BootIdShown {
+        node: "w1".into(),
+        boot_id: "b1".into(),
+    });
+    flip(&mut p);
+    p.cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "no Lease since");
+    let mut p = begin();
+    p.booted("w1");
+    flip(&mut p);
+    p.cordon("w1", false, "junban").fine();
+}
+
+#[test]
+fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
+    let mut p = Play::new(3, 0);
+    p.cordon("w1", true, "junban")
+        .cordon("w1", false, "junban")
+        .fine();
+    let mut p = Play::new(3, 0);
+    p.entry("w1", "", "Queued", 0)
+        .entry("w1", "Queued", "Draining", 0)
+        .entry("w1", "Draining", "Rebooting", 1);
+    p.cordon("w1", true, "junban")
+        .call("w1", 1)
+        .entry("w1", "Rebooting", "Failed", 1);
+    p.tell(Truth::CancelAsked { entry: "e-w1".into() })
+        .cordon("w1", false, "junban")
+        .fine();
+}
+
+#[test]
+fn s11_nothing_starts_five_seconds_after_a_pause() {
+    let mut p = Play::new(10, 0);
+    p.tell(Truth::Paused { paused: true })
+        .later(4000)
+        .cordon("w1", true, "junban")
+        .fine();
+    p.later(2000)
+        .call("w1", 1)
+        .evict("a")
+        .cordon("w1", false, "junban");
+    assert_eq!(p.broken()[..2], ["S11", "S11"]);
+    let mut p = Play::new(10, 0);
+    p.tell(Truth::Paused { paused: true })
+        .later(10_000)
+        .tell(Truth::Paused { paused: false });
+    p.cordon("w1", true, "junban").fine();
+}
+
+#[test]
+fn s13_two_entries_of_one_node() {
+    let mut p = Play::new(3, 0);
+    p.entry_of("e1", "w1", "T", "", "Queued", 0)
+        .entry_of("e2", "w1", "U", "", "Queued", 0);
+    p.entry_of("e1", "w1", "T", "Queued", "Draining", 0).fine();
+    p.entry_of("e2", "w1", "U", "Queued", "Draining", 0);
+    assert_eq!(p.broken(), ["S13"]);
+    let mut p = Play::new(3, 0);
+    p.entry_of("e1", "w1", "T", "", "Queued", 0)
+        .entry_of("e2", "w1", "T", "", "Queued", 0);
+    assert_eq!(p.broken(), ["S13"], "one entry for a node and goal");
+    let mut p = Play::new(3, 0);
+    p.entry_of("e1", "w1", "T", "", "Queued", 0)
+        .slots(&[("w1", "e1")])
+        .slots(&[("w1", "e2")]);
+    assert_eq!(p.broken(), ["S13"], "a slot does not change hands");
+}
+
+#[test]
+fn s16_only_along_the_edges() {
+    let walk = |path: &[&str]| {
+        let mut p = Play::new(3, 0);
+        let mut from = "";
+        for to in path {
+            p.entry("w1", from, to, 0);
+            from = to;
+        }
+        p.broken().len()
+    };
+    assert_eq!(
+        walk(&["Queued", "Draining", "Rebooting", "Verifying", "Succeeded"]),
+        0
+    );
+    assert_eq!(
+        walk(&[
+            "Queued",
+            "Draining",
+            "Rebooting",
+            "Failed",
+            "Queued",
+            "Verifying",
+            "Succeeded"
+        ]),
+        0
+    );
+    assert_eq!(walk(&["Queued", "Draining", "Queued", "Cancelled"]), 0);
+    assert_eq!(walk(&["Queued", "Rebooting"]), 1);
+    assert_eq!(walk(&["Queued", "Draining", "Rebooting", "Cancelled"]), 1);
+    assert_eq!(
+        walk(&["Queued", "Draining", "Rebooting", "Verifying", "Draining"]),
+        1
+    );
+    assert_eq!(walk(&["Queued", "Succeeded", "Queued"]), 1);
+    assert_eq!(walk(&["Queued", "Cancelled", "Queued"]), 1);
+}
+
+#[test]
+fn s16_cancelled_from_anywhere_where_the_node_is_gone_and_attempts_only_rise() {
+    let mut p = Play::new(3, 0);
+    p.entry("w1", "", "Queued", 0)
+        .entry("w1", "Queued", "Draining", 0)
+        .entry("w1", "Draining", "Rebooting", 1);
+    p.tell(Truth::NodeRemoved {
+        node: "w1".into(),
+        uid: "uid-w1".into(),
+    });
+    p.entry("w1", "Rebooting", "Cancelled", 1).fine();
+    let mut p = Play::new(3, 0);
+    p.entry("w1", "", "Queued", 2)
+        .entry("w1", "Queued", "Draining", 1);
+    assert_eq!(p.broken(), ["S16"]);
+}
