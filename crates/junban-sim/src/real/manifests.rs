@@ -35,6 +35,7 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario, options: &Options) -> Re
         arguments.extend(["-f", file]);
     }
     bed.kubectl(&arguments)?;
+    bind_force(bed, scenario)?;
     apply_queue(bed, scenario)?;
     for name in policies(scenario) {
         apply_policy(bed, scenario, &name)?;
@@ -88,7 +89,6 @@ pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Re
     }
     let none = Vec::new();
     settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now());
-    bind_force(bed, &spec)?;
     bed.apply(&[object("RebootPolicy", name, spec)])
 }
 
@@ -155,21 +155,14 @@ pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario, options: &Opt
         .display()
         .to_string();
     bed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &account])?;
-    for settings in scenario.policies.values() {
-        let mut spec = json!({});
-        settings::apply(&mut spec, settings, now());
-        bind_force(bed, &spec)?;
-    }
-    Ok(())
+    bind_force(bed, scenario)
 }
 
 /// What an administrator binds by hand in each namespace that a policy names in `drain.deleteAfterDenial`.
-fn bind_force(bed: &Testbed, policy: &Value) -> Result<(), Trouble> {
-    let named = policy["drain"]["deleteAfterDenial"].as_array();
-    for namespace in named.into_iter().flatten().filter_map(Value::as_str) {
-        bed.apply(&force_binding(namespace))?;
-    }
-    Ok(())
+fn bind_force(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+    settings::deletes_in(scenario)
+        .iter()
+        .try_for_each(|namespace| bed.apply(&force_binding(namespace)))
 }
 
 fn force_binding(namespace: &str) -> [Value; 2] {

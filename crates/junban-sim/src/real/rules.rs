@@ -56,7 +56,7 @@ impl Rules {
             .chain(given)
             .any(|act| harms.iter().any(|harm| act.contains(harm)));
         Self {
-            deletes_in: deletes_in(scenario),
+            deletes_in: settings::deletes_in(scenario),
             machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
             max_unavailable: queue["maxUnavailable"].clone(),
             failures_max: queue["failures"]["max"].clone(),
@@ -173,18 +173,4 @@ fn share(value: &Value, of: usize, default: usize) -> usize {
         _ => default,
     };
     (of * percent).div_ceil(100)
-}
-
-fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
-    let mut namespaces = BTreeSet::new();
-    for policy in scenario.policies.values() {
-        let mut spec = json!({});
-        settings::apply(&mut spec, policy, 0);
-        let named = spec["drain"]["deleteAfterDenial"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        namespaces.extend(named.iter().filter_map(|name| Some(name.as_str()?.to_owned())));
-    }
-    namespaces
 }

@@ -1,8 +1,10 @@
 //! The fields of queue and policies that a scenario can set, and how each value is written.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
-use super::model::{Setting, SettingValue};
+use super::model::{Scenario, Setting, SettingValue};
 use super::words::{Fault, Words, parse_duration, unknown};
 
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +169,19 @@ fn time(word: &str) -> Result<SettingValue, Fault> {
     word.parse::<junban_core::time::Timestamp>()
         .map(|_| SettingValue::Json(json!(word)))
         .map_err(|_| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+}
+
+/// The namespaces in which a policy of the scenario has pods deleted whose eviction was denied.
+pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
+    let mut namespaces = BTreeSet::new();
+    for policy in scenario.policies.values() {
+        let mut spec = json!({});
+        apply(&mut spec, policy, 0);
+        let named = spec["drain"]["deleteAfterDenial"].as_array();
+        let names = named.into_iter().flatten().filter_map(Value::as_str);
+        namespaces.extend(names.map(str::to_owned));
+    }
+    namespaces
 }
 
 /// `spec` with the settings in it; `now` in seconds since 1970.

@@ -119,6 +119,7 @@ pub(super) fn params(scenario: &Scenario) -> Params {
     params.allow_quorum_loss = queue["controlPlane"]["allowQuorumLoss"]
         .as_bool()
         .unwrap_or_default();
+    params.delete_allowed.extend(settings::deletes_in(scenario));
     for name in scenario.policies.keys() {
         let policy = policy_spec(scenario, name);
         if let Some(attempts) = policy["reboot"]["attempts"].as_u64() {
@@ -130,13 +131,6 @@ pub(super) fn params(scenario: &Scenario) -> Params {
         {
             params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
         }
-        let namespaces = policy["drain"]["deleteAfterDenial"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        params
-            .delete_allowed
-            .extend(namespaces.filter_map(|name| name.as_str().map(str::to_owned)));
         if let IntOrPercent::Percent(percent) = share(
             &policy["drain"]["unbudgeted"]["maxUnavailable"],
             IntOrPercent::Int(0),
