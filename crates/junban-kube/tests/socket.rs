@@ -76,6 +76,29 @@ fn leave() -> PodLeave {
     }
 }
 
+/// A storage that has just begun asks for patience; after a few times the command says what the server said.
+#[tokio::test]
+async fn a_command_asks_a_busy_server_again_and_the_controller_does_not() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for (of_command, requests) in [(true, 5), (false, 1)] {
+        let busy = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
+            "reason": "TooManyRequests", "message": "storage is (re)initializing"});
+        let (address, server) = serve(StatusCode::TOO_MANY_REQUESTS, "0", busy).await;
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let connection = if of_command {
+            Connection::of_command(config)
+        } else {
+            Connection::new(config)
+        };
+        let said = connection.unwrap().calls.apiserver_version().await;
+        assert!(
+            matches!(&said, Err(kube::Error::Api(status)) if status.code == 429),
+            "{said:?}"
+        );
+        assert_eq!(server.seen.lock().unwrap().len(), requests);
+    }
+}
+
 #[tokio::test]
 async fn a_denied_eviction_is_one_post_and_is_seen_at_once() {
     let denied = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
