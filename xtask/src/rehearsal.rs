@@ -5,6 +5,7 @@
 mod bed;
 mod figures;
 mod report;
+mod starts;
 mod stream;
 mod trouble;
 mod unknown;

@@ -1,6 +1,6 @@
 //! Figures from the audit log and the power log, not from what Junban says of itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use super::starts::Homes;
 use super::watcher::Cordon;
 use crate::bed::ACCOUNT;
 
@@ -249,12 +250,16 @@ struct Rest<'a> {
 }
 
 /// One reboot of one node, as the two logs show it.
+#[derive(Default)]
 pub(super) struct Turn {
     pub(super) node: String,
+    pub(super) control_plane: bool,
     pub(super) cordoned: f64,
+    /// What ran where when it was cordoned.
+    pub(super) homes: Homes,
     pub(super) powered: Option<f64>,
     pub(super) restored: Option<f64>,
-    last_gone: Option<f64>,
+    pub(super) last_gone: Option<f64>,
 }
 
 pub(super) fn turns(
@@ -269,10 +274,10 @@ pub(super) fn turns(
         if cordon.on {
             turns.push(Turn {
                 node: cordon.node.clone(),
+                control_plane: cordon.control_plane,
                 cordoned: at,
-                powered: None,
-                restored: None,
-                last_gone: None,
+                homes: cordon.homes.clone(),
+                ..Turn::default()
             });
         } else if let Some(turn) = turns.iter_mut().rev().find(|turn| turn.node == cordon.node) {
             turn.restored = Some(at);
@@ -318,37 +323,6 @@ pub(super) fn drained_to_power(turns: &[Turn], first_proof: f64) -> Vec<(f64, St
     waits
 }
 
-/// From a place that became free to the cordon that took it: the k-th that is freed is taken by the k-th that starts
-/// once all are taken; who starts when nobody else is under way (a control plane must) has waited for the last one.
-/// Includes waits for budgets and groups.
-pub(super) fn proven_to_start(turns: &[Turn], places: usize) -> Vec<(f64, String)> {
-    let mut events: Vec<(f64, bool, &str)> = Vec::new();
-    for turn in turns {
-        events.push((turn.cordoned, true, &turn.node));
-        if let Some(at) = turn.restored {
-            events.push((at, false, &turn.node));
-        }
-    }
-    events.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut free: VecDeque<Option<f64>> = vec![None; places].into();
-    let mut under_way = 0_usize;
-    let mut waits = Vec::new();
-    for (at, start, node) in events {
-        if !start {
-            under_way = under_way.saturating_sub(1);
-            free.push_back(Some(at));
-            continue;
-        }
-        let longest = free.pop_front().flatten();
-        let last = free.back().copied().flatten().or(longest);
-        if let Some(since) = if under_way == 0 { last } else { longest } {
-            waits.push((at - since, node.to_owned()));
-        }
-        under_way += 1;
-    }
-    waits
-}
-
 /// Most turns at one time.
 pub(super) fn most_at_once(turns: &[Turn]) -> usize {
     let at = |moment: f64| {
@@ -389,35 +363,13 @@ fn seconds(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Turn, percentile, proven_to_start, seconds};
+    use super::{percentile, seconds};
 
     #[test]
     fn times_of_the_logs_are_read() {
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0.0));
         assert_eq!(seconds("2024-02-29T12:00:00.500Z"), Some(1_709_208_000.5));
         assert_eq!(seconds("yesterday"), None);
-    }
-
-    #[test]
-    fn a_start_is_counted_from_the_place_that_it_takes() {
-        let turn = |node: &str, cordoned: f64, restored: f64| Turn {
-            node: node.to_owned(),
-            cordoned,
-            powered: None,
-            restored: Some(restored),
-            last_gone: None,
-        };
-        let turns = [
-            turn("a", 0.0, 10.0),
-            turn("b", 1.0, 12.0),
-            turn("c", 10.5, 20.0),
-            turn("d", 14.0, 30.0),
-        ];
-        let waits: Vec<f64> = proven_to_start(&turns, 2)
-            .into_iter()
-            .map(|(wait, _)| wait)
-            .collect();
-        assert_eq!(waits, [0.5, 2.0]);
     }
 
     #[test]

@@ -6,9 +6,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::bed::Bed;
-use super::figures::{
-    Audit, PowerLine, drained_to_power, most_at_once, percentile, power_lines, proven_to_start, turns,
-};
+use super::figures::{Audit, PowerLine, drained_to_power, most_at_once, percentile, power_lines, turns};
+use super::starts::proven_to_start;
 use super::watcher::{Node, Watcher};
 use super::workload::STUCK;
 use super::{Exceptions, Outcome, say};
@@ -62,7 +61,15 @@ pub(super) fn report(
         .filter_map(|turn| turn.restored)
         .fold(f64::INFINITY, f64::min);
     let to_power = drained_to_power(&turns, first_proof);
-    let to_start = proven_to_start(&turns, nodes.div_ceil(10).max(1));
+    let starts = proven_to_start(&turns, nodes.div_ceil(10).max(1), &sight.budgets);
+    let to_start: Vec<_> = starts
+        .iter()
+        .map(|start| (start.place, start.node.clone()))
+        .collect();
+    let permitted: Vec<_> = starts
+        .into_iter()
+        .map(|start| (start.permitted, start.node))
+        .collect();
     let last = turns
         .iter()
         .filter_map(|turn| turn.restored)
@@ -87,6 +94,9 @@ pub(super) fn report(
         verdict.must(percentile(&to_power, 0.5) <= HALF_WITHIN, || {
             "half of the power actions came late".to_owned()
         });
+        verdict.must(percentile(&permitted, 0.5) <= HALF_WITHIN, || {
+            "half of the starts came late".to_owned()
+        });
     }
 
     say("\nrequests of Junban's account:")?;
@@ -106,6 +116,7 @@ pub(super) fn report(
     }
     spread("drained to power action", &to_power)?;
     spread("place free to next start", &to_start)?;
+    spread("place free and budgets allow to next start", &permitted)?;
     say(&format!(
         "requests a node: {per_node:.1} for {pods_per_node:.1} evicted pods ({:+.1} beside them; at most +40, aim +25)\n\
          queue, Lease, watches a second: {second:.0} at the peak, {ten:.1} in the busiest 10 s, {average:.1} on average\n\
@@ -144,7 +155,7 @@ pub(super) fn report(
         "apartPerSecond": {"peak": second, "tenSeconds": ten, "average": round(average)},
         "evictions": audit.evictions(), "refused429": audit.refused_evictions(),
         "drainedToPower": figures(&to_power), "provenToStart": figures(&to_start),
-        "kills": outcome.trouble.kills,
+        "permittedToStart": figures(&permitted), "kills": outcome.trouble.kills,
     });
     say(&line.to_string())?;
     Ok(verdict)

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::starts::{Budgets, Homes};
 use super::stream::{Change, follow};
 use super::workload::{APP, App, NAMESPACE};
 
@@ -25,6 +26,9 @@ pub(super) struct Cordon {
     pub(super) node: String,
     pub(super) seen: f64,
     pub(super) on: bool,
+    pub(super) control_plane: bool,
+    /// What runs where at that moment.
+    pub(super) homes: Homes,
 }
 
 #[derive(Default)]
@@ -34,6 +38,7 @@ pub(super) struct Sight {
     endpoints: BTreeMap<String, BTreeMap<String, usize>>,
     nodes: BTreeMap<String, Node>,
     failed: BTreeSet<String>,
+    pub(super) budgets: Budgets,
     /// Musts that were broken, in words.
     pub(super) broken: Vec<String>,
     /// What looked bad and was not a disruption by Junban.
@@ -97,7 +102,7 @@ impl Watcher {
             sight: Arc::new(Mutex::new(sight)),
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let streams: [(&'static str, See); 5] = [
+        let streams: [(&'static str, See); 6] = [
             ("/api/v1/namespaces/shop/pods", Sight::see_pods),
             (
                 "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices",
@@ -107,6 +112,10 @@ impl Watcher {
             (
                 "/apis/storage.k8s.io/v1/volumeattachments",
                 Sight::see_attachments,
+            ),
+            (
+                "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
+                Sight::see_budgets,
             ),
             ("/apis/junban.dev/v1alpha1/nodereboots", Sight::see_entries),
         ];
@@ -151,6 +160,21 @@ impl Sight {
     fn healthy(&self, app: &str) -> usize {
         let of_app = self.pods.values().filter(|pod| pod.app == app);
         of_app.filter(|pod| pod.ready && !pod.leaving).count()
+    }
+
+    /// Every node, and whose pods are on it.
+    fn homes(&self) -> Homes {
+        let mut homes: Homes = self
+            .nodes
+            .keys()
+            .map(|node| (node.clone(), BTreeSet::new()))
+            .collect();
+        for pod in self.pods.values() {
+            if let Some(apps) = homes.get_mut(&pod.node) {
+                apps.insert(pod.app.clone());
+            }
+        }
+        homes
     }
 
     fn see_pods(&mut self, change: Change) {
@@ -281,6 +305,8 @@ impl Sight {
                     node: name(item).to_owned(),
                     seen: now(),
                     on: node.cordoned,
+                    control_plane: node.control_plane,
+                    homes: self.homes(),
                 });
                 if node.cordoned {
                     self.judge_limit(name(item));
@@ -324,6 +350,19 @@ impl Sight {
         if let Change::Gone(item) = change {
             let node = item["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
             self.detached.push((node, now()));
+        }
+    }
+
+    /// A budget has its app's name.
+    fn see_budgets(&mut self, change: Change) {
+        let items = match change {
+            Change::All(items) => items,
+            Change::Put(item) => vec![item],
+            Change::Gone(_) => return,
+        };
+        for item in &items {
+            let allows = item["status"]["disruptionsAllowed"].as_i64() > Some(0);
+            self.budgets.see(name(item), now(), allows);
         }
     }
 
