@@ -363,7 +363,7 @@ impl Sim {
     }
 
     fn execute(&mut self, now: Ms, who: Who, term: u64, mut request: Request, sent: Ms, trouble: Trouble) {
-        let ports = SimPorts::new(self.world.clone());
+        let ports = SimPorts::new(self.world.clone(), sent);
         if let Some(on_arrival) = &mut self.troubles.on_arrival {
             on_arrival(&mut request.effect, &locked(&self.world));
         }

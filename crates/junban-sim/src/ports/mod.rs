@@ -18,7 +18,7 @@ use junban_core::ids::{EntryName, EntryUid, NodeName, PodKey, PolicyName, Versio
 use junban_core::policy::PolicySummary;
 use junban_core::time::Mono;
 use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPort, PowerPort, ReadPort};
-use junban_world::{self as world, ApiError, Object, Preconditions, World};
+use junban_world::{self as world, ApiError, Ms, Object, Preconditions, World};
 use serde_json::Value;
 
 pub(crate) use objects::custom as as_dynamic;
@@ -28,6 +28,8 @@ pub use view::{Shown, View};
 /// One process's way to the world.
 pub struct SimPorts {
     world: Arc<Mutex<World>>,
+    /// When the request left its process: what must not begin later is judged then, not when it arrives.
+    sent: Ms,
     /// Also its field manager.
     who: &'static str,
     shown: Mutex<Vec<Shown>>,
@@ -39,9 +41,10 @@ pub(crate) const POLICY: &str = "RebootPolicy";
 pub(crate) const ENTRY: &str = "NodeReboot";
 
 impl SimPorts {
-    pub fn new(world: Arc<Mutex<World>>) -> Self {
+    pub fn new(world: Arc<Mutex<World>>, sent: Ms) -> Self {
         Self {
             world,
+            sent,
             who: junban_api::names::FIELD_MANAGER,
             shown: Mutex::default(),
         }
@@ -66,7 +69,7 @@ impl SimPorts {
     }
 
     fn is_past(&self, not_after: Mono) -> bool {
-        Mono::from_millis(self.world().now()) > not_after
+        Mono::from_millis(self.sent) >= not_after
     }
 
     /// Writes a status on the version given.

@@ -22,6 +22,7 @@ use junban_sim::simulated::{Options, Outcome, run_in};
 use junban_world::Span;
 
 mod budgets;
+mod preconditions;
 mod the_act;
 mod the_ledger;
 mod the_node;

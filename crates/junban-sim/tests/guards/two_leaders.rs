@@ -3,7 +3,7 @@
 use super::*;
 
 /// Both hold a Lease of their own, all the time. What they promise each other then is safety, not an end in time.
-fn split(trial: Trial) -> Vec<String> {
+pub(super) fn broken_rules(trial: &Trial) -> Vec<String> {
     let rules =
         |line: &String| line.contains("a checker") || line.contains("independent") || line.contains("never");
     trial.wrong().into_iter().filter(rules).collect()
@@ -26,9 +26,9 @@ fn trial(troubles: fn() -> Troubles) -> Trial {
 
 #[test]
 fn are_kept_apart_by_what_each_write_tests() {
-    let wrong = split(trial(both_lead));
+    let wrong = broken_rules(&trial(both_lead));
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let wrong = without(&[Guard::OwnRecordDone], || split(trial(both_lead)));
+    let wrong = without(&[Guard::OwnRecordDone], || broken_rules(&trial(both_lead)));
     assert!(
         wrong.iter().any(|line| line.contains("S1")),
         "an attempt of the other taken for its own: {wrong:#?}"
