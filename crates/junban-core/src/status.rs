@@ -1,11 +1,13 @@
 //! What people see: reasons of entries, progress, the queue's and the policies' status, Events. Written when it
 //! changes and at a bounded rate; never with running times (lifecycle.md 6).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::draft::{Draft, phases};
 use crate::effect::Effect;
 use crate::entry::{Entry, Phase, Record};
+use crate::ids::NodeName;
 use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
@@ -135,8 +137,9 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
 fn policies(draft: &mut Draft<'_>) {
     for policy in draft.cluster.policies.values() {
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
-        // That a new goal was seen is told at once: `--wait` waits for it.
-        let urgent = policy.generation != policy.summary.observed_generation;
+        // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
+        let urgent = policy.generation != policy.summary.observed_generation
+            || policy.summary.active > 0 && !is_under_way(draft, policy);
         if let Some(at) = told.map(|at| at + POLICY_EVERY)
             && at > draft.now.mono
             && !urgent
@@ -155,6 +158,14 @@ fn policies(draft: &mut Draft<'_>) {
             summary,
         });
     }
+}
+
+fn is_under_way(draft: &Draft<'_>, policy: &Policy) -> bool {
+    let mut turns = draft.facts.turns.values();
+    turns.any(|turn| {
+        let phase = turn.phase();
+        turn.entry.spec.policy == policy.name && !phase.is_ended() && phase != Phase::Failed
+    })
 }
 
 fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
@@ -207,13 +218,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
 
 /// What the queue's status is to say beside the ledger.
 pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
-    let holding: Vec<String> = draft
-        .facts
-        .places
-        .iter()
-        .take(HOLDING_MAX)
-        .map(|name| format!("{name} ({})", what_holds(draft, ledger, name.as_str())))
-        .collect();
+    let holding = holding(draft, ledger);
     let (state, message) = queue_state(draft);
     let bound = bound::of_rest(draft, queue);
     QueueSummary {
@@ -237,23 +242,35 @@ fn queue_state(draft: &Draft<'_>) -> (String, String) {
     (if busy { "Active" } else { "Idle" }.to_owned(), String::new())
 }
 
-fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &str) -> String {
-    let name = crate::ids::NodeName::new(name);
-    let Some(node) = draft.cluster.nodes.get(&name) else {
-        return "gone".into();
-    };
-    match draft
+/// The nodes that hold places once `ledger` is written, and what holds each.
+fn holding(draft: &Draft<'_>, ledger: &Ledger) -> Vec<String> {
+    let names: BTreeSet<&NodeName> = draft
         .facts
-        .turns
-        .get(&name)
-        .filter(|_| ledger.slots.contains_key(&name))
-    {
-        Some(turn) => turn.phase().to_string(),
-        None if !node.ready => "NotReady; label junban.dev/exclude to leave it aside".into(),
-        None if node.unschedulable => {
-            "cordoned by somebody else; label junban.dev/exclude to leave it aside".into()
-        }
-        None => "holds a slot".into(),
+        .places
+        .iter()
+        .copied()
+        .chain(ledger.slots.keys())
+        .collect();
+    let held = names
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} ({})", what_holds(draft, ledger, name)?)));
+    held.take(HOLDING_MAX).collect()
+}
+
+fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &NodeName) -> Option<String> {
+    let Some(node) = draft.cluster.nodes.get(name) else {
+        return Some("gone".into());
+    };
+    if ledger.slots.contains_key(name) {
+        let turn = draft.facts.turns.get(name);
+        return Some(turn.map_or("holds a slot".into(), |turn| turn.phase().to_string()));
+    }
+    if !node.ready {
+        Some("NotReady; label junban.dev/exclude to leave it aside".into())
+    } else if node.unschedulable {
+        Some("cordoned by somebody else; label junban.dev/exclude to leave it aside".into())
+    } else {
+        node.mark.as_ref().map(|_| "marked".into())
     }
 }
 

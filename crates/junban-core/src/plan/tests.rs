@@ -48,6 +48,23 @@ fn one_goal_reboots_every_node_once_and_leaves_nothing_behind() {
     assert_clean(&mut toy);
 }
 
+/// The write that frees the last slot says so: whoever looks after `--wait` has ended sees an idle queue.
+#[test]
+fn people_see_no_holder_of_a_slot_that_was_freed() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    let mut seen_busy = false;
+    for _ in 0..400 {
+        toy.run(1);
+        let free = toy.slots().is_empty();
+        let holding = &toy.queue().summary.holding;
+        assert!(!free || holding.is_empty(), "{holding:?}");
+        seen_busy |= !free;
+    }
+    assert!(seen_busy);
+    assert_eq!(toy.queue().summary.state, "Idle");
+    assert_eq!(toy.policy().summary.active, 0);
+}
+
 #[test]
 fn the_answers_to_the_writes_that_end_a_turn_are_the_reads_that_free_its_slot() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);

@@ -43,10 +43,7 @@ pub(super) async fn run(
         let now = view::now(&cluster, session.now(), None);
         let decision = decide(&cluster, now, arguments.again)?;
         let mut notes = left_aside(&cluster, now);
-        notes.extend(super::notes(
-            &cluster,
-            &cluster.policies.keys().cloned().collect(),
-        ));
+        notes.extend(super::notes(&cluster, &that_govern(&cluster, now)));
         (decision, notes)
     };
     let generations = apply(session, &decision, &uids, &arguments.reason).await?;
@@ -256,6 +253,14 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
         text.push_str(&format!(", {count} {phase}"));
     }
     text
+}
+
+/// Policies that govern a node: what the others lack keeps nobody waiting.
+fn that_govern(cluster: &Cluster, now: Now) -> BTreeSet<PolicyName> {
+    let memory = Memory::default();
+    let facts = Facts::new(cluster, &memory, now);
+    let governing = facts.governed.values().flatten();
+    governing.map(|policy| policy.name.clone()).collect()
 }
 
 /// Nodes that this goal does not reach, and why.

@@ -110,3 +110,16 @@ fn what_makes_no_sense_changes_nothing() {
         hint: let it come, or set it to now: junban reboot --all --again"#]].assert_eq(&said.join("\n"));
     assert_eq!(goal(&future, true), (200, true), "--again replaces it");
 }
+
+#[test]
+fn a_policy_without_a_driver_is_mentioned_if_it_governs_a_node() {
+    let notes = |cluster: &Cluster| super::super::notes(cluster, &that_govern(cluster, fixture::now(200)));
+    let mut cluster = fixture::cluster(None, &["node-1"]);
+    let Some(policy) = cluster.policies.values_mut().next() else {
+        panic!("the fixture has a policy");
+    };
+    policy.reboot.ladder.clear();
+    assert!(notes(&cluster)[0].contains("NoDriver"));
+    cluster.nodes.clear();
+    assert_eq!(notes(&cluster), Vec::<String>::new());
+}
