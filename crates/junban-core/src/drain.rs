@@ -54,6 +54,12 @@ pub fn must_leave(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
+/// Whether a pod that must leave, or a volume of one that left, is still on the node, as the cache shows it.
+pub fn is_something_left(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    must_leave(draft, turn, node) > 0
+        || attached_volume(draft.cluster, draft.memory, node, turn.policy).is_some()
+}
+
 /// The object that keeps a drain from its end: the first one in the entry's own message order.
 pub fn culprit(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> String {
     let denied = draft.cluster.pods_of(&node.name).find_map(|pod| {
@@ -77,6 +83,9 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
     if list_since(draft, node, marked).is_none() {
         read_pods(draft, node);
         return None;
+    }
+    if draft.memory.book.is_unsure_of(&node.name) {
+        read_pods(draft, node);
     }
     let left = let_leave(draft, turn, node, policy);
     draft.report.progress.insert(turn.entry.name.clone(), left);
@@ -117,12 +126,7 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
 }
 
 /// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
-pub fn still_drained(
-    draft: &mut Draft<'_>,
-    turn: &Turn<'_>,
-    node: &Node,
-    _policy: &Policy,
-) -> Option<Drained> {
+pub fn still_drained(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
     let marked = turn
         .mark
         .and_then(|mark| draft.memory.marked.get(&mark.id).copied())?;
@@ -251,6 +255,11 @@ fn let_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Polic
     let cluster = draft.cluster;
     for pod in cluster.pods_of(&node.name) {
         let of_pod = stage_of(cluster, node, pod);
+        if draft.memory.returns_for_ever(cluster, pod) {
+            let message = format!("pod {} comes back to the cordoned node again and again", pod.key);
+            let object = format!("pod {}", pod.key);
+            draft.wait(turn.entry, Blocker::new(Reason::PodReturns, object, message));
+        }
         match duty(cluster, Some(draft.memory), pod, turn.policy) {
             Duty::Skip => continue,
             Duty::Leaving => {

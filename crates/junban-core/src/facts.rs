@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cluster::{Cluster, Node};
 use crate::drain;
 use crate::effect::BudgetKey;
-use crate::entry::{Entry, Phase};
+use crate::entry::{Entry, Phase, PowerRecord, Record};
 use crate::ids::{BootId, EntryUid, GroupName, NodeName, NodeUid, PolicyName};
 use crate::in_order::InOrder;
 use crate::mark::Mark;
@@ -37,7 +37,6 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The bootID that a turn began with: the mark's, else the record's.
     pub fn phase(&self) -> Phase {
         self.entry.record.phase
     }
@@ -75,10 +74,14 @@ pub struct Facts<'a> {
     pub control_planes: BTreeSet<&'a NodeName>,
     /// Of Succeeded entries: bootID after and goal, by node UID.
     succeeded: BTreeMap<&'a NodeUid, Vec<(&'a BootId, Timestamp)>>,
+    /// The highest waiver in an ended entry of a node's name: it holds for a Node that is registered again.
+    waived: BTreeMap<&'a NodeName, Timestamp>,
     /// Policy, goal and end of entries that were proven.
     pub proven: BTreeMap<(&'a PolicyName, Timestamp), Timestamp>,
     /// The longest boot proven so far, in milliseconds.
     pub longest_boot_ms: Option<u64>,
+    /// Nodes whose mark names an entry that is gone or cannot be read: their turns count all the same.
+    pub orphans: Vec<(&'a Node, &'a Mark)>,
     /// Entries with an attempt whose deadline has not passed, by the bootID before it.
     pub powered: BTreeMap<&'a BootId, Vec<&'a Entry>>,
     /// Tokens that pinned pods will need of nodes that hold a slot and are not drained yet: node and budget of each.
@@ -116,8 +119,10 @@ impl<'a> Facts<'a> {
             failed: Vec::new(),
             control_planes: BTreeSet::new(),
             succeeded: BTreeMap::new(),
+            waived: BTreeMap::new(),
             proven: BTreeMap::new(),
             longest_boot_ms: None,
+            orphans: Vec::new(),
             powered: BTreeMap::new(),
             reserved: Vec::new(),
         };
@@ -153,10 +158,14 @@ impl<'a> Facts<'a> {
                 }
                 self.longest_boot_ms = self.longest_boot_ms.max(record.boot_ms);
             }
+            if let Some(waived) = record.waived.filter(|_| record.phase.is_ended()) {
+                let highest = self.waived.entry(&entry.spec.node).or_insert(waived);
+                *highest = waived.max(*highest);
+            }
             let running = record
                 .power
                 .as_ref()
-                .is_some_and(|power| power.deadline_led_ms > now.clock.led_ms);
+                .is_some_and(|power| deadline(record, power, now) > now.clock.led_ms);
             if let (Some(before), true) = (&record.boot_id_before, running) {
                 self.powered.entry(before).or_default().push(entry);
             }
@@ -179,6 +188,12 @@ impl<'a> Facts<'a> {
                 .is_some_and(|boots| boots.iter().any(|(after, of)| *after == boot_id && *of >= goal))
     }
 
+    /// Whether no goal up to this one is the node's any more (lifecycle.md 1, waiver).
+    pub fn is_waived(&self, node: &Node, goal: Timestamp) -> bool {
+        let ended = self.waived.get(&node.name).copied();
+        node.waived.max(ended).is_some_and(|waived| waived >= goal)
+    }
+
     fn count(&mut self, cluster: &'a Cluster, memory: &Memory, now: Now) {
         let (mut counted, mut places) = (Vec::new(), Vec::new());
         let mut turn_of = InOrder::new(&self.turns);
@@ -186,6 +201,11 @@ impl<'a> Facts<'a> {
             let name = &node.name;
             if node.control_plane {
                 self.control_planes.insert(name);
+            }
+            if let Some(Ok(mark)) = &node.mark
+                && !self.by_uid.contains_key(&mark.entry_uid)
+            {
+                self.orphans.push((node, mark));
             }
             let turn = turn_of.get(&name).filter(|turn| turn.node.is_some());
             let holds = self.ledger.is_some_and(|ledger| ledger.slots.contains_key(name));
@@ -336,7 +356,17 @@ fn turns<'a>(
     (turns.into_iter().collect(), waiting)
 }
 
-/// The policies that are named by a turn, with the goals under way.
+/// The deadline of an attempt, in milliseconds led. An entry that ended on a clock which is gone (its reading is above
+/// this one's) was powered before this clock began (lifecycle.md 3).
+fn deadline(record: &Record, power: &PowerRecord, now: Now) -> u64 {
+    let of_another_clock = record.phase_at.is_some_and(|at| at.led_ms > now.clock.led_ms);
+    if record.phase.is_ended() && of_another_clock {
+        return power.boot_timeout_seconds * 1_000;
+    }
+    power.deadline_led_ms
+}
+
+/// Policy and goal of an entry: first proof is a matter of these.
 pub fn goal_key(entry: &Entry) -> (&PolicyName, Timestamp) {
     (&entry.spec.policy, entry.spec.booted_after)
 }

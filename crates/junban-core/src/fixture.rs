@@ -145,12 +145,18 @@ pub(crate) struct Toy {
     pub boot_ms: u64,
     /// Power actions, in order.
     pub powered: Vec<String>,
+    /// Pods whose eviction was asked for, in order.
+    pub evicted: Vec<String>,
     /// `node: Phase` at each change, in order.
     pub phases: Vec<String>,
     /// Live reads, in order.
     pub reads: Vec<Read>,
     /// What the driver answers.
     pub driver: PowerOutcome,
+    /// What the API server says to a patch of a Node, if it forbids it.
+    pub node_patches_are: Option<WriteOutcome>,
+    /// What becomes of an eviction: `None`, it is done.
+    pub evictions_are: Option<EvictOutcome>,
     booting: BTreeMap<NodeName, u64>,
     version: u64,
 }
@@ -172,9 +178,12 @@ impl Toy {
             now_ms: 0,
             boot_ms: 30_000,
             powered: Vec::new(),
+            evicted: Vec::new(),
             phases: Vec::new(),
             reads: Vec::new(),
             driver: PowerOutcome::Started,
+            node_patches_are: None,
+            evictions_are: None,
             booting: BTreeMap::new(),
             version: 1,
         }
@@ -303,7 +312,10 @@ impl Toy {
                 queue.version = version;
                 Outcome::Write(WriteOutcome::Done)
             }
-            Effect::PatchNode(patch) => Outcome::Write(self.patch(patch, version)),
+            Effect::PatchNode(patch) => {
+                let forbidden = self.node_patches_are.clone();
+                Outcome::Write(forbidden.unwrap_or_else(|| self.patch(patch, version)))
+            }
             Effect::CreateEntry(new) => {
                 let entry = Entry {
                     name: new.name.clone(),
@@ -324,7 +336,8 @@ impl Toy {
                 }
                 let (from, to) = (entry.record.phase, write.record.phase);
                 if from != to {
-                    assert!(from.may_become(to), "{from} > {to}");
+                    let made_again = write.record.reason == Some(Reason::EntryDeleted);
+                    assert!(from.may_become(to) || made_again, "{from} > {to}");
                     self.phases.push(format!("{}: {to}", entry.spec.node));
                 }
                 entry.record = write.record.clone();
@@ -340,6 +353,10 @@ impl Toy {
                 Outcome::Write(WriteOutcome::Done)
             }
             Effect::Evict(leave) | Effect::DeletePod(leave) => {
+                self.evicted.push(leave.pod.to_string());
+                if let Some(outcome) = &self.evictions_are {
+                    return Outcome::Evict(outcome.clone());
+                }
                 self.cluster.remove_pod(&leave.pod);
                 Outcome::Evict(EvictOutcome::Accepted)
             }

@@ -58,18 +58,18 @@ impl Tally {
         for turn in facts.turns.values() {
             let Some(node) = turn.node else { continue };
             if facts.is_active(turn) {
-                tally.count(turn, node, turn.policy);
+                tally.count(&turn.entry.spec.policy, node, turn.policy);
             }
+        }
+        for (node, mark) in &facts.orphans {
+            tally.count(&mark.policy, node, draft.cluster.policies.get(&mark.policy));
         }
         tally
     }
 
-    fn count(&mut self, turn: &Turn<'_>, node: &Node, policy: Option<&Policy>) {
+    fn count(&mut self, name: &PolicyName, node: &Node, policy: Option<&Policy>) {
         self.active += 1;
-        *self
-            .active_of_policy
-            .entry(turn.entry.spec.policy.clone())
-            .or_insert(0) += 1;
+        *self.active_of_policy.entry(name.clone()).or_insert(0) += 1;
         if node.control_plane {
             self.control_plane_active = true;
         } else {
@@ -89,7 +89,7 @@ impl Tally {
     pub fn grant(&mut self, draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Vec<String> {
         self.places.insert(node.name.clone());
         self.granted.insert(turn.entry.uid.clone());
-        self.count(turn, node, turn.policy);
+        self.count(&turn.entry.spec.policy, node, turn.policy);
         let mut reserved = Vec::new();
         for (key, count) in budgets::pinned_needs(draft, node) {
             *self.reserved.entry(key.clone()).or_insert(0) += count;
@@ -116,12 +116,19 @@ pub fn queued<'a>(draft: &Draft<'a>) -> Vec<Turn<'a>> {
         .collect()
 }
 
-/// The order in which starts are tried: workers before control planes, then fewest scarce budgets, then name.
+/// The order in which starts are tried: workers before control planes, then the higher priority of the entry, then
+/// fewest scarce budgets, then name.
 pub fn in_order(draft: &Draft<'_>, turns: &mut [Turn<'_>]) {
     turns.sort_by_cached_key(|turn| {
         let control_plane = turn.node.is_some_and(|node| node.control_plane);
         let scarce = turn.node.map_or(0, |node| budgets::scarce(draft, node));
-        (control_plane, scarce, natural(turn.entry.spec.node.as_str()))
+        let priority = std::cmp::Reverse(turn.entry.spec.priority);
+        (
+            control_plane,
+            priority,
+            scarce,
+            natural(turn.entry.spec.node.as_str()),
+        )
     });
 }
 

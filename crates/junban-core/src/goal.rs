@@ -59,7 +59,7 @@ fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timest
         }
         return false;
     }
-    if node.excluded || node.mark.is_some() || node.waived.is_some_and(|waived| waived >= goal) {
+    if node.excluded || node.mark.is_some() || draft.facts.is_waived(node, goal) {
         return false;
     }
     // Without a current journal it is not known whether the node has booted since.

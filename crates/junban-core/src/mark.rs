@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::{Pod, WorkloadKind};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeUid, PolicyName, SystemUuid};
 use crate::time::Timestamp;
@@ -26,7 +27,7 @@ pub struct Mark {
     pub boot_id: BootId,
     #[serde(rename = "systemUUID")]
     pub system_uuid: SystemUuid,
-    /// DaemonSet pods that were Ready here at the start of the turn.
+    /// DaemonSet pods that were Ready here at the start of the turn, and again just before its power action.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub daemons: Vec<Daemon>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +44,7 @@ pub struct Prior {
     pub excluded_from_load_balancers: bool,
 }
 
-/// A DaemonSet's pod at the start of the turn; ids cut to [`Mark::DIGITS`].
+/// A DaemonSet's pod before the reboot; ids cut to [`Mark::DIGITS`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Daemon {
     /// `namespace/name` of the DaemonSet.
@@ -71,7 +72,32 @@ pub struct MarkPower {
     pub earlier: bool,
 }
 
+impl Daemon {
+    /// A pod of a DaemonSet that is Ready.
+    pub fn of(pod: &Pod) -> Option<Self> {
+        let owner = pod
+            .owner
+            .as_ref()
+            .filter(|owner| owner.kind == WorkloadKind::DaemonSet)?;
+        (pod.ready && !pod.terminating).then(|| Self {
+            set: format!("{}/{}", owner.namespace, owner.name),
+            pod: Mark::digits(pod.uid.as_str()),
+            containers: pod.running_containers.iter().map(|id| Mark::digits(id)).collect(),
+        })
+    }
+}
+
 impl Mark {
+    /// The DaemonSets' pods as they are just before the power action. Of a set without a Ready pod now, the one at the
+    /// start of the turn is remembered.
+    pub fn daemons_before_power<'a>(&self, pods: impl Iterator<Item = &'a Pod>) -> Vec<Daemon> {
+        let mut daemons: Vec<Daemon> = pods.filter_map(Daemon::of).collect();
+        let is_missing = |known: &&Daemon| daemons.iter().all(|daemon| daemon.set != known.set);
+        let missing: Vec<Daemon> = self.daemons.iter().filter(is_missing).cloned().collect();
+        daemons.extend(missing);
+        daemons
+    }
+
     /// Digits of a containerID or pod UID that a mark keeps.
     pub const DIGITS: usize = 12;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 pub use book::{Accepted, Book, Denial};
 
-use crate::cluster::{Cluster, Node, Pod, QueueView};
-use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PowerAnswer};
+use crate::cluster::{Cluster, Node, Pod, QueueView, WorkloadKey};
+use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PodLeave, PowerAnswer};
 use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
@@ -147,6 +147,9 @@ impl ReadySeen {
     }
 }
 
+/// A pod that comes back to its node so often is not waited for any more (drain.md, which pods).
+const RETURNS_MAX: u32 = 3;
+
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// Random per process: makes the ids of its marks its own.
@@ -170,6 +173,10 @@ pub struct Memory {
     pub control_plane: Option<Fresh<Vec<MemberHealth>>>,
     /// When a mark was acknowledged, or first read by this process.
     pub marked: BTreeMap<MarkId, Mono>,
+    /// Pods that tolerate the cordon and were on a node when this process first saw its mark.
+    at_mark: BTreeMap<MarkId, BTreeSet<PodUid>>,
+    /// How often such pods of one owner were evicted that came under that mark.
+    returns: BTreeMap<(MarkId, WorkloadKey), u32>,
     pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
     pub book: Book,
     nodes: BTreeMap<NodeName, NodeSeen>,
@@ -252,7 +259,7 @@ impl Memory {
         };
         let changed: Vec<_> = cluster.nodes.values().filter(is_news).collect();
         for node in changed {
-            self.observe_node(node, now);
+            self.observe_node(cluster, node, now);
         }
         // Nodes hardly ever go: only then is there something to forget.
         if self.nodes.len() > cluster.nodes.len() {
@@ -260,9 +267,13 @@ impl Memory {
         }
     }
 
-    fn observe_node(&mut self, node: &Node, now: Now) {
+    fn observe_node(&mut self, cluster: &Cluster, node: &Node, now: Now) {
         if let Some(Ok(mark)) = &node.mark {
             self.marked.entry(mark.id.clone()).or_insert(now.mono);
+            self.at_mark.entry(mark.id.clone()).or_insert_with(|| {
+                let tolerate = cluster.pods_of(&node.name).filter(|pod| pod.tolerates_cordon());
+                tolerate.map(|pod| pod.uid.clone()).collect()
+            });
         }
         let before = self.nodes.remove(&node.name).filter(|seen| seen.uid == node.uid);
         let (ready, boot) = before.map_or((None, None), |seen| (Some(seen.ready), seen.boot));
@@ -273,6 +284,35 @@ impl Memory {
             boot: BootSeen::after(boot, node, now.wall),
         };
         self.nodes.insert(node.name.clone(), seen);
+    }
+
+    /// The mark under which a pod came to its node although that is cordoned.
+    fn came_under<'a>(&self, cluster: &'a Cluster, pod: &Pod) -> Option<&'a MarkId> {
+        if !pod.tolerates_cordon() {
+            return None;
+        }
+        let node = cluster.nodes.get(pod.node.as_ref()?)?;
+        let mark = node.mark.as_ref()?.as_ref().ok()?;
+        let was_there = self.at_mark.get(&mark.id)?.contains(&pod.uid);
+        (!was_there).then_some(&mark.id)
+    }
+
+    fn count_return(&mut self, leave: &PodLeave, cluster: &Cluster) {
+        let pod = cluster.pods.get(&leave.pod).filter(|pod| pod.uid == leave.uid);
+        if let Some(pod) = pod
+            && let Some(mark) = self.came_under(cluster, pod)
+            && let Some(owner) = cluster.topmost_owner(pod)
+        {
+            *self.returns.entry((mark.clone(), owner.clone())).or_insert(0) += 1;
+        }
+    }
+
+    /// Whether a pod has come back to its cordoned node again and again: it is not waited for any more, and reported.
+    pub fn returns_for_ever(&self, cluster: &Cluster, pod: &Pod) -> bool {
+        let owner = || cluster.topmost_owner(pod).cloned();
+        self.came_under(cluster, pod)
+            .and_then(|mark| self.returns.get(&(mark.clone(), owner()?)))
+            .is_some_and(|count| *count >= RETURNS_MAX)
     }
 
     /// What this process saw of the node's boots.

@@ -45,3 +45,5 @@ pub fn plan(cluster: &Cluster, memory: &Memory, now: Now) -> Plan {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_odd_ends;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::draft::{Draft, phases};
-use crate::effect::Effect;
+use crate::effect::{Effect, Lane};
 use crate::entry::{Entry, Phase, Record};
 use crate::ids::NodeName;
 use crate::in_order::InOrder;
@@ -106,8 +106,10 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     let record = &entry.record;
     let left = draft.report.progress.get(&entry.name);
     let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
+    let forbidden = forbidden(draft, entry);
     let blockers = draft.report.blockers.get(&entry.name);
-    let said = blockers.and_then(|blockers| blockers.iter().min_by_key(|blocker| rank(blocker)));
+    let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
+    let said = forbidden.as_ref().or_else(worst);
     let (reason, message) = match said {
         Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
         None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
@@ -122,6 +124,17 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
         observed_generation: entry.generation,
         ..record.clone()
     })
+}
+
+/// A write to the entry or its Node that the API server forbids.
+pub fn forbidden(draft: &Draft<'_>, entry: &Entry) -> Option<Blocker> {
+    let node = &entry.spec.node;
+    let (_, text) = draft.memory.forbidden.get(&Lane::Node(node.clone()))?;
+    Some(Blocker::new(
+        Reason::Forbidden,
+        format!("node {node}"),
+        text.clone(),
+    ))
 }
 
 /// What needs somebody is said before what passes, and that before progress.

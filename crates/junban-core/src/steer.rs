@@ -27,11 +27,12 @@ pub fn taints(draft: &mut Draft<'_>) {
     let mut changes = Vec::new();
     for node in draft.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
-        if node.excluded || node.mark.is_some() {
+        if node.mark.is_some() {
             continue;
         }
         let turn = turn_of.get(&&node.name).filter(|turn| turn.node.is_some());
-        let wanted = turn.is_some_and(|turn| is_wanted(turn, node));
+        // An excluded node is left as it is, but for what is our own.
+        let wanted = !node.excluded && turn.is_some_and(|turn| is_wanted(turn, node));
         if wanted != node.pending_taint {
             changes.push((node, wanted));
         }

@@ -17,6 +17,7 @@ use crate::facts::Turn;
 use crate::guard::{self, Guard};
 use crate::mark::{Mark, MarkPower};
 use crate::reason::{Blocker, Reason};
+use crate::status;
 use crate::time::Reading;
 
 /// Moves every turn that is under way. One write per node and plan: the answer brings the next.
@@ -62,6 +63,10 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
     }
     if node.mark.is_some() && turn.mark.is_none() {
         // Another entry's mark: `orphan` brings that to its end first.
+        return;
+    }
+    if status::forbidden(draft, entry).is_some() && entry.record.reason != Some(Reason::Forbidden) {
+        // Told before it is tried again: the lane has room for one write.
         return;
     }
     if let Some(record) = on_this_clock(draft, &entry.record) {

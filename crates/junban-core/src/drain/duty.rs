@@ -23,8 +23,6 @@ pub enum Duty {
 
 /// The label by which local volumes name their node.
 const HOSTNAME: &str = "kubernetes.io/hostname";
-/// A pod that comes back to its node more often than this is not waited for any more.
-const RETURNS_MAX: u32 = 3;
 
 /// Without a policy (it is gone) the defaults hold. `memory` knows which pods come back again and again.
 pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
@@ -45,7 +43,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     if pod.terminating {
         return Duty::Leaving;
     }
-    if returns_for_ever(cluster, memory, pod) {
+    if memory.is_some_and(|memory| memory.returns_for_ever(cluster, pod)) {
         return Duty::Skip;
     }
     if !guard::stands(Guard::ForbiddenPods) {
@@ -88,23 +86,6 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         return Duty::Forbidden(Blocker::new(Reason::EmptyDir, object(), message));
     }
     Duty::Evict
-}
-
-fn returns_for_ever(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod) -> bool {
-    let (Some(memory), Some(node)) = (memory, &pod.node) else {
-        return false;
-    };
-    if !pod.tolerates_cordon() {
-        return false;
-    }
-    let Some(owner) = cluster.topmost_owner(pod) else {
-        return false;
-    };
-    memory
-        .book
-        .returns
-        .get(&(node.clone(), owner.clone()))
-        .is_some_and(|count| *count >= RETURNS_MAX)
 }
 
 /// Whether some other node, schedulable and Ready, may take the pod.

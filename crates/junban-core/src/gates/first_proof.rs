@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::entry::{Entry, Phase};
 use crate::facts::{Turn, goal_key};
 use crate::gates::Tally;
 use crate::guard::{self, Guard};
+use crate::ids::NodeName;
+use crate::mark::Mark;
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
 
@@ -25,15 +28,18 @@ pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Op
             (Phase::Draining, Some(since)) if draft.now.mono.since(since) >= BLOCKED_FOR => {}
             (Phase::Draining, Some(since)) => {
                 draft.wake_at_mono(since + BLOCKED_FOR);
-                return Some(waits_for(other));
+                return Some(waits_for(&other.spec.node));
             }
-            _ => return Some(waits_for(other)),
+            _ => return Some(waits_for(&other.spec.node)),
         }
+    }
+    if let Some((node, _)) = orphans(draft, turn.entry).next() {
+        return Some(waits_for(&node.name));
     }
     let granted = draft.facts.turns.values().find(|other| {
         tally.granted.contains(&other.entry.uid) && goal_key(other.entry) == goal_key(turn.entry)
     });
-    granted.map(|other| waits_for(other.entry))
+    granted.map(|other| waits_for(&other.entry.spec.node))
 }
 
 /// Whether a drained entry may be powered.
@@ -41,17 +47,17 @@ pub fn before_power(draft: &Draft<'_>, turn: &Turn<'_>) -> Option<Blocker> {
     if guard::holds(Guard::FirstProofPower, is_proven(draft, turn.entry)) {
         return None;
     }
-    others(draft, turn.entry)
-        .into_iter()
-        .find(|other| {
-            matches!(other.record.phase, Phase::Rebooting | Phase::Verifying)
-                || draft.is_being_recorded(other)
-        })
+    let powered = others(draft, turn.entry).into_iter().find(|other| {
+        matches!(other.record.phase, Phase::Rebooting | Phase::Verifying) || draft.is_being_recorded(other)
+    });
+    let orphan = orphans(draft, turn.entry).find(|(_, mark)| mark.live_attempt().is_some());
+    powered
+        .map(|other| &other.spec.node)
+        .or(orphan.map(|(node, _)| &node.name))
         .map(waits_for)
 }
 
-fn waits_for(other: &Entry) -> Blocker {
-    let node = &other.spec.node;
+fn waits_for(node: &NodeName) -> Blocker {
     let message = format!("no node of this policy and goal is proven yet; node {node} is the first");
     Blocker::new(Reason::FirstProof, format!("node {node}"), message)
 }
@@ -64,6 +70,18 @@ fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
         .filter(|turn| turn.entry.uid != entry.uid && goal_key(turn.entry) == goal_key(entry))
         .map(|turn| turn.entry)
         .collect()
+}
+
+/// Turns of the same policy and goal whose entry is gone.
+fn orphans<'a>(draft: &Draft<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
+    let of_goal: Vec<_> = draft
+        .facts
+        .orphans
+        .iter()
+        .copied()
+        .filter(|(_, mark)| (&mark.policy, mark.booted_after) == goal_key(entry))
+        .collect();
+    of_goal.into_iter()
 }
 
 fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Budget, Cluster, WorkloadKey};
+use crate::cluster::{Budget, Cluster, Pod};
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
 use crate::guard::{self, Guard};
 use crate::ids::{NodeName, PodKey, PodUid, Version};
@@ -37,6 +37,14 @@ pub struct Denial {
     pub may_delete: bool,
 }
 
+/// An eviction of which it is not known whether it was accepted.
+#[derive(Clone, PartialEq, Debug)]
+struct Unsure {
+    node: NodeName,
+    uid: PodUid,
+    since: Mono,
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Book {
     pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
@@ -44,8 +52,8 @@ pub struct Book {
     /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. Asking again for a UID
     /// that is gone would take a token of its successor's budget for two minutes (drain.md, the precondition).
     asked: BTreeMap<PodKey, PodUid>,
-    /// Accepted evictions per node and owner of pods that tolerate the cordon: they may come back for ever.
-    pub returns: BTreeMap<(NodeName, WorkloadKey), u32>,
+    /// Evictions whose answer was lost: they count as accepted until a live list shows otherwise.
+    unsure: BTreeMap<PodKey, Unsure>,
     /// The API server throttles: nothing is evicted before.
     pub throttled_until: Option<Mono>,
     /// When evictions were sent, for the rate over all budgets.
@@ -57,6 +65,9 @@ pub struct Book {
 const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// A blocked budget is looked at again without any event (crates.md 2, trap 3).
 const SAFETY_NET: Duration = Duration::from_secs(15);
+
+/// By then the watches show it, also over a connection that had gone silent.
+const UNSURE_COUNTS_FOR: Duration = Duration::from_secs(60);
 
 /// Evictions a second over all budgets: each makes the server list the namespace's budgets.
 const RATE: usize = 50;
@@ -194,23 +205,7 @@ impl Book {
         }
         match outcome {
             EvictOutcome::Accepted => {
-                if let Some(pod) = cluster.pods.get(&leave.pod)
-                    && let Some(owner) = cluster.topmost_owner(pod)
-                    && pod.tolerates_cordon()
-                {
-                    *self
-                        .returns
-                        .entry((leave.node.clone(), owner.clone()))
-                        .or_insert(0) += 1;
-                }
-                let one = Accepted {
-                    pod: leave.pod.clone(),
-                    uid: leave.uid.clone(),
-                    at: now,
-                    version_then,
-                    was_ready,
-                };
-                self.accepted.entry(leave.budget.clone()).or_default().push(one);
+                self.count(leave, version_then, was_ready, now);
             }
             EvictOutcome::Gone | EvictOutcome::TooLate => {}
             EvictOutcome::BudgetExhausted(text) => {
@@ -245,13 +240,66 @@ impl Book {
                 deny(reason, text, SAFETY_NET, false, false);
             }
             EvictOutcome::Unknown(text) => {
-                deny(Reason::Throttled, text, Duration::from_secs(2), false, false)
+                deny(Reason::Throttled, text, Duration::from_secs(2), false, false);
+                self.asked.insert(leave.pod.clone(), leave.uid.clone());
+                let unsure = Unsure {
+                    node: leave.node.clone(),
+                    uid: leave.uid.clone(),
+                    since: now,
+                };
+                self.unsure.insert(leave.pod.clone(), unsure);
+                self.count(leave, version_then, was_ready, now);
             }
+        }
+    }
+
+    fn count(&mut self, leave: &PodLeave, version_then: Option<Version>, was_ready: bool, now: Mono) {
+        let one = Accepted {
+            pod: leave.pod.clone(),
+            uid: leave.uid.clone(),
+            at: now,
+            version_then,
+            was_ready,
+        };
+        self.accepted.entry(leave.budget.clone()).or_default().push(one);
+    }
+
+    /// Whether it is not known of some pod of the node whether its eviction was accepted: a live list tells.
+    pub fn is_unsure_of(&self, node: &NodeName) -> bool {
+        self.unsure.values().any(|unsure| unsure.node == *node)
+    }
+
+    /// A live list of a node's pods, begun at `begun`: one that is there and not terminating was not evicted.
+    pub(super) fn see_list(&mut self, node: &NodeName, begun: Mono, pods: &[Pod]) {
+        let is_settled = |unsure: &Unsure| unsure.node == *node && unsure.since < begun;
+        let settled: Vec<_> = self
+            .unsure
+            .extract_if(.., |_, unsure| is_settled(unsure))
+            .collect();
+        for (key, unsure) in settled {
+            let stays = pods
+                .iter()
+                .any(|pod| pod.key == key && pod.uid == unsure.uid && !pod.terminating);
+            if stays {
+                self.forget(&key, &unsure.uid);
+            }
+        }
+    }
+
+    fn forget(&mut self, pod: &PodKey, uid: &PodUid) {
+        self.asked.remove(pod);
+        for list in self.accepted.values_mut() {
+            list.retain(|one| one.uid != *uid);
         }
     }
 
     /// Drops what the caches show by now.
     pub(super) fn observe(&mut self, cluster: &Cluster, now: Mono) {
+        let is_old = |unsure: &Unsure| now.since(unsure.since) >= UNSURE_COUNTS_FOR;
+        let old: Vec<_> = self.unsure.extract_if(.., |_, unsure| is_old(unsure)).collect();
+        for (key, unsure) in old {
+            self.forget(&key, &unsure.uid);
+        }
         for (budget, list) in &mut self.accepted {
             list.retain(|one| {
                 let settled = now.since(one.at) >= CONFIRMED_AFTER;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage};
 use crate::cluster::Cluster;
 use crate::effect::{
-    Announcement, Effect, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read, RecordWrite,
-    WriteOutcome,
+    Announcement, Effect, EvictOutcome, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read,
+    RecordWrite, WriteOutcome,
 };
 use crate::entry::Phase;
 use crate::guard::{self, Guard};
@@ -63,6 +63,9 @@ impl Memory {
             Outcome::Evict(outcome) => {
                 if let Effect::Evict(leave) | Effect::DeletePod(leave) = effect {
                     let deleted = matches!(effect, Effect::DeletePod(_));
+                    if outcome == EvictOutcome::Accepted {
+                        self.count_return(leave, cluster);
+                    }
                     self.book.fold(leave, deleted, outcome, cluster, now);
                 }
             }
@@ -302,6 +305,7 @@ impl Memory {
                 );
             }
             (Effect::Read(Read::Pods { node: name }), Evidence::Pods { pods, node }) => {
+                self.book.see_list(name, begun, &pods);
                 self.pods.insert(
                     name.clone(),
                     Fresh {

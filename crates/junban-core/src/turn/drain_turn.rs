@@ -54,7 +54,10 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             give_back::release(draft, turn, node, why)
         };
     }
-    let asked = turn.is_still_asked();
+    let governs = turn
+        .governing
+        .is_some_and(|governing| governing.name == entry.spec.policy);
+    let asked = governs && turn.is_still_asked();
     let policy = turn.policy.filter(|_| asked || live_attempt);
     let Some(policy) = policy else {
         if live_attempt {
@@ -77,7 +80,8 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     };
     let since = entry.record.phase_at.unwrap_or(draft.now.clock);
     let drained_for = draft.now.clock.running_since(since);
-    if drained_for >= policy.drain.timeout {
+    // A drained node that waits for others has done its part.
+    if drained_for >= policy.drain.timeout && drain::is_something_left(draft, turn, node) {
         let culprit = entry.record.message.clone();
         let why = Blocker::new(Reason::DrainTimeout, drain::culprit(draft, turn, node), culprit);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
@@ -94,8 +98,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         draft.wait(entry, blocker);
     }
     // The clock of the drain stands still while paused, and then nothing here waits for it.
-    if !draft.cluster.queue.is_paused() {
-        draft.wake_in((policy.drain.timeout - drained_for).min(Duration::from_secs(60)));
+    let left = policy.drain.timeout.saturating_sub(drained_for);
+    if !draft.cluster.queue.is_paused() && !left.is_zero() {
+        draft.wake_in(left.min(Duration::from_secs(60)));
     }
     if let Some(drained) = drain::advance(draft, turn, node, policy) {
         power::record(draft, turn, node, mark, policy, &drained);

@@ -9,10 +9,13 @@ use crate::effect::{Effect, NewEntry, NodeChange, NodeWrite};
 use crate::entry::{Entry, EntrySpec, Phase, Record};
 use crate::guard::{self, Guard};
 use crate::ledger;
-use crate::mark::Mark;
+use crate::mark::{Mark, MarkPower};
 use crate::policy::VerifyRules;
 use crate::reason::Reason;
 use crate::turn::{give_back, patch_on_mark, verify};
+
+/// How long a boot is waited for where the policy is gone.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 pub(super) fn recover_all(draft: &mut Draft<'_>) {
     let cluster = draft.cluster;
@@ -58,7 +61,7 @@ fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
         )));
         return;
     }
-    let left = power.deadline_led_ms.saturating_sub(draft.now.clock.led_ms);
+    let left = deadline(draft, mark, power).saturating_sub(draft.now.clock.led_ms);
     if left > 0 {
         return draft.wake_in(Duration::from_millis(left));
     }
@@ -67,6 +70,18 @@ fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
         Some(entry) if entry.record.phase == Phase::Failed => adopt(draft, node, mark, entry),
         Some(entry) => fail(draft, node, mark, entry),
     }
+}
+
+/// The attempt's deadline, in milliseconds led. One that lies further ahead than a boot may take is of a clock that is
+/// gone: the boot began before this clock did (lifecycle.md 3).
+fn deadline(draft: &Draft<'_>, mark: &Mark, power: &MarkPower) -> u64 {
+    let policy = draft.cluster.policies.get(&mark.policy);
+    let boot_timeout = policy.map_or(BOOT_TIMEOUT, |policy| policy.reboot.boot_timeout);
+    let latest = draft.now.clock.advanced(boot_timeout, false).led_ms;
+    if power.deadline_led_ms <= latest {
+        return power.deadline_led_ms;
+    }
+    latest - draft.now.clock.led_ms
 }
 
 /// The entry is made again under its name, so that `retry` and `cancel` work as ever.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::Node;
 use crate::draft::Draft;
-use crate::drain::Drained;
+use crate::drain::{self, Drained};
 use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
 use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
 use crate::facts::Turn;
@@ -20,6 +20,9 @@ use crate::turn::{act, patch_on_mark, verifying_record, void_mark, with_attempt}
 const ACT_WITHIN: Duration = Duration::from_secs(10);
 /// A command that runs longer is killed, which counts as unknown.
 const COMMAND_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// A next attempt that cannot be recorded so soon after the deadline (a pause, a control plane that is not whole,
+/// pods that came to the dead node) is left to a person.
+const NEXT_ROUND_WITHIN: Duration = Duration::from_secs(60);
 /// After as many refusals the node goes back to service for a while.
 pub(super) const REFUSALS_MAX: u32 = 3;
 
@@ -34,8 +37,12 @@ pub(super) fn record(
 ) {
     let entry = turn.entry;
     let used = entry.record.attempts_used as usize;
+    // What the first record of a round stored holds for the whole round (lifecycle.md 2, edits in mid-turn).
+    let stored = entry.record.power.as_ref().filter(|_| used > 0);
     // The ladder goes up one step when a step's deadline passed without a change of bootID.
-    let Some(step) = policy.reboot.ladder.get(used).or(policy.reboot.ladder.last()) else {
+    let ladder = &policy.reboot.ladder;
+    let step = ladder.get(used).or(ladder.last());
+    let Some(step) = step.or(stored.map(|power| &power.step)) else {
         let object = format!("policy {}", policy.name);
         return draft.wait(
             entry,
@@ -77,16 +84,24 @@ pub(super) fn record(
     record.attempt = attempt;
     record.attempts_used += 1;
     record.drain = None;
-    record.power = Some(PowerRecord {
+    let rules = stored.cloned().unwrap_or_else(|| PowerRecord {
         step: step.clone(),
         boot_timeout_seconds: boot_timeout.as_secs(),
         attempts: policy.reboot.attempts.max(1),
         verify_timeout_seconds: policy.verify.timeout.as_secs(),
         verify_daemon_sets: policy.verify.daemon_sets,
         settle_seconds: settle.as_secs(),
+        deadline_led_ms: 0,
+        recorded_at: draft.now.wall,
+        outcome: PowerOutcome::Unknown,
+    });
+    let boot_timeout = Duration::from_secs(rules.boot_timeout_seconds);
+    record.power = Some(PowerRecord {
+        step: step.clone(),
         deadline_led_ms: draft.now.clock.advanced(boot_timeout, false).led_ms,
         recorded_at: draft.now.wall,
         outcome: PowerOutcome::Unknown,
+        ..rules
     });
     draft.record(entry, record);
 }
@@ -159,9 +174,13 @@ fn before_attempt(
     // On the whole mark and on the cordon as read live before the record, not as the cache shows them now.
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
-    patch
-        .changes
-        .push(NodeChange::Mark(Some(with_attempt(turn, mark, false))));
+    // In a long drain a DaemonSet may have been rolled: what must be back is what runs now.
+    let daemons = mark.daemons_before_power(draft.cluster.pods_of(&node.name));
+    let attempt = Mark {
+        daemons,
+        ..with_attempt(turn, mark, false)
+    };
+    patch.changes.push(NodeChange::Mark(Some(attempt)));
     draft.emit(Effect::PatchNode(patch));
 }
 
@@ -310,9 +329,12 @@ fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Optio
         }
         return;
     }
+    let overdue = draft.now.clock.led_ms.saturating_sub(power.deadline_led_ms);
     if entry.record.attempts_used < power.attempts
+        && Duration::from_millis(overdue) < NEXT_ROUND_WITHIN
         && let (Some(mark), Some(policy)) = (turn.mark, turn.policy)
     {
+        draft.wake_in(NEXT_ROUND_WITHIN.saturating_sub(Duration::from_millis(overdue)));
         return next_round(draft, turn, node, mark, policy);
     }
     let (reason, message) = match outcome {
@@ -328,7 +350,7 @@ fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Optio
 
 /// The deadline passed and `attempts` allows one more: listed live again, recorded again.
 fn next_round(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
-    if let Some(drained) = crate::drain::still_drained(draft, turn, node, policy) {
+    if let Some(drained) = drain::still_drained(draft, turn, node) {
         record(draft, turn, node, mark, policy, &drained);
     }
 }

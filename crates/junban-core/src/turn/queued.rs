@@ -1,8 +1,6 @@
 //! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
 
-use std::time::Duration;
-
-use crate::cluster::{Node, Pod, WorkloadKind};
+use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
@@ -139,7 +137,7 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         },
         boot_id,
         system_uuid: node.system_uuid.clone(),
-        daemons: draft.cluster.pods_of(&node.name).filter_map(daemon).collect(),
+        daemons: draft.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
         power: None,
     };
     let mut changes = vec![NodeChange::Mark(Some(mark))];
@@ -175,18 +173,6 @@ fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
         .is_some_and(|slot| slot.entry_uid == turn.entry.uid)
 }
 
-fn daemon(pod: &Pod) -> Option<Daemon> {
-    let owner = pod
-        .owner
-        .as_ref()
-        .filter(|owner| owner.kind == WorkloadKind::DaemonSet)?;
-    (pod.ready && !pod.terminating).then(|| Daemon {
-        set: format!("{}/{}", owner.namespace, owner.name),
-        pod: Mark::digits(pod.uid.as_str()),
-        containers: pod.running_containers.iter().map(|id| Mark::digits(id)).collect(),
-    })
-}
-
 fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let left = drain::must_leave(draft, turn, node);
     let mut record = draft.moved_to(
@@ -196,13 +182,7 @@ fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         "cordoned; its pods leave",
     );
     record.drain = Some(DrainProgress { total: left, left });
-    if record
-        .back_off
-        .as_ref()
-        .is_some_and(|back_off| back_off.is_over(draft.now.clock))
-    {
-        // The count of releases stays, so that the next wait is longer.
-        draft.wake_in(Duration::from_millis(1));
-    }
+    // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
+    record.retries_done = turn.entry.spec.retries;
     draft.record(turn.entry, record);
 }

@@ -1,0 +1,200 @@
+//! What is left over by people, other controllers and lost answers, and what still counts.
+
+use std::time::Duration;
+
+use crate::cluster::{Toleration, WorkloadKey, WorkloadKind};
+use crate::effect::{BudgetKey, Effect, EvictOutcome, Evidence, Outcome, PodLeave, Read, WriteOutcome};
+use crate::entry::Phase;
+use crate::fixture::{Toy, pod};
+use crate::ids::NodeUid;
+use crate::quantity::IntOrPercent;
+use crate::reason::Reason;
+use crate::time::Mono;
+
+/// A cluster whose first node has just been powered, with everybody else waiting.
+fn powered_first(nodes: &[&str]) -> Toy {
+    let mut toy = Toy::new(nodes);
+    toy.boot_ms = 0;
+    toy.run(20);
+    assert_eq!(toy.powered, ["node-1"]);
+    toy
+}
+
+#[test]
+fn a_turn_whose_entry_was_deleted_is_the_first_proof_that_others_wait_for() {
+    let mut toy = powered_first(&["node-1", "node-2", "node-3", "node-4"]);
+    toy.queue().max_unavailable = IntOrPercent::Count(3);
+    let name = toy.entry("node-1").map(|entry| entry.name.clone());
+    toy.cluster
+        .entries
+        .retain(|known, _| Some(known) != name.as_ref());
+    toy.run(30);
+    assert_eq!(toy.powered, ["node-1"], "{:?}", toy.phases);
+    // When it is given up, the next follows.
+    toy.run(100);
+    assert_eq!(toy.powered, ["node-1", "node-2"], "{:?}", toy.phases);
+}
+
+#[test]
+fn a_waiver_holds_for_a_node_that_is_registered_again() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.queue().paused = true;
+    toy.run(5);
+    let goal = toy.policy().booted_after;
+    toy.node("node-1").waived = goal;
+    toy.queue().paused = false;
+    toy.run(5);
+    assert_eq!(
+        toy.phase("node-1").map(|(phase, _)| phase),
+        Some(Phase::Cancelled)
+    );
+    let node = toy.node("node-1");
+    (node.uid, node.waived, node.journal) = (NodeUid::new("another"), None, None);
+    toy.run(100);
+    assert_eq!(toy.powered, Vec::<String>::new());
+    assert_eq!(toy.cluster.entries.len(), 1);
+}
+
+#[test]
+fn a_patch_that_the_api_server_forbids_is_the_entry_s_reason_until_it_is_allowed() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.queue().paused = true;
+    toy.run(5);
+    toy.queue().paused = false;
+    toy.node_patches_are = Some(WriteOutcome::Forbidden("nodes: patch".into()));
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::Forbidden))),
+        "{:?}",
+        toy.entry("node-1")
+    );
+    toy.node_patches_are = None;
+    toy.run(100);
+    assert_eq!(
+        toy.phase("node-1").map(|(phase, _)| phase),
+        Some(Phase::Succeeded)
+    );
+}
+
+#[test]
+fn a_deadline_of_a_clock_that_is_gone_passes() {
+    let mut toy = powered_first(&["node-1"]);
+    let weeks = 3_000_000_000;
+    let timeout_ms = u64::try_from(toy.policy().reboot.boot_timeout.as_millis()).unwrap();
+    // The entry is deleted, and the Lease with the clock: the mark names a moment weeks ahead.
+    toy.cluster.entries.clear();
+    let node = toy.node("node-1");
+    let Some(Ok(mark)) = &mut node.mark else {
+        panic!("{node:?}")
+    };
+    mark.power.as_mut().unwrap().deadline_led_ms = weeks;
+    node.mark_text = Some(mark.to_annotation());
+    toy.run(timeout_ms / 1_000 + 10);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::EntryDeleted)))
+    );
+}
+
+#[test]
+fn a_drained_node_that_waits_for_the_first_proof_does_not_time_out() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    toy.boot_ms = 200_000;
+    toy.policy().drain.timeout = Duration::from_secs(90);
+    toy.policy().reboot.boot_timeout = Duration::from_secs(400);
+    // The first cannot be drained for a minute, so the second is drained beside it and then waits.
+    let stuck = pod("stuck", "node-1");
+    toy.cluster.apply_pod(stuck.clone());
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.run(80);
+    toy.evictions_are = None;
+    toy.cluster.remove_pod(&stuck.key);
+    toy.run(600);
+    let timed_out: Vec<_> = toy
+        .phases
+        .iter()
+        .filter(|phase| phase.starts_with("node-2"))
+        .collect();
+    assert_eq!(
+        timed_out,
+        [
+            "node-2: Draining",
+            "node-2: Rebooting",
+            "node-2: Verifying",
+            "node-2: Succeeded"
+        ]
+    );
+}
+
+fn web(name: &str, on: &str) -> crate::cluster::Pod {
+    let mut web = pod(name, on);
+    web.owner = Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "web"));
+    web
+}
+
+#[test]
+fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
+    let mut toy = Toy::new(&["node-1"]);
+    let one = web("web-1", "node-1");
+    toy.cluster.apply_pod(one.clone());
+    let budget = BudgetKey::Implied(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "web"));
+    let evict = Effect::Evict(PodLeave {
+        node: "node-1".into(),
+        pod: one.key.clone(),
+        uid: one.uid.clone(),
+        budget: budget.clone(),
+        not_after: Mono::from_millis(4_000),
+    });
+    let list = Effect::Read(Read::Pods {
+        node: "node-1".into(),
+    });
+    let at = Mono::from_millis;
+    let counts = |toy: &Toy| {
+        let book = &toy.memory.book;
+        (book.was_accepted(&one.key, &one.uid), book.unseen(&budget))
+    };
+    for stays in [true, false] {
+        let lost = Outcome::Evict(EvictOutcome::Unknown("the request timed out".into()));
+        toy.memory.sent(&evict, &toy.cluster, at(1_000));
+        toy.memory.fold(&evict, at(1_000), lost, &toy.cluster, at(2_000));
+        assert_eq!(counts(&toy), (true, 1));
+        let listed = |terminating| {
+            let mut pod = one.clone();
+            pod.terminating = terminating;
+            Outcome::Read(Evidence::Pods {
+                pods: vec![pod],
+                node: None,
+            })
+        };
+        // A list that began before the answer was due says nothing.
+        toy.memory
+            .fold(&list, at(1_500), listed(false), &toy.cluster, at(2_100));
+        assert!(toy.memory.book.is_unsure_of(&"node-1".into()));
+        toy.memory
+            .fold(&list, at(2_200), listed(!stays), &toy.cluster, at(2_300));
+        assert!(!toy.memory.book.is_unsure_of(&"node-1".into()));
+        assert_eq!(counts(&toy), (!stays, u32::from(!stays)));
+    }
+}
+
+#[test]
+fn pods_that_tolerate_the_cordon_are_evicted_however_many_there_are() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        let mut one = web(name, "node-1");
+        one.tolerations = vec![Toleration {
+            key: String::new(),
+            value: None,
+            effect: String::new(),
+        }];
+        toy.cluster.apply_pod(one);
+    }
+    toy.run(120);
+    let mut evicted = toy.evicted.clone();
+    evicted.sort();
+    assert_eq!(evicted, names.map(|name| format!("shop/{name}")));
+    assert!(toy.powered.contains(&"node-1".to_owned()));
+}
