@@ -253,9 +253,9 @@ async fn waive(
     ))
 }
 
+/// As the controller reads it: by hand it may be spelt in any way that is a time.
 fn waived(node: &core::Node) -> Option<Timestamp> {
-    let annotations = node.metadata.annotations.as_ref()?;
-    convert::parse_goal(annotations.get(names::WAIVED)?).ok()
+    convert::node::read(node).ok()?.waived
 }
 
 /// Takes `bootedAfter` from every policy that has one.
@@ -342,5 +342,21 @@ mod tests {
         assert!(
             verdict(&["node-1", "node-2"]).is_err_and(|problem| problem.text.contains("node-2 has no entry"))
         );
+    }
+
+    #[test]
+    fn a_waiver_written_by_hand_is_read_in_any_spelling_of_a_time() {
+        let waived_at = |text: &str| {
+            let node = json!({"metadata": {
+                "name": "node-1", "uid": "u", "resourceVersion": "1",
+                "creationTimestamp": "1970-01-01T00:00:00Z", "annotations": {names::WAIVED: text},
+            }});
+            waived(&serde_json::from_value(node).unwrap())
+        };
+        let later = Some(fixture::at(7_200));
+        assert_eq!(waived_at("1970-01-01T02:00:00Z"), later);
+        assert_eq!(waived_at("1970-01-01T03:00:00+01:00"), later);
+        assert_eq!(waived_at(" 1970-01-01 02:00:00z"), later);
+        assert_eq!(waived_at("tomorrow"), None);
     }
 }

@@ -7,6 +7,7 @@ use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryUid, NodeUid, Version};
 use junban_core::policy::Policy;
+use junban_core::queue::Slot;
 use junban_core::time::{Mono, Now, Reading};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
@@ -103,6 +104,21 @@ pub(crate) fn entry(node: &str, goal: i64) -> Entry {
             ..Record::default()
         },
     }
+}
+
+/// Puts the entry's slot into the ledger.
+pub(crate) fn grant(cluster: &mut Cluster, entry: &Entry) {
+    let QueueView::Present(queue) = &mut cluster.queue else {
+        return;
+    };
+    let slot = Slot {
+        node_uid: entry.spec.node_uid.clone(),
+        entry: entry.name.clone(),
+        entry_uid: entry.uid.clone(),
+        reserved: Vec::new(),
+    };
+    let ledger = queue.ledger.get_or_insert_default();
+    ledger.slots.insert(entry.spec.node.clone(), slot);
 }
 
 /// A Deployment's ReplicaSet with its pods, all Ready, on the nodes named; and a budget that allows so many

@@ -1,11 +1,11 @@
 //! `junban list`: the entries, one row per node.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use junban_api::convert;
+use junban_api::{convert, names};
+use junban_core::cluster::{Cluster, QueueView};
 use junban_core::entry::{DrainProgress, Entry};
-use junban_core::ids::NodeName;
 use junban_kube::resource::Kind;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -16,6 +16,7 @@ use super::columns::{age, natural, table};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
+use super::view;
 use crate::cli::{List, Output};
 
 pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Printer) -> Result<Exit, Problem> {
@@ -35,7 +36,7 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
         }
     }
     if !arguments.all {
-        rows = newest(rows);
+        leave_turns(&mut rows, queue(session).await?, session.now());
     }
     rows.sort_by_cached_key(|(entry, _)| (natural(entry.spec.node.as_str()), entry.created));
     print(&rows, session.now(), printer)?;
@@ -43,6 +44,16 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
         printer.talk("no entries: no node is queued and none was\nhint: junban reboot --all");
     }
     Ok(Exit::Done)
+}
+
+/// Whose slots say which entry is a node's turn.
+async fn queue(session: &Session) -> Result<QueueView, Problem> {
+    let api = Kind::Queue.api(&session.connection.calls);
+    let object = session
+        .ask("get", "rebootqueues", api.get_opt(names::QUEUE))
+        .await?;
+    let queue = object.and_then(|object| convert::queue::read(&object).ok());
+    Ok(queue.map_or(QueueView::Absent, |queue| QueueView::Present(Box::new(queue))))
 }
 
 fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer) -> Result<(), Problem> {
@@ -69,24 +80,18 @@ fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer)
     }
 }
 
-/// Of each node the entry that is not ended, else the last one made.
-fn newest(rows: Vec<(Entry, DynamicObject)>) -> Vec<(Entry, DynamicObject)> {
-    let mut by_node: BTreeMap<NodeName, (Entry, DynamicObject)> = BTreeMap::new();
-    let rank = |entry: &Entry| {
-        let live = !entry.record.phase.is_ended();
-        let under_way = live && entry.record.phase != junban_core::entry::Phase::Queued;
-        (under_way, live, entry.created, entry.spec.booted_after)
+/// Leaves each node's turn, or the entry that was it last.
+fn leave_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Timestamp) {
+    let mut cluster = Cluster {
+        queue,
+        ..Cluster::default()
     };
-    for row in rows {
-        let node = row.0.spec.node.clone();
-        if by_node
-            .get(&node)
-            .is_none_or(|known| rank(&known.0) < rank(&row.0))
-        {
-            by_node.insert(node, row);
-        }
+    for (entry, _) in rows.iter() {
+        cluster.apply_entry(entry.clone());
     }
-    by_node.into_values().collect()
+    let turns = view::turns(&cluster, now).into_iter();
+    let chosen: BTreeSet<_> = turns.map(|entry| &entry.name).collect();
+    rows.retain(|(entry, _)| chosen.contains(&entry.name));
 }
 
 fn render<'a>(entries: impl Iterator<Item = &'a Entry>, now: Timestamp, wide: bool) -> String {
@@ -175,20 +180,26 @@ mod tests {
     }
 
     #[test]
-    fn a_node_shows_its_turn_and_else_its_newest_entry() {
-        let object = || DynamicObject {
-            types: None,
-            metadata: Default::default(),
-            data: serde_json::Value::Null,
+    fn a_node_shows_its_turn_and_else_the_last_one() {
+        let turns = |cluster: &Cluster, entries: &[&Entry]| -> Vec<Entry> {
+            let object = DynamicObject::new("", &Kind::Entry.resource());
+            let rows = entries.iter().map(|entry| ((*entry).clone(), object.clone()));
+            let mut rows: Vec<_> = rows.collect();
+            leave_turns(&mut rows, cluster.queue.clone(), fixture::at(200));
+            rows.into_iter().map(|(entry, _)| entry).collect()
         };
-        let mut old = fixture::entry("node-1", 100);
-        old.record.phase = Phase::Succeeded;
-        let mut live = fixture::entry("node-1", 50);
-        live.record.phase = Phase::Failed;
-        let rows = newest(vec![(old.clone(), object()), (live.clone(), object())]);
-        assert_eq!(rows.iter().map(|(entry, _)| entry).collect::<Vec<_>>(), [&live]);
-        live.record.phase = Phase::Cancelled;
-        let rows = newest(vec![(live, object()), (old.clone(), object())]);
-        assert_eq!(rows.iter().map(|(entry, _)| entry).collect::<Vec<_>>(), [&old]);
+        let mut cluster = fixture::cluster(Some(100), &[]);
+        let mut newer = fixture::entry("node-1", 100);
+        newer.record.phase = Phase::Succeeded;
+        let mut older = fixture::entry("node-1", 50);
+        older.record.phase = Phase::Failed;
+        assert_eq!(turns(&cluster, &[&newer, &older]), [older.clone()]);
+        older.record.phase = Phase::Cancelled;
+        assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
+        // Of two that are queued it is the turn of the one with the slot.
+        (older.record.phase, newer.record.phase) = (Phase::Queued, Phase::Queued);
+        assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
+        fixture::grant(&mut cluster, &older);
+        assert_eq!(turns(&cluster, &[&older, &newer]), [older.clone()]);
     }
 }

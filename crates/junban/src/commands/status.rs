@@ -142,6 +142,7 @@ struct Blocking {
 
 impl Status {
     fn of(cluster: &Cluster, now: Timestamp) -> Self {
+        let entries = view::turns(cluster, now);
         let mut status = Self {
             state: String::new(),
             message: String::new(),
@@ -156,9 +157,9 @@ impl Status {
                 .collect(),
             lower_bound_seconds: None,
             bound_by: String::new(),
-            eta_seconds: eta(cluster),
+            eta_seconds: eta(cluster, &entries),
             holding: Vec::new(),
-            blockers: blockers(cluster),
+            blockers: blockers(&entries),
             unreadable: cluster
                 .unreadable
                 .iter()
@@ -172,7 +173,7 @@ impl Status {
             status.done += policy.done;
         }
         // Counted here and not taken from the status: that is written every other second.
-        for entry in current(cluster) {
+        for entry in entries {
             *status.phases.entry(entry.record.phase.to_string()).or_default() += 1;
         }
         status
@@ -386,36 +387,17 @@ fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     cost::of(cluster, &facts, &nodes)
 }
 
-/// Each node's turn, or its newest entry.
-fn current(cluster: &Cluster) -> Vec<&Entry> {
-    let mut by_node: BTreeMap<_, &Entry> = BTreeMap::new();
-    for entry in cluster.entries.values() {
-        let rank = |entry: &Entry| {
-            let live = !entry.record.phase.is_ended();
-            (
-                live && entry.record.phase != Phase::Queued,
-                live,
-                entry.spec.booted_after,
-            )
-        };
-        let known = by_node.entry(&entry.spec.node).or_insert(entry);
-        if rank(entry) > rank(known) {
-            *known = entry;
-        }
-    }
-    by_node.into_values().collect()
-}
-
 /// How long the entries that go on by themselves will take if each takes as long as those of the same goals did, side
 /// by side as they were. `None` before two servers are proven, and when nothing is left.
-fn eta(cluster: &Cluster) -> Option<u64> {
+fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
     let goals: BTreeSet<_> = cluster
         .policies
         .values()
         .filter_map(|policy| Some((&policy.name, policy.booted_after?)))
         .collect();
-    let of_goals: Vec<&Entry> = current(cluster)
-        .into_iter()
+    let of_goals: Vec<&Entry> = entries
+        .iter()
+        .copied()
         .filter(|entry| goals.contains(&(&entry.spec.policy, entry.spec.booted_after)))
         .collect();
     let goes_on = |entry: &&Entry| {
@@ -438,9 +420,9 @@ fn eta(cluster: &Cluster) -> Option<u64> {
 }
 
 /// What failed, then what needs somebody, then what passes; one line per reason and message.
-fn blockers(cluster: &Cluster) -> Vec<Blocking> {
+fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
     let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
-    for entry in current(cluster) {
+    for entry in entries {
         let record = &entry.record;
         let Some(reason) = record.reason.filter(|_| !record.phase.is_ended()) else {
             continue;

@@ -5,6 +5,9 @@ use std::sync::{Arc, MutexGuard};
 use jiff::Timestamp;
 use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
+use junban_core::entry::Entry;
+use junban_core::facts::Facts;
+use junban_core::memory::Memory;
 use junban_core::queue::Queue;
 use junban_core::time::{Now, Reading};
 use junban_engine::clock::boottime;
@@ -110,6 +113,13 @@ pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) ->
         clock: clock.unwrap_or_default(),
         wall,
     }
+}
+
+/// Each node's turn, or the entry that was it last.
+pub(crate) fn turns(cluster: &Cluster, wall: Timestamp) -> Vec<&Entry> {
+    let memory = Memory::default();
+    let facts = Facts::new(cluster, &memory, now(cluster, wall, None));
+    facts.turns.values().map(|turn| turn.entry).collect()
 }
 
 /// The queue, which every verb that changes something needs.

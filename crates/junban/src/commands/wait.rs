@@ -9,9 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
-use junban_core::cluster::Cluster;
+use junban_core::cluster::{Cluster, Node};
 use junban_core::entry::{Entry, Phase};
+use junban_core::facts::Facts;
 use junban_core::ids::{EntryName, PolicyName};
+use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
 use junban_kube::{Store, cache};
@@ -20,6 +22,7 @@ use super::columns::some;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
+use super::view::{self, View};
 
 /// A reason that needs somebody must hold for so long: it may be a moment's.
 const BLOCKED_FOR: Duration = Duration::from_secs(10);
@@ -57,21 +60,38 @@ pub(crate) async fn run(
             "kubectl auth can-i watch nodereboots",
         ));
     };
+    let is_goal = matches!(target, Target::Policies { .. });
+    if is_goal {
+        look_at_nodes(session, &store).await?;
+    }
+    let mut nodes_seen = Instant::now();
     let mut progress = Progress::new();
     let mut quiet_since = None;
     let mut warned = false;
     let mut stale = None;
     loop {
-        let state = State::of(&locked(&store.cluster), target);
-        progress.tell(&locked(&store.cluster), target, &state, session.now(), printer);
-        if state.is_quiet() {
-            let since = *quiet_since.get_or_insert_with(Instant::now);
-            if state.is_complete() || since.elapsed() >= BLOCKED_FOR {
+        let (mut state, is_over) = {
+            let cluster = locked(&store.cluster);
+            let picture = Picture::of(&cluster, target, session.now());
+            progress.tell(&picture, session.now(), printer);
+            let state = picture.state.clone();
+            quiet_since = state.is_quiet().then(|| quiet_since.unwrap_or_else(Instant::now));
+            let is_over = quiet_since
+                .is_some_and(|since: Instant| state.is_complete() || since.elapsed() >= BLOCKED_FOR);
+            if is_over && (!is_goal || nodes_seen.elapsed() < TICK) {
                 progress.end();
-                return verdict(&locked(&store.cluster), target, &state, printer);
+                return picture.verdict(printer);
             }
-        } else {
-            quiet_since = None;
+            (state, is_over)
+        };
+        if is_over {
+            match look_at_nodes(session, &store).await {
+                Ok(()) => {
+                    nodes_seen = Instant::now();
+                    continue;
+                }
+                Err(problem) => state.stale = Some(problem.text),
+            }
         }
         if state.stale != stale {
             stale.clone_from(&state.stale);
@@ -96,57 +116,35 @@ pub(crate) async fn run(
     }
 }
 
+/// Takes a fresh list of the nodes. They are not watched, for their status changes all the time, and one may have
+/// booted without an entry: so they are looked at before the first count and before the verdict.
+async fn look_at_nodes(session: &Session, store: &Store) -> Result<(), Problem> {
+    let view = View::with_nodes(session).await?;
+    let nodes = std::mem::take(&mut view.cluster().nodes);
+    locked(&store.cluster).nodes = nodes;
+    Ok(())
+}
+
 /// What is left.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct State {
     observed: bool,
     /// Why what is seen may be old.
     stale: Option<String>,
-    total: u64,
-    done: u64,
+    /// Servers of a goal, or entries; each of the next four is part of it.
+    total: usize,
+    done: usize,
+    cancelled: usize,
+    /// Entries that are gone before they were seen to end.
+    deleted: usize,
+    /// Servers that are not done and have no entry for it.
+    without: usize,
     phases: BTreeMap<Phase, usize>,
     /// Queued for a reason that passes.
     passing: usize,
 }
 
 impl State {
-    fn of(cluster: &Cluster, target: &Target) -> Self {
-        let mut state = Self {
-            observed: true,
-            stale: cluster.stale.clone(),
-            ..Self::default()
-        };
-        for entry in entries(cluster, target) {
-            *state.phases.entry(entry.record.phase).or_default() += 1;
-            let queued = entry.record.phase == Phase::Queued;
-            state.passing += usize::from(queued && !needs_somebody(entry));
-        }
-        match target {
-            Target::Policies { generations, .. } => {
-                for (name, generation) in generations {
-                    // A policy that is gone asks for nothing.
-                    let Some(policy) = cluster.policies.get(name) else {
-                        continue;
-                    };
-                    state.observed &= policy.summary.observed_generation >= *generation;
-                    state.total += u64::from(policy.summary.desired);
-                    state.done += u64::from(policy.summary.done);
-                }
-            }
-            Target::Entries(names) => {
-                let known = names.iter().filter_map(|name| cluster.entries.get(name));
-                state.observed = known.clone().all(|entry| {
-                    entry.record.observed_generation >= entry.generation || entry.record.phase.is_ended()
-                });
-                state.total = names.len() as u64;
-                // One that is gone was withdrawn: it is not waited for.
-                let left = known.filter(|entry| !entry.record.phase.is_ended()).count() as u64;
-                state.done = state.total - left;
-            }
-        }
-        state
-    }
-
     fn count(&self, phase: Phase) -> usize {
         self.phases.get(&phase).copied().unwrap_or(0)
     }
@@ -165,13 +163,16 @@ impl State {
     }
 
     fn is_complete(&self) -> bool {
-        self.is_quiet()
-            && self.count(Phase::Queued) == 0
-            && self.done + self.count(Phase::Failed) as u64 >= self.total
+        self.is_quiet() && self.count(Phase::Queued) == 0 && self.without == 0
     }
 
     fn describe(&self) -> String {
         let mut text = format!("{} of {} done", self.done, self.total);
+        for (count, what) in [(self.cancelled, "cancelled"), (self.deleted, "deleted")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
         let open = self.open();
         if !open.is_empty() {
             text.push_str(&format!(": {open}"));
@@ -191,30 +192,175 @@ impl State {
     }
 }
 
-/// The entries that count for the target: of a goal, those that its boots end, and each node's newest only.
-fn entries<'a>(cluster: &'a Cluster, target: &'a Target) -> Vec<&'a Entry> {
-    match target {
-        Target::Entries(names) => names
-            .iter()
-            .filter_map(|name| cluster.entries.get(name))
-            .collect(),
-        Target::Policies { generations, goal } => {
-            let mut newest: BTreeMap<_, &Entry> = BTreeMap::new();
-            for entry in cluster.entries.values() {
-                let counts = generations.contains_key(&entry.spec.policy)
-                    && (entry.spec.booted_after >= *goal || !entry.record.phase.is_ended());
-                if !counts {
-                    continue;
-                }
-                let known = newest.entry(&entry.spec.node).or_insert(entry);
-                let rank = |entry: &Entry| (!entry.record.phase.is_ended(), entry.spec.booted_after);
-                if rank(entry) > rank(known) {
-                    *known = entry;
-                }
-            }
-            newest.into_values().collect()
+/// One look at the cluster.
+struct Picture<'a> {
+    target: &'a Target,
+    /// Those that count for the target.
+    entries: Vec<&'a Entry>,
+    state: State,
+}
+
+impl<'a> Picture<'a> {
+    fn of(cluster: &'a Cluster, target: &'a Target, now: Timestamp) -> Self {
+        let (entries, mut state) = match target {
+            Target::Policies { generations, goal } => of_goal(cluster, generations, *goal, now),
+            Target::Entries(names) => of_entries(cluster, names),
+        };
+        state.stale.clone_from(&cluster.stale);
+        for entry in &entries {
+            *state.phases.entry(entry.record.phase).or_default() += 1;
+            let queued = entry.record.phase == Phase::Queued;
+            state.passing += usize::from(queued && !needs_somebody(entry));
+        }
+        Self {
+            target,
+            entries,
+            state,
         }
     }
+
+    fn verdict(&self, printer: &mut Printer) -> Result<Exit, Problem> {
+        let nodes = |phase: Phase| -> Vec<String> {
+            let in_phase = self.entries.iter().filter(|entry| entry.record.phase == phase);
+            let described = in_phase.map(|entry| {
+                let reason = entry.record.reason;
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                format!("{}{reason}", entry.spec.node)
+            });
+            described.collect()
+        };
+        let (failed, blocked) = (nodes(Phase::Failed), nodes(Phase::Queued));
+        let counted = self.state.describe();
+        if !failed.is_empty() {
+            return Err(Problem::failed(
+                format!("{counted}; failed: {}", some(&failed, 10)),
+                format!("junban explain {}", first(&failed)),
+            ));
+        }
+        if !blocked.is_empty() {
+            let mut entries = self.entries.iter();
+            let hint = if entries.any(|entry| entry.record.reason == Some(Reason::Paused)) {
+                "junban resume".to_owned()
+            } else {
+                format!("junban explain {}", first(&blocked))
+            };
+            return Err(Problem::blocked(
+                format!("{counted}; somebody is needed for: {}", some(&blocked, 10)),
+                hint,
+            ));
+        }
+        if self.state.without > 0 {
+            return Err(Problem::blocked(
+                format!(
+                    "{counted}; {} have no entry: never seen with a bootID, or the controller may not make one",
+                    self.state.without
+                ),
+                "junban explain NODE; kubectl logs -n junban deploy/junban",
+            ));
+        }
+        let goal = match self.target {
+            Target::Policies { goal, .. } => format!(" (goal {})", format_goal(*goal)),
+            Target::Entries(_) => String::new(),
+        };
+        printer.talk(&format!("{counted}{goal}"));
+        Ok(Exit::Done)
+    }
+
+    /// What Queued entries wait for, by number.
+    fn reasons(&self) -> String {
+        let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+        let queued = self
+            .entries
+            .iter()
+            .filter(|entry| entry.record.phase == Phase::Queued);
+        for reason in queued.filter_map(|entry| entry.record.reason) {
+            *counts.entry(reason).or_default() += 1;
+        }
+        let counts: Vec<String> = counts
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        if counts.is_empty() {
+            return String::new();
+        }
+        format!(" (waiting: {})", counts.join(", "))
+    }
+}
+
+/// Of a goal: the entries that its boots end, one a node. What is done follows from nodes and entries: the summary in
+/// a policy's status is seconds behind them.
+fn of_goal<'a>(
+    cluster: &'a Cluster,
+    generations: &BTreeMap<PolicyName, i64>,
+    goal: Timestamp,
+    now: Timestamp,
+) -> (Vec<&'a Entry>, State) {
+    let memory = Memory::default();
+    let facts = Facts::new(cluster, &memory, view::now(cluster, now, None));
+    let is_for_goal = |entry: &Entry| entry.spec.booted_after >= goal;
+    let is_live = |entry: &Entry| !entry.record.phase.is_ended();
+    // An entry that has ended is the turn until its slot is freed: others of the node are still to come.
+    let to_come = facts.waiting.iter().copied().filter(|entry| {
+        let turn = facts.turns.get(&entry.spec.node);
+        turn.is_some_and(|turn| turn.phase().is_ended())
+    });
+    let turns = facts.turns.values().map(|turn| turn.entry);
+    let counts = |entry: &&Entry| {
+        generations.contains_key(&entry.spec.policy) && (is_for_goal(entry) || is_live(entry))
+    };
+    let entries: Vec<&Entry> = turns.chain(to_come).filter(counts).collect();
+    let live = entries.iter().filter(|entry| is_live(entry));
+    let live: BTreeSet<_> = live.map(|entry| &entry.spec.node_uid).collect();
+    let succeeded: BTreeSet<_> = cluster
+        .entries
+        .values()
+        .filter(|entry| entry.record.phase == Phase::Succeeded && is_for_goal(entry))
+        .map(|entry| &entry.spec.node_uid)
+        .collect();
+    let mut state = State {
+        // A policy that is gone asks for nothing.
+        observed: generations.iter().all(|(name, generation)| {
+            let policy = cluster.policies.get(name);
+            policy.is_none_or(|policy| policy.summary.observed_generation >= *generation)
+        }),
+        ..State::default()
+    };
+    let is_asked = |node: &&Node| {
+        let policy = facts.policy_of(&node.name);
+        !node.excluded && policy.is_some_and(|policy| generations.contains_key(&policy.name))
+    };
+    for node in cluster.nodes.values().filter(is_asked) {
+        state.total += 1;
+        let turn = facts.turns.get(&node.name).filter(|turn| turn.node.is_some());
+        if facts.has_booted_since(node, goal) || succeeded.contains(&node.uid) {
+            state.done += 1;
+        } else if turn.is_some_and(|turn| turn.phase() == Phase::Cancelled && is_for_goal(turn.entry)) {
+            state.cancelled += 1;
+        } else if !live.contains(&node.uid) {
+            state.without += 1;
+        }
+    }
+    (entries, state)
+}
+
+fn of_entries<'a>(cluster: &'a Cluster, names: &BTreeSet<EntryName>) -> (Vec<&'a Entry>, State) {
+    let known = names.iter().filter_map(|name| cluster.entries.get(name));
+    let entries: Vec<&Entry> = known.collect();
+    let count = |phase: Phase| {
+        let in_phase = entries.iter().filter(|entry| entry.record.phase == phase);
+        in_phase.count()
+    };
+    let state = State {
+        observed: entries.iter().all(|entry| {
+            entry.record.observed_generation >= entry.generation || entry.record.phase.is_ended()
+        }),
+        total: names.len(),
+        done: count(Phase::Succeeded),
+        cancelled: count(Phase::Cancelled),
+        deleted: names.len() - entries.len(),
+        ..State::default()
+    };
+    (entries, state)
 }
 
 fn needs_somebody(entry: &Entry) -> bool {
@@ -222,65 +368,6 @@ fn needs_somebody(entry: &Entry) -> bool {
         .record
         .reason
         .is_some_and(|reason| reason.class() == Class::NeedsSomebody)
-}
-
-fn verdict(
-    cluster: &Cluster,
-    target: &Target,
-    state: &State,
-    printer: &mut Printer,
-) -> Result<Exit, Problem> {
-    let nodes = |phase: Phase| -> Vec<String> {
-        entries(cluster, target)
-            .into_iter()
-            .filter(|entry| entry.record.phase == phase)
-            .map(|entry| {
-                let reason = entry
-                    .record
-                    .reason
-                    .map_or_else(String::new, |reason| format!(" ({reason})"));
-                format!("{}{reason}", entry.spec.node)
-            })
-            .collect()
-    };
-    let (failed, blocked) = (nodes(Phase::Failed), nodes(Phase::Queued));
-    let counted = state.describe();
-    if !failed.is_empty() {
-        return Err(Problem::failed(
-            format!("{counted}; failed: {}", some(&failed, 10)),
-            format!("junban explain {}", first(&failed)),
-        ));
-    }
-    if !blocked.is_empty() {
-        let paused = entries(cluster, target)
-            .iter()
-            .any(|entry| entry.record.reason == Some(Reason::Paused));
-        let hint = if paused {
-            "junban resume".to_owned()
-        } else {
-            format!("junban explain {}", first(&blocked))
-        };
-        return Err(Problem::blocked(
-            format!("{counted}; somebody is needed for: {}", some(&blocked, 10)),
-            hint,
-        ));
-    }
-    let goal = match target {
-        Target::Policies { goal, .. } => format!(" (goal {})", format_goal(*goal)),
-        Target::Entries(_) => String::new(),
-    };
-    let cancelled = state.count(Phase::Cancelled) as u64;
-    let without = state.total.saturating_sub(state.done + cancelled);
-    if without > 0 && matches!(target, Target::Policies { .. }) {
-        return Err(Problem::blocked(
-            format!(
-                "{counted}; {without} have no entry: never seen with a bootID, or the controller may not make one"
-            ),
-            "junban explain NODE; kubectl logs -n junban deploy/junban",
-        ));
-    }
-    printer.talk(&format!("{counted}{goal}"));
-    Ok(Exit::Done)
 }
 
 fn first(nodes: &[String]) -> &str {
@@ -300,28 +387,6 @@ fn time_is_over(state: &State, timeout: Duration) -> Problem {
         return Problem::failed(text, "junban list");
     }
     Problem::blocked(text, "junban status")
-}
-
-/// What Queued entries wait for, by number.
-fn reasons(cluster: &Cluster, target: &Target) -> String {
-    let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
-    for entry in entries(cluster, target) {
-        if let Some(reason) = entry
-            .record
-            .reason
-            .filter(|_| entry.record.phase == Phase::Queued)
-        {
-            *counts.entry(reason).or_default() += 1;
-        }
-    }
-    let counts: Vec<String> = counts
-        .iter()
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    if counts.is_empty() {
-        return String::new();
-    }
-    format!(" (waiting: {})", counts.join(", "))
 }
 
 /// A bar where somebody looks, else a line per change.
@@ -351,19 +416,12 @@ impl Progress {
         }
     }
 
-    fn tell(
-        &mut self,
-        cluster: &Cluster,
-        target: &Target,
-        state: &State,
-        now: Timestamp,
-        printer: &mut Printer,
-    ) {
-        let time = format_goal(now);
-        for entry in entries(cluster, target) {
+    fn tell(&mut self, picture: &Picture<'_>, now: Timestamp, printer: &mut Printer) {
+        let (time, state) = (format_goal(now), &picture.state);
+        for entry in &picture.entries {
             let record = &entry.record;
             // Of a goal, reasons of entries that only wait for their turn change all the time.
-            let by_name = matches!(target, Target::Entries(_)) && record.phase == Phase::Queued;
+            let by_name = matches!(picture.target, Target::Entries(_)) && record.phase == Phase::Queued;
             let told = needs_somebody(entry) || record.phase == Phase::Failed || by_name;
             let shown = (record.phase, record.reason.filter(|_| told));
             if self.phases.insert(entry.name.clone(), shown) == Some(shown) {
@@ -380,8 +438,8 @@ impl Progress {
             }
         }
         if let Some(bar) = &self.bar {
-            bar.set_length(state.total);
-            bar.set_position(state.done);
+            bar.set_length(state.total as u64);
+            bar.set_position(state.done as u64);
             bar.set_message(state.open());
             return;
         }
@@ -389,11 +447,7 @@ impl Progress {
             told.done != state.done || told.total != state.total || at.elapsed() >= STILL
         });
         if is_news {
-            printer.talk(&format!(
-                "{time} {}{}",
-                state.describe(),
-                reasons(cluster, target)
-            ));
+            printer.talk(&format!("{time} {}{}", state.describe(), picture.reasons()));
             self.told = Some((state.clone(), Instant::now()));
         }
     }

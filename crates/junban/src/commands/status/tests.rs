@@ -60,6 +60,21 @@ fn it_shows_progress_what_waits_and_what_would_help() {
 }
 
 #[test]
+fn a_node_waits_for_what_the_entry_with_its_slot_waits_for() {
+    let mut cluster = fixture::cluster(Some(100), &[]);
+    let mut newer = fixture::entry("node-1", 100);
+    newer.record.reason = Some(Reason::AnotherEntry);
+    let mut started = fixture::entry("node-1", 50);
+    started.record.reason = Some(Reason::Paused);
+    fixture::grant(&mut cluster, &started);
+    cluster.apply_entry(newer);
+    cluster.apply_entry(started);
+    let blockers = Status::of(&cluster, fixture::at(200)).blockers;
+    let reasons: Vec<_> = blockers.iter().map(|blocking| &blocking.reason).collect();
+    assert_eq!(reasons, ["Paused"]);
+}
+
+#[test]
 fn the_rest_takes_as_long_as_what_is_done_took() {
     let mut cluster = fixture::cluster(Some(100), &[]);
     let mut put = |node: &str, phase: Phase, reason: Reason, since: i64| {
