@@ -68,6 +68,8 @@ pub struct Machine {
     /// Whether the kubelet runs, and whether it says Ready.
     pub kubelet_up: bool,
     pub kubelet_ready: bool,
+    /// The boot that the Node showed when the Lease was renewed last.
+    pub(crate) leased_boot: String,
     pub faults: Vec<FaultRule>,
     pub(crate) labels: Map,
     pub(crate) allocatable: BTreeMap<String, i64>,
@@ -319,6 +321,7 @@ impl World {
             down_at: 0,
             boot_time,
             kubelet_up: true,
+            leased_boot: String::new(),
             kubelet_ready: true,
             faults: Vec::new(),
             labels,

@@ -152,14 +152,15 @@ impl World {
         let Some(node) = self.store.nodes.get(name).cloned() else {
             return;
         };
-        let first = self
-            .store
-            .leases
-            .get(name)
-            .is_none_or(|l| l.renewed < node.status.ready_since.max(m.down_at));
         self.store.put_lease(self.now(), name);
-        if first && m_shown(&node, &self.machines[name].boot_id) {
-            let (node, boot_id) = (name.to_string(), node.status.boot_id.clone());
+        // A Lease may be renewed before its kubelet has reported the boot: that says nothing yet.
+        let boot_id = &node.status.boot_id;
+        if let Some(m) = self.machines.get_mut(name)
+            && m.boot_id == *boot_id
+            && m.leased_boot != *boot_id
+        {
+            m.leased_boot.clone_from(boot_id);
+            let (node, boot_id) = (name.to_string(), boot_id.clone());
             self.emit(Truth::LeaseAfterBoot { node, boot_id });
         }
         if node.status.ready == Ready::Unknown {
@@ -363,8 +364,4 @@ impl World {
             self.remove_pod(&key, None, Removal::Taint);
         }
     }
-}
-
-fn m_shown(node: &Node, boot_id: &str) -> bool {
-    node.status.boot_id == boot_id
 }
