@@ -99,12 +99,14 @@ pub struct BootSeen {
 }
 
 impl BootSeen {
-    fn after(before: Option<Self>, node: &Node, now: Timestamp) -> Option<Self> {
+    /// `ours`: the version is of a write of our own, which says nothing of the machine.
+    fn after(before: Option<Self>, node: &Node, ours: bool, now: Timestamp) -> Option<Self> {
         let Some(boot_id) = &node.boot_id else {
             return before;
         };
         let old_seen = match before {
             // Only what the API server says anew shows that the old boot still runs: a silent watch does not.
+            Some(seen) if seen.boot_id == *boot_id && ours => return Some(seen),
             Some(seen) if seen.boot_id == *boot_id => {
                 return Some(Self {
                     version: node.version,
@@ -180,6 +182,8 @@ pub struct Memory {
     pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
     pub book: Book,
     nodes: BTreeMap<NodeName, NodeSeen>,
+    /// The versions that this process's last writes gave to Nodes.
+    own_writes: BTreeMap<NodeName, Version>,
     /// When a pod was first seen unready, by UID.
     pub unready_pods: BTreeMap<PodUid, Mono>,
     /// When a pod was first seen terminating, by UID.
@@ -275,13 +279,14 @@ impl Memory {
                 tolerate.map(|pod| pod.uid.clone()).collect()
             });
         }
+        let ours = self.own_writes.get(&node.name) == Some(&node.version);
         let before = self.nodes.remove(&node.name).filter(|seen| seen.uid == node.uid);
         let (ready, boot) = before.map_or((None, None), |seen| (Some(seen.ready), seen.boot));
         let seen = NodeSeen {
             uid: node.uid.clone(),
             version: node.version,
             ready: ReadySeen::after(ready, node.ready, now.mono),
-            boot: BootSeen::after(boot, node, now.wall),
+            boot: BootSeen::after(boot, node, ours, now.wall),
         };
         self.nodes.insert(node.name.clone(), seen);
     }

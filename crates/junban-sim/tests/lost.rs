@@ -121,6 +121,8 @@ sweeps! {
     budget_of_one every 2,
     cancel_in_draining every 1,
     cordon_before_the_run every 2,
+    no_budget_one_node every 2,
+    no_budget_two_nodes every 2,
 }
 
 /// Killed ones apart: there a person retries a server that never returns, and two power actions are right.

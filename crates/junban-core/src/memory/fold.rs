@@ -170,6 +170,9 @@ impl Memory {
                 }
             }
             Effect::PatchNode(patch) => {
+                if let Some(node) = cluster.nodes.get(&patch.node) {
+                    self.own_writes.insert(patch.node.clone(), node.version);
+                }
                 for change in &patch.changes {
                     match change {
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Start => {

@@ -98,6 +98,25 @@ fn a_deadline_of_a_clock_that_is_gone_passes() {
 }
 
 #[test]
+fn a_write_of_our_own_does_not_show_that_the_old_boot_still_runs() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.queue().paused = true;
+    toy.policy().booted_after = None;
+    toy.run(10);
+    // The machine is on its way up again when the goal is set, and the API does not show it yet.
+    let goal = toy.now().wall;
+    toy.policy().booted_after = Some(goal);
+    toy.run(2);
+    assert!(
+        toy.node("node-1").pending_taint,
+        "Junban has written to the Node since"
+    );
+    toy.node("node-1").boot_id = Some("by-hand".into());
+    toy.run(3);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::Paused))));
+}
+
+#[test]
 fn a_drained_node_that_waits_for_the_first_proof_does_not_time_out() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.queue().max_unavailable = IntOrPercent::Count(2);
