@@ -304,6 +304,11 @@ pub struct Attachment {
 }
 
 impl Cluster {
+    /// Why a policy cannot be read: it governs its nodes all the same, and nothing starts under it.
+    pub fn unreadable_policy(&self, name: &PolicyName) -> Option<&String> {
+        self.unreadable.get(&format!("RebootPolicy/{name}"))
+    }
+
     /// Applies a pod as read; an older version of the same pod changes nothing.
     pub fn apply_pod(&mut self, pod: Pod) {
         if self

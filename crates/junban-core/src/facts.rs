@@ -30,7 +30,7 @@ pub struct Turn<'a> {
     pub mark: Option<&'a Mark>,
     /// The node's slot, if it is this entry's.
     pub slot: Option<&'a Slot>,
-    /// The policy that the entry names.
+    /// The policy that the entry names, if it can be read.
     pub policy: Option<&'a Policy>,
     /// The policy that governs the Node under this name, if one does.
     pub governing: Option<&'a Policy>,
@@ -345,7 +345,10 @@ fn turns<'a>(
             node: node.filter(|node| node.uid == first.spec.node_uid),
             mark: mark.filter(|mark| mark.entry_uid == first.uid),
             slot: slot.filter(|slot| slot.entry_uid == first.uid),
-            policy: cluster.policies.get(&first.spec.policy),
+            policy: cluster
+                .policies
+                .get(&first.spec.policy)
+                .filter(|policy| cluster.unreadable_policy(&policy.name).is_none()),
             governing: governing
                 .get(&name)
                 .and_then(|found| found.as_ref().ok())

@@ -149,6 +149,9 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
 
 fn policies(draft: &mut Draft<'_>) {
     for policy in draft.cluster.policies.values() {
+        if draft.cluster.unreadable_policy(&policy.name).is_some() {
+            continue;
+        }
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
         // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
         let urgent = policy.generation != policy.summary.observed_generation

@@ -308,7 +308,7 @@ impl Store {
         });
     }
 
-    /// Applies a policy. One that cannot be read is not the policy that it was: it governs nothing.
+    /// Applies a policy. One that cannot be read still governs, and nothing starts under it.
     pub(crate) fn policy(&self, object: &DynamicObject) {
         self.remember_conditions(Kind::Policy, object);
         let (name, key) = (
@@ -327,6 +327,9 @@ impl Store {
             }),
             Err(error) => self.change(|cluster| {
                 cluster.policies.remove(&name);
+                if let Some(outline) = convert::policy::outline(object) {
+                    cluster.policies.insert(name, outline);
+                }
                 cluster.unreadable.insert(key, error.to_string()) != Some(error.to_string())
             }),
         }

@@ -49,6 +49,20 @@ pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
     fields.finish(policy)
 }
 
+/// What of a policy that cannot be read still decides who governs a node: selector, priority and goal. Without it the
+/// nodes of a policy that a newer release wrote would fall to the next one, and be rebooted by its rules. `None`: not
+/// even these can be read.
+pub fn outline(object: &DynamicObject) -> Option<Policy> {
+    let spec = object.data.get("spec")?;
+    let kept = ["nodeSelector", "priority", "bootedAfter"].into_iter();
+    let kept: Map<String, Value> = kept
+        .filter_map(|field| Some((field.to_owned(), spec.get(field)?.clone())))
+        .collect();
+    let mut outline = object.clone();
+    outline.data["spec"] = Value::Object(kept);
+    read(&outline).ok()
+}
+
 /// The whole status as it is written: `conditions` of `previous` keep their times where they did not change.
 pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Value {
     let mut status = match serde_json::to_value(summary) {

@@ -12,7 +12,7 @@ use crate::reason::{Blocker, Reason};
 pub fn policy<'a>(draft: &Draft<'a>, turn: &Turn<'a>, node: &Node) -> Result<&'a Policy, Blocker> {
     let name = &turn.entry.spec.policy;
     let object = format!("policy {name}");
-    if let Some(text) = draft.cluster.unreadable.get(&format!("RebootPolicy/{name}")) {
+    if let Some(text) = draft.cluster.unreadable_policy(name) {
         return Err(Blocker::new(
             Reason::UnreadablePolicy,
             object,

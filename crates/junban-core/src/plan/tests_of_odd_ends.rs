@@ -117,6 +117,31 @@ fn a_write_of_our_own_does_not_show_that_the_old_boot_still_runs() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_read_keeps_its_nodes_from_the_next_one() {
+    let mut toy = Toy::new(&["node-1"]);
+    // What is left of it: selector, priority, goal.
+    let mut unreadable = toy.policy().clone();
+    unreadable.name = "db".into();
+    unreadable.priority += 1;
+    unreadable.reboot.ladder.clear();
+    toy.cluster.policies.insert("db".into(), unreadable);
+    let why = "spec.reboot.ladder[0].driver: agent is not known";
+    toy.cluster
+        .unreadable
+        .insert("RebootPolicy/db".into(), why.into());
+    toy.run(120);
+    assert!(toy.powered.is_empty());
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::UnreadablePolicy)))
+    );
+    assert_eq!(
+        toy.entry("node-1").map(|entry| entry.spec.policy.as_str()),
+        Some("db")
+    );
+}
+
+#[test]
 fn a_drained_node_that_waits_for_the_first_proof_does_not_time_out() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.queue().max_unavailable = IntOrPercent::Count(2);

@@ -265,9 +265,11 @@ impl View {
                     None
                 }
                 Err(error) => {
-                    self.cluster
-                        .policies
-                        .remove(&PolicyName::from(&*custom.meta.name));
+                    let name = PolicyName::from(&*custom.meta.name);
+                    self.cluster.policies.remove(&name);
+                    if let Some(outline) = junban_api::convert::policy::outline(&object) {
+                        self.cluster.policies.insert(name, outline);
+                    }
                     Some(error.to_string())
                 }
             },

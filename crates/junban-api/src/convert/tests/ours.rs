@@ -143,6 +143,16 @@ fn a_field_of_the_wrong_type_makes_only_its_own_object_unreadable() {
 }
 
 #[test]
+fn of_a_policy_with_a_driver_of_another_release_it_is_known_whom_it_governs() {
+    let mut spec = policy_spec();
+    spec["reboot"] = json!({"ladder": [{"driver": "telepathy"}]});
+    let object = object("RebootPolicy", "workers", spec, json!(null));
+    assert!(policy::read(&object).is_err());
+    let outline = policy::outline(&object).unwrap();
+    assert!(outline.node_selector.is_ok() && outline.reboot.ladder.is_empty());
+}
+
+#[test]
 fn the_ladder_comes_through() {
     let mut spec = policy_spec();
     spec["reboot"] = json!({"ladder": [{"driver": "command", "command": ["/bin/true", "x"]}]});
