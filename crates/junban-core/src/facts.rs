@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, Node};
 use crate::drain;
 use crate::effect::BudgetKey;
 use crate::entry::{Entry, Phase, PowerRecord, Record};
-use crate::ids::{BootId, EntryUid, GroupName, NodeName, NodeUid, PolicyName};
+use crate::ids::{BootId, EntryUid, GroupName, NodeName, PolicyName};
 use crate::in_order::InOrder;
 use crate::mark::Mark;
 use crate::memory::Memory;
@@ -72,8 +72,8 @@ pub struct Facts<'a> {
     pub broken: BTreeSet<&'a NodeName>,
     pub failed: Vec<&'a Entry>,
     pub control_planes: BTreeSet<&'a NodeName>,
-    /// Of Succeeded entries: bootID after and goal, by node UID.
-    succeeded: BTreeMap<&'a NodeUid, Vec<(&'a BootId, Timestamp)>>,
+    /// The highest goal that a boot has met, by the bootID after of Succeeded entries: whatever Node shows it.
+    succeeded: BTreeMap<&'a BootId, Timestamp>,
     /// The highest waiver in an ended entry of a node's name: it holds for a Node that is registered again.
     waived: BTreeMap<&'a NodeName, Timestamp>,
     /// Policy, goal and end of entries that were proven.
@@ -144,10 +144,8 @@ impl<'a> Facts<'a> {
             if record.phase == Phase::Succeeded {
                 let (spec, ended) = (&entry.spec, record.since.unwrap_or(entry.created));
                 if let Some(boot_id) = &record.boot_id_after {
-                    self.succeeded
-                        .entry(&spec.node_uid)
-                        .or_default()
-                        .push((boot_id, spec.booted_after));
+                    let highest = self.succeeded.entry(boot_id).or_insert(spec.booted_after);
+                    *highest = spec.booted_after.max(*highest);
                 }
                 if record.reason == Some(Reason::Proven) {
                     let last = self
@@ -182,10 +180,7 @@ impl<'a> Facts<'a> {
             .as_ref()
             .filter(|journal| journal.boot_id == *boot_id);
         journal.is_some_and(|journal| journal.booted_since(goal))
-            || self
-                .succeeded
-                .get(&node.uid)
-                .is_some_and(|boots| boots.iter().any(|(after, of)| *after == boot_id && *of >= goal))
+            || self.succeeded.get(boot_id).is_some_and(|met| *met >= goal)
     }
 
     /// Whether no goal up to this one is the node's any more (lifecycle.md 1, waiver).
@@ -259,7 +254,7 @@ pub fn group_of(policy: &Policy, node: &Node) -> Option<GroupName> {
 }
 
 /// The highest priority governs; a tie is a conflict, in which neither acts (lifecycle.md 1).
-fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Blocker> {
+pub fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Blocker> {
     let mut best: Vec<&Policy> = Vec::new();
     for policy in cluster.policies.values() {
         if !policy
