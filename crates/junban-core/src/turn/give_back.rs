@@ -65,7 +65,7 @@ pub(super) fn give_up(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
 
 /// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
 fn waive(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
-    let goal = turn.entry.spec.booted_after;
+    let goal = cancelled_goal(draft, turn);
     if node.waived.is_some_and(|waived| waived >= goal) {
         return false;
     }
@@ -74,6 +74,15 @@ fn waive(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     patch.changes.push(NodeChange::Waive(goal));
     draft.emit(Effect::PatchNode(patch));
     true
+}
+
+/// What a person who cancels the entry does not want any more: its goal, and the one that the policy was raised to
+/// meanwhile, for the boot to come counted for both. A waiver by hand means its own time alone.
+fn cancelled_goal(draft: &Draft<'_>, turn: &Turn<'_>) -> Timestamp {
+    let raised = turn.governing.and_then(|policy| policy.booted_after);
+    let due = raised.filter(|goal| turn.entry.spec.cancel && *goal <= draft.now.wall);
+    due.max(Some(turn.entry.spec.booted_after))
+        .unwrap_or(turn.entry.spec.booted_after)
 }
 
 /// Gives a draining node back and queues its entry again with a back-off.

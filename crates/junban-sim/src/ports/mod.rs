@@ -21,8 +21,8 @@ use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPor
 use junban_world::{self as world, ApiError, Ms, Object, Preconditions, World};
 use serde_json::Value;
 
-pub(crate) use objects::custom as as_dynamic;
 pub use objects::{EPOCH, wall};
+pub(crate) use objects::{custom as as_dynamic, node as as_core_node};
 pub use view::{Shown, View};
 
 /// One process's way to the world.

@@ -82,7 +82,7 @@ fn taint_effect(effect: world::Effect) -> &'static str {
 }
 
 /// A Node without its Lease.
-pub(super) fn node(node: &world::Node) -> Option<core::Node> {
+pub(crate) fn node(node: &world::Node) -> Option<core::Node> {
     let mut metadata = meta(&node.meta);
     metadata.managed_fields = node.unschedulable_manager.as_ref().map(|manager| {
         vec![apis::ManagedFieldsEntry {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use junban_api::{convert, names};
-use junban_core::goal;
+use junban_core::cluster::Cluster;
 use junban_core::reason::{Class, Reason};
+use junban_core::{facts, goal};
 use junban_world::{
     ApiError, Budget, Custom, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector,
     Verb, World,
@@ -12,7 +13,7 @@ use junban_world::{
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
-use crate::ports::{ENTRY, POLICY, QUEUE, as_dynamic, find_custom, wall};
+use crate::ports::{ENTRY, POLICY, QUEUE, as_core_node, as_dynamic, find_custom, wall};
 use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::settings;
 
@@ -373,7 +374,9 @@ fn cancel(world: &mut World, node: &str) -> Done {
         .iter()
         .filter(|entry| node_of(entry) == node && !is_ended(entry))
     {
-        let goal = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
+        let own = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
+        // Times of one form are in the order of their texts.
+        let goal = raised_goal(world, node).map_or(own.clone(), |raised| raised.max(own));
         if world.store().node(node).is_some() {
             patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
         }
@@ -389,6 +392,22 @@ fn cancel(world: &mut World, node: &str) -> Done {
         }
     }
     Ok(())
+}
+
+/// The goal of the policy that governs the node, if it is due.
+fn raised_goal(world: &World, node: &str) -> Option<String> {
+    let customs = world.store().customs();
+    let policies = customs.filter(|custom| custom.kind == POLICY);
+    let policies = policies
+        .filter_map(|policy| convert::policy::read(&as_dynamic(policy)).ok())
+        .map(|policy| (policy.name.clone(), policy));
+    let cluster = Cluster {
+        policies: policies.collect(),
+        ..Cluster::default()
+    };
+    let node = as_core_node(world.store().node(node)?)?;
+    let goal = facts::governing(&cluster, &node).ok()?.booted_after?;
+    (goal <= wall(world.now())).then(|| convert::format_goal(goal))
 }
 
 /// `junban cancel --all`: it also withdraws the goals.

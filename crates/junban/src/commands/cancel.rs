@@ -8,6 +8,7 @@ use junban_api::convert::{self, format_goal};
 use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::entry::{Entry, Phase};
+use junban_core::facts;
 use junban_core::ids::{EntryName, NodeName};
 use junban_kube::glance::Scope;
 use junban_kube::resource::Kind;
@@ -52,10 +53,11 @@ pub(crate) async fn run(
     };
     // Giving up uncordons a server that may be broken: that is asked for by name.
     let failed = failed(&view.cluster());
+    let cluster = view.cluster().clone();
     let mut seen_through = Vec::new();
     for (node, entries) in &chosen.0 {
         if !arguments.all {
-            waive(session, node, entries, printer).await?;
+            waive(session, &cluster, node, entries, printer).await?;
         }
         for entry in entries {
             match cancel(session, entry).await? {
@@ -198,10 +200,19 @@ async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>,
     Ok(entry.map(|entry| entry.record.phase))
 }
 
-/// Writes the waiver for the newest goal among the entries. Whoever may not patch Nodes leaves that to the
+/// The goal that a policy was raised to while the node's entry was under way: the boot to come counted for both, so
+/// none is wanted for it either.
+fn raised(cluster: &Cluster, node: &core::Node, now: Timestamp) -> Option<Timestamp> {
+    let node = convert::node::read(node).ok()?;
+    let goal = facts::governing(cluster, &node).ok()?.booted_after;
+    goal.filter(|goal| *goal <= now)
+}
+
+/// Writes the waiver for the newest goal among the entries and the policy's. Whoever may not patch Nodes leaves that to the
 /// controller, which does it before it ends the entry.
 async fn waive(
     session: &Session,
+    cluster: &Cluster,
     name: &NodeName,
     entries: &[Entry],
     printer: &mut Printer,
@@ -219,6 +230,9 @@ async fn waive(
         let Some(node) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
             return Ok(());
         };
+        let goal = raised(cluster, &node, session.now())
+            .max(Some(goal))
+            .unwrap_or(goal);
         let is_another = node.metadata.uid.as_deref() != Some(first.spec.node_uid.as_str());
         if is_another || waived(&node).is_some_and(|waived| waived >= goal) {
             return Ok(());
