@@ -21,7 +21,8 @@ pub(crate) fn has_changed(cluster: &Cluster, back_off: &BackOff) -> bool {
     state(cluster, &blocked.object).is_some_and(|now| now != blocked.seen)
 }
 
-/// A budget's generation and whether it allows anything; a pod's UID.
+/// A budget's generation and whether it allows anything; a pod's UID; of an owner without a budget, its replicas and
+/// how many are Ready.
 fn state(cluster: &Cluster, object: &str) -> Option<String> {
     let (kind, name) = object.split_once(' ')?;
     let (namespace, name) = name.split_once('/')?;
@@ -45,6 +46,16 @@ fn state(cluster: &Cluster, object: &str) -> Option<String> {
                 .get(&PodKey::new(namespace, name))
                 .map_or_else(gone, |pod| pod.uid.to_string()),
         ),
-        _ => None,
+        _ => owner_state(cluster, object),
     }
+}
+
+fn owner_state(cluster: &Cluster, object: &str) -> Option<String> {
+    let (key, workload) = cluster
+        .workloads
+        .iter()
+        .find(|(key, _)| key.describe() == object)?;
+    let pods = cluster.pods_of_owner(key);
+    let ready = pods.filter(|pod| pod.ready && !pod.terminating).count();
+    Some(format!("{}/{ready}", workload.replicas.unwrap_or_default()))
 }

@@ -62,15 +62,26 @@ pub fn is_something_left(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> boo
 
 /// The object that keeps a drain from its end: the first one in the entry's own message order.
 pub fn culprit(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> String {
-    let denied = draft.cluster.pods_of(&node.name).find_map(|pod| {
+    let pods = || draft.cluster.pods_of(&node.name);
+    let denied = pods().find_map(|pod| {
         let denial = draft.memory.book.denials.get(&pod.key)?;
         (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
     });
-    let left = draft
-        .cluster
-        .pods_of(&node.name)
-        .find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
+    // A budget without a token is not asked: then it is no denial that blocks, but the budget all the same.
+    let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
+    let withheld = pods().find_map(|pod| {
+        let waits = matches!(
+            duty(draft.cluster, Some(draft.memory), pod, turn.policy),
+            Duty::Evict
+        );
+        let policy = turn.policy.filter(|_| waits)?;
+        let budget = budget_of(draft.cluster, pod);
+        let refused = budget.and_then(|budget| tokens.take(&budget, pod, node, policy));
+        refused.err().map(|blocker| blocker.object)
+    });
+    let left = pods().find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
     denied
+        .or(withheld)
         .or(left.map(|pod| format!("pod {}", pod.key)))
         .unwrap_or_else(|| format!("node {}", node.name))
 }

@@ -192,6 +192,8 @@ pub struct Memory {
     pub restored: BTreeMap<NodeName, Mono>,
     /// Why a node was given back, until the record says so.
     pub given_back: BTreeMap<NodeName, Blocker>,
+    /// Slots that the write of the queue under way drops for another reason than their end.
+    pub dropping: BTreeSet<NodeName>,
     /// When a slot was dropped for another reason than its end.
     pub dropped: BTreeMap<NodeName, Mono>,
     /// Last status write of an entry, and of any Queued entry's reason.

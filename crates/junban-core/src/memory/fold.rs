@@ -38,6 +38,7 @@ impl Memory {
                 });
             }
             Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, Stage::Acting),
+            Effect::WriteQueue(write) => self.dropping = write.dropped.iter().cloned().collect(),
             Effect::PatchNode(patch) if patch.what == NodeWrite::Taint => {
                 self.tainted.retain(|at| now.since(*at) < Duration::from_secs(1));
                 self.tainted.push(now);
@@ -58,6 +59,9 @@ impl Memory {
     pub fn fold(&mut self, effect: &Effect, sent: Mono, outcome: Outcome, cluster: &Cluster, now: Mono) {
         let lane = effect.lane();
         self.busy.remove(&lane);
+        if matches!(effect, Effect::WriteQueue(_)) {
+            self.dropping.clear();
+        }
         match outcome {
             Outcome::Write(outcome) => self.fold_write(effect, sent, &outcome, cluster, now),
             Outcome::Evict(outcome) => {

@@ -90,9 +90,13 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             give_back::release(draft, turn, node, why)
         };
     }
-    if entry.record.refusals >= power::REFUSALS_MAX && !live_attempt {
+    if entry.record.refusals >= power::REFUSALS_MAX {
         let why = Blocker::new(Reason::PowerRefused, object, entry.record.message.clone());
-        return give_back::release(draft, turn, node, why);
+        return if live_attempt {
+            fail(draft, turn, why)
+        } else {
+            give_back::release(draft, turn, node, why)
+        };
     }
     if let Some(blocker) = gates::pause::check(draft) {
         draft.wait(entry, blocker);

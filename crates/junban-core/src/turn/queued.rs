@@ -2,7 +2,7 @@
 
 use crate::cluster::Node;
 use crate::draft::Draft;
-use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite, mark_id};
+use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
 use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
@@ -160,8 +160,12 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     }));
 }
 
-/// A cordon rests on a read of the queue that shows the entry's own slot.
+/// A cordon rests on a read of the queue that shows the entry's own slot, and on no write under way that drops it.
 fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
+    let node = &turn.entry.spec.node;
+    if draft.memory.dropping.contains(node) || draft.memory.doubts.contains(&Lane::QueueWrite) {
+        return false;
+    }
     let read = draft
         .memory
         .queue_read
@@ -169,7 +173,7 @@ fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
         .and_then(|read| read.value.present());
     let ledger = read.and_then(|queue| queue.ledger.as_ref());
     ledger
-        .and_then(|ledger| ledger.slots.get(&turn.entry.spec.node))
+        .and_then(|ledger| ledger.slots.get(node))
         .is_some_and(|slot| slot.entry_uid == turn.entry.uid)
 }
 
