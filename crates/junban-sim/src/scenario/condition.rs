@@ -353,7 +353,7 @@ fn power_log(words: &mut Words<'_>) -> Result<Claim, Fault> {
         0
     } else {
         let amount = words.number("`one line per node`, `2 lines for node-1` or `empty`")?;
-        if !words.eat("lines") {
+        if !words.eat("lines") && !words.eat("line") {
             return Err("`lines for NODE` or `lines per node` is expected".into());
         }
         amount

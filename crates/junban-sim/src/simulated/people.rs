@@ -41,7 +41,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
         Act::Cancel(target) => selected(world, target)
             .iter()
-            .try_for_each(|node| cancel(world, node)),
+            .try_for_each(|node| cancel_named(world, node)),
         Act::Retry(node) => retry(world, node),
         Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
         Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
@@ -368,7 +368,18 @@ fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
     .map(|policy| policy.name.to_string())
 }
 
-/// `junban cancel NODE`: the waiver on the Node first, then the entry.
+/// `junban cancel NODE`: the command refuses where there is nothing to cancel.
+fn cancel_named(world: &mut World, node: &str) -> Done {
+    let is_live = |entry: &Arc<Custom>| node_of(entry) == node && !is_ended(entry);
+    if !entries(world).iter().any(is_live) {
+        return Err(PeopleError::Other(format!(
+            "node {node} has no entry that could be cancelled"
+        )));
+    }
+    cancel(world, node)
+}
+
+/// The waiver on the Node first, then the entry.
 fn cancel(world: &mut World, node: &str) -> Done {
     for entry in entries(world)
         .iter()
