@@ -13,7 +13,6 @@ use crate::ids::{
 use crate::journal::Journal;
 use crate::mark::Mark;
 use crate::policy::Policy;
-use crate::quantity::IntOrPercent;
 use crate::queue::Queue;
 use crate::selector::{Labels, Selector};
 use crate::time::Timestamp;
@@ -105,8 +104,6 @@ pub struct Node {
     pub journal: Option<Journal>,
     /// `junban.dev/waived`: no goal up to then is this node's any more.
     pub waived: Option<Timestamp>,
-    /// Volumes of `status.volumesAttached`, by unique name.
-    pub volumes_attached: Vec<String>,
     /// Whether other tools' signs say that another actor owns this node, and which (drain.md, order).
     pub foreign_owner: Option<String>,
 }
@@ -270,8 +267,6 @@ pub struct Budget {
     pub observed_generation: i64,
     /// `None`: no selector, selects nothing. An empty one selects every pod of the namespace.
     pub selector: Option<Selector>,
-    pub min_available: Option<IntOrPercent>,
-    pub max_unavailable: Option<IntOrPercent>,
     /// `unhealthyPodEvictionPolicy: AlwaysAllow`.
     pub always_allow_unhealthy: bool,
     pub disruptions_allowed: u32,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Attachment, Node, Pod, QueueView, WorkloadKey};
+use crate::cluster::{Node, Pod, QueueView, WorkloadKey};
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
 use crate::guard::{self, Guard};
 use crate::ids::{
@@ -181,7 +181,7 @@ pub enum Read {
         node: NodeName,
         entry: Option<EntryName>,
     },
-    /// The node's pods, and the VolumeAttachments named here.
+    /// The node's pods, and again the VolumeAttachments that the cache shows on it.
     Pods { node: NodeName },
     /// All that a power action rests on: queue, Node, entry, pods.
     Act { node: NodeName, entry: EntryName },
@@ -342,8 +342,6 @@ pub struct ActEvidence {
     pub node: Option<Node>,
     pub entry: Option<Entry>,
     pub pods: Vec<Pod>,
-    /// VolumeAttachments of the node.
-    pub attachments: Vec<Attachment>,
 }
 
 /// One API server or etcd member.

@@ -221,7 +221,8 @@ pub struct BackOff {
 pub struct BlockedBy {
     /// `pdb shop/cart`, `pod shop/cart-1`.
     pub object: String,
-    /// What is compared: the object's `metadata.generation` for budgets, its UID for pods.
+    /// What is compared: of a budget its `metadata.generation` and whether it allows anything, of a pod its UID, of an
+    /// owner without a budget its replicas and how many are Ready.
     pub seen: String,
 }
 

@@ -103,7 +103,6 @@ pub(crate) fn node(name: &str) -> Node {
         mark_text: None,
         journal: None,
         waived: None,
-        volumes_attached: Vec::new(),
         foreign_owner: None,
     }
 }
@@ -429,7 +428,6 @@ impl Toy {
                 node: node(name),
                 entry: self.cluster.entries.get(entry).cloned(),
                 pods: pods(name),
-                attachments: Vec::new(),
             })),
             Read::ControlPlane { .. } => Evidence::ControlPlane(Vec::new()),
             Read::Lists => Evidence::Lists {

@@ -196,8 +196,9 @@ pub struct Memory {
     pub dropping: BTreeSet<NodeName>,
     /// When a slot was dropped for another reason than its end.
     pub dropped: BTreeMap<NodeName, Mono>,
-    /// Last status write of an entry, and of any Queued entry's reason.
+    /// The last status write of each entry.
     pub told: BTreeMap<EntryName, Mono>,
+    /// Status writes of Queued entries within the last second.
     pub told_queued: Vec<Mono>,
     pub summary_told: Option<Mono>,
     pub policy_told: BTreeMap<String, Mono>,

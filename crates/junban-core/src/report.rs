@@ -7,7 +7,7 @@ use crate::reason::Blocker;
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {
-    /// Unmet gates and waits per entry, the one that would be met last first.
+    /// Unmet gates and waits per entry, in the order in which they were asked.
     pub blockers: BTreeMap<EntryName, Vec<Blocker>>,
     /// Pods that must leave and are still there, per entry in Draining.
     pub progress: BTreeMap<EntryName, u32>,

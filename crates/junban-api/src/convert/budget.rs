@@ -2,9 +2,7 @@
 
 use junban_core::cluster::Budget;
 use junban_core::ids::PdbKey;
-use junban_core::quantity::IntOrPercent;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Incomplete, meta, selector};
 
@@ -30,8 +28,6 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
         selector: spec
             .and_then(|spec| spec.selector.as_ref())
             .map(selector::kubernetes),
-        min_available: spec.and_then(|spec| share(spec.min_available.as_ref()?)),
-        max_unavailable: spec.and_then(|spec| share(spec.max_unavailable.as_ref()?)),
         always_allow_unhealthy: spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref())
             == Some("AlwaysAllow"),
         disruptions_allowed: count(|status| status.disruptions_allowed),
@@ -44,21 +40,6 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
             .unwrap_or_default(),
         sync_failed: sync_failed(budget),
     })
-}
-
-/// 0 % is legal here, unlike in our own objects. What the API server cannot have let through is none.
-fn share(raw: &IntOrString) -> Option<IntOrPercent> {
-    match raw {
-        IntOrString::Int(count) => u32::try_from(*count).ok().map(IntOrPercent::Count),
-        IntOrString::String(text) => {
-            let percent: u8 = text.strip_suffix('%')?.parse().ok()?;
-            match percent {
-                0 => Some(IntOrPercent::Count(0)),
-                1..=100 => Some(IntOrPercent::Percent(percent)),
-                _ => None,
-            }
-        }
-    }
 }
 
 fn sync_failed(budget: &PodDisruptionBudget) -> Option<String> {

@@ -55,12 +55,6 @@ pub fn read(node: &k8s::Node) -> Result<Node, Incomplete> {
         // By hand it may be spelt in any way that is a time. One that is none is none: only Junban and
         // administrators can have written it.
         waived: annotation(names::WAIVED).and_then(|text| text.trim().parse().ok()),
-        volumes_attached: status
-            .and_then(|status| status.volumes_attached.as_ref())
-            .into_iter()
-            .flatten()
-            .map(|volume| volume.name.clone())
-            .collect(),
         foreign_owner: foreign::owner(node),
     })
 }

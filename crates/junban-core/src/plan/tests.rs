@@ -458,8 +458,6 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
         generation: 1,
         observed_generation: 1,
         selector: Some(Selector::default()),
-        min_available: None,
-        max_unavailable: Some(IntOrPercent::Count(1)),
         always_allow_unhealthy: false,
         disruptions_allowed: 0,
         current_healthy: 1,

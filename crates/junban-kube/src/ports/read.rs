@@ -63,19 +63,17 @@ impl ReadPort for KubePorts {
 
 impl KubePorts {
     async fn act(&self, node: &NodeName, entry: &EntryName) -> Result<Evidence, String> {
-        let (queue, node, entry, pods, attachments) = tokio::join!(
+        let (queue, node, entry, pods) = tokio::join!(
             self.queue(),
             self.node(node, ACT_DEADLINE),
             self.entry(entry, ACT_DEADLINE),
             self.pods(node, ACT_DEADLINE),
-            self.attachments(node, ACT_DEADLINE),
         );
         Ok(Evidence::Act(Box::new(ActEvidence {
             queue: queue?,
             node: node?,
             entry: entry?,
             pods: pods?,
-            attachments: attachments?,
         })))
     }
 

@@ -236,7 +236,6 @@ impl SimPorts {
                 node: self.read_node(&node)?,
                 entry: self.read_entry(&entry)?,
                 pods: self.read_pods(&node)?,
-                attachments: self.read_attachments(&node)?,
             })),
             Read::ControlPlane {
                 api_servers, etcd, ..
