@@ -202,7 +202,10 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
             Ok(governing) if governing.name == policy.name => {}
             Err(blocker)
                 if blocker.reason == Reason::PolicyConflict
-                    && blocker.message.contains(policy.name.as_str()) =>
+                    && blocker
+                        .message
+                        .split([' ', ','])
+                        .any(|word| word == policy.name.as_str()) =>
             {
                 summary.problem = blocker.reason.to_string();
                 summary.message.clone_from(&blocker.message);

@@ -16,7 +16,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let Some(mark) = turn.mark else {
         // Released or cancelled half way, or a person took the mark: that is brought to its end.
-        return if give_back::is_cancelled(draft, turn, node) {
+        return if give_back::is_cancelled(turn, node) {
             give_back::cancel(draft, turn, node)
         } else {
             let why = Blocker::new(
@@ -38,7 +38,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         draft.record(entry, record);
         return;
     }
-    if give_back::is_cancelled(draft, turn, node) {
+    if give_back::is_cancelled(turn, node) {
         return give_back::cancel(draft, turn, node);
     }
     let object = format!("node {}", node.name);

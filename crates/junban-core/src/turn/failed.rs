@@ -11,7 +11,7 @@ use crate::turn::{give_back, verify, verifying_record};
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let record = &entry.record;
-    if entry.spec.cancel || give_back::is_cancelled(draft, turn, node) {
+    if entry.spec.cancel || give_back::is_cancelled(turn, node) {
         return give_back::give_up(draft, turn, node);
     }
     if entry.spec.retries > record.retries_done {

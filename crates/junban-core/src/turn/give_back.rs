@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 use crate::turn::patch_on_mark;
 
 /// Whether a person cancelled the entry, or waived its goal.
-pub(super) fn is_cancelled(_draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
     turn.entry.spec.cancel
         || node
             .waived

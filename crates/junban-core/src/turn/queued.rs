@@ -13,7 +13,7 @@ use crate::{drain, ledger};
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let live_attempt = turn.mark.and_then(Mark::live_attempt);
-    if give_back::is_cancelled(draft, turn, node) {
+    if give_back::is_cancelled(turn, node) {
         return give_back::cancel(draft, turn, node);
     }
     match turn.mark {
