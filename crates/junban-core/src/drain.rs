@@ -42,7 +42,7 @@ impl Drained {
 
 /// Whether a pod, if it is on a node that is about to be powered, must leave first.
 pub fn is_left(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
-    !matches!(duty(cluster, Some(memory), pod, policy), Duty::Skip)
+    duty(cluster, Some(memory), pod, policy).must_leave()
 }
 
 /// Pods that must leave a node, as the cache shows them.
@@ -266,13 +266,12 @@ fn let_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Polic
     let cluster = draft.cluster;
     for pod in cluster.pods_of(&node.name) {
         let of_pod = stage_of(cluster, node, pod);
-        if draft.memory.returns_for_ever(cluster, pod) {
-            let message = format!("pod {} comes back to the cordoned node again and again", pod.key);
-            let object = format!("pod {}", pod.key);
-            draft.wait(turn.entry, Blocker::new(Reason::PodReturns, object, message));
-        }
         match duty(cluster, Some(draft.memory), pod, turn.policy) {
             Duty::Skip => continue,
+            Duty::Returns(blocker) => {
+                draft.wait(turn.entry, blocker);
+                continue;
+            }
             Duty::Leaving => {
                 stage = stage.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();

@@ -44,6 +44,6 @@ pub fn plan(cluster: &Cluster, memory: &Memory, now: Now) -> Plan {
 }
 
 #[cfg(test)]
-mod tests;
+mod leftover_tests;
 #[cfg(test)]
-mod tests_of_odd_ends;
+mod tests;

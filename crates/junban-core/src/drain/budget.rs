@@ -94,7 +94,7 @@ pub fn reservations<'a>(
                 && !pod.terminating
                 && is_pinned(cluster, node, pod)
                 && !memory.book.was_accepted(&pod.key, &pod.uid)
-                && !matches!(duty(cluster, Some(memory), pod, None), crate::drain::Duty::Skip)
+                && duty(cluster, Some(memory), pod, None).must_leave()
         });
         reserved.extend(pinned.filter_map(|pod| Some((name, budget_of(cluster, pod).ok()?))));
     }

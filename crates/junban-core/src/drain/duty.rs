@@ -12,6 +12,8 @@ use crate::selector::Selector;
 pub enum Duty {
     /// Neither evicted nor waited for.
     Skip,
+    /// It comes back to the cordoned node again and again: reported, and not waited for any more.
+    Returns(Blocker),
     /// Terminating: waited for, never evicted again.
     Leaving,
     /// Waited for until it completes.
@@ -19,6 +21,13 @@ pub enum Duty {
     /// The policy or the pod itself forbids to evict it.
     Forbidden(Blocker),
     Evict,
+}
+
+impl Duty {
+    /// Whether the node is not drained while the pod is on it.
+    pub fn must_leave(&self) -> bool {
+        !matches!(self, Self::Skip | Self::Returns(_))
+    }
 }
 
 /// The label by which local volumes name their node.
@@ -44,7 +53,8 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         return Duty::Leaving;
     }
     if memory.is_some_and(|memory| memory.returns_for_ever(cluster, pod)) {
-        return Duty::Skip;
+        let message = format!("pod {} comes back to the cordoned node again and again", pod.key);
+        return Duty::Returns(Blocker::new(Reason::PodReturns, object(), message));
     }
     if !guard::stands(Guard::ForbiddenPods) {
         return Duty::Evict;

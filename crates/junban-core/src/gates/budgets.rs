@@ -39,7 +39,7 @@ pub fn all(
     let mut unmet = Vec::new();
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(draft.memory), pod, Some(policy)) {
-            Duty::Skip | Duty::Leaving => {}
+            Duty::Skip | Duty::Returns(_) | Duty::Leaving => {}
             Duty::Forbidden(blocker) => unmet.push(blocker),
             Duty::Completes(blocker) => {
                 if holds_start(draft, turn, pod, policy) {
@@ -162,7 +162,7 @@ pub fn pinned_needs(draft: &Draft<'_>, node: &Node) -> BTreeMap<BudgetKey, u32> 
         .pods_of(&node.name)
         .filter(|pod| pod.ready && !pod.terminating);
     for pod in pods.filter(|pod| is_pinned(draft.cluster, node, pod)) {
-        if matches!(duty(draft.cluster, Some(draft.memory), pod, None), Duty::Skip) {
+        if !duty(draft.cluster, Some(draft.memory), pod, None).must_leave() {
             continue;
         }
         if let Ok(key) = budget_of(draft.cluster, pod) {

@@ -74,14 +74,8 @@ fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
 
 /// Turns of the same policy and goal whose entry is gone.
 fn orphans<'a>(draft: &Draft<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
-    let of_goal: Vec<_> = draft
-        .facts
-        .orphans
-        .iter()
-        .copied()
-        .filter(|(_, mark)| (&mark.policy, mark.booted_after) == goal_key(entry))
-        .collect();
-    of_goal.into_iter()
+    let orphans = draft.facts.orphans.iter().copied();
+    orphans.filter(move |(_, mark)| (&mark.policy, mark.booted_after) == goal_key(entry))
 }
 
 fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {

@@ -79,10 +79,10 @@ fn waive(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
 /// What a person who cancels the entry does not want any more: its goal, and the one that the policy was raised to
 /// meanwhile, for the boot to come counted for both. A waiver by hand means its own time alone.
 fn cancelled_goal(draft: &Draft<'_>, turn: &Turn<'_>) -> Timestamp {
+    let own = turn.entry.spec.booted_after;
     let raised = turn.governing.and_then(|policy| policy.booted_after);
     let due = raised.filter(|goal| turn.entry.spec.cancel && *goal <= draft.now.wall);
-    due.max(Some(turn.entry.spec.booted_after))
-        .unwrap_or(turn.entry.spec.booted_after)
+    due.map_or(own, |goal| goal.max(own))
 }
 
 /// Gives a draining node back and queues its entry again with a back-off.

@@ -230,9 +230,7 @@ async fn waive(
         let Some(node) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
             return Ok(());
         };
-        let goal = raised(cluster, &node, session.now())
-            .max(Some(goal))
-            .unwrap_or(goal);
+        let goal = raised(cluster, &node, session.now()).map_or(goal, |raised| raised.max(goal));
         let is_another = node.metadata.uid.as_deref() != Some(first.spec.node_uid.as_str());
         if is_another || waived(&node).is_some_and(|waived| waived >= goal) {
             return Ok(());

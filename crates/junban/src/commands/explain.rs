@@ -253,7 +253,7 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
     pods.filter_map(|pod| match duty(cluster, None, pod, Some(policy)) {
         Duty::Skip => None,
         Duty::Leaving => Some(evicting(pod, format!("pod {} is terminating", pod.key))),
-        Duty::Forbidden(blocker) | Duty::Completes(blocker) => Some(blocker),
+        Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
         Duty::Evict => {
             let taken = budget_of(cluster, pod).and_then(|budget| tokens.take(&budget, pod, node, policy));
             let next = || evicting(pod, format!("pod {} is evicted next, or in its order", pod.key));
