@@ -12,6 +12,7 @@ use crate::ledger;
 use crate::mark::{Mark, MarkPower};
 use crate::policy::VerifyRules;
 use crate::reason::Reason;
+use crate::time::Reading;
 use crate::turn::{give_back, patch_on_mark, verify};
 
 /// How long a boot is waited for where the policy is gone.
@@ -77,11 +78,12 @@ fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
 fn deadline(draft: &Draft<'_>, mark: &Mark, power: &MarkPower) -> u64 {
     let policy = draft.cluster.policies.get(&mark.policy);
     let boot_timeout = policy.map_or(BOOT_TIMEOUT, |policy| policy.reboot.boot_timeout);
-    let latest = draft.now.clock.advanced(boot_timeout, false).led_ms;
-    if power.deadline_led_ms <= latest {
-        return power.deadline_led_ms;
+    let is_of_this_clock = power.deadline_led_ms <= draft.now.clock.advanced(boot_timeout, false).led_ms;
+    if is_of_this_clock {
+        power.deadline_led_ms
+    } else {
+        Reading::default().advanced(boot_timeout, false).led_ms
     }
-    latest - draft.now.clock.led_ms
 }
 
 /// The entry is made again under its name, so that `retry` and `cancel` work as ever.
