@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use junban_core::cluster::{Node, Pod, QueueView};
+use junban_core::cluster::{Budget, Node, Pod, QueueView};
 use junban_core::effect::{
     BudgetKey, EvictOutcome, Evidence, NewEntry, NodeChange, NodePatch, NodeWrite, PodLeave, QueueWrite,
     Read, RecordWrite, WriteOutcome,
@@ -448,10 +448,16 @@ impl World {
             let of_app = |pod: &Pod| pod.labels.get("app").is_some_and(|label| label == app);
             let mut pods = cluster.pods.values();
             let pod = pods.find(|pod| of_app(pod) && pod.ready && !pod.terminating)?;
-            cluster
-                .budgets_of(pod)
-                .all(|budget| budget.observed_generation > 0 && budget.expected_pods > 0)
-                .then(|| pod.as_ref().clone())
+            let budgets: Vec<_> = cluster.budgets_of(pod).collect();
+            // Of several budgets the disruption controller picks one when a pod changes: the other is counted again only
+            // when it changes itself, and may have been before the pod was made.
+            let counted = |budget: &&Budget| budget.observed_generation > 0 && budget.expected_pods > 0;
+            let enough = if budgets.len() > 1 {
+                budgets.iter().any(counted)
+            } else {
+                budgets.iter().all(counted)
+            };
+            enough.then(|| pod.as_ref().clone())
         })
         .await
     }
