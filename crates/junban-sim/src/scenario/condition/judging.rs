@@ -1,5 +1,7 @@
 //! Whether a condition holds for the facts of one moment, and what was seen.
 
+use std::collections::BTreeSet;
+
 use super::{Claim, Compare, Condition, NodeState, Set, Thing};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
@@ -208,17 +210,16 @@ fn per_node(
     compare: Compare,
     wanted: u32,
 ) -> Verdict {
-    let names: Vec<&str> = match node {
-        Some(name) => vec![name],
-        None => facts.nodes.keys().map(String::as_str).collect(),
-    };
+    // A server can be powered whose Node is gone.
+    let all = || facts.nodes.keys().chain(facts.power.keys()).map(String::as_str);
+    let names: BTreeSet<&str> = node.map_or_else(|| all().collect(), |name| BTreeSet::from([name]));
     let wrong: Vec<String> = names
         .iter()
         .filter(|name| !compare.holds(number(name), wanted))
         .map(|name| format!("{name}: {} {what}", number(name)))
         .collect();
     let seen = if wrong.is_empty() {
-        let first = names.first().map_or(0, |name| number(name));
+        let first = names.iter().next().map_or(0, |name| number(name));
         format!("{first} {what}")
     } else {
         wrong.join(", ")

@@ -76,6 +76,17 @@ fn each_claim_can_hold_and_can_fail() {
 }
 
 #[test]
+fn a_power_action_counts_when_its_node_is_gone() {
+    let facts = Facts {
+        power: [("node-1".to_owned(), 1)].into(),
+        ..Facts::default()
+    };
+    let holds = |text: &str| Condition::parse(text).unwrap().judge(&facts).holds;
+    assert!(!holds("power log empty"));
+    assert!(holds("power log one line per node"));
+}
+
+#[test]
 fn a_misspelt_claim_names_the_nearest_word() {
     for (text, near) in [
         ("node-1 is Drainin", "`Draining`"),
