@@ -48,6 +48,9 @@ pub enum Guard {
     OwnRecordDone,
     /// 6: a mark of an entry that is not ended, or with an attempt, has its slot put back whatever the limits.
     PutBack,
+    /// 6: once a live read shows that mark too. Without: a watch of Nodes that is behind brings back the slot of a
+    /// turn that has ended.
+    PutBackLive,
     /// 6: a turn goes on only with its slot.
     SlotFirst,
     /// 6, freeing: only after live reads begun after the queue version of the write.

@@ -59,9 +59,11 @@ pub fn settle(draft: &mut Draft<'_>) {
     };
     let mut next = ledger.clone();
     let mut dropped = Vec::new();
-    put_back(draft, &mut next);
+    let all_back = put_back(draft, &mut next);
     free(draft, ledger, &mut next, &mut dropped);
-    grant(draft, queue, &mut next);
+    if all_back {
+        grant(draft, queue, &mut next);
+    }
     let changed = next != *ledger;
     if !changed && !status::summary_is_due(draft, queue) {
         return;
@@ -80,18 +82,27 @@ pub fn settle(draft: &mut Draft<'_>) {
 }
 
 /// A mark of an entry that is not ended, or with a live attempt, has a slot, whatever the limits. The slot follows
-/// the mark where the two name different entries.
-fn put_back(draft: &Draft<'_>, next: &mut Ledger) {
+/// the mark where the two name different entries. Put back only for a mark that a live read shows too: the watch of
+/// Nodes may be behind the queue's, and a slot for a turn that has ended would hold a place. Returns whether none is
+/// waited for; until then nothing is granted.
+fn put_back(draft: &mut Draft<'_>, next: &mut Ledger) -> bool {
+    let mut all = true;
     for node in draft.cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
         if !(guard::stands(Guard::PutBack) && needs_slot(draft, mark)) {
             continue;
         }
         let known = next.slots.get(&node.name);
-        if known.is_none_or(|slot| slot.entry_uid != mark.entry_uid || slot.node_uid != node.uid) {
-            next.slots.insert(node.name.clone(), slot_of_mark(node, mark));
+        if known.is_some_and(|slot| slot.entry_uid == mark.entry_uid && slot.node_uid == node.uid) {
+            continue;
         }
+        if guard::stands(Guard::PutBackLive) && live_mark(draft, node, mark).is_none() {
+            all = false;
+            continue;
+        }
+        next.slots.insert(node.name.clone(), slot_of_mark(node, mark));
     }
+    all
 }
 
 fn needs_slot(draft: &Draft<'_>, mark: &Mark) -> bool {
@@ -216,22 +227,38 @@ pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark
     if !guard::stands(Guard::OrphanLive) {
         return true;
     }
+    let Some(live) = live_mark(draft, node, mark) else {
+        return false;
+    };
+    let gone = live
+        .entry
+        .as_ref()
+        .is_none_or(|entry| entry.uid != mark.entry_uid);
+    if !gone {
+        read_turn(draft, &node.name, &mark.entry);
+    }
+    gone
+}
+
+/// The live read, begun after the queue version that is seen, that shows this very mark; asks for it where there is
+/// none.
+fn live_mark<'a>(draft: &mut Draft<'a>, node: &Node, mark: &Mark) -> Option<&'a LiveTurn> {
     let seen = draft
         .memory
         .queue_version
         .map_or(Mono::default(), |(_, seen)| seen);
-    let read = live_turn(draft, &node.name, &mark.entry).filter(|read| read.begun > seen);
-    if let Some(read) = read {
-        let LiveTurn {
-            node: live, entry, ..
-        } = &read.value;
-        let same_mark = live.as_ref().is_some_and(|live| live.mark_text == node.mark_text);
-        if same_mark && entry.as_ref().is_none_or(|entry| entry.uid != mark.entry_uid) {
-            return true;
-        }
+    let read = live_turn(draft, &node.name, &mark.entry)
+        .filter(|read| read.begun > seen)
+        .map(|read| &read.value)
+        .filter(|live| {
+            live.node
+                .as_ref()
+                .is_some_and(|live| live.mark_text == node.mark_text)
+        });
+    if read.is_none() {
+        read_turn(draft, &node.name, &mark.entry);
     }
-    read_turn(draft, &node.name, &mark.entry);
-    false
+    read
 }
 
 /// A granted slot whose mark is not written yet is given up when a gate closed or the entry backs off.

@@ -7,6 +7,7 @@
 mod lease;
 mod process;
 mod trouble;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,6 +23,7 @@ use crate::ports::{Shown, SimPorts, last_version, locked};
 use lease::LeaseObject;
 use process::{Process, State};
 pub use trouble::{OnArrival, OnSend, Trouble, Troubles};
+pub use watch::{Lags, Watch};
 
 /// Delays between a process and the API server.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +32,10 @@ pub struct Delays {
     pub latency: Span,
     /// How long a power driver takes.
     pub driver: Span,
-    /// From a change to the watch that shows it.
-    pub watch: Ms,
+    /// From a change to the watch that shows it: drawn once for each watch of each process.
+    pub watch: Span,
+    /// One watch of one process, by its number, that is so late.
+    pub late_watch: Option<(u32, Watch, Ms)>,
     /// Watches are looked at on multiples of this: many changes, one plan.
     pub grain: Ms,
 }
@@ -41,7 +45,8 @@ impl Default for Delays {
         Self {
             latency: Span::ms(2, 12),
             driver: Span::ms(100, 400),
-            watch: 15,
+            watch: Span::ms(5, 40),
+            late_watch: None,
             grain: 1,
         }
     }
@@ -136,7 +141,14 @@ impl Sim {
         {
             return;
         }
-        let process = Process::new(number, life, &self.world(), exit_after_writes);
+        let mut rng = Rng::stream(self.world().seed(), &format!("watches of {number}.{life}"));
+        let late = self.delays.late_watch.filter(|(whose, ..)| *whose == number);
+        let lags = Lags::draw(
+            &mut rng,
+            self.delays.watch,
+            late.map(|(_, watch, ms)| (watch, ms)),
+        );
+        let process = Process::new(number, life, &self.world(), lags, exit_after_writes);
         self.processes.insert(number, process);
         let now = self.now();
         self.push(now, Event::Tick(Who { number, life }));
@@ -265,7 +277,7 @@ impl Sim {
             changes.any(|change| !matches!(change.object, junban_world::Object::Lease(_)))
         });
         self.seen = last;
-        let due = world.now() + self.delays.watch;
+        let due = world.now() + self.delays.watch.min;
         drop(world);
         let due = due.next_multiple_of(self.delays.grain);
         let told: Vec<Who> = self
@@ -313,7 +325,7 @@ impl Sim {
                 self.push(now + back, Event::LeaseAnswer(who, call, began, answer));
             }
             Event::Tick(who) => {
-                let (watch, cut_off) = (self.delays.watch, self.cut_off);
+                let cut_off = self.cut_off;
                 let world = self.world.clone();
                 if let Some(process) = self.living(who) {
                     if process.tick_at.is_some_and(|at| at <= now) {
@@ -323,7 +335,7 @@ impl Sim {
                         return;
                     }
                     if !cut_off {
-                        process.follow(&locked(&world), now.saturating_sub(watch));
+                        process.follow(&locked(&world), now);
                     }
                     self.step(who, now);
                 }
@@ -381,12 +393,10 @@ impl Sim {
             outcome
         };
         let mut shown = ports.take_shown();
-        let outcome = if trouble.answer_lost {
+        if trouble.answer_lost || trouble.unshown {
             shown.clear();
-            unknown
-        } else {
-            outcome
-        };
+        }
+        let outcome = if trouble.answer_lost { unknown } else { outcome };
         let acknowledged = is_write && process::is_acknowledged(&outcome);
         let back = if is_power {
             self.delays.driver.draw(&mut self.rng)
@@ -413,7 +423,7 @@ impl Sim {
     /// One turn of a process: the elector, then the engine, if it leads.
     fn step(&mut self, who: Who, now: Ms) {
         let wall = crate::ports::wall(now);
-        let (watch, grain, world) = (self.delays.watch, self.delays.grain, self.world.clone());
+        let grain = self.delays.grain;
         let cut_off = self.cut_off;
         let Some(process) = self.living(who) else { return };
         let call = process.next_lease_call(now);
@@ -422,9 +432,9 @@ impl Sim {
         let refused = process.take_refused();
         let term = process.term;
         let shown = process
-            .next_change_at(&locked(&world))
+            .next_shown_at()
             .filter(|_| !cut_off)
-            .map(|at| (at + watch).max(now + 1).next_multiple_of(grain));
+            .map(|at| at.max(now + 1).next_multiple_of(grain));
         let wake = [process.wake_at(now), shown].into_iter().flatten().min();
         let wake = wake
             .map(|at| at.next_multiple_of(grain))

@@ -78,6 +78,7 @@ const REQUEST_LOST: Trouble = Trouble {
     answer_late: 0,
     request_lost: true,
     answer_lost: false,
+    unshown: false,
     kill: false,
 };
 const ANSWER_LOST: Trouble = Trouble {

@@ -1,13 +1,14 @@
-//! The [`Cluster`] that an engine in the simulated world sees: kept from the world's change log with a lag, and from
-//! what the answers to its own requests showed; the higher resourceVersion stands.
+//! The [`Cluster`] that an engine in the simulated world sees: kept from the world's change log, each watch with a
+//! lag of its own, and from what the answers to its own requests showed; the higher resourceVersion stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, PolicyName, Version};
 use junban_world::{self as world, Change, Object, World};
 
 use super::objects;
+use crate::sim::{Lags, Watch};
 
 /// What an answer showed, with the resourceVersion as of which it was so.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct View {
     pub cluster: Cluster,
     /// The change log has been taken in up to here.
     rv: u64,
+    /// Changes that were taken in and that their watch has not shown yet, oldest first.
+    coming: BTreeMap<Watch, VecDeque<Change>>,
     /// What is known to be gone, and as of when: a watch that is behind must not bring it back.
     gone: BTreeMap<String, u64>,
     volumes: BTreeMap<String, std::sync::Arc<world::Volume>>,
@@ -72,16 +75,20 @@ impl View {
         view
     }
 
-    /// Takes in what the watches have shown up to `until`. Returns whether anything changed that a plan looks at.
-    pub fn follow(&mut self, world: &World, until: world::Ms) -> bool {
-        let Ok(changes) = world.changes_since(self.rv) else {
+    /// Takes in what the watches have shown until `now`. Returns whether anything changed that a plan looks at.
+    pub fn follow(&mut self, world: &World, now: world::Ms, lags: &Lags) -> bool {
+        if !self.take_in(world) {
             *self = Self::listed(world);
             return true;
-        };
-        let due: Vec<Change> = changes.take_while(|change| change.at <= until).cloned().collect();
+        }
+        let mut due = Vec::new();
+        for (watch, coming) in &mut self.coming {
+            let until = now.saturating_sub(lags.of(*watch));
+            let shown = coming.partition_point(|change| change.at <= until);
+            due.extend(coming.drain(..shown));
+        }
         let mut told = false;
         for change in due {
-            self.rv = change.rv;
             told |= self.is_news(&change.object);
             if change.deleted {
                 self.remove(&change.object, change.rv);
@@ -92,9 +99,23 @@ impl View {
         told
     }
 
-    /// When the oldest change was made that the watches have not shown yet.
-    pub fn next_change_at(&self, world: &World) -> Option<world::Ms> {
-        world.changes_since(self.rv).ok()?.next().map(|change| change.at)
+    /// Takes in the log; false where it does not reach back to what is known.
+    fn take_in(&mut self, world: &World) -> bool {
+        let Ok(changes) = world.changes_since(self.rv) else {
+            return false;
+        };
+        for change in changes {
+            self.rv = change.rv;
+            let coming = self.coming.entry(Watch::of(&change.object)).or_default();
+            coming.push_back(change.clone());
+        }
+        true
+    }
+
+    /// When the watches show the next change that they have not shown yet.
+    pub fn next_shown_at(&self, lags: &Lags) -> Option<world::Ms> {
+        let first = |(watch, coming): (&Watch, &VecDeque<Change>)| Some(coming.front()?.at + lags.of(*watch));
+        self.coming.iter().filter_map(first).min()
     }
 
     /// A renewal of a Lease says nothing unless its node is in somebody's turn.

@@ -6,7 +6,7 @@ use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
 use junban_engine::step::{Answer, Engine, Request};
 use junban_world::{Ms, World};
 
-use super::{Event, Who};
+use super::{Event, Lags, Who};
 use crate::ports::{Shown, View};
 
 /// A plan that wants to be woken so often in a row, and does nothing, is a busy loop.
@@ -39,6 +39,7 @@ pub(super) struct Process {
     lease_wait: Option<Mono>,
     engine: Option<Engine>,
     view: View,
+    lags: Lags,
     answers: Vec<Answer>,
     /// Something happened that a plan looks at.
     news: bool,
@@ -51,7 +52,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(number: u32, life: u32, world: &World, exit_after_writes: Option<u64>) -> Self {
+    pub(super) fn new(
+        number: u32,
+        life: u32,
+        world: &World,
+        lags: Lags,
+        exit_after_writes: Option<u64>,
+    ) -> Self {
         Self {
             number,
             life,
@@ -69,6 +76,7 @@ impl Process {
             lease_wait: None,
             engine: None,
             view: View::listed(world),
+            lags,
             answers: Vec::new(),
             news: false,
             engine_wake: None,
@@ -95,13 +103,13 @@ impl Process {
         }
     }
 
-    pub(super) fn follow(&mut self, world: &World, until: Ms) {
-        self.news |= self.view.follow(world, until);
+    pub(super) fn follow(&mut self, world: &World, now: Ms) {
+        self.news |= self.view.follow(world, now, &self.lags);
     }
 
-    /// When the oldest change was made that its watches have not shown yet.
-    pub(super) fn next_change_at(&self, world: &World) -> Option<Ms> {
-        self.view.next_change_at(world)
+    /// When its watches show the next change.
+    pub(super) fn next_shown_at(&self) -> Option<Ms> {
+        self.view.next_shown_at(&self.lags)
     }
 
     /// An answer of this term's engine, or of one that is no more: then nobody listens.

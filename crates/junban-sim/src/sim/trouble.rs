@@ -16,6 +16,8 @@ pub struct Trouble {
     pub request_lost: bool,
     /// It is done, and its sender does not know.
     pub answer_lost: bool,
+    /// Its sender has the answer, and its view learns of what the answer shows by the watches alone.
+    pub unshown: bool,
     /// Its process gets a SIGKILL when it has sent it.
     pub kill: bool,
 }

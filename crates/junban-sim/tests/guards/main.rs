@@ -5,8 +5,7 @@
 //! steps. With the write-ahead record done at R, the attempt stands in the mark at R + 100 ms, the live reads see
 //! the cluster of R + 200 ms, and the driver is called at R + 300 ms.
 //!
-//! Not each guard can be seen to matter alone. Where a rule is held twice both are taken out, and the test says so;
-//! [`NOT_SEEN_ALONE`] names those whose loss turns nothing red here, and why.
+//! Not each guard can be seen to matter alone. Where a rule is held twice both are taken out, and the test says so.
 
 #![expect(
     clippy::panic,
@@ -17,7 +16,7 @@ use junban_core::effect::{Effect, NodeWrite, Read};
 use junban_core::guard::{Guard, Slip, with_slip, without};
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
-use junban_sim::sim::{Delays, Trouble, Troubles};
+use junban_sim::sim::{Delays, Trouble, Troubles, Watch};
 use junban_sim::simulated::{Options, Outcome, run_in};
 use junban_world::Span;
 
@@ -27,51 +26,6 @@ mod the_act;
 mod the_ledger;
 mod the_node;
 mod two_leaders;
-
-/// Guards whose loss nothing here sees, and what holds the same rule.
-const NOT_SEEN_ALONE: [(Guard, &str); 6] = [
-    (
-        Guard::ActSameNode,
-        "the reads of the act also reach the plan's view: another UID, bootID, mark or attempt moves the turn first",
-    ),
-    (
-        Guard::ActSameEntry,
-        "as for the Node; and the CRD refuses Rebooting on a cancelled entry",
-    ),
-    (
-        Guard::VoidFirst,
-        "the process whose attempt is late is dead or without its Lease, and starts nothing after its write",
-    ),
-    (
-        Guard::OrphanLive,
-        "all watches of the simulated world are equally late: an entry is never seen later than its mark",
-    ),
-    (
-        Guard::RebuildLater,
-        "a start that is under way arrives on a Node that the same order of entries starts again",
-    ),
-    (
-        Guard::AfterDrop,
-        "a dropped slot is granted again to the same entry",
-    ),
-];
-
-/// A claim that can fail: whoever makes one of them visible takes it off the list.
-#[test]
-fn guards_whose_loss_is_not_seen_are_listed_with_a_reason() {
-    let trials = [
-        file("three_empty_nodes"),
-        file("queue_made_again"),
-        file("uncordon_in_mid_drain"),
-    ];
-    for (guard, why) in NOT_SEEN_ALONE {
-        assert!(!why.is_empty());
-        for trial in &trials {
-            let wrong = without(&[guard], || trial.wrong());
-            assert!(wrong.is_empty(), "{guard:?} can be seen after all: {wrong:#?}");
-        }
-    }
-}
 
 /// One way of running a scenario.
 struct Trial {
@@ -128,7 +82,13 @@ impl Trial {
     }
 
     fn watches_lag(mut self, ms: u64) -> Self {
-        self.delays.watch = ms;
+        self.delays.watch = Span::ms(ms, ms);
+        self
+    }
+
+    /// One watch of one controller is so late.
+    fn watch_lags(mut self, controller: u32, watch: Watch, ms: u64) -> Self {
+        self.delays.late_watch = Some((controller, watch, ms));
         self
     }
 

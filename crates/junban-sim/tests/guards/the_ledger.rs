@@ -8,6 +8,53 @@ fn gets_the_slot_of_a_mark_back() {
         .needs(&[Guard::PutBack], "`eventually within 5m: node-1 is Succeeded`");
 }
 
+/// The next leader's watch of Nodes still shows the mark of a turn that has ended.
+#[test]
+fn gets_no_slot_back_for_a_mark_that_is_gone() {
+    let trial = file("stop_in_draining").watch_lags(2, Watch::Nodes, 2_000);
+    trial.needs(&[Guard::PutBackLive], "S4");
+}
+
+/// The next leader's watch of entries has shown nothing for an hour.
+#[test]
+fn keeps_the_mark_of_an_entry_that_it_has_not_seen() {
+    aimed(
+        "nodes: 2, boot 5s..5s\ncontrollers: 2\n\
+         deployment shop/slow: replicas 1, on node-1, stops in 60s, grace 120s\n\
+         wait 5s\ndo: reboot node-1\nwhen node-1 is Draining: kill controller\nwait 30s\n\
+         eventually within 1s: node-1 cordoned and node-1 is Draining",
+    )
+    .watch_lags(2, Watch::Entries, 3_600_000)
+    .needs(&[Guard::OrphanLive], "node-1 cordoned");
+}
+
+/// The start that is under way when the queue is made again arrives after a list that begins at once.
+#[test]
+fn is_rebuilt_when_what_was_under_way_has_arrived() {
+    let late_and_killed = || {
+        once(
+            |effect| matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Start),
+            Trouble {
+                late: 4_000,
+                kill: true,
+                ..Trouble::default()
+            },
+        )
+    };
+    aimed(
+        "nodes: 3, boot 30s..30s\n\
+         deployment shop/web: replicas 2, budget maxUnavailable 1, on node-1 node-1\n\
+         deployment shop/a: replicas 2, budget maxUnavailable 1, on node-2 node-2\n\
+         deployment shop/b: replicas 2, budget maxUnavailable 1, on node-2 node-2\n\
+         do: reboot node-1 node-2\neventually: node-1 is holding a slot\nwait 200ms\n\
+         do: edit budget shop/web: maxUnavailable 0\ndo: delete queue\ndo: apply queue\nwait 30s\n\
+         do: edit budget shop/web: maxUnavailable 1\n\
+         never: workers cordoned > 1\neventually: every entry Succeeded",
+    )
+    .with(late_and_killed)
+    .needs(&[Guard::RebuildLater], "S4");
+}
+
 /// Held twice: a slot is freed for an ended entry, and after live reads that show the same.
 #[test]
 fn frees_a_slot_only_for_what_has_ended() {
@@ -111,4 +158,14 @@ fn starts_a_control_plane_node_alone() {
 fn starts_no_control_plane_node_beside_a_dead_one() {
     file("control_plane_that_never_returns")
         .needs(&[Guard::ControlPlaneHealth, Guard::ControlPlaneAlone], "S5");
+}
+
+/// The gate opens again in the second after it closed.
+#[test]
+fn is_granted_again_5_s_after_it_was_dropped() {
+    aimed(
+        "nodes: 1, boot 5s..5s\ndo: reboot --all\neventually: node-1 is holding a slot\ndo: pause\neventually: no slot\n\
+         do: resume\nwait 3s\neventually within 500ms: no slot",
+    )
+    .needs(&[Guard::AfterDrop], "no slot");
 }
