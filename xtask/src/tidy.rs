@@ -83,6 +83,7 @@ pub(crate) fn run() -> Result<()> {
         banned(&path, &text, &mut problems);
         keys(&path, &text, &mut problems);
     }
+    guards(&root, &mut problems)?;
     if problems.is_empty() {
         writeln!(std::io::stdout(), "tidy: nothing to mend")?;
         return Ok(());
@@ -161,6 +162,36 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Each guard has a test that takes it out.
+fn guards(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let list = fs::read_to_string(root.join("crates/junban-core/src/guard.rs")).context("read guard.rs")?;
+    let body = list
+        .split_once("pub enum Guard {")
+        .and_then(|(_, rest)| rest.split_once("\n}"))
+        .context("guard.rs has `pub enum Guard`")?
+        .0;
+    let mut tests = String::new();
+    for item in fs::read_dir(root.join("crates/junban-sim/tests/guards")).context("list the guards' tests")? {
+        tests.push_str(&fs::read_to_string(item?.path())?);
+    }
+    let names = body
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','))
+        .filter(|line| !line.starts_with("//"));
+    for name in names {
+        let used = tests
+            .split(&format!("Guard::{name}"))
+            .skip(1)
+            .any(|after| !after.starts_with(char::is_alphanumeric));
+        if !used {
+            problems.push(format!(
+                "Guard::{name}: no test in crates/junban-sim/tests/guards takes it out"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn sizes(path: &str, text: &str, problems: &mut Vec<String>) {

@@ -29,6 +29,35 @@ fn is_not_begun_for_a_goal_that_was_waived() {
         .needs(&[Guard::ActWaiver], "power log empty");
 }
 
+/// What the look before the act shows reaches only whoever asked for it; the watches are far behind.
+fn unshown() -> Troubles {
+    Troubles {
+        on_send: Some(Box::new(|_, effect| Trouble {
+            unshown: is_look_before_the_act(effect),
+            ..Trouble::default()
+        })),
+        ..Troubles::default()
+    }
+}
+
+/// Held twice in a usual run: what is read live also reaches the view, and the turn ends before the act is judged.
+#[test]
+fn is_not_begun_on_a_node_that_is_another_one() {
+    after_the_record("after 150ms: delete node node-1\nwait 3s\neventually within 1s: power log empty")
+        .watches_lag(9_000)
+        .with(unshown)
+        .needs(&[Guard::ActSameNode], "power log empty");
+}
+
+/// As for the Node.
+#[test]
+fn is_not_begun_for_an_entry_that_is_gone() {
+    after_the_record("after 150ms: delete entry of node-1\nwait 3s\neventually within 1s: power log empty")
+        .watches_lag(9_000)
+        .with(unshown)
+        .needs(&[Guard::ActSameEntry], "S3");
+}
+
 #[test]
 fn is_not_begun_with_a_pod_that_came_after_the_list() {
     aimed(

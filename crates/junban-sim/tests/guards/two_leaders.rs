@@ -34,3 +34,40 @@ fn are_kept_apart_by_what_each_write_tests() {
         "an attempt of the other taken for its own: {wrong:#?}"
     );
 }
+
+/// The first has recorded its attempt, and its write of the mark takes a moment longer; its watch of entries is behind.
+/// The other finds the entry Rebooting and its mark without the attempt.
+fn attempt_is_late() -> Troubles {
+    let mut sent = false;
+    Troubles {
+        on_send: Some(Box::new(move |number, effect| {
+            let first = is_attempt(effect) && !sent;
+            sent |= first;
+            let lists = matches!(effect, Effect::Read(Read::Pods { .. }));
+            Trouble {
+                late: match number {
+                    1 if first => 400,
+                    // It is never the first to record.
+                    2 if lists => 300,
+                    _ => 0,
+                },
+                unshown: is_look_before_the_act(effect),
+                ..Trouble::default()
+            }
+        })),
+        ..both_lead()
+    }
+}
+
+/// Held twice: the one whose attempt is late also looks once more at the entry, which has gone back.
+#[test]
+fn void_the_attempt_of_the_other_before_its_entry_goes_back() {
+    let trial = aimed("nodes: 1, boot 20s..20s\ncontrollers: 2\ndo: reboot --all\nwait 10m")
+        .with(attempt_is_late)
+        .watch_lags(1, Watch::Entries, 5_000);
+    let wrong_without = |guards: &[Guard]| without(guards, || broken_rules(&trial));
+    assert_eq!(wrong_without(&[]), Vec::<String>::new());
+    assert_eq!(wrong_without(&[Guard::ActSameEntry]), Vec::<String>::new());
+    let wrong = wrong_without(&[Guard::ActSameEntry, Guard::VoidFirst]);
+    assert!(wrong.iter().any(|line| line.contains("S3")), "{wrong:#?}");
+}
