@@ -12,6 +12,7 @@ use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Blocker, Class, Reason};
+use crate::turn::orphan;
 use crate::{bound, drain, gates};
 
 /// A Queued entry's reason is written at most once in this time.
@@ -62,7 +63,10 @@ fn entries(draft: &mut Draft<'_>) {
         .count();
     let mut queued_left = QUEUED_RATE.saturating_sub(recent);
     for entry in draft.cluster.entries.values() {
-        if draft.has_moved(&entry.name) || entry.record.phase.is_ended() {
+        if draft.has_moved(&entry.name)
+            || entry.record.phase.is_ended()
+            || orphan::is_made_again(draft.cluster, entry)
+        {
             continue;
         }
         let Some(record) = said_anew(draft, entry) else {

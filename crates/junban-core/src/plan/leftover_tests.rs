@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::cluster::{Toleration, WorkloadKey, WorkloadKind};
 use crate::effect::{BudgetKey, Effect, EvictOutcome, Evidence, Outcome, PodLeave, Read, WriteOutcome};
-use crate::entry::Phase;
+use crate::entry::{Phase, Record};
 use crate::fixture::{Toy, pod};
-use crate::ids::NodeUid;
+use crate::ids::{EntryUid, NodeUid};
+use crate::memory::Memory;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Mono;
@@ -241,4 +242,26 @@ fn pods_that_tolerate_the_cordon_are_evicted_however_many_there_are() {
     evicted.sort();
     assert_eq!(evicted, names.map(|name| format!("shop/{name}")));
     assert!(toy.powered.contains(&"node-1".to_owned()));
+}
+
+#[test]
+fn an_entry_that_was_made_again_for_a_mark_says_nothing_until_it_is_failed() {
+    let mut toy = powered_first(&["node-1"]);
+    let name = toy.entry("node-1").map(|entry| entry.name.clone()).unwrap();
+    let again = toy.cluster.entries.get_mut(&name).unwrap();
+    (again.uid, again.record) = (EntryUid::new("another"), Record::default());
+    // Its maker died, and the next one has read nothing live yet.
+    toy.memory = Memory::new("next");
+    toy.phases.clear();
+    toy.run(5);
+    assert_eq!(
+        toy.entry("node-1").map(|entry| &entry.record),
+        Some(&Record::default())
+    );
+    toy.run(2_000);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::EntryDeleted)))
+    );
+    assert_eq!(toy.phases, ["node-1: Failed"]);
 }
