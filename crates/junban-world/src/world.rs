@@ -299,7 +299,7 @@ impl World {
         self.tell_pod(old, new);
         let state = |p: &Arc<Pod>| (p.status.ready, p.terminating(), p.status.phase);
         if old.map(state) != new.map(state) {
-            self.dirty_budgets_of(pod);
+            self.dirty_budget_of(pod);
             self.dirty_owner_of(pod);
             self.dirty_services_of(pod);
         }

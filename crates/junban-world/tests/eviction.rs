@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use junban_world::{
-    ApiError, BudgetStatus, Config, Demand, EvictOptions, EvictionAnswer, IntOrPercent, OwnerKey, OwnerKind,
-    Phase, PowerRequest, Selector, Span, Truth, UnhealthyPolicy, Webhook, Workload, World, WorldBuilder,
+    ApiError, BudgetStatus, Config, DeleteOptions, Demand, EvictOptions, EvictionAnswer, IntOrPercent,
+    OwnerKey, OwnerKind, Phase, PowerRequest, Selector, Span, Truth, UnhealthyPolicy, Webhook, Workload,
+    World, WorldBuilder,
 };
 
 fn max(n: i64) -> Demand {
@@ -134,6 +135,31 @@ fn two_budgets_on_a_pod_answer_500() {
         panic!("no 500")
     };
     assert!(text.contains("more than one PodDisruptionBudget"));
+}
+
+/// Its controller takes one of the budgets of a pod that changed, and warns.
+#[test]
+fn of_two_budgets_on_a_pod_one_follows_its_pods() {
+    let mut b = WorldBuilder::new(3);
+    b.nodes(1, Span::secs(20, 30));
+    b.workload(Workload::new(OwnerKind::Deployment, "shop", "cart", 3));
+    b.budget("shop", "cart", max(3));
+    b.budget_over(
+        "shop",
+        "zebra",
+        Selector::default(),
+        max(3),
+        UnhealthyPolicy::AlwaysAllow,
+    );
+    let mut w = b.build();
+    let healthy = |w: &World, name: &str| w.store().budget("shop", name).unwrap().status.current_healthy;
+    assert_eq!((healthy(&w, "cart"), healthy(&w, "zebra")), (3, 3));
+    let p = pods(&w);
+    w.client("kubectl")
+        .delete_pod("shop", &p[0].0, &DeleteOptions::default())
+        .unwrap();
+    w.advance_to(500);
+    assert_eq!((healthy(&w, "cart"), healthy(&w, "zebra")), (2, 3));
 }
 
 #[test]

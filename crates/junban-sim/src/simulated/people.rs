@@ -36,7 +36,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             again,
             reason,
             ..
-        } => reboot(world, target, *again, reason),
+        } => reboot(world, scenario, target, *again, reason),
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
         Act::Cancel(target) => selected(world, target)
@@ -277,7 +277,7 @@ fn selected(world: &World, target: &Target) -> Vec<String> {
 }
 
 /// `junban reboot`.
-fn reboot(world: &mut World, target: &Target, again: bool, reason: &str) -> Done {
+fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, reason: &str) -> Done {
     let now = convert::format_goal(wall(world.now()));
     if *target == Target::All {
         let policies: Vec<String> = world
@@ -288,6 +288,12 @@ fn reboot(world: &mut World, target: &Target, again: bool, reason: &str) -> Done
             .map(|policy| policy.meta.name.to_string())
             .collect();
         for policy in policies {
+            // The file's field manager owns the goal: the command line's apply is a conflict.
+            if build::policy_spec(scenario, &policy)["bootedAfter"].is_string() {
+                return Err(PeopleError::Other(format!(
+                    "the file sets the goal of policy {policy}"
+                )));
+            }
             let goal = json!({ "bootedAfter": now });
             world
                 .client(PEOPLE)
@@ -454,4 +460,20 @@ fn retry(world: &mut World, node: &str) -> Done {
         .client(PEOPLE)
         .patch_custom(ENTRY, &entry.meta.name, &wanted, &Preconditions::default())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+
+    #[test]
+    fn a_goal_that_a_file_sets_is_not_overwritten() {
+        let text = "scenario: a goal in the file\nnodes: 1\npolicy workers: bootedAfter +1m\ndo: reboot --all\n\
+                    eventually: node-1 is Queued";
+        let scenario = parse("goal", text).unwrap();
+        let mut world = build::world(&scenario, 1);
+        let refused = reboot(&mut world, &scenario, &Target::All, true, "").unwrap_err();
+        assert_eq!(refused.to_string(), "the file sets the goal of policy workers");
+    }
 }

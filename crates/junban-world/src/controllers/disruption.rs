@@ -12,9 +12,10 @@ use crate::world::World;
 pub const CHARGE_MS: Ms = 120_000;
 
 impl World {
-    pub(crate) fn dirty_budgets_of(&mut self, pod: &Pod) {
-        let keys: Vec<ObjKey> = self.store.budgets_of(pod).iter().map(|b| b.meta.key()).collect();
-        for key in keys {
+    /// A pod changed. Where two budgets select it the controller takes one of them and warns: the other's status stays
+    /// as it is until something else touches it.
+    pub(crate) fn dirty_budget_of(&mut self, pod: &Pod) {
+        if let Some(key) = self.store.budgets_of(pod).first().map(|b| b.meta.key()) {
             self.dirty_budget(key);
         }
     }
