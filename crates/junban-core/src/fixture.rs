@@ -152,8 +152,10 @@ pub(crate) struct Toy {
     pub reads: Vec<Read>,
     /// What the driver answers.
     pub driver: PowerOutcome,
-    /// What the API server says to a patch of a Node, if it forbids it.
+    /// What the API server says to a patch of a Node, if it turns it down.
     pub node_patches_are: Option<WriteOutcome>,
+    /// What the API server says to the creation of an entry, if it turns it down.
+    pub creations_are: Option<WriteOutcome>,
     /// What becomes of an eviction: `None`, it is done.
     pub evictions_are: Option<EvictOutcome>,
     booting: BTreeMap<NodeName, u64>,
@@ -182,6 +184,7 @@ impl Toy {
             reads: Vec::new(),
             driver: PowerOutcome::Started,
             node_patches_are: None,
+            creations_are: None,
             evictions_are: None,
             booting: BTreeMap::new(),
             version: 1,
@@ -314,6 +317,9 @@ impl Toy {
             Effect::PatchNode(patch) => {
                 let forbidden = self.node_patches_are.clone();
                 Outcome::Write(forbidden.unwrap_or_else(|| self.patch(patch, version)))
+            }
+            Effect::CreateEntry(_) if self.creations_are.is_some() => {
+                Outcome::Write(self.creations_are.clone().unwrap())
             }
             Effect::CreateEntry(new) => {
                 let entry = Entry {

@@ -15,7 +15,7 @@ use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
 use crate::in_order::InOrder;
-use crate::reason::{Blocker, Class};
+use crate::reason::{Blocker, Class, Reason};
 use crate::time::{Mono, Now, Timestamp};
 
 /// A Node and an entry, read live.
@@ -58,6 +58,27 @@ pub struct OwnAttempt {
     /// The mark as read live before the record: the attempt is written with a `test` on exactly this.
     pub mark_text: Option<String>,
     pub stage: Stage,
+}
+
+/// What the API server says to a write.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TurnedDown {
+    /// Forbidden, or WriteRefused.
+    pub reason: Reason,
+    pub text: String,
+    /// How often in a row. A precondition that fails once is refused with the same code as a write that a webhook
+    /// never lets through.
+    pub times: u32,
+}
+
+impl TurnedDown {
+    /// So often in a row is no lost race.
+    const REFUSALS: u32 = 3;
+
+    /// Whether only somebody else can help.
+    pub fn is_lasting(&self) -> bool {
+        self.reason == Reason::Forbidden || self.times >= Self::REFUSALS
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -207,8 +228,8 @@ pub struct Memory {
     pub phases: BTreeMap<EntryUid, Phase>,
     /// Events to send.
     pub announcements: Vec<Announcement>,
-    /// Writes that the API server forbids, by what was tried: reported, and tried again after a while.
-    pub forbidden: BTreeMap<Lane, (Mono, String)>,
+    /// Writes that the API server turns down, by what was tried: reported, and tried again after a while.
+    pub turned_down: BTreeMap<Lane, TurnedDown>,
     /// Do not send anything in this lane before (flow control, failed reads).
     pub not_before: BTreeMap<Lane, Mono>,
     /// The last node count seen to be stable, for plausibility (safety.md S27).

@@ -115,6 +115,8 @@ reasons! {
     NoDriver NeedsSomebody "set spec.reboot.ladder of the policy"
     /// The API server refuses for want of rights.
     Forbidden NeedsSomebody "apply the manifests of this release again: the account lacks a right"
+    /// The API server refuses what Junban writes, again and again: a webhook, or an admission policy of the cluster.
+    WriteRefused NeedsSomebody "see the message: let the webhook or admission policy accept what Junban writes"
     /// A waiver covers the goal.
     Waived NeedsSomebody "junban reboot --all --again sets a new goal"
 

@@ -39,12 +39,10 @@ pub fn tell(draft: &mut Draft<'_>) {
         .iter()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     draft.report.notes.extend(unreadable);
-    let forbidden = draft
-        .memory
-        .forbidden
-        .iter()
-        .map(|(lane, (_, text))| format!("forbidden ({lane:?}): {text}"));
-    draft.report.notes.extend(forbidden);
+    let turned_down = draft.memory.turned_down.iter();
+    let lasting = turned_down.filter(|(_, down)| down.is_lasting());
+    let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));
+    draft.report.notes.extend(notes);
     entries(draft);
     policies(draft);
     history(draft);
@@ -110,10 +108,10 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     let record = &entry.record;
     let left = draft.report.progress.get(&entry.name);
     let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
-    let forbidden = forbidden(draft, entry);
+    let turned_down = turned_down(draft, &entry.spec.node);
     let blockers = draft.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
-    let said = forbidden.as_ref().or_else(worst);
+    let said = turned_down.as_ref().or_else(worst);
     let (reason, message) = match said {
         Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
         None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
@@ -130,18 +128,14 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     })
 }
 
-/// A write to the entry or its Node that the API server forbids.
-pub fn forbidden(draft: &Draft<'_>, entry: &Entry) -> Option<Blocker> {
-    if draft.memory.forbidden.is_empty() {
+/// Why the API server lets no write to a Node or its entry through, if it does not.
+pub fn turned_down(draft: &Draft<'_>, node: &NodeName) -> Option<Blocker> {
+    if draft.memory.turned_down.is_empty() {
         return None;
     }
-    let node = &entry.spec.node;
-    let (_, text) = draft.memory.forbidden.get(&Lane::Node(node.clone()))?;
-    Some(Blocker::new(
-        Reason::Forbidden,
-        format!("node {node}"),
-        text.clone(),
-    ))
+    let down = draft.memory.turned_down.get(&Lane::Node(node.clone()))?;
+    down.is_lasting()
+        .then(|| Blocker::new(down.reason, format!("node {node}"), down.text.clone()))
 }
 
 /// What needs somebody is said before what passes, and that before progress.
@@ -223,6 +217,13 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
         let Some(node) = node_of.get(name).filter(|node| !node.excluded) else {
             continue;
         };
+        // Where there is no entry yet that could say so.
+        if !draft.facts.turns.contains_key(name)
+            && let Some(down) = turned_down(draft, name)
+        {
+            summary.problem = down.reason.to_string();
+            summary.message = format!("node {name}: {}", down.message);
+        }
         summary.desired += 1;
         summary.done += u32::from(
             policy

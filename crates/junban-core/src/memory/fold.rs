@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage};
+use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage, TurnedDown};
 use crate::cluster::Cluster;
 use crate::effect::{
     Announcement, Effect, EvictOutcome, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read,
@@ -12,7 +12,7 @@ use crate::entry::Phase;
 use crate::guard::{self, Guard};
 use crate::ids::EntryUid;
 use crate::mark::Mark;
-use crate::reason::Blocker;
+use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
 
 impl Memory {
@@ -94,11 +94,11 @@ impl Memory {
         let lane = effect.lane();
         match outcome {
             WriteOutcome::Done => {
-                self.forbidden.remove(&lane);
+                self.turned_down.remove(&lane);
                 self.fold_done(effect, sent, cluster, now);
             }
             WriteOutcome::Forbidden(text) => {
-                self.forbidden.insert(lane.clone(), (now, text.clone()));
+                self.turn_down(&lane, Reason::Forbidden, text);
                 self.not_before.insert(lane, now + Duration::from_secs(10));
             }
             WriteOutcome::Throttled(after) => {
@@ -110,6 +110,9 @@ impl Memory {
             | WriteOutcome::Refused(_)
             | WriteOutcome::Unknown(_) => {
                 self.doubts.insert(lane.clone());
+                if let WriteOutcome::Refused(text) = outcome {
+                    self.turn_down(&lane, Reason::WriteRefused, text);
+                }
                 // A write that the server refuses again and again must not become a loop.
                 let pause = if matches!(outcome, WriteOutcome::Conflict) {
                     100
@@ -148,6 +151,16 @@ impl Memory {
                 }
             }
         }
+    }
+
+    fn turn_down(&mut self, lane: &Lane, reason: Reason, text: &str) {
+        let before = self.turned_down.get(lane).map_or(0, |before| before.times);
+        let turned_down = TurnedDown {
+            reason,
+            text: text.to_owned(),
+            times: before + 1,
+        };
+        self.turned_down.insert(lane.clone(), turned_down);
     }
 
     fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {

@@ -57,24 +57,85 @@ fn a_waiver_holds_for_a_node_that_is_registered_again() {
 }
 
 #[test]
-fn a_patch_that_the_api_server_forbids_is_the_entry_s_reason_until_it_is_allowed() {
+fn a_patch_that_the_api_server_turns_down_is_the_entry_s_reason_until_it_is_let_through() {
+    let webhook = "admission webhook \"nodes.example\" denied the request".to_owned();
+    for (answer, reason) in [
+        (WriteOutcome::Forbidden("nodes: patch".into()), Reason::Forbidden),
+        (WriteOutcome::Refused(webhook), Reason::WriteRefused),
+    ] {
+        let mut toy = Toy::new(&["node-1"]);
+        toy.queue().paused = true;
+        toy.run(5);
+        toy.queue().paused = false;
+        toy.node_patches_are = Some(answer);
+        toy.run(60);
+        assert_eq!(
+            toy.phase("node-1"),
+            Some((Phase::Queued, Some(reason))),
+            "{:?}",
+            toy.entry("node-1")
+        );
+        toy.node_patches_are = None;
+        toy.run(100);
+        assert_eq!(
+            toy.phase("node-1").map(|(phase, _)| phase),
+            Some(Phase::Succeeded)
+        );
+    }
+}
+
+#[test]
+fn a_precondition_that_fails_once_is_nobody_s_reason() {
     let mut toy = Toy::new(&["node-1"]);
-    toy.queue().paused = true;
-    toy.run(5);
-    toy.queue().paused = false;
-    toy.node_patches_are = Some(WriteOutcome::Forbidden("nodes: patch".into()));
-    toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Queued, Some(Reason::Forbidden))),
-        "{:?}",
-        toy.entry("node-1")
-    );
+    toy.node_patches_are = Some(WriteOutcome::Refused("testing path /metadata failed".into()));
+    toy.run(6);
     toy.node_patches_are = None;
+    toy.run(1);
+    assert_ne!(
+        toy.phase("node-1").and_then(|(_, reason)| reason),
+        Some(Reason::WriteRefused)
+    );
+}
+
+#[test]
+fn an_entry_that_cannot_be_created_is_the_policy_s_problem() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.creations_are = Some(WriteOutcome::Forbidden("nodereboots: create".into()));
+    toy.run(30);
+    let summary = toy.policy().summary.clone();
+    assert_eq!(
+        (summary.problem.as_str(), summary.message.as_str()),
+        ("Forbidden", "node node-1: nodereboots: create")
+    );
+    toy.creations_are = None;
     toy.run(100);
+    assert_eq!(toy.policy().summary.problem, "");
     assert_eq!(
         toy.phase("node-1").map(|(phase, _)| phase),
         Some(Phase::Succeeded)
+    );
+}
+
+#[test]
+fn a_release_whose_controller_died_keeps_what_the_entry_said_last() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.cluster.apply_pod(pod("web-1", "node-1"));
+    toy.run(30);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Draining, Some(Reason::WebhookDenied)))
+    );
+    let node = toy.node("node-1");
+    (node.mark, node.mark_text, node.unschedulable) = (None, None, false);
+    toy.memory = Memory::new("next");
+    toy.settle();
+    let message = toy.entry("node-1").map(|entry| entry.record.message.clone());
+    assert!(
+        message
+            .as_ref()
+            .is_some_and(|text| text.contains("before that WebhookDenied") && text.contains("not yet")),
+        "{message:?}"
     );
 }
 

@@ -19,12 +19,13 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         return if give_back::is_cancelled(turn, node) {
             give_back::cancel(draft, turn, node)
         } else {
-            let why = Blocker::new(
-                Reason::Released,
-                format!("node {}", node.name),
-                "the mark is gone from the Node",
-            );
-            give_back::release(draft, turn, node, why)
+            let object = format!("node {}", node.name);
+            give_back::release(
+                draft,
+                turn,
+                node,
+                Blocker::new(Reason::Released, object, mark_is_gone(turn)),
+            )
         };
     };
     let live_attempt = mark.live_attempt().is_some();
@@ -108,6 +109,20 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     }
     if let Some(drained) = drain::advance(draft, turn, node, policy) {
         power::record(draft, turn, node, mark, policy, &drained);
+    }
+}
+
+/// Whoever began the release may have died with the reason: what the entry said last is kept.
+fn mark_is_gone(turn: &Turn<'_>) -> String {
+    let record = &turn.entry.record;
+    match record.reason {
+        Some(reason) if reason != Reason::Evicting => {
+            format!(
+                "the mark is gone from the Node; before that {reason}: {}",
+                record.message
+            )
+        }
+        _ => "the mark is gone from the Node".to_owned(),
     }
 }
 
