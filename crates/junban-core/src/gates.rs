@@ -50,7 +50,7 @@ impl Tally {
         let nodes = facts.counted.len();
         let mut tally = Self {
             places: facts.places.iter().map(|name| (*name).clone()).collect(),
-            max_unavailable: limits::places(queue, nodes, facts.broken.len()),
+            max_unavailable: limits::places(queue, nodes, limits::broken(draft)),
             max_concurrent: queue.max_concurrent.of_rounded_up(nodes).max(1),
             ..Self::default()
         };

@@ -2,8 +2,10 @@
 
 use crate::cluster::Node;
 use crate::draft::Draft;
+use crate::entry::Phase;
 use crate::gates::Tally;
 use crate::guard::{self, Guard, Slip};
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::queue::Queue;
@@ -17,6 +19,17 @@ pub fn failures_max(queue: &Queue, nodes: usize) -> usize {
         percent => percent.of_rounded_up(nodes).max(1),
     };
     written.min(nodes / 2)
+}
+
+/// How many nodes are broken and stay so: a Failed entry that is being written may be on its way back into flight (a
+/// retry, a server that came back), and then the place beside it is gone.
+pub fn broken(draft: &Draft<'_>) -> usize {
+    let facts = &draft.facts;
+    let leaves = |name: &NodeName| {
+        let turn = facts.turns.get(name);
+        turn.is_some_and(|turn| turn.phase() == Phase::Failed) && !draft.node_is_free(name)
+    };
+    facts.broken.iter().filter(|name| !leaves(name)).count()
 }
 
 /// Places: max(⌈maxUnavailable⌉, min(broken, failures.max) + 1). Without failures it is the written limit; beside

@@ -326,3 +326,18 @@ fn an_entry_that_was_made_again_for_a_mark_says_nothing_until_it_is_failed() {
     );
     assert_eq!(toy.phases, ["node-1: Failed"]);
 }
+
+#[test]
+fn a_failed_node_that_is_retried_gives_no_place_away_on_its_way_back() {
+    let mut toy = powered_first(&["node-1", "node-2", "node-3", "node-4"]);
+    toy.queue().paused = true;
+    toy.run(2_000);
+    assert_eq!(toy.phase("node-1").map(|(phase, _)| phase), Some(Phase::Failed));
+    assert_eq!(toy.slots(), ["node-1"]);
+    // The place beside a failed server is there from the moment of the resume; the retry takes it back.
+    toy.queue().paused = false;
+    let name = toy.entry("node-1").map(|entry| entry.name.clone()).unwrap();
+    toy.cluster.entries.get_mut(&name).unwrap().spec.retries = 1;
+    toy.settle();
+    assert_eq!(toy.slots(), ["node-1"], "{:?}", toy.phases);
+}
