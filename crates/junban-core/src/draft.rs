@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cluster::Cluster;
 use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
-use crate::facts::Facts;
+use crate::facts::{Facts, Turn};
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{Memory, Stage};
@@ -199,6 +199,12 @@ impl<'a> Draft<'a> {
         let doubtful = self.memory.doubts.contains(&Lane::Node(entry.spec.node.clone()))
             && entry.record.phase == Phase::Draining;
         self.recorded.contains(&entry.uid) || sent || doubtful
+    }
+
+    /// Whether a Failed entry may be on its way back into flight (a retry, a server that came back): in this plan, or
+    /// in a write that was sent. Then it is not broken any more, and the place beside it is gone.
+    pub fn may_go_back(&self, turn: &Turn<'_>) -> bool {
+        turn.phase() == Phase::Failed && !self.node_is_free(&turn.entry.spec.node)
     }
 
     /// Nodes that have a lane taken by this plan or an answer outstanding.

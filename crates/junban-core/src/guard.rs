@@ -97,6 +97,8 @@ pub enum Guard {
     NodeGate,
     /// 7: a control-plane node goes alone.
     ControlPlaneAlone,
+    /// 7: and a Failed node is retried beside none.
+    RetryAlone,
     /// 7: every member is good before.
     ControlPlaneHealth,
     /// 5: a grant, cordon or eviction rests on a queue that is not paused, by evidence.

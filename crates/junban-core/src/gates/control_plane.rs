@@ -7,6 +7,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Read};
 use crate::entry::Phase;
+use crate::facts::Turn;
 use crate::gates::Tally;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
@@ -54,6 +55,25 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
         }
     }
     before(draft)
+}
+
+/// A retry puts its node back into flight with no other gate: never beside a turn of the control plane, and a
+/// control-plane node beside none.
+pub fn before_retry(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let facts = &draft.facts;
+    let others = facts
+        .turns
+        .values()
+        .filter(|other| other.entry.uid != turn.entry.uid && facts.is_active(other));
+    let mut beside = others
+        .filter_map(|other| other.node)
+        .filter(|other| node.control_plane || other.control_plane);
+    let other = beside.find(|_| guard::stands(Guard::RetryAlone))?;
+    Some(Blocker::new(
+        Reason::ControlPlaneTurn,
+        format!("node {}", other.name),
+        format!("{} is in flight; the retry waits for its end", other.name),
+    ))
 }
 
 /// Another control-plane node that is down or under a turn that has not ended well: Failed, or retried.

@@ -2,7 +2,6 @@
 
 use crate::cluster::Node;
 use crate::draft::Draft;
-use crate::entry::Phase;
 use crate::gates::Tally;
 use crate::guard::{self, Guard, Slip};
 use crate::ids::NodeName;
@@ -21,14 +20,10 @@ pub fn failures_max(queue: &Queue, nodes: usize) -> usize {
     written.min(nodes / 2)
 }
 
-/// How many nodes are broken and stay so: a Failed entry that is being written may be on its way back into flight (a
-/// retry, a server that came back), and then the place beside it is gone.
+/// How many nodes are broken and stay so.
 pub fn broken(draft: &Draft<'_>) -> usize {
     let facts = &draft.facts;
-    let leaves = |name: &NodeName| {
-        let turn = facts.turns.get(name);
-        turn.is_some_and(|turn| turn.phase() == Phase::Failed) && !draft.node_is_free(name)
-    };
+    let leaves = |name: &NodeName| facts.turns.get(name).is_some_and(|turn| draft.may_go_back(turn));
     facts.broken.iter().filter(|name| !leaves(name)).count()
 }
 

@@ -3,18 +3,27 @@
 
 use crate::cluster::Node;
 use crate::draft::Draft;
+use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::facts::Turn;
+use crate::gates;
 use crate::reason::Reason;
 use crate::turn::{give_back, verify, verifying_record};
 
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    if !draft.is_free(&Lane::QueueWrite) {
+        // A start that is being written rests on this node's being broken: the answer brings the next plan.
+        return;
+    }
     let entry = turn.entry;
     let record = &entry.record;
     if entry.spec.cancel || give_back::is_cancelled(turn, node) {
         return give_back::give_up(draft, turn, node);
     }
     if entry.spec.retries > record.retries_done {
+        if let Some(blocker) = gates::control_plane::before_retry(draft, turn, node) {
+            return draft.wait(entry, blocker);
+        }
         let mut queued = draft.moved_to(
             entry,
             Phase::Queued,

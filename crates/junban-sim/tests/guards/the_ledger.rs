@@ -153,6 +153,11 @@ fn starts_a_control_plane_node_alone() {
     file("three_control_planes").needs(&[Guard::ControlPlaneAlone], "S5");
 }
 
+#[test]
+fn retries_no_worker_beside_a_control_plane_node() {
+    file("retry_beside_the_control_plane").needs(&[Guard::RetryAlone], "nodes in flight > 1");
+}
+
 /// Held twice: by the health of the members, and by the Nodes that are out of service.
 #[test]
 fn starts_no_control_plane_node_beside_a_dead_one() {

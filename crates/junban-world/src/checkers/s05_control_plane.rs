@@ -1,6 +1,7 @@
 //! S5: of the control plane at most one node is down at a time, never beside workers, and never where
 //! a quorum would be lost, unless that is allowed.
 
+use super::view::in_flight;
 use super::{Checker, Params, View};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
@@ -24,10 +25,17 @@ impl Checker for ControlPlane {
                 cordoned: true,
                 by,
             } if params.ours(by) => begins(event, view, params, node),
-            Truth::PowerCalled { node, outcome, .. }
-                if *outcome != PowerOutcome::NothingStarted && is_control_plane(view, node) =>
-            {
-                others_good(event, view, params, node)
+            Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
+                let mut broken = Vec::new();
+                broken.extend(
+                    of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
+                        format!("{node} is powered beside {other}: control plane and workers together")
+                    }),
+                );
+                if is_control_plane(view, node) {
+                    broken.extend(others_good(event, view, params, node));
+                }
+                broken
             }
             _ => vec![],
         }
@@ -38,23 +46,27 @@ fn is_control_plane(view: &View, node: &str) -> bool {
     view.nodes.get(node).is_some_and(|n| n.control_plane)
 }
 
-fn begins(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+/// A node whose turn is in such a phase: a worker where `node` is of the control plane, and the other way round.
+fn of_the_other_kind(view: &View, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
     let control_plane = is_control_plane(view, node);
-    let mut broken = Vec::new();
-    let other_kind = view.entries.values().find(|e| {
-        e.in_flight()
+    let other = view.entries.values().find(|e| {
+        phase(&e.phase)
             && e.node != node
             && view
                 .nodes
                 .get(&e.node)
                 .is_some_and(|n| n.control_plane != control_plane)
     });
-    if let Some(e) = other_kind {
-        broken.push(format!(
-            "{node} begins beside {}: control plane and workers together",
-            e.node
-        ));
-    }
+    other.map(|e| e.node.clone())
+}
+
+fn begins(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+    let control_plane = is_control_plane(view, node);
+    let mut broken = Vec::new();
+    broken.extend(
+        of_the_other_kind(view, node, in_flight)
+            .map(|other| format!("{node} begins beside {other}: control plane and workers together")),
+    );
     if control_plane {
         broken.extend(others_good(event, view, params, node));
     }

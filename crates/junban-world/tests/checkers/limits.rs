@@ -135,6 +135,16 @@ fn s5_never_beside_workers() {
 }
 
 #[test]
+fn s5_a_worker_is_not_powered_while_a_control_plane_node_is_rebooting() {
+    let mut p = Play::new(10, 3);
+    p.entry("c1", "", "Queued", 0)
+        .entry("c1", "Queued", "Draining", 0)
+        .entry("c1", "Draining", "Rebooting", 1);
+    p.call("w1", 1);
+    assert!(p.broken().contains(&"S5"));
+}
+
+#[test]
 fn s17_nothing_starts_while_too_many_have_failed() {
     let failed = |n: usize| {
         let params = Params {
