@@ -41,6 +41,9 @@ pub enum Guard {
     /// 6: an attempt that is not this process's own is voided in the mark before its entry goes back. Without: the
     /// write of the attempt may still be under way.
     VoidFirst,
+    /// 6: a mark with a later attempt than the record that is known counts as started too. Without: a watch of entries
+    /// that is behind lets the attempt of another process be voided while the machine boots.
+    LaterAttemptCounts,
     /// 6: only the record that moves an entry into Rebooting makes an attempt this process's own.
     OwnRecordOnly,
     /// 6: and only when that record was acknowledged. Without: the attempt that another controller recorded under the

@@ -135,14 +135,14 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         // The mark is gone: the cordon stays, the boot is waited for.
         return wait_for_boot(draft, turn, node, own);
     };
-    match mark
-        .power
-        .as_ref()
-        .filter(|power| power.attempt == record.attempt)
-    {
-        Some(power) if power.void => back_to_draining(draft, turn, own),
-        Some(_) => under_attempt(draft, turn, node, mark, own),
-        None => before_attempt(draft, turn, node, mark, own),
+    match &mark.power {
+        Some(power) if power.void && power.attempt >= record.attempt => back_to_draining(draft, turn, own),
+        Some(power) if power.attempt == record.attempt => under_attempt(draft, turn, node, mark, own),
+        // Its record is not seen yet, or was lost: no write of this plan's can be right about it.
+        Some(power) if power.attempt > record.attempt && guard::stands(Guard::LaterAttemptCounts) => {
+            wait_for_boot(draft, turn, node, None)
+        }
+        _ => before_attempt(draft, turn, node, mark, own),
     }
 }
 

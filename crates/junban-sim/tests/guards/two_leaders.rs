@@ -71,3 +71,20 @@ fn void_the_attempt_of_the_other_before_its_entry_goes_back() {
     let wrong = wrong_without(&[Guard::ActSameEntry, Guard::VoidFirst]);
     assert!(wrong.iter().any(|line| line.contains("S3")), "{wrong:#?}");
 }
+
+/// The watch of entries of the one is behind: it sees the mark of the second attempt before its record.
+#[test]
+fn void_no_attempt_that_is_later_than_the_record_they_know() {
+    let mut trial = aimed(
+        "nodes: 1, boot 20s..20s\ncontrollers: 2\npolicy workers: reboot.bootTimeout 30s, reboot.attempts 2\n\
+         fault node-1: power lost\ndo: reboot --all\neventually: node-1 is Rebooting\nafter 5s: repair machine node-1\n\
+         wait 10m",
+    )
+    .with(both_lead)
+    .takes(10)
+    .watch_lags(2, Watch::Entries, 700);
+    trial.seeds = vec![1, 2, 3, 4];
+    assert_eq!(broken_rules(&trial), Vec::<String>::new());
+    let wrong = without(&[Guard::LaterAttemptCounts], || broken_rules(&trial));
+    assert!(wrong.iter().any(|line| line.contains("S1")), "{wrong:#?}");
+}
