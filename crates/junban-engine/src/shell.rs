@@ -14,6 +14,8 @@ use std::time::Duration;
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
 use junban_core::entry::PowerOutcome;
+use junban_core::reason::Blocker;
+use junban_core::report::Report;
 use junban_core::time::{Mono, Now, Timestamp};
 use tokio::sync::{Notify, mpsc};
 
@@ -203,7 +205,7 @@ async fn lead<P: Ports + 'static>(
         let mut engine = Engine::new(nonce());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut answers = Vec::new();
-        let mut said = Vec::new();
+        let mut said = Report::default();
         loop {
             if closes_by.get().is_some() {
                 engine.close();
@@ -212,7 +214,8 @@ async fn lead<P: Ports + 'static>(
             let Some(step) = step(&mut engine, &carrier.elector, term, cluster, wall, folded) else {
                 break;
             };
-            said = log_anew(&step, &said);
+            log_anew(&step, &said);
+            said = step.report;
             for request in step.requests {
                 carrier.carry(request, term, sender.clone());
             }
@@ -233,18 +236,37 @@ async fn lead<P: Ports + 'static>(
     }
 }
 
-/// The report is the log: each of its notes once per change. Returns what stands now.
-fn log_anew(step: &crate::step::Step, said: &[String]) -> Vec<String> {
+/// The report is the log: each of its notes once per change, and for whoever looks closer what each entry waits for.
+fn log_anew(step: &crate::step::Step, said: &Report) {
     for refused in &step.refused {
         tracing::error!(
             refused,
             "the independent check refused an effect: a bug in the planner"
         );
     }
-    for note in step.report.notes.iter().filter(|note| !said.contains(note)) {
+    for note in step.report.notes.iter().filter(|note| !said.notes.contains(note)) {
         tracing::warn!("{note}");
     }
-    step.report.notes.clone()
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for (entry, blockers) in &step.report.blockers {
+        let (now, before) = (
+            blockers.first(),
+            said.blockers.get(entry).and_then(|old| old.first()),
+        );
+        let what = |blocker: &Blocker| (blocker.reason, blocker.object.clone());
+        if let Some(blocker) = now.filter(|now| Some(what(now)) != before.map(what)) {
+            tracing::debug!(%entry, reason = %blocker.reason, object = %blocker.object, "waits: {}", blocker.message);
+        }
+    }
+    for entry in said
+        .blockers
+        .keys()
+        .filter(|entry| !step.report.blockers.contains_key(*entry))
+    {
+        tracing::debug!(%entry, "waits for nothing");
+    }
 }
 
 /// One step; `None`: this process does not lead this term any more.

@@ -46,7 +46,7 @@ impl Controller {
         let account = bed.kubeconfig(&["--service-account", ACCOUNT])?;
         let log = File::options().create(true).append(true).open(log)?;
         tied(program)
-            .args(["controller", "--kubeconfig"])
+            .args(["controller", "--log", "info,junban_engine=debug", "--kubeconfig"])
             .arg(account)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
