@@ -242,6 +242,20 @@ impl Audit {
     }
 }
 
+impl Audit {
+    /// When the ledger was written last before a cordon.
+    fn granted(&self, cordoned: f64) -> f64 {
+        let writes = self.requests.iter().filter(|request| {
+            let what = (request.verb.as_str(), request.object.resource.as_str());
+            what == ("update", "rebootqueues") && request.code == 200 && request.answered <= cordoned
+        });
+        writes
+            .map(|request| request.received)
+            .max_by(f64::total_cmp)
+            .unwrap_or(cordoned)
+    }
+}
+
 struct Rest<'a> {
     user: &'a str,
     uri: String,
@@ -254,6 +268,8 @@ struct Rest<'a> {
 pub(super) struct Turn {
     pub(super) node: String,
     pub(super) control_plane: bool,
+    /// When its slot was asked for: what budgets do after that is no reason to wait.
+    pub(super) granted: f64,
     pub(super) cordoned: f64,
     /// What ran where when it was cordoned.
     pub(super) homes: Homes,
@@ -275,6 +291,7 @@ pub(super) fn turns(
             turns.push(Turn {
                 node: cordon.node.clone(),
                 control_plane: cordon.control_plane,
+                granted: audit.granted(at),
                 cordoned: at,
                 homes: cordon.homes.clone(),
                 ..Turn::default()

@@ -33,14 +33,14 @@ impl Budgets {
         Some(since)
     }
 
-    /// Since when some server could have been started instead of nothing: of those that were still to come when `turn`
-    /// began, itself among them, the one whose budgets have allowed it longest.
+    /// Since when some server could have been started instead of nothing: of those that were still to come when the slot
+    /// of `turn` was asked for, itself among them, the one whose budgets have allowed it longest.
     fn some_could_start(&self, turn: &Turn, turns: &[Turn]) -> Option<f64> {
         let to_come = turns
             .iter()
             .filter(|other| other.cordoned >= turn.cordoned && other.control_plane == turn.control_plane);
         to_come
-            .filter_map(|other| self.allow_since(turn.homes.get(&other.node)?, turn.cordoned))
+            .filter_map(|other| self.allow_since(turn.homes.get(&other.node)?, turn.granted))
             .reduce(f64::min)
     }
 }
@@ -100,6 +100,7 @@ mod tests {
     fn turn(node: &str, cordoned: f64, restored: f64) -> Turn {
         Turn {
             node: node.to_owned(),
+            granted: cordoned,
             cordoned,
             restored: Some(restored),
             ..Turn::default()
@@ -137,6 +138,11 @@ mod tests {
             .into();
         let start = &proven_to_start(&turns, 1, &budgets)[0];
         assert_eq!((start.place, start.permitted), (4.0, 1.0));
+
+        // A budget that was used up between slot and cordon is no reason for the wait before.
+        budgets.see("web", 13.9, false);
+        turns[1].granted = 13.8;
+        assert_eq!(proven_to_start(&turns, 1, &budgets)[0].permitted, 1.0);
 
         // Another server was free to start all the time: that it did not is Junban's wait.
         turns[1].homes.insert("c".to_owned(), apps(&["free"]));
