@@ -1,6 +1,6 @@
 //! Every file of `tests/scenarios/` in the simulated world, with two seeds; once more with watches that are seconds
-//! apart; and a few with a crash after each write. Each is a test of its own, named after its file; a failing one names
-//! file and line.
+//! apart; once more in bad weather, where requests are lost, late and answered late, and controllers die; and a few
+//! with a crash after each write. Each is a test of its own, named after its file; a failing one names file and line.
 //!
 //! Takes words as cargo's own tests do: only tests whose name contains one of them are run.
 
@@ -12,11 +12,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use junban_core::effect::Effect;
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
-use junban_sim::sim::{Delays, Troubles};
+use junban_sim::sim::{Delays, Trouble, Troubles};
 use junban_sim::simulated::{Options, Outcome, run, run_in, sweep};
-use junban_world::Span;
+use junban_world::{Rng, Span};
 
 const SEEDS: [u64; 2] = [1, 2];
 
@@ -33,10 +34,19 @@ const SWEPT: [&str; 5] = [
 /// denial may be its own fault then (drain.md: a budget is believed 1 s after an eviction).
 const APART: Span = Span::ms(5, 3_000);
 
+/// In bad weather so many of 1,000 requests are lost, as many are late, and as many of the answers.
+const TROUBLED_PER_MILLE: u32 = 30;
+/// And so many kill whoever sent them.
+const KILLED_PER_MILLE: u32 = 5;
+/// The most that something is late by, in milliseconds.
+const LATE_MAX: u64 = 8_000;
+
 #[derive(Clone, Copy)]
 enum Way {
     Seeds,
     WatchesApart,
+    /// What the file claims of times and order does not hold there; what no run may ever do is judged.
+    BadWeather,
     Sweep,
 }
 
@@ -124,11 +134,14 @@ fn tests() -> Vec<Test> {
     let apart = files
         .iter()
         .map(|path| test(path, "_with_watches_apart", Way::WatchesApart));
+    let weather = files
+        .iter()
+        .map(|path| test(path, "_in_bad_weather", Way::BadWeather));
     let swept = files
         .iter()
         .filter(|path| SWEPT.contains(&name(path).as_str()))
         .map(|path| test(path, "_ended_after_each_write", Way::Sweep));
-    whole.chain(apart).chain(swept).collect()
+    whole.chain(apart).chain(weather).chain(swept).collect()
 }
 
 /// What was wrong, a line each.
@@ -154,6 +167,7 @@ fn carry_out(test: &Test) -> Vec<String> {
         let outcome = match test.way {
             Way::Seeds => run(&scenario, options(seed)),
             Way::WatchesApart => watches_apart(&scenario, options(seed)),
+            Way::BadWeather => bad_weather(&scenario, options(seed)),
             Way::Sweep => return swept(&scenario),
         };
         let told = outcome.failures.iter().map(|failure| failure.describe(&file));
@@ -172,6 +186,39 @@ fn watches_apart(scenario: &Scenario, options: Options) -> Outcome {
         ..Troubles::default()
     };
     run_in(scenario, options, delays, troubles)
+}
+
+fn bad_weather(scenario: &Scenario, options: Options) -> Outcome {
+    let mut rng = Rng::stream(options.seed, "weather");
+    let on_send = move |_: u32, _: &Effect| {
+        let mut strikes = |per_mille| rng.chance(per_mille);
+        let trouble = Trouble {
+            request_lost: strikes(TROUBLED_PER_MILLE),
+            answer_lost: strikes(TROUBLED_PER_MILLE),
+            kill: strikes(KILLED_PER_MILLE),
+            ..Trouble::default()
+        };
+        let (late, answer_late) = (strikes(TROUBLED_PER_MILLE), strikes(TROUBLED_PER_MILLE));
+        let mut so_late = |is_late| if is_late { rng.below(LATE_MAX) } else { 0 };
+        Trouble {
+            late: so_late(late),
+            answer_late: so_late(answer_late),
+            ..trouble
+        }
+    };
+    let delays = Delays {
+        watch: Span::ms(5, 1_000),
+        ..Delays::default()
+    };
+    let troubles = Troubles {
+        on_send: Some(Box::new(on_send)),
+        lenient: true,
+        ..Troubles::default()
+    };
+    let mut outcome = run_in(scenario, options, delays, troubles);
+    // Line 0: the rules of every run.
+    outcome.failures.retain(|failure| failure.line == 0);
+    outcome
 }
 
 fn swept(scenario: &Scenario) -> Vec<String> {

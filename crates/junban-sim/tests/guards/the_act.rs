@@ -55,7 +55,7 @@ fn is_not_begun_for_an_entry_that_is_gone() {
     after_the_record("after 150ms: delete entry of node-1\nwait 3s\neventually within 1s: power log empty")
         .watches_lag(9_000)
         .with(unshown)
-        .needs(&[Guard::ActSameEntry], "S3");
+        .needs(&[Guard::ActSameEntry], "power log empty");
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Checkers {
     pub fn new(params: Params) -> Self {
         let rules: Vec<Box<dyn Checker>> = vec![
             Box::new(s01_power_once::PowerOnce::default()),
-            Box::new(s03_record_first::RecordFirst),
+            Box::<s03_record_first::RecordFirst>::default(),
             Box::new(s04_limits::Limits),
             Box::new(s05_control_plane::ControlPlane),
             Box::new(s06_drained::Drained),

@@ -61,6 +61,22 @@ fn s3_a_power_action_without_its_record() {
 }
 
 #[test]
+fn s3_an_entry_that_was_deleted_after_the_last_look() {
+    let deleted = |ms: u64| {
+        let mut p = Play::new(3, 0);
+        p.entry("w2", "", "Queued", 0);
+        p.entry("w1", "", "Queued", 0)
+            .entry("w1", "Queued", "Draining", 0);
+        p.entry("w1", "Draining", "Rebooting", 1);
+        p.tell(Truth::EntryGone { entry: "e-w1".into() });
+        p.later(ms).call("w1", 1);
+        p.broken().contains(&"S3")
+    };
+    assert!(!deleted(3_000));
+    assert!(deleted(5_000));
+}
+
+#[test]
 fn s6_a_power_action_with_a_pod_that_must_leave() {
     let mut p = Play::new(3, 0);
     p.pod("a", "w1", "Deployment/shop/a", true).call("w1", 1);
