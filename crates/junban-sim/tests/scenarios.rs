@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use junban_core::effect::Effect;
+use junban_core::effect::{Effect, NodeWrite};
 use junban_sim::scenario::model::Scenario;
 use junban_sim::scenario::parse;
 use junban_sim::sim::{Delays, Trouble, Troubles};
@@ -188,9 +188,18 @@ fn watches_apart(scenario: &Scenario, options: Options) -> Outcome {
     run_in(scenario, options, delays, troubles)
 }
 
+/// What must begin by a moment: once sent, nobody can call it back, however late it arrives.
+fn rests_on_evidence(effect: &Effect) -> bool {
+    match effect {
+        Effect::Evict(_) | Effect::DeletePod(_) | Effect::Power(_) => true,
+        Effect::PatchNode(patch) => patch.what == NodeWrite::Start,
+        _ => false,
+    }
+}
+
 fn bad_weather(scenario: &Scenario, options: Options) -> Outcome {
     let mut rng = Rng::stream(options.seed, "weather");
-    let on_send = move |_: u32, _: &Effect| {
+    let on_send = move |_: u32, effect: &Effect| {
         let mut strikes = |per_mille| rng.chance(per_mille);
         let trouble = Trouble {
             request_lost: strikes(TROUBLED_PER_MILLE),
@@ -201,7 +210,7 @@ fn bad_weather(scenario: &Scenario, options: Options) -> Outcome {
         let (late, answer_late) = (strikes(TROUBLED_PER_MILLE), strikes(TROUBLED_PER_MILLE));
         let mut so_late = |is_late| if is_late { rng.below(LATE_MAX) } else { 0 };
         Trouble {
-            late: so_late(late),
+            late: so_late(late && !rests_on_evidence(effect)),
             answer_late: so_late(answer_late),
             ..trouble
         }
