@@ -66,6 +66,8 @@ pub struct TurnedDown {
     /// Forbidden, or WriteRefused.
     pub reason: Reason,
     pub text: String,
+    /// A record, and not the Node: that the one gets through says nothing of the other.
+    pub of_record: bool,
     /// How often in a row. A precondition that fails once is refused with the same code as a write that a webhook
     /// never lets through.
     pub times: u32,

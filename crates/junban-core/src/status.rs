@@ -138,6 +138,15 @@ pub fn turned_down(draft: &Draft<'_>, node: &NodeName) -> Option<Blocker> {
         .then(|| Blocker::new(down.reason, format!("node {node}"), down.text.clone()))
 }
 
+/// Whether the turn of a node has yet to say why no write gets through: until then nothing else is tried, because the
+/// lane has room for one write.
+pub fn is_to_be_told(draft: &Draft<'_>, node: &NodeName) -> bool {
+    turned_down(draft, node).is_some_and(|down| {
+        let turn = draft.facts.turns.get(node);
+        turn.is_some_and(|turn| !turn.phase().is_ended() && turn.entry.record.reason != Some(down.reason))
+    })
+}
+
 /// What needs somebody is said before what passes, and that before progress.
 fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     let class = match blocker.reason.class() {

@@ -10,6 +10,7 @@ use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::in_order::InOrder;
 use crate::reason::{Class, Reason};
+use crate::status;
 
 /// Writes a second.
 const RATE: usize = 20;
@@ -27,7 +28,7 @@ pub fn taints(draft: &mut Draft<'_>) {
     let mut changes = Vec::new();
     for node in draft.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
-        if node.mark.is_some() {
+        if node.mark.is_some() || status::is_to_be_told(draft, &node.name) {
             continue;
         }
         let turn = turn_of.get(&&node.name).filter(|turn| turn.node.is_some());

@@ -65,8 +65,7 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         // Another entry's mark: `orphan` brings that to its end first.
         return;
     }
-    if status::turned_down(draft, &node.name).is_some_and(|down| entry.record.reason != Some(down.reason)) {
-        // Told before it is tried again: the lane has room for one write.
+    if status::is_to_be_told(draft, &node.name) {
         return;
     }
     if let Some(record) = on_this_clock(draft, &entry.record) {

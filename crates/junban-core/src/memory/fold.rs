@@ -94,11 +94,18 @@ impl Memory {
         let lane = effect.lane();
         match outcome {
             WriteOutcome::Done => {
-                self.turned_down.remove(&lane);
+                let of_record = matches!(effect, Effect::WriteRecord(_));
+                if self
+                    .turned_down
+                    .get(&lane)
+                    .is_some_and(|down| down.of_record == of_record)
+                {
+                    self.turned_down.remove(&lane);
+                }
                 self.fold_done(effect, sent, cluster, now);
             }
             WriteOutcome::Forbidden(text) => {
-                self.turn_down(&lane, Reason::Forbidden, text);
+                self.turn_down(effect, Reason::Forbidden, text);
                 self.not_before.insert(lane, now + Duration::from_secs(10));
             }
             WriteOutcome::Throttled(after) => {
@@ -111,13 +118,14 @@ impl Memory {
             | WriteOutcome::Unknown(_) => {
                 self.doubts.insert(lane.clone());
                 if let WriteOutcome::Refused(text) = outcome {
-                    self.turn_down(&lane, Reason::WriteRefused, text);
+                    self.turn_down(effect, Reason::WriteRefused, text);
                 }
                 // A write that the server refuses again and again must not become a loop.
-                let pause = if matches!(outcome, WriteOutcome::Conflict) {
-                    100
-                } else {
-                    1_000
+                let lasting = self.turned_down.get(&lane).is_some_and(TurnedDown::is_lasting);
+                let pause = match outcome {
+                    WriteOutcome::Conflict => 100,
+                    WriteOutcome::Refused(_) if lasting => 10_000,
+                    _ => 1_000,
                 };
                 self.not_before.insert(lane, now + Duration::from_millis(pause));
             }
@@ -153,14 +161,15 @@ impl Memory {
         }
     }
 
-    fn turn_down(&mut self, lane: &Lane, reason: Reason, text: &str) {
-        let before = self.turned_down.get(lane).map_or(0, |before| before.times);
+    fn turn_down(&mut self, effect: &Effect, reason: Reason, text: &str) {
+        let before = self.turned_down.get(&effect.lane());
         let turned_down = TurnedDown {
             reason,
             text: text.to_owned(),
-            times: before + 1,
+            of_record: matches!(effect, Effect::WriteRecord(_)),
+            times: before.map_or(0, |before| before.times) + 1,
         };
-        self.turned_down.insert(lane.clone(), turned_down);
+        self.turned_down.insert(effect.lane(), turned_down);
     }
 
     fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {

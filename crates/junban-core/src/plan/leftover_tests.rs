@@ -85,6 +85,30 @@ fn a_patch_that_the_api_server_turns_down_is_the_entry_s_reason_until_it_is_let_
 }
 
 #[test]
+fn a_node_that_takes_no_patch_at_all_is_told_of_before_the_next_try() {
+    let refused = Some(WriteOutcome::Refused("node-1 is frozen by the site".into()));
+    // Frozen when its goal is set: the steering taint is refused, too.
+    let mut toy = Toy::new(&["node-1"]);
+    let goal = toy.policy().booted_after.take();
+    toy.run(5);
+    assert!(toy.node("node-1").journal.is_some());
+    toy.node_patches_are.clone_from(&refused);
+    toy.policy().booted_after = goal;
+    toy.run(60);
+    let said = Some((Phase::Queued, Some(Reason::WriteRefused)));
+    assert_eq!(toy.phase("node-1"), said);
+    let version = toy.entry("node-1").map(|entry| entry.version);
+    toy.run(120);
+    let later = toy.entry("node-1").map(|entry| entry.version);
+    assert_eq!((toy.phase("node-1"), later), (said, version), "said once");
+    // Frozen all the time: not even its boot journal is written, and no entry made.
+    let mut toy = Toy::new(&["node-1"]);
+    toy.node_patches_are = refused;
+    toy.run(60);
+    assert_eq!(toy.policy().summary.problem, "WriteRefused");
+}
+
+#[test]
 fn a_precondition_that_fails_once_is_nobody_s_reason() {
     let mut toy = Toy::new(&["node-1"]);
     toy.node_patches_are = Some(WriteOutcome::Refused("testing path /metadata failed".into()));
