@@ -253,6 +253,14 @@ pub fn group_of(policy: &Policy, node: &Node) -> Option<GroupName> {
     })
 }
 
+/// Whether an entry was made again for a mark that still names the one before: it becomes Failed, and waits for
+/// nothing until then (lifecycle.md 6).
+pub fn is_made_again(cluster: &Cluster, entry: &Entry) -> bool {
+    let node = cluster.nodes.get(&entry.spec.node);
+    let mark = node.and_then(|node| node.mark.as_ref()?.as_ref().ok());
+    mark.is_some_and(|mark| mark.entry == entry.name && mark.entry_uid != entry.uid)
+}
+
 /// The highest priority governs; a tie is a conflict, in which neither acts (lifecycle.md 1).
 pub fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Blocker> {
     let mut best: Vec<&Policy> = Vec::new();

@@ -60,6 +60,20 @@ pub struct OwnAttempt {
     pub stage: Stage,
 }
 
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stage {
+    /// The record was sent.
+    Recorded,
+    /// The attempt stands in the mark, acknowledged at the time given.
+    Marked(Mono),
+    /// The power action was handed to the driver.
+    Acting,
+    /// The driver answered.
+    Ended(PowerAnswer),
+    /// A guard between record and act failed: nothing was started, and this process will start nothing.
+    Abandoned(String),
+}
+
 /// What the API server says to a write.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TurnedDown {
@@ -81,20 +95,6 @@ impl TurnedDown {
     pub fn is_lasting(&self) -> bool {
         self.reason == Reason::Forbidden || self.times >= Self::REFUSALS
     }
-}
-
-#[derive(Clone, PartialEq, Debug)]
-pub enum Stage {
-    /// The record was sent.
-    Recorded,
-    /// The attempt stands in the mark, acknowledged at the time given.
-    Marked(Mono),
-    /// The power action was handed to the driver.
-    Acting,
-    /// The driver answered.
-    Ended(PowerAnswer),
-    /// A guard between record and act failed: nothing was started, and this process will start nothing.
-    Abandoned(String),
 }
 
 /// What this process saw of a node.

@@ -12,8 +12,7 @@ use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Blocker, Class, Reason};
-use crate::turn::orphan;
-use crate::{bound, drain, gates};
+use crate::{bound, drain, facts, gates};
 
 /// A Queued entry's reason is written at most once in this time.
 const QUEUED_EVERY: Duration = Duration::from_secs(60);
@@ -63,7 +62,7 @@ fn entries(draft: &mut Draft<'_>) {
     for entry in draft.cluster.entries.values() {
         if draft.has_moved(&entry.name)
             || entry.record.phase.is_ended()
-            || orphan::is_made_again(draft.cluster, entry)
+            || facts::is_made_again(draft.cluster, entry)
         {
             continue;
         }

@@ -5,7 +5,7 @@ mod act;
 mod drain_turn;
 mod failed;
 mod give_back;
-pub(crate) mod orphan;
+mod orphan;
 mod power;
 mod queued;
 mod verify;

@@ -116,30 +116,8 @@ fn a_wrong_uid_keeps_the_token_for_two_minutes() {
     evict(&mut w, &p[1]).unwrap();
 }
 
-#[test]
-fn two_budgets_on_a_pod_answer_500() {
-    let mut b = WorldBuilder::new(3);
-    b.nodes(1, Span::secs(20, 30));
-    b.workload(Workload::new(OwnerKind::Deployment, "shop", "cart", 3));
-    b.budget("shop", "cart", max(3));
-    b.budget_over(
-        "shop",
-        "all",
-        Selector::default(),
-        max(3),
-        UnhealthyPolicy::AlwaysAllow,
-    );
-    let mut w = b.build();
-    let p = pods(&w);
-    let Err(ApiError::Internal { text }) = evict(&mut w, &p[0]) else {
-        panic!("no 500")
-    };
-    assert!(text.contains("more than one PodDisruptionBudget"));
-}
-
-/// Its controller takes one of the budgets of a pod that changed, and warns.
-#[test]
-fn of_two_budgets_on_a_pod_one_follows_its_pods() {
+/// Three pods of shop/cart under its own budget and one over the whole namespace.
+fn under_two_budgets() -> World {
     let mut b = WorldBuilder::new(3);
     b.nodes(1, Span::secs(20, 30));
     b.workload(Workload::new(OwnerKind::Deployment, "shop", "cart", 3));
@@ -151,7 +129,23 @@ fn of_two_budgets_on_a_pod_one_follows_its_pods() {
         max(3),
         UnhealthyPolicy::AlwaysAllow,
     );
-    let mut w = b.build();
+    b.build()
+}
+
+#[test]
+fn two_budgets_on_a_pod_answer_500() {
+    let mut w = under_two_budgets();
+    let p = pods(&w);
+    let Err(ApiError::Internal { text }) = evict(&mut w, &p[0]) else {
+        panic!("no 500")
+    };
+    assert!(text.contains("more than one PodDisruptionBudget"));
+}
+
+/// Its controller takes one of the budgets of a pod that changed, and warns.
+#[test]
+fn of_two_budgets_on_a_pod_one_follows_its_pods() {
+    let mut w = under_two_budgets();
     let healthy = |w: &World, name: &str| w.store().budget("shop", name).unwrap().status.current_healthy;
     assert_eq!((healthy(&w, "cart"), healthy(&w, "zebra")), (3, 3));
     let p = pods(&w);

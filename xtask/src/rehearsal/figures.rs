@@ -240,9 +240,7 @@ impl Audit {
             })
             .unwrap_or(cordon.seen)
     }
-}
 
-impl Audit {
     /// When the ledger was written last before a cordon.
     fn granted(&self, cordoned: f64) -> f64 {
         let writes = self.requests.iter().filter(|request| {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodeWrite};
 use crate::entry::{Entry, EntrySpec, Phase, Record};
@@ -102,14 +102,6 @@ fn make_again(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
             retries: 0,
         },
     }));
-}
-
-/// Whether an entry was made again for a mark that still names the one before: it becomes Failed, and waits for
-/// nothing until then.
-pub(crate) fn is_made_again(cluster: &Cluster, entry: &Entry) -> bool {
-    let node = cluster.nodes.get(&entry.spec.node);
-    let mark = node.and_then(|node| node.mark.as_ref()?.as_ref().ok());
-    mark.is_some_and(|mark| mark.entry == entry.name && mark.entry_uid != entry.uid)
 }
 
 fn fail(draft: &mut Draft<'_>, node: &Node, mark: &Mark, entry: &Entry) {
