@@ -201,9 +201,16 @@ impl<'a> Draft<'a> {
         self.recorded.contains(&entry.uid) || sent || doubtful
     }
 
-    /// Whether a Failed entry may be on its way back into flight (a retry, a server that came back): in this plan, or
-    /// in a write that was sent. Then it is not broken any more, and the place beside it is gone.
-    pub fn may_go_back(&self, turn: &Turn<'_>) -> bool {
+    /// Whether a Failed entry is on its way back into flight: a person retries it, or it may be (`is_being_moved`). Then
+    /// it is not broken any more, and the place beside it is gone.
+    pub fn goes_back(&self, turn: &Turn<'_>) -> bool {
+        let entry = turn.entry;
+        let retried = turn.phase() == Phase::Failed && entry.spec.retries > entry.record.retries_done;
+        retried || self.is_being_moved(turn)
+    }
+
+    /// Whether a write that was sent, or is in this plan, may move a Failed entry back into flight.
+    pub fn is_being_moved(&self, turn: &Turn<'_>) -> bool {
         turn.phase() == Phase::Failed && !self.node_is_free(&turn.entry.spec.node)
     }
 

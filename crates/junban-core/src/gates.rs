@@ -57,7 +57,7 @@ impl Tally {
         tally.places.extend(ledger.slots.keys().cloned());
         for turn in facts.turns.values() {
             let Some(node) = turn.node else { continue };
-            if facts.is_active(turn) || draft.may_go_back(turn) {
+            if facts.is_active(turn) || draft.goes_back(turn) {
                 tally.count(&turn.entry.spec.policy, node, turn.policy);
             }
         }

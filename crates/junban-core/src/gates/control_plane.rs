@@ -58,13 +58,13 @@ pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocke
 }
 
 /// A retry puts its node back into flight with no other gate: never beside a turn of the control plane, and a
-/// control-plane node beside none.
+/// control-plane node beside none. Meanwhile it holds back every start of the other kind (`Draft::goes_back`), so that
+/// it is not waited past.
 pub fn before_retry(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let facts = &draft.facts;
-    let others = facts
-        .turns
-        .values()
-        .filter(|other| other.entry.uid != turn.entry.uid && facts.is_active(other));
+    let others = facts.turns.values().filter(|other| {
+        other.entry.uid != turn.entry.uid && (facts.is_active(other) || draft.is_being_moved(other))
+    });
     let mut beside = others
         .filter_map(|other| other.node)
         .filter(|other| node.control_plane || other.control_plane);

@@ -23,7 +23,7 @@ pub fn failures_max(queue: &Queue, nodes: usize) -> usize {
 /// How many nodes are broken and stay so.
 pub fn broken(draft: &Draft<'_>) -> usize {
     let facts = &draft.facts;
-    let leaves = |name: &NodeName| facts.turns.get(name).is_some_and(|turn| draft.may_go_back(turn));
+    let leaves = |name: &NodeName| facts.turns.get(name).is_some_and(|turn| draft.goes_back(turn));
     facts.broken.iter().filter(|name| !leaves(name)).count()
 }
 
