@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cluster::Cluster;
 use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
-use crate::facts::{Facts, Turn};
+use crate::facts::{self, Facts, Turn};
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{Memory, Stage};
@@ -68,7 +68,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Wants an effect. It is dropped while its lane is taken (the answer that frees the lane brings the next plan);
-    /// where the lane's last write ended in doubt, the live read that clears the doubt goes first.
+    /// where the lane's last write ended in doubt, the live read that clears the doubt goes first; and where the server
+    /// turns down what a node's turn needs, the turn says so before anything else is tried.
     pub fn emit(&mut self, effect: Effect) -> bool {
         let lane = effect.lane();
         if lane == Lane::Free {
@@ -81,6 +82,12 @@ impl<'a> Draft<'a> {
             if let Some(at) = pause.filter(|at| *at > self.now.mono) {
                 self.wake_at_mono(at);
             }
+            return false;
+        }
+        if let Effect::PatchNode(_) | Effect::CreateEntry(_) | Effect::DeleteEntry { .. } = &effect
+            && let Lane::Node(node) = &lane
+            && self.is_to_be_told(node)
+        {
             return false;
         }
         let effect = if self.memory.doubts.contains(&lane) && effect.is_write() {
@@ -116,6 +123,29 @@ impl<'a> Draft<'a> {
             Effect::DeleteEntry { node, name, .. } => turn(node, Some(name)),
             Effect::CreateEntry(new) => turn(&new.spec.node, Some(&new.name)),
             _ => return None,
+        })
+    }
+
+    /// Why the API server lets no write to a Node or its entry through, if it does not.
+    pub fn turned_down(&self, node: &NodeName) -> Option<Blocker> {
+        if self.memory.turned_down.is_empty() {
+            return None;
+        }
+        let down = self.memory.turned_down.get(&Lane::Node(node.clone()))?;
+        down.is_lasting()
+            .then(|| Blocker::new(down.reason, format!("node {node}"), down.text.clone()))
+    }
+
+    /// Whether the turn of a node has yet to say why no write gets through.
+    pub fn is_to_be_told(&self, node: &NodeName) -> bool {
+        let Some(down) = self.turned_down(node) else {
+            return false;
+        };
+        let entry = self.facts.turns.get(node).map(|turn| turn.entry);
+        entry.is_some_and(|entry| {
+            let record = &entry.record;
+            let speaks = !record.phase.is_ended() && !facts::is_made_again(self.cluster, entry);
+            speaks && record.reason != Some(down.reason)
         })
     }
 

@@ -10,7 +10,6 @@ use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
 use crate::in_order::InOrder;
 use crate::journal::Journal;
 use crate::policy::Policy;
-use crate::status;
 use crate::time::Timestamp;
 
 /// Entries created at a time: each is an API request of its own.
@@ -104,7 +103,6 @@ pub fn journal(draft: &mut Draft<'_>) {
                 .journal
                 .as_ref()
                 .is_some_and(|journal| journal.boot_id == *boot_id)
-            || status::is_to_be_told(draft, &node.name)
         {
             continue;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::draft::{Draft, phases};
-use crate::effect::{Effect, Lane};
+use crate::effect::Effect;
 use crate::entry::{Entry, Phase, Record};
 use crate::ids::NodeName;
 use crate::in_order::InOrder;
@@ -107,7 +107,7 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     let record = &entry.record;
     let left = draft.report.progress.get(&entry.name);
     let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
-    let turned_down = turned_down(draft, &entry.spec.node);
+    let turned_down = draft.turned_down(&entry.spec.node);
     let blockers = draft.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
     let said = turned_down.as_ref().or_else(worst);
@@ -124,25 +124,6 @@ fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
         message: message.to_owned(),
         observed_generation: entry.generation,
         ..record.clone()
-    })
-}
-
-/// Why the API server lets no write to a Node or its entry through, if it does not.
-pub fn turned_down(draft: &Draft<'_>, node: &NodeName) -> Option<Blocker> {
-    if draft.memory.turned_down.is_empty() {
-        return None;
-    }
-    let down = draft.memory.turned_down.get(&Lane::Node(node.clone()))?;
-    down.is_lasting()
-        .then(|| Blocker::new(down.reason, format!("node {node}"), down.text.clone()))
-}
-
-/// Whether the turn of a node has yet to say why no write gets through: until then nothing else is tried, because the
-/// lane has room for one write.
-pub fn is_to_be_told(draft: &Draft<'_>, node: &NodeName) -> bool {
-    turned_down(draft, node).is_some_and(|down| {
-        let turn = draft.facts.turns.get(node);
-        turn.is_some_and(|turn| !turn.phase().is_ended() && turn.entry.record.reason != Some(down.reason))
     })
 }
 
@@ -227,7 +208,7 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
         };
         // Where there is no entry yet that could say so.
         if !draft.facts.turns.contains_key(name)
-            && let Some(down) = turned_down(draft, name)
+            && let Some(down) = draft.turned_down(name)
         {
             summary.problem = down.reason.to_string();
             summary.message = format!("node {name}: {}", down.message);

@@ -10,7 +10,6 @@ use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::in_order::InOrder;
 use crate::reason::{Class, Reason};
-use crate::status;
 
 /// Writes a second.
 const RATE: usize = 20;
@@ -28,7 +27,7 @@ pub fn taints(draft: &mut Draft<'_>) {
     let mut changes = Vec::new();
     for node in draft.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
-        if node.mark.is_some() || status::is_to_be_told(draft, &node.name) {
+        if node.mark.is_some() {
             continue;
         }
         let turn = turn_of.get(&&node.name).filter(|turn| turn.node.is_some());

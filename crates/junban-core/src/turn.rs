@@ -17,7 +17,6 @@ use crate::facts::Turn;
 use crate::guard::{self, Guard};
 use crate::mark::{Mark, MarkPower};
 use crate::reason::{Blocker, Reason};
-use crate::status;
 use crate::time::Reading;
 
 /// Moves every turn that is under way. One write per node and plan: the answer brings the next.
@@ -65,7 +64,8 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         // Another entry's mark: `orphan` brings that to its end first.
         return;
     }
-    if status::is_to_be_told(draft, &node.name) {
+    if draft.is_to_be_told(&node.name) {
+        // Nor is there room for a record that says something else.
         return;
     }
     if let Some(record) = on_this_clock(draft, &entry.record) {

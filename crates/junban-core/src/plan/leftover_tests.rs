@@ -109,6 +109,23 @@ fn a_node_that_takes_no_patch_at_all_is_told_of_before_the_next_try() {
 }
 
 #[test]
+fn an_entry_that_was_made_again_is_adopted_once_its_node_takes_patches_again() {
+    let mut toy = powered_first(&["node-1"]);
+    toy.cluster.entries.clear();
+    toy.node_patches_are = Some(WriteOutcome::Forbidden("nodes: patch".into()));
+    toy.run(2_000);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::EntryDeleted)))
+    );
+    let uid = toy.entry("node-1").map(|entry| entry.uid.clone());
+    toy.node_patches_are = None;
+    toy.run(60);
+    let mark = toy.node("node-1").mark.clone().and_then(Result::ok);
+    assert_eq!(mark.map(|mark| mark.entry_uid), uid);
+}
+
+#[test]
 fn a_precondition_that_fails_once_is_nobody_s_reason() {
     let mut toy = Toy::new(&["node-1"]);
     toy.node_patches_are = Some(WriteOutcome::Refused("testing path /metadata failed".into()));
