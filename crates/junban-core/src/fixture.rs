@@ -340,6 +340,10 @@ impl Toy {
                     return Outcome::Write(WriteOutcome::Conflict);
                 }
                 let (from, to) = (entry.record.phase, write.record.phase);
+                if entry.spec.cancel && matches!(to, Phase::Rebooting | Phase::Verifying) {
+                    let rule = "a cancelled entry can be neither Rebooting nor Verifying";
+                    return Outcome::Write(WriteOutcome::Refused(rule.into()));
+                }
                 if from != to {
                     let made_again = write.record.reason == Some(Reason::EntryDeleted);
                     assert!(from.may_become(to) || made_again, "{from} > {to}");

@@ -28,6 +28,10 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             )
         };
     };
+    if give_back::is_cancelled(turn, node) {
+        // Before anything else: the API server refuses a cancelled entry in Verifying.
+        return give_back::cancel(draft, turn, node);
+    }
     let live_attempt = mark.live_attempt().is_some();
     if node
         .boot_id
@@ -38,9 +42,6 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         let record = verifying_record(draft, turn, node);
         draft.record(entry, record);
         return;
-    }
-    if give_back::is_cancelled(turn, node) {
-        return give_back::cancel(draft, turn, node);
     }
     let object = format!("node {}", node.name);
     if !node.unschedulable {

@@ -17,7 +17,8 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     }
     let entry = turn.entry;
     let record = &entry.record;
-    if entry.spec.cancel || give_back::is_cancelled(turn, node) {
+    if entry.spec.cancel {
+        // A waiver alone gives nothing up: it may have been written for an entry that was still draining.
         return give_back::give_up(draft, turn, node);
     }
     if entry.spec.retries > record.retries_done {
@@ -32,6 +33,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         );
         queued.retries_done = entry.spec.retries;
         queued.attempts_used = 0;
+        queued.refusals = 0;
         queued.back_off = None;
         queued.jobs_at = None;
         draft.record(entry, queued);
