@@ -348,7 +348,7 @@ fn rebuild(draft: &mut Draft<'_>, queue: &Queue) {
         .cluster
         .entries
         .values()
-        .filter(|entry| !entry.record.phase.is_ended())
+        .filter(|entry| !entry.record.phase.is_ended() && entry.record.phase != Phase::Failed)
         .collect();
     for entry in entries {
         let message = "the ledger is rebuilt from marks and entries";

@@ -85,6 +85,57 @@ fn a_waiver_alone_gives_up_no_failed_entry() {
 }
 
 #[test]
+fn what_a_failed_entry_needs_to_come_back_does_not_hang_on_the_reason_that_it_shows() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().verify.timeout = std::time::Duration::from_secs(20);
+    toy.run(20);
+    assert_eq!(record(&toy, "node-1").phase, Phase::Rebooting);
+    toy.node("node-1").ready = false;
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::VerifyTimeout)))
+    );
+    let phases = toy.phases.len();
+    // The ledger is lost and rebuilt; and somebody else's words come over the reason.
+    toy.queue().ledger = None;
+    toy.run(20);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::VerifyTimeout)))
+    );
+    change(&mut toy, "node-1", |entry| {
+        entry.record.reason = Some(Reason::Forbidden)
+    });
+    toy.run(60);
+    assert_eq!(toy.phases.len(), phases, "{:?}", toy.phases);
+    toy.node("node-1").ready = true;
+    toy.run(20);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Succeeded, Some(Reason::Proven)))
+    );
+}
+
+#[test]
+fn another_machine_under_the_old_name_is_for_a_person_to_judge() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.run(20);
+    toy.node("node-1").system_uuid = "another".into();
+    toy.run(40);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::MachineChanged)))
+    );
+    change(&mut toy, "node-1", |entry| {
+        entry.record.reason = Some(Reason::Forbidden)
+    });
+    toy.run(40);
+    assert_eq!(record(&toy, "node-1").phase, Phase::Failed);
+    assert!(toy.node("node-1").unschedulable);
+}
+
+#[test]
 fn on_timeout_hold_fails_the_entry_and_keeps_the_cordon() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.policy().drain.on_timeout = crate::policy::OnTimeout::Hold;
@@ -113,4 +164,121 @@ fn a_retried_entry_whose_boot_id_has_changed_is_verified_and_never_powered() {
         Some((Phase::Succeeded, Some(Reason::Proven)))
     );
     assert_eq!(toy.powered.len(), 1);
+}
+
+#[test]
+fn a_turn_whose_entry_was_deleted_is_not_broken_while_its_machine_boots() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4", "n-5"]);
+    toy.policy().reboot.boot_timeout = std::time::Duration::from_secs(1_200);
+    toy.run(40);
+    toy.boot_ms = 0;
+    let before = toy.powered.len();
+    for _ in 0..60 {
+        toy.run(usize::from(toy.powered.len() == before) as u64);
+    }
+    let last = toy.powered.last().cloned().unwrap();
+    toy.node(&last).ready = false;
+    let name = toy.entry(&last).unwrap().name.clone();
+    toy.cluster.entries.remove(&name);
+    toy.run(600);
+    assert_eq!(
+        toy.powered.len(),
+        before + 1,
+        "a place more beside a machine that boots"
+    );
+}
+
+#[test]
+fn an_entry_is_cancelled_for_its_node_only_after_a_live_read() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.queue().paused = true;
+    toy.run(5);
+    let node = toy
+        .cluster
+        .nodes
+        .remove(&crate::ids::NodeName::new("node-1"))
+        .unwrap();
+    toy.hidden.insert(node.name.clone(), node.clone());
+    toy.run(10);
+    assert_eq!(
+        record(&toy, "node-1").phase,
+        Phase::Queued,
+        "a live read still shows it"
+    );
+    toy.hidden.clear();
+    toy.run(10);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Cancelled, Some(Reason::NodeGone)))
+    );
+}
+
+#[test]
+fn min_interval_counts_from_a_boot_that_the_journal_does_not_name_yet() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().min_interval = std::time::Duration::from_secs(3_600);
+    let goal = toy.now().wall.checked_add(std::time::Duration::from_secs(10));
+    toy.policy().booted_after = goal.ok();
+    toy.run(2);
+    toy.node("node-1").ready = false;
+    toy.run(13);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::NodeDown))));
+    // Its kernel began before the goal, and all that is seen of it comes at once.
+    let node = toy.node("node-1");
+    (node.ready, node.boot_id) = (true, Some("by-hand".into()));
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::MinInterval)))
+    );
+    assert!(toy.powered.is_empty() && !toy.phases.contains(&"node-1: Draining".to_owned()));
+}
+
+#[test]
+fn first_proof_holds_for_nodes_that_were_named_one_after_the_other() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
+    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().paused = true;
+    toy.run(3);
+    let names: Vec<_> = toy.cluster.entries.keys().cloned().collect();
+    for (position, name) in names.iter().enumerate() {
+        let entry = toy.cluster.entries.get_mut(name).unwrap();
+        entry.spec.requested_by = "alice".into();
+        let later = std::time::Duration::from_secs(position as u64 % 3);
+        entry.spec.booted_after = entry.spec.booted_after.checked_sub(later).unwrap();
+    }
+    toy.queue().paused = false;
+    toy.run(20);
+    assert_eq!(toy.powered.len(), 1, "{:?}", toy.powered);
+    toy.run(200);
+    assert_eq!(toy.powered.len(), 4);
+}
+
+#[test]
+fn without_a_queue_a_machine_that_was_powered_is_seen_through_to_the_end() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.run(20);
+    assert_eq!(toy.powered, ["n-1"]);
+    let queue = std::mem::take(&mut toy.cluster.queue);
+    toy.run(60);
+    assert_eq!(toy.phase("n-1"), Some((Phase::Succeeded, Some(Reason::Proven))));
+    assert!(!toy.node("n-1").unschedulable);
+    assert_eq!(toy.phase("n-2"), Some((Phase::Queued, Some(Reason::Paused))));
+    assert_eq!(toy.powered, ["n-1"]);
+    toy.cluster.queue = queue;
+    toy.queue().ledger = None;
+    toy.run(300);
+    assert_eq!(toy.powered, ["n-1", "n-2", "n-3"]);
+}
+
+#[test]
+fn without_a_queue_cancel_gives_a_draining_node_back() {
+    let mut toy = Toy::new(&["n-1", "n-2"]);
+    toy.run(1);
+    assert_eq!(record(&toy, "n-1").phase, Phase::Draining);
+    toy.cluster.queue = crate::cluster::QueueView::Absent;
+    change(&mut toy, "n-1", |entry| entry.spec.cancel = true);
+    toy.run(20);
+    assert_eq!(record(&toy, "n-1").phase, Phase::Cancelled);
+    assert!(!toy.node("n-1").unschedulable && toy.powered.is_empty());
 }

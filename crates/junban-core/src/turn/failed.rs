@@ -50,17 +50,17 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         (Some(now), Some(before)) => now != before,
         _ => false,
     };
-    let comes_back = match record.reason {
-        // Its bootID had changed before: now all of the proof but settle must hold.
-        Some(Reason::VerifyTimeout) => {
-            let rules = verify::rules(turn, node);
-            rebooted && verify::unproven(draft, node, turn.mark, &rules).is_none()
-        }
+    // Decided by what is stored and not by the reason, which somebody else's words may have come over.
+    let is_another_machine = record.reason == Some(Reason::MachineChanged)
+        || turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid);
+    if !rebooted || is_another_machine {
         // Another machine under the old name is for a person to judge.
-        Some(Reason::MachineChanged) => false,
-        _ => rebooted,
-    };
-    if comes_back {
+        return;
+    }
+    let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;
+    let rules = verify::rules(turn, node);
+    // This boot did not pass before: now all of the proof but settle must hold.
+    if !was_verified || verify::unproven(draft, node, turn.mark, &rules).is_none() {
         let next = verifying_record(draft, turn, node);
         draft.record(entry, next);
     }
