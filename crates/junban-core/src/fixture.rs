@@ -158,6 +158,8 @@ pub(crate) struct Toy {
     pub creations_are: Option<WriteOutcome>,
     /// What becomes of an eviction: `None`, it is done.
     pub evictions_are: Option<EvictOutcome>,
+    /// Nodes that the watch does not show and a live read does.
+    pub hidden: BTreeMap<NodeName, Node>,
     booting: BTreeMap<NodeName, u64>,
     version: u64,
 }
@@ -186,6 +188,7 @@ impl Toy {
             node_patches_are: None,
             creations_are: None,
             evictions_are: None,
+            hidden: BTreeMap::new(),
             booting: BTreeMap::new(),
             version: 1,
         }
@@ -419,7 +422,10 @@ impl Toy {
     }
 
     fn read(&self, read: &Read) -> Evidence {
-        let node = |name: &NodeName| self.cluster.nodes.get(name).cloned();
+        let node = |name: &NodeName| {
+            let hidden = self.hidden.get(name);
+            self.cluster.nodes.get(name).or(hidden).cloned()
+        };
         let pods = |name: &NodeName| self.cluster.pods_of(name).cloned().collect::<Vec<_>>();
         match read {
             Read::Queue => Evidence::Queue(self.cluster.queue.clone()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, QueueWrite, Read};
-use crate::entry::Phase;
+use crate::entry::{Entry, Phase};
 use crate::facts::{BROKEN_AFTER, Turn};
 use crate::gates;
 use crate::guard::{self, Guard};
@@ -236,6 +236,21 @@ pub(crate) fn entry_is_gone_live(draft: &mut Draft<'_>, node: &Node, mark: &Mark
         .is_none_or(|entry| entry.uid != mark.entry_uid);
     if !gone {
         read_turn(draft, &node.name, &mark.entry);
+    }
+    gone
+}
+
+/// Whether a live read that shows the entry shows no Node of its UID; asks for it where there is none.
+pub(crate) fn node_is_gone_live(draft: &mut Draft<'_>, entry: &Entry) -> bool {
+    let (name, spec) = (&entry.name, &entry.spec);
+    let shows_entry = |live: &&LiveTurn| live.entry.as_ref().is_some_and(|live| live.uid == entry.uid);
+    let live = live_turn(draft, &spec.node, name).map(|read| &read.value);
+    let gone = live.filter(shows_entry).is_some_and(|live| {
+        let node = live.node.as_ref();
+        node.is_none_or(|node| node.uid != spec.node_uid)
+    });
+    if !gone {
+        read_turn(draft, &spec.node, name);
     }
     gone
 }

@@ -12,9 +12,10 @@ mod verify;
 
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
-use crate::entry::{Phase, Record};
+use crate::entry::{Entry, Phase, Record};
 use crate::facts::Turn;
 use crate::guard::{self, Guard};
+use crate::ledger;
 use crate::mark::{Mark, MarkPower};
 use crate::reason::{Blocker, Reason};
 use crate::time::Reading;
@@ -44,14 +45,7 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
     }
     // Any not ended, when its Node is gone or has another UID: Cancelled; its slot is freed.
     let Some(node) = turn.node else {
-        let record = draft.moved_to(
-            entry,
-            Phase::Cancelled,
-            Reason::NodeGone,
-            "the Node is gone or another one",
-        );
-        draft.record(entry, record);
-        return;
+        return end_without_a_node(draft, entry);
     };
     if let Some(Err(text)) = &node.mark {
         draft.wait(
@@ -83,6 +77,15 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         Phase::Verifying => verify::advance(draft, turn, node),
         Phase::Failed => failed::advance(draft, turn, node),
         Phase::Succeeded | Phase::Cancelled => {}
+    }
+}
+
+/// The Node is gone or has another UID. The watch of Nodes may be behind that of entries: a live read must say so, too.
+fn end_without_a_node(draft: &mut Draft<'_>, entry: &Entry) {
+    if ledger::node_is_gone_live(draft, entry) {
+        let message = "the Node is gone or another one";
+        let record = draft.moved_to(entry, Phase::Cancelled, Reason::NodeGone, message);
+        draft.record(entry, record);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::entry::{DrainProgress, Entry, Phase};
 use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
-use crate::turn::{give_back, verifying_record};
+use crate::turn::{end_without_a_node, give_back, verifying_record};
 use crate::{drain, ledger};
 
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
@@ -58,14 +58,7 @@ pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
         .get(&entry.spec.node)
         .filter(|node| node.uid == entry.spec.node_uid);
     let Some(node) = node else {
-        let record = draft.moved_to(
-            entry,
-            Phase::Cancelled,
-            Reason::NodeGone,
-            "the Node is gone or another one",
-        );
-        draft.record(entry, record);
-        return;
+        return end_without_a_node(draft, entry);
     };
     if entry.record.phase != Phase::Queued {
         return;
