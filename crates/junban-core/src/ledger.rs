@@ -53,7 +53,9 @@ pub fn watch_pause(draft: &mut Draft<'_>) {
 
 /// Everything that changes the ledger, in one write.
 pub fn settle(draft: &mut Draft<'_>) {
-    let Some(queue) = draft.facts.queue else { return };
+    let Some(queue) = draft.facts.queue else {
+        return say_paused(draft);
+    };
     let Some(ledger) = &queue.ledger else {
         return rebuild(draft, queue);
     };
@@ -78,6 +80,15 @@ pub fn settle(draft: &mut Draft<'_>) {
             summary,
             dropped,
         }));
+    }
+}
+
+/// No queue object means paused, which each waiting entry says.
+fn say_paused(draft: &mut Draft<'_>) {
+    for turn in gates::queued(draft) {
+        if let Some(blocker) = gates::pause::check(draft) {
+            draft.wait(turn.entry, blocker);
+        }
     }
 }
 

@@ -66,8 +66,10 @@ fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>) {
         draft.record(entry, record);
         return;
     }
-    // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`).
-    if turn.mark.is_some() && !guard::holds(Guard::SlotFirst, turn.slot.is_some()) {
+    // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`). Where there is
+    // no queue there is none to be put back into, and nothing starts: what has begun is seen through.
+    let has_slot = turn.slot.is_some() || draft.facts.queue.is_none();
+    if turn.mark.is_some() && !guard::holds(Guard::SlotFirst, has_slot) {
         return;
     }
     match phase {

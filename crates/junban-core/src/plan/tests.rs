@@ -140,12 +140,8 @@ fn no_queue_object_means_paused() {
     let mut toy = Toy::new(&["node-1"]);
     toy.cluster.queue = QueueView::Absent;
     toy.run(30);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Queued, None)),
-        "nothing can be told, nothing is touched"
-    );
-    assert!(toy.powered.is_empty());
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::Paused))));
+    assert!(toy.powered.is_empty() && !toy.node("node-1").unschedulable);
 }
 
 #[test]
