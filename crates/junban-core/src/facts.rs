@@ -197,11 +197,9 @@ impl<'a> Facts<'a> {
             if node.control_plane {
                 self.control_planes.insert(name);
             }
-            if let Some(Ok(mark)) = &node.mark
-                && !self.by_uid.contains_key(&mark.entry_uid)
-            {
-                self.orphans.push((node, mark));
-            }
+            let orphan = node.mark.as_ref().and_then(|mark| mark.as_ref().ok());
+            let orphan = orphan.filter(|mark| !self.by_uid.contains_key(&mark.entry_uid));
+            self.orphans.extend(orphan.map(|mark| (node, mark)));
             let turn = turn_of.get(&name).filter(|turn| turn.node.is_some());
             let holds = self.ledger.is_some_and(|ledger| ledger.slots.contains_key(name));
             let in_turn = holds || matches!(node.mark, Some(Ok(_)));
@@ -214,6 +212,7 @@ impl<'a> Facts<'a> {
             }
             let failed = turn.is_some_and(|turn| turn.phase() == Phase::Failed);
             let long_down = !node.ready
+                && orphan.is_none()
                 && !turn.is_some_and(|turn| turn.phase().is_in_flight())
                 && memory
                     .readiness_of(node)
