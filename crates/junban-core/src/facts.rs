@@ -371,7 +371,9 @@ fn deadline(record: &Record, power: &PowerRecord, now: Now) -> u64 {
     power.deadline_led_ms
 }
 
-/// Policy and goal of an entry: first proof is a matter of these.
-pub fn goal_key(entry: &Entry) -> (&PolicyName, Timestamp) {
-    (&entry.spec.policy, entry.spec.booted_after)
+/// Policy and goal of an entry: first proof is a matter of these. Nodes that somebody named are one matter, whenever
+/// each was named.
+pub fn goal_key(entry: &Entry) -> (&PolicyName, Option<Timestamp>) {
+    let by_name = !entry.spec.requested_by.is_empty();
+    (&entry.spec.policy, (!by_name).then_some(entry.spec.booted_after))
 }

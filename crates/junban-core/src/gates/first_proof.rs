@@ -75,21 +75,20 @@ fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
 /// Turns of the same policy and goal whose entry is gone.
 fn orphans<'a>(draft: &Draft<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
     let orphans = draft.facts.orphans.iter().copied();
-    orphans.filter(move |(_, mark)| (&mark.policy, mark.booted_after) == goal_key(entry))
+    let (policy, goal) = goal_key(entry);
+    // A mark does not say who asked.
+    orphans
+        .filter(move |(_, mark)| mark.policy == *policy && goal.is_none_or(|goal| goal == mark.booted_after))
 }
 
 fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {
-    let facts = &draft.facts;
-    if facts.proven.contains_key(&goal_key(entry)) {
-        return true;
-    }
+    let (policy, goal) = goal_key(entry);
     let recent = |ended: &Timestamp| {
         Duration::try_from(draft.now.wall.duration_since(*ended)).is_ok_and(|ago| ago <= PROOF_LASTS)
     };
-    let by_name = !entry.spec.requested_by.is_empty();
-    by_name
-        && facts
-            .proven
-            .iter()
-            .any(|((policy, _), ended)| **policy == entry.spec.policy && recent(ended))
+    let mut proven = draft.facts.proven.iter();
+    match goal {
+        Some(goal) => draft.facts.proven.contains_key(&(policy, goal)),
+        None => proven.any(|((of, _), ended)| *of == policy && recent(ended)),
+    }
 }

@@ -214,6 +214,26 @@ fn an_entry_is_cancelled_for_its_node_only_after_a_live_read() {
 }
 
 #[test]
+fn first_proof_holds_for_nodes_that_were_named_one_after_the_other() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
+    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().paused = true;
+    toy.run(3);
+    let names: Vec<_> = toy.cluster.entries.keys().cloned().collect();
+    for (position, name) in names.iter().enumerate() {
+        let entry = toy.cluster.entries.get_mut(name).unwrap();
+        entry.spec.requested_by = "alice".into();
+        let later = std::time::Duration::from_secs(position as u64 % 3);
+        entry.spec.booted_after = entry.spec.booted_after.checked_sub(later).unwrap();
+    }
+    toy.queue().paused = false;
+    toy.run(20);
+    assert_eq!(toy.powered.len(), 1, "{:?}", toy.powered);
+    toy.run(200);
+    assert_eq!(toy.powered.len(), 4);
+}
+
+#[test]
 fn without_a_queue_a_machine_that_was_powered_is_seen_through_to_the_end() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
     toy.run(20);
