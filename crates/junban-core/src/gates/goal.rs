@@ -55,8 +55,13 @@ pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Polic
             format!("the goal is due at {goal}"),
         ));
     }
-    let booted = node.journal.as_ref().and_then(|journal| journal.not_before);
-    if let Some(booted) = booted.filter(|_| turn.entry.record.retries_done == 0)
+    let waits = turn.entry.record.retries_done == 0 && !policy.min_interval.is_zero();
+    let journal = node.journal.as_ref().filter(|_| waits);
+    if journal.is_some_and(|journal| node.boot_id.as_ref() != Some(&journal.boot_id)) {
+        let message = "the boot journal does not name the node's present boot yet";
+        return Some(Blocker::new(Reason::MinInterval, object, message));
+    }
+    if let Some(booted) = journal.and_then(|journal| journal.not_before)
         && let Ok(ago) = Duration::try_from(draft.now.wall.duration_since(booted))
         && ago < policy.min_interval
     {

@@ -214,6 +214,27 @@ fn an_entry_is_cancelled_for_its_node_only_after_a_live_read() {
 }
 
 #[test]
+fn min_interval_counts_from_a_boot_that_the_journal_does_not_name_yet() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().min_interval = std::time::Duration::from_secs(3_600);
+    let goal = toy.now().wall.checked_add(std::time::Duration::from_secs(10));
+    toy.policy().booted_after = goal.ok();
+    toy.run(2);
+    toy.node("node-1").ready = false;
+    toy.run(13);
+    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::NodeDown))));
+    // Its kernel began before the goal, and all that is seen of it comes at once.
+    let node = toy.node("node-1");
+    (node.ready, node.boot_id) = (true, Some("by-hand".into()));
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::MinInterval)))
+    );
+    assert!(toy.powered.is_empty() && !toy.phases.contains(&"node-1: Draining".to_owned()));
+}
+
+#[test]
 fn first_proof_holds_for_nodes_that_were_named_one_after_the_other() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
     toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
