@@ -397,7 +397,7 @@ impl Memory {
             if entry
                 .record
                 .reason
-                .is_some_and(|reason| reason.class() != Class::Progress)
+                .is_some_and(|reason| reason.class() != Class::Progress && reason != Reason::Paused)
             {
                 self.blocked
                     .insert(entry.uid.clone(), before.remove(&entry.uid).unwrap_or(now));

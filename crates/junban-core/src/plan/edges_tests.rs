@@ -282,3 +282,53 @@ fn without_a_queue_cancel_gives_a_draining_node_back() {
     assert_eq!(record(&toy, "n-1").phase, Phase::Cancelled);
     assert!(!toy.node("n-1").unschedulable && toy.powered.is_empty());
 }
+
+#[test]
+fn a_pause_is_no_blocked_drain_that_lets_the_next_begin_before_the_first_proof() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.run(1);
+    toy.queue().paused = true;
+    toy.run(90);
+    assert_eq!(toy.phase("n-1"), Some((Phase::Draining, Some(Reason::Paused))));
+    toy.queue().paused = false;
+    toy.run(20);
+    assert_eq!(record(&toy, "n-2").phase, Phase::Queued, "{:?}", toy.phases);
+}
+
+#[test]
+fn a_waiver_leaves_no_next_attempt() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().reboot.attempts = 2;
+    toy.boot_ms = 0;
+    toy.run(20);
+    assert_eq!(toy.powered.len(), 1);
+    let goal = toy.policy().booted_after;
+    toy.node("node-1").waived = goal;
+    toy.run(200);
+    assert_eq!(toy.powered.len(), 1);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Failed, Some(Reason::BootTimeout)))
+    );
+}
+
+#[test]
+fn no_entry_is_made_beside_one_that_waits_behind_a_slot_that_is_still_to_be_freed() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.run(10);
+    let ledger = toy.queue().ledger.clone();
+    toy.run(100);
+    let first = toy.entry("node-1").unwrap().clone();
+    let mut named = first.clone();
+    (named.name, named.uid) = ("named".into(), "uid-named".into());
+    named.spec.requested_by = "alice".into();
+    named.spec.booted_after = toy.now().wall;
+    named.record = Record::default();
+    toy.cluster.entries.insert(named.name.clone(), named);
+    toy.queue().ledger = ledger;
+    let now = toy.now().wall;
+    toy.policy().booted_after = Some(now);
+    toy.settle();
+    assert_eq!(toy.cluster.entries.len(), 2);
+}

@@ -14,7 +14,7 @@ use crate::mark::Mark;
 use crate::memory::{OwnAttempt, Stage};
 use crate::policy::{Policy, RebootRules};
 use crate::reason::{Blocker, Reason};
-use crate::turn::{act, patch_on_mark, verifying_record, void_mark, with_attempt};
+use crate::turn::{act, give_back, patch_on_mark, verifying_record, void_mark, with_attempt};
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
@@ -290,7 +290,8 @@ fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAtte
     // What fails again and again must not spin; a pause, or a controller that died, is nobody's refusal.
     let refused = own.is_some() && !draft.cluster.queue.is_paused();
     record.refusals += u32::from(refused);
-    record.power = None;
+    // What an attempt before this one stored holds for the rest of the round.
+    record.power = record.power.filter(|_| record.attempts_used > 0);
     draft.record(turn.entry, record);
 }
 
@@ -332,6 +333,7 @@ fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Optio
     let overdue = draft.now.clock.led_ms.saturating_sub(power.deadline_led_ms);
     if entry.record.attempts_used < power.attempts
         && Duration::from_millis(overdue) < NEXT_ROUND_WITHIN
+        && !give_back::is_cancelled(turn, node)
         && let (Some(mark), Some(policy)) = (turn.mark, turn.policy)
     {
         draft.wake_in(NEXT_ROUND_WITHIN.saturating_sub(Duration::from_millis(overdue)));

@@ -64,7 +64,9 @@ pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
         return;
     }
     if entry.spec.cancel {
-        let record = draft.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
+        let mut record = draft.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
+        // A waiver on the Node would end the turn beside it as well.
+        record.waived = Some(entry.spec.booted_after);
         draft.record(entry, record);
     } else if node
         .waived
