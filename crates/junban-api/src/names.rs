@@ -68,7 +68,7 @@ names! {
     Annotation MARK = "junban.dev/mark", "Node", "Whose cordon this is and what was done to the node: JSON. Never edit it.";
     Annotation BOOT = "junban.dev/boot", "Node", "The boot journal: `BOOTID NOT-BEFORE FIRST-SEEN`.";
     Annotation WAIVED = "junban.dev/waived", "Node", "No goal up to this time is this node's any more. Written by `junban cancel`.";
-    Annotation REASON = "junban.dev/reason", "RebootPolicy", "Why the goal was set. Written by `junban reboot --all --reason`.";
+    Annotation REASON = "junban.dev/reason", "RebootPolicy", "Why the goal was set; the entries that are made for it carry it. Written by `junban reboot --all --reason`.";
     Annotation CLOCK = "junban.dev/clock", "Lease", "The cluster clock: milliseconds led and milliseconds led while not paused, with a space between.";
     Annotation SAFE_TO_EVICT_LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "Pod", "Names of emptyDir volumes that may be lost.";
     Annotation SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict", "Pod", "`false`: the pod is not evicted.";

@@ -50,6 +50,7 @@ pub(crate) fn policy() -> Policy {
         node_selector: Ok(Selector::of_labels([("role".to_owned(), "worker".to_owned())])),
         priority: 0,
         booted_after: Timestamp::from_second(EPOCH).ok(),
+        goal_reason: "BIOS 2.19".to_owned(),
         min_interval: Duration::ZERO,
         max_concurrent: None,
         groups: None,
@@ -150,6 +151,8 @@ pub(crate) struct Toy {
     pub phases: Vec<String>,
     /// Live reads, in order.
     pub reads: Vec<Read>,
+    /// Events, in order.
+    pub announced: Vec<String>,
     /// What the driver answers.
     pub driver: PowerOutcome,
     /// What the API server says to a patch of a Node, if it turns it down.
@@ -184,6 +187,7 @@ impl Toy {
             evicted: Vec::new(),
             phases: Vec::new(),
             reads: Vec::new(),
+            announced: Vec::new(),
             driver: PowerOutcome::Started,
             node_patches_are: None,
             creations_are: None,
@@ -387,7 +391,10 @@ impl Toy {
                 self.reads.push(read.clone());
                 Outcome::Read(self.read(read))
             }
-            Effect::Announce(_) => Outcome::Announced,
+            Effect::Announce(news) => {
+                self.announced.push(format!("{}: {}", news.node, news.reason));
+                Outcome::Announced
+            }
         }
     }
 

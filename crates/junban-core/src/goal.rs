@@ -1,5 +1,7 @@
 //! Goals become entries; the boot journal says which nodes have booted since (lifecycle.md 1).
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::cluster::Node;
@@ -20,12 +22,15 @@ pub fn settle(draft: &mut Draft<'_>) {
     let mut left = CREATED_PER_PLAN;
     let mut governing = InOrder::new(&draft.facts.governed);
     let mut turns = InOrder::new(&draft.facts.turns);
+    let waiting: BTreeSet<&NodeName> = draft.facts.waiting.iter().map(|entry| &entry.spec.node).collect();
     let free = draft.cluster.nodes.values().filter_map(|node| {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
         // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
         let is_under_way = turn.is_some_and(|turn| !turn.phase().is_ended());
-        (!is_under_way).then_some((node, *policy))
+        // An ended turn still holds its slot for a moment: another entry of the node may wait behind it.
+        let is_free = !is_under_way && !waiting.contains(&node.name);
+        is_free.then_some((node, *policy))
     });
     let free: Vec<_> = free.collect();
     for (node, policy) in free {
@@ -39,7 +44,7 @@ pub fn settle(draft: &mut Draft<'_>) {
                 node_uid: node.uid.clone(),
                 policy: policy.name.clone(),
                 booted_after: goal,
-                reason: String::new(),
+                reason: policy.goal_reason.clone(),
                 requested_by: String::new(),
                 priority: policy.priority,
                 cancel: false,

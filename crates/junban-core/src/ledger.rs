@@ -14,7 +14,7 @@ use crate::ids::{EntryName, NodeName};
 use crate::mark::Mark;
 use crate::memory::{Fresh, LiveTurn};
 use crate::queue::{Ledger, Queue, Slot};
-use crate::reason::{Blocker, Reason};
+use crate::reason::{Blocker, Class, Reason};
 use crate::status;
 use crate::time::Mono;
 
@@ -321,7 +321,10 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
             .clone()
             .or_else(|| gates::first_without_pods(draft, &tally, &turn, node));
         match stopped {
-            Some(blocker) => draft.wait(turn.entry, blocker),
+            Some(blocker) => {
+                draft.wait(turn.entry, blocker);
+                tell_what_can_never_leave(draft, &turn, node);
+            }
             None if open && !was_dropped(draft, node) => startable.push(turn),
             None => {}
         }
@@ -346,6 +349,18 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
             }
             None => {}
         }
+    }
+}
+
+/// While all places are taken no pod is looked at, and a budget that can never allow an eviction would be told only
+/// when the node's turn comes. So entries that have said nothing yet, or said so, look at that alone.
+fn tell_what_can_never_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+    let said = turn.entry.record.reason;
+    if said.is_none_or(|reason| reason.class() == Class::NeedsSomebody)
+        && let Some(policy) = turn.governing
+        && let Some(blocker) = gates::budgets::never(draft, node, policy)
+    {
+        draft.wait(turn.entry, blocker);
     }
 }
 

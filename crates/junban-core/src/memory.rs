@@ -226,8 +226,8 @@ pub struct Memory {
     pub summary_told: Option<Mono>,
     pub policy_told: BTreeMap<String, Mono>,
     pub tainted: Vec<Mono>,
-    /// Phase last written by this process.
-    pub phases: BTreeMap<EntryUid, Phase>,
+    /// What records on their way tell people, once they are written.
+    news: BTreeMap<EntryUid, Announcement>,
     /// Events to send.
     pub announcements: Vec<Announcement>,
     /// Writes that the API server turns down, by what was tried: reported, and tried again after a while.

@@ -49,3 +49,5 @@ mod edges_tests;
 mod leftover_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

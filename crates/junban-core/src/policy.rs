@@ -20,6 +20,8 @@ pub struct Policy {
     pub priority: i32,
     /// The declared goal: every selected node has booted since then.
     pub booted_after: Option<Timestamp>,
+    /// Why the goal was set, in a person's words; its entries carry it.
+    pub goal_reason: String,
     /// Between two reboots of one node, counted from the journal's NOT-BEFORE.
     pub min_interval: Duration,
     pub max_concurrent: Option<u32>,

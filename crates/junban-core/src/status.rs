@@ -139,9 +139,6 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
 
 fn policies(draft: &mut Draft<'_>) {
     for policy in draft.cluster.policies.values() {
-        if draft.cluster.unreadable_policy(&policy.name).is_some() {
-            continue;
-        }
         let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
         // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
         let urgent = policy.generation != policy.summary.observed_generation
@@ -175,27 +172,19 @@ fn is_under_way(draft: &Draft<'_>, policy: &Policy) -> bool {
 }
 
 fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
+    let (problem, message) = policy_state(draft, policy);
     let mut summary = PolicySummary {
         observed_generation: policy.generation,
+        problem: problem.map_or_else(String::new, |reason| reason.to_string()),
+        message,
         ..PolicySummary::default()
     };
-    if let Err(text) = &policy.node_selector {
-        summary.problem = Reason::InvalidSelector.to_string();
-        summary.message.clone_from(text);
-    } else if policy.reboot.ladder.is_empty() {
-        summary.problem = Reason::NoDriver.to_string();
-        summary.message = "the ladder is empty: no node of this policy can be rebooted".to_owned();
-    }
     let mut node_of = InOrder::new(&draft.cluster.nodes);
     for (name, governing) in &draft.facts.governed {
         match governing {
             Ok(governing) if governing.name == policy.name => {}
             Err(blocker)
-                if blocker.reason == Reason::PolicyConflict
-                    && blocker
-                        .message
-                        .split([' ', ','])
-                        .any(|word| word == policy.name.as_str()) =>
+                if blocker.reason == Reason::PolicyConflict && is_in_conflict(draft, policy, name) =>
             {
                 summary.problem = blocker.reason.to_string();
                 summary.message.clone_from(&blocker.message);
@@ -230,6 +219,70 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
         summary.failed += u32::from(turn.phase() == Phase::Failed);
     }
     summary
+}
+
+/// What a policy says of itself: why it does nothing, and what else a person would want to know.
+fn policy_state(draft: &Draft<'_>, policy: &Policy) -> (Option<Reason>, String) {
+    if let Some(text) = draft.cluster.unreadable_policy(&policy.name) {
+        return (Some(Reason::UnreadablePolicy), text.clone());
+    }
+    if let Err(text) = &policy.node_selector {
+        return (Some(Reason::InvalidSelector), text.clone());
+    }
+    if policy.reboot.ladder.is_empty() {
+        let message = "the ladder is empty: no node of this policy can be rebooted";
+        return (Some(Reason::NoDriver), message.to_owned());
+    }
+    if let Some(goal) = policy.booted_after.filter(|goal| *goal > draft.now.wall) {
+        return (
+            None,
+            format!("the goal {goal:.0} lies in the future: not due yet"),
+        );
+    }
+    (None, nodes_without_a_group(draft, policy))
+}
+
+/// A node without the label is a group of its own, and reported (lifecycle.md 4).
+fn nodes_without_a_group(draft: &Draft<'_>, policy: &Policy) -> String {
+    let Some(groups) = &policy.groups else {
+        return String::new();
+    };
+    let nodes = draft.cluster.nodes.values().filter(|node| !node.excluded);
+    let governs = |name| {
+        draft
+            .facts
+            .policy_of(name)
+            .is_some_and(|of| of.name == policy.name)
+    };
+    let without = nodes.filter(|node| !node.labels.contains_key(&groups.by) && governs(&node.name));
+    let names: Vec<_> = without.map(|node| node.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [only] => format!(
+            "node {only} without the label {} is a group of its own",
+            groups.by
+        ),
+        [first, more @ ..] => {
+            let more = more.len();
+            format!(
+                "node {first} and {more} more without the label {} are groups of their own",
+                groups.by
+            )
+        }
+    }
+}
+
+/// Whether the policy is one of those that tie for a node.
+fn is_in_conflict(draft: &Draft<'_>, policy: &Policy, node: &NodeName) -> bool {
+    let Some(node) = draft.cluster.nodes.get(node) else {
+        return false;
+    };
+    let selects = |policy: &Policy| {
+        let selector = policy.node_selector.as_ref();
+        selector.is_ok_and(|selector| selector.selects(&node.labels))
+    };
+    let mut others = draft.cluster.policies.values();
+    selects(policy) && !others.any(|other| other.priority > policy.priority && selects(other))
 }
 
 /// What the queue's status is to say beside the ledger.

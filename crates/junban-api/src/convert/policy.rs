@@ -16,6 +16,8 @@ use super::{condition, meta, parse_span, selector};
 use crate::names;
 use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
 
+/// `spec.reason` of a NodeReboot may be so long.
+const REASON_CHARS_MAX: usize = 1_024;
 const SPAN_HINT: &str = "write hours, minutes and seconds, as 1h30m";
 
 /// Reads a policy. A selector that cannot match does not make it unreadable: it selects nothing (condition
@@ -35,6 +37,7 @@ pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
         booted_after: spec
             .booted_after
             .map(|text| fields.goal("spec.bootedAfter", &text)),
+        goal_reason: goal_reason(object),
         min_interval: span(&mut fields, "spec.minInterval", &spec.min_interval),
         max_concurrent: spec
             .max_concurrent
@@ -47,6 +50,13 @@ pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
         summary: serde_json::from_value(status).unwrap_or_default(),
     };
     fields.finish(policy)
+}
+
+/// Cut to what the entries that carry it may hold.
+fn goal_reason(object: &DynamicObject) -> String {
+    let annotations = object.metadata.annotations.as_ref();
+    let text = annotations.and_then(|annotations| annotations.get(names::REASON));
+    text.map_or_else(String::new, |text| text.chars().take(REASON_CHARS_MAX).collect())
 }
 
 /// What of a policy that cannot be read still decides who governs a node: selector, priority and goal. Without it the

@@ -11,7 +11,7 @@ use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::gates::Tally;
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::reason::{Blocker, Class, Reason};
 
 /// The first pod or budget that holds the start back.
 pub fn check(
@@ -23,7 +23,7 @@ pub fn check(
 ) -> Option<Blocker> {
     let mut unmet = all(draft, tally, turn, node, policy);
     // What needs somebody is said before what passes.
-    unmet.sort_by_key(|blocker| blocker.reason.class() == crate::reason::Class::Passes);
+    unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.into_iter().next()
 }
 
@@ -52,6 +52,21 @@ pub fn all(
     unmet.extend(pinned_tokens(draft, tally, node, policy));
     unmet.dedup();
     unmet
+}
+
+/// The first of the node's pods that cannot leave before somebody helps. Changes nothing, so that it may be asked long
+/// before the node's turn comes.
+pub fn never(draft: &Draft<'_>, node: &Node, policy: &Policy) -> Option<Blocker> {
+    let cluster = draft.cluster;
+    let blocker_of = |pod| match duty(cluster, Some(draft.memory), pod, Some(policy)) {
+        Duty::Forbidden(blocker) => Some(blocker),
+        Duty::Evict => blocked_budget(draft, pod, node, policy),
+        _ => None,
+    };
+    let blockers = cluster.pods_of(&node.name).filter_map(blocker_of);
+    blockers
+        .filter(|blocker| blocker.reason.class() == Class::NeedsSomebody)
+        .min()
 }
 
 /// Job pods that run when the node's turn comes are waited for before the cordon; later ones do not prolong that.

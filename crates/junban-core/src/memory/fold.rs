@@ -8,11 +8,11 @@ use crate::effect::{
     Announcement, Effect, EvictOutcome, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read,
     RecordWrite, WriteOutcome,
 };
-use crate::entry::Phase;
+use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::EntryUid;
 use crate::mark::Mark;
-use crate::reason::{Blocker, Reason};
+use crate::reason::{Blocker, Class, Reason};
 use crate::time::Mono;
 
 impl Memory {
@@ -21,6 +21,12 @@ impl Memory {
         let lane = effect.lane();
         if lane != Lane::Free {
             self.busy.insert(lane, now);
+        }
+        if let Effect::WriteRecord(write) = effect
+            && let Some(entry) = cluster.entries.get(&write.name)
+        {
+            let news = news(write, entry).map(|news| (write.uid.clone(), news));
+            self.news.extend(news);
         }
         match effect {
             // The write-ahead record, and only it: written again for its outcome or message, an attempt stays whose
@@ -59,6 +65,11 @@ impl Memory {
     pub fn fold(&mut self, effect: &Effect, sent: Mono, outcome: Outcome, cluster: &Cluster, now: Mono) {
         let lane = effect.lane();
         self.busy.remove(&lane);
+        if let Effect::WriteRecord(write) = effect {
+            let news = self.news.remove(&write.uid);
+            let done = matches!(outcome, Outcome::Write(WriteOutcome::Done));
+            self.announcements.extend(news.filter(|_| done));
+        }
         if matches!(effect, Effect::WriteQueue(_)) {
             self.dropping.clear();
         }
@@ -231,7 +242,6 @@ impl Memory {
                         .retain(|at| now.since(*at) < Duration::from_secs(1));
                     self.told_queued.push(now);
                 }
-                self.announce(write, cluster);
                 if write.record.phase != Phase::Draining {
                     self.given_back.remove(&write.node);
                 }
@@ -268,28 +278,6 @@ impl Memory {
         {
             own.stage = Stage::Abandoned(why.map_or_else(String::new, |why| why.message.clone()));
         }
-    }
-
-    /// One Event for each phase that an entry enters.
-    fn announce(&mut self, write: &RecordWrite, cluster: &Cluster) {
-        let known = self.phases.insert(write.uid.clone(), write.record.phase);
-        let Some(entry) = cluster.entries.get(&write.name) else {
-            return;
-        };
-        if known == Some(write.record.phase) || (known.is_none() && write.record.phase == Phase::Queued) {
-            return;
-        }
-        self.announcements.push(Announcement {
-            on_node: write.record.phase != Phase::Verifying,
-            node: write.node.clone(),
-            node_uid: entry.spec.node_uid.clone(),
-            entry: write.name.clone(),
-            entry_uid: write.uid.clone(),
-            warning: write.record.phase == Phase::Failed
-                || (write.record.phase == Phase::Queued && write.record.back_off.is_some()),
-            reason: write.record.phase.as_str().to_owned(),
-            message: write.record.message.clone(),
-        });
     }
 
     fn fold_read(&mut self, effect: &Effect, begun: Mono, evidence: Evidence, now: Mono) {
@@ -368,6 +356,34 @@ impl Memory {
             _ => {}
         }
     }
+}
+
+/// What a record tells people besides: one Event for each phase that an entry enters, and one for each reason that
+/// needs somebody and is the node's own. What stops everybody is said by the queue.
+fn news(write: &RecordWrite, entry: &Entry) -> Option<Announcement> {
+    let (before, record) = (&entry.record, &write.record);
+    let reason = record.reason.unwrap_or(Reason::Released);
+    let moves = before.phase != record.phase;
+    let stops_everybody = matches!(reason, Reason::Paused | Reason::Halted | Reason::Implausible);
+    let needs_somebody = matches!(record.phase, Phase::Queued | Phase::Draining)
+        && before.reason != record.reason
+        && reason.class() == Class::NeedsSomebody
+        && !stops_everybody;
+    let back = matches!(record.phase, Phase::Queued | Phase::Failed);
+    (moves || needs_somebody).then(|| Announcement {
+        on_node: record.phase != Phase::Verifying,
+        node: write.node.clone(),
+        node_uid: entry.spec.node_uid.clone(),
+        entry: write.name.clone(),
+        entry_uid: write.uid.clone(),
+        warning: needs_somebody || (back && reason.class() != Class::Progress),
+        reason: if back || !moves {
+            reason.to_string()
+        } else {
+            record.phase.to_string()
+        },
+        message: record.message.clone(),
+    })
 }
 
 fn is_write_ahead(write: &RecordWrite, cluster: &Cluster) -> bool {

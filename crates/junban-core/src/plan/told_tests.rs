@@ -1,0 +1,162 @@
+//! What people are told: by entries, policies and Events.
+
+use std::time::Duration;
+
+use crate::cluster::Budget;
+use crate::entry::Phase;
+use crate::fixture::{Toy, node, pod, policy};
+use crate::ids::{PdbKey, Version};
+use crate::memory::Memory;
+use crate::policy::Groups;
+use crate::quantity::IntOrPercent;
+use crate::reason::Reason;
+use crate::selector::Selector;
+
+/// A budget of every pod in `shop` that can never allow an eviction.
+fn impossible_budget() -> Budget {
+    Budget {
+        key: PdbKey::new("shop", "cart"),
+        uid: "budget".into(),
+        version: Version(1),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(Selector::default()),
+        always_allow_unhealthy: false,
+        disruptions_allowed: 0,
+        current_healthy: 1,
+        desired_healthy: 1,
+        expected_pods: 1,
+        disrupted_pods: Vec::new(),
+        sync_failed: None,
+    }
+}
+
+#[test]
+fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.boot_ms = 0;
+    toy.policy().reboot.boot_timeout = Duration::from_secs(3_000);
+    toy.cluster.apply_pod(pod("cart-0", "node-3"));
+    toy.cluster.apply_budget(impossible_budget());
+    toy.run(100);
+    assert_eq!(toy.powered, ["node-1"]);
+    assert_eq!(toy.phase("node-2"), Some((Phase::Queued, Some(Reason::NoPlace))));
+    let told = Some((Phase::Queued, Some(Reason::BudgetImpossible)));
+    assert_eq!(toy.phase("node-3"), told, "{:?}", toy.entry("node-3"));
+    assert_eq!(
+        toy.entry("node-3").unwrap().record.jobs_since,
+        None,
+        "its turn has not come"
+    );
+}
+
+#[test]
+fn an_entry_carries_the_reason_for_which_the_goal_was_set() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.run(3);
+    assert_eq!(toy.entry("node-1").unwrap().spec.reason, "BIOS 2.19");
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_says_so_and_has_seen_its_generation() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().reboot.ladder.clear();
+    toy.policy().generation = 7;
+    let why = "spec.drain.jobs.evict: not a key".to_owned();
+    toy.cluster
+        .unreadable
+        .insert("RebootPolicy/workers".into(), why.clone());
+    toy.run(3);
+    let summary = &toy.policy().summary;
+    let said = (
+        summary.problem.as_str(),
+        summary.message.as_str(),
+        summary.observed_generation,
+    );
+    assert_eq!(said, ("UnreadablePolicy", why.as_str(), 7));
+}
+
+#[test]
+fn a_goal_in_the_future_is_told_until_it_is_due() {
+    let mut toy = Toy::new(&["node-1"]);
+    let goal = toy.now().wall.checked_add(Duration::from_secs(60)).unwrap();
+    toy.policy().booted_after = Some(goal);
+    toy.run(20);
+    let summary = toy.policy().summary.clone();
+    assert_eq!(summary.problem, "", "nothing is wrong with it");
+    assert!(summary.message.contains("not due yet"), "{}", summary.message);
+    toy.run(80);
+    assert_eq!(toy.policy().summary.message, "");
+}
+
+#[test]
+fn policies_of_one_priority_say_so_and_no_other_does() {
+    let mut toy = Toy::new(&["node-1"]);
+    // Each name is a word of the sentence.
+    for (name, priority) in [("same", 0), ("priority", -1)] {
+        let mut another = policy();
+        (another.name, another.priority) = (name.into(), priority);
+        toy.cluster.policies.insert(another.name.clone(), another);
+    }
+    toy.run(20);
+    let problems = toy
+        .cluster
+        .policies
+        .values()
+        .map(|policy| policy.summary.problem.as_str());
+    assert_eq!(
+        problems.collect::<Vec<_>>(),
+        ["", "PolicyConflict", "PolicyConflict"]
+    );
+    assert!(toy.powered.is_empty() && toy.cluster.entries.is_empty());
+}
+
+#[test]
+fn a_node_without_the_label_of_the_groups_is_reported() {
+    let mut toy = Toy::new(&["node-1"]);
+    let mut in_a_rack = node("node-2");
+    in_a_rack.labels.insert("rack".into(), "a".into());
+    toy.cluster.apply_node(in_a_rack);
+    toy.policy().groups = Some(Groups {
+        by: "rack".into(),
+        at_once: 1,
+    });
+    toy.run(3);
+    let message = toy.policy().summary.message.clone();
+    assert_eq!(
+        message,
+        "node node-1 without the label rack is a group of its own"
+    );
+}
+
+#[test]
+fn one_event_for_each_phase_also_over_a_change_of_the_leader() {
+    let mut toy = Toy::new(&["node-1"]);
+    for _ in 0..100 {
+        toy.run(1);
+        toy.memory = Memory::new("successor");
+    }
+    let expected = ["Draining", "Rebooting", "Verifying", "Succeeded"];
+    let told: Vec<_> = expected.iter().map(|phase| format!("node-1: {phase}")).collect();
+    // What a leader had yet to send when it died is lost without harm.
+    let mut announced = toy.announced.clone();
+    announced.dedup();
+    assert_eq!(announced, toy.announced, "none twice");
+    assert!(
+        announced.iter().all(|event| told.contains(event)),
+        "{announced:?}"
+    );
+}
+
+#[test]
+fn an_event_says_why_a_server_failed_and_what_a_node_needs_before_its_cordon() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.boot_ms = 0;
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    toy.cluster.apply_pod(pod("cart-0", "node-2"));
+    toy.cluster.apply_budget(impossible_budget());
+    toy.run(200);
+    let told = |event: &str| toy.announced.iter().filter(|told| *told == event).count();
+    assert_eq!(told("node-1: BootTimeout"), 1, "{:?}", toy.announced);
+    assert_eq!(told("node-2: BudgetImpossible"), 1, "{:?}", toy.announced);
+}
