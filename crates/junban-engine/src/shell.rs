@@ -17,7 +17,7 @@ use junban_core::entry::PowerOutcome;
 use junban_core::reason::Blocker;
 use junban_core::report::Report;
 use junban_core::time::{Mono, Now, Timestamp};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clock::{ServerClock, boottime};
 use crate::elector::{Elector, LeaseAnswer, LeaseCall, Next};
@@ -51,8 +51,8 @@ pub struct Parts<P, L> {
 const CLOSES_WITHIN: Duration = Duration::from_secs(75);
 
 /// Runs until `stop` resolves, for whatever reason it gives. Then nothing new starts; power actions that are on their
-/// way are seen through to the driver's answer, for a command that is cut off may leave a server half way, and whoever
-/// leads next could not know what it did; and the Lease is released.
+/// way are seen through to the driver's answer, whoever leads by then, for a command that is cut off may leave a server
+/// half way, and whoever leads next could not know what it did; and the Lease is released.
 ///
 /// Calls on the Lease have a task of their own here, so that a long step delays no renewal.
 pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> R
@@ -68,6 +68,7 @@ where
         elector: elector.clone(),
         on_write: parts.on_write,
         writes: Arc::default(),
+        powers: watch::Sender::default(),
     };
     let closes_by = OnceLock::new();
     let stopped = async {
@@ -89,6 +90,9 @@ where
     let release = locked(&elector).release(boottime());
     if let Some(call) = release {
         release_with(lease.as_ref(), call).await;
+    }
+    if let Some(by) = closes_by.get() {
+        carrier.powers_ended(*by).await;
     }
     why
 }
@@ -149,6 +153,8 @@ struct Carrier<P> {
     elector: Arc<Mutex<Elector>>,
     on_write: OnWrite,
     writes: Arc<AtomicU64>,
+    /// Each power action on its way holds a receiver.
+    powers: watch::Sender<()>,
 }
 
 impl<P: Ports + 'static> Carrier<P> {
@@ -158,6 +164,7 @@ impl<P: Ports + 'static> Carrier<P> {
         let (ports, elector) = (self.ports.clone(), self.elector.clone());
         let (on_write, writes) = (self.on_write.clone(), self.writes.clone());
         let lost = of_a_lost_task(&effect);
+        let on_its_way = matches!(effect, Effect::Power(_)).then(|| self.powers.subscribe());
         tokio::spawn(async move {
             let is_write = effect.is_write();
             let task = tokio::spawn(async move {
@@ -180,7 +187,18 @@ impl<P: Ports + 'static> Carrier<P> {
             }
             // Nobody listens any more when the Lease is lost.
             let _ = answers.send(Answer { id, outcome });
+            drop(on_its_way);
         });
+    }
+
+    /// Waits for the power actions on their way, until `by` at the latest. One may outlive the engine that sent it:
+    /// when the Lease lapses that engine is gone, and the one after it knows nothing of the command that still runs.
+    async fn powers_ended(&self, by: Mono) {
+        tokio::select! {
+            biased;
+            () = self.powers.closed() => {}
+            () = sleep_until(by) => tracing::warn!("ends while a power action is on its way"),
+        }
     }
 }
 
@@ -344,3 +362,6 @@ fn of_a_lost_task(effect: &Effect) -> Outcome {
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
