@@ -5,6 +5,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use junban_core::effect::{PowerAnswer, PowerOrder};
 use junban_core::entry::PowerOutcome;
@@ -22,6 +23,10 @@ const WORDS_CHARS_MAX: usize = 300;
 
 /// Bytes of output kept while it runs; the rest is read and dropped, so that no program blocks on a full pipe.
 const TAIL_BYTES_MAX: usize = 4_096;
+
+/// After SIGKILL. It may be refused (another user's process), or take for ever (one that waits for a dead disk): then
+/// the answer is as unknown as that of a killed command, and the node must not wait for it without a word.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Environment variables that are added: names as `junban_api::names` documents them. That crate is out of reach
 /// from here (design.md 7), so the caller hands them over.
@@ -79,14 +84,20 @@ async fn see_through(mut child: Child, order: &PowerOrder) -> PowerAnswer {
     let in_time = ended.is_ok();
     let ended = match ended {
         Ok(ended) => ended,
-        Err(_) => child.wait().await,
+        Err(_) => tokio::time::timeout(KILLED_WITHIN, child.wait())
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())),
     };
     // A process that left the group may hold the pipes open for ever.
-    let words = tokio::time::timeout(std::time::Duration::from_millis(200), words).await;
+    let words = tokio::time::timeout(Duration::from_millis(200), words).await;
     let words = words.ok().and_then(Result::ok).unwrap_or_default();
     if !in_time {
         let limit = order.time_limit.as_secs();
-        return answer(PowerOutcome::Unknown, &format!("killed after {limit} s"), &words);
+        let how = match ended {
+            Ok(_) => format!("killed after {limit} s"),
+            Err(_) => format!("not ended after {limit} s, and could not be killed"),
+        };
+        return answer(PowerOutcome::Unknown, &how, &words);
     }
     match ended {
         Ok(status) => of_status(status, &words),

@@ -85,6 +85,22 @@ async fn when_its_time_is_up_the_whole_group_is_killed() {
     assert!(!folder.exists(), "its child went on");
 }
 
+/// It left its group, so that the signal does not reach it.
+#[tokio::test]
+async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
+    let mut order = order(&["perl", "-e", "setpgrp(0, getpgrp(getppid)); sleep 20"]);
+    order.time_limit = Duration::from_millis(500);
+    let began = Instant::now();
+    let answer = run(VARIABLES, &order).await;
+    assert_eq!(answer.outcome, PowerOutcome::Unknown);
+    assert!(
+        answer.message.contains("could not be killed"),
+        "{}",
+        answer.message
+    );
+    assert!(began.elapsed() < Duration::from_secs(12));
+}
+
 #[tokio::test]
 async fn what_it_leaves_behind_does_not_act_later() {
     let folder = std::env::temp_dir().join(format!("junban-command-left-{}", std::process::id()));
