@@ -2,6 +2,7 @@
 //!
 //! Watch events carry no decision: they change the store and wake the engine.
 
+mod back_off;
 mod follow;
 mod kinds;
 

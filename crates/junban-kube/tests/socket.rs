@@ -17,7 +17,7 @@ use junban_core::effect::{BudgetKey, EvictOutcome, Evidence, PodLeave, Read};
 use junban_core::ids::{PdbKey, PodKey};
 use junban_engine::clock::boottime;
 use junban_engine::ports::{EvictPort, ReadPort};
-use junban_kube::{Connection, KubePorts, Store};
+use junban_kube::{Connection, KubePorts, Store, cache};
 use kube::Config;
 use serde_json::{Value, json};
 
@@ -189,4 +189,24 @@ async fn a_server_that_swallows_everything_costs_two_seconds_and_a_connection() 
             "a connection that swallowed a call was used again"
         );
     }
+}
+
+/// A right is missing, or the server is overloaded: kube says before each attempt that a list begins, which is no
+/// success.
+#[tokio::test]
+async fn a_list_that_fails_again_and_again_is_asked_for_ever_more_rarely() {
+    let no =
+        json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "no"});
+    let (address, server) = serve(StatusCode::FORBIDDEN, "", no).await;
+    let (connection, _) = ports(address);
+    let store = Arc::new(Store::new("junban"));
+    let started = cache::start_own(&connection, &store);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(4), started)
+            .await
+            .is_err()
+    );
+    // Three kinds, each after 0, 0.2, 0.6, 1.4 and 3.0 s, or up to a quarter earlier.
+    let asked = server.seen.lock().unwrap().len();
+    assert!((9..=18).contains(&asked), "{asked}");
 }

@@ -9,7 +9,6 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
@@ -18,11 +17,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::back_off::BackOff;
 use crate::answer::chain;
 use crate::store::Store;
-
-/// Between two attempts after an error: doubles from the first to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// How a kind gets into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
 pub(crate) struct Kept<K> {
@@ -72,11 +69,11 @@ impl Following {
     }
 }
 
-/// Watches that began together would end together, each time, in every controller: up to a quarter earlier, by lot.
-fn spread(seconds: u32) -> u32 {
+/// What begins together would go on together, each time, in every controller: up to a quarter less, by lot.
+pub(super) fn spread(number: u32) -> u32 {
     let lot = RandomState::new().build_hasher().finish();
-    let quarter = u64::from(seconds / 4) + 1;
-    u32::try_from(lot % quarter).map_or(seconds, |less| seconds - less)
+    let quarter = u64::from(number / 4) + 1;
+    u32::try_from(lot % quarter).map_or(number, |less| number - less)
 }
 
 async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>)
@@ -87,39 +84,26 @@ where
     let mut events = std::pin::pin!(watcher::watcher(api, config));
     let mut listed = Some(listed);
     let mut missing = BTreeSet::new();
-    let mut wait = BACK_OFF.0;
+    let mut back_off = BackOff::default();
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => {
-                wait = BACK_OFF.0;
-                match event {
-                    Event::Init => missing = (kept.known)(&store),
-                    Event::InitApply(object) => {
-                        missing.remove(&id(&object));
-                        (kept.apply)(&store, &object);
-                    }
-                    Event::InitDone => {
-                        for id in std::mem::take(&mut missing) {
-                            (kept.vanished)(&store, &id);
-                        }
-                        if let Some(listed) = listed.take() {
-                            tracing::debug!(what = kept.what, "listed");
-                            let _ = listed.send(());
-                        }
-                    }
-                    Event::Apply(object) => (kept.apply)(&store, &object),
-                    Event::Delete(object) => (kept.delete)(&store, &object),
+            Ok(Event::Init) => missing = (kept.known)(&store),
+            Ok(Event::InitApply(object)) => {
+                missing.remove(&id(&object));
+                (kept.apply)(&store, &object);
+            }
+            Ok(Event::InitDone) => {
+                for id in std::mem::take(&mut missing) {
+                    (kept.vanished)(&store, &id);
+                }
+                if let Some(listed) = listed.take() {
+                    tracing::debug!(what = kept.what, "listed");
+                    let _ = listed.send(());
                 }
             }
-            Err(error) => {
-                tracing::warn!(
-                    what = kept.what,
-                    error = chain(&error),
-                    "a watch failed; it goes on"
-                );
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(BACK_OFF.1);
-            }
+            Ok(Event::Apply(object)) => (kept.apply)(&store, &object),
+            Ok(Event::Delete(object)) => (kept.delete)(&store, &object),
+            Err(error) => back_off.failed(kept.what, &chain(&error)).await,
         }
     }
 }
