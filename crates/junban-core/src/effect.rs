@@ -293,6 +293,8 @@ pub enum EvictOutcome {
     Throttled(Duration),
     /// An admission webhook refused it; its text.
     WebhookDenied(String),
+    /// A webhook asks for patience (429), or could not be asked: nobody has refused it.
+    WebhookWaits(String),
     /// 500 "more than one PodDisruptionBudget".
     TwoBudgets(String),
     /// 403 with the cause `NamespaceTerminating`.

@@ -226,6 +226,9 @@ impl Book {
             EvictOutcome::WebhookDenied(text) => {
                 deny(Reason::WebhookDenied, text, Duration::from_secs(5), false, true);
             }
+            EvictOutcome::WebhookWaits(text) => {
+                deny(Reason::WebhookDenied, text, Duration::from_secs(5), false, false);
+            }
             EvictOutcome::TwoBudgets(text) => deny(Reason::TwoBudgets, text, SAFETY_NET, false, false),
             EvictOutcome::NamespaceTerminating => {
                 let text = "its namespace is being deleted".to_owned();

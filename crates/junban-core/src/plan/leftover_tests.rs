@@ -382,3 +382,25 @@ fn a_failed_node_that_is_retried_gives_no_place_away_on_its_way_back() {
     toy.settle();
     assert_eq!(toy.slots(), ["node-1"], "{:?}", toy.phases);
 }
+
+#[test]
+fn a_webhook_that_asks_for_patience_has_denied_nothing_and_its_pod_may_not_be_deleted() {
+    let cases = [
+        (EvictOutcome::WebhookWaits("migrating".into()), false),
+        (EvictOutcome::WebhookDenied("not now".into()), true),
+    ];
+    for (outcome, may_delete) in cases {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.evictions_are = Some(outcome.clone());
+        let stays = pod("web-1", "node-1");
+        toy.cluster.apply_pod(stays.clone());
+        toy.run(20);
+        assert!(!toy.evicted.is_empty(), "{outcome:?}");
+        let denial = toy.memory.book.denials.get(&stays.key);
+        assert_eq!(
+            denial.map(|denial| denial.may_delete),
+            Some(may_delete),
+            "{outcome:?}"
+        );
+    }
+}

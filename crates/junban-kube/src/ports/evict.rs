@@ -92,8 +92,10 @@ fn outcome(status: &Status) -> EvictOutcome {
     let words = crate::answer::cut(&words(status));
     let has_cause = |wanted: &str| causes(status).any(|cause| cause.reason == wanted);
     let patience = retry_after(status);
-    let by_webhook =
-        status.message.contains("admission webhook") || status.message.contains("calling webhook");
+    // "admission webhook ... denied the request" is the webhook's word; "failed calling webhook" is the server's.
+    let by_webhook = status.message.contains("webhook");
+    let denied =
+        status.message.contains("admission webhook") && status.message.contains("denied the request");
     match status.code {
         404 => EvictOutcome::Gone,
         409 if words.contains("UID") => EvictOutcome::Gone,
@@ -102,11 +104,12 @@ fn outcome(status: &Status) -> EvictOutcome {
             Some(wait) => EvictOutcome::BudgetBehind(wait),
             None => EvictOutcome::BudgetExhausted(words),
         },
-        429 if by_webhook => EvictOutcome::WebhookDenied(words),
+        429 if by_webhook => EvictOutcome::WebhookWaits(words),
         429 => EvictOutcome::Throttled(patience.unwrap_or(PATIENCE)),
         500 if words.contains("more than one PodDisruptionBudget") => EvictOutcome::TwoBudgets(words),
         403 if has_cause("NamespaceTerminating") => EvictOutcome::NamespaceTerminating,
-        400..=599 if by_webhook => EvictOutcome::WebhookDenied(words),
+        400..=599 if denied => EvictOutcome::WebhookDenied(words),
+        400..=599 if by_webhook => EvictOutcome::WebhookWaits(words),
         401 | 403 => EvictOutcome::Forbidden(words),
         _ => EvictOutcome::Unknown(words),
     }

@@ -511,7 +511,7 @@ fn evict_outcome(error: ApiError) -> EvictOutcome {
             (_, _) if text.contains("failed sync") => EvictOutcome::BudgetUnknown(text),
             ("DisruptionBudget", Some(seconds)) => EvictOutcome::BudgetBehind(Duration::from_secs(seconds)),
             ("DisruptionBudget", None) => EvictOutcome::BudgetExhausted(text),
-            (_, _) if text.contains("webhook") => EvictOutcome::WebhookDenied(text),
+            (_, _) if text.contains("webhook") => EvictOutcome::WebhookWaits(text),
             (_, seconds) => EvictOutcome::Throttled(Duration::from_secs(seconds.unwrap_or(1))),
         },
         ApiError::Internal { text } if text.contains("more than one PodDisruptionBudget") => {
