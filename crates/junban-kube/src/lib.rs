@@ -7,6 +7,7 @@ mod answer;
 pub mod cache;
 pub mod connect;
 pub mod glance;
+mod gone;
 pub mod layer;
 pub mod lease;
 mod patch;

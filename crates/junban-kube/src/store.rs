@@ -22,6 +22,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::gone::{Gone, Graves};
 use crate::patch::Shape;
 use crate::resource::Kind;
 use crate::volumes::Volumes;
@@ -47,6 +48,7 @@ struct Side {
     /// `status.conditions` of our own objects, for the times in them.
     conditions: BTreeMap<String, Value>,
     volumes: Volumes,
+    graves: Graves,
     /// By DaemonSet: the node that kured's lock names.
     kured: BTreeMap<WorkloadKey, NodeName>,
     /// When a node's Lease last woke the engine, or will.
@@ -78,6 +80,41 @@ impl Store {
         }
     }
 
+    /// Changes the cluster by what was shown of an object, unless that is known to be gone by now.
+    fn put(&self, key: &str, version: Version, change: impl FnOnce(&mut Cluster) -> bool) {
+        // In the order in which every other caller takes the two locks: side first.
+        let side = locked(&self.side);
+        if !side.graves.hold(key, version) {
+            self.change(change);
+        }
+    }
+
+    /// Forgets the object that is known under a name, if it is the one that is gone.
+    fn forget(
+        &self,
+        key: &str,
+        gone: Gone<'_>,
+        known: impl FnOnce(&Cluster) -> Option<(&str, Version)>,
+        remove: impl FnOnce(&mut Cluster),
+    ) {
+        let mut side = locked(&self.side);
+        self.change(|cluster| {
+            let known = known(cluster).filter(|(uid, version)| gone.means(uid, *version));
+            let known = known.map(|(_, version)| version);
+            let as_of = match gone {
+                Gone::AsOf(version) => Some(version),
+                Gone::Uid(_) => known,
+            };
+            if let Some(as_of) = as_of {
+                side.graves.bury(key, as_of, boottime());
+            }
+            if known.is_some() {
+                remove(cluster);
+            }
+            known.is_some()
+        });
+    }
+
     /// Applies a Node; `None`: it cannot be read, which is reported.
     pub(crate) fn node(&self, object: &core::Node) -> Option<Node> {
         let mut node = reported(convert::node::read(object))?;
@@ -100,7 +137,7 @@ impl Store {
                 node.foreign_owner = Some(KURED.to_owned());
             }
         }
-        self.change(|cluster| {
+        self.put(&node_key(&node.name), node.version, |cluster| {
             let news = cluster
                 .nodes
                 .get(&node.name)
@@ -123,15 +160,20 @@ impl Store {
             .unwrap_or(Shape::USUAL)
     }
 
-    /// Forgets a Node, unless another one of that name is known.
-    pub(crate) fn no_node(&self, name: &NodeName, uid: Option<&str>) {
-        self.change(|cluster| {
-            let same = cluster
-                .nodes
-                .get(name)
-                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
-            same && cluster.nodes.remove(name).is_some()
-        });
+    pub(crate) fn no_node(&self, name: &NodeName, gone: Gone<'_>) {
+        self.forget(
+            &node_key(name),
+            gone,
+            |cluster| {
+                cluster
+                    .nodes
+                    .get(name)
+                    .map(|node| (node.uid.as_str(), node.version))
+            },
+            |cluster| {
+                cluster.nodes.remove(name);
+            },
+        );
     }
 
     /// Takes note of a kubelet's renewal. Heartbeats of nodes for which nobody waits wake nobody.
@@ -174,7 +216,7 @@ impl Store {
 
     pub(crate) fn pod(&self, object: &core::Pod) -> Option<Pod> {
         let pod = reported(convert::pod::read(object, &self.namespace))?;
-        self.change(|cluster| {
+        self.put(&pod_key(&pod.key), pod.version, |cluster| {
             let news = cluster
                 .pods
                 .get(&pod.key)
@@ -185,18 +227,13 @@ impl Store {
         Some(pod)
     }
 
-    /// Forgets a pod, unless a later one of that name is known.
-    pub(crate) fn no_pod(&self, key: &PodKey, uid: Option<&str>) {
-        self.change(|cluster| {
-            let same = cluster
-                .pods
-                .get(key)
-                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
-            if same {
-                cluster.remove_pod(key);
-            }
-            same
-        });
+    pub(crate) fn no_pod(&self, key: &PodKey, gone: Gone<'_>) {
+        self.forget(
+            &pod_key(key),
+            gone,
+            |cluster| cluster.pods.get(key).map(|pod| (pod.uid.as_str(), pod.version)),
+            |cluster| cluster.remove_pod(key),
+        );
     }
 
     /// The server has said that this pod's deletion has begun.
@@ -268,13 +305,14 @@ impl Store {
         self.changed.notify_one();
     }
 
-    pub(crate) fn volume_names(&self) -> std::collections::BTreeSet<String> {
-        locked(&self.side).volumes.volume_names().into_iter().collect()
+    pub(crate) fn volume_names(&self) -> impl Iterator<Item = String> {
+        locked(&self.side).volumes.volume_names().into_iter()
     }
 
     pub(crate) fn attachment(&self, object: &VolumeAttachment) -> Option<junban_core::cluster::Attachment> {
         let attachment = reported(convert::attachment::read(object))?;
-        self.change(|cluster| {
+        let key = format!("VolumeAttachment/{}", attachment.name);
+        self.put(&key, attachment.version, |cluster| {
             newer(
                 &mut cluster.attachments,
                 attachment.name.clone(),
@@ -285,8 +323,16 @@ impl Store {
         Some(attachment)
     }
 
-    pub(crate) fn no_attachment(&self, name: &str) {
-        self.change(|cluster| cluster.attachments.remove(name).is_some());
+    pub(crate) fn no_attachment(&self, name: &str, gone: Gone<'_>) {
+        let key = format!("VolumeAttachment/{name}");
+        self.forget(
+            &key,
+            gone,
+            |cluster| cluster.attachments.get(name).map(|known| ("", known.version)),
+            |cluster| {
+                cluster.attachments.remove(name);
+            },
+        );
     }
 
     /// Applies the queue; an unreadable one counts as paused.
@@ -296,16 +342,36 @@ impl Store {
             Err(error) => QueueView::Unreadable(error.to_string()),
         };
         self.remember_conditions(Kind::Queue, object);
-        self.apply_queue(view.clone());
+        self.put(&Kind::Queue.key(names::QUEUE), version_of(object), |cluster| {
+            let before = cluster.queue.clone();
+            cluster.apply_queue(view.clone());
+            cluster.queue != before
+        });
         view
     }
 
-    pub(crate) fn apply_queue(&self, view: QueueView) {
-        self.change(|cluster| {
-            let before = cluster.queue.clone();
-            cluster.apply_queue(view);
-            cluster.queue != before
-        });
+    pub(crate) fn no_queue(&self, gone: Gone<'_>) {
+        self.forget(
+            &Kind::Queue.key(names::QUEUE),
+            gone,
+            |cluster| match &cluster.queue {
+                QueueView::Absent => None,
+                QueueView::Unreadable(_) => Some(("", Version::default())),
+                QueueView::Present(queue) => Some((queue.uid.as_str(), queue.version)),
+            },
+            |cluster| {
+                cluster.queue = QueueView::Absent;
+            },
+        );
+    }
+
+    /// The UID of the queue that is known; empty: of one that cannot be read.
+    pub(crate) fn queue_uid(&self) -> Option<String> {
+        self.with(|cluster| match &cluster.queue {
+            QueueView::Absent => None,
+            QueueView::Unreadable(_) => Some(String::new()),
+            QueueView::Present(queue) => Some(queue.uid.as_str().to_owned()),
+        })
     }
 
     /// Applies a policy. One that cannot be read still governs, and nothing starts under it.
@@ -315,8 +381,9 @@ impl Store {
             PolicyName::new(object.name_any()),
             Kind::Policy.key(&object.name_any()),
         );
+        let version = version_of(object);
         match convert::policy::read(object) {
-            Ok(policy) => self.change(|cluster| {
+            Ok(policy) => self.put(&key, version, |cluster| {
                 cluster.unreadable.remove(&key);
                 newer(
                     &mut cluster.policies,
@@ -325,22 +392,29 @@ impl Store {
                     |policy: &junban_core::policy::Policy| policy.version,
                 )
             }),
-            Err(error) => self.change(|cluster| {
+            Err(error) => self.put(&key, version, |cluster| {
                 cluster.policies.remove(&name);
                 if let Some(outline) = convert::policy::outline(object) {
                     cluster.policies.insert(name, outline);
                 }
-                cluster.unreadable.insert(key, error.to_string()) != Some(error.to_string())
+                cluster.unreadable.insert(key.clone(), error.to_string()) != Some(error.to_string())
             }),
         }
     }
 
-    pub(crate) fn no_policy(&self, name: &str) {
-        locked(&self.side).conditions.remove(&Kind::Policy.key(name));
-        self.change(|cluster| {
-            let unreadable = cluster.unreadable.remove(&Kind::Policy.key(name)).is_some();
-            cluster.policies.remove(&PolicyName::from(name)).is_some() || unreadable
-        });
+    pub(crate) fn no_policy(&self, name: &str, gone: Gone<'_>) {
+        let key = Kind::Policy.key(name);
+        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
+        let name = PolicyName::from(name);
+        self.forget(
+            &key,
+            gone,
+            |cluster| cluster.policies.get(&name).map(|policy| ("", policy.version)),
+            |cluster| {
+                cluster.policies.remove(&name);
+            },
+        );
+        locked(&self.side).conditions.remove(&key);
     }
 
     /// Applies an entry; the error says why it cannot be read.
@@ -349,7 +423,7 @@ impl Store {
         let key = Kind::Entry.key(&object.name_any());
         match convert::entry::read(object) {
             Ok(entry) => {
-                self.change(|cluster| {
+                self.put(&key, entry.version, |cluster| {
                     let unreadable = cluster.unreadable.remove(&key).is_some();
                     let known = cluster.entries.get(&entry.name);
                     let news = known.is_none_or(|known| known.version < entry.version);
@@ -360,27 +434,30 @@ impl Store {
             }
             Err(error) => {
                 let text = error.to_string();
-                self.change(|cluster| {
+                self.put(&key, version_of(object), |cluster| {
                     cluster.entries.remove(&EntryName::new(object.name_any()));
-                    cluster.unreadable.insert(key, text.clone()) != Some(text.clone())
+                    cluster.unreadable.insert(key.clone(), text.clone()) != Some(text.clone())
                 });
                 Err(text)
             }
         }
     }
 
-    /// Forgets an entry, unless another one of that name is known.
-    pub(crate) fn no_entry(&self, name: &EntryName, uid: Option<&str>) {
+    pub(crate) fn no_entry(&self, name: &EntryName, gone: Gone<'_>) {
         let key = Kind::Entry.key(name.as_str());
+        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
+        self.forget(
+            &key,
+            gone,
+            |cluster| {
+                let entry = cluster.entries.get(name)?;
+                Some((entry.uid.as_str(), entry.version))
+            },
+            |cluster| {
+                cluster.entries.remove(name);
+            },
+        );
         locked(&self.side).conditions.remove(&key);
-        self.change(|cluster| {
-            let unreadable = cluster.unreadable.remove(&key).is_some();
-            let same = cluster
-                .entries
-                .get(name)
-                .is_some_and(|known| uid.is_none_or(|uid| known.uid.as_str() == uid));
-            (same && cluster.entries.remove(name).is_some()) || unreadable
-        });
     }
 
     /// The status as it stands, as far as the next one needs it: its conditions.
@@ -402,6 +479,20 @@ impl Store {
     }
 }
 
+fn node_key(name: &NodeName) -> String {
+    format!("Node/{name}")
+}
+
+fn pod_key(key: &PodKey) -> String {
+    format!("Pod/{key}")
+}
+
+/// Of an object that may not parse otherwise.
+fn version_of(object: &DynamicObject) -> Version {
+    let text = object.metadata.resource_version.as_deref();
+    Version(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
+}
+
 /// Puts in what is newer than what is known; whether it was.
 fn newer<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, version: fn(&V) -> Version) -> bool {
     let news = map.get(&key).is_none_or(|known| version(known) < version(&value));
@@ -421,3 +512,6 @@ fn reported<T>(read: Result<T, convert::Incomplete>) -> Option<T> {
 pub(crate) fn is_the_queue(object: &DynamicObject) -> bool {
     object.name_any() == names::QUEUE
 }
+
+#[cfg(test)]
+mod tests;

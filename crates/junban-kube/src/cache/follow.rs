@@ -3,7 +3,7 @@
 //! A list that starts anew removes what vanished meanwhile. Only what was known *before* the list began can have
 //! vanished: an object that our own write put into the store since may be missing in the list.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::back_off::BackOff;
 use crate::answer::chain;
+use crate::gone::Gone;
 use crate::store::Store;
 
 /// How a kind gets into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
@@ -30,9 +31,10 @@ pub(crate) struct Kept<K> {
     pub(crate) apply: fn(&Arc<Store>, &K),
     /// The object was deleted: the store may know a later one of its name.
     pub(crate) delete: fn(&Arc<Store>, &K),
-    pub(crate) known: fn(&Store) -> BTreeSet<String>,
-    /// The id is not in a list that began after it was known.
-    pub(crate) vanished: fn(&Arc<Store>, &str),
+    /// The ids that are known, each with its UID, or an empty text where none is kept.
+    pub(crate) known: fn(&Store) -> BTreeMap<String, String>,
+    /// The id is not in a list that began after it was known with that UID.
+    pub(crate) vanished: fn(&Arc<Store>, &str, Gone<'_>),
 }
 
 /// Of kinds on which a step waits: this plus 5 s is how long a dead connection goes unnoticed.
@@ -83,7 +85,7 @@ where
     let config = watcher::Config::default().timeout(spread(kept.watch_seconds));
     let mut events = std::pin::pin!(watcher::watcher(api, config));
     let mut listed = Some(listed);
-    let mut missing = BTreeSet::new();
+    let mut missing = BTreeMap::new();
     let mut back_off = BackOff::default();
     while let Some(event) = events.next().await {
         match event {
@@ -93,8 +95,8 @@ where
                 (kept.apply)(&store, &object);
             }
             Ok(Event::InitDone) => {
-                for id in std::mem::take(&mut missing) {
-                    (kept.vanished)(&store, &id);
+                for (id, uid) in std::mem::take(&mut missing) {
+                    (kept.vanished)(&store, &id, Gone::Uid(&uid));
                 }
                 if let Some(listed) = listed.take() {
                     tracing::debug!(what = kept.what, "listed");

@@ -1,11 +1,11 @@
 //! Every kind that is observed: where it is watched and how it gets into the store.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use junban_api::{convert, names};
-use junban_core::cluster::{Cluster, QueueView, WorkloadKey, WorkloadKind};
-use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey};
+use junban_core::cluster::{Cluster, WorkloadKey, WorkloadKind};
+use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, Version};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -16,6 +16,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::follow::{BRISK_SECONDS, CALM_SECONDS, Following, Kept};
 use crate::connect::Connection;
+use crate::gone::Gone;
 use crate::resource::Kind;
 use crate::store::{Store, is_the_queue};
 
@@ -42,22 +43,17 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut F
                 }
             },
             delete: |store, object| {
-                let uid = object.uid();
-                let is_known = store.with(|cluster| {
-                    cluster
-                        .queue
-                        .present()
-                        .is_none_or(|known| Some(known.uid.as_str()) == uid.as_deref())
-                });
-                if is_the_queue(object) && is_known {
-                    store.apply_queue(QueueView::Absent);
+                if is_the_queue(object) {
+                    store.no_queue(as_of(object));
                 }
             },
-            known: |store| match store.with(|cluster| cluster.queue.clone()) {
-                QueueView::Absent => BTreeSet::new(),
-                _ => BTreeSet::from([names::QUEUE.to_owned()]),
+            known: |store| {
+                let uid = store.queue_uid();
+                uid.map(|uid| (names::QUEUE.to_owned(), uid))
+                    .into_iter()
+                    .collect()
             },
-            vanished: |store, _| store.apply_queue(QueueView::Absent),
+            vanished: |store, _, gone| store.no_queue(gone),
         },
     );
     following.add(
@@ -67,14 +63,14 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut F
             what: Kind::Policy.as_str(),
             watch_seconds: BRISK_SECONDS,
             apply: |store, object| store.policy(object),
-            delete: |store, object| store.no_policy(&object.name_any()),
+            delete: |store, object| store.no_policy(&object.name_any(), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
-                    let read = cluster.policies.keys().map(|name| name.as_str().to_owned());
+                    let read = cluster.policies.keys().map(|name| without_uid(name.as_str()));
                     read.chain(unreadable(cluster, Kind::Policy)).collect()
                 })
             },
-            vanished: |store, id| store.no_policy(id),
+            vanished: |store, id, gone| store.no_policy(id, gone),
         },
     );
     following.add(
@@ -87,16 +83,15 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut F
                 // What cannot be read stands in the cluster as such.
                 let _ = store.entry(object);
             },
-            delete: |store, object| {
-                store.no_entry(&EntryName::new(object.name_any()), object.uid().as_deref())
-            },
+            delete: |store, object| store.no_entry(&EntryName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
-                    let read = cluster.entries.keys().map(|name| name.as_str().to_owned());
-                    read.chain(unreadable(cluster, Kind::Entry)).collect()
+                    let read = cluster.entries.iter();
+                    let read = read.map(|(name, entry)| (name.to_string(), entry.uid.to_string()));
+                    unreadable(cluster, Kind::Entry).chain(read).collect()
                 })
             },
-            vanished: |store, id| store.no_entry(&EntryName::from(id), None),
+            vanished: |store, id, gone| store.no_entry(&EntryName::from(id), gone),
         },
     );
 }
@@ -112,17 +107,16 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
             apply: |store, object| {
                 store.node(object);
             },
-            delete: |store, object| store.no_node(&NodeName::new(object.name_any()), object.uid().as_deref()),
+            delete: |store, object| store.no_node(&NodeName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
-                    cluster
-                        .nodes
-                        .keys()
-                        .map(|name| name.as_str().to_owned())
+                    let nodes = cluster.nodes.iter();
+                    nodes
+                        .map(|(name, node)| (name.to_string(), node.uid.to_string()))
                         .collect()
                 })
             },
-            vanished: |store, id| store.no_node(&NodeName::from(id), None),
+            vanished: |store, id, gone| store.no_node(&NodeName::from(id), gone),
         },
     );
     following.add(
@@ -138,8 +132,8 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
             },
             // A Lease that is gone does not change, which is all that is asked of it.
             delete: |_, _| {},
-            known: |_| BTreeSet::new(),
-            vanished: |_, _| {},
+            known: |_| BTreeMap::new(),
+            vanished: |_, _, _| {},
         },
     );
     following.add(
@@ -153,12 +147,18 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
             },
             delete: |store, object| {
                 let key = PodKey::new(object.namespace().unwrap_or_default(), object.name_any());
-                store.no_pod(&key, object.uid().as_deref());
+                store.no_pod(&key, as_of(object));
             },
-            known: |store| store.with(|cluster| cluster.pods.keys().map(ToString::to_string).collect()),
-            vanished: |store, id| {
+            known: |store| {
+                store.with(|cluster| {
+                    let pods = cluster.pods.iter();
+                    pods.map(|(key, pod)| (key.to_string(), pod.uid.to_string()))
+                        .collect()
+                })
+            },
+            vanished: |store, id, gone| {
                 let (namespace, name) = split(id);
-                store.no_pod(&PodKey::new(namespace, name), None);
+                store.no_pod(&PodKey::new(namespace, name), gone);
             },
         },
     );
@@ -175,8 +175,8 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
                     object.name_any(),
                 ));
             },
-            known: |store| store.with(|cluster| cluster.budgets.keys().map(ToString::to_string).collect()),
-            vanished: |store, id| {
+            known: |store| store.with(|cluster| cluster.budgets.keys().map(without_uid).collect()),
+            vanished: |store, id, _| {
                 let (namespace, name) = split(id);
                 store.no_budget(&PdbKey::new(namespace, name));
             },
@@ -196,7 +196,7 @@ macro_rules! workload {
                 apply: |store, object| store.workload($read(object)),
                 delete: |store, object| store.no_workload(&workload_key(WorkloadKind::$what, object)),
                 known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::$what)),
-                vanished: |store, id| store.no_workload(&key_of_id(WorkloadKind::$what, id)),
+                vanished: |store, id, _| store.no_workload(&key_of_id(WorkloadKind::$what, id)),
             },
         );
     };
@@ -252,7 +252,7 @@ fn workloads(connection: &Connection, store: &Arc<Store>, following: &mut Follow
             },
             delete: |store, object| store.no_workload(&workload_key(WorkloadKind::DaemonSet, object)),
             known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::DaemonSet)),
-            vanished: |store, id| store.no_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
+            vanished: |store, id, _| store.no_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
         },
     );
 }
@@ -270,8 +270,8 @@ fn volumes(connection: &Connection, store: &Arc<Store>, following: &mut Followin
                 let key = ClaimKey::new(object.namespace().unwrap_or_default(), object.name_any());
                 store.volumes(|volumes, cluster| volumes.no_claim(&key, cluster));
             },
-            known: |store| store.with(|cluster| cluster.claims.keys().map(ToString::to_string).collect()),
-            vanished: |store, id| {
+            known: |store| store.with(|cluster| cluster.claims.keys().map(without_uid).collect()),
+            vanished: |store, id, _| {
                 let (namespace, name) = split(id);
                 let key = ClaimKey::new(namespace, name);
                 store.volumes(|volumes, cluster| volumes.no_claim(&key, cluster));
@@ -289,8 +289,8 @@ fn volumes(connection: &Connection, store: &Arc<Store>, following: &mut Followin
                 let name = object.name_any();
                 store.volumes(|volumes, cluster| volumes.no_volume(&name, cluster));
             },
-            known: Store::volume_names,
-            vanished: |store, id| store.volumes(|volumes, cluster| volumes.no_volume(id, cluster)),
+            known: |store| store.volume_names().map(without_uid).collect(),
+            vanished: |store, id, _| store.volumes(|volumes, cluster| volumes.no_volume(id, cluster)),
         },
     );
     following.add(
@@ -302,30 +302,42 @@ fn volumes(connection: &Connection, store: &Arc<Store>, following: &mut Followin
             apply: |store, object| {
                 store.attachment(object);
             },
-            delete: |store, object| store.no_attachment(&object.name_any()),
-            known: |store| store.with(|cluster| cluster.attachments.keys().cloned().collect()),
-            vanished: |store, id| store.no_attachment(id),
+            delete: |store, object| store.no_attachment(&object.name_any(), as_of(object)),
+            known: |store| store.with(|cluster| cluster.attachments.keys().map(without_uid).collect()),
+            vanished: |store, id, gone| store.no_attachment(id, gone),
         },
     );
 }
 
 /// Names of the objects of a kind that do not parse.
-fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = String> {
+fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = (String, String)> {
     let prefix = kind.key("");
     cluster
         .unreadable
         .keys()
-        .filter_map(move |key| key.strip_prefix(&prefix).map(str::to_owned))
+        .filter_map(move |key| key.strip_prefix(&prefix).map(without_uid))
+}
+
+fn without_uid(id: impl ToString) -> (String, String) {
+    (id.to_string(), String::new())
+}
+
+/// The version that a watch gives to a deletion.
+fn as_of(object: &impl Resource) -> Gone<'_> {
+    let version = object.meta().resource_version.as_deref();
+    let version = version.and_then(|text| text.parse().ok());
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    version.map_or(Gone::Uid(uid), |version| Gone::AsOf(Version(version)))
 }
 
 fn workload_key(kind: WorkloadKind, object: &impl Resource) -> WorkloadKey {
     WorkloadKey::new(kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeSet<String> {
+fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeMap<String, String> {
     let of_kind = cluster.workloads.keys().filter(|key| key.kind == *kind);
     of_kind
-        .map(|key| format!("{}/{}", key.namespace, key.name))
+        .map(|key| without_uid(format!("{}/{}", key.namespace, key.name)))
         .collect()
 }
 

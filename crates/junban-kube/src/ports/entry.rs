@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{KubePorts, parameters};
 use crate::answer::{DEADLINE, Failure, within};
+use crate::gone::Gone;
 use crate::resource::Kind;
 
 impl EntryPort for KubePorts {
@@ -39,7 +40,7 @@ impl EntryPort for KubePorts {
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_entry(&write.name, Some(write.uid.as_str()));
+                    self.store.no_entry(&write.name, Gone::Uid(write.uid.as_str()));
                 }
                 outcome
             }
@@ -72,7 +73,7 @@ impl EntryPort for KubePorts {
             Err(failure) => failure.outcome(),
         };
         if matches!(outcome, WriteOutcome::Done | WriteOutcome::Gone) {
-            self.store.no_entry(&name, Some(uid.as_str()));
+            self.store.no_entry(&name, Gone::Uid(uid.as_str()));
         }
         outcome
     }
@@ -97,7 +98,13 @@ impl EntryPort for KubePorts {
                 self.store.policy(&object);
                 WriteOutcome::Done
             }
-            Err(failure) => failure.outcome(),
+            Err(failure) => {
+                let outcome = failure.outcome();
+                if outcome == WriteOutcome::Gone {
+                    self.store.no_policy(name.as_str(), Gone::AsOf(version));
+                }
+                outcome
+            }
         }
     }
 }

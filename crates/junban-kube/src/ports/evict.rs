@@ -18,6 +18,7 @@ use kube::core::Status;
 
 use super::{KubePorts, parameters};
 use crate::answer::{DEADLINE, Failure, retry_after, within};
+use crate::gone::Gone;
 
 /// The API server itself retries conflicts on the budget for 20 × 0.5 s.
 const EVICTION_DEADLINE: Duration = Duration::from_secs(12);
@@ -80,7 +81,7 @@ impl KubePorts {
         match outcome {
             EvictOutcome::Accepted => self.store.pod_terminates(&leave.pod, &leave.uid),
             // Of that name there may be another; this one is gone.
-            EvictOutcome::Gone => self.store.no_pod(&leave.pod, Some(leave.uid.as_str())),
+            EvictOutcome::Gone => self.store.no_pod(&leave.pod, Gone::Uid(leave.uid.as_str())),
             _ => {}
         }
         outcome

@@ -2,13 +2,13 @@
 
 use junban_api::convert;
 use junban_api::names;
-use junban_core::cluster::QueueView;
 use junban_core::effect::{QueueWrite, WriteOutcome};
 use junban_engine::ports::LedgerPort;
 
 use super::entry::status_object;
 use super::{KubePorts, parameters};
 use crate::answer::{DEADLINE, within};
+use crate::gone::Gone;
 use crate::resource::Kind;
 
 impl LedgerPort for KubePorts {
@@ -31,7 +31,7 @@ impl LedgerPort for KubePorts {
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.apply_queue(QueueView::Absent);
+                    self.store.no_queue(Gone::Uid(write.uid.as_str()));
                 }
                 outcome
             }

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Node;
 
 use super::KubePorts;
 use crate::answer::{DEADLINE, within};
+use crate::gone::Gone;
 use crate::patch::operations;
 
 /// What the API server says of every patch that it cannot apply; a failed `test` is one of them.
@@ -50,7 +51,7 @@ impl NodePort for KubePorts {
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_node(&patch.node, Some(patch.uid.as_str()));
+                    self.store.no_node(&patch.node, Gone::Uid(patch.uid.as_str()));
                 }
                 outcome
             }

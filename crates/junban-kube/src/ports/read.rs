@@ -7,7 +7,7 @@ use junban_api::names;
 use junban_core::cluster::{Attachment, Node, Pod, QueueView};
 use junban_core::effect::{ActEvidence, Evidence, Read};
 use junban_core::entry::Entry;
-use junban_core::ids::{EntryName, NodeName, PodKey, Version};
+use junban_core::ids::{EntryName, NodeName, PodKey, PodUid, Version};
 use junban_engine::ports::ReadPort;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
@@ -17,6 +17,7 @@ use kube::core::DynamicObject;
 
 use super::KubePorts;
 use crate::answer::{DEADLINE, Failure, SHORT_DEADLINE, within};
+use crate::gone::Gone;
 use crate::resource::Kind;
 
 /// A power action rests on reads begun less than 4 s before (lifecycle.md 6): later answers are of no use.
@@ -79,16 +80,22 @@ impl KubePorts {
 
     async fn queue(&self) -> Result<QueueView, String> {
         let api = Kind::Queue.api(&self.connection.queue);
+        let known = self.store.queue_uid();
         let object = found(within(SHORT_DEADLINE, api.get(names::QUEUE)).await)?;
-        let view = object.map_or(QueueView::Absent, |object| self.store.queue(&object));
-        if view == QueueView::Absent {
-            self.store.apply_queue(QueueView::Absent);
-        }
-        Ok(view)
+        let Some(object) = object else {
+            if let Some(uid) = known {
+                self.store.no_queue(Gone::Uid(&uid));
+            }
+            return Ok(QueueView::Absent);
+        };
+        Ok(self.store.queue(&object))
     }
 
     async fn node(&self, name: &NodeName, deadline: Duration) -> Result<Option<Node>, String> {
         let api: Api<core::Node> = Api::all(self.connection.calls.clone());
+        let known = self
+            .store
+            .with(|cluster| cluster.nodes.get(name).map(|node| node.uid.clone()));
         match found(within(deadline, api.get(name.as_str())).await)? {
             Some(object) => self
                 .store
@@ -96,7 +103,9 @@ impl KubePorts {
                 .map(Some)
                 .ok_or_else(|| format!("node {name} cannot be read")),
             None => {
-                self.store.no_node(name, None);
+                if let Some(uid) = known {
+                    self.store.no_node(name, Gone::Uid(uid.as_str()));
+                }
                 Ok(None)
             }
         }
@@ -104,10 +113,15 @@ impl KubePorts {
 
     async fn entry(&self, name: &EntryName, deadline: Duration) -> Result<Option<Entry>, String> {
         let api = Kind::Entry.api(&self.connection.calls);
+        let known = self
+            .store
+            .with(|cluster| cluster.entries.get(name).map(|entry| entry.uid.clone()));
         match found(within(deadline, api.get(name.as_str())).await)? {
             Some(object) => self.store.entry(&object).map(Some),
             None => {
-                self.store.no_entry(name, None);
+                if let Some(uid) = known {
+                    self.store.no_entry(name, Gone::Uid(uid.as_str()));
+                }
                 Ok(None)
             }
         }
@@ -131,40 +145,42 @@ impl KubePorts {
             // A pod that cannot be read may be one that must leave: then nothing is known.
             pods.push(self.store.pod(object).ok_or("a pod of the list cannot be read")?);
         }
+        let Some(of_list) = of_list else { return Ok(pods) };
         let listed: BTreeSet<&PodKey> = pods.iter().map(|pod| &pod.key).collect();
-        let vanished: Vec<PodKey> = self.store.with(|cluster| {
-            let known = cluster
-                .pods_of(node)
-                .filter(|pod| of_list.is_some_and(|of_list| pod.version <= of_list));
+        let vanished: Vec<(PodKey, PodUid)> = self.store.with(|cluster| {
+            let known = cluster.pods_of(node).filter(|pod| pod.version <= of_list);
             known
-                .map(|pod| pod.key.clone())
-                .filter(|key| !listed.contains(key))
+                .filter(|pod| !listed.contains(&pod.key))
+                .map(|pod| (pod.key.clone(), pod.uid.clone()))
                 .collect()
         });
-        for key in &vanished {
-            self.store.no_pod(key, None);
+        // Not as of the list: there may be another of that name on another node by then.
+        for (key, uid) in &vanished {
+            self.store.no_pod(key, Gone::Uid(uid.as_str()));
         }
         Ok(pods)
     }
 
     /// The VolumeAttachments of a node that the watch has shown, each read again: a list cannot be filtered by node.
     async fn attachments(&self, node: &NodeName, deadline: Duration) -> Result<Vec<Attachment>, String> {
-        let names: Vec<String> = self.store.with(|cluster| {
+        let known: Vec<(String, Version)> = self.store.with(|cluster| {
             let of_node = cluster
                 .attachments
                 .values()
                 .filter(|attachment| attachment.node == *node);
-            of_node.map(|attachment| attachment.name.clone()).collect()
+            of_node
+                .map(|attachment| (attachment.name.clone(), attachment.version))
+                .collect()
         });
         let api: Api<VolumeAttachment> = Api::all(self.connection.calls.clone());
-        let reads = names
+        let reads = known
             .iter()
-            .map(async |name| (name, within(deadline, api.get(name)).await));
+            .map(async |(name, known)| (name, known, within(deadline, api.get(name)).await));
         let mut attachments = Vec::new();
-        for (name, read) in futures::future::join_all(reads).await {
+        for (name, known, read) in futures::future::join_all(reads).await {
             match found(read)? {
                 Some(object) => attachments.extend(self.store.attachment(&object)),
-                None => self.store.no_attachment(name),
+                None => self.store.no_attachment(name, Gone::AsOf(*known)),
             }
         }
         Ok(attachments)
