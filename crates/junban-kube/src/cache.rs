@@ -22,6 +22,9 @@ use crate::store::Store;
 /// Older than this, nothing new rests on them (safety.md S27).
 const STALE: Duration = Duration::from_secs(60);
 
+/// So long may one lead with them: others may see more, and so may this process begun anew.
+const BLIND: Duration = Duration::from_secs(60);
+
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,27 @@ impl Caches {
     }
 }
 
+/// Resolves when this process has led for a minute with caches that may be old: its calls on the Lease get through and
+/// its watches do not (safety.md L10).
+pub async fn led_blindly(store: &Store, leads: impl Fn() -> bool) {
+    let mut since = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let blind = leads() && store.with(|cluster| cluster.stale.is_some());
+        if blind_for(&mut since, blind, boottime()) >= BLIND {
+            return tracing::error!("led for {} s with caches that may be old", BLIND.as_secs());
+        }
+    }
+}
+
+fn blind_for(since: &mut Option<Mono>, blind: bool, now: Mono) -> Duration {
+    if !blind {
+        *since = None;
+        return Duration::ZERO;
+    }
+    now.since(*since.get_or_insert(now))
+}
+
 /// Says when the caches may be old: a dead watch looks like a cluster in which nothing happens.
 async fn watch_the_watches(answered: Arc<Answered>, store: Arc<Store>, brisk: Vec<(&'static str, String)>) {
     loop {
@@ -105,4 +129,20 @@ fn stale(answered: &Answered, brisk: &[(&'static str, String)], now: Mono) -> Op
             old.join(", ")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_blind_only_while_it_leads_and_sees_nothing() {
+        let mut since = None;
+        let second = |second| Mono(Duration::from_secs(second));
+        assert_eq!(blind_for(&mut since, true, second(100)), Duration::ZERO);
+        assert_eq!(blind_for(&mut since, true, second(159)), Duration::from_secs(59));
+        assert_eq!(blind_for(&mut since, false, second(160)), Duration::ZERO);
+        assert_eq!(blind_for(&mut since, true, second(165)), Duration::ZERO);
+        assert!(blind_for(&mut since, true, second(225)) >= BLIND);
+    }
 }

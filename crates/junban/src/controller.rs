@@ -7,8 +7,9 @@ mod metrics;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
+use junban_engine::clock::boottime;
 use junban_engine::elector::{Elector, Settings};
-use junban_engine::shell::{self, OnWrite, Parts};
+use junban_engine::shell::{self, OnWrite, Parts, locked};
 use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -58,12 +59,13 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
             cluster: store.cluster.clone(),
             changed: store.changed.clone(),
             wall: connection.wall.clone(),
-            elector,
+            elector: elector.clone(),
             on_write: on_write(arguments.exit_after_writes.map(Into::into)),
             nonce: Box::new(nonce),
         };
         (caches, parts)
     };
+    let leads = || locked(&elector).leads(boottime()).is_some();
     tokio::pin!(stop);
     let (mut caches, parts) = tokio::select! {
         ready = lead => ready,
@@ -74,6 +76,7 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
             () = stop => Ok(()),
             // Who restarts the process gives it fresh ones.
             () = caches.broken() => Err(anyhow::anyhow!("the caches are broken")),
+            () = cache::led_blindly(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
         }
     };
     shell::run(parts, ended).await

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
@@ -43,6 +44,10 @@ pub(crate) const BRISK_SECONDS: u32 = 30;
 /// Of all others: as long as kube's own default.
 pub(crate) const CALM_SECONDS: u32 = 290;
 
+/// To one page of a list, head and body. The client's own limit ends with the head: a body that stops half way would
+/// be waited for without end, and no list of that kind would ever be complete.
+const PAGE: Duration = Duration::from_secs(30);
+
 type Listed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What is followed, and the ends of the first lists.
@@ -67,7 +72,7 @@ impl Following {
         if kept.watch_seconds <= BRISK_SECONDS {
             self.brisk.push((kept.what, api.resource_url().to_owned()));
         }
-        self.tasks.spawn(follow(api, store.clone(), kept, listed));
+        self.tasks.spawn(follow(api, store.clone(), kept, listed, PAGE));
     }
 }
 
@@ -78,23 +83,39 @@ pub(super) fn spread(number: u32) -> u32 {
     u32::try_from(lot % quarter).map_or(number, |less| number - less)
 }
 
-async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>)
+async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>, page: Duration)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let config = watcher::Config::default().timeout(spread(kept.watch_seconds));
-    let mut events = std::pin::pin!(watcher::watcher(api, config));
+    let begin = || watcher::watcher(api.clone(), config.clone());
+    let mut events = std::pin::pin!(begin());
     let mut listed = Some(listed);
+    let mut lists = false;
     let mut missing = BTreeMap::new();
     let mut back_off = BackOff::default();
-    while let Some(event) = events.next().await {
+    loop {
+        // An open watch has kube's own limit.
+        let limit = if lists { page } else { Duration::MAX };
+        let Ok(event) = tokio::time::timeout(limit, events.next()).await else {
+            // The request is in the stream: dropping that drops its connection.
+            events.set(begin());
+            lists = false;
+            back_off.failed(kept.what, "a list has stopped half way").await;
+            continue;
+        };
+        let Some(event) = event else { return };
         match event {
-            Ok(Event::Init) => missing = (kept.known)(&store),
+            Ok(Event::Init) => {
+                lists = true;
+                missing = (kept.known)(&store);
+            }
             Ok(Event::InitApply(object)) => {
                 missing.remove(&id(&object));
                 (kept.apply)(&store, &object);
             }
             Ok(Event::InitDone) => {
+                lists = false;
                 for (id, uid) in std::mem::take(&mut missing) {
                     (kept.vanished)(&store, &id, Gone::Uid(&uid));
                 }
@@ -105,7 +126,10 @@ where
             }
             Ok(Event::Apply(object)) => (kept.apply)(&store, &object),
             Ok(Event::Delete(object)) => (kept.delete)(&store, &object),
-            Err(error) => back_off.failed(kept.what, &chain(&error)).await,
+            Err(error) => {
+                lists = false;
+                back_off.failed(kept.what, &chain(&error)).await;
+            }
         }
     }
 }
@@ -120,7 +144,15 @@ pub(crate) fn id<K: Resource>(object: &K) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::Body;
+    use futures::stream;
+    use k8s_openapi::api::core::v1::Node;
+    use kube::Client;
+
+    use super::*;
 
     #[test]
     fn watches_that_begin_together_end_apart_and_never_late() {
@@ -128,5 +160,39 @@ mod tests {
         assert!(ends.iter().all(|end| (23..=30).contains(end)), "{ends:?}");
         assert!(ends.iter().any(|end| *end != ends[0]));
         assert_eq!(spread(1), 1);
+    }
+
+    /// The head of the first list comes, and half of its body.
+    #[tokio::test]
+    async fn a_list_that_stops_half_way_begins_anew() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let server = tower::service_fn(move |_: http::Request<_>| {
+            let half = stream::iter([Ok::<_, Infallible>("{\"kind\": \"NodeList\", ")]);
+            let body = match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => Body::from_stream(half.chain(stream::pending())),
+                1 => Body::from(
+                    r#"{"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": []}"#,
+                ),
+                _ => Body::from_stream(stream::pending::<Result<&str, Infallible>>()),
+            };
+            async { Ok::<_, Infallible>(http::Response::new(body)) }
+        });
+        let kept = Kept::<Node> {
+            what: "Node",
+            watch_seconds: BRISK_SECONDS,
+            apply: |_, _| {},
+            delete: |_, _| {},
+            known: |_| BTreeMap::new(),
+            vanished: |_, _, _| {},
+        };
+        let (sender, listed) = oneshot::channel();
+        let (api, store) = (
+            Api::all(Client::new(server, "default")),
+            Arc::new(Store::new("junban")),
+        );
+        let following = tokio::spawn(follow(api, store, kept, sender, Duration::from_millis(200)));
+        let listed = tokio::time::timeout(Duration::from_secs(10), listed).await;
+        assert!(matches!(listed, Ok(Ok(()))), "{listed:?}");
+        following.abort();
     }
 }
