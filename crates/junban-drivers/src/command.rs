@@ -11,6 +11,7 @@ use junban_core::effect::{PowerAnswer, PowerOrder};
 use junban_core::entry::PowerOutcome;
 use junban_core::policy::Step;
 use junban_engine::clock::boottime;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -62,9 +63,28 @@ pub async fn run(variables: Variables, order: &PowerOrder) -> PowerAnswer {
     }
     match Command::from(child).spawn() {
         Ok(child) => see_through(child, order).await,
-        // The standard library reports what exec itself refused: the program never ran.
-        Err(error) => nothing_started(&format!("{program} could not be run: {error}")),
+        Err(error) if is_of_exec(&error) => nothing_started(&format!("{program} could not be run: {error}")),
+        Err(error) => answer(PowerOutcome::Unknown, &format!("it may run: {error}"), ""),
     }
+}
+
+/// What only exec itself refuses: the program never ran. Any other error may be of what comes after it, when the
+/// runtime begins to follow a program that runs (no descriptors are left, or no memory).
+fn is_of_exec(error: &std::io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::NOENT
+                | Errno::ACCESS
+                | Errno::NOEXEC
+                | Errno::ISDIR
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::NAMETOOLONG
+                | Errno::TOOBIG
+                | Errno::TXTBSY
+        )
+    )
 }
 
 async fn see_through(mut child: Child, order: &PowerOrder) -> PowerAnswer {
@@ -77,7 +97,7 @@ async fn see_through(mut child: Child, order: &PowerOrder) -> PowerAnswer {
     let started = matches!(&ended, Ok(Ok(status)) if status.success());
     if let Some(group) = group.filter(|_| !started)
         && let Err(error) = kill_process_group(group, Signal::KILL)
-        && error != rustix::io::Errno::SRCH
+        && error != Errno::SRCH
     {
         tracing::warn!(%error, node = %order.node, "the command's process group could not be killed");
     }

@@ -53,6 +53,21 @@ async fn a_program_that_cannot_be_run_started_nothing() {
     );
 }
 
+/// The error may come after exec, and does not say so.
+#[test]
+fn an_error_that_exec_does_not_give_may_be_of_a_program_that_runs() {
+    for errno in [
+        Errno::MFILE,
+        Errno::NOMEM,
+        Errno::NOSPC,
+        Errno::PERM,
+        Errno::AGAIN,
+    ] {
+        assert!(!is_of_exec(&errno.into()), "{errno}");
+    }
+    assert!(!is_of_exec(&std::io::Error::other("no handler for SIGCHLD")));
+}
+
 #[tokio::test]
 async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
     let answer =
