@@ -29,6 +29,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Said(status) if is_not_found(status))
+    }
+
     /// In words, cut to what a status message may hold.
     pub(crate) fn words(&self) -> String {
         match self {
@@ -44,7 +48,7 @@ impl Failure {
             return WriteOutcome::Unknown(words);
         };
         match status.code {
-            404 => WriteOutcome::Gone,
+            404 if is_not_found(&status) => WriteOutcome::Gone,
             409 => WriteOutcome::Conflict,
             400 | 413 | 415 | 422 => WriteOutcome::Refused(words),
             401 | 403 => WriteOutcome::Forbidden(words),
@@ -53,6 +57,12 @@ impl Failure {
             _ => WriteOutcome::Unknown(words),
         }
     }
+}
+
+/// The API server's own word, of which the code is not enough: a proxy in front of it has pages of its own that say
+/// 404, and so has a server that does not know the kind at all.
+pub(crate) fn is_not_found(status: &Status) -> bool {
+    status.code == 404 && status.reason == "NotFound"
 }
 
 /// How long the server asks to wait.

@@ -96,7 +96,7 @@ impl LeasePort for KubeLease {
 
 fn of_failure(failure: &Failure) -> LeaseAnswer {
     match failure.code() {
-        Some(404) => LeaseAnswer::Absent,
+        Some(404) if failure.is_not_found() => LeaseAnswer::Absent,
         Some(409) => LeaseAnswer::Conflict,
         _ => LeaseAnswer::Failed(failure.words()),
     }

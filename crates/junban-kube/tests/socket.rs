@@ -165,6 +165,18 @@ async fn a_queue_that_is_not_there_is_an_answer_and_a_server_that_fails_is_none(
     assert_eq!(server.seen.lock().unwrap().len(), 1);
 }
 
+/// Taken for the queue's absence it would pause, for a Node's it would free its slot.
+#[tokio::test]
+async fn a_page_of_a_proxy_that_says_404_does_not_say_that_the_queue_is_gone() {
+    let (address, _) = serve(StatusCode::NOT_FOUND, "", json!("<h1>Not Found</h1>")).await;
+    let read = ports(address).1.read(Read::Queue).await;
+    assert!(matches!(read, Evidence::Failed(_)), "{read:?}");
+    assert!(matches!(
+        ports(address).1.evict(leave()).await,
+        EvictOutcome::Unknown(_)
+    ));
+}
+
 /// As at every reboot of a control plane: the connection is there, and nothing ever comes back.
 #[tokio::test]
 async fn a_server_that_swallows_everything_costs_two_seconds_and_a_connection() {

@@ -10,7 +10,7 @@ use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::{Value, json};
 
 use super::{KubePorts, parameters};
-use crate::answer::{DEADLINE, Failure, within};
+use crate::answer::{DEADLINE, within};
 use crate::gone::Gone;
 use crate::resource::Kind;
 
@@ -128,7 +128,7 @@ impl KubePorts {
                 }
                 Err(why) => WriteOutcome::Refused(format!("there is a NodeReboot {}: {why}", new.name)),
             },
-            Err(Failure::Said(status)) if status.code == 404 => WriteOutcome::Conflict,
+            Err(failure) if failure.is_not_found() => WriteOutcome::Conflict,
             Err(failure) => WriteOutcome::Unknown(failure.words()),
         }
     }

@@ -17,7 +17,7 @@ use kube::api::DeleteParams;
 use kube::core::Status;
 
 use super::{KubePorts, parameters};
-use crate::answer::{DEADLINE, Failure, retry_after, within};
+use crate::answer::{DEADLINE, Failure, is_not_found, retry_after, within};
 use crate::gone::Gone;
 
 /// The API server itself retries conflicts on the budget for 20 × 0.5 s.
@@ -98,7 +98,7 @@ fn outcome(status: &Status) -> EvictOutcome {
     let denied =
         status.message.contains("admission webhook") && status.message.contains("denied the request");
     match status.code {
-        404 => EvictOutcome::Gone,
+        404 if is_not_found(status) => EvictOutcome::Gone,
         409 if words.contains("UID") => EvictOutcome::Gone,
         429 | 500 if words.contains("failed sync") => EvictOutcome::BudgetUnknown(words),
         429 if has_cause("DisruptionBudget") => match patience {

@@ -208,11 +208,11 @@ impl KubePorts {
     }
 }
 
-/// A 404 is an answer.
+/// That it is not there is an answer.
 pub(super) fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, String> {
     match answer {
         Ok(object) => Ok(Some(object)),
-        Err(failure) if failure.code() == Some(404) => Ok(None),
+        Err(failure) if failure.is_not_found() => Ok(None),
         Err(failure) => Err(failure.words()),
     }
 }
