@@ -210,7 +210,7 @@ impl Elector {
                 self.absent = false;
                 self.saw(lease, now);
                 if claimed {
-                    self.claimed(began);
+                    self.claimed(began, now);
                     return;
                 }
                 if self.holder() != self.settings.identity {
@@ -249,8 +249,9 @@ impl Elector {
         self.seen = Some((lease, since));
     }
 
-    fn claimed(&mut self, began: Mono) {
-        if self.leads(began).is_none() {
+    fn claimed(&mut self, began: Mono, now: Mono) {
+        // By now, and not by when it began: who was seen not to lead in between has given up that term.
+        if self.leads(now).is_none() {
             self.term += 1;
             self.clock = later(
                 self.clock,
@@ -258,7 +259,7 @@ impl Elector {
                     .as_ref()
                     .map_or(Reading::default(), |(lease, _)| lease.clock),
             );
-            self.counted_to = began;
+            self.counted_to = self.counted_to.max(began);
         }
         self.renewed = Some(began);
     }

@@ -197,3 +197,22 @@ fn a_lease_that_is_deleted_is_made_again_with_the_clock_that_is_known() {
     assert_eq!(a.leads(ms(2_000)), Some(1));
     assert_eq!(server.lease.unwrap().clock.led_ms, 2_000);
 }
+
+/// It began while the old one held and ended after it: in between the engine stopped, and only another term starts one.
+#[test]
+fn a_renewal_that_spans_the_expiry_begins_another_term() {
+    let (mut server, mut a) = (Server::default(), elector("a"));
+    turn(&mut a, &mut server, 0);
+    assert_eq!(a.leads(ms(6_999)), Some(1));
+    let Next::Call(call) = a.next(ms(6_500)) else {
+        panic!("a renewal is due")
+    };
+    let answer = server.carry(&call);
+    assert_eq!(a.leads(ms(7_200)), None);
+    let before = a.advance(ms(7_200), false);
+    a.answer(&call, ms(6_500), ms(7_400), answer);
+    assert_eq!(a.leads(ms(7_400)), Some(2));
+    // And no moment counts twice.
+    let after = a.advance(ms(7_400), false);
+    assert_eq!(after.led_ms - before.led_ms, 400);
+}
