@@ -6,6 +6,7 @@
 //! effect is carried. Effects that are under way when the Lease is lost are left to end: each carries its own
 //! preconditions. Their answers reach nobody.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,6 +19,7 @@ use junban_core::reason::Blocker;
 use junban_core::report::Report;
 use junban_core::time::{Mono, Now, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinError;
 
 use crate::clock::{ServerClock, boottime};
 use crate::elector::{Elector, LeaseAnswer, LeaseCall, Next};
@@ -54,15 +56,16 @@ const CLOSES_WITHIN: Duration = Duration::from_secs(75);
 /// way are seen through to the driver's answer, whoever leads by then, for a command that is cut off may leave a server
 /// half way, and whoever leads next could not know what it did; and the Lease is released.
 ///
-/// Calls on the Lease have a task of their own here, so that a long step delays no renewal.
-pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> R
+/// Calls on the Lease have a task of their own here, so that a long step delays no renewal. The error: that task has
+/// ended, which only a bug can do, and this process would never lead again.
+pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> Result<R, JoinError>
 where
     P: Ports + 'static,
     L: LeasePort + 'static,
 {
     let lease = Arc::new(parts.lease);
     let elector = parts.elector.clone();
-    let renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
+    let mut renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
     let carrier = Carrier {
         ports: parts.ports,
         elector: elector.clone(),
@@ -72,7 +75,10 @@ where
     };
     let closes_by = OnceLock::new();
     let stopped = async {
-        let why = stop.await;
+        let why = tokio::select! {
+            why = stop => Ok(why),
+            Err(error) = &mut renewals => Err(error),
+        };
         let _ = closes_by.set(boottime() + CLOSES_WITHIN);
         parts.changed.notify_one();
         why
@@ -114,7 +120,11 @@ async fn release_with<L: LeasePort>(lease: &L, call: LeaseCall) {
 }
 
 /// Keeps the Lease, and wakes the engine when leading begins or ends.
-async fn renew<L: LeasePort>(lease: Arc<L>, elector: Arc<Mutex<Elector>>, changed: Arc<Notify>) {
+async fn renew<L: LeasePort>(
+    lease: Arc<L>,
+    elector: Arc<Mutex<Elector>>,
+    changed: Arc<Notify>,
+) -> Infallible {
     let mut led = None;
     loop {
         let next = locked(&elector).next(boottime());

@@ -79,7 +79,9 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
             () = cache::led_blindly(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
         }
     };
-    shell::run(parts, ended).await
+    shell::run(parts, ended)
+        .await
+        .context("the task that renews the Lease has ended")?
 }
 
 /// The kubeconfig that was named, or the cluster that this process runs in, or the user's kubeconfig.

@@ -159,3 +159,31 @@ async fn a_command_that_does_not_end_is_waited_for_until_the_process_must() {
     let took = boottime().since(began);
     assert!((200..10_000).contains(&took.as_millis()), "{took:?}");
 }
+
+struct Breaks;
+
+impl LeasePort for Breaks {
+    async fn call(&self, _: LeaseCall) -> LeaseAnswer {
+        panic!("a bug")
+    }
+}
+
+/// It would stand by for ever, and say that it is well.
+#[tokio::test]
+async fn a_process_that_renews_no_more_ends() {
+    let parts = Parts {
+        ports: Arc::new(CutOff {
+            begun: Notify::new(),
+            command: Duration::ZERO,
+        }),
+        lease: Breaks,
+        cluster: Arc::default(),
+        changed: Arc::default(),
+        wall: Arc::default(),
+        elector: Arc::new(Mutex::new(Elector::new(Settings::new("a")))),
+        on_write: Arc::new(|_| ()),
+        nonce: Box::new(String::new),
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), run(parts, std::future::pending::<()>()));
+    assert!(matches!(ended.await, Ok(Err(error)) if error.is_panic()));
+}
