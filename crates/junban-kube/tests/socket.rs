@@ -222,3 +222,15 @@ async fn a_list_that_fails_again_and_again_is_asked_for_ever_more_rarely() {
     let asked = server.seen.lock().unwrap().len();
     assert!((9..=18).contains(&asked), "{asked}");
 }
+
+/// What waits for a connection would leave when there is one, however old its evidence is by then (safety.md S11).
+#[tokio::test]
+async fn a_deletion_does_not_outlive_its_evidence() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_, ports) = ports(listener.local_addr().unwrap());
+    let mut leave = leave();
+    leave.not_after = boottime() + Duration::from_millis(500);
+    let began = Instant::now();
+    assert!(matches!(ports.delete_pod(leave).await, EvictOutcome::Unknown(_)));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

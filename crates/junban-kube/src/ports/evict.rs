@@ -63,10 +63,13 @@ impl EvictPort for KubePorts {
             }),
             ..DeleteParams::default()
         };
-        if boottime() >= leave.not_after {
+        // The whole call, for what is not connected yet may leave late. (An eviction is another matter: one that the
+        // server retries is given its time.)
+        let left = leave.not_after.since(boottime());
+        if left.is_zero() {
             return EvictOutcome::TooLate;
         }
-        let answer = within(DEADLINE, api.delete(name, &parameters)).await;
+        let answer = within(left.min(DEADLINE), api.delete(name, &parameters)).await;
         self.left(&leave, answer.map(drop))
     }
 }

@@ -1,5 +1,7 @@
 //! Writes to Nodes: one guarded JSON patch each.
 
+use std::time::Duration;
+
 use http::{Request, header};
 use junban_api::names;
 use junban_core::effect::{NodePatch, WriteOutcome};
@@ -37,10 +39,13 @@ impl NodePort for KubePorts {
             Ok(request) => request,
             Err(error) => return WriteOutcome::Refused(error.to_string()),
         };
-        if patch.not_after.is_some_and(|end| boottime() >= end) {
+        // The whole call, for what is not connected yet may leave late.
+        let left = patch.not_after.map(|end| end.since(boottime()));
+        if left == Some(Duration::ZERO) {
             return WriteOutcome::Conflict;
         }
-        match within(DEADLINE, self.connection.calls.request::<Node>(request)).await {
+        let deadline = left.map_or(DEADLINE, |left| left.min(DEADLINE));
+        match within(deadline, self.connection.calls.request::<Node>(request)).await {
             Ok(node) => {
                 self.store.node(&node);
                 WriteOutcome::Done
