@@ -181,9 +181,14 @@ impl View {
             }
             Shown::PodsOf(node, pods, rv) => {
                 let listed: Vec<PodKey> = pods.iter().map(|pod| pod_key(pod)).collect();
-                let known: Vec<PodKey> = self.cluster.pods_of(&node).map(|pod| pod.key.clone()).collect();
-                for key in known.iter().filter(|key| !listed.contains(key)) {
-                    self.no_pod(key, rv);
+                let known = self.cluster.pods_of(&node).filter(|pod| pod.version.0 <= rv);
+                let vanished: Vec<(PodKey, u64)> = known
+                    .filter(|pod| !listed.contains(&pod.key))
+                    .map(|pod| (pod.key.clone(), pod.version.0))
+                    .collect();
+                // Not as of the list: there may be another of that name on another node by then.
+                for (key, version) in vanished {
+                    self.no_pod(&key, version);
                 }
                 for pod in pods {
                     self.put(&Object::Pod(pod));
@@ -372,5 +377,38 @@ fn identity(object: &Object) -> (String, u64) {
             custom.meta.resource_version,
         ),
         _ => (String::new(), Version::default().0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// The next one of a StatefulSet is on another node, older than the list of this one, and its watch is behind.
+    #[test]
+    fn a_pod_that_was_made_again_elsewhere_is_shown_though_the_list_of_its_old_node_is_newer() {
+        let pod = |uid: &str, node: &str, resource_version| {
+            Object::Pod(Arc::new(world::Pod {
+                meta: world::Meta {
+                    name: "db-0".into(),
+                    namespace: "shop".into(),
+                    uid: uid.into(),
+                    resource_version,
+                    ..world::Meta::default()
+                },
+                node: Some(node.into()),
+                ..world::Pod::default()
+            }))
+        };
+        let mut view = View::default();
+        view.put(&pod("u1", "node-1", 5));
+        view.take(vec![Shown::PodsOf("node-1".into(), Vec::new(), 10)]);
+        assert!(view.cluster.pods.is_empty());
+        view.put(&pod("u1", "node-1", 5));
+        assert!(view.cluster.pods.is_empty());
+        view.put(&pod("u2", "node-2", 9));
+        assert_eq!(view.cluster.pods_of(&"node-2".into()).count(), 1);
     }
 }
