@@ -55,6 +55,16 @@ pub(crate) fn policy(name: &str, goal: Option<i64>) -> Policy {
     convert::policy::read(&object).unwrap()
 }
 
+/// A policy of which only the outline can be read, as the store keeps it. No controller ever wrote its status.
+pub(crate) fn unreadable(cluster: &mut Cluster, name: &str) {
+    if let Some(policy) = cluster.policies.get_mut(&name.into()) {
+        policy.reboot.ladder.clear();
+        policy.summary.observed_generation = 0;
+    }
+    let text = "spec.drain.jobs.evict: not a label".to_owned();
+    cluster.unreadable.insert(format!("RebootPolicy/{name}"), text);
+}
+
 /// A worker that is Ready and was seen first at second 1.
 pub(crate) fn node(name: &str) -> Node {
     let object = serde_json::from_value(json!({

@@ -66,6 +66,7 @@ fn notes(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
                 .policies
                 .get(*name)
                 .is_some_and(|policy| policy.reboot.ladder.is_empty())
+                && cluster.unreadable_policy(name).is_none()
         })
         .map(ToString::to_string)
         .collect();
@@ -77,4 +78,11 @@ fn notes(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What is said of a policy that cannot be read.
+fn unreadable(name: &str, text: &str) -> String {
+    format!(
+        "note: policy {name} cannot be read, so nothing starts under it: {text}\nhint: kubectl get rebootpolicy {name} -o yaml | junban lint -"
+    )
 }

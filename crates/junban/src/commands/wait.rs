@@ -318,10 +318,12 @@ fn of_goal<'a>(
         .map(|entry| &entry.spec.node_uid)
         .collect();
     let mut state = State {
-        // A policy that is gone asks for nothing.
+        // A policy that is gone asks for nothing. Of one that cannot be read the status may never be written: its
+        // entries say what it waits for.
         observed: generations.iter().all(|(name, generation)| {
             let policy = cluster.policies.get(name);
             policy.is_none_or(|policy| policy.summary.observed_generation >= *generation)
+                || cluster.unreadable_policy(name).is_some()
         }),
         ..State::default()
     };

@@ -121,11 +121,11 @@ fn possible(cluster: &Cluster, facts: &Facts<'_>) -> Result<(), Problem> {
         let unreadable = cluster
             .unreadable
             .iter()
-            .find(|(key, _)| key.starts_with(Kind::Policy.as_str()));
+            .find(|(key, _)| policy_of(key).is_some());
         return Err(match unreadable {
             Some((key, text)) => Problem::failed(
                 format!("no policy can be read; {key}: {text}"),
-                "kubectl get rebootpolicies -o yaml | junban lint -",
+                Reason::UnreadablePolicy.hint(),
             ),
             None => Problem::failed(
                 "there is no RebootPolicy: no node is anybody's to reboot",
@@ -189,9 +189,10 @@ fn is_under_way(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> bool {
         .entries
         .values()
         .any(|entry| entry.spec.policy == policy.name && entry.spec.booted_after <= goal && moves(entry));
-    entry_moves
-        || policy.summary.observed_generation < policy.generation
-        || has_node_without_entry(cluster, facts, policy, goal)
+    // Of a policy that cannot be read the status may never be written.
+    let is_unseen = policy.summary.observed_generation < policy.generation
+        && cluster.unreadable_policy(&policy.name).is_none();
+    entry_moves || is_unseen || has_node_without_entry(cluster, facts, policy, goal)
 }
 
 /// The controller makes entries one after another: a node of the goal may have none yet.
@@ -288,9 +289,14 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
     let of_policies = cluster
         .unreadable
         .iter()
-        .filter(|(key, _)| key.starts_with(Kind::Policy.as_str()))
-        .map(|(key, text)| format!("note: left out: {key}: {text}"));
+        .filter_map(|(key, text)| Some((policy_of(key)?, text)))
+        .map(|(name, text)| super::unreadable(name, text));
     of_nodes.chain(of_policies).collect()
+}
+
+/// The policy of a key among what cannot be read.
+fn policy_of(key: &str) -> Option<&str> {
+    key.strip_prefix(Kind::Policy.as_str())?.strip_prefix('/')
 }
 
 /// UIDs of the policies: an apply that carries one never makes an object anew.

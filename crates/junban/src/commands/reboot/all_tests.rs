@@ -123,3 +123,22 @@ fn a_policy_without_a_driver_is_mentioned_if_it_governs_a_node() {
     cluster.nodes.clear();
     assert_eq!(notes(&cluster), Vec::<String>::new());
 }
+
+#[test]
+fn a_policy_that_cannot_be_read_is_not_under_way() {
+    let mut cluster = fixture::cluster(Some(100), &["node-1"]);
+    let mut entry = fixture::entry("node-1", 100);
+    entry.record.reason = Some(Reason::UnreadablePolicy);
+    cluster.apply_entry(entry);
+    fixture::unreadable(&mut cluster, "workers");
+    assert_eq!(goal(&cluster, false), (200, true));
+    let mut notes = left_aside(&cluster, fixture::now(200));
+    notes.extend(super::super::notes(
+        &cluster,
+        &that_govern(&cluster, fixture::now(200)),
+    ));
+    expect_test::expect![[r#"
+        note: policy workers cannot be read, so nothing starts under it: spec.drain.jobs.evict: not a label
+        hint: kubectl get rebootpolicy workers -o yaml | junban lint -"#]]
+    .assert_eq(&notes.join("\n"));
+}

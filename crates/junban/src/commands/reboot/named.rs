@@ -83,7 +83,12 @@ pub(super) async fn run(
             Step::Make(_, spec) => Some(spec.policy.clone()),
             Step::Join(..) => None,
         });
-        let mut notes = super::notes(&cluster, &made.collect());
+        let policies = made.collect();
+        let mut notes = super::notes(&cluster, &policies);
+        notes.extend(policies.iter().filter_map(|name| {
+            let text = cluster.unreadable_policy(name)?;
+            Some(super::unreadable(name.as_str(), text))
+        }));
         notes.extend(booted_lately(&cluster, now, &steps));
         (steps, notes)
     };

@@ -189,3 +189,13 @@ fn of_entries_only_those_are_waited_for() {
     let of_b = Target::Entries([fixture::entry("b", 100).name].into());
     assert!(!state(&cluster, &of_b).is_quiet());
 }
+
+#[test]
+fn a_status_that_is_never_written_is_not_waited_for() {
+    let mut cluster = cluster(&[("a", Phase::Queued, Some(Reason::UnreadablePolicy))]);
+    fixture::unreadable(&mut cluster, "workers");
+    let state = state(&cluster, &goal(2));
+    assert!(state.is_quiet(), "{state:?}");
+    let problem = verdict(&cluster, &goal(2)).unwrap_err();
+    assert!(problem.text.contains("a (UnreadablePolicy)"), "{problem}");
+}
