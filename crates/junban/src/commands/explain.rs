@@ -367,7 +367,7 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         );
         return (why, "junban reboot --all --again sets it to now".to_owned());
     }
-    if node.waived.is_some_and(|waived| waived >= goal) {
+    if facts.is_waived(node, goal) {
         let why = format!("the goal {shown} was waived for it, by a cancel");
         return (why, format!("junban reboot {name}"));
     }

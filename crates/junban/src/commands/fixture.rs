@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use junban_api::convert;
 use junban_core::cluster::{Cluster, Node, QueueView};
-use junban_core::entry::{Entry, EntrySpec, Record};
+use junban_core::entry::{Entry, EntrySpec, Phase, Record};
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryUid, NodeUid, Version};
 use junban_core::policy::Policy;
@@ -113,6 +113,17 @@ pub(crate) fn entry(node: &str, goal: i64) -> Entry {
             observed_generation: 1,
             ..Record::default()
         },
+    }
+}
+
+/// Ends the node's entry as a cancel does, and registers the Node again: the waiver stands in the entry alone.
+pub(crate) fn cancel_and_register_again(cluster: &mut Cluster, name: &str, goal: i64) {
+    let mut ended = entry(name, goal);
+    ended.record.phase = Phase::Cancelled;
+    ended.record.waived = Some(at(goal));
+    cluster.apply_entry(ended);
+    if let Some(node) = cluster.nodes.get_mut(&name.into()) {
+        node.uid = NodeUid::new(format!("another uid of {name}"));
     }
 }
 

@@ -334,11 +334,16 @@ fn of_goal<'a>(
     for node in cluster.nodes.values().filter(is_asked) {
         state.total += 1;
         let turn = facts.turns.get(&node.name).filter(|turn| turn.node.is_some());
+        // A waiver outlives its entry, whose own goal may be an earlier one.
+        let is_cancelled = facts.is_waived(node, goal)
+            || turn.is_some_and(|turn| turn.phase() == Phase::Cancelled && is_for_goal(turn.entry));
         if facts.has_booted_since(node, goal) || succeeded.contains(&node.uid) {
             state.done += 1;
-        } else if turn.is_some_and(|turn| turn.phase() == Phase::Cancelled && is_for_goal(turn.entry)) {
+        } else if live.contains(&node.uid) {
+            // Its entry says how far it is.
+        } else if is_cancelled {
             state.cancelled += 1;
-        } else if !live.contains(&node.uid) {
+        } else {
             state.without += 1;
         }
     }

@@ -86,6 +86,9 @@ fn a_node_without_an_entry_says_why() {
                 .values_mut()
                 .for_each(|node| node.waived = Some(fixture::at(100)));
         }),
+        why(Some(100), |cluster| {
+            fixture::cancel_and_register_again(cluster, "node-1", 100);
+        }),
     ];
     expect_test::expect![[r#"
         Node node-1: policy workers governs it and has no goal
@@ -95,7 +98,8 @@ fn a_node_without_an_entry_says_why() {
         Node node-1: no policy selects the node
         Node node-1: policies other, workers have the same priority 0
         Node node-1: it is labelled junban.dev/exclude: never touched, and counted nowhere
-        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel"#]]
+        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel
+        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel (its last turn: Cancelled)"#]]
     .assert_eq(&lines.join("\n"));
 }
 

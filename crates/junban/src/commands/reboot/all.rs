@@ -201,7 +201,7 @@ fn has_node_without_entry(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy,
         let governs = facts
             .policy_of(&node.name)
             .is_some_and(|governing| governing.name == policy.name);
-        let aside = node.excluded || node.mark.is_some() || node.waived.is_some_and(|waived| waived >= goal);
+        let aside = node.excluded || node.mark.is_some() || facts.is_waived(node, goal);
         let journalled = node
             .journal
             .as_ref()

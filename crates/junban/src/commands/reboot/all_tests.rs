@@ -142,3 +142,10 @@ fn a_policy_that_cannot_be_read_is_not_under_way() {
         hint: kubectl get rebootpolicy workers -o yaml | junban lint -"#]]
     .assert_eq(&notes.join("\n"));
 }
+
+#[test]
+fn a_node_that_was_cancelled_and_registered_again_is_not_waited_for() {
+    let mut cluster = fixture::cluster(Some(100), &["node-1"]);
+    fixture::cancel_and_register_again(&mut cluster, "node-1", 100);
+    assert_eq!(goal(&cluster, false), (200, true));
+}

@@ -169,7 +169,7 @@ fn set_goal(
             let turn = facts.turns.get(&node.name);
             let has_turn = turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
             let done = facts.has_booted_since(node, goal);
-            let waived = node.waived.is_some_and(|waived| waived >= goal);
+            let waived = facts.is_waived(node, goal);
             if node.excluded || (by_goal && (done || waived) && !has_turn) {
                 continue;
             }

@@ -23,3 +23,13 @@ fn it_names_what_goes_what_waits_and_changes_nothing() {
         Nothing was changed."#]]
     .assert_eq(&forecast.describe());
 }
+
+#[test]
+fn the_waiver_of_an_ended_entry_holds_for_a_node_that_is_registered_again() {
+    // What is under way is joined, so the goal stays the one that was waived.
+    let mut cluster = fixture::cluster(Some(100), &["node-1", "node-2"]);
+    fixture::cancel_and_register_again(&mut cluster, "node-1", 100);
+    let forecast = forecast(&mut cluster, fixture::now(200), &Asked::All, false).unwrap();
+    let reboot: Vec<&String> = forecast.reboot.keys().collect();
+    assert_eq!(reboot, ["node-2"]);
+}

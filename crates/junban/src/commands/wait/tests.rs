@@ -199,3 +199,20 @@ fn a_status_that_is_never_written_is_not_waited_for() {
     let problem = verdict(&cluster, &goal(2)).unwrap_err();
     assert!(problem.text.contains("a (UnreadablePolicy)"), "{problem}");
 }
+
+#[test]
+fn a_waiver_counts_as_cancelled_wherever_it_stands() {
+    let mut registered_again = fixture::cluster(Some(100), &["a"]);
+    fixture::cancel_and_register_again(&mut registered_again, "a", 100);
+    // The entry of an earlier goal was cancelled, and the waiver covers the goal that the policy was raised to.
+    let mut earlier = fixture::cluster(Some(100), &["a"]);
+    let mut entry = fixture::entry("a", 50);
+    entry.record.phase = Phase::Cancelled;
+    entry.record.waived = Some(fixture::at(100));
+    earlier.apply_entry(entry);
+    for cluster in [registered_again, earlier] {
+        let state = state(&cluster, &goal(1));
+        assert_eq!(state.describe(), "0 of 1 done, 1 cancelled");
+        assert!(state.is_complete(), "{state:?}");
+    }
+}
