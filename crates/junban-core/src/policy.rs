@@ -43,6 +43,7 @@ pub struct Groups {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DrainRules {
+    /// At least [`DrainRules::TIMEOUT_MIN`].
     pub timeout: Duration,
     /// Of an owner's pods where no budget exists; rounds down, at least 1.
     pub unbudgeted_max_unavailable: IntOrPercent,
@@ -58,6 +59,10 @@ pub struct DrainRules {
 }
 
 impl DrainRules {
+    /// The list by which a node is drained begins five seconds after the cordon: a shorter time ends before an empty
+    /// node can be called drained.
+    pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
     /// Whether a pod of this namespace is deleted when its eviction is denied.
     pub fn deletes_after_denial(&self, namespace: &str) -> bool {
         self.delete_after_denial.iter().any(|listed| listed == namespace)
@@ -113,11 +118,17 @@ impl Step {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyRules {
+    /// At least [`VerifyRules::TIMEOUT_MIN`].
     pub timeout: Duration,
     /// Whether DaemonSets that were Ready here at the start must be Ready again.
     pub daemon_sets: bool,
     /// A fixed time in which the node stays Ready. `None`: 30 s for control planes, else 0 s.
     pub settle: Option<Duration>,
+}
+
+impl VerifyRules {
+    /// A kubelet renews its Lease every ten seconds, and the proof needs a fresh one.
+    pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 }
 
 /// The policy's status as last written: nothing is decided from it.

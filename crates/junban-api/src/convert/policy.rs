@@ -12,7 +12,7 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, Unreadable, typed};
-use super::{condition, meta, parse_span, selector};
+use super::{condition, format_span, meta, parse_span, selector};
 use crate::names;
 use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
 
@@ -96,6 +96,19 @@ fn span(fields: &mut Fields, path: &str, text: &str) -> Duration {
     fields.take(path, parse_span(text), SPAN_HINT, Duration::ZERO)
 }
 
+/// A span of which less than `minimum` cannot do what it is for.
+fn span_from(fields: &mut Fields, path: &str, text: &str, minimum: Duration, hint: &str) -> Duration {
+    let span = span(fields, path, text);
+    if parse_span(text).is_ok() && span < minimum {
+        fields.wrong(
+            path,
+            format_args!("{text} is below {}", format_span(minimum)),
+            hint,
+        );
+    }
+    span
+}
+
 fn positive(fields: &mut Fields, path: &str, count: i32) -> u32 {
     let read = u32::try_from(count).ok().filter(|count| *count >= 1);
     fields.take(
@@ -156,7 +169,13 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
     }
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
-        timeout: span(fields, "spec.drain.timeout", &drain.timeout),
+        timeout: span_from(
+            fields,
+            "spec.drain.timeout",
+            &drain.timeout,
+            DrainRules::TIMEOUT_MIN,
+            "a node counts as drained five seconds after its cordon at the earliest: give its pods time to leave",
+        ),
         unbudgeted_max_unavailable: fields.share("spec.drain.unbudgeted.maxUnavailable", unbudgeted, 1),
         delete_after_denial: drain.delete_after_denial,
         jobs_evict: drain.jobs.evict.map(|labels| {
@@ -187,15 +206,13 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
 }
 
 fn reboot(fields: &mut Fields, reboot: RebootSpec) -> RebootRules {
-    let boot_timeout = span(fields, "spec.reboot.bootTimeout", &reboot.boot_timeout);
-    if parse_span(&reboot.boot_timeout).is_ok() && boot_timeout < RebootRules::BOOT_TIMEOUT_MIN {
-        let hint = "the power action may begin 10 s after it is recorded: give a server the time it needs";
-        fields.wrong(
-            "spec.reboot.bootTimeout",
-            format_args!("{} is below 20s", reboot.boot_timeout),
-            hint,
-        );
-    }
+    let boot_timeout = span_from(
+        fields,
+        "spec.reboot.bootTimeout",
+        &reboot.boot_timeout,
+        RebootRules::BOOT_TIMEOUT_MIN,
+        "the power action may begin 10 s after it is recorded: give a server the time it needs",
+    );
     RebootRules {
         ladder: reboot
             .ladder
@@ -231,7 +248,13 @@ fn ladder_step(fields: &mut Fields, index: usize, step: LadderStep) -> Step {
 
 fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
     VerifyRules {
-        timeout: span(fields, "spec.verify.timeout", &verify.timeout),
+        timeout: span_from(
+            fields,
+            "spec.verify.timeout",
+            &verify.timeout,
+            VerifyRules::TIMEOUT_MIN,
+            "a kubelet renews its Lease every ten seconds: give a server time to come back",
+        ),
         daemon_sets: verify.daemon_sets,
         settle: verify
             .settle

@@ -81,8 +81,12 @@ pub struct GroupsSpec {
 /// How pods leave.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("duration(self.timeout) >= duration('10s')")
+        .message("timeout is at least 10s: a node counts as drained five seconds after its cordon at the earliest")
+)]
 pub struct DrainSpec {
-    /// How long a drain may take; its clock stands still while paused.
+    /// How long a drain may take, at least 10s; its clock stands still while paused.
     #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
@@ -175,8 +179,12 @@ pub struct LadderStep {
 /// What proves that a server is back.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("duration(self.timeout) >= duration('10s')")
+        .message("timeout is at least 10s: a kubelet renews its Lease no oftener, and the proof needs a fresh one")
+)]
 pub struct VerifySpec {
-    /// From a changed bootID to the proof.
+    /// From a changed bootID to the proof, at least 10s.
     #[serde(default = "quarter_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,

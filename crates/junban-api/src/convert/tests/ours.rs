@@ -89,6 +89,7 @@ fn every_wrong_field_is_named_at_once() {
     });
     spec["reboot"] =
         json!({"bootTimeout": "5s", "attempts": 0, "ladder": [{"driver": "magic", "command": []}]});
+    spec["verify"] = json!({"timeout": "0s"});
     let error = policy::read(&object("RebootPolicy", "workers", spec, json!(null))).unwrap_err();
     let expected = [
         "spec.bootedAfter",
@@ -105,6 +106,7 @@ fn every_wrong_field_is_named_at_once() {
         "spec.reboot.ladder[0].driver",
         "spec.reboot.ladder[0].command",
         "spec.reboot.attempts",
+        "spec.verify.timeout",
     ];
     assert_eq!(paths(&error), expected);
     assert!(error.0.iter().all(|error| !error.hint.is_empty()), "{error}");
