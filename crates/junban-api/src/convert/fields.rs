@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::parse_goal;
-use crate::resources::CountOrPercent;
+use crate::resources::{COUNT_MAX, CountOrPercent};
 
 /// One thing wrong with one field.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -98,8 +98,9 @@ impl Fields {
         let hint = "write a number, or a percentage from 1% to 100%";
         let read = match raw {
             CountOrPercent::Count(count) => match u32::try_from(*count) {
-                Ok(count) if count >= minimum => Ok(IntOrPercent::Count(count)),
-                _ => Err(format!("{count} is below {minimum}")),
+                _ if *count < i64::from(minimum) => Err(format!("{count} is below {minimum}")),
+                Ok(count) if count <= COUNT_MAX => Ok(IntOrPercent::Count(count)),
+                _ => Err(format!("{count} is above {COUNT_MAX}")),
             },
             CountOrPercent::Percent(text) if text.ends_with('%') => {
                 IntOrPercent::parse(text).map_err(|error| error.to_string())

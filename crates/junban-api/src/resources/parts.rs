@@ -22,12 +22,17 @@ impl CountOrPercent {
     }
 }
 
+/// Far above any number of nodes or pods in a cluster, and far below what the count is read into: a greater one is a
+/// slip, and is refused where it is written.
+pub const COUNT_MAX: u32 = 1_000_000;
+
 /// kube's own IntOrString is nullable and knows no bounds, and CEL offline refuses `type(x)`: so neither is used.
 fn count_or_percent(minimum: u32) -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
         "anyOf": [{"type": "integer"}, {"type": "string"}],
         "minimum": minimum,
+        "maximum": COUNT_MAX,
         "pattern": "^(100|[1-9][0-9]?)%$",
     })
 }

@@ -128,6 +128,16 @@ fn every_wrong_field_is_named_at_once() {
 }
 
 #[test]
+fn a_count_beyond_any_cluster_is_called_too_large() {
+    let spec = json!({"maxConcurrent": 5_000_000_000u64});
+    let error = queue::read(&object("RebootQueue", "default", spec, json!(null))).unwrap_err();
+    assert!(
+        error.to_string().contains("5000000000 is above 1000000"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_selector_that_cannot_match_leaves_the_policy_readable() {
     let spec = json!({"nodeSelector": {"matchLabels": {"role": "a b"}}, "priority": 0});
     let policy = policy::read(&object("RebootPolicy", "workers", spec, json!(null))).unwrap();
