@@ -23,7 +23,7 @@ mod foreign;
 mod meta;
 mod owner;
 mod quantity;
-mod selector;
+pub(crate) mod selector;
 mod span;
 mod time;
 mod wish;

@@ -6,7 +6,7 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fields, Unreadable, typed};
-use super::{condition, meta};
+use super::{condition, meta, selector};
 use crate::names;
 use crate::resources::RebootQueueSpec;
 
@@ -24,6 +24,14 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         );
     }
     let status = object.data.get("status").unwrap_or(&Value::Null);
+    let secret = spec.control_plane.etcd_client_secret;
+    if !secret.is_empty() && !selector::is_subdomain(&secret) {
+        fields.wrong(
+            "spec.controlPlane.etcdClientSecret",
+            format_args!("{secret:?} cannot be the name of a Secret"),
+            "write the Secret's name alone: it lies in Junban's namespace",
+        );
+    }
     let control_plane = ControlPlane {
         api_servers: urls(
             &mut fields,
@@ -31,7 +39,7 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
             &spec.control_plane.api_servers,
         ),
         etcd: urls(&mut fields, "spec.controlPlane.etcd", &spec.control_plane.etcd),
-        etcd_client_secret: spec.control_plane.etcd_client_secret,
+        etcd_client_secret: secret,
         allow_quorum_loss: spec.control_plane.allow_quorum_loss,
     };
     let per_node = usize::try_from(spec.history.per_node)

@@ -70,7 +70,7 @@ pub(super) fn requirement(
 }
 
 /// Whether a text can be the key of a label, by Kubernetes' rules.
-pub(super) fn check_key(key: &str) -> Result<(), String> {
+pub(crate) fn check_key(key: &str) -> Result<(), String> {
     let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
     let prefix_fits = !key.contains('/') || is_subdomain(prefix);
     if prefix_fits && !name.is_empty() && is_label_text(name) {
@@ -80,7 +80,8 @@ pub(super) fn check_key(key: &str) -> Result<(), String> {
     }
 }
 
-fn check_value(value: &str) -> Result<(), String> {
+/// Whether a text can be the value of a label.
+pub(crate) fn check_value(value: &str) -> Result<(), String> {
     if value.is_empty() || is_label_text(value) {
         Ok(())
     } else {
@@ -102,15 +103,17 @@ fn is_label_text(text: &str) -> bool {
 
 /// Whether a text can be the name of a namespace.
 pub(super) fn is_namespace(text: &str) -> bool {
-    !text.contains('.') && is_subdomain(text)
+    text.len() <= 63 && !text.contains('.') && is_subdomain(text)
 }
 
-fn is_subdomain(text: &str) -> bool {
+/// Whether a text can be the name of an object.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    let is_end =
+        |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let is_part = |part: &str| {
-        is_label_text(part)
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        is_end(part.bytes().next())
+            && is_end(part.bytes().last())
+            && part.bytes().all(|byte| byte == b'-' || is_end(Some(byte)))
     };
     text.len() <= 253 && text.split('.').all(is_part)
 }

@@ -101,6 +101,15 @@ pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Name of a Secret, or empty: none.
+pub(super) fn secret(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 253,
+        "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+    })
+}
+
 /// Names of namespaces, each once.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

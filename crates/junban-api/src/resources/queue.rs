@@ -85,7 +85,7 @@ pub struct ControlPlaneSpec {
     pub etcd: Vec<String>,
     /// Name of the Secret with the client certificate for etcd (tls.crt, tls.key, ca.crt) in Junban's namespace.
     #[serde(default)]
-    #[schemars(schema_with = "parts::words")]
+    #[schemars(schema_with = "parts::secret")]
     pub etcd_client_secret: String,
     /// One or two control-plane nodes are rebooted only with this.
     #[serde(default)]

@@ -112,13 +112,14 @@ fn every_wrong_field_is_named_at_once() {
     assert!(error.0.iter().all(|error| !error.hint.is_empty()), "{error}");
 
     let spec = json!({"maxConcurrent": 0, "maxUnavailable": "5", "failures": {"max": -1}, "history": {"perNode": 0},
-        "controlPlane": {"apiServers": ["10.0.0.1:6443"]}});
+        "controlPlane": {"apiServers": ["10.0.0.1:6443"], "etcdClientSecret": "a/b"}});
     let error = queue::read(&object("RebootQueue", "other", spec, json!(null))).unwrap_err();
     let mut found = paths(&error);
     found.sort_unstable();
     let expected = [
         "metadata.name",
         "spec.controlPlane.apiServers[0]",
+        "spec.controlPlane.etcdClientSecret",
         "spec.failures.max",
         "spec.history.perNode",
         "spec.maxConcurrent",
