@@ -66,27 +66,43 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks a file of one or more YAML documents. `now` tells which goals lie in the future. Findings come in the
-/// order of the documents; a file that is not YAML is one finding.
-pub fn lint(text: &str, now: Timestamp) -> Vec<Finding> {
+/// What a file holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    /// In the order of the documents; a file that is not YAML is one finding.
+    pub findings: Vec<Finding>,
+    /// Objects of Junban's: without one nothing was checked.
+    pub objects: usize,
+}
+
+/// Checks a file of one or more YAML documents, and of Lists, as kubectl prints them, each item. `now` tells which
+/// goals lie in the future.
+pub fn lint(text: &str, now: Timestamp) -> Checked {
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
-        Err(error) => return vec![not_yaml(&error)],
-    };
-    let mut findings = Vec::new();
-    let mut objects = Vec::new();
-    for (index, document) in documents.into_iter().enumerate() {
-        let number = index + 1;
-        if document.is_null() {
-            continue;
+        Err(error) => {
+            return Checked {
+                findings: vec![not_yaml(&error)],
+                objects: 0,
+            };
         }
-        let object = document::Document::new(number, document);
+    };
+    let numbered = (1..).zip(documents);
+    let objects = numbered.flat_map(|(number, document)| {
+        let items = document::items(document).into_iter();
+        items.map(move |item| document::Document::new(number, item))
+    });
+    let objects: Vec<_> = objects.collect();
+    let mut findings = Vec::new();
+    for object in &objects {
         object.check(now, &mut findings);
-        objects.push(object);
     }
     across::check(&objects, &mut findings);
     findings.sort_by_key(|finding| finding.document);
-    findings
+    Checked {
+        findings,
+        objects: objects.iter().filter(|object| object.is_ours()).count(),
+    }
 }
 
 /// Whether a file may be applied.

@@ -110,7 +110,7 @@ reasons! {
     /// The policy's selector cannot match.
     InvalidSelector NeedsSomebody "mend the policy's nodeSelector"
     /// The policy cannot be read.
-    UnreadablePolicy NeedsSomebody "junban lint"
+    UnreadablePolicy NeedsSomebody "kubectl get rebootpolicies -o yaml | junban lint -"
     /// The policy's ladder is empty.
     NoDriver NeedsSomebody "set spec.reboot.ladder of the policy"
     /// The API server refuses for want of rights.

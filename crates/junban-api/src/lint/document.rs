@@ -30,6 +30,21 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
+/// The objects of a document: its own, or the items of a List.
+pub(super) fn items(mut document: Value) -> Vec<Value> {
+    if document.is_null() {
+        return Vec::new();
+    }
+    // A List of any kind, or of one: RebootPolicyList.
+    let is_list = document["kind"]
+        .as_str()
+        .is_some_and(|kind| kind.ends_with("List"));
+    match document.get_mut("items") {
+        Some(Value::Array(items)) if is_list => std::mem::take(items),
+        _ => vec![document],
+    }
+}
+
 /// A document with its defaults filled in.
 pub(super) struct Document {
     pub(super) number: usize,
@@ -55,6 +70,10 @@ impl Document {
             schema,
             object,
         }
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
+        self.schema.is_some()
     }
 
     /// `RebootPolicy workers`.
@@ -236,7 +255,8 @@ impl Document {
 
     /// What is taken and worth knowing.
     fn advise(&self, now: Timestamp, findings: &mut Vec<Finding>) {
-        if self.object.get("status").is_some() {
+        // What was read from a cluster has one.
+        if self.object.get("status").is_some() && self.object["metadata"]["uid"].is_null() {
             let hint = "remove it: a status is written by the controller alone";
             findings.push(self.finding(Severity::Warning, "status", "is ignored", hint));
         }

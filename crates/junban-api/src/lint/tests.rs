@@ -6,7 +6,11 @@ fn now() -> Timestamp {
 }
 
 fn findings(text: &str) -> String {
-    let lines: Vec<String> = lint(text, now()).iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = lint(text, now())
+        .findings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     lines.join("\n")
 }
 
@@ -50,7 +54,7 @@ hint: did you mean minInterval?";
 #[test]
 fn two_policies_of_one_priority_and_selector_are_warned_of() {
     let text = format!("{POLICY}---\n{}", POLICY.replace("name: workers", "name: others"));
-    let found = lint(&text, now());
+    let found = lint(&text, now()).findings;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].severity, Severity::Warning);
     assert!(
@@ -65,6 +69,7 @@ fn two_policies_of_one_priority_and_selector_are_warned_of() {
     );
     assert_eq!(
         lint(&other, now())
+            .findings
             .iter()
             .filter(|finding| finding.severity == Severity::Warning)
             .count(),
@@ -84,7 +89,8 @@ fn an_empty_selector_is_an_error() {
         let found = lint(
             &policy("p", &format!("priority: 0, nodeSelector: {selector}")),
             now(),
-        );
+        )
+        .findings;
         assert!(!is_clean(&found), "{selector}");
         assert!(found[0].path.starts_with("spec.nodeSelector"), "{}", found[0]);
     }
@@ -100,6 +106,7 @@ fn a_goal_in_the_future_is_only_told() {
             ),
             now(),
         )
+        .findings
     };
     let found = goal("2026-11-23T12:00:01Z");
     assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
@@ -115,13 +122,55 @@ fn other_kinds_are_not_checked_and_say_so() {
     );
     let misspelt = POLICY.replace("RebootPolicy", "RebootPolice");
     assert!(findings(&misspelt).contains("hint: did you mean RebootPolicy?"));
-    assert!(!is_clean(&lint("just: words\n", now())));
+    assert!(!is_clean(&lint("just: words\n", now()).findings));
+}
+
+/// What `kubectl get rebootpolicies -o yaml` prints.
+#[test]
+fn the_items_of_a_list_are_checked() {
+    let item = |name: &str, spec: &str| {
+        format!(
+            "- {{apiVersion: junban.dev/v1alpha1, kind: RebootPolicy, metadata: {{name: {name}, uid: u}}, spec: {spec}, status: {{done: 1}}}}\n"
+        )
+    };
+    let ladder = "reboot: {ladder: [{driver: command, command: [x]}]}";
+    let good = format!("{{nodeSelector: {{matchLabels: {{a: b}}}}, priority: 0, {ladder}}}");
+    let bad = format!(
+        "{{nodeSelector: {{matchLabels: {{a: b}}}}, priority: 1, drain: {{jobs: {{evict: {{matchLabels: {{not a key: x}}}}}}}}, {ladder}}}"
+    );
+    for head in [
+        "apiVersion: v1\nkind: List",
+        "apiVersion: junban.dev/v1alpha1\nkind: RebootPolicyList",
+    ] {
+        let text = format!(
+            "{head}\nmetadata: {{resourceVersion: ''}}\nitems:\n{}{}",
+            item("good", &good),
+            item("bad", &bad)
+        );
+        assert_eq!(lint(&text, now()).objects, 2);
+        let expected = "error: document 1 (RebootPolicy bad): spec.drain.jobs.evict: \"not a key\" cannot be the key of a label\nhint: write labels of the pods to evict";
+        assert_eq!(findings(&text), expected);
+    }
+}
+
+#[test]
+fn a_file_without_an_object_of_junbans_counts_none() {
+    for text in [
+        "",
+        "---\n",
+        "apiVersion: v1\nkind: List\nitems: []\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+    ] {
+        let checked = lint(text, now());
+        assert!(checked.objects == 0 && is_clean(&checked.findings), "{checked:?}");
+    }
+    assert_eq!(lint(POLICY, now()).objects, 1);
 }
 
 #[test]
 fn what_is_not_yaml_is_one_error() {
     for text in ["a: [", "a: 1\na: 2\n", "\tx"] {
-        let found = lint(text, now());
+        let found = lint(text, now()).findings;
         assert_eq!(found.len(), 1, "{text:?} {found:?}");
         assert_eq!(found[0].severity, Severity::Error);
     }
@@ -133,7 +182,7 @@ fn the_default_manifests_are_clean() {
         include_str!("../../../../manifests/defaults/queue.yaml"),
         include_str!("../../../../manifests/defaults/policies.yaml"),
     ] {
-        let found = lint(text, now());
+        let found = lint(text, now()).findings;
         assert!(
             found.iter().all(|finding| finding.severity == Severity::Info),
             "{found:?}"

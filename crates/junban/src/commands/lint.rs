@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
-use junban_api::lint::{Finding, Severity, lint};
+use junban_api::lint::{Finding, Severity, is_clean, lint};
 use serde::Serialize;
 
 use super::printer::Printer;
@@ -13,12 +13,27 @@ use crate::cli::{self, Output};
 
 pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, Problem> {
     let mut findings = Vec::new();
+    let mut checked = 0;
+    let mut unread = None;
     for file in &arguments.files {
-        let (text, shown) = read(file)?;
+        let (text, shown) = match read(file) {
+            Ok(read) => read,
+            // The others are checked all the same.
+            Err(problem) => {
+                unread.get_or_insert(problem);
+                continue;
+            }
+        };
         // Only this command goes by the clock of the machine: there is no other here.
-        for finding in lint(&text, Timestamp::now()) {
-            findings.push(InFile::new(&shown, &finding));
+        let found = lint(&text, Timestamp::now());
+        if found.objects > 0 {
+            checked += 1;
+        } else if is_clean(&found.findings) {
+            printer.talk(&format!(
+                "note: {shown} holds no object of Junban's: nothing was checked\nhint: of a cluster: kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -"
+            ));
         }
+        findings.extend(found.findings.iter().map(|finding| InFile::new(&shown, finding)));
     }
     match printer.format {
         Output::Table | Output::Wide if findings.is_empty() => {}
@@ -37,6 +52,9 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
                 .join("\n")
         })?,
     }
+    if let Some(problem) = unread {
+        return Err(problem);
+    }
     let errors = findings
         .iter()
         .filter(|finding| finding.severity == "error")
@@ -47,7 +65,9 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
             "mend them and run junban lint again; the fields: kubectl explain rebootpolicy.spec",
         ));
     }
-    printer.talk(&format!("{} files may be applied", arguments.files.len()));
+    if checked > 0 {
+        printer.talk(&format!("{checked} files may be applied"));
+    }
     Ok(Exit::Done)
 }
 
