@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::schema;
 use super::{Finding, Severity};
-use crate::convert::{self, FieldError, Unreadable};
+use crate::convert::{self, FieldError, Unreadable, selector};
 use crate::names;
 use crate::resources;
 
@@ -187,13 +187,16 @@ impl Document {
                 "is required",
                 "give the object a name",
             ));
-        } else if !is_object_name(&self.name) {
+        } else if !selector::is_subdomain(&self.name) {
             let problem = format!("{:?} cannot be the name of an object", self.name);
             errors.push(field_error(
                 "metadata.name",
                 &problem,
                 "write lower-case letters, digits, - and .",
             ));
+        }
+        for part in ["labels", "annotations"] {
+            words(metadata, part, &mut errors);
         }
         if metadata.get("namespace").is_some_and(|namespace| namespace != "") {
             errors.push(field_error(
@@ -303,17 +306,39 @@ fn is_our_group(api_version: &str) -> bool {
     api_version.split('/').next() == Some(names::GROUP)
 }
 
-fn is_object_name(name: &str) -> bool {
-    let is_part = |part: &str| {
-        let edge =
-            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        edge(part.bytes().next())
-            && edge(part.bytes().last())
-            && part
-                .bytes()
-                .all(|byte| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+/// What the server refuses of an object's labels or annotations.
+fn words(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
+    let Some(words) = metadata.get(part).filter(|words| !words.is_null()) else {
+        return;
     };
-    name.len() <= 253 && name.split('.').all(is_part)
+    let path = format!("metadata.{part}");
+    let Some(words) = words.as_object() else {
+        errors.push(field_error(&path, "is no map", "write KEY: VALUE"));
+        return;
+    };
+    for (key, value) in words {
+        // Keys of annotations may have capitals.
+        let (checked, is_label) = match part {
+            "labels" => (key.clone(), true),
+            _ => (key.to_lowercase(), false),
+        };
+        if selector::check_key(&checked).is_err() {
+            let problem = format!("{key:?} cannot be a key");
+            errors.push(field_error(&path, &problem, "write letters, digits, -, _ and ."));
+        }
+        match value {
+            Value::String(text) if is_label => {
+                if let Err(problem) = selector::check_value(text) {
+                    errors.push(field_error(&path, &problem, "write letters, digits, -, _ and ."));
+                }
+            }
+            Value::String(_) | Value::Null => {}
+            other => {
+                let problem = format!("{key}: {other} is no text");
+                errors.push(field_error(&path, &problem, "put it in quotes"));
+            }
+        }
+    }
 }
 
 fn field_error(path: &str, problem: &str, hint: &str) -> FieldError {

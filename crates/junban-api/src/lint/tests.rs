@@ -168,6 +168,20 @@ fn a_file_without_an_object_of_junbans_counts_none() {
 }
 
 #[test]
+fn labels_and_annotations_are_texts() {
+    for part in ["labels", "annotations"] {
+        let with =
+            |words: &str| POLICY.replace("{name: workers}", &format!("{{name: workers, {part}: {words}}}"));
+        assert_eq!(findings(&with("{x: \"1\"}")), "");
+        let wrong = format!(
+            "error: document 1 (RebootPolicy workers): metadata.{part}: x: 1 is no text\nhint: put it in quotes"
+        );
+        assert_eq!(findings(&with("{x: 1}")), wrong);
+        assert!(findings(&with("[x]")).contains("is no map"));
+    }
+}
+
+#[test]
 fn what_is_not_yaml_is_one_error() {
     for text in ["a: [", "a: 1\na: 2\n", "\tx"] {
         let found = lint(text, now()).findings;
