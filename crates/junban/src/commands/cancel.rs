@@ -1,19 +1,18 @@
 //! `junban cancel`: takes nodes out of the queue (lifecycle.md 1, waiver; 2, cancel). The waiver on the Node first,
 //! then the entry: whatever happens in between, the goal is not this node's any more.
 
-use std::collections::BTreeMap;
+mod waiver;
 
-use jiff::Timestamp;
-use junban_api::convert::{self, format_goal};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use junban_api::convert;
 use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts;
 use junban_core::ids::{EntryName, NodeName};
 use junban_kube::glance::Scope;
 use junban_kube::resource::Kind;
-use k8s_openapi::api::core::v1 as core;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -27,16 +26,84 @@ use crate::cli::Cancel;
 
 /// A Node's status is written every few seconds.
 const TRIES: usize = 8;
+/// The controller writes a waiver and ends an entry within a few seconds, if one is at work.
+const END_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks at entries that are to end.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(
     session: &Session,
     arguments: &Cancel,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let mut done = Vec::new();
+    let mut told = Told::default();
+    let ended = carry_out(session, arguments, printer, &mut told).await;
+    // What was done is told also where the rest could not be.
+    printer.done(&told.done)?;
+    let failed = ended?;
+    let Told {
+        done,
+        seen_through,
+        left,
+    } = told;
+    let not_ended = until_ended(session, left).await?;
+    if arguments.all && !failed.is_empty() {
+        printer.talk(&format!(
+            "note: failed, and left as they are: {}\nhint: junban cancel {} gives up",
+            some(&failed, 10),
+            failed[0]
+        ));
+    }
+    if arguments.all && done.is_empty() && seen_through.is_empty() {
+        printer.talk("nothing to cancel: no policy has a goal and no entry is queued or draining");
+    }
+    if seen_through.is_empty() && !not_ended.is_empty() {
+        return Err(Problem::blocked(
+            format!(
+                "after {} s not ended yet: {}; the goal stands until the controller has waived it",
+                END_WITHIN.as_secs(),
+                some(&not_ended, 5)
+            ),
+            "is a controller at work? kubectl get lease junban -n junban",
+        ));
+    }
+    if seen_through.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let text = format!(
+        "past the power action, so seen through to the end: {}",
+        seen_through.join(", ")
+    );
+    if arguments.all {
+        printer.talk(&format!("note: {text}\nhint: junban status --watch"));
+        return Ok(Exit::Done);
+    }
+    Err(Problem::failed(
+        text,
+        "a machine that boots cannot be called back; follow it: junban status --watch",
+    ))
+}
+
+/// What became of it so far.
+#[derive(Default)]
+struct Told {
+    done: Vec<Done>,
+    /// Nodes past their power action, with the phase.
+    seen_through: Vec<String>,
+    /// Entries that the controller ends once it has written the waiver.
+    left: Vec<EntryName>,
+}
+
+/// Answers with the nodes whose entries have failed.
+async fn carry_out(
+    session: &Session,
+    arguments: &Cancel,
+    printer: &mut Printer,
+    told: &mut Told,
+) -> Result<Vec<String>, Problem> {
     let view = if arguments.all {
         // Goals first: an entry that is cancelled while its goal stands would have to be waived to stay away.
-        done.extend(withdraw_goals(session).await?);
+        withdraw_goals(session, &mut told.done).await?;
         View::look(session, Scope::Own).await?
     } else {
         View::look(session, Scope::Nodes).await?
@@ -54,47 +121,27 @@ pub(crate) async fn run(
     // Giving up uncordons a server that may be broken: that is asked for by name.
     let failed = failed(&view.cluster());
     let cluster = view.cluster().clone();
-    let mut seen_through = Vec::new();
     for (node, entries) in &chosen.0 {
+        let mut by = waiver::By::Us;
         if !arguments.all {
-            waive(session, &cluster, node, entries, printer).await?;
+            by = waiver::waive(session, &cluster, node, entries, printer).await?;
         }
         for entry in entries {
             match cancel(session, entry).await? {
-                Outcome::Done(did) => done.push(Done {
-                    node: Some(node.to_string()),
-                    ..Done::new("nodereboot", entry.name.as_str(), did)
-                }),
-                Outcome::SeenThrough(phase) => seen_through.push(format!("{node} ({phase})")),
+                Outcome::Done(did) => {
+                    if by == waiver::By::Controller {
+                        told.left.push(entry.name.clone());
+                    }
+                    told.done.push(Done {
+                        node: Some(node.to_string()),
+                        ..Done::new("nodereboot", entry.name.as_str(), did)
+                    });
+                }
+                Outcome::SeenThrough(phase) => told.seen_through.push(format!("{node} ({phase})")),
             }
         }
     }
-    printer.done(&done)?;
-    if arguments.all && !failed.is_empty() {
-        printer.talk(&format!(
-            "note: failed, and left as they are: {}\nhint: junban cancel {} gives up",
-            some(&failed, 10),
-            failed[0]
-        ));
-    }
-    if arguments.all && done.is_empty() && seen_through.is_empty() {
-        printer.talk("nothing to cancel: no policy has a goal and no entry is queued or draining");
-    }
-    if seen_through.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let text = format!(
-        "past the power action, so seen through to the end: {}",
-        seen_through.join(", ")
-    );
-    if arguments.all {
-        printer.talk(&format!("note: {text}\nhint: junban status --watch"));
-        return Ok(Exit::Done);
-    }
-    Err(Problem::failed(
-        text,
-        "a machine that boots cannot be called back; follow it: junban status --watch",
-    ))
+    Ok(failed)
 }
 
 fn failed(cluster: &Cluster) -> Vec<String> {
@@ -191,6 +238,25 @@ fn done_in(phase: Phase) -> &'static str {
     }
 }
 
+/// Waits for the end of these, and answers with those that have not ended in time.
+async fn until_ended(session: &Session, mut left: Vec<EntryName>) -> Result<Vec<String>, Problem> {
+    let deadline = Instant::now() + END_WITHIN;
+    loop {
+        let mut open = Vec::new();
+        for name in left {
+            let phase = phase_now(session, &name).await?;
+            if phase.is_some_and(|phase| !phase.is_ended()) {
+                open.push(name);
+            }
+        }
+        if open.is_empty() || Instant::now() >= deadline {
+            return Ok(open.iter().map(ToString::to_string).collect());
+        }
+        left = open;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>, Problem> {
     let api = Kind::Entry.api(&session.connection.calls);
     let object = session
@@ -200,78 +266,8 @@ async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>,
     Ok(entry.map(|entry| entry.record.phase))
 }
 
-/// The goal that a policy was raised to while the node's entry was under way: the boot to come counted for both, so
-/// none is wanted for it either.
-fn raised(cluster: &Cluster, node: &core::Node, now: Timestamp) -> Option<Timestamp> {
-    let node = convert::node::read(node).ok()?;
-    let goal = facts::governing(cluster, &node).ok()?.booted_after;
-    goal.filter(|goal| *goal <= now)
-}
-
-/// Writes the waiver for the newest goal among the entries and the policy's. Whoever may not patch Nodes leaves that to the
-/// controller, which does it before it ends the entry.
-async fn waive(
-    session: &Session,
-    cluster: &Cluster,
-    name: &NodeName,
-    entries: &[Entry],
-    printer: &mut Printer,
-) -> Result<(), Problem> {
-    let past = |entry: &Entry| matches!(entry.record.phase, Phase::Rebooting | Phase::Verifying);
-    let goals = entries
-        .iter()
-        .filter(|entry| !past(entry))
-        .map(|entry| entry.spec.booted_after);
-    let (Some(goal), Some(first)) = (goals.max(), entries.first()) else {
-        return Ok(());
-    };
-    let api: Api<core::Node> = Api::all(session.connection.calls.clone());
-    for _ in 0..TRIES {
-        let Some(node) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
-            return Ok(());
-        };
-        let goal = raised(cluster, &node, session.now()).map_or(goal, |raised| raised.max(goal));
-        let is_another = node.metadata.uid.as_deref() != Some(first.spec.node_uid.as_str());
-        if is_another || waived(&node).is_some_and(|waived| waived >= goal) {
-            return Ok(());
-        }
-        let patch = json!({"metadata": {
-            "resourceVersion": node.metadata.resource_version,
-            "uid": node.metadata.uid,
-            "annotations": {names::WAIVED: format_goal(goal)},
-        }});
-        let written = session
-            .answer(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
-            .await;
-        match written {
-            Ok(_) => return Ok(()),
-            Err(failure) => match failure.code() {
-                Some(409) => {}
-                Some(404) => return Ok(()),
-                Some(401 | 403 | 422) => {
-                    printer.talk(&format!(
-                        "note: you may not annotate node {name} ({}): the controller waives the goal before it ends the entry",
-                        entries::said(&failure)
-                    ));
-                    return Ok(());
-                }
-                _ => return Err(failure.problem(session, "patch", "nodes")),
-            },
-        }
-    }
-    Err(Problem::failed(
-        format!("node {name} changes faster than it can be written"),
-        "try again",
-    ))
-}
-
-/// As the controller reads it: by hand it may be spelt in any way that is a time.
-fn waived(node: &core::Node) -> Option<Timestamp> {
-    convert::node::read(node).ok()?.waived
-}
-
 /// Takes `bootedAfter` from every policy that has one.
-async fn withdraw_goals(session: &Session) -> Result<Vec<Done>, Problem> {
+async fn withdraw_goals(session: &Session, done: &mut Vec<Done>) -> Result<(), Problem> {
     let api = Kind::Policy.api(&session.connection.calls);
     let list = session
         .ask(
@@ -280,11 +276,10 @@ async fn withdraw_goals(session: &Session) -> Result<Vec<Done>, Problem> {
             api.list(&kube::api::ListParams::default()),
         )
         .await?;
-    let mut done = Vec::new();
     for name in list.items.into_iter().filter_map(|object| object.metadata.name) {
         done.extend(withdraw(session, &name).await?);
     }
-    Ok(done)
+    Ok(())
 }
 
 /// Whatever goal stands there; the policy's status may be written at the same moment.
@@ -354,21 +349,5 @@ mod tests {
         assert!(
             verdict(&["node-1", "node-2"]).is_err_and(|problem| problem.text.contains("node-2 has no entry"))
         );
-    }
-
-    #[test]
-    fn a_waiver_written_by_hand_is_read_in_any_spelling_of_a_time() {
-        let waived_at = |text: &str| {
-            let node = json!({"metadata": {
-                "name": "node-1", "uid": "u", "resourceVersion": "1",
-                "creationTimestamp": "1970-01-01T00:00:00Z", "annotations": {names::WAIVED: text},
-            }});
-            waived(&serde_json::from_value(node).unwrap())
-        };
-        let later = Some(fixture::at(7_200));
-        assert_eq!(waived_at("1970-01-01T02:00:00Z"), later);
-        assert_eq!(waived_at("1970-01-01T03:00:00+01:00"), later);
-        assert_eq!(waived_at(" 1970-01-01 02:00:00z"), later);
-        assert_eq!(waived_at("tomorrow"), None);
     }
 }

@@ -38,7 +38,18 @@ pub(crate) async fn run(
             .collect()
     };
     let mut done = Vec::new();
-    for (node, name) in &chosen {
+    let ended = retry(session, &chosen, &mut done).await;
+    // What was done is told also where the rest could not be.
+    printer.done(&done)?;
+    ended.map(|()| Exit::Done)
+}
+
+async fn retry(
+    session: &Session,
+    chosen: &[(NodeName, EntryName)],
+    done: &mut Vec<Done>,
+) -> Result<(), Problem> {
+    for (node, name) in chosen {
         let did = match entries::change(session, name, |entry| decide(node, entry)).await? {
             Changed::Done => "retried: one more round".to_owned(),
             Changed::Left(why) => why,
@@ -60,8 +71,7 @@ pub(crate) async fn run(
             ..Done::new("nodereboot", name.as_str(), did)
         });
     }
-    printer.done(&done)?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn may_be_retried(node: &NodeName, entry: Option<&Entry>, is_missing: bool) -> Result<(), Problem> {
