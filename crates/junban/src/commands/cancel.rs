@@ -14,10 +14,12 @@ use junban_core::ids::{EntryName, NodeName};
 use junban_kube::glance::Scope;
 use junban_kube::resource::Kind;
 use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
 use serde_json::json;
 
 use super::columns::some;
 use super::entries::{self, Changed, Decision};
+use super::pause::owners;
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -103,7 +105,7 @@ async fn carry_out(
 ) -> Result<Vec<String>, Problem> {
     let view = if arguments.all {
         // Goals first: an entry that is cancelled while its goal stands would have to be waived to stay away.
-        withdraw_goals(session, &mut told.done).await?;
+        withdraw_goals(session, printer, &mut told.done).await?;
         View::look(session, Scope::Own).await?
     } else {
         View::look(session, Scope::Nodes).await?
@@ -267,7 +269,11 @@ async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>,
 }
 
 /// Takes `bootedAfter` from every policy that has one.
-async fn withdraw_goals(session: &Session, done: &mut Vec<Done>) -> Result<(), Problem> {
+async fn withdraw_goals(
+    session: &Session,
+    printer: &mut Printer,
+    done: &mut Vec<Done>,
+) -> Result<(), Problem> {
     let api = Kind::Policy.api(&session.connection.calls);
     let list = session
         .ask(
@@ -276,10 +282,28 @@ async fn withdraw_goals(session: &Session, done: &mut Vec<Done>) -> Result<(), P
             api.list(&kube::api::ListParams::default()),
         )
         .await?;
-    for name in list.items.into_iter().filter_map(|object| object.metadata.name) {
-        done.extend(withdraw(session, &name).await?);
+    for object in list.items {
+        let Some(name) = &object.metadata.name else {
+            continue;
+        };
+        let withdrawn = withdraw(session, name).await?;
+        if withdrawn.is_some() {
+            warn_of_others(name, &object, printer);
+        }
+        done.extend(withdrawn);
     }
     Ok(())
+}
+
+/// Whoever declares the goal elsewhere sets it again.
+fn warn_of_others(policy: &str, before: &DynamicObject, printer: &mut Printer) {
+    let others = owners(before, "bootedAfter", names::GOAL_FIELD_MANAGER);
+    if !others.is_empty() {
+        printer.talk(&format!(
+            "warning: the goal of policy {policy} belonged to {}: it may set it again when it applies its own version\nhint: remove spec.bootedAfter there as well",
+            some(&others, 3)
+        ));
+    }
 }
 
 /// Whatever goal stands there; the policy's status may be written at the same moment.

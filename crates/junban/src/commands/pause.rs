@@ -97,7 +97,7 @@ async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Resul
 }
 
 fn warn_of_others(before: &DynamicObject, they_will: &str, printer: &mut Printer) {
-    let others = owners(before, "paused");
+    let others = owners(before, "paused", names::PAUSE_FIELD_MANAGER);
     if !others.is_empty() {
         printer.talk(&format!(
             "warning: spec.paused belonged to {}: it may {they_will} when it applies its own version\nhint: change it there as well",
@@ -107,7 +107,7 @@ fn warn_of_others(before: &DynamicObject, they_will: &str, printer: &mut Printer
 }
 
 /// Field managers other than our own that own a field of the spec.
-fn owners(object: &DynamicObject, field: &str) -> Vec<String> {
+pub(super) fn owners(object: &DynamicObject, field: &str, ours: &str) -> Vec<String> {
     let pointer = format!("/f:spec/f:{field}");
     let entries = object.metadata.managed_fields.iter().flatten();
     entries
@@ -116,7 +116,7 @@ fn owners(object: &DynamicObject, field: &str) -> Vec<String> {
             fields.is_some_and(|fields| fields.0.pointer(&pointer).is_some())
         })
         .filter_map(|entry| entry.manager.clone())
-        .filter(|manager| manager != names::PAUSE_FIELD_MANAGER)
+        .filter(|manager| manager != ours)
         .collect()
 }
 
@@ -136,6 +136,10 @@ mod tests {
             ]},
         }))
         .unwrap();
-        assert_eq!(owners(&object, "paused"), ["argocd"]);
+        assert_eq!(owners(&object, "paused", names::PAUSE_FIELD_MANAGER), ["argocd"]);
+        assert_eq!(
+            owners(&object, "maxUnavailable", names::PAUSE_FIELD_MANAGER),
+            ["kubectl"]
+        );
     }
 }
