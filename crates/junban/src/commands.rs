@@ -13,7 +13,7 @@ mod lint;
 mod list;
 mod pause;
 mod printer;
-mod problem;
+pub(crate) mod problem;
 mod reboot;
 mod retry;
 mod session;

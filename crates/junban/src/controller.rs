@@ -12,15 +12,16 @@ use junban_engine::elector::{Elector, Settings};
 use junban_engine::shell::{self, OnWrite, Parts, locked};
 use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cluster, Controller};
+use crate::cli::Controller;
+use crate::commands::problem::Problem;
 use adapters::Adapters;
 use metrics::Metrics;
 
-/// Runs until SIGTERM or SIGINT: then nothing new starts, and the Lease is released.
-pub(crate) async fn run(arguments: Controller) -> Result<()> {
+/// Runs until SIGTERM or SIGINT: then nothing new starts, and the Lease is released. What a person must mend before
+/// it can begin is a [`Problem`].
+pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
@@ -30,8 +31,7 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
         }
         tracing::info!("asked to stop");
     };
-    let connection =
-        Connection::new(config(&arguments.cluster).await?).context("the client cannot be built")?;
+    let connection = Connection::new(config).context("the client cannot be built")?;
     let identity = arguments.identity.clone().unwrap_or_else(identity);
     let store = Arc::new(Store::new(&arguments.namespace));
     let elector = Arc::new(Mutex::new(Elector::new(Settings::new(&identity))));
@@ -42,7 +42,12 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
     ));
     let served = http::serve(arguments.listen, metrics.clone())
         .await
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+        .map_err(|error| {
+            Problem::failed(
+                format!("cannot listen on {}: {error}", arguments.listen),
+                "name a free address: --listen ADDRESS; port 0 takes a free one",
+            )
+        })?;
     tracing::info!(address = %served, server = %connection.config.cluster_url, identity, "begins");
 
     let lead = async {
@@ -82,26 +87,6 @@ pub(crate) async fn run(arguments: Controller) -> Result<()> {
     shell::run(parts, ended)
         .await
         .context("the task that renews the Lease has ended")?
-}
-
-/// The kubeconfig that was named, or the cluster that this process runs in, or the user's kubeconfig.
-async fn config(cluster: &Cluster) -> Result<Config> {
-    let options = KubeConfigOptions {
-        context: cluster.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    if let Some(path) = &cluster.kubeconfig {
-        let file = Kubeconfig::read_from(path).with_context(|| format!("kubeconfig {}", path.display()))?;
-        return Config::from_custom_kubeconfig(file, &options)
-            .await
-            .with_context(|| format!("kubeconfig {}", path.display()));
-    }
-    if cluster.context.is_some() {
-        return Config::from_kubeconfig(&options).await.context("kubeconfig");
-    }
-    Config::infer()
-        .await
-        .context("neither a cluster nor a kubeconfig is found")
 }
 
 /// The host's name with a random end: two processes on one host are two.

@@ -4,14 +4,22 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Controller, LogFormat};
+use super::printer::Printer;
+use super::problem::Problem;
+use super::session;
+use crate::cli::{Controller, LogFormat, Output};
 
 /// Runs the controller until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: Controller) -> ExitCode {
     // kube's client calls every failed connection an error: what it means is said by whoever made the call.
     let filter = match EnvFilter::try_new(format!("kube_client=off,{}", arguments.log)) {
         Ok(filter) => filter,
-        Err(error) => return wrong(&arguments.log, &error),
+        Err(error) => {
+            return say(&Problem::usage(
+                format!("--log {:?}: {error}", arguments.log),
+                "write a level, or TARGET=LEVEL with commas between",
+            ));
+        }
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -24,19 +32,24 @@ pub(crate) fn run(arguments: Controller) -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(crate::controller::run(arguments)));
-    match ended {
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let config = session::config(&arguments.cluster).await?;
+                crate::controller::run(arguments, config).await
+            })
+        });
+    match ended.map_err(anyhow::Error::downcast::<Problem>) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Ok(problem)) => say(&problem),
+        Err(Err(error)) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// A filter that cannot be read: there is no log yet to say it in.
-#[expect(clippy::print_stderr, reason = "the log is what cannot be begun")]
-fn wrong(filter: &str, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: --log {filter:?}: {error}\nhint: write a level, or TARGET=LEVEL with commas between");
-    ExitCode::from(2)
+/// Said as every other command says it, and whatever the log is: a person must mend it before the controller begins.
+fn say(problem: &Problem) -> ExitCode {
+    Printer::new(Output::Table).talk(&problem.to_string());
+    problem.exit.into()
 }

@@ -199,7 +199,7 @@ fn is_kind_missing(status: &Status) -> bool {
 }
 
 /// The kubeconfig that was named, the user's own, or the cluster that this process runs in.
-async fn config(cluster: &Cluster) -> Result<Config, Problem> {
+pub(super) async fn config(cluster: &Cluster) -> Result<Config, Problem> {
     let options = KubeConfigOptions {
         context: cluster.context.clone(),
         ..KubeConfigOptions::default()
