@@ -21,6 +21,7 @@ mod status;
 mod view;
 mod wait;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Output};
@@ -71,16 +72,20 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         printer.data(&text.ansi().to_string());
         return Exit::Done.into();
     }
-    let verb = std::env::args().nth(1).filter(|word| {
-        use clap::CommandFactory as _;
-        Cli::command().find_subcommand(word).is_some()
-    });
-    let help = verb.map_or_else(
-        || "junban --help".to_owned(),
-        |verb| format!("junban {verb} --help"),
-    );
+    let help = help(std::env::args_os().nth(1));
     printer.talk(&format!("{}\nhint: {help}", text.ansi().to_string().trim_end()));
     Exit::Usage.into()
+}
+
+/// Which help there is for a line that begins with this word, which may be any bytes.
+fn help(word: Option<OsString>) -> String {
+    use clap::CommandFactory as _;
+    let word = word.and_then(|word| word.into_string().ok());
+    let verb = word.filter(|word| Cli::command().find_subcommand(word).is_some());
+    verb.map_or_else(
+        || "junban --help".to_owned(),
+        |verb| format!("junban {verb} --help"),
+    )
 }
 
 fn output(command: &Command) -> Output {
@@ -110,5 +115,19 @@ async fn talk_to_cluster(cli: &Cli, printer: &mut Printer) -> Result<Exit, Probl
         Command::Cancel(arguments) => cancel::run(&session, arguments, printer).await,
         Command::Retry(arguments) => retry::run(&session, arguments, printer).await,
         Command::Lint(_) | Command::Controller(_) | Command::Demo(_) => Ok(Exit::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn a_word_that_is_no_text_gets_the_help_of_all() {
+        assert_eq!(help(Some("pause".into())), "junban pause --help");
+        for word in [None, Some("paus".into()), Some(OsString::from_vec(vec![0xff]))] {
+            assert_eq!(help(word), "junban --help");
+        }
     }
 }

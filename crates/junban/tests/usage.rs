@@ -1,8 +1,9 @@
 //! The program itself, where no cluster is needed: exit codes, and what goes to stdout and stderr.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -20,6 +21,13 @@ fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_a_usage_error() {
+    let (code, _, said) = junban(&[OsString::from_vec(vec![0xff])]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.ends_with("hint: junban --help\n"), "{said}");
 }
 
 #[test]
