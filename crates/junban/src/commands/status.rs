@@ -13,8 +13,8 @@ use junban_core::facts::Facts;
 use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
+use junban_kube::Store;
 use junban_kube::glance::Scope;
-use junban_kube::{Store, cache};
 use serde::Serialize;
 
 use super::columns::{natural, some, table};
@@ -47,10 +47,15 @@ pub(crate) async fn run(
         return Ok(Exit::Done);
     }
     let store = Arc::new(Store::new(names::NAMESPACE));
-    let _watches = cache::start_own(&session.connection, &store).await;
+    let _watches = view::follow(session, &store).await?;
     let mut last = Some(status);
+    let mut staleness = view::Staleness::default();
     loop {
-        let status = Status::of(&locked(&store.cluster), session.now());
+        let (status, note) = {
+            let cluster = locked(&store.cluster);
+            let note = staleness.news(cluster.stale.as_ref());
+            (Status::of(&cluster, session.now()), note)
+        };
         if last.as_ref() != Some(&status) {
             if printer.format == Output::Table {
                 // A clear screen for a person, an empty line for a file.
@@ -62,6 +67,9 @@ pub(crate) async fn run(
             }
             show(&status, printer)?;
             last = Some(status);
+        }
+        if let Some(note) = note {
+            printer.talk(&note);
         }
         if printer.is_closed() {
             return Ok(Exit::Done);

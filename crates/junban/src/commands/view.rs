@@ -1,6 +1,7 @@
 //! One look at the cluster as core sees it, and what could not be looked at.
 
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use junban_api::names;
@@ -13,6 +14,7 @@ use junban_core::time::{Now, Reading};
 use junban_engine::clock::boottime;
 use junban_engine::shell::locked;
 use junban_kube::Store;
+use junban_kube::cache::{self, Caches};
 use junban_kube::glance::{self, Missed, Scope};
 
 use super::problem::Problem;
@@ -20,6 +22,9 @@ use super::session::Session;
 
 /// Without these no command can say anything.
 const NEEDED: [&str; 3] = ["rebootqueues", "rebootpolicies", "nodereboots"];
+
+/// For the first lists of what is followed.
+const LISTED: Duration = Duration::from_secs(30);
 
 pub(crate) struct View {
     pub(crate) store: Arc<Store>,
@@ -91,6 +96,36 @@ impl View {
     }
 }
 
+/// Follows queue, policies and entries; they are followed until the answer is dropped.
+pub(crate) async fn follow(session: &Session, store: &Arc<Store>) -> Result<Caches, Problem> {
+    let listed = cache::start_own(&session.connection, store);
+    tokio::time::timeout(LISTED, listed).await.map_err(|_| {
+        Problem::failed(
+            "queue, policies and entries cannot be watched",
+            "kubectl auth can-i watch nodereboots",
+        )
+    })
+}
+
+/// Why what is seen may be old, as far as it was said.
+#[derive(Default)]
+pub(crate) struct Staleness(Option<String>);
+
+impl Staleness {
+    /// What is to be said of it now, if that is news.
+    pub(crate) fn news(&mut self, stale: Option<&String>) -> Option<String> {
+        if self.0.as_ref() == stale {
+            return None;
+        }
+        self.0 = stale.cloned();
+        let text = self.0.as_deref();
+        Some(match text {
+            Some(text) => format!("note: {text}: what is seen may be old"),
+            None => "note: the API server answers again".to_owned(),
+        })
+    }
+}
+
 fn problem(session: &Session, miss: &Missed) -> Problem {
     match &miss.error {
         Some(error) => session.problem("list", &miss.resource, error),
@@ -134,5 +169,20 @@ pub(crate) fn queue(cluster: &Cluster) -> Result<&Queue, Problem> {
             format!("the RebootQueue cannot be read, which counts as paused: {text}"),
             "mend it: kubectl edit rebootqueue default",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_it_may_be_old_is_said_once_and_so_is_the_end() {
+        let (mut staleness, old) = (Staleness::default(), "no answer to watches for 10 s".to_owned());
+        let said = [None, Some(&old), Some(&old), None, None].map(|stale| staleness.news(stale));
+        expect_test::expect![[r#"
+            note: no answer to watches for 10 s: what is seen may be old
+            note: the API server answers again"#]]
+        .assert_eq(&said.into_iter().flatten().collect::<Vec<_>>().join("\n"));
     }
 }

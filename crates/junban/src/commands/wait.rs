@@ -16,7 +16,7 @@ use junban_core::ids::{EntryName, PolicyName};
 use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
-use junban_kube::{Store, cache};
+use junban_kube::Store;
 
 use super::columns::some;
 use super::printer::Printer;
@@ -53,13 +53,7 @@ pub(crate) async fn run(
     let store = Arc::new(Store::new(names::NAMESPACE));
     let begun = Instant::now();
     let deadline = timeout.map(|timeout| begun + timeout);
-    let listed = cache::start_own(&session.connection, &store);
-    let Ok(_watches) = tokio::time::timeout(Duration::from_secs(30), listed).await else {
-        return Err(Problem::failed(
-            "queue, policies and entries cannot be watched",
-            "kubectl auth can-i watch nodereboots",
-        ));
-    };
+    let _watches = view::follow(session, &store).await?;
     let is_goal = matches!(target, Target::Policies { .. });
     if is_goal {
         look_at_nodes(session, &store).await?;
@@ -68,7 +62,7 @@ pub(crate) async fn run(
     let mut progress = Progress::new();
     let mut quiet_since = None;
     let mut warned = false;
-    let mut stale = None;
+    let mut staleness = view::Staleness::default();
     loop {
         let (mut state, is_over) = {
             let cluster = locked(&store.cluster);
@@ -93,10 +87,8 @@ pub(crate) async fn run(
                 Err(problem) => state.stale = Some(problem.text),
             }
         }
-        if state.stale != stale {
-            stale.clone_from(&state.stale);
-            let text = stale.as_deref().unwrap_or("the API server answers again");
-            printer.talk(&format!("note: {text}"));
+        if let Some(note) = staleness.news(state.stale.as_ref()) {
+            printer.talk(&note);
         }
         if !state.observed && !warned && begun.elapsed() >= NO_SIGN {
             warned = true;
