@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use junban_api::{convert, names};
+use junban_api::{convert, names, resources};
 
 use crate::commands::demo::DemoArgs;
 
@@ -87,7 +87,7 @@ pub(crate) struct Reboot {
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<String>,
     /// Why: kept with what is asked.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", value_parser = words, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// Sets a new goal even if one is under way or lies in the future: servers that are done go once more.
     #[arg(long, conflicts_with_all = ["nodes", "selector"])]
@@ -141,7 +141,7 @@ pub(crate) struct Explain {
 #[derive(Args, Debug)]
 pub(crate) struct Pause {
     /// Why: shown to everybody who asks.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", value_parser = words, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// How the answer is written.
     #[arg(short, long, value_enum, default_value_t)]
@@ -231,6 +231,18 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Free words, as many as an object takes.
+fn words(text: &str) -> Result<String, String> {
+    let count = text.chars().count();
+    if count > resources::WORDS_MAX {
+        return Err(format!(
+            "it has {count} characters, more than {}",
+            resources::WORDS_MAX
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +255,19 @@ mod tests {
     fn the_definitions_hold_together() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_reason_that_no_object_takes_is_a_usage_error() {
+        let with = |verb: &str, count: usize| parse(&format!("junban {verb} --reason {}", "é".repeat(count)));
+        for verb in ["pause", "reboot --all", "reboot node-1"] {
+            assert!(with(verb, 1024).is_ok(), "{verb}");
+            let text = with(verb, 1025).unwrap_err().to_string();
+            assert!(
+                text.contains("--reason") && text.contains("more than 1024"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod queue;
 pub use crd::{crd, crds, schema};
 pub use entry::{NodeReboot, NodeRebootSpec, NodeRebootStatus};
 pub use page::page;
-pub use parts::{COUNT_MAX, CountOrPercent, LabelExpression, LabelSelector};
+pub use parts::{COUNT_MAX, CountOrPercent, LabelExpression, LabelSelector, WORDS_MAX};
 pub use policy::{
     DrainSpec, GroupsSpec, JobsSpec, LadderStep, RebootPolicy, RebootPolicySpec, RebootPolicyStatus,
     RebootSpec, UnbudgetedSpec, VerifySpec,

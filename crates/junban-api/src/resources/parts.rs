@@ -86,9 +86,12 @@ pub(super) fn shown_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
+/// Characters that free words of a person may have.
+pub const WORDS_MAX: usize = 1024;
+
 /// Free words of a person.
 pub(super) fn words(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "maxLength": 1024})
+    json_schema!({"type": "string", "maxLength": WORDS_MAX})
 }
 
 /// `metadata.name` of a Node or of an object of ours.
