@@ -1,7 +1,9 @@
 //! `junban explain NODE`: why is this node not rebooting yet? The same gates as the controller's, asked over lists
 //! under the user's own rights; where those do not suffice, what the entry's status says.
 
-use jiff::Timestamp;
+mod since;
+mod without_turn;
+
 use junban_api::convert::format_goal;
 use junban_api::names;
 use junban_core::cluster::{Cluster, Pod};
@@ -15,6 +17,7 @@ use junban_core::time::Now;
 use junban_kube::glance::{self, Scope};
 use serde::Serialize;
 
+use self::since::{Of, Times};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -31,10 +34,17 @@ pub(crate) async fn run(
     // Without the right to read the Lease a lower bound of the clock serves.
     let clock = session.answer(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());
+    let policy = {
+        let cluster = view.cluster();
+        let turns = view::turns(&cluster, session.now());
+        let turn = turns.into_iter().find(|entry| entry.spec.node == node);
+        turn.map(|entry| entry.spec.policy.to_string())
+    };
+    let times = Times::look(session, &node, policy.as_deref()).await;
     let told = {
         let cluster = view.cluster();
         let now = view::now(&cluster, session.now(), clock);
-        Told::of(&cluster, now, &node, &view)?
+        Told::about(&cluster, now, &node, Sight::of(&view), &times)?
     };
     match (printer.format, &told.entry) {
         (Output::Name, Some(entry)) => printer.data(&format!("nodereboot.junban.dev/{entry}")),
@@ -77,23 +87,20 @@ struct Unmet {
     message: String,
     hint: String,
     needs_somebody: bool,
-    /// Where it is what the entry's status says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
+    since: String,
+    /// What is known to be so since then.
+    since_of: Of,
 }
 
 impl Told {
-    fn of(cluster: &Cluster, now: Now, name: &NodeName, view: &View) -> Result<Self, Problem> {
-        Self::about(cluster, now, name, view.has_nodes, view.is_whole())
-    }
-
     fn about(
         cluster: &Cluster,
         now: Now,
         name: &NodeName,
-        has_nodes: bool,
-        is_whole: bool,
+        sight: Sight,
+        times: &Times,
     ) -> Result<Self, Problem> {
+        let has_nodes = sight.has_nodes;
         let memory = Memory::default();
         let facts = Facts::new(cluster, &memory, now);
         let turn = facts.turns.get(name);
@@ -104,13 +111,7 @@ impl Told {
             ));
         }
         match turn {
-            Some(turn) if !turn.phase().is_ended() => Ok(of_entry(
-                cluster,
-                &memory,
-                now,
-                turn,
-                Sight { has_nodes, is_whole },
-            )),
+            Some(turn) if !turn.phase().is_ended() => Ok(of_entry(cluster, &memory, now, turn, sight, times)),
             _ if !has_nodes => Ok(Self {
                 node: name.to_string(),
                 summary:
@@ -119,7 +120,7 @@ impl Told {
                 hint: "kubectl auth can-i list nodes".to_owned(),
                 ..Self::default()
             }),
-            turn => Ok(without_turn(cluster, &facts, now, name, turn)),
+            turn => Ok(without_turn::told(cluster, &facts, now, name, turn)),
         }
     }
 
@@ -160,9 +161,13 @@ impl Told {
                 ""
             };
             text.push_str(&format!("\n  {}{whose}{who}: {}", unmet.reason, unmet.message));
-            if let Some(since) = &unmet.since {
-                text.push_str(&format!("\n    since: {since}"));
-            }
+            text.push_str(&match unmet.since_of {
+                Of::Gate => format!("\n    since: {}", unmet.since),
+                Of::Entry => format!(
+                    "\n    since: {} at the earliest, when its entry was made",
+                    unmet.since
+                ),
+            });
             if !unmet.hint.is_empty() {
                 text.push_str(&format!("\n    hint: {}", unmet.hint));
             }
@@ -187,8 +192,24 @@ struct Sight {
     is_whole: bool,
 }
 
+impl Sight {
+    fn of(view: &View) -> Self {
+        Self {
+            has_nodes: view.has_nodes,
+            is_whole: view.is_whole(),
+        }
+    }
+}
+
 /// A node with an entry that is not ended: every unmet gate, or what its own record waits for.
-fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight: Sight) -> Told {
+fn of_entry(
+    cluster: &Cluster,
+    memory: &Memory,
+    now: Now,
+    turn: &Turn<'_>,
+    sight: Sight,
+    times: &Times,
+) -> Told {
     let entry = turn.entry;
     let record = &entry.record;
     let node = &entry.spec.node;
@@ -215,7 +236,6 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight
     }
     unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.dedup();
-    let since = record.since.map(format_goal);
     Told {
         node: node.to_string(),
         entry: Some(entry.name.to_string()),
@@ -223,18 +243,22 @@ fn of_entry(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>, sight
         goal: Some(format_goal(entry.spec.booted_after)),
         phase: Some(record.phase.to_string()),
         attempt: record.attempt,
-        since: since.clone(),
+        since: record.since.map(format_goal),
         summary: summary(entry, unmet.is_empty()),
         hint: in_flight_hint(entry),
         unmet: unmet
             .into_iter()
-            .map(|blocker| Unmet {
-                since: since.clone().filter(|_| is_recorded(entry, &blocker)),
-                reason: blocker.reason.to_string(),
-                object: blocker.object,
-                message: blocker.message,
-                hint: blocker.reason.hint().replace("NODE", node.as_str()),
-                needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
+            .map(|blocker| {
+                let (since, since_of) = times.of(entry, blocker.reason, is_recorded(entry, &blocker));
+                Unmet {
+                    reason: blocker.reason.to_string(),
+                    object: blocker.object,
+                    message: blocker.message,
+                    hint: blocker.reason.hint().replace("NODE", node.as_str()),
+                    needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
+                    since: format_goal(since),
+                    since_of,
+                }
             })
             .collect(),
     }
@@ -303,94 +327,6 @@ fn in_flight_hint(entry: &Entry) -> String {
         ),
         _ => String::new(),
     }
-}
-
-/// A node without an entry that is not ended: why it has none.
-fn without_turn(
-    cluster: &Cluster,
-    facts: &Facts<'_>,
-    now: Now,
-    name: &NodeName,
-    turn: Option<&Turn<'_>>,
-) -> Told {
-    let mut told = Told {
-        node: name.to_string(),
-        ..Told::default()
-    };
-    if let Some(turn) = turn {
-        let entry = turn.entry;
-        told.entry = Some(entry.name.to_string());
-        told.policy = Some(entry.spec.policy.to_string());
-        told.goal = Some(format_goal(entry.spec.booted_after));
-        told.phase = Some(entry.record.phase.to_string());
-        told.since = entry.record.since.map(format_goal);
-        told.attempt = entry.record.attempt;
-    }
-    let (why, hint) = why_none(cluster, facts, now.wall, name);
-    let last = turn.map_or_else(String::new, |turn| {
-        let reason = turn.entry.record.reason;
-        let reason = reason.filter(|reason| reason.as_str() != turn.phase().as_str());
-        let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
-        format!(" (its last turn: {}{reason})", turn.phase())
-    });
-    told.summary = format!("{why}{last}");
-    told.hint = hint;
-    told
-}
-
-fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
-    let hinted = |why: &str, hint: &str| (why.to_owned(), hint.to_owned());
-    let Some(node) = cluster.nodes.get(name) else {
-        return hinted("there is no such node any more", "");
-    };
-    if node.excluded {
-        let why = format!(
-            "it is labelled {}: never touched, and counted nowhere",
-            names::EXCLUDE
-        );
-        return (why, format!("kubectl label node {name} {}-", names::EXCLUDE));
-    }
-    let policy = match facts.governed.get(name) {
-        Some(Ok(policy)) => *policy,
-        Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
-        None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
-    };
-    let Some(goal) = policy.booted_after else {
-        let why = format!("policy {} governs it and has no goal", policy.name);
-        return (why, format!("junban reboot --all, or junban reboot {name}"));
-    };
-    let shown = format_goal(goal);
-    if goal > wall {
-        let why = format!(
-            "the goal {shown} of policy {} lies in the future: not due yet",
-            policy.name
-        );
-        return (why, "junban reboot --all --again sets it to now".to_owned());
-    }
-    if facts.is_waived(node, goal) {
-        let why = format!("the goal {shown} was waived for it, by a cancel");
-        return (why, format!("junban reboot {name}"));
-    }
-    if facts.has_booted_since(node, goal) {
-        let why = format!(
-            "the goal {shown} of policy {} is met: it has booted since",
-            policy.name
-        );
-        return (why, "junban reboot --all --again asks for one more".to_owned());
-    }
-    if node.boot_id.is_none() {
-        return hinted("it has reported no bootID", Reason::NoBootId.hint());
-    }
-    if node.mark_text.is_some() {
-        return hinted(
-            "it still carries the mark of an earlier turn, which ends first",
-            "see the controller's log: kubectl logs -n junban deployment/junban",
-        );
-    }
-    hinted(
-        "the goal is due and its entry is not made yet",
-        "if that lasts, no controller is at work: kubectl get lease junban -n junban",
-    )
 }
 
 #[cfg(test)]

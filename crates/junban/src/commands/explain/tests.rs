@@ -2,7 +2,16 @@ use super::*;
 use crate::commands::fixture;
 
 fn told(cluster: &Cluster, node: &str) -> String {
-    let told = Told::about(cluster, fixture::now(200), &node.into(), true, true);
+    let told = Told::about(
+        cluster,
+        fixture::now(200),
+        &node.into(),
+        Sight {
+            has_nodes: true,
+            is_whole: true,
+        },
+        &Times::default(),
+    );
     told.map_or_else(|problem| problem.to_string(), |told| told.describe())
 }
 
@@ -31,6 +40,7 @@ fn a_queued_node_names_every_unmet_gate() {
             since: 1970-01-01T00:02:30Z
             hint: junban resume
           Hold [node node-1] (needs somebody): node node-1 is labelled junban.dev/hold
+            since: 1970-01-01T00:01:40Z at the earliest, when its entry was made
             hint: remove the label junban.dev/hold"#]]
     .assert_eq(&told(&cluster, "node-1"));
 }

@@ -1,0 +1,99 @@
+//! A node without an entry that is not ended: why it has none.
+
+use jiff::Timestamp;
+use junban_api::convert::format_goal;
+use junban_api::names;
+use junban_core::cluster::Cluster;
+use junban_core::facts::{Facts, Turn};
+use junban_core::ids::NodeName;
+use junban_core::reason::Reason;
+use junban_core::time::Now;
+
+use super::Told;
+
+pub(super) fn told(
+    cluster: &Cluster,
+    facts: &Facts<'_>,
+    now: Now,
+    name: &NodeName,
+    turn: Option<&Turn<'_>>,
+) -> Told {
+    let mut told = Told {
+        node: name.to_string(),
+        ..Told::default()
+    };
+    if let Some(turn) = turn {
+        let entry = turn.entry;
+        told.entry = Some(entry.name.to_string());
+        told.policy = Some(entry.spec.policy.to_string());
+        told.goal = Some(format_goal(entry.spec.booted_after));
+        told.phase = Some(entry.record.phase.to_string());
+        told.since = entry.record.since.map(format_goal);
+        told.attempt = entry.record.attempt;
+    }
+    let (why, hint) = why_none(cluster, facts, now.wall, name);
+    let last = turn.map_or_else(String::new, |turn| {
+        let reason = turn.entry.record.reason;
+        let reason = reason.filter(|reason| reason.as_str() != turn.phase().as_str());
+        let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
+        format!(" (its last turn: {}{reason})", turn.phase())
+    });
+    told.summary = format!("{why}{last}");
+    told.hint = hint;
+    told
+}
+
+fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
+    let hinted = |why: &str, hint: &str| (why.to_owned(), hint.to_owned());
+    let Some(node) = cluster.nodes.get(name) else {
+        return hinted("there is no such node any more", "");
+    };
+    if node.excluded {
+        let why = format!(
+            "it is labelled {}: never touched, and counted nowhere",
+            names::EXCLUDE
+        );
+        return (why, format!("kubectl label node {name} {}-", names::EXCLUDE));
+    }
+    let policy = match facts.governed.get(name) {
+        Some(Ok(policy)) => *policy,
+        Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
+        None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
+    };
+    let Some(goal) = policy.booted_after else {
+        let why = format!("policy {} governs it and has no goal", policy.name);
+        return (why, format!("junban reboot --all, or junban reboot {name}"));
+    };
+    let shown = format_goal(goal);
+    if goal > wall {
+        let why = format!(
+            "the goal {shown} of policy {} lies in the future: not due yet",
+            policy.name
+        );
+        return (why, "junban reboot --all --again sets it to now".to_owned());
+    }
+    if facts.is_waived(node, goal) {
+        let why = format!("the goal {shown} was waived for it, by a cancel");
+        return (why, format!("junban reboot {name}"));
+    }
+    if facts.has_booted_since(node, goal) {
+        let why = format!(
+            "the goal {shown} of policy {} is met: it has booted since",
+            policy.name
+        );
+        return (why, "junban reboot --all --again asks for one more".to_owned());
+    }
+    if node.boot_id.is_none() {
+        return hinted("it has reported no bootID", Reason::NoBootId.hint());
+    }
+    if node.mark_text.is_some() {
+        return hinted(
+            "it still carries the mark of an earlier turn, which ends first",
+            "see the controller's log: kubectl logs -n junban deployment/junban",
+        );
+    }
+    hinted(
+        "the goal is due and its entry is not made yet",
+        "if that lasts, no controller is at work: kubectl get lease junban -n junban",
+    )
+}
