@@ -273,13 +273,39 @@ async fn carry_out(session: &Session, node: &NodeName, step: &Step) -> Result<Do
             goal: Some(convert::format_goal(spec.booted_after)),
             ..of(name, format!("created for node {node}"))
         }),
-        // Another call within the same second asked for the same.
-        Err(failure) if failure.code() == Some(409) => Ok(of(
-            name,
-            "joined: somebody asked for it within the same second".to_owned(),
-        )),
+        Err(failure) if failure.code() == Some(409) => {
+            let found = session
+                .ask("get", "nodereboots", api.get_opt(name.as_str()))
+                .await?;
+            let found = found.and_then(|object| convert::entry::read(&object).ok());
+            taken(name, spec, found.as_ref().map(|entry| &entry.spec))?;
+            Ok(of(
+                name,
+                "joined: somebody asked for it within the same second".to_owned(),
+            ))
+        }
         Err(failure) => Err(failure.problem(session, "create", "nodereboots")),
     }
+}
+
+/// Of an entry whose name is taken: another call within the same second asked for the same, or it is an error
+/// (lifecycle.md 1, names).
+fn taken(name: &EntryName, wanted: &EntrySpec, found: Option<&EntrySpec>) -> Result<(), Problem> {
+    let asks_for = |spec: &EntrySpec| {
+        (
+            spec.node.clone(),
+            spec.node_uid.clone(),
+            spec.policy.clone(),
+            spec.booted_after,
+        )
+    };
+    if found.is_some_and(|found| asks_for(found) == asks_for(wanted)) {
+        return Ok(());
+    }
+    Err(Problem::failed(
+        format!("entry {name} is there already and asks for something else, or cannot be read"),
+        format!("kubectl get nodereboot {name} -o yaml; then try again"),
+    ))
 }
 
 #[cfg(test)]

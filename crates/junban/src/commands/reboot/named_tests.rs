@@ -82,3 +82,21 @@ fn whoever_asks_soon_after_a_boot_is_told_that_it_waits() {
     expect_test::expect!["note: node node-1 booted at 1970-01-01T00:01:40Z; minInterval 1h of policy workers keeps it waiting until 1970-01-01T01:01:40Z"].assert_eq(&booted_lately(&cluster, fixture::now(200), &steps).join("\n"));
     assert_eq!(booted_lately(&cluster, fixture::now(4_000), &steps), [""; 0]);
 }
+
+#[test]
+fn an_entry_of_that_name_with_another_spec_is_an_error() {
+    let name = fixture::entry("node-1", 100).name;
+    let wanted = fixture::entry("node-1", 100).spec;
+    let mut same = wanted.clone();
+    same.requested_by = "bob".into();
+    assert_eq!(taken(&name, &wanted, Some(&same)), Ok(()));
+    let mut of_another_policy = wanted.clone();
+    of_another_policy.policy = "other".into();
+    let mut of_another_node = wanted.clone();
+    of_another_node.node_uid = "another".into();
+    let of_another_goal = fixture::entry("node-1", 101).spec;
+    for found in [of_another_policy, of_another_node, of_another_goal] {
+        assert!(taken(&name, &wanted, Some(&found)).is_err(), "{found:?}");
+    }
+    assert!(taken(&name, &wanted, None).is_err(), "gone, or not readable");
+}
