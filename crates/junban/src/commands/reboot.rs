@@ -80,6 +80,12 @@ fn notes(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
     notes
 }
 
+/// Joining changes nothing, so that a reason given with it goes nowhere.
+fn dropped_reason(reason: &str, joined: bool, again: &str) -> Option<String> {
+    let note = || format!("note: the reason is not kept where something under way was joined\nhint: {again}");
+    (joined && !reason.is_empty()).then(note)
+}
+
 /// What is said of a policy that cannot be read.
 fn unreadable(name: &str, text: &str) -> String {
     format!(

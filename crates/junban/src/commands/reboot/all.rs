@@ -44,6 +44,12 @@ pub(super) async fn run(
         let decision = decide(&cluster, now, arguments.again)?;
         let mut notes = left_aside(&cluster, now);
         notes.extend(super::notes(&cluster, &that_govern(&cluster, now)));
+        let joined = decision.policies.values().any(|said| *said != Said::Set);
+        notes.extend(super::dropped_reason(
+            &arguments.reason,
+            joined,
+            "junban reboot --all --again --reason TEXT sets a new goal for all",
+        ));
         (decision, notes)
     };
     let generations = apply(session, &decision, &uids, &arguments.reason).await?;

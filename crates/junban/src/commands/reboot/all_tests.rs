@@ -149,3 +149,14 @@ fn a_node_that_was_cancelled_and_registered_again_is_not_waited_for() {
     fixture::cancel_and_register_again(&mut cluster, "node-1", 100);
     assert_eq!(goal(&cluster, false), (200, true));
 }
+
+#[test]
+fn a_reason_that_goes_nowhere_is_told() {
+    let note = |reason, joined| super::super::dropped_reason(reason, joined, "HINT");
+    assert_eq!((note("BIOS", false), note("", true)), (None, None));
+    let told = note("BIOS", true).unwrap();
+    assert!(
+        told.contains("the reason is not kept") && told.ends_with("hint: HINT"),
+        "{told}"
+    );
+}

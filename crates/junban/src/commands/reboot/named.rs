@@ -90,6 +90,12 @@ pub(super) async fn run(
             Some(super::unreadable(name.as_str(), text))
         }));
         notes.extend(booted_lately(&cluster, now, &steps));
+        let joined = steps.iter().any(|(_, step)| matches!(step, Step::Join(..)));
+        notes.extend(super::dropped_reason(
+            &arguments.reason,
+            joined,
+            "junban cancel NODE, then junban reboot NODE --reason TEXT",
+        ));
         (steps, notes)
     };
     let mut done = Vec::new();
