@@ -265,7 +265,7 @@ impl Status {
         }
         if !self.unreadable.is_empty() {
             text.push_str(&format!(
-                "\n\nLeft out, for they cannot be read:\n  {}\n  hint: junban lint FILE",
+                "\n\nLeft out, for they cannot be read:\n  {}\n  hint: kubectl get rebootpolicies,nodereboots -o yaml | junban lint -",
                 self.unreadable.join("\n  ")
             ));
         }
