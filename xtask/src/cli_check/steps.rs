@@ -14,16 +14,23 @@ pub(super) fn all(check: &mut Check) -> Result<()> {
     lint(check)?;
     not_installed(check)?;
     bad_goals(check)?;
+    unreadable(check)?;
     bad_rights(check)?;
     paused(check)?;
     whole_run(check)?;
     a_server_that_does_not_return(check)?;
-    cancels(check)
+    cancels(check)?;
+    cancels_without_nodes(check)
 }
 
 fn bad_arguments(check: &mut Check) -> Result<()> {
     check.junban(&["frobnicate"], &usage(&["frobnicate", "hint: junban --help"]))?;
     check.junban(&["reboot"], &usage(&["--all | NODE... | -l SELECTOR"]))?;
+    let long = "x".repeat(1025);
+    check.junban(
+        &["pause", "--reason", &long],
+        &usage(&["--reason", "more than 1024"]),
+    )?;
     check.junban(&["reboot", "--all", "node-1"], &usage(&["cannot be used with"]))?;
     check.junban(
         &["reboot", "-l", ""],
@@ -151,8 +158,45 @@ fn bad_goals(check: &mut Check) -> Result<()> {
         goal(check, "control-plane")?.is_empty(),
     )?;
     check
+        .junban(
+            &["cancel", "--all"],
+            &done(&[
+                "withdrawn",
+                "the goal of policy workers belonged to kubectl-patch",
+            ]),
+        )
+        .map(drop)
+}
+
+/// What the server takes and Junban cannot read.
+fn unreadable(check: &mut Check) -> Result<()> {
+    let unreadable = check.bed.file("unreadable.yaml", UNREADABLE)?;
+    check
         .bed
-        .merge("rebootpolicy", "workers", &json!({"spec": {"bootedAfter": null}}))
+        .kubectl(&["apply", "-f", &unreadable.to_string_lossy()])?;
+    check.junban(
+        &["reboot", "--all", "--dry-run"],
+        &done(&["2 nodes", "policy unreadable cannot be read"]),
+    )?;
+    let kinds = "rebootpolicies,rebootqueues";
+    let all = check.bed.kubectl(&["get", kinds, "-o", "yaml"])?;
+    let all = check.bed.file("all.yaml", &all)?;
+    let all = all.to_string_lossy();
+    check.junban(
+        &["lint", &all],
+        &failed(&["(RebootPolicy unreadable)", "cannot be the key of a label"]),
+    )?;
+    check
+        .bed
+        .kubectl(&["delete", "-f", &unreadable.to_string_lossy()])?;
+    let all = check.bed.kubectl(&["get", kinds, "-o", "yaml"])?;
+    let all = check.bed.file("all.yaml", &all)?;
+    check
+        .junban(
+            &["lint", &all.to_string_lossy()],
+            &done(&["1 files may be applied"]),
+        )
+        .map(drop)
 }
 
 fn bad_rights(check: &mut Check) -> Result<()> {
@@ -339,6 +383,33 @@ fn cancels(check: &mut Check) -> Result<()> {
         .map(drop)
 }
 
+/// Whoever may not write the waiver gets the command's end when the controller has.
+fn cancels_without_nodes(check: &mut Check) -> Result<()> {
+    let canceller = check.bed.kubeconfig(&["--user", "canceller"])?;
+    let role = ["--verb=patch", "--resource=nodereboots.junban.dev"];
+    check
+        .bed
+        .kubectl(&["create", "clusterrole", "canceller", role[0], role[1]])?;
+    for role in ["canceller", "junban-view"] {
+        check.bed.kubectl(&[
+            "create",
+            "clusterrolebinding",
+            &format!("canceller-{role}"),
+            &format!("--clusterrole={role}"),
+            "--user=canceller",
+        ])?;
+    }
+    check.junban(&["pause"], &done(&["paused"]))?;
+    check.junban(&["reboot", "node-2"], &done(&["created"]))?;
+    check.junban_with(
+        &canceller,
+        &["cancel", "node-2"],
+        &done(&["you may not annotate node node-2", "cancelled"]),
+    )?;
+    check.holds("it ended with the entry", phase(check, "node-2")? == "Cancelled")?;
+    check.junban(&["resume"], &done(&["resumed"])).map(drop)
+}
+
 /// Lines of the power log: the truth about power.
 fn power_actions(check: &Check) -> usize {
     fs::read_to_string(&check.bed.ready.power_log).map_or(0, |log| log.lines().count())
@@ -416,6 +487,13 @@ spec:
   priority: 1
   reboot: {ladder: [{driver: command, command: [/bin/reboot-it]}]}
 "#;
+
+/// The schema of a map cannot bound its keys.
+const UNREADABLE: &str = "apiVersion: junban.dev/v1alpha1
+kind: RebootPolicy
+metadata: {name: unreadable}
+spec: {nodeSelector: {matchLabels: {role: nobody}}, priority: 5, drain: {jobs: {evict: {matchLabels: {not a key: a}}}}}
+";
 
 /// Selects what the default policy selects, with its priority.
 const TWIN: &str = r#"apiVersion: junban.dev/v1alpha1
