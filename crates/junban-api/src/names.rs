@@ -124,6 +124,7 @@ names! {
     Metric METRIC_QUEUE_HALTED = "junban_queue_halted", "", "1: more entries are Failed than failures.max: nothing starts.";
     Metric METRIC_QUEUE_IMPLAUSIBLE = "junban_queue_implausible", "", "1: the view of the cluster is implausible: nothing starts.";
     Metric METRIC_LOWER_BOUND = "junban_lower_bound_seconds", "", "The least time that any scheduler would need for what is left.";
+    Metric METRIC_LAST_PROOF = "junban_last_proof_timestamp_seconds", "", "When a node was proven last, by the entries that are kept: in seconds since 1970.";
     Metric METRIC_NODE_MAINTENANCE = "junban_node_maintenance", "node", "1 while Junban holds the node: to inhibit alerts about it.";
     Metric METRIC_POWER_ACTIONS = "junban_power_actions_total", "driver, outcome", "Power actions by outcome: started, nothing_started, unknown.";
     Metric METRIC_EVICTIONS = "junban_evictions_total", "outcome", "Answers to evictions, by their typed outcome.";

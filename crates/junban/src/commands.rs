@@ -8,7 +8,7 @@ pub(crate) mod demo;
 mod entries;
 mod explain;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod lint;
 mod list;
 mod pause;

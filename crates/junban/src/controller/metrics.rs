@@ -154,6 +154,9 @@ fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
             .entry(key.split('/').next().unwrap_or_default())
             .or_default() += 1;
     }
+    // By the entries, not by what this process saw: a new leader says the same.
+    let proven = entries().filter(|entry| entry.record.phase == Phase::Succeeded);
+    let last_proof = proven.filter_map(|entry| entry.record.since).max();
     let summary = cluster.queue.present().map(|queue| &queue.summary);
     let state = summary.map_or("", |summary| summary.state.as_str());
     let mut values = vec![
@@ -172,6 +175,13 @@ fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
         (
             names::METRIC_QUEUE_IMPLAUSIBLE,
             vec![(vec![], (state == "Implausible").into())],
+        ),
+        (
+            names::METRIC_LAST_PROOF,
+            last_proof
+                .map(|at| (vec![], at.as_second()))
+                .into_iter()
+                .collect(),
         ),
         (
             names::METRIC_NODE_MAINTENANCE,
@@ -230,4 +240,33 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &'static str, value: u64) 
 fn help(metric: &str) -> &'static str {
     let row = names::TABLE.iter().find(|name| name.text == metric);
     row.map_or("", |name| name.meaning.trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    fn values_of(cluster: &Cluster, metric: &str) -> Values {
+        let found = of_cluster(cluster).into_iter().find(|(name, _)| *name == metric);
+        found.map(|(_, values)| values).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_last_proof_is_the_newest_of_the_entries_that_succeeded() {
+        let mut cluster = fixture::cluster(Some(100), &[]);
+        assert_eq!(values_of(&cluster, names::METRIC_LAST_PROOF), []);
+        let said = [
+            ("node-1", Phase::Succeeded, 150),
+            ("node-2", Phase::Succeeded, 130),
+            ("node-3", Phase::Cancelled, 170),
+        ];
+        for (node, phase, since) in said {
+            let mut entry = fixture::entry(node, 100);
+            entry.record.phase = phase;
+            entry.record.since = Some(fixture::at(since));
+            cluster.apply_entry(entry);
+        }
+        assert_eq!(values_of(&cluster, names::METRIC_LAST_PROOF), [(vec![], 150)]);
+    }
 }
