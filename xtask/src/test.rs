@@ -152,14 +152,8 @@ const PARTS: &[Part] = &[
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
-    let wanted = |part: &&Part| {
-        args.only
-            .as_ref()
-            .is_none_or(|word| part.name.contains(word.as_str()))
-    };
-    let (left_out, parts): (Vec<&Part>, Vec<&Part>) = PARTS
-        .iter()
-        .filter(wanted)
+    let (left_out, parts): (Vec<&Part>, Vec<&Part>) = wanted(args.only.as_deref().unwrap_or_default())?
+        .into_iter()
         .partition(|part| part.real && args.without_real);
     for part in left_out {
         say(&format!(
@@ -168,12 +162,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ))?;
         tally.left_out.push(part.name);
     }
+    run_all(&parts, &mut tally)?;
+    tally.close()
+}
+
+/// The parts whose name contains `word`.
+fn wanted(word: &str) -> Result<Vec<&'static Part>> {
+    let parts: Vec<&Part> = PARTS.iter().filter(|part| part.name.contains(word)).collect();
+    if parts.is_empty() {
+        let names: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+        bail!("no part is named {word:?}; there are: {}", names.join(", "));
+    }
+    Ok(parts)
+}
+
+fn run_all(parts: &[&Part], tally: &mut Tally) -> Result<()> {
     for neighbours in parts.chunk_by(|one, next| one.beside && next.beside) {
         for (part, ended) in side_by_side(neighbours) {
-            tally.count(part, &ended?);
+            tally.count(part, ended)?;
         }
     }
-    tally.close()
+    Ok(())
 }
 
 /// Runs parts, [`AT_ONCE`] at a time; a single one has the output for itself.
@@ -259,12 +268,25 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, part: &Part, ended: &Ended) {
+    /// What cannot run has failed, and the others go on.
+    fn count(&mut self, part: &Part, ended: Result<Ended>) -> Result<()> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                say(&format!("== {}: FAILED: {error:#}", part.name))?;
+                Ended {
+                    passed: 0,
+                    failed: 1,
+                    good: false,
+                }
+            }
+        };
         self.passed += ended.passed;
         self.failed += ended.failed;
         if !ended.good {
             self.broken.push(part.name);
         }
+        Ok(())
     }
 
     fn close(&self) -> Result<()> {
@@ -305,7 +327,22 @@ fn say(line: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::counts;
+    use super::{Tally, counts, part, run_all, wanted};
+
+    #[test]
+    fn a_part_that_cannot_run_has_failed_and_the_others_go_on() {
+        let parts = [part("gone", &["no-such-program"]), part("here", &["true"])];
+        let mut tally = Tally::default();
+        run_all(&parts.each_ref(), &mut tally).unwrap();
+        assert_eq!((tally.passed, tally.failed, tally.broken), (1, 1, vec!["gone"]));
+    }
+
+    #[test]
+    fn a_word_that_no_part_has_is_an_error_that_lists_them() {
+        assert_eq!(wanted("scenarios").unwrap().len(), 2);
+        let told = wanted("scenarois").err().unwrap().to_string();
+        assert!(told.contains("format, tidy, lints"), "{told}");
+    }
 
     #[test]
     fn the_closing_line_of_a_runner_is_counted() {
