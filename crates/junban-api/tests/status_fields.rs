@@ -95,6 +95,7 @@ fn every_field_of_the_queues_status_is_in_the_schema() {
         bound_by: "path".into(),
         state: "Active".into(),
         message: "m".into(),
+        trouble: "Halted".into(),
     };
     known(
         "RebootQueue",

@@ -85,4 +85,6 @@ pub struct QueueSummary {
     /// `Active`, `Paused`, `Halted`, `Idle` or `Implausible`.
     pub state: String,
     pub message: String,
+    /// `Halted` or `Implausible`, while paused as well: a pause hides no trouble. Else empty.
+    pub trouble: String,
 }

@@ -288,7 +288,7 @@ fn is_in_conflict(draft: &Draft<'_>, policy: &Policy, node: &NodeName) -> bool {
 /// What the queue's status is to say beside the ledger.
 pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
     let holding = holding(draft, ledger);
-    let (state, message) = queue_state(draft);
+    let (state, message, trouble) = queue_state(draft);
     let bound = bound::of_rest(draft, queue);
     QueueSummary {
         observed_generation: queue.generation,
@@ -298,17 +298,25 @@ pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> Queue
         bound_by: bound.map_or_else(String::new, |bound| bound.by),
         state,
         message,
+        trouble,
     }
 }
 
-/// The queue's state in a word, and why it stands still if it does.
-fn queue_state(draft: &Draft<'_>) -> (String, String) {
-    if let Some(stop) = gates::pause::check(draft).or_else(|| gates::health::check(draft)) {
-        return (stop.reason.to_string(), stop.message);
+/// The queue's state in a word, why it stands still if it does, and the trouble that it would have without a pause.
+fn queue_state(draft: &Draft<'_>) -> (String, String, String) {
+    let trouble = gates::health::check(draft);
+    let named = trouble
+        .as_ref()
+        .map_or_else(String::new, |stop| stop.reason.to_string());
+    let stops: Vec<Blocker> = gates::pause::check(draft).into_iter().chain(trouble).collect();
+    if let Some(first) = stops.first() {
+        let messages: Vec<&str> = stops.iter().map(|stop| stop.message.as_str()).collect();
+        return (first.reason.to_string(), messages.join("; "), named);
     }
     let mut turns = draft.facts.turns.values();
     let busy = turns.any(|turn| !turn.phase().is_ended() && turn.phase() != Phase::Failed);
-    (if busy { "Active" } else { "Idle" }.to_owned(), String::new())
+    let state = if busy { "Active" } else { "Idle" };
+    (state.to_owned(), String::new(), named)
 }
 
 /// The nodes that hold places once `ledger` is written, and what holds each.
@@ -349,7 +357,7 @@ pub fn summary_is_due(draft: &mut Draft<'_>, queue: &Queue) -> bool {
         return false;
     }
     let told = &queue.summary;
-    let words = (told.state.clone(), told.message.clone());
+    let words = (told.state.clone(), told.message.clone(), told.trouble.clone());
     told.observed_generation != queue.generation
         || words != queue_state(draft)
         || has_passed_since_told(draft, NUMBERS_EVERY)

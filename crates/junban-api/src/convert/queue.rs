@@ -84,6 +84,8 @@ pub fn status(
         status.insert("ledger".into(), json!(ledger));
     }
     let state = summary.state.as_str();
+    // Also while paused.
+    let halted = summary.trouble == "Halted";
     let wanted = [
         condition::Wanted::new(
             names::ACTIVE,
@@ -92,7 +94,12 @@ pub fn status(
             &summary.message,
         ),
         condition::Wanted::new(names::PAUSED, state == "Paused", state, &summary.message),
-        condition::Wanted::new(names::HALTED, state == "Halted", state, &summary.message),
+        condition::Wanted::new(
+            names::HALTED,
+            halted,
+            if halted { "Halted" } else { state },
+            &summary.message,
+        ),
     ];
     let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
     status.insert("conditions".into(), conditions);

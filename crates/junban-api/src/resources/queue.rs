@@ -125,6 +125,8 @@ pub struct RebootQueueStatus {
     pub state: String,
     /// The same in a sentence.
     pub message: String,
+    /// Halted or Implausible, while paused as well; else empty.
+    pub trouble: String,
     #[schemars(schema_with = "parts::conditions")]
     pub conditions: Vec<Condition>,
 }

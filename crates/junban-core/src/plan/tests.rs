@@ -362,6 +362,27 @@ fn deleting_the_queue_and_all_entries_reboots_nothing_twice_and_leaves_no_cordon
 }
 
 #[test]
+fn a_pause_does_not_hide_that_the_queue_is_halted() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.queue().failures_max = IntOrPercent::Count(0);
+    toy.boot_ms = 3_600_000;
+    toy.run(120);
+    assert_eq!(toy.queue().summary.state, "Halted");
+    toy.queue().paused = true;
+    toy.run(20);
+    let summary = toy.queue().summary.clone();
+    assert_eq!(
+        (summary.state.as_str(), summary.trouble.as_str()),
+        ("Paused", "Halted")
+    );
+    assert!(
+        summary.message.contains("exceed failures.max"),
+        "{}",
+        summary.message
+    );
+}
+
+#[test]
 fn a_goal_met_by_somebody_elses_boot_ends_without_an_act() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().booted_after = None;

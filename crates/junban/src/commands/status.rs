@@ -210,6 +210,9 @@ impl Status {
                     } else {
                         queue.pause_reason.clone()
                     };
+                    if !summary.trouble.is_empty() {
+                        self.message.push_str(&format!("; {} as well", summary.trouble));
+                    }
                 }
                 let reason = Reason::ALL.iter().find(|reason| reason.as_str() == self.state);
                 self.hint = reason.map_or_else(String::new, |reason| reason.hint().to_owned());

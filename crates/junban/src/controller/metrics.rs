@@ -158,7 +158,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
     let proven = entries().filter(|entry| entry.record.phase == Phase::Succeeded);
     let last_proof = proven.filter_map(|entry| entry.record.since).max();
     let summary = cluster.queue.present().map(|queue| &queue.summary);
-    let state = summary.map_or("", |summary| summary.state.as_str());
+    let trouble = summary.map_or("", |summary| summary.trouble.as_str());
     let mut values = vec![
         (names::METRIC_ENTRIES, phases.collect()),
         (names::METRIC_ENTRY_BLOCKED, blocked.map(with_reason).collect()),
@@ -170,11 +170,11 @@ fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
         ),
         (
             names::METRIC_QUEUE_HALTED,
-            vec![(vec![], (state == "Halted").into())],
+            vec![(vec![], (trouble == "Halted").into())],
         ),
         (
             names::METRIC_QUEUE_IMPLAUSIBLE,
-            vec![(vec![], (state == "Implausible").into())],
+            vec![(vec![], (trouble == "Implausible").into())],
         ),
         (
             names::METRIC_LAST_PROOF,
@@ -244,12 +244,27 @@ fn help(metric: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use junban_core::cluster::QueueView;
+
     use super::*;
     use crate::commands::fixture;
 
     fn values_of(cluster: &Cluster, metric: &str) -> Values {
         let found = of_cluster(cluster).into_iter().find(|(name, _)| *name == metric);
         found.map(|(_, values)| values).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_pause_does_not_hide_that_the_queue_is_halted() {
+        let mut cluster = fixture::cluster(Some(100), &[]);
+        if let QueueView::Present(queue) = &mut cluster.queue {
+            queue.paused = true;
+            queue.summary.state = "Paused".into();
+            queue.summary.trouble = "Halted".into();
+        }
+        for metric in [names::METRIC_QUEUE_PAUSED, names::METRIC_QUEUE_HALTED] {
+            assert_eq!(values_of(&cluster, metric), [(vec![], 1)], "{metric}");
+        }
     }
 
     #[test]

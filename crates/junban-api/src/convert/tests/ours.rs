@@ -204,6 +204,25 @@ fn a_ledger_survives_the_way_there_and_back_and_an_absent_one_stays_absent() {
 }
 
 #[test]
+fn a_queue_that_is_paused_and_halted_says_both() {
+    let summary = QueueSummary {
+        state: "Paused".into(),
+        trouble: "Halted".into(),
+        ..QueueSummary::default()
+    };
+    let status = queue::status(None, &summary, &Value::Null, Timestamp::UNIX_EPOCH);
+    let conditions = status["conditions"].as_array().unwrap();
+    let said: Vec<_> = conditions
+        .iter()
+        .map(|one| (one["type"].as_str().unwrap(), one["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        said,
+        [("Active", "False"), ("Paused", "True"), ("Halted", "True")]
+    );
+}
+
+#[test]
 fn a_ledger_that_cannot_be_read_makes_the_queue_unreadable() {
     let status = json!({"ledger": {"slots": {"node-1": {"entry": 5}}}});
     let error = queue::read(&object("RebootQueue", "default", json!({}), status)).unwrap_err();
