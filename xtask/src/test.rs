@@ -85,6 +85,37 @@ const PARTS: &[Part] = &[
         "alerts",
         &["promtool", "test", "rules", "manifests/alerts_test.yaml"],
     ),
+    part("go format", &["gofmt", "-d", "testbed"]),
+    // What links nothing of Kubernetes, with the flags of the testbed's own build: so one cache serves both.
+    part(
+        "go tests",
+        &[
+            "env",
+            "CGO_ENABLED=0",
+            "go",
+            "-C",
+            "testbed",
+            "test",
+            "-trimpath",
+            "./internal/...",
+            "./cmd/...",
+        ],
+    ),
+    // Vet looks at all that a package uses: of what links Kubernetes that would be minutes.
+    part(
+        "go lints",
+        &[
+            "env",
+            "CGO_ENABLED=0",
+            "go",
+            "-C",
+            "testbed",
+            "vet",
+            "-trimpath",
+            "./internal/...",
+            "./cmd/...",
+        ],
+    ),
     real("testbed", &["cargo", "xtask", "testbed", "check"]),
     // Its figures are times: nothing runs beside it.
     real(
