@@ -137,7 +137,7 @@ names! {
     Environment ENV_BOOT_ID = "JUNBAN_BOOT_ID", "command driver", "Its bootID before the act.";
     Environment ENV_SYSTEM_UUID = "JUNBAN_SYSTEM_UUID", "command driver", "The machine's systemUUID.";
     Environment ENV_ATTEMPT = "JUNBAN_ATTEMPT", "command driver", "Number of the attempt.";
-    Environment ENV_NAMESPACE = "JUNBAN_NAMESPACE", "controller", "Namespace of the Lease and of Junban's Secrets.";
+    Environment ENV_NAMESPACE = "JUNBAN_NAMESPACE", "controller, `junban explain`", "Namespace of the Lease and of Junban's Secrets.";
     Environment ENV_POD_NAME = "JUNBAN_POD_NAME", "controller", "The holder's identity in the Lease; the host's name where it is absent.";
     Environment ENV_LOG = "JUNBAN_LOG", "controller", "Filter of the log, as `info,junban_kube=debug`.";
 }
