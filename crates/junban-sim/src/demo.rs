@@ -27,6 +27,13 @@ pub struct Options {
     pub fail: usize,
 }
 
+impl Options {
+    /// Nodes that are not of the control plane: only they can be made to fail.
+    pub fn workers(&self) -> usize {
+        cluster(*self).nodes
+    }
+}
+
 /// Nothing has happened for so long: nothing will.
 const STUCK_MS: Ms = 3 * 3_600_000;
 /// A server that never comes back is given up on after so long.
@@ -239,9 +246,14 @@ impl Demo {
     }
 }
 
-fn build(options: Options) -> (World, usize) {
+fn cluster(options: Options) -> Cluster {
     let mut cluster = Cluster::new(options.nodes, options.seed);
     cluster.nodes = options.nodes.saturating_sub(cluster.control_planes).max(1);
+    cluster
+}
+
+fn build(options: Options) -> (World, usize) {
+    let cluster = cluster(options);
     let control_planes = cluster.control_planes;
     let mut world = cluster.builder().build();
     rules::install(&mut world);

@@ -31,9 +31,6 @@ use session::Session;
 
 /// Carries out one command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    if let Command::Demo(arguments) = &cli.command {
-        return demo::run(arguments);
-    }
     if let Command::Controller(arguments) = cli.command {
         return controller::run(arguments);
     }
@@ -41,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ended = match &cli.command {
         // Needs neither a cluster nor a runtime.
         Command::Lint(arguments) => lint::run(arguments, &mut printer),
+        Command::Demo(arguments) => demo::run(arguments),
         _ => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

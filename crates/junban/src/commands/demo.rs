@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use junban_sim::demo::{Demo, Frame, Options, Summary};
+
+use crate::commands::problem::{Exit, Problem};
 
 /// Reboots a simulated cluster in front of you; needs no cluster.
 #[derive(Args, Debug)]
@@ -52,13 +53,9 @@ fn speed(text: &str) -> Result<Speed, String> {
 const IN_A_TERMINAL: Speed = Speed::Times(120);
 const FRAMES_A_SECOND: u64 = 10;
 
-/// Runs it; 1 if a server was not proven.
-pub(crate) fn run(arguments: &DemoArgs) -> ExitCode {
-    let mut demo = Demo::new(Options {
-        nodes: arguments.nodes as usize,
-        seed: arguments.seed,
-        fail: arguments.fail as usize,
-    });
+/// Runs it; 1 if a server was not proven, or a rule was broken.
+pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit, Problem> {
+    let mut demo = Demo::new(options(arguments)?);
     let is_terminal = std::io::stdout().is_terminal();
     let json = arguments.output == Some(Output::Json);
     let speed = arguments.speed.unwrap_or(if is_terminal && !json {
@@ -79,11 +76,45 @@ pub(crate) fn run(arguments: &DemoArgs) -> ExitCode {
     let told = shown.and_then(|()| if json { tell_json(&summary) } else { tell(&summary) });
     match told {
         // Whoever read us has gone: `junban demo | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-        Ok(()) if summary.failed == 0 => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(_) => Ok(Exit::Failed),
+        Ok(()) => judge(&summary),
     }
+}
+
+fn options(arguments: &DemoArgs) -> Result<Options, Problem> {
+    let options = Options {
+        nodes: arguments.nodes as usize,
+        seed: arguments.seed,
+        fail: arguments.fail as usize,
+    };
+    let workers = options.workers();
+    if options.fail > workers {
+        return Err(Problem::usage(
+            format!(
+                "--fail {}: a cluster of {} nodes has {workers} workers that can fail",
+                options.fail, options.nodes
+            ),
+            format!("junban demo --nodes {} --fail {workers}", options.nodes),
+        ));
+    }
+    Ok(options)
+}
+
+/// What the exit code says of a run that was told.
+fn judge(summary: &Summary) -> Result<Exit, Problem> {
+    let broken = summary.budget_violations + summary.rule_violations;
+    if broken > 0 {
+        return Err(Problem::failed(
+            format!("rules of safety were broken, {broken} in all"),
+            "this is a bug of Junban: report it with the options of this run",
+        ));
+    }
+    Ok(if summary.failed == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 type Told = std::io::Result<()>;
@@ -294,6 +325,38 @@ mod tests {
         assert_eq!(speed("max"), Ok(Speed::Max));
         assert_eq!(speed("60"), Ok(Speed::Times(60)));
         assert!(speed("0").is_err() && speed("fast").is_err());
+    }
+
+    #[test]
+    fn more_failing_servers_than_workers_are_a_usage_error() {
+        let arguments = |nodes, fail| DemoArgs {
+            nodes,
+            seed: 1,
+            speed: None,
+            fail,
+            output: None,
+        };
+        assert!(options(&arguments(10, 7)).is_ok());
+        let problem = options(&arguments(10, 8)).unwrap_err();
+        assert_eq!(problem.exit, Exit::Usage);
+        assert!(
+            problem.text.contains("--fail 8") && problem.text.contains("7 workers"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn a_broken_rule_fails_the_demo() {
+        let small = Options {
+            nodes: 3,
+            seed: 1,
+            fail: 0,
+        };
+        let mut summary = Demo::new(small).summary();
+        summary.failed = 0;
+        assert_eq!(judge(&summary), Ok(Exit::Done));
+        summary.budget_violations = 1;
+        assert_eq!(judge(&summary).unwrap_err().exit, Exit::Failed);
     }
 
     #[test]
