@@ -1,6 +1,7 @@
 //! `cargo xtask scenario`: runs scenario files in the simulated world or on the real control plane. It builds what
 //! they need and calls the runner; what a scenario says is the runner's business (`docs/scenarios.md`).
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -41,11 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.arg("--junban").arg(built("junban")?);
         command.arg("--manifests").arg(checkout.join("manifests"));
     }
-    if command.status().context("run cargo")?.success() {
-        Ok(())
-    } else {
-        bail!("a scenario failed")
-    }
+    // Becoming the runner keeps the caller its parent: it ends when the caller does.
+    Err(command.exec()).context("run cargo")
 }
 
 fn wants_the_real_world(arguments: &[String]) -> bool {

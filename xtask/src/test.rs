@@ -2,13 +2,15 @@
 //! end. A part that cannot run says so loudly and counts as failed: nothing is skipped in silence.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::bed::process::tied;
 use crate::cargo::as_from_a_shell;
 use crate::tidy;
 
@@ -250,7 +252,7 @@ impl Part {
         say(&format!("== {}: {}", self.name, self.command.join(" ")))?;
         let begun = Instant::now();
         let root = tidy::root()?;
-        let mut command = Command::new(self.command[0]);
+        let mut command = tied(Path::new(self.command[0]));
         as_from_a_shell(&mut command);
         let mut child = command
             .args(&self.command[1..])
