@@ -69,6 +69,10 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
+/// Two crypto providers in one process panic at the first connection, and each of these builds C for minutes. `deny.toml`
+/// bans them as well.
+const BANNED_CRATES: &[&str] = &["aws-lc-rs", "openssl-sys"];
+
 /// Where keys that users see may be spelt.
 const KEYS_AT_HOME: &str = "crates/junban-api/src/names";
 
@@ -84,11 +88,18 @@ pub(crate) fn run() -> Result<()> {
         keys(&path, &text, &mut problems);
     }
     guards(&root, &mut problems)?;
+    banned_crates(&fs::read_to_string(root.join("Cargo.lock"))?, &mut problems);
     if problems.is_empty() {
         writeln!(std::io::stdout(), "tidy: nothing to mend")?;
         return Ok(());
     }
     bail!("{} to mend:\n  {}", problems.len(), problems.join("\n  "))
+}
+
+fn banned_crates(lock: &str, problems: &mut Vec<String>) {
+    let is_there = |name: &&&str| lock.lines().any(|line| line == format!("name = \"{name}\""));
+    let there = BANNED_CRATES.iter().filter(is_there);
+    problems.extend(there.map(|name| format!("Cargo.lock: {name} is banned (deny.toml says why)")));
 }
 
 /// The checkout that cargo was called in.
@@ -233,5 +244,19 @@ fn keys(path: &str, text: &str, problems: &mut Vec<String>) {
                 number + 1
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::banned_crates;
+
+    #[test]
+    fn a_banned_crate_is_found_in_the_lock_file_by_its_whole_name() {
+        let mut problems = Vec::new();
+        banned_crates("name = \"aws-lc-rs-like\"\n", &mut problems);
+        assert_eq!(problems, Vec::<String>::new());
+        banned_crates("[[package]]\nname = \"openssl-sys\"\n", &mut problems);
+        assert_eq!(problems.len(), 1);
     }
 }
