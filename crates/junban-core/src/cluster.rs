@@ -499,16 +499,17 @@ impl Cluster {
             .map(|(_, pod)| pod.as_ref())
     }
 
-    /// The topmost controller of a pod that is known: the Deployment, not its ReplicaSet (a rollout has two).
+    /// The topmost controller of a pod that is known: the Deployment, not its ReplicaSet (a rollout has two), and not
+    /// the custom resource above it, whose replicas nobody can read.
     pub fn topmost_owner<'a>(&'a self, pod: &'a Pod) -> Option<&'a WorkloadKey> {
         let mut key = pod.owner.as_ref()?;
         // A chain of owners is two long; the bound is for a ring.
         for _ in 0..4 {
-            match self
+            let owner = self
                 .workloads
                 .get(key)
-                .and_then(|workload| workload.owner.as_ref())
-            {
+                .and_then(|workload| workload.owner.as_ref());
+            match owner.filter(|owner| self.workloads.contains_key(*owner)) {
                 Some(owner) => key = owner,
                 None => break,
             }

@@ -44,6 +44,8 @@ pub fn plan(cluster: &Cluster, memory: &Memory, now: Now) -> Plan {
 }
 
 #[cfg(test)]
+mod drain_tests;
+#[cfg(test)]
 mod edges_tests;
 #[cfg(test)]
 mod leftover_tests;
