@@ -126,7 +126,7 @@ impl<'a> Tokens<'a> {
                 Some(budget) => self.take_of_pdb(key, budget, pod, node),
                 None => Ok(()),
             },
-            BudgetKey::Implied(_) => self.take_of_implied(key, pod, node, policy),
+            BudgetKey::Implied(owner) => self.take_of_implied(owner, key, pod, node, policy),
         }
     }
 
@@ -239,18 +239,58 @@ impl<'a> Tokens<'a> {
 
     fn take_of_implied(
         &self,
+        owner: &WorkloadKey,
         key: &BudgetKey,
         pod: &Pod,
         node: &Node,
         policy: &Policy,
     ) -> Result<(), Blocker> {
-        let Some((owner, replicas)) = implied_budget(self.cluster, pod) else {
-            return Ok(());
-        };
         if !pod.ready {
             // A pod that is not Ready costs nothing.
             return Ok(());
         }
+        let Some(implied) = self.implied(owner, policy) else {
+            return Ok(());
+        };
+        let pinned = is_pinned(self.cluster, node, pod);
+        let reserved = self.reserved(key, pinned.then_some(&node.name));
+        if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
+            return Ok(());
+        }
+        if implied.ready <= 1 && !implied.all_may_go {
+            let object = owner.describe();
+            let message = format!("pod {} is the last Ready pod of {object}", pod.key);
+            return Err(Blocker::new(Reason::ImpliedBudget, object, message));
+        }
+        Err(implied.refusal(1))
+    }
+
+    /// Why not all pinned pods of a node, `need` of one owner without a budget, may go together. `taken`: reserved by
+    /// this very plan.
+    pub fn refuse_pinned(
+        &self,
+        owner: &WorkloadKey,
+        need: u32,
+        taken: u32,
+        node: &Node,
+        policy: &Policy,
+    ) -> Option<Blocker> {
+        let implied = self.implied(owner, policy)?;
+        let most = implied.most();
+        if need > most {
+            let object = owner.describe();
+            let message = format!(
+                "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be disrupted"
+            );
+            return Some(Blocker::new(Reason::ImpliedBudget, object, message));
+        }
+        let key = BudgetKey::Implied(owner.clone());
+        let held = self.reserved(&key, Some(&node.name)) + taken;
+        (implied.free() < need + held).then(|| implied.refusal(need))
+    }
+
+    fn implied<'k>(&self, owner: &'k WorkloadKey, policy: &Policy) -> Option<Implied<'k>> {
+        let replicas = self.cluster.workloads.get(owner)?.replicas?;
         let limit = policy.drain.unbudgeted_max_unavailable;
         let allowed = u32::try_from(limit.of_rounded_down(replicas as usize).max(1)).unwrap_or(u32::MAX);
         let (mut ready, mut long_unready) = (0, 0);
@@ -265,27 +305,63 @@ impl<'a> Tokens<'a> {
                 long_unready += 1;
             }
         }
-        let disrupted = replicas.saturating_sub(ready + long_unready);
-        let pinned = is_pinned(self.cluster, node, pod);
-        let reserved = self.reserved(key, pinned.then_some(&node.name));
-        let object = owner.describe();
-        let others = guard::holds(Guard::ImpliedBudget, ready > 1 - guard::slip(Slip::LastPod));
-        if !others && limit != IntOrPercent::Percent(100) {
-            let message = format!("pod {} is the last Ready pod of {object}", pod.key);
-            return Err(Blocker::new(Reason::ImpliedBudget, object, message));
-        }
-        let allows = disrupted + reserved < allowed + guard::slip(Slip::Implied);
-        if guard::holds(Guard::ImpliedBudget, allows) {
-            return Ok(());
-        }
-        let message = format!(
-            "{object} has no PodDisruptionBudget; {disrupted} of its {replicas} pods are disrupted, {allowed} may be"
-        );
-        Err(Blocker::new(Reason::ImpliedBudget, object, message))
+        Some(Implied {
+            owner,
+            replicas,
+            allowed,
+            disrupted: replicas.saturating_sub(ready + long_unready),
+            ready,
+            all_may_go: limit == IntOrPercent::Percent(100),
+        })
     }
 
     fn unready_for_long(&self, pod: &Pod) -> bool {
         let since = self.memory.unready_pods.get(&pod.uid);
         since.is_some_and(|since| self.memory.seen_until().since(*since) >= UNREADY_COUNTS_FOR)
+    }
+}
+
+/// A budget that nobody wrote, as its owner's pods show it.
+struct Implied<'k> {
+    owner: &'k WorkloadKey,
+    replicas: u32,
+    /// How many may be disrupted at a time.
+    allowed: u32,
+    disrupted: u32,
+    ready: u32,
+    /// Even the last Ready pod (`maxUnavailable: 100%`).
+    all_may_go: bool,
+}
+
+impl Implied<'_> {
+    /// How many Ready pods may go now.
+    fn free(&self) -> u32 {
+        let allowed = self.allowed + guard::slip(Slip::Implied);
+        let but_the_last = self.ready.saturating_sub(1 - guard::slip(Slip::LastPod));
+        let may_go = if self.all_may_go { self.ready } else { but_the_last };
+        allowed.saturating_sub(self.disrupted).min(may_go)
+    }
+
+    /// How many may ever go together.
+    fn most(&self) -> u32 {
+        if self.all_may_go {
+            return self.replicas;
+        }
+        self.allowed.min(self.replicas.saturating_sub(1))
+    }
+
+    /// Why `need` pods may not go now, though they may another time.
+    fn refusal(&self, need: u32) -> Blocker {
+        let object = self.owner.describe();
+        if self.free() >= need {
+            let message =
+                format!("{object} has no PodDisruptionBudget; other turns hold what may be disrupted");
+            return Blocker::new(Reason::BudgetHeld, object, message);
+        }
+        let (disrupted, replicas, allowed) = (self.disrupted, self.replicas, self.allowed);
+        let message = format!(
+            "{object} has no PodDisruptionBudget; {disrupted} of its {replicas} pods are disrupted, {allowed} may be"
+        );
+        Blocker::new(Reason::ImpliedBudget, object, message)
     }
 }

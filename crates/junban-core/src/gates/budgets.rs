@@ -141,14 +141,21 @@ fn pinned_tokens(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy)
     let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
     let mut unmet = Vec::new();
     for (key, need) in pinned_needs(draft, node) {
-        let BudgetKey::Pdb(pdb) = &key else { continue };
+        let taken = tally.reserved.get(&key).copied().unwrap_or(0);
+        let pdb = match &key {
+            BudgetKey::Pdb(pdb) => pdb,
+            BudgetKey::Implied(owner) => {
+                unmet.extend(tokens.refuse_pinned(owner, need, taken, node, policy));
+                continue;
+            }
+            BudgetKey::Pod(_) => continue,
+        };
         // What can never be is said of its pods already.
         let budget = draft.cluster.budgets.get(pdb);
         let Some(budget) = budget.filter(|budget| impossible(budget).is_none()) else {
             continue;
         };
-        let reserved =
-            tokens.reserved(&key, Some(&node.name)) + tally.reserved.get(&key).copied().unwrap_or(0);
+        let reserved = tokens.reserved(&key, Some(&node.name)) + taken;
         let free = budget
             .disruptions_allowed
             .saturating_sub(reserved + draft.memory.book.unseen(&key));

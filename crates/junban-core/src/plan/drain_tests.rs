@@ -3,7 +3,8 @@
 use crate::cluster::{Workload, WorkloadKey, WorkloadKind};
 use crate::entry::Phase;
 use crate::fixture::{Toy, pod};
-use crate::ids::Version;
+use crate::ids::{PodKey, Version};
+use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 
 /// Makes a workload known, with its replicas and its own controller.
@@ -41,4 +42,84 @@ fn a_budget_is_implied_for_a_statefulset_of_a_custom_resource() {
         toy.phase("node-1"),
         Some((Phase::Draining, Some(Reason::ImpliedBudget)))
     );
+}
+
+/// Binds a pod to its node: it cannot run elsewhere.
+fn pin(toy: &mut Toy, name: &str) {
+    let mut pod = toy.cluster.pods[&PodKey::new("shop", name)].as_ref().clone();
+    let host = pod.node.clone().unwrap();
+    let node = toy.node(host.as_str());
+    node.labels
+        .insert("kubernetes.io/hostname".into(), host.to_string());
+    pod.node_selector
+        .insert("kubernetes.io/hostname".into(), host.to_string());
+    toy.cluster.apply_pod(pod);
+}
+
+#[test]
+fn nodes_whose_pinned_pods_share_an_implied_budget_go_one_after_the_other() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3", "node-4"]);
+    toy.queue().max_unavailable = IntOrPercent::Count(4);
+    prove(&mut toy, "node-4");
+    stateful_set(&mut toy, &["node-1", "node-2", "node-3"]);
+    for name in ["db-0", "db-1", "db-2"] {
+        pin(&mut toy, name);
+    }
+    toy.run(2);
+    assert_eq!(toy.slots(), ["node-1"], "{:?}", toy.phases);
+    assert_eq!(
+        toy.phase("node-2"),
+        Some((Phase::Queued, Some(Reason::BudgetHeld)))
+    );
+}
+
+#[test]
+fn a_node_whose_pinned_pods_exceed_their_implied_budget_is_not_cordoned() {
+    for (on, limit, cordoned) in [
+        (["node-1", "node-1", "node-2"], IntOrPercent::Count(1), false),
+        (["node-1", "node-1", "node-2"], IntOrPercent::Count(2), true),
+        // The last Ready pod stays, unless all may go.
+        (["node-1", "node-1", "node-1"], IntOrPercent::Count(3), false),
+        (["node-1", "node-1", "node-1"], IntOrPercent::Percent(100), true),
+    ] {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.policy().drain.unbudgeted_max_unavailable = limit;
+        stateful_set(&mut toy, &on);
+        for (ordinal, _) in on.iter().enumerate().filter(|(_, on)| **on == "node-1") {
+            pin(&mut toy, &format!("db-{ordinal}"));
+        }
+        toy.node("node-2").held = true;
+        toy.run(60);
+        let reason = if cordoned {
+            None
+        } else {
+            Some(Reason::ImpliedBudget)
+        };
+        let said = toy.phase("node-1").filter(|(phase, _)| *phase == Phase::Queued);
+        assert_eq!(said.and_then(|(_, reason)| reason), reason, "{limit:?}");
+        assert_eq!(
+            toy.evicted.len(),
+            on.iter().filter(|on| cordoned && **on == "node-1").count()
+        );
+    }
+}
+
+/// Takes a node through its turn, so that no other waits for the first proof.
+fn prove(toy: &mut Toy, node: &str) {
+    let others: Vec<_> = toy
+        .cluster
+        .nodes
+        .keys()
+        .filter(|name| name.as_str() != node)
+        .cloned()
+        .collect();
+    for name in &others {
+        toy.node(name.as_str()).held = true;
+    }
+    toy.run(60);
+    assert_eq!(toy.phase(node).map(|(phase, _)| phase), Some(Phase::Succeeded));
+    for name in &others {
+        toy.node(name.as_str()).held = false;
+    }
+    toy.phases.clear();
 }
