@@ -13,6 +13,7 @@ use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave, Read};
 use crate::entry::DrainProgress;
 use crate::facts::Turn;
+use crate::gates;
 use crate::guard::{self, Guard};
 use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
@@ -58,6 +59,25 @@ pub fn must_leave(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
 pub fn is_something_left(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     must_leave(draft, turn, node) > 0
         || attached_volume(draft.cluster, draft.memory, node, turn.policy).is_some()
+}
+
+/// What a drain waits for that is not its own: nothing but pinned pods is left, none has been asked to leave, and the
+/// power action may not be recorded yet. That the control plane is being looked at is no wait.
+pub fn waits_for_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let (cluster, memory) = (draft.cluster, draft.memory);
+    let mut left = cluster
+        .pods_of(&node.name)
+        .filter(|pod| is_left(cluster, memory, pod, turn.policy))
+        .peekable();
+    left.peek()?;
+    let stays = |pod: &Pod| {
+        let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
+        waits && !memory.book.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
+    };
+    if !left.all(stays) {
+        return None;
+    }
+    gates::before_power(draft, turn, node).filter(|blocker| blocker.reason != Reason::ControlPlaneTurn)
 }
 
 /// The object that keeps a drain from its end: the first one in the entry's own message order.
@@ -380,7 +400,7 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         let delete = denial.may_delete && policy.drain.deletes_after_denial(&pod.key.namespace);
         let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
         if delete {
-            return leave(draft, node, pod, budget, Effect::DeletePod);
+            return leave(draft, turn, node, pod, budget, Effect::DeletePod);
         }
         draft.wait(turn.entry, blocker);
         if now < again_at {
@@ -422,16 +442,24 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
     if !draft.is_free(&lane) {
         return false;
     }
-    leave(draft, node, pod, budget, Effect::Evict)
+    leave(draft, turn, node, pod, budget, Effect::Evict)
 }
 
 fn leave(
     draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
     node: &Node,
     pod: &Pod,
     budget: BudgetKey,
     effect: impl FnOnce(PodLeave) -> Effect,
 ) -> bool {
+    if is_pinned(draft.cluster, node, pod)
+        && let Some(blocker) = gates::before_power(draft, turn, node)
+    {
+        // It would be down until its node may go.
+        draft.wait(turn.entry, blocker);
+        return false;
+    }
     let Some(not_after) = draft.not_paused() else {
         return false;
     };

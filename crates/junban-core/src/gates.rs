@@ -168,6 +168,15 @@ pub fn first_of_pods(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node
     budgets::check(draft, tally, turn, node, policy).or_else(|| capacity::check(draft, node))
 }
 
+/// The first gate that is not met between a drained node and its power action. Asked before pinned pods leave as well:
+/// they are down from then on.
+pub fn before_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    if let Some(blocker) = first_proof::before_power(draft, turn) {
+        return Some(blocker);
+    }
+    node.control_plane.then(|| control_plane::before(draft)).flatten()
+}
+
 /// Every gate that is not met, for `explain`.
 pub fn all_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Vec<Blocker> {
     let mut unmet = Vec::new();

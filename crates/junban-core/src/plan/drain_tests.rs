@@ -1,6 +1,9 @@
 //! Which pods leave a node, under which budgets and in which order, and for what a node is not even cordoned.
 
+use std::time::Duration;
+
 use crate::cluster::{Workload, WorkloadKey, WorkloadKind};
+use crate::effect::EvictOutcome;
 use crate::entry::Phase;
 use crate::fixture::{Toy, pod};
 use crate::ids::{PodKey, Version};
@@ -122,4 +125,31 @@ fn prove(toy: &mut Toy, node: &str) {
         toy.node(name.as_str()).held = false;
     }
     toy.phases.clear();
+}
+
+#[test]
+fn pinned_pods_leave_only_when_their_node_may_be_powered() {
+    let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    toy.boot_ms = 200_000;
+    toy.policy().drain.timeout = Duration::from_secs(90);
+    toy.policy().reboot.boot_timeout = Duration::from_secs(400);
+    // The first cannot be drained for a minute, so the second begins beside it.
+    let stuck = pod("stuck", "node-1");
+    toy.cluster.apply_pod(stuck.clone());
+    toy.cluster.apply_pod(pod("db", "node-2"));
+    pin(&mut toy, "db");
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.run(80);
+    toy.cluster.remove_pod(&stuck.key);
+    toy.run(2);
+    assert_eq!(toy.powered, ["node-1"]);
+    toy.evictions_are = None;
+    toy.evicted.clear();
+    toy.run(190);
+    assert_eq!(toy.evicted, Vec::<String>::new(), "node-1 is not proven yet");
+    assert_eq!(toy.phase("node-2").unwrap().0, Phase::Draining);
+    toy.run(30);
+    assert_eq!(toy.evicted, ["shop/db"]);
+    assert_eq!(toy.powered[..2], ["node-1", "node-2"], "{:?}", toy.phases);
 }

@@ -82,6 +82,15 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     };
     let since = entry.record.phase_at.unwrap_or(draft.now.clock);
     let drained_for = draft.now.clock.running_since(since);
+    if 2 * drained_for >= policy.drain.timeout
+        && let Some(blocker) = drain::waits_for_power(draft, turn, node)
+    {
+        // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
+        let mut record = draft.moved_to(entry, Phase::Draining, blocker.reason, blocker.message);
+        record.phase_at = Some(draft.now.clock);
+        draft.record(entry, record);
+        return;
+    }
     // A drained node that waits for others has done its part.
     if drained_for >= policy.drain.timeout && drain::is_something_left(draft, turn, node) {
         let culprit = entry.record.message.clone();

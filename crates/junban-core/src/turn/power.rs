@@ -49,12 +49,7 @@ pub(super) fn record(
             Blocker::new(Reason::NoDriver, object, "the policy's ladder is empty"),
         );
     };
-    if let Some(blocker) = gates::first_proof::before_power(draft, turn) {
-        return draft.wait(entry, blocker);
-    }
-    if node.control_plane
-        && let Some(blocker) = gates::control_plane::before(draft)
-    {
+    if let Some(blocker) = gates::before_power(draft, turn, node) {
         return draft.wait(entry, blocker);
     }
     if draft.not_paused().is_none() {
