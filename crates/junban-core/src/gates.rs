@@ -168,6 +168,25 @@ pub fn first_of_pods(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node
     budgets::check(draft, tally, turn, node, policy).or_else(|| capacity::check(draft, node))
 }
 
+/// The first gate that has closed between a grant and its cordon. Places and order are not asked again: the slot holds
+/// them.
+pub fn closed_since_grant(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let unmet = pause::check(draft)
+        .or_else(|| health::check(draft))
+        .or_else(|| node::check(draft, turn, node));
+    if unmet.is_some() {
+        return unmet;
+    }
+    let policy = match goal::policy(draft, turn, node) {
+        Ok(policy) => policy,
+        Err(blocker) => return Some(blocker),
+    };
+    let unmet = goal::check(draft, turn, node, policy);
+    unmet
+        .or_else(|| node.control_plane.then(|| control_plane::before(draft)).flatten())
+        .or_else(|| first_of_pods(draft, &Tally::default(), turn, node))
+}
+
 /// The first gate that is not met between a drained node and its power action. Asked before pinned pods leave as well:
 /// they are down from then on.
 pub fn before_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {

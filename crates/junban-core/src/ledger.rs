@@ -287,9 +287,11 @@ fn live_mark<'a>(draft: &mut Draft<'a>, node: &Node, mark: &Mark) -> Option<&'a 
     read
 }
 
-/// A granted slot whose mark is not written yet is given up when a gate closed or the entry backs off.
-pub(crate) fn is_to_be_dropped(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
-    draft.cluster.queue.is_paused() || gates::node::check(draft, turn, node).is_some()
+/// A granted slot whose mark is not written yet is given up when a gate closed or the entry backs off. While the
+/// control plane is only being looked at nothing is cordoned, and nothing given up.
+fn is_to_be_dropped(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    let closed = gates::closed_since_grant(draft, turn, node);
+    closed.is_some_and(|blocker| blocker.reason != Reason::ControlPlaneTurn)
 }
 
 /// A node that is down begins to count as broken by the mere passing of time: no event tells.

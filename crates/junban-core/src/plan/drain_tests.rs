@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Workload, WorkloadKey, WorkloadKind};
+use crate::cluster::{Budget, Workload, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
 use crate::fixture::{Toy, pod};
-use crate::ids::{PodKey, Version};
+use crate::ids::{PdbKey, PodKey, Version};
+use crate::memory::Memory;
 use crate::quantity::IntOrPercent;
+use crate::queue::Slot;
 use crate::reason::Reason;
+use crate::selector::Selector;
 
 /// Makes a workload known, with its replicas and its own controller.
 fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<WorkloadKey>) {
@@ -152,4 +155,66 @@ fn pinned_pods_leave_only_when_their_node_may_be_powered() {
     toy.run(30);
     assert_eq!(toy.evicted, ["shop/db"]);
     assert_eq!(toy.powered[..2], ["node-1", "node-2"], "{:?}", toy.phases);
+}
+
+/// `pdb shop/all`: over every pod of the namespace, with as many tokens as `allowed`, out of `expected`.
+fn budget(toy: &mut Toy, expected: u32, allowed: u32) {
+    let key = PdbKey::new("shop", "all");
+    let version = toy
+        .cluster
+        .budgets
+        .get(&key)
+        .map_or(1, |known| known.version.0 + 1);
+    toy.cluster.apply_budget(Budget {
+        key,
+        uid: "budget".into(),
+        version: Version(version),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(Selector::default()),
+        always_allow_unhealthy: false,
+        disruptions_allowed: allowed,
+        current_healthy: expected,
+        desired_healthy: expected - allowed,
+        expected_pods: expected,
+        disrupted_pods: Vec::new(),
+        sync_failed: None,
+    });
+}
+
+/// A leader died between the grant and the cordon, and meanwhile somebody closed a gate.
+#[test]
+fn a_slot_without_a_mark_is_dropped_when_a_gate_has_closed() {
+    type Close = fn(&mut Toy);
+    let closed: [(Close, Reason); 4] = [
+        (|toy| budget(toy, 1, 0), Reason::BudgetImpossible),
+        (
+            |toy| toy.cluster.stale = Some("no watch".into()),
+            Reason::Implausible,
+        ),
+        (|toy| toy.policy().reboot.ladder.clear(), Reason::NoDriver),
+        (|toy| toy.node("node-1").held = true, Reason::Hold),
+    ];
+    for (close, reason) in closed {
+        let mut toy = Toy::new(&["node-1"]);
+        toy.cluster.apply_pod(pod("cart", "node-1"));
+        toy.queue().paused = true;
+        toy.run(2);
+        let entry = toy.entry("node-1").unwrap();
+        let slot = Slot {
+            node_uid: entry.spec.node_uid.clone(),
+            entry: entry.name.clone(),
+            entry_uid: entry.uid.clone(),
+            reserved: Vec::new(),
+        };
+        let ledger = toy.queue().ledger.get_or_insert_default();
+        ledger.slots.insert("node-1".into(), slot);
+        toy.queue().paused = false;
+        close(&mut toy);
+        toy.memory = Memory::new("successor");
+        toy.run(30);
+        assert_eq!(toy.phases, Vec::<String>::new(), "{reason}");
+        assert_eq!(toy.slots(), Vec::<String>::new(), "{reason}");
+        assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(reason))));
+    }
 }

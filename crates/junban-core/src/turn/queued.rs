@@ -8,7 +8,7 @@ use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
 use crate::turn::{end_without_a_node, give_back, verifying_record};
-use crate::{drain, ledger};
+use crate::{drain, gates};
 
 pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
@@ -43,7 +43,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         }
         None if !turn.is_still_asked() => delete(draft, entry),
         None => {
-            if turn.slot.is_some() && !ledger::is_to_be_dropped(draft, turn, node) {
+            if turn.slot.is_some() && gates::closed_since_grant(draft, turn, node).is_none() {
                 mark(draft, turn, node);
             }
         }
