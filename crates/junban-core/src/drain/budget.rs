@@ -144,8 +144,7 @@ impl<'a> Tokens<'a> {
         if !pod.ready && (budget.always_allow_unhealthy || healthy_enough) {
             return Ok(());
         }
-        let pinned = is_pinned(self.cluster, node, pod);
-        let reserved = self.reserved(key, pinned.then_some(&node.name));
+        let reserved = self.reserved(key, node);
         let unseen = self.memory.book.unseen(key);
         let allowed = budget.disruptions_allowed + guard::slip(Slip::Token);
         if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
@@ -228,11 +227,12 @@ impl<'a> Tokens<'a> {
         homes.next().is_none().then_some(&first.name)
     }
 
-    /// Tokens reserved for pinned pods of nodes that hold a slot and are not yet evicted, less those of `own`.
-    pub fn reserved(&self, key: &BudgetKey, own: Option<&NodeName>) -> u32 {
+    /// Tokens reserved for pinned pods that are not evicted yet of nodes that hold a slot, less those of `node` itself:
+    /// its movable pods go first, and their tokens are back before its pinned ones are asked.
+    pub fn reserved(&self, key: &BudgetKey, node: &Node) -> u32 {
         let reserved = self.facts.reserved.iter();
         let of_others = reserved
-            .filter(|(name, of)| of == key && Some(*name) != own)
+            .filter(|(name, of)| of == key && **name != node.name)
             .count();
         u32::try_from(of_others).unwrap_or(u32::MAX)
     }
@@ -252,8 +252,7 @@ impl<'a> Tokens<'a> {
         let Some(implied) = self.implied(owner, policy) else {
             return Ok(());
         };
-        let pinned = is_pinned(self.cluster, node, pod);
-        let reserved = self.reserved(key, pinned.then_some(&node.name));
+        let reserved = self.reserved(key, node);
         if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
             return Ok(());
         }
@@ -285,7 +284,7 @@ impl<'a> Tokens<'a> {
             return Some(Blocker::new(Reason::ImpliedBudget, object, message));
         }
         let key = BudgetKey::Implied(owner.clone());
-        let held = self.reserved(&key, Some(&node.name)) + taken;
+        let held = self.reserved(&key, node) + taken;
         (implied.free() < need + held).then(|| implied.refusal(need))
     }
 

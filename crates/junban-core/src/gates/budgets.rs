@@ -155,7 +155,7 @@ fn pinned_tokens(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy)
         let Some(budget) = budget.filter(|budget| impossible(budget).is_none()) else {
             continue;
         };
-        let reserved = tokens.reserved(&key, Some(&node.name)) + taken;
+        let reserved = tokens.reserved(&key, node) + taken;
         let free = budget
             .disruptions_allowed
             .saturating_sub(reserved + draft.memory.book.unseen(&key));

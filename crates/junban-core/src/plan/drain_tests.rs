@@ -218,3 +218,25 @@ fn a_slot_without_a_mark_is_dropped_when_a_gate_has_closed() {
         assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(reason))));
     }
 }
+
+#[test]
+fn a_movable_pod_does_not_wait_for_the_pinned_one_beside_it() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    toy.cluster.apply_pod(pod("cart", "node-1"));
+    toy.cluster.apply_pod(pod("db", "node-1"));
+    pin(&mut toy, "db");
+    budget(&mut toy, 2, 1);
+    toy.run(10);
+    assert_eq!(
+        toy.evicted,
+        ["shop/cart"],
+        "one token, and the pinned pod goes last"
+    );
+    budget(&mut toy, 2, 0);
+    toy.run(10);
+    assert_eq!(toy.evicted, ["shop/cart"], "its successor is not Ready yet");
+    budget(&mut toy, 2, 1);
+    toy.run(10);
+    assert_eq!(toy.evicted, ["shop/cart", "shop/db"]);
+}
