@@ -95,15 +95,18 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
     match &key {
         BudgetKey::Pdb(pdb) => {
             let budget = draft.cluster.budgets.get(pdb)?;
-            if deletes || pod.phase != PodPhase::Running {
-                return None;
-            }
             let unprotected = !pod.ready && budget.always_allow_unhealthy;
-            if unprotected {
+            if pod.phase != PodPhase::Running || unprotected {
                 return None;
             }
-            if let Some(blocker) = impossible(budget) {
+            if let Some(blocker) = impossible(budget)
+                // Deleting needs a denial, and a budget that cannot be computed gives none.
+                && (!deletes || blocker.reason == Reason::BudgetUnknown)
+            {
                 return Some(blocker);
+            }
+            if deletes {
+                return None;
             }
             if budget.disruptions_allowed > 0 || is_held_by_junban(draft, &key, node) {
                 return None;

@@ -240,3 +240,22 @@ fn a_movable_pod_does_not_wait_for_the_pinned_one_beside_it() {
     toy.run(10);
     assert_eq!(toy.evicted, ["shop/cart", "shop/db"]);
 }
+
+#[test]
+fn a_node_whose_budget_cannot_be_computed_is_not_cordoned() {
+    for deletes in [Vec::new(), vec!["shop".to_owned()]] {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.node("node-2").held = true;
+        toy.policy().drain.delete_after_denial = deletes;
+        toy.cluster.apply_pod(pod("cart", "node-1"));
+        budget(&mut toy, 2, 0);
+        let key = PdbKey::new("shop", "all");
+        let known = toy.cluster.budgets.get_mut(&key).unwrap();
+        known.sync_failed = Some("its pods have no controller with a scale".into());
+        toy.run(10);
+        assert_eq!(
+            toy.phase("node-1"),
+            Some((Phase::Queued, Some(Reason::BudgetUnknown)))
+        );
+    }
+}
