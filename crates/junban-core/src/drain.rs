@@ -437,6 +437,14 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
     {
         // A budget that changes wakes; a watch that is silent does not.
         draft.wake_in(Duration::from_secs(1));
+        let late = draft.memory.book.unconfirmed_for_long(draft.cluster, now);
+        if let Some((left, pdb)) = late {
+            let message = format!("the controller of pdb {pdb} has not seen pod {left} leave yet");
+            draft.wait(
+                turn.entry,
+                Blocker::new(Reason::Throttled, format!("pdb {pdb}"), message),
+            );
+        }
         return false;
     }
     if !draft.is_free(&lane) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cluster::{Budget, Cluster, Pod};
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
 use crate::guard::{self, Guard};
-use crate::ids::{NodeName, PodKey, PodUid, Version};
+use crate::ids::{NodeName, PdbKey, PodKey, PodUid, Version};
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
 
@@ -45,6 +45,13 @@ struct Unsure {
     since: Mono,
 }
 
+/// What an eviction was charged to, and when.
+#[derive(Clone, PartialEq, Debug)]
+struct Charge {
+    budget: PdbKey,
+    at: Mono,
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Book {
     pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
@@ -52,6 +59,8 @@ pub struct Book {
     /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. Asking again for a UID
     /// that is gone would take a token of its successor's budget for two minutes (drain.md, the precondition).
     asked: BTreeMap<PodKey, PodUid>,
+    /// Evicted pods that cost their budget a token, until it does not name them any more.
+    charged: BTreeMap<PodKey, Charge>,
     /// Evictions whose answer was lost: they count as accepted until a live list shows otherwise.
     unsure: BTreeMap<PodKey, Unsure>,
     /// The API server throttles: nothing is evicted before.
@@ -82,21 +91,9 @@ const UNCONFIRMED_MAX: usize = 2;
 const UNSEEN_COUNTS_FOR: Duration = Duration::from_secs(5);
 
 impl Book {
-    /// Whether the budgets' controller is behind with what was evicted. `under_way`: requests without an answer, and
-    /// those that are about to be sent.
+    /// Whether the budgets' controller is behind with what this process evicted. `under_way`: requests without an
+    /// answer, and those that are about to be sent.
     pub fn is_ahead(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
-        let unconfirmed = |budget: &&Budget, name: &&String| {
-            let key = PodKey::new(budget.key.namespace.clone(), name.as_str());
-            // One that is back under its name is charged for two minutes, and nobody waits for that.
-            cluster
-                .pods
-                .get(&key)
-                .is_none_or(|pod| pod.terminating || self.was_accepted(&key, &pod.uid))
-        };
-        let charged = cluster.budgets.values().flat_map(|budget| {
-            let names = budget.disrupted_pods.iter();
-            names.filter(move |name| unconfirmed(&budget, name))
-        });
         // Accepted, and the watch does not show yet that the budget was charged; it may be a slow one, but not for ever.
         let unseen = self.accepted.iter().flat_map(|(budget, list)| {
             let version = version_of(cluster, budget);
@@ -104,7 +101,27 @@ impl Book {
                 .filter(move |one| one.was_ready && version.is_some() && one.version_then == version)
                 .filter(move |one| now.since(one.at) < UNSEEN_COUNTS_FOR)
         });
-        under_way + unseen.count() + charged.take(UNCONFIRMED_MAX).count() >= UNCONFIRMED_MAX
+        under_way + unseen.count() + self.unconfirmed(cluster).count() >= UNCONFIRMED_MAX
+    }
+
+    /// Pods that this process evicted, which their budget still charges for and its controller has not seen leave.
+    fn unconfirmed<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = (&'a PodKey, &'a Charge)> {
+        self.charged.iter().filter(|(key, charge)| {
+            // One that is back under its name is charged for two minutes, and nobody waits for that.
+            let is_back = cluster
+                .pods
+                .get(*key)
+                .is_some_and(|pod| !pod.terminating && !self.was_accepted(key, &pod.uid));
+            !is_back && is_charged(cluster, key, &charge.budget)
+        })
+    }
+
+    /// The pod and budget of an eviction that the budgets' controller has not seen for long.
+    pub fn unconfirmed_for_long(&self, cluster: &Cluster, now: Mono) -> Option<(PodKey, PdbKey)> {
+        let (pod, charge) = self
+            .unconfirmed(cluster)
+            .find(|(_, charge)| now.since(charge.at) >= UNSEEN_COUNTS_FOR)?;
+        Some((pod.clone(), charge.budget.clone()))
     }
 
     /// Evictions of this budget that the cache does not show yet.
@@ -265,6 +282,12 @@ impl Book {
             was_ready,
         };
         self.accepted.entry(leave.budget.clone()).or_default().push(one);
+        if let BudgetKey::Pdb(pdb) = &leave.budget
+            && was_ready
+        {
+            let budget = pdb.clone();
+            self.charged.insert(leave.pod.clone(), Charge { budget, at: now });
+        }
     }
 
     /// Whether it is not known of some pod of the node whether its eviction was accepted: a live list tells.
@@ -291,6 +314,7 @@ impl Book {
 
     fn forget(&mut self, pod: &PodKey, uid: &PodUid) {
         self.asked.remove(pod);
+        self.charged.remove(pod);
         for list in self.accepted.values_mut() {
             list.retain(|one| one.uid != *uid);
         }
@@ -318,11 +342,22 @@ impl Book {
             });
         }
         self.accepted.retain(|_, list| !list.is_empty());
+        self.charged.retain(|pod, charge| {
+            let is_new = now.since(charge.at) < UNSEEN_COUNTS_FOR;
+            is_new || is_charged(cluster, pod, &charge.budget)
+        });
         let is_known =
             |pod: &PodKey, uid: &PodUid| cluster.pods.get(pod).is_some_and(|known| known.uid == *uid);
         self.asked.retain(|pod, uid| is_known(pod, uid));
         self.denials.retain(|pod, denial| is_known(pod, &denial.uid));
     }
+}
+
+/// Whether a budget still names a pod as evicted and not yet seen to leave. One that cannot be computed does for ever.
+fn is_charged(cluster: &Cluster, pod: &PodKey, budget: &PdbKey) -> bool {
+    let names = |budget: &Budget| budget.disrupted_pods.iter().any(|name| *name == pod.name);
+    let budget = cluster.budgets.get(budget);
+    budget.is_some_and(|budget| budget.sync_failed.is_none() && names(budget))
 }
 
 fn version_of(cluster: &Cluster, budget: &BudgetKey) -> Option<Version> {

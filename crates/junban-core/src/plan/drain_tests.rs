@@ -157,6 +157,12 @@ fn pinned_pods_leave_only_when_their_node_may_be_powered() {
     assert_eq!(toy.powered[..2], ["node-1", "node-2"], "{:?}", toy.phases);
 }
 
+/// Names of pods that `pdb shop/all` charges for, until its controller has seen them leave.
+fn charge(toy: &mut Toy, names: &[&str]) {
+    let known = toy.cluster.budgets.get_mut(&PdbKey::new("shop", "all"));
+    known.unwrap().disrupted_pods = names.iter().map(ToString::to_string).collect();
+}
+
 /// `pdb shop/all`: over every pod of the namespace, with as many tokens as `allowed`, out of `expected`.
 fn budget(toy: &mut Toy, expected: u32, allowed: u32) {
     let key = PdbKey::new("shop", "all");
@@ -258,4 +264,42 @@ fn a_node_whose_budget_cannot_be_computed_is_not_cordoned() {
             Some((Phase::Queued, Some(Reason::BudgetUnknown)))
         );
     }
+}
+
+#[test]
+fn names_that_another_budget_keeps_hold_nobody_back() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    for name in ["a", "b", "c"] {
+        toy.cluster.apply_pod(pod(name, "node-1"));
+    }
+    budget(&mut toy, 6, 3);
+    let mut other = toy.cluster.budgets.values().next().unwrap().clone();
+    other.key = PdbKey::new("other", "all");
+    other.disrupted_pods = vec!["gone-1".into(), "gone-2".into()];
+    toy.cluster.apply_budget(other);
+    toy.run(5);
+    assert_eq!(toy.evicted[..2], ["shop/a", "shop/b"]);
+}
+
+#[test]
+fn evictions_that_the_budget_s_controller_does_not_see_are_waited_for_and_told() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    for name in ["a", "b", "c"] {
+        toy.cluster.apply_pod(pod(name, "node-1"));
+    }
+    budget(&mut toy, 6, 3);
+    toy.run(1);
+    budget(&mut toy, 6, 1);
+    charge(&mut toy, &["a", "b"]);
+    toy.run(30);
+    assert_eq!(toy.evicted, ["shop/a", "shop/b"]);
+    assert_eq!(
+        toy.entry("node-1").unwrap().record.message,
+        "the controller of pdb shop/all has not seen pod shop/a leave yet"
+    );
+    budget(&mut toy, 6, 1);
+    toy.run(5);
+    assert_eq!(toy.evicted, ["shop/a", "shop/b", "shop/c"]);
 }
