@@ -39,6 +39,8 @@ pub struct Tally {
     /// Whether a control-plane node, or a worker, is active.
     pub control_plane_active: bool,
     pub worker_active: bool,
+    /// Whether a control-plane node waits for nothing but its turn, and that is the next.
+    pub control_plane_next: bool,
     /// Limits as numbers of nodes.
     pub max_unavailable: usize,
     pub max_concurrent: usize,
@@ -116,14 +118,16 @@ pub fn queued<'a>(draft: &Draft<'a>) -> Vec<Turn<'a>> {
         .collect()
 }
 
-/// The order in which starts are tried: workers before control planes, then the higher priority of the entry, then
-/// fewest scarce budgets, then name.
+/// The order in which starts are tried: workers, control planes, workers that were released once; then the higher
+/// priority of the entry, then fewest scarce budgets, then name.
 pub fn in_order(draft: &Draft<'_>, turns: &mut [Turn<'_>]) {
     turns.sort_by_cached_key(|turn| {
         let control_plane = turn.node.is_some_and(|node| node.control_plane);
+        let released = control_plane::was_released(turn.entry);
         let scarce = turn.node.map_or(0, |node| budgets::scarce(draft, node));
         let priority = std::cmp::Reverse(turn.entry.spec.priority);
         (
+            released && !control_plane,
             control_plane,
             priority,
             scarce,
@@ -159,7 +163,7 @@ pub fn first_without_pods(
         .or_else(|| limits::check(draft, tally, node, policy))
         .or_else(|| first_proof::before_start(draft, tally, turn))
         .or_else(|| groups::check(tally, node, policy))
-        .or_else(|| control_plane::check(draft, tally, node))
+        .or_else(|| control_plane::check(draft, tally, turn, node))
 }
 
 /// The first gate that is not met of those that look at the node's pods.
@@ -210,7 +214,7 @@ pub fn all_unmet(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &N
             unmet.extend(limits::check(draft, tally, node, policy));
             unmet.extend(first_proof::before_start(draft, tally, turn));
             unmet.extend(groups::check(tally, node, policy));
-            unmet.extend(control_plane::check(draft, tally, node));
+            unmet.extend(control_plane::check(draft, tally, turn, node));
             unmet.extend(budgets::all(draft, tally, turn, node, policy));
             unmet.extend(capacity::check(draft, node));
         }

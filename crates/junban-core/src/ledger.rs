@@ -324,6 +324,7 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
             .or_else(|| gates::first_without_pods(draft, &tally, &turn, node));
         match stopped {
             Some(blocker) => {
+                tally.control_plane_next |= gates::control_plane::is_next(draft, node, &blocker);
                 draft.wait(turn.entry, blocker);
                 tell_what_can_never_leave(draft, &turn, node);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Read};
-use crate::entry::Phase;
+use crate::entry::{Entry, Phase};
 use crate::facts::Turn;
 use crate::gates::Tally;
 use crate::guard::{self, Guard};
@@ -21,11 +21,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A proof rests on what was seen within this time; a start and a power action on evidence (4 s).
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-pub fn check(draft: &mut Draft<'_>, tally: &Tally, node: &Node) -> Option<Blocker> {
+pub fn check(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let turn_of = |message: &str| Some(Blocker::new(Reason::ControlPlaneTurn, "control plane", message));
     if !node.control_plane {
         return if tally.control_plane_active {
             turn_of("a control-plane node is in flight")
+        } else if tally.control_plane_next && was_released(turn.entry) {
+            turn_of("a control-plane node goes before a worker that was released once")
         } else {
             None
         };
@@ -132,6 +134,17 @@ fn workers_have_rested(draft: &Draft<'_>) -> bool {
         let rested = draft.now.clock.led_ms.saturating_sub(last);
         Duration::from_millis(rested) >= WORKERS_IDLE_FOR
     })
+}
+
+/// Whether a drain was given up once, and nobody has asked for it again since.
+pub fn was_released(entry: &Entry) -> bool {
+    entry.record.back_off.is_some() && entry.spec.retries == entry.record.retries_done
+}
+
+/// Whether a blocker of a control-plane node says that it goes next: it waits for its turn alone, and for no worker
+/// that has yet to go.
+pub fn is_next(draft: &Draft<'_>, node: &Node, blocker: &Blocker) -> bool {
+    node.control_plane && blocker.reason == Reason::ControlPlaneTurn && !worker_is_queued(draft)
 }
 
 /// A worker that was released from a drain once does not go before the control plane.

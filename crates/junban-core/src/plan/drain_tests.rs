@@ -303,3 +303,25 @@ fn evictions_that_the_budget_s_controller_does_not_see_are_waited_for_and_told()
     toy.run(5);
     assert_eq!(toy.evicted, ["shop/a", "shop/b", "shop/c"]);
 }
+
+#[test]
+fn a_worker_that_was_released_once_does_not_go_before_the_control_plane() {
+    let mut toy = Toy::new(&["cp-1", "cp-2", "cp-3", "node-1"]);
+    for name in ["cp-1", "cp-2", "cp-3"] {
+        toy.node(name).control_plane = true;
+    }
+    toy.queue().max_unavailable = IntOrPercent::Count(2);
+    toy.queue().control_plane.api_servers = vec!["https://cp".into(); 3];
+    toy.queue().control_plane.etcd = vec!["https://etcd".into(); 3];
+    toy.boot_ms = 200_000;
+    toy.policy().reboot.boot_timeout = Duration::from_secs(400);
+    toy.policy().drain.timeout = Duration::from_secs(90);
+    toy.cluster.apply_pod(pod("stuck", "node-1"));
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.run(150);
+    assert_eq!(toy.powered, ["cp-1"], "{:?}", toy.phases);
+    toy.evictions_are = None;
+    // Its back-off ends in the turn of cp-2.
+    toy.run(1_200);
+    assert_eq!(toy.powered, ["cp-1", "cp-2", "cp-3", "node-1"]);
+}
