@@ -256,6 +256,8 @@ pub struct Workload {
     pub replicas: Option<u32>,
     /// The controller of this controller: a ReplicaSet's Deployment, a Job's CronJob.
     pub owner: Option<WorkloadKey>,
+    /// `nodeName` of the template: its pods are made on this node, cordoned or not.
+    pub template_node: Option<NodeName>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -398,6 +400,16 @@ impl Cluster {
             return;
         }
         self.queue = queue;
+    }
+
+    /// Whether a pod may come to a cordoned node: it tolerates the taint, or no scheduler is asked.
+    pub fn comes_in_spite_of_cordon(&self, pod: &Pod) -> bool {
+        pod.tolerates_cordon() || self.template_node(pod).is_some()
+    }
+
+    /// The node that the template of a pod's controller names.
+    pub fn template_node(&self, pod: &Pod) -> Option<&NodeName> {
+        self.workloads.get(pod.owner.as_ref()?)?.template_node.as_ref()
     }
 
     /// The pods bound to a node.

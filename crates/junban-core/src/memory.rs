@@ -198,7 +198,7 @@ pub struct Memory {
     pub control_plane: Option<Fresh<Vec<MemberHealth>>>,
     /// When a mark was acknowledged, or first read by this process.
     pub marked: BTreeMap<MarkId, Mono>,
-    /// Pods that tolerate the cordon and were on a node when this process first saw its mark.
+    /// Pods that may come in spite of the cordon and were on a node when this process first saw its mark.
     at_mark: BTreeMap<MarkId, BTreeSet<PodUid>>,
     /// How often such pods of one owner were evicted that came under that mark.
     returns: BTreeMap<(MarkId, WorkloadKey), u32>,
@@ -301,8 +301,9 @@ impl Memory {
         if let Some(Ok(mark)) = &node.mark {
             self.marked.entry(mark.id.clone()).or_insert(now.mono);
             self.at_mark.entry(mark.id.clone()).or_insert_with(|| {
-                let tolerate = cluster.pods_of(&node.name).filter(|pod| pod.tolerates_cordon());
-                tolerate.map(|pod| pod.uid.clone()).collect()
+                let pods = cluster.pods_of(&node.name);
+                let back = pods.filter(|pod| cluster.comes_in_spite_of_cordon(pod));
+                back.map(|pod| pod.uid.clone()).collect()
             });
         }
         let ours = self.own_writes.get(&node.name) == Some(&node.version);
@@ -319,7 +320,7 @@ impl Memory {
 
     /// The mark under which a pod came to its node although that is cordoned.
     fn came_under<'a>(&self, cluster: &'a Cluster, pod: &Pod) -> Option<&'a MarkId> {
-        if !pod.tolerates_cordon() {
+        if !cluster.comes_in_spite_of_cordon(pod) {
             return None;
         }
         let node = cluster.nodes.get(pod.node.as_ref()?)?;

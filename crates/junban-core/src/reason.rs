@@ -156,7 +156,7 @@ reasons! {
     /// A volume is still attached.
     VolumeAttached Passes ""
     /// A pod comes back to the node again and again.
-    PodReturns NeedsSomebody "remove its toleration of the unschedulable taint"
+    PodReturns NeedsSomebody "remove its toleration of the unschedulable taint, or the nodeName of its template"
 
     // Progress.
     /// Cordoned; pods leave.

@@ -4,7 +4,7 @@ use junban_core::cluster::{Workload, WorkloadKey, WorkloadKind};
 use junban_core::ids::NodeName;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ReplicationController;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Incomplete, meta, owner};
@@ -24,30 +24,45 @@ pub fn deployment(object: &Deployment) -> Result<Workload, Incomplete> {
 /// Reads a ReplicaSet.
 pub fn replica_set(object: &ReplicaSet) -> Result<Workload, Incomplete> {
     let replicas = object.spec.replicas;
-    workload(
+    let replica_set = workload(
         "ReplicaSet",
         WorkloadKind::ReplicaSet,
         &object.metadata,
         scaled(replicas),
-    )
+    )?;
+    let template_node = template_node(object.spec.template.as_ref());
+    Ok(Workload {
+        template_node,
+        ..replica_set
+    })
 }
 
 /// Reads a StatefulSet.
 pub fn stateful_set(object: &StatefulSet) -> Result<Workload, Incomplete> {
     let replicas = object.spec.replicas;
-    workload(
+    let stateful_set = workload(
         "StatefulSet",
         WorkloadKind::StatefulSet,
         &object.metadata,
         scaled(replicas),
-    )
+    )?;
+    let template_node = template_node(Some(&object.spec.template));
+    Ok(Workload {
+        template_node,
+        ..stateful_set
+    })
 }
 
 /// Reads a ReplicationController.
 pub fn replication_controller(object: &ReplicationController) -> Result<Workload, Incomplete> {
     let replicas = object.spec.as_ref().and_then(|spec| spec.replicas);
     let kind = WorkloadKind::ReplicationController;
-    workload("ReplicationController", kind, &object.metadata, scaled(replicas))
+    let controller = workload("ReplicationController", kind, &object.metadata, scaled(replicas))?;
+    let template = object.spec.as_ref().and_then(|spec| spec.template.as_ref());
+    Ok(Workload {
+        template_node: template_node(template),
+        ..controller
+    })
 }
 
 /// Reads a DaemonSet.
@@ -68,6 +83,12 @@ pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     Some(NodeName::new(node))
 }
 
+/// The node on which a template has its pods made, past the scheduler.
+fn template_node(template: Option<&PodTemplateSpec>) -> Option<NodeName> {
+    let node = template?.spec.as_ref()?.node_name.as_deref();
+    node.filter(|node| !node.is_empty()).map(NodeName::new)
+}
+
 /// An absent `replicas` is 1 in every kind that has it.
 fn scaled(replicas: Option<i32>) -> Option<u32> {
     Some(u32::try_from(replicas.unwrap_or(1)).unwrap_or_default())
@@ -85,5 +106,6 @@ fn workload(
         version: meta.version,
         replicas,
         owner: owner::controller(object),
+        template_node: None,
     })
 }

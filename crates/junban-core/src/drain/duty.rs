@@ -138,6 +138,9 @@ pub(super) fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
 
 /// A pinned pod cannot run elsewhere: it is down as long as its node.
 pub fn is_pinned(cluster: &Cluster, node: &Node, pod: &Pod) -> bool {
+    if cluster.template_node(pod) == Some(&node.name) {
+        return true;
+    }
     let volumes = pod.claims.iter().filter_map(|claim| cluster.claims.get(claim));
     let mut terms = volumes
         .map(|claim| &claim.node_affinity)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Budget, Workload, WorkloadKey, WorkloadKind};
+use crate::cluster::{Budget, Pod, Workload, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
 use crate::fixture::{Toy, pod};
@@ -20,6 +20,7 @@ fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<Workl
         version: Version(1),
         replicas: Some(replicas),
         owner,
+        template_node: None,
     };
     toy.cluster.workloads.insert(key.clone(), workload);
 }
@@ -324,4 +325,31 @@ fn a_worker_that_was_released_once_does_not_go_before_the_control_plane() {
     // Its back-off ends in the turn of cp-2.
     toy.run(1_200);
     assert_eq!(toy.powered, ["cp-1", "cp-2", "cp-3", "node-1"]);
+}
+
+#[test]
+fn a_pod_whose_template_names_the_node_holds_its_reboot_for_three_returns() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    let one = pod("agent", "node-1");
+    let owner = one.owner.clone().unwrap();
+    workload(&mut toy, &owner, 1, None);
+    toy.cluster.workloads.get_mut(&owner).unwrap().template_node = Some("node-1".into());
+    toy.cluster.apply_pod(one.clone());
+    // As soon as one is gone its controller makes the next, on the same node.
+    toy.evictions_are = Some(EvictOutcome::Accepted);
+    for _ in 0..60 {
+        let evicted = toy.evicted.len();
+        toy.run(1);
+        if toy.evicted.len() > evicted {
+            let again = Pod {
+                uid: format!("pod-agent-{evicted}").as_str().into(),
+                version: Version(evicted as u64 + 2),
+                ..one.clone()
+            };
+            toy.cluster.apply_pod(again);
+        }
+    }
+    assert_eq!(toy.evicted.len(), 4);
+    assert_eq!(toy.powered, ["node-1"], "{:?}", toy.phases);
 }

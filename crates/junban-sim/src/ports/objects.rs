@@ -309,6 +309,7 @@ pub(super) fn workload(owner: &world::Owner) -> Option<core::Workload> {
                 above.name.clone(),
             ))
         }),
+        template_node: None,
     })
 }
 
