@@ -21,10 +21,13 @@ pub(crate) fn has_changed(cluster: &Cluster, back_off: &BackOff) -> bool {
     state(cluster, &blocked.object).is_some_and(|now| now != blocked.seen)
 }
 
-/// A budget's generation and whether it allows anything; a pod's UID; of an owner without a budget, its replicas and
-/// how many are Ready.
+/// A budget's generation and whether it allows anything; a pod's UID, phase and whether it has a wish; where a volume is attached; of an
+/// owner without a budget, its replicas and how many are Ready.
 fn state(cluster: &Cluster, object: &str) -> Option<String> {
     let (kind, name) = object.split_once(' ')?;
+    if kind == "volume" {
+        return Some(homes_of_volume(cluster, name));
+    }
     let (namespace, name) = name.split_once('/')?;
     let gone = || "gone".to_owned();
     match kind {
@@ -40,14 +43,23 @@ fn state(cluster: &Cluster, object: &str) -> Option<String> {
                     )
                 }),
         ),
-        "pod" => Some(
-            cluster
-                .pods
-                .get(&PodKey::new(namespace, name))
-                .map_or_else(gone, |pod| pod.uid.to_string()),
-        ),
+        "pod" => {
+            let pod = cluster.pods.get(&PodKey::new(namespace, name));
+            Some(pod.map_or_else(gone, |pod| {
+                format!("{}/{:?}/{}", pod.uid, pod.phase, u8::from(pod.wish.is_some()))
+            }))
+        }
         _ => owner_state(cluster, object),
     }
+}
+
+fn homes_of_volume(cluster: &Cluster, volume: &str) -> String {
+    let attachments = cluster.attachments.values();
+    let homes: Vec<_> = attachments
+        .filter(|one| one.volume == volume && one.attached)
+        .map(|one| one.node.as_str())
+        .collect();
+    homes.join(",")
 }
 
 fn owner_state(cluster: &Cluster, object: &str) -> Option<String> {

@@ -100,9 +100,11 @@ pub fn culprit(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> String {
         refused.err().map(|blocker| blocker.object)
     });
     let left = pods().find(|pod| is_left(draft.cluster, draft.memory, pod, turn.policy));
+    let attached = || attached_volume(draft.cluster, draft.memory, node, turn.policy);
     denied
         .or(withheld)
         .or(left.map(|pod| format!("pod {}", pod.key)))
+        .or_else(|| Some(format!("volume {}", attached()?)))
         .unwrap_or_else(|| format!("node {}", node.name))
 }
 

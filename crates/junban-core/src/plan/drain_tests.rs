@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Budget, Pod, Workload, WorkloadKey, WorkloadKind};
+use crate::cluster::{Attachment, Budget, Pod, PodWish, Workload, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
 use crate::fixture::{Toy, pod};
@@ -352,4 +352,52 @@ fn a_pod_whose_template_names_the_node_holds_its_reboot_for_three_returns() {
     }
     assert_eq!(toy.evicted.len(), 4);
     assert_eq!(toy.powered, ["node-1"], "{:?}", toy.phases);
+}
+
+#[test]
+fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
+    type Change = fn(&mut Toy);
+    let cases: [(&str, Change, Change); 2] = [
+        (
+            "pod shop/cart",
+            |toy| {
+                let by = "karpenter.sh/do-not-disrupt".to_owned();
+                toy.cluster.apply_pod(Pod {
+                    wish: Some(PodWish::DoNotDisrupt { by }),
+                    ..pod("cart", "node-1")
+                });
+            },
+            |toy| toy.cluster.apply_pod(pod("cart", "node-1")),
+        ),
+        (
+            "volume pv-1",
+            |toy| {
+                let attachment = Attachment {
+                    name: "pv-1-node-1".into(),
+                    version: Version(1),
+                    node: "node-1".into(),
+                    volume: "pv-1".into(),
+                    attached: true,
+                };
+                toy.cluster
+                    .attachments
+                    .insert(attachment.name.clone(), attachment);
+            },
+            |toy| toy.cluster.attachments.clear(),
+        ),
+    ];
+    for (object, block, mend) in cases {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.node("node-2").held = true;
+        toy.policy().drain.timeout = Duration::from_secs(30);
+        toy.run(1);
+        block(&mut toy);
+        toy.run(60);
+        let waits = toy.entry("node-1").unwrap().record.back_off.clone();
+        let blocked_by = waits.and_then(|back_off| back_off.blocked_by);
+        assert_eq!(blocked_by.map(|blocked| blocked.object).as_deref(), Some(object));
+        mend(&mut toy);
+        toy.run(30);
+        assert_eq!(toy.powered, ["node-1"], "{object}");
+    }
 }
