@@ -5,7 +5,7 @@ mod duty;
 
 use std::time::Duration;
 
-pub use budget::{Tokens, budget_of, impossible, reservations};
+pub use budget::{Tokens, budget_of, impossible, next_uncounted, reservations};
 pub use duty::{Duty, duty, is_pinned};
 
 use crate::cluster::{Cluster, Node, Pod};

@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::reason::{Blocker, Reason};
+use crate::time::Mono;
 
 /// Pods that stay unready for as long stop counting as disrupted.
 const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
@@ -99,6 +100,17 @@ pub fn reservations<'a>(
         reserved.extend(pinned.filter_map(|pod| Some((name, budget_of(cluster, pod).ok()?))));
     }
     reserved
+}
+
+/// When the next pod of an owner that stays unready stops counting as disrupted: no event tells.
+pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
+    let unready = cluster
+        .pods_of_owner(owner)
+        .filter_map(|pod| memory.unready_pods.get(&pod.uid));
+    unready
+        .map(|since| *since + UNREADY_COUNTS_FOR)
+        .filter(|at| *at > memory.seen_until())
+        .min()
 }
 
 /// Tokens: what the API says, less what Junban itself has asked for or reserved.

@@ -2,8 +2,9 @@
 //! that allows nothing now which Junban itself does not hold (lifecycle.md 8).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::cluster::{Node, Pod, PodPhase};
+use crate::cluster::{Node, Pod, PodPhase, PodWish};
 use crate::draft::Draft;
 use crate::drain::{self, Duty, Tokens, budget_of, duty, impossible, is_pinned};
 use crate::effect::BudgetKey;
@@ -40,7 +41,14 @@ pub fn all(
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(draft.memory), pod, Some(policy)) {
             Duty::Skip | Duty::Returns(_) | Duty::Leaving => {}
-            Duty::Forbidden(blocker) => unmet.push(blocker),
+            Duty::Forbidden(blocker) => {
+                if let Some(PodWish::NotBefore { until, .. }) = &pod.wish
+                    && let Ok(left) = Duration::try_from(until.duration_since(draft.now.wall))
+                {
+                    draft.wake_in(left);
+                }
+                unmet.push(blocker);
+            }
             Duty::Completes(blocker) => {
                 if holds_start(draft, turn, pod, policy) {
                     unmet.push(blocker);
@@ -86,7 +94,7 @@ fn holds_start(draft: &mut Draft<'_>, turn: &Turn<'_>, pod: &Pod, policy: &Polic
     pod.created <= since && !drain::jobs_are_over(draft, turn, policy)
 }
 
-fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) -> Option<Blocker> {
+fn blocked_budget(draft: &mut Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) -> Option<Blocker> {
     let key = match budget_of(draft.cluster, pod) {
         Ok(key) => key,
         Err(blocker) => return Some(blocker),
@@ -114,9 +122,13 @@ fn blocked_budget(draft: &Draft<'_>, pod: &Pod, node: &Node, policy: &Policy) ->
             let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
             tokens.take(&key, pod, node, policy).err()
         }
-        BudgetKey::Implied(_) => {
+        BudgetKey::Implied(owner) => {
+            let next = drain::next_uncounted(draft.cluster, draft.memory, owner);
             let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
             let denied = tokens.take(&key, pod, node, policy).err()?;
+            if let Some(at) = next {
+                draft.wake_at_mono(at);
+            }
             (!is_held_by_junban(draft, &key, node)).then_some(denied)
         }
         BudgetKey::Pod(_) => None,

@@ -12,6 +12,7 @@ use crate::quantity::IntOrPercent;
 use crate::queue::Slot;
 use crate::reason::Reason;
 use crate::selector::Selector;
+use crate::time::Mono;
 
 /// Makes a workload known, with its replicas and its own controller.
 fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<WorkloadKey>) {
@@ -352,6 +353,36 @@ fn a_pod_whose_template_names_the_node_holds_its_reboot_for_three_returns() {
     }
     assert_eq!(toy.evicted.len(), 4);
     assert_eq!(toy.powered, ["node-1"], "{:?}", toy.phases);
+}
+
+#[test]
+fn a_wait_that_time_alone_ends_wakes_the_plan() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    let until = toy.now().wall.checked_add(Duration::from_secs(100)).unwrap();
+    let by = "karpenter.sh/do-not-disrupt".to_owned();
+    toy.cluster.apply_pod(Pod {
+        wish: Some(PodWish::NotBefore { by, until }),
+        ..pod("cart", "node-1")
+    });
+    toy.run(80);
+    let said = Some((Phase::Queued, Some(Reason::DoNotDisrupt)));
+    assert_eq!(toy.phase("node-1"), said);
+    assert_eq!(toy.settle(), Some(Mono::from_millis(100_000)));
+
+    // One of three is unready, which stops counting after five minutes.
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    stateful_set(&mut toy, &["node-1", "node-2", "node-2"]);
+    let unready = toy.cluster.pods[&PodKey::new("shop", "db-2")].as_ref().clone();
+    toy.cluster.apply_pod(Pod {
+        ready: false,
+        ..unready
+    });
+    toy.run(80);
+    let said = Some((Phase::Queued, Some(Reason::ImpliedBudget)));
+    assert_eq!(toy.phase("node-1"), said);
+    assert_eq!(toy.settle(), Some(Mono::from_millis(300_000)));
 }
 
 #[test]
