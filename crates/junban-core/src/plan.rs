@@ -48,6 +48,8 @@ mod drain_tests;
 #[cfg(test)]
 mod edges_tests;
 #[cfg(test)]
+mod gate_tests;
+#[cfg(test)]
 mod leftover_tests;
 #[cfg(test)]
 mod tests;

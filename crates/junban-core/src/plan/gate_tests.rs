@@ -1,0 +1,207 @@
+//! What a node is not cordoned for, and in which order its pods leave once it is.
+
+use std::time::Duration;
+
+use crate::cluster::{Budget, Pod, PodPhase, PodWish, WorkloadKey, WorkloadKind};
+use crate::effect::EvictOutcome;
+use crate::entry::Phase;
+use crate::fixture::{Toy, pod};
+use crate::ids::{ClaimKey, PdbKey, Version};
+use crate::policy::Leave;
+use crate::reason::Reason;
+use crate::selector::Selector;
+
+/// A cluster in which only node-1 may go, with these pods on it.
+fn one_node_of_two(pods: impl IntoIterator<Item = Pod>) -> Toy {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    for pod in pods {
+        toy.cluster.apply_pod(pod);
+    }
+    toy
+}
+
+/// A running pod of Job `shop/NAME`.
+fn job(name: &str) -> Pod {
+    Pod {
+        owner: Some(WorkloadKey::new(WorkloadKind::Job, "shop", name)),
+        ..pod(name, "node-1")
+    }
+}
+
+fn finish(toy: &mut Toy, pod: &Pod) {
+    toy.cluster.apply_pod(Pod {
+        phase: PodPhase::Finished,
+        ready: false,
+        ..pod.clone()
+    });
+}
+
+#[test]
+fn a_node_that_cannot_be_emptied_is_not_even_cordoned() {
+    type Block = fn(&mut Toy);
+    let cart = || pod("cart", "node-1");
+    let cases: [(Pod, Block, Reason); 5] = [
+        (
+            Pod {
+                empty_dirs: vec!["cache".into()],
+                ..cart()
+            },
+            |toy| toy.policy().drain.empty_dir = Leave::Block,
+            Reason::EmptyDir,
+        ),
+        (
+            Pod {
+                owner: None,
+                ..cart()
+            },
+            |_| {},
+            Reason::BarePod,
+        ),
+        (
+            Pod {
+                requests: [("cpu".to_owned(), 8_001)].into(),
+                ..cart()
+            },
+            |_| {},
+            Reason::NoCapacity,
+        ),
+        (
+            cart(),
+            |toy| toy.node("node-1").foreign_owner = Some("karpenter.sh/disrupted".into()),
+            Reason::ForeignOwner,
+        ),
+        (
+            Pod {
+                ready: false,
+                ..cart()
+            },
+            |toy| {
+                toy.cluster.apply_budget(Budget {
+                    key: PdbKey::new("shop", "all"),
+                    uid: "budget".into(),
+                    version: Version(1),
+                    generation: 1,
+                    observed_generation: 1,
+                    selector: Some(Selector::default()),
+                    always_allow_unhealthy: false,
+                    disruptions_allowed: 0,
+                    current_healthy: 0,
+                    desired_healthy: 1,
+                    expected_pods: 2,
+                    disrupted_pods: Vec::new(),
+                    sync_failed: None,
+                });
+            },
+            Reason::UnhealthyPods,
+        ),
+    ];
+    for (pod, block, reason) in cases {
+        let mut toy = one_node_of_two([pod]);
+        block(&mut toy);
+        toy.run(60);
+        assert_eq!(toy.phases, Vec::<String>::new(), "{reason}");
+        assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(reason))));
+    }
+}
+
+#[test]
+fn a_pod_that_is_to_be_skipped_stays_and_one_that_completes_is_waited_for() {
+    let by = "cluster.x-k8s.io/drain".to_owned();
+    let skipped = Pod {
+        wish: Some(PodWish::Skip { by: by.clone() }),
+        ..pod("skipped", "node-1")
+    };
+    let completes = Pod {
+        wish: Some(PodWish::WaitCompleted { by }),
+        ..pod("completes", "node-1")
+    };
+    let mut toy = one_node_of_two([skipped, completes.clone()]);
+    toy.run(60);
+    let waits = Some((Phase::Queued, Some(Reason::JobRunning)));
+    assert_eq!(toy.phase("node-1"), waits, "before the cordon");
+    finish(&mut toy, &completes);
+    toy.run(60);
+    assert_eq!(toy.powered, ["node-1"]);
+    assert_eq!(toy.evicted, Vec::<String>::new());
+}
+
+#[test]
+fn later_jobs_do_not_prolong_the_wait_before_the_cordon_and_the_deadline_bounds_both() {
+    let first = job("first");
+    let mut toy = one_node_of_two([first.clone()]);
+    toy.policy().drain.jobs_deadline = Duration::from_secs(300);
+    toy.run(100);
+    toy.cluster.apply_pod(Pod {
+        created: toy.now().wall,
+        ..job("later")
+    });
+    finish(&mut toy, &first);
+    toy.run(100);
+    let waits = Some((Phase::Draining, Some(Reason::JobRunning)));
+    assert_eq!(toy.phase("node-1"), waits, "under the cordon");
+    assert_eq!(toy.evicted, Vec::<String>::new());
+    toy.run(110);
+    assert_eq!(
+        toy.evicted,
+        ["shop/later"],
+        "300 s after the first was waited for"
+    );
+}
+
+#[test]
+fn movable_pods_leave_first_then_critical_ones_and_pinned_ones_last() {
+    let mut pinned = pod("a", "node-1");
+    pinned.node_selector = [("disk".to_owned(), "local".to_owned())].into();
+    let critical = Pod {
+        priority: 2_000_000_000,
+        ..pod("b", "node-1")
+    };
+    let mut toy = one_node_of_two([pinned, critical, pod("c", "node-1"), pod("d", "node-1")]);
+    let disk = ("disk".to_owned(), "local".to_owned());
+    toy.node("node-1").labels.extend([disk]);
+    toy.run(60);
+    assert_eq!(toy.evicted, ["shop/c", "shop/d", "shop/b", "shop/a"]);
+}
+
+#[test]
+fn pods_with_volumes_leave_one_at_a_time() {
+    let with_volume = |name: &str| Pod {
+        claims: vec![ClaimKey::new("shop", name)],
+        ..pod(name, "node-1")
+    };
+    let pods = [with_volume("a"), with_volume("b"), pod("c", "node-1")];
+    let mut toy = one_node_of_two(pods);
+    // They are asked to leave, and take their time.
+    toy.evictions_are = Some(EvictOutcome::Accepted);
+    toy.run(10);
+    assert_eq!(toy.evicted, ["shop/a", "shop/c"]);
+    toy.cluster.remove_pod(&pod("a", "node-1").key);
+    toy.run(10);
+    assert_eq!(toy.evicted, ["shop/a", "shop/c", "shop/b"]);
+}
+
+#[test]
+fn every_control_plane_node_has_a_member_and_fewer_than_three_need_a_word() {
+    for (nodes, members, quorum_loss, reason) in [
+        (1, 1, false, Some(Reason::ControlPlaneUnknown)),
+        (2, 2, false, Some(Reason::ControlPlaneUnknown)),
+        (1, 1, true, None),
+        (2, 2, true, None),
+        (3, 2, true, Some(Reason::ControlPlaneUnknown)),
+        (3, 3, false, None),
+    ] {
+        let names: Vec<_> = (1..=nodes).map(|ordinal| format!("cp-{ordinal}")).collect();
+        let mut toy = Toy::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for name in &names {
+            toy.node(name).control_plane = true;
+        }
+        toy.queue().control_plane.allow_quorum_loss = quorum_loss;
+        toy.queue().control_plane.api_servers = vec!["https://cp".into(); members];
+        toy.queue().control_plane.etcd = vec!["https://etcd".into(); members];
+        toy.run(20);
+        let waits = reason.map(|reason| (Phase::Queued, Some(reason)));
+        let said = toy.phase("cp-1").filter(|(phase, _)| *phase == Phase::Queued);
+        assert_eq!(said, waits, "{members} members of {nodes}");
+    }
+}
