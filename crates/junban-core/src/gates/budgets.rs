@@ -62,9 +62,9 @@ pub fn all(
     unmet
 }
 
-/// The first of the node's pods that cannot leave before somebody helps. Changes nothing, so that it may be asked long
+/// The first of the node's pods that cannot leave before somebody helps. Writes nothing, so that it may be asked long
 /// before the node's turn comes.
-pub fn never(draft: &Draft<'_>, node: &Node, policy: &Policy) -> Option<Blocker> {
+pub fn never(draft: &mut Draft<'_>, node: &Node, policy: &Policy) -> Option<Blocker> {
     let cluster = draft.cluster;
     let blocker_of = |pod| match duty(cluster, Some(draft.memory), pod, Some(policy)) {
         Duty::Forbidden(blocker) => Some(blocker),
