@@ -3,13 +3,14 @@
 
 mod build;
 mod facts;
+mod limits;
 mod people;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use junban_world::{Checkers, EvictionAnswer, Ms, Truth};
+use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
@@ -92,6 +93,7 @@ struct Run<'s> {
     sim: Sim,
     judge: Judge<'s>,
     checkers: Checkers,
+    limits: limits::Limits,
     facts: facts::Collector,
     began: Ms,
     restart_at: Option<Ms>,
@@ -110,7 +112,9 @@ impl<'s> Run<'s> {
             exit_after_writes: exit,
             ..options
         };
-        let mut sim = Sim::new(build::world(scenario, options.seed), delays);
+        let world = build::world(scenario, options.seed);
+        let limits = limits::Limits::of(&world);
+        let mut sim = Sim::new(world, delays);
         let leniency = if exit.is_some() || troubles.lenient {
             Duration::from_secs(5_400)
         } else {
@@ -122,7 +126,8 @@ impl<'s> Run<'s> {
             options,
             sim,
             judge: Judge::new(scenario, leniency),
-            checkers: Checkers::new(build::params(scenario)),
+            checkers: Checkers::new(Params::default()),
+            limits,
             facts: facts::Collector::default(),
             began: 0,
             restart_at: None,
@@ -187,7 +192,13 @@ impl<'s> Run<'s> {
     }
 
     fn look_at_truth(&mut self) {
-        let truth = self.sim.world().take_truth();
+        let truth = {
+            let mut world = self.sim.world();
+            if let Some(params) = self.limits.take_new(&world) {
+                *self.checkers.params() = params;
+            }
+            world.take_truth()
+        };
         let elapsed = self.elapsed();
         for event in &truth {
             if let Truth::PowerEffect { node, .. } = &event.what {
@@ -318,6 +329,7 @@ impl<'s> Run<'s> {
             Act::Cancel(Target::All) => people::cancel_all(&mut self.sim.world()),
             other => people::act(&mut self.sim.world(), self.scenario, other),
         };
+        self.limits.look(&self.sim.world());
         if let Err(error) = done {
             let elapsed = self.elapsed();
             self.judge.fail(

@@ -134,6 +134,11 @@ impl Collector {
         self.of("PodDisruptionBudget").map(state).collect()
     }
 
+    /// What is written in the queue, if there is one.
+    pub(super) fn queue(&self) -> Option<&Value> {
+        self.of("RebootQueue").next().map(|queue| &queue.data["spec"])
+    }
+
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &DynamicObject> {
         self.objects
             .range((kind, String::new())..)

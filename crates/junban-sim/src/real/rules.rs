@@ -17,8 +17,9 @@ pub(super) struct Rules {
     machines_fail: bool,
     /// Namespaces in which a policy lets pods be deleted after a denial: there a budget does not hold.
     deletes_in: BTreeSet<String>,
-    max_unavailable: Value,
-    failures_max: Value,
+    limits: Written,
+    /// What was written before, and until when a controller may go by that.
+    before: Option<(Duration, Written)>,
     marked: BTreeSet<String>,
     /// Workloads and budgets that were well at some time: before that they are only being made.
     were_well: BTreeSet<String>,
@@ -27,6 +28,12 @@ pub(super) struct Rules {
     /// Since when a rule looks broken: watches of different kinds show one moment one after the other.
     doubted: BTreeMap<String, Duration>,
 }
+
+/// `maxUnavailable` and `failures.max` of the queue.
+type Written = (Value, Value);
+
+/// After an edit a controller may go by either text for so long.
+const EDIT_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// What looks broken for so long is.
 const DOUBTED_FOR: Duration = Duration::from_millis(300);
@@ -49,7 +56,6 @@ impl Rules {
             "DeletePod",
             "Scale",
             "EditBudget",
-            "EditQueue",
             "Node(",
         ];
         let harmed = acts
@@ -58,8 +64,8 @@ impl Rules {
         Self {
             deletes_in: settings::deletes_in(scenario),
             machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
-            max_unavailable: queue["maxUnavailable"].clone(),
-            failures_max: queue["failures"]["max"].clone(),
+            limits: written(&queue),
+            before: None,
             marked: BTreeSet::new(),
             were_well: BTreeSet::new(),
             shaken: BTreeMap::new(),
@@ -71,9 +77,14 @@ impl Rules {
         &mut self,
         facts: &Facts,
         budgets: Vec<BudgetState>,
+        queue: Option<&Value>,
         at: Duration,
         judge: &mut Judge<'_>,
     ) {
+        if let Some(limits) = queue.map(written).filter(|limits| *limits != self.limits) {
+            let before = std::mem::replace(&mut self.limits, limits);
+            self.before = Some((at + EDIT_KNOWN_AFTER, before));
+        }
         self.limits(facts, at, judge);
         for (name, node) in &facts.nodes {
             if !node.ready && !node.marked {
@@ -146,15 +157,22 @@ impl Rules {
             .filter(|node| !node.ready && !node.marked)
             .count();
         let broken = failed + down;
-        let limit = share(&self.max_unavailable, nodes, 10).max(1);
-        let tolerated = broken.min(share(&self.failures_max, nodes, 5).max(1));
-        let places = limit.max(tolerated + 1);
+        let places = |(max_unavailable, failures_max): &Written| {
+            let tolerated = broken.min(share(failures_max, nodes, 5).max(1));
+            share(max_unavailable, nodes, 10).max(tolerated + 1)
+        };
+        let before = self.before.as_ref().filter(|(until, _)| at < *until);
+        let places = places(&self.limits).max(before.map_or(0, |(_, before)| places(before)));
         let taken = facts.nodes.values().filter(|node| node.unavailable()).count();
         if taken > places {
             let seen = format!("{taken} of {nodes} nodes are unavailable, {places} may be");
             judge.fail(at, "no node is taken above the limits", seen);
         }
     }
+}
+
+fn written(queue: &Value) -> Written {
+    (queue["maxUnavailable"].clone(), queue["failures"]["max"].clone())
 }
 
 /// A count, or a percentage rounded up; `default` percent where nothing is written.

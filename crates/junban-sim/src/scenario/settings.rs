@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::model::{Scenario, Setting, SettingValue};
+use super::model::{Act, Scenario, Setting, SettingValue};
 use super::words::{Fault, Words, parse_duration, unknown};
 
 #[derive(Clone, Copy, Debug)]
@@ -171,10 +171,14 @@ fn time(word: &str) -> Result<SettingValue, Fault> {
         .map_err(|_| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
 }
 
-/// The namespaces in which a policy of the scenario has pods deleted whose eviction was denied.
+/// The namespaces in which a policy of the scenario has pods deleted whose eviction was denied, be it by a later edit.
 pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     let mut namespaces = BTreeSet::new();
-    for policy in scenario.policies.values() {
+    let edits = scenario.acts().filter_map(|act| match act {
+        Act::EditPolicy(_, edits) => Some(edits),
+        _ => None,
+    });
+    for policy in scenario.policies.values().chain(edits) {
         let mut spec = json!({});
         apply(&mut spec, policy, 0);
         let named = spec["drain"]["deleteAfterDenial"].as_array();

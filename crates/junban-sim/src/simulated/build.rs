@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
 use junban_world::{
-    Demand, IntOrPercent, NodeSpec, OwnerKind, Params, Selector, Span, Toleration, UnhealthyPolicy,
-    VolumeKind, Workload, World, WorldBuilder,
+    Demand, IntOrPercent, NodeSpec, OwnerKind, Selector, Span, Toleration, UnhealthyPolicy, VolumeKind,
+    Workload, World, WorldBuilder,
 };
 use serde_json::{Value, json};
 
@@ -100,45 +100,6 @@ pub(super) fn queue_spec(scenario: &Scenario) -> Value {
     }
     settings::apply(&mut spec, &scenario.queue, EPOCH.as_second());
     spec
-}
-
-/// What the world's checkers hold the run to.
-pub(super) fn params(scenario: &Scenario) -> Params {
-    let mut params = Params::default();
-    let queue = queue_spec(scenario);
-    let share = |value: &Value, default: IntOrPercent| match value {
-        Value::String(text) => text
-            .strip_suffix('%')
-            .and_then(|digits| digits.parse().ok())
-            .map_or(default, IntOrPercent::Percent),
-        Value::Number(number) => number.as_i64().map_or(default, IntOrPercent::Int),
-        _ => default,
-    };
-    params.max_unavailable = share(&queue["maxUnavailable"], params.max_unavailable);
-    params.failures_max = share(&queue["failures"]["max"], params.failures_max);
-    params.allow_quorum_loss = queue["controlPlane"]["allowQuorumLoss"]
-        .as_bool()
-        .unwrap_or_default();
-    params.delete_allowed.extend(settings::deletes_in(scenario));
-    for name in scenario.policies.keys() {
-        let policy = policy_spec(scenario, name);
-        if let Some(attempts) = policy["reboot"]["attempts"].as_u64() {
-            params.attempts = params.attempts.max(attempts);
-        }
-        if let Some(timeout) = policy["reboot"]["bootTimeout"]
-            .as_str()
-            .and_then(|text| junban_api::convert::parse_span(text).ok())
-        {
-            params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
-        }
-        if let IntOrPercent::Percent(percent) = share(
-            &policy["drain"]["unbudgeted"]["maxUnavailable"],
-            IntOrPercent::Int(0),
-        ) {
-            params.unbudgeted_percent = percent;
-        }
-    }
-    params
 }
 
 pub(super) fn ms(span: Duration) -> u64 {

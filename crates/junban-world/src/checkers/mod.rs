@@ -39,7 +39,7 @@ pub struct Violation {
 }
 
 /// What the rules depend on. The defaults are those of the objects.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Params {
     /// The names under which the controller calls the API.
     pub controllers: BTreeSet<String>,
@@ -48,8 +48,8 @@ pub struct Params {
     /// Power actions of an entry without a retry.
     pub attempts: u64,
     pub boot_timeout_ms: Ms,
-    /// Percent of an owner's pods without a budget that may be disrupted.
-    pub unbudgeted_percent: i64,
+    /// How many of an owner's pods without a budget may be disrupted; a percentage rounds down, and one always may.
+    pub unbudgeted: IntOrPercent,
     /// Namespaces in which a pod may be deleted.
     pub delete_allowed: BTreeSet<String>,
     /// Labels of the controller's own pods, which may stay.
@@ -71,7 +71,7 @@ impl Default for Params {
             failures_max: IntOrPercent::Percent(5),
             attempts: 1,
             boot_timeout_ms: 30 * 60_000,
-            unbudgeted_percent: 10,
+            unbudgeted: IntOrPercent::Percent(10),
             delete_allowed: BTreeSet::new(),
             own_pods: None,
             may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],

@@ -2,7 +2,7 @@
 //! a budget below its need, and without a budget at most the implied share of an owner is disrupted.
 
 use super::{Checker, Params, View};
-use crate::api::Ms;
+use crate::api::{IntOrPercent, Ms};
 use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 
 /// A pod that has been unready for so long no longer counts as disrupted.
@@ -99,10 +99,14 @@ fn implied(
         let old = !p.facts.ready && p.ready_since + FORGOTTEN_AFTER_MS <= at + params.lag_ms;
         forgotten += i64::from(old && !p.facts.terminating);
     }
-    let allowed = (replicas * params.unbudgeted_percent / 100).max(1);
+    let allowed = match params.unbudgeted {
+        IntOrPercent::Int(n) => n,
+        IntOrPercent::Percent(percent) => replicas * percent / 100,
+    };
     let disrupted = replicas - healthy - forgotten;
-    if healthy == 0 && params.unbudgeted_percent < 100 {
+    if healthy == 0 && params.unbudgeted != IntOrPercent::Percent(100) {
         return Some(format!("eviction of {pod} takes the last Ready pod of {owner}"));
     }
-    (disrupted > allowed).then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} of {owner}"))
+    (disrupted > allowed.max(1))
+        .then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} of {owner}"))
 }

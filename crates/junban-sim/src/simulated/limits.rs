@@ -1,0 +1,127 @@
+//! What the world's checkers hold a run to: what queue and policies say now, for edits take effect in mid-run. For a
+//! moment after an edit a controller may go by either text, and is held to the more lenient of the two.
+
+use junban_world::{IntOrPercent, Ms, Params, World};
+use serde_json::Value;
+
+use super::build::ms;
+use crate::ports::{POLICY, QUEUE, find_custom};
+
+/// By then every watch shows an edit, and what was decided before it has been done.
+const KNOWN_AFTER_MS: Ms = 10_000;
+
+/// Follows the edits.
+#[derive(Debug)]
+pub(super) struct Limits {
+    now: Params,
+    /// Until when what was written before is legitimate as well.
+    before: Option<(Ms, Params)>,
+    /// Nobody has heard of the last change.
+    is_new: bool,
+}
+
+impl Limits {
+    pub(super) fn of(world: &World) -> Self {
+        Self {
+            now: read(world, &Params::default()),
+            before: None,
+            is_new: true,
+        }
+    }
+
+    /// Somebody may have edited queue or policies.
+    pub(super) fn look(&mut self, world: &World) {
+        let now = read(world, &self.now);
+        if now != self.now {
+            let allowed = self.at(world);
+            self.before = Some((world.now() + KNOWN_AFTER_MS, allowed));
+            self.now = now;
+            self.is_new = true;
+        }
+    }
+
+    /// What holds from now on, if that has changed.
+    pub(super) fn take_new(&mut self, world: &World) -> Option<Params> {
+        let is_over = self.before.take_if(|(until, _)| *until <= world.now()).is_some();
+        let is_new = std::mem::take(&mut self.is_new);
+        (is_over || is_new).then(|| self.at(world))
+    }
+
+    fn at(&self, world: &World) -> Params {
+        match &self.before {
+            Some((until, before)) if world.now() < *until => lenient(before, &self.now, nodes(world)),
+            _ => self.now.clone(),
+        }
+    }
+}
+
+fn nodes(world: &World) -> i64 {
+    i64::try_from(world.store().nodes().count()).unwrap_or(i64::MAX)
+}
+
+/// The limits as written; where there is no queue, as they were written `last`.
+fn read(world: &World, last: &Params) -> Params {
+    let defaults = Params::default();
+    let mut params = last.clone();
+    if let Some(queue) = find_custom(world, QUEUE, junban_api::names::QUEUE) {
+        params.max_unavailable = share(&queue.spec["maxUnavailable"]).unwrap_or(defaults.max_unavailable);
+        params.failures_max = share(&queue.spec["failures"]["max"]).unwrap_or(defaults.failures_max);
+        let quorum = &queue.spec["controlPlane"]["allowQuorumLoss"];
+        params.allow_quorum_loss = quorum.as_bool().unwrap_or_default();
+    }
+    params.delete_allowed.clear();
+    let mut unbudgeted: Option<IntOrPercent> = None;
+    for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
+        let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        let namespaces = drain["deleteAfterDenial"].as_array().into_iter().flatten();
+        let names = namespaces.filter_map(Value::as_str).map(str::to_owned);
+        params.delete_allowed.extend(names);
+        if let Some(written) = share(&drain["unbudgeted"]["maxUnavailable"]) {
+            unbudgeted = Some(unbudgeted.map_or(written, |other| more(other, written, PODS)));
+        }
+        // An entry keeps what the policy said when its power action was recorded, so these two only grow more lenient.
+        if let Some(attempts) = reboot["attempts"].as_u64() {
+            params.attempts = params.attempts.max(attempts);
+        }
+        let timeout = reboot["bootTimeout"].as_str();
+        if let Some(timeout) = timeout.and_then(|text| junban_api::convert::parse_span(text).ok()) {
+            params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
+        }
+    }
+    params.unbudgeted = unbudgeted.unwrap_or(defaults.unbudgeted);
+    params
+}
+
+/// A number and a percentage of an owner's pods are compared as if it had so many.
+const PODS: i64 = 10;
+
+fn share(value: &Value) -> Option<IntOrPercent> {
+    match value {
+        Value::String(text) => {
+            let digits = text.strip_suffix('%')?;
+            digits.parse().ok().map(IntOrPercent::Percent)
+        }
+        Value::Number(number) => number.as_i64().map(IntOrPercent::Int),
+        _ => None,
+    }
+}
+
+/// The one of two limits that allows more of `total`.
+fn more(one: IntOrPercent, other: IntOrPercent, total: i64) -> IntOrPercent {
+    if other.of(total) > one.of(total) {
+        other
+    } else {
+        one
+    }
+}
+
+/// What both texts together allow.
+fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
+    let mut both = other.clone();
+    both.max_unavailable = more(one.max_unavailable, other.max_unavailable, nodes);
+    both.failures_max = more(one.failures_max, other.failures_max, nodes);
+    both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
+    both.allow_quorum_loss |= one.allow_quorum_loss;
+    both.delete_allowed.extend(one.delete_allowed.iter().cloned());
+    both
+}
