@@ -2,6 +2,7 @@
 
 use super::condition::is_node_name;
 use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Right, Target};
+use super::selector;
 use super::settings;
 use super::words::{Fault, Words, unknown};
 
@@ -214,9 +215,6 @@ fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
     if words.eat("--all") {
         return Ok(Target::All);
     }
-    if words.eat("-l") {
-        return Ok(Target::Selector(words.next("a label selector")?.to_owned()));
-    }
     let mut nodes = vec![node(words)?];
     while words.peek().is_some_and(is_node_name) {
         nodes.push(node(words)?);
@@ -224,9 +222,28 @@ fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
     Ok(Target::Nodes(nodes))
 }
 
+/// A selector may have spaces within its brackets.
+fn selected(words: &mut Words<'_>) -> Result<Target, Fault> {
+    let mut parts = vec![words.next("a label selector")?];
+    while let Some(word) = words.peek().filter(|word| !word.starts_with("--")) {
+        parts.push(word);
+        words.next("a label selector")?;
+    }
+    let text = parts.join(" ");
+    selector::parse(&text)?;
+    Ok(Target::Selector(text))
+}
+
 fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
-    let target = target(words)?;
+    let target = if words.eat("-l") {
+        selected(words)?
+    } else {
+        target(words)?
+    };
     let again = words.eat("--again");
+    if again && target != Target::All {
+        return Err("`--again` goes with `--all`".into());
+    }
     let reason = if words.eat("--reason") {
         words.rest().join(" ")
     } else {
@@ -325,6 +342,14 @@ mod tests {
             ("freeze controller 2", Act::FreezeController(2)),
             ("cut off the controllers", Act::CutOff),
             ("pause", Act::Pause(String::new())),
+            (
+                "reboot -l zone in (a, b),!gpu --reason new kernel",
+                Act::Reboot {
+                    target: Target::Selector("zone in (a, b),!gpu".into()),
+                    again: false,
+                    reason: "new kernel".into(),
+                },
+            ),
             (
                 "delete entry of node-2",
                 Act::DeleteEntries(Target::Nodes(vec!["node-2".into()])),

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod judge;
 pub mod model;
 mod parse;
+pub(crate) mod selector;
 pub mod settings;
 pub mod sweep;
 mod words;

@@ -119,6 +119,14 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             boot: span(nodes.boot),
             ..NodeSpec::worker(name)
         };
+        // As the machines of the testbed register their Nodes.
+        let role = if control_plane { "control-plane" } else { "worker" };
+        let own = [
+            ("kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+            ("role", role),
+        ];
+        spec.labels = own.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         if nodes.racks > 1 && !control_plane {
             let racks = usize::try_from(nodes.racks).unwrap_or(1);
             spec.rack = Some(format!("rack-{}", index % racks + 1));

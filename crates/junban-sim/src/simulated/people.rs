@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::build::{self, PEOPLE};
 use crate::ports::{ENTRY, POLICY, QUEUE, as_core_node, as_dynamic, find_custom, wall};
 use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
-use crate::scenario::settings;
+use crate::scenario::{selector, settings};
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         } => reboot(world, scenario, target, *again, reason),
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
-        Act::Cancel(target) => selected(world, target)
+        Act::Cancel(target) => selected(world, target)?
             .iter()
             .try_for_each(|node| cancel_named(world, node)),
         Act::Retry(node) => retry(world, node),
@@ -68,7 +68,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             Ok(())
         }
         Act::DeleteEntries(target) => {
-            let of = selected(world, target);
+            let of = selected(world, target)?;
             let entries = entries(world);
             let mine = entries.iter().filter(|entry| of.contains(&node_of(entry)));
             mine.into_iter()
@@ -255,9 +255,9 @@ fn is_ended(entry: &Custom) -> bool {
     matches!(phase_of(entry), "Succeeded" | "Cancelled")
 }
 
-fn selected(world: &World, target: &Target) -> Vec<String> {
+fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> {
     let names = world.store().nodes();
-    match target {
+    let nodes = match target {
         Target::All => {
             let gone = entries(world).into_iter().map(|entry| node_of(&entry));
             let mut all: Vec<String> = names.map(|node| node.meta.name.to_string()).chain(gone).collect();
@@ -267,13 +267,18 @@ fn selected(world: &World, target: &Target) -> Vec<String> {
         }
         Target::Nodes(nodes) => nodes.clone(),
         Target::Selector(text) => {
-            let (key, value) = text.split_once('=').unwrap_or((text, ""));
-            let has = |node: &&Arc<junban_world::Node>| {
-                node.meta.labels.get(key).map(String::as_str) == Some(value)
-            };
-            names.filter(has).map(|node| node.meta.name.to_string()).collect()
+            let selector = selector::parse(text).map_err(PeopleError::Other)?;
+            let nodes = names.filter(|node| selector.selects(&node.meta.labels));
+            let nodes: Vec<String> = nodes.map(|node| node.meta.name.to_string()).collect();
+            if nodes.is_empty() {
+                return Err(PeopleError::Other(format!(
+                    "no node has labels that {text:?} selects"
+                )));
+            }
+            nodes
         }
-    }
+    };
+    Ok(nodes)
 }
 
 /// `junban reboot`.
@@ -301,7 +306,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
         }
         return Ok(());
     }
-    for node in selected(world, target) {
+    for node in selected(world, target)? {
         reboot_node(world, &node, &now, reason)?;
     }
     Ok(())
@@ -441,7 +446,7 @@ pub(super) fn cancel_all(world: &mut World) -> Done {
             .client(PEOPLE)
             .patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
     }
-    selected(world, &Target::All)
+    selected(world, &Target::All)?
         .iter()
         .try_for_each(|node| cancel(world, node))
 }
