@@ -152,6 +152,30 @@ impl Condition {
     pub(super) fn nodes(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(Claim::node)
     }
+
+    /// Workloads whose Ready pods are counted.
+    pub(super) fn ready_workloads(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(|claim| match claim.positive() {
+            Claim::ReadyPods(workload, ..) => Some(workload.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Workloads whose pods are compared with their replicas.
+    pub(super) fn disrupted_workloads(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(|claim| match claim.positive() {
+            Claim::Disrupted(workload, ..) => Some(workload.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Pods by name.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(|claim| match claim.positive() {
+            Claim::Pod(pod, _) | Claim::PodOn(pod, _) => Some(pod.as_str()),
+            _ => None,
+        })
+    }
 }
 
 impl Claim {
@@ -211,9 +235,16 @@ impl Claim {
         ))
     }
 
-    fn node(&self) -> Option<&str> {
+    /// What is claimed, or said not to be so.
+    fn positive(&self) -> &Self {
         match self {
-            Self::Not(claim) => claim.node(),
+            Self::Not(claim) => claim.positive(),
+            other => other,
+        }
+    }
+
+    fn node(&self) -> Option<&str> {
+        match self.positive() {
             Self::Entry { node, .. } | Self::HasEntry(node) | Self::Exists(node) => Some(node),
             Self::PodOn(_, node) => Some(node),
             Self::Node(node, _) | Self::Boots(node, ..) | Self::PowerLines(node, ..) => node.as_deref(),

@@ -7,6 +7,7 @@ pub mod condition;
 pub mod facts;
 pub mod judge;
 pub mod model;
+mod names;
 mod parse;
 pub(crate) mod selector;
 pub mod settings;

@@ -232,7 +232,7 @@ pub enum Step {
 }
 
 impl Step {
-    fn act(&self) -> Option<&Act> {
+    pub(super) fn act(&self) -> Option<&Act> {
         match self {
             Self::Do(act) | Self::After(_, act) | Self::When(_, _, act) => Some(act),
             Self::Eventually(..) | Self::Wait(_) => None,

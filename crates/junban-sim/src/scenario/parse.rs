@@ -1,12 +1,13 @@
 //! A file as a [`Scenario`]: each line by its first word, all errors at once.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{Act, At, MachineFault, Nodes, Order, Scenario, Step, Target};
+use super::model::{At, MachineFault, Nodes, Order, Scenario, Step};
+use super::names;
 use super::settings;
 use super::words::{Fault, Words, unknown};
 use super::workload;
@@ -67,6 +68,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
         ..Scenario::default()
     };
     let mut faults = Vec::new();
+    let mut written = Written::default();
     for (index, line) in text.lines().enumerate() {
         let line = without_comment(line).trim();
         if line.is_empty() {
@@ -76,11 +78,11 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
             line: index + 1,
             text: line,
         };
-        if let Err(fault) = statement(&mut scenario, place) {
+        if let Err(fault) = written.note(place).and_then(|()| statement(&mut scenario, place)) {
             faults.push((index + 1, fault));
         }
     }
-    faults.extend(names_that_are_not_there(&scenario));
+    faults.extend(names::missing(&scenario, &written.policies));
     if scenario.title.is_empty() {
         faults.push((1, "a scenario begins with `scenario: WHAT IT SHOWS`".into()));
     }
@@ -115,6 +117,39 @@ impl Place<'_> {
             line: self.line,
             text: self.text.to_owned(),
             what,
+        }
+    }
+}
+
+/// What a file says once, and where it has said it.
+#[derive(Default)]
+struct Written {
+    once: BTreeMap<String, usize>,
+    /// Where each policy is written first: its line may be continued by others.
+    policies: BTreeMap<String, usize>,
+}
+
+impl Written {
+    /// A second line of the same would win without a word.
+    fn note(&mut self, place: Place<'_>) -> Result<(), Fault> {
+        let head = place.text.split(':').next().unwrap_or_default();
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let what = match words.as_slice() {
+            ["policy", name] => {
+                self.policies.entry((*name).to_owned()).or_insert(place.line);
+                return Ok(());
+            }
+            [once @ ("scenario" | "nodes" | "controllers")] => format!("`{once}:`"),
+            ["kill", "controller", "after", "write", ..] => "`kill controller after write`".to_owned(),
+            [kind, key] if workload::KINDS.iter().any(|(name, _)| name == kind) => {
+                format!("the workload {key}")
+            }
+            ["budget", key] => format!("the budget {key}"),
+            _ => return Ok(()),
+        };
+        match self.once.insert(what.clone(), place.line) {
+            Some(line) => Err(format!("{what} is written in line {line} already")),
+            None => Ok(()),
         }
     }
 }
@@ -161,6 +196,7 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
         "given" => scenario.given.push(place.at(act::parse(tail)?)),
         "kill" if words.eat("controller after write") => {
             scenario.exit_after_writes = Some(words.number("a number of writes")?);
+            Words::of(tail).end()?;
         }
         "order" => {
             let order = order(&mut words, tail)?;
@@ -201,6 +237,11 @@ fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<Step, Fault> {
     Ok(match first {
         "do" => Step::Do(act::parse(tail)?),
         "after" => Step::After(words.duration()?, act::parse(tail)?),
+        "wait" if !tail.is_empty() => {
+            return Err(format!(
+                "nothing is expected after this: `{tail}`; write `after 10s: ...`"
+            ));
+        }
         "wait" => Step::Wait(words.duration()?),
         "when" => {
             let patience = within(words)?;
@@ -259,79 +300,6 @@ fn nodes(text: &str) -> Result<Nodes, Fault> {
         return Err("there is at least one rack".into());
     }
     Ok(nodes)
-}
-
-/// Nodes, policies and workloads that a line names and the scenario does not have.
-fn names_that_are_not_there(scenario: &Scenario) -> Vec<(usize, Fault)> {
-    let nodes: BTreeSet<String> = scenario.nodes.names().into_iter().collect();
-    let mut named: Vec<(usize, String)> = Vec::new();
-    for workload in &scenario.workloads {
-        let places = workload.what.on.iter().chain(&workload.what.only_on);
-        named.extend(places.map(|node| (workload.line, node.clone())));
-    }
-    named.extend(
-        scenario
-            .faults
-            .iter()
-            .map(|fault| (fault.line, fault.what.node.clone())),
-    );
-    for at in &scenario.given {
-        named.extend(nodes_of(&at.what).into_iter().map(|node| (at.line, node)));
-    }
-    for at in &scenario.repeated {
-        named.extend(nodes_of(&at.what.1).into_iter().map(|node| (at.line, node)));
-    }
-    for at in &scenario.steps {
-        let (act, condition) = match &at.what {
-            Step::Do(act) | Step::After(_, act) => (Some(act), None),
-            Step::When(_, condition, act) => (Some(act), Some(condition)),
-            Step::Eventually(_, condition) => (None, Some(condition)),
-            Step::Wait(_) => (None, None),
-        };
-        named.extend(act.into_iter().flat_map(nodes_of).map(|node| (at.line, node)));
-        let judged = condition.into_iter().flat_map(Condition::nodes);
-        named.extend(judged.map(|node| (at.line, node.to_owned())));
-    }
-    for at in scenario.never.iter().chain(&scenario.at_the_end) {
-        named.extend(at.what.nodes().map(|node| (at.line, node.to_owned())));
-    }
-    named.extend(
-        scenario
-            .orders
-            .iter()
-            .filter_map(|at| Some((at.line, at.what.node.clone()?))),
-    );
-    named.sort();
-    named.dedup();
-    let missing = named.into_iter().filter(|(_, node)| !nodes.contains(node));
-    missing
-        .map(|(line, node)| {
-            (
-                line,
-                format!("`{node}` is not among the {} nodes of this scenario", nodes.len()),
-            )
-        })
-        .collect()
-}
-
-fn nodes_of(act: &Act) -> Vec<String> {
-    match act {
-        Act::Reboot { target, .. } | Act::Cancel(target) | Act::DeleteEntries(target) => match target {
-            Target::Nodes(nodes) => nodes.clone(),
-            Target::All | Target::Selector(_) => vec![],
-        },
-        Act::Retry(node)
-        | Act::Cordon(node)
-        | Act::Uncordon(node)
-        | Act::DeleteNode(node)
-        | Act::RegisterNode(node)
-        | Act::RebootMachine(node)
-        | Act::PowerOff(node)
-        | Act::Repair(node)
-        | Act::Label { node, .. } => vec![node.clone()],
-        Act::Fault(fault) => vec![fault.node.clone()],
-        _ => vec![],
-    }
 }
 
 #[cfg(test)]

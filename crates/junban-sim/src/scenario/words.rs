@@ -146,14 +146,16 @@ pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Fault {
     let hint = nearest(found, names)
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default();
-    format!(
-        "`{found}` is not {expected}{hint} (there are: {})",
-        names.join(", ")
-    )
+    let names = if names.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are: {}", names.join(", "))
+    };
+    format!("`{found}` is not {expected}{hint} ({names})")
 }
 
 /// The name that differs least, if it differs little. Of a longer text only as many words are compared as the name has.
-fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
+pub(super) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
     names
         .iter()
         .map(|name| {

@@ -114,6 +114,25 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
             "`node-7` is not among the 3 nodes",
         ),
         ("wait", "the line ends where a time such as 20s is expected"),
+        (
+            "wait 10s: reboot --all",
+            "nothing is expected after this: `reboot --all`; write `after 10s: ...`",
+        ),
+        (
+            "kill controller after write 7: resume",
+            "nothing is expected after this: `resume`",
+        ),
+        (
+            "nodes: 3\nnodes: 4",
+            "x.txt:3: `nodes:` is written in line 2 already",
+        ),
+        ("scenario: y", "x.txt:2: `scenario:` is written in line 1 already"),
+        (
+            "deployment shop/cart\nstatefulset shop/cart",
+            "x.txt:3: the workload shop/cart is written in line 2 already",
+        ),
+        ("do: reboot node-1 --again", "`--again` goes with `--all`"),
+        ("do: cancel -l role=worker", "`-l` is no node"),
     ] {
         let found = errors(line);
         assert!(
@@ -121,6 +140,56 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
             "{line}\n  gives {found}\n  and not {message}"
         );
     }
+}
+
+#[test]
+fn a_name_that_is_not_there_is_an_error() {
+    let cart =
+        "statefulset shop/cart: replicas 2, budget maxUnavailable 1\npod shop/lonely\ndaemonset shop/agent\n";
+    for (line, message) in [
+        (
+            "policy wokers: maxConcurrent 1",
+            "x.txt:5: the policy `wokers` needs `nodeSelector` and `priority`; did you mean `workers`?",
+        ),
+        (
+            "do: edit policy wokers: maxConcurrent 1",
+            "did you mean `workers`?",
+        ),
+        ("do: apply policy gpu", "`gpu` is not a policy of this scenario"),
+        ("never: shop/crat disrupted > 0", "did you mean `shop/cart`?"),
+        (
+            "never: shop/agent disrupted > 0",
+            "`shop/agent` is not such a workload",
+        ),
+        (
+            "at the end: pod shop/crat-0 is gone",
+            "did you mean `shop/cart-0`?",
+        ),
+        (
+            "at the end: not pod shop/lonely-x is there",
+            "did you mean `shop/lonely`?",
+        ),
+        ("do: delete pod shop/crat-1", "did you mean `shop/cart-0`?"),
+        (
+            "budget shop/more: selects crat, maxUnavailable 1",
+            "did you mean `shop/cart`?",
+        ),
+        (
+            "do: edit budget shop/crat: maxUnavailable 1",
+            "did you mean `shop/cart`?",
+        ),
+        ("do: scale shop/agent to 3", "`shop/agent` is not such a workload"),
+        ("do: deny delete pods in shop", "there is none"),
+    ] {
+        let found = errors(&format!("{cart}{line}"));
+        assert!(
+            found.contains(message) && found.lines().count() == 1,
+            "{line}\n  gives {found}\n  and not {message}"
+        );
+    }
+    let good = "policy gpu: nodeSelector gpu=yes\npolicy gpu: priority 1\ndo: delete policy gpu\nnever: shop/agent ready > 3\n\
+                at the end: pod shop/cart-1 is there, shop/cart disrupted = 0";
+    parse("x.txt", &format!("scenario: x\n{cart}{good}")).unwrap();
 }
 
 #[test]

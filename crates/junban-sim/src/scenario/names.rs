@@ -1,0 +1,201 @@
+//! Names that a line uses and the scenario does not have: a misspelt one would make a claim that always holds, or an
+//! act that does nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::condition::Condition;
+use super::model::{Act, Kind, Right, Scenario, Step, Target, Workload};
+use super::settings;
+use super::words::{Fault, nearest, unknown};
+
+/// The policies that are there as in the manifests.
+const POLICIES: [&str; 2] = ["workers", "control-plane"];
+
+type Faults = Vec<(usize, Fault)>;
+
+/// Every name that is not there, with its line. `policy_lines` says where each policy is written first.
+pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize>) -> Faults {
+    let mut faults = nodes(scenario);
+    faults.extend(policies(scenario, policy_lines));
+    for (line, act) in acts(scenario) {
+        faults.extend(of_an_act(scenario, act).map(|fault| (line, fault)));
+    }
+    for (line, condition) in conditions(scenario) {
+        faults.extend(of_a_condition(scenario, condition).map(|fault| (line, fault)));
+    }
+    for at in &scenario.budgets {
+        let (namespace, name) = (&at.what.namespace, &at.what.selects);
+        let fault = workload(scenario, &format!("{namespace}/{name}"), |_| true);
+        faults.extend(fault.map(|fault| (at.line, fault)));
+    }
+    faults
+}
+
+fn acts(scenario: &Scenario) -> impl Iterator<Item = (usize, &Act)> {
+    let given = scenario.given.iter().map(|at| (at.line, &at.what));
+    let repeated = scenario.repeated.iter().map(|at| (at.line, &at.what.1));
+    let steps = scenario.steps.iter();
+    let steps = steps.filter_map(|at| Some((at.line, at.what.act()?)));
+    given.chain(repeated).chain(steps)
+}
+
+fn conditions(scenario: &Scenario) -> impl Iterator<Item = (usize, &Condition)> {
+    let steps = scenario.steps.iter().filter_map(|at| match &at.what {
+        Step::When(_, condition, _) | Step::Eventually(_, condition) => Some((at.line, condition)),
+        Step::Do(_) | Step::After(..) | Step::Wait(_) => None,
+    });
+    let claims = scenario.never.iter().chain(&scenario.at_the_end);
+    steps.chain(claims.map(|at| (at.line, &at.what)))
+}
+
+fn nodes(scenario: &Scenario) -> Faults {
+    let nodes: BTreeSet<String> = scenario.nodes.names().into_iter().collect();
+    let mut named: BTreeSet<(usize, String)> = BTreeSet::new();
+    for workload in &scenario.workloads {
+        let places = workload.what.on.iter().chain(&workload.what.only_on);
+        named.extend(places.map(|node| (workload.line, node.clone())));
+    }
+    let faults = scenario.faults.iter();
+    named.extend(faults.map(|fault| (fault.line, fault.what.node.clone())));
+    for (line, act) in acts(scenario) {
+        named.extend(nodes_of(act).into_iter().map(|node| (line, node)));
+    }
+    for (line, condition) in conditions(scenario) {
+        named.extend(condition.nodes().map(|node| (line, node.to_owned())));
+    }
+    let orders = scenario.orders.iter();
+    named.extend(orders.filter_map(|at| Some((at.line, at.what.node.clone()?))));
+    let missing = named.into_iter().filter(|(_, node)| !nodes.contains(node));
+    missing
+        .map(|(line, node)| {
+            (
+                line,
+                format!("`{node}` is not among the {} nodes of this scenario", nodes.len()),
+            )
+        })
+        .collect()
+}
+
+fn nodes_of(act: &Act) -> Vec<String> {
+    match act {
+        Act::Reboot { target, .. } | Act::Cancel(target) | Act::DeleteEntries(target) => match target {
+            Target::Nodes(nodes) => nodes.clone(),
+            Target::All | Target::Selector(_) => vec![],
+        },
+        Act::Retry(node)
+        | Act::Cordon(node)
+        | Act::Uncordon(node)
+        | Act::DeleteNode(node)
+        | Act::RegisterNode(node)
+        | Act::RebootMachine(node)
+        | Act::PowerOff(node)
+        | Act::Repair(node)
+        | Act::Label { node, .. } => vec![node.clone()],
+        Act::Fault(fault) => vec![fault.node.clone()],
+        _ => vec![],
+    }
+}
+
+/// A policy of another name is one of its own, and governs nothing without these two.
+fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Faults {
+    let others = scenario.policies.iter();
+    let others = others.filter(|(name, _)| !POLICIES.contains(&name.as_str()));
+    let incomplete = others.filter(|(_, settings)| {
+        let has = |field: &str| settings.iter().any(|setting| setting.path == [field]);
+        !(has("nodeSelector") && has("priority"))
+    });
+    incomplete
+        .map(|(name, _)| {
+            let hint = nearest(name, &POLICIES)
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            let fault = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
+            (lines.get(name).copied().unwrap_or(1), fault)
+        })
+        .collect()
+}
+
+fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Fault> {
+    match act {
+        Act::EditPolicy(name, _) | Act::DeletePolicy(name) | Act::ApplyPolicy(name) => {
+            let written = scenario.policies.keys().map(String::as_str);
+            let known: BTreeSet<&str> = POLICIES.into_iter().chain(written).collect();
+            among(name, "a policy of this scenario", &known)
+        }
+        Act::EditBudget { namespace, name, .. } => {
+            let own = scenario.workloads.iter().filter(|at| at.what.budget.is_some());
+            let own = own.map(|at| at.what.key());
+            let further = scenario.budgets.iter();
+            let further = further.map(|at| format!("{}/{}", at.what.namespace, at.what.name));
+            let known: BTreeSet<String> = own.chain(further).collect();
+            let known = known.iter().map(String::as_str).collect();
+            among(
+                &format!("{namespace}/{name}"),
+                "a budget of this scenario",
+                &known,
+            )
+        }
+        Act::Scale { namespace, name, .. } => {
+            workload(scenario, &format!("{namespace}/{name}"), has_replicas)
+        }
+        Act::DeletePod(namespace, name) => pod(scenario, &format!("{namespace}/{name}")),
+        Act::Deny(Right::DeletePodsIn(namespace)) => {
+            let bound = settings::deletes_in(scenario);
+            let known = bound.iter().map(String::as_str).collect();
+            among(
+                namespace,
+                "a namespace in `drain.deleteAfterDenial` of a policy",
+                &known,
+            )
+        }
+        _ => None,
+    }
+}
+
+fn of_a_condition(scenario: &Scenario, condition: &Condition) -> Option<Fault> {
+    let ready = condition.ready_workloads();
+    let disrupted = condition.disrupted_workloads();
+    let mut faults = ready
+        .filter_map(|name| workload(scenario, name, |_| true))
+        .chain(disrupted.filter_map(|name| workload(scenario, name, has_replicas)))
+        .chain(condition.pods().filter_map(|name| pod(scenario, name)));
+    faults.next()
+}
+
+fn has_replicas(workload: &Workload) -> bool {
+    matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
+}
+
+fn workload(scenario: &Scenario, name: &str, fits: impl Fn(&Workload) -> bool) -> Option<Fault> {
+    let fitting = scenario.workloads.iter().filter(|at| fits(&at.what));
+    let known: BTreeSet<String> = fitting.map(|at| at.what.key()).collect();
+    let known = known.iter().map(String::as_str).collect();
+    among(name, "such a workload of this scenario", &known)
+}
+
+/// Pods are called after their workload; what follows the name is drawn.
+fn pod(scenario: &Scenario, name: &str) -> Option<Fault> {
+    let belongs = |workload: &Workload| match workload.kind {
+        Kind::Pod => name == workload.key(),
+        _ => name.starts_with(&format!("{}-", workload.key())),
+    };
+    if scenario.workloads.iter().any(|at| belongs(&at.what)) {
+        return None;
+    }
+    let known: BTreeSet<String> = scenario.workloads.iter().map(|at| first_pod(&at.what)).collect();
+    let known = known.iter().map(String::as_str).collect();
+    among(name, "a pod of a workload of this scenario", &known)
+}
+
+fn first_pod(workload: &Workload) -> String {
+    match workload.kind {
+        Kind::Pod => workload.key(),
+        Kind::StatefulSet => format!("{}-0", workload.key()),
+        _ => format!("{}-...", workload.key()),
+    }
+}
+
+fn among(name: &str, expected: &str, known: &BTreeSet<&str>) -> Option<Fault> {
+    let names: Vec<&str> = known.iter().copied().collect();
+    (!known.contains(name)).then(|| unknown(name, expected, &names))
+}
