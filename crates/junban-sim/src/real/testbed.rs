@@ -55,10 +55,10 @@ impl Testbed {
             command.args(["--monitor-grace-seconds", "25"]);
         }
         if let Some(cpu) = &nodes.cpu {
-            command.args(["--node-cpu", cpu]);
+            command.args(["--node-cpu", &cpu.text]);
         }
         if let Some(memory) = &nodes.memory {
-            command.args(["--node-memory", memory]);
+            command.args(["--node-memory", &memory.text]);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let stdout = child.stdout.take().ok_or("the testbed has no output")?;

@@ -217,8 +217,8 @@ fn pod(workload: &Workload) -> Value {
         "containers": [{
             "name": "main", "image": "none",
             "resources": {"requests": {
-                "cpu": workload.cpu.as_deref().unwrap_or("100m"),
-                "memory": workload.memory.as_deref().unwrap_or("128Mi"),
+                "cpu": workload.cpu.as_ref().map_or("100m", |cpu| &cpu.text),
+                "memory": workload.memory.as_ref().map_or("128Mi", |memory| &memory.text),
             }},
         }],
     });

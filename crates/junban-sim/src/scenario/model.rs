@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
+pub use super::quantity::Quantity;
 pub use super::words::Span;
 
 /// A line of the file and what it means.
@@ -57,8 +58,8 @@ pub struct Nodes {
     /// Workers are dealt out to `rack-1` and on, in turn; 1: none has the label.
     pub racks: u32,
     pub boot: Span,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
+    pub cpu: Option<Quantity>,
+    pub memory: Option<Quantity>,
 }
 
 impl Scenario {
@@ -146,8 +147,8 @@ pub struct Workload {
     pub tolerates_unschedulable: bool,
     /// No two of its pods on one node.
     pub spread: bool,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
+    pub cpu: Option<Quantity>,
+    pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Scenario, Step};
+use super::model::{At, MachineFault, Nodes, Order, Quantity, Scenario, Step};
 use super::names;
 use super::settings;
 use super::words::{Fault, Words, unknown};
@@ -288,9 +288,9 @@ fn nodes(text: &str) -> Result<Nodes, Fault> {
         } else if words.eat("boot") {
             nodes.boot = words.span()?;
         } else if words.eat("cpu") {
-            nodes.cpu = Some(words.next("a quantity such as 4")?.to_owned());
+            nodes.cpu = Some(Quantity::parse(words.next("a quantity such as 4")?)?);
         } else if words.eat("memory") {
-            nodes.memory = Some(words.next("a quantity such as 8Gi")?.to_owned());
+            nodes.memory = Some(Quantity::parse(words.next("a quantity such as 8Gi")?)?);
         } else {
             return Err(unknown(&words.rest_peek(), "said of the nodes", &PARTS));
         }

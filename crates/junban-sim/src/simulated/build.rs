@@ -132,28 +132,13 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             spec.rack = Some(format!("rack-{}", index % racks + 1));
         }
         if let Some(cpu) = &nodes.cpu {
-            spec.cpu = amount(cpu, 1_000, spec.cpu);
+            spec.cpu = cpu.milli;
         }
         if let Some(memory) = &nodes.memory {
-            spec.memory = amount(memory, 1, spec.memory);
+            spec.memory = memory.whole();
         }
         builder.node(spec);
     }
-}
-
-/// `4`, `500m` (of a unit of `unit`), `64Mi`, `8Gi`.
-fn amount(text: &str, unit: i64, default: i64) -> i64 {
-    let scaled = |digits: &str, factor: i64| digits.parse::<i64>().ok().map(|number| number * factor);
-    let parsed = if let Some(digits) = text.strip_suffix("Gi") {
-        scaled(digits, 1 << 30)
-    } else if let Some(digits) = text.strip_suffix("Mi") {
-        scaled(digits, 1 << 20)
-    } else if let Some(digits) = text.strip_suffix('m') {
-        scaled(digits, unit / 1_000)
-    } else {
-        scaled(text, unit)
-    };
-    parsed.unwrap_or(default)
 }
 
 pub(super) fn demand(demand: &model::Demand) -> Demand {
@@ -221,12 +206,10 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     template.labels.extend(workload.labels.clone());
     template.annotations.extend(workload.annotations.clone());
     if let Some(cpu) = &workload.cpu {
-        template.requests.insert("cpu".into(), amount(cpu, 1_000, 100));
+        template.requests.insert("cpu".into(), cpu.milli);
     }
     if let Some(memory) = &workload.memory {
-        template
-            .requests
-            .insert("memory".into(), amount(memory, 1, 128 << 20));
+        template.requests.insert("memory".into(), memory.whole());
     }
     if let Some(grace) = workload.grace {
         template.grace_s = grace.as_secs();

@@ -131,6 +131,12 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
             "deployment shop/cart\nstatefulset shop/cart",
             "x.txt:3: the workload shop/cart is written in line 2 already",
         ),
+        ("nodes: 3, cpu 1,5", "`5` is not said of the nodes"),
+        ("deployment shop/cart: cpu 1.5x", "`1.5x` is no quantity"),
+        (
+            "deployment shop/cart: local volume, on node-1 node-2",
+            "these pods share one volume",
+        ),
         ("do: reboot node-1 --again", "`--again` goes with `--all`"),
         ("do: cancel -l role=worker", "`-l` is no node"),
     ] {
