@@ -225,7 +225,18 @@ impl WorldBuilder {
     /// Adds a pod without a controller, bound to `node`.
     pub fn bare_pod(&mut self, namespace: &str, name: &str, node: &str) -> &mut Self {
         let template = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1).template;
-        self.pod_on(namespace, name, node, template, None)
+        self.pod(namespace, name, Some(node), template)
+    }
+
+    /// Adds a pod without a controller, of this kind; without a node the scheduler places it.
+    pub fn pod(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        node: Option<&str>,
+        template: PodTemplate,
+    ) -> &mut Self {
+        self.pod_of(namespace, name, node, template, None)
     }
 
     /// Adds the mirror of a static pod of `node`.
@@ -246,14 +257,14 @@ impl WorldBuilder {
             name: node.into(),
             uid,
         };
-        self.pod_on("kube-system", name, node, template, Some(owner))
+        self.pod_of("kube-system", name, Some(node), template, Some(owner))
     }
 
-    fn pod_on(
+    fn pod_of(
         &mut self,
         namespace: &str,
         name: &str,
-        node: &str,
+        node: Option<&str>,
         template: PodTemplate,
         owner: Option<OwnerRef>,
     ) -> &mut Self {
@@ -269,7 +280,7 @@ impl WorldBuilder {
         self.bare.push(Pod {
             meta,
             template: Arc::new(template),
-            node: Some(node.into()),
+            node: node.map(Name::from),
             claims: vec![],
             deletion_grace_s: 0,
             status: PodStatus::default(),
@@ -291,7 +302,8 @@ impl WorldBuilder {
             service.meta.uid = world.new_uid();
             world.store.put_service(0, service);
         }
-        for pod in bare {
+        for mut pod in bare {
+            pod.claims = world.make_claims(&pod.meta.namespace, &pod.template, None);
             world.add_pod(pod);
         }
         for w in workloads {

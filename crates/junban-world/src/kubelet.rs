@@ -316,7 +316,8 @@ impl World {
         let Some(node) = pod.node.clone() else { return };
         for volume in self.network_volumes(pod) {
             let attachment: Name = format!("csi-{volume}-{node}").into();
-            let after = self.delay(self.config.detach);
+            let span = pod.template.behaviour.detach.unwrap_or(self.config.detach);
+            let after = self.delay(span);
             self.queue.push(self.now + after, Event::Detached { attachment });
         }
     }

@@ -43,6 +43,8 @@ pub struct Behaviour {
     pub never_ready: bool,
     /// Ends by itself, as a Job does.
     pub runs_for: Option<Span>,
+    /// From its end to the detachment of its network volumes; the cluster's own time where none is given.
+    pub detach: Option<Span>,
 }
 
 impl Default for Behaviour {
@@ -54,6 +56,7 @@ impl Default for Behaviour {
             ignores_sigterm: false,
             never_ready: false,
             runs_for: None,
+            detach: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::api::{
     ApiError, Claim, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod, PodStatus,
-    Toleration,
+    PodTemplate, Toleration,
 };
 use crate::events::Event;
 use crate::truth::{Removal, Truth};
@@ -264,36 +264,7 @@ impl World {
         }
         let template = owner.template.clone();
         let stateful = owner.kind == OwnerKind::StatefulSet;
-        let mut claims = Vec::new();
-        for (claim, kind) in &template.claims {
-            let claim: Name = if stateful {
-                format!("{claim}-{name}").into()
-            } else {
-                claim.as_str().into()
-            };
-            let at = ObjKey {
-                namespace: key.namespace.clone(),
-                name: claim.clone(),
-            };
-            if !self.store.claims.contains_key(&at) {
-                let meta = Meta {
-                    name: claim.clone(),
-                    namespace: key.namespace.clone(),
-                    uid: self.new_uid(),
-                    created: self.now,
-                    ..Meta::default()
-                };
-                self.store.put_claim(
-                    self.now,
-                    Claim {
-                        meta,
-                        kind: *kind,
-                        volume: None,
-                    },
-                );
-            }
-            claims.push(claim);
-        }
+        let claims = self.make_claims(&key.namespace, &template, stateful.then_some(name));
         let named = template.node_name.as_deref().map(Name::from);
         let node = node.or(named).or_else(|| self.placement(owner));
         let meta = Meta {
@@ -313,6 +284,43 @@ impl World {
             deletion_grace_s: 0,
             status: PodStatus::default(),
         });
+    }
+
+    /// The claims of a template, made where they are not there yet: each pod's own where `of_pod` is given.
+    pub(crate) fn make_claims(
+        &mut self,
+        namespace: &Name,
+        template: &PodTemplate,
+        of_pod: Option<&str>,
+    ) -> Vec<Name> {
+        let mut claims = Vec::new();
+        for (claim, kind) in &template.claims {
+            let name: Name = match of_pod {
+                Some(pod) => format!("{claim}-{pod}").into(),
+                None => claim.as_str().into(),
+            };
+            let at = ObjKey {
+                namespace: namespace.clone(),
+                name: name.clone(),
+            };
+            if !self.store.claims.contains_key(&at) {
+                let meta = Meta {
+                    name: name.clone(),
+                    namespace: namespace.clone(),
+                    uid: self.new_uid(),
+                    created: self.now,
+                    ..Meta::default()
+                };
+                let claim = Claim {
+                    meta,
+                    kind: *kind,
+                    volume: None,
+                };
+                self.store.put_claim(self.now, claim);
+            }
+            claims.push(name);
+        }
+        claims
     }
 
     /// Adds a pod; bound at once where it names its node.
