@@ -233,7 +233,8 @@ pub enum Step {
 }
 
 impl Step {
-    pub(super) fn act(&self) -> Option<&Act> {
+    /// What it does, if it does something.
+    pub fn act(&self) -> Option<&Act> {
         match self {
             Self::Do(act) | Self::After(_, act) | Self::When(_, _, act) => Some(act),
             Self::Eventually(..) | Self::Wait(_) => None,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
 use junban_world::{
-    Demand, IntOrPercent, NodeSpec, OwnerKind, Selector, Span, Toleration, UnhealthyPolicy, VolumeKind,
-    Workload, World, WorldBuilder,
+    Demand, Effect, IntOrPercent, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
+    UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
 };
 use serde_json::{Value, json};
 
@@ -49,25 +49,32 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
         )
         .collect();
     for name in policies {
-        create(&mut world, POLICY, &name, policy_spec(scenario, &name));
+        let spec = policy_spec(scenario, &name, EPOCH.as_second());
+        apply(&mut world, POLICY, &name, spec);
     }
-    create(&mut world, QUEUE, junban_api::names::QUEUE, queue_spec(scenario));
+    apply(&mut world, QUEUE, junban_api::names::QUEUE, queue_spec(scenario));
     world
 }
 
-pub(super) fn create(world: &mut World, kind: &str, name: &str, spec: Value) {
+/// Server-side apply: what the file says is written, what others have set besides stays.
+pub(super) fn apply(world: &mut World, kind: &str, name: &str, spec: Value) {
+    let known = world
+        .client(PEOPLE)
+        .patch_custom(kind, name, &spec, &Preconditions::default());
+    if known.is_ok() {
+        return;
+    }
     let new = junban_world::NewCustom {
         kind: kind.into(),
         name: name.into(),
         spec,
         ..junban_world::NewCustom::default()
     };
-    // 409: somebody applied it before; then it stays.
     drop(world.client(PEOPLE).create_custom(new));
 }
 
-/// As in the manifests, with the scenario's settings.
-pub(super) fn policy_spec(scenario: &Scenario, name: &str) -> Value {
+/// As in the manifests, with the scenario's settings; `now` in seconds since 1970.
+pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
     let operator = match name {
         "workers" => Some("DoesNotExist"),
         "control-plane" => Some("Exists"),
@@ -79,11 +86,7 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str) -> Value {
         spec["nodeSelector"] = json!({"matchExpressions": [{"key": CONTROL_PLANE, "operator": operator}]});
     }
     let none = Vec::new();
-    settings::apply(
-        &mut spec,
-        scenario.policies.get(name).unwrap_or(&none),
-        EPOCH.as_second(),
-    );
+    settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now);
     spec
 }
 

@@ -59,12 +59,13 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         }
         Act::DeleteQueue => delete(world, QUEUE, names::QUEUE),
         Act::ApplyQueue => {
-            build::create(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
+            build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
             Ok(())
         }
         Act::DeletePolicy(name) => delete(world, POLICY, name),
         Act::ApplyPolicy(name) => {
-            build::create(world, POLICY, name, build::policy_spec(scenario, name));
+            let now = wall(world.now()).as_second();
+            build::apply(world, POLICY, name, build::policy_spec(scenario, name, now));
             Ok(())
         }
         Act::DeleteEntries(target) => {
@@ -294,7 +295,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
             .collect();
         for policy in policies {
             // The file's field manager owns the goal: the command line's apply is a conflict.
-            if build::policy_spec(scenario, &policy)["bootedAfter"].is_string() {
+            if build::policy_spec(scenario, &policy, 0)["bootedAfter"].is_string() {
                 return Err(PeopleError::Other(format!(
                     "the file sets the goal of policy {policy}"
                 )));
@@ -471,6 +472,36 @@ fn retry(world: &mut World, node: &str) -> Done {
 mod tests {
     use super::*;
     use crate::scenario::parse;
+
+    fn policy(world: &World) -> Value {
+        find_custom(world, POLICY, "workers").unwrap().spec.clone()
+    }
+
+    #[test]
+    fn an_apply_writes_what_the_file_says_and_leaves_what_others_set() {
+        let text = "scenario: an apply\nnodes: 1\npolicy workers: drain.timeout 20s\ndo: reboot --all\n\
+                    do: edit policy workers: drain.timeout 5m, maxConcurrent 1\ndo: apply policy workers";
+        let scenario = parse("apply", text).unwrap();
+        let mut world = build::world(&scenario, 1);
+        for at in &scenario.steps {
+            act(&mut world, &scenario, at.what.act().unwrap()).unwrap();
+        }
+        let spec = policy(&world);
+        assert_eq!(spec["drain"]["timeout"], "20s");
+        assert_eq!(spec["maxConcurrent"], 1);
+        assert!(spec["bootedAfter"].is_string(), "{spec}");
+    }
+
+    #[test]
+    fn a_goal_that_is_applied_later_counts_from_then() {
+        let text = "scenario: a goal\nnodes: 1\npolicy workers: bootedAfter +10m\ndo: apply policy workers";
+        let scenario = parse("goal", text).unwrap();
+        let mut world = build::world(&scenario, 1);
+        world.advance_to(60_000);
+        act(&mut world, &scenario, &Act::ApplyPolicy("workers".into())).unwrap();
+        let goal = convert::format_goal(wall(660_000));
+        assert_eq!(policy(&world)["bootedAfter"], goal.as_str());
+    }
 
     #[test]
     fn a_goal_that_a_file_sets_is_not_overwritten() {
