@@ -68,7 +68,21 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Fault> {
             workload.replicas
         ));
     }
+    let has_volume = workload.local_volume || workload.csi_volume.is_some();
+    if workload.local_volume && workload.csi_volume.is_some() {
+        return Err("one volume a pod: local or csi".into());
+    }
+    if has_volume
+        && workload.kind != Kind::StatefulSet
+        && workload.on.iter().any(|node| *node != workload.on[0])
+    {
+        return Err(
+            "these pods share one volume, which is on one node at a time: in a statefulset each has its own"
+                .into(),
+        );
+    }
     match workload.kind {
+        Kind::DaemonSet if has_volume => Err("a daemonset has no volume of its own here".into()),
         Kind::DaemonSet if counted || !workload.on.is_empty() => {
             Err("a daemonset has a pod on every node: neither `replicas` nor `on`".into())
         }

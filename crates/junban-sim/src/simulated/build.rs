@@ -129,6 +129,9 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             ("kubernetes.io/arch", "amd64"),
             ("role", role),
         ];
+        if control_plane {
+            spec.taints = vec![Taint::new(CONTROL_PLANE, "", Effect::NoSchedule)];
+        }
         spec.labels = own.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         if nodes.racks > 1 && !control_plane {
             let racks = usize::try_from(nodes.racks).unwrap_or(1);
@@ -166,14 +169,7 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
     let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
     let built = Workload::new(kind, namespace, name, i64::from(workload.replicas));
     let places: Vec<&str> = workload.on.iter().map(String::as_str).collect();
-    let mut built = built.on(&places).with(|template| fill(template, workload));
-    if workload.local_volume {
-        built = built.claim(VolumeKind::Local);
-    }
-    if workload.csi_volume.is_some() {
-        built = built.claim(VolumeKind::Network);
-    }
-    builder.workload(built);
+    builder.workload(built.on(&places).with(|template| fill(template, workload)));
     if let Some(wanted) = &workload.budget {
         let unhealthy = if workload.always_allow_unhealthy {
             UnhealthyPolicy::AlwaysAllow
@@ -197,12 +193,12 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
 }
 
 fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
-    let node = workload
-        .on
-        .first()
-        .or(workload.only_on.as_ref())
-        .map_or("node-1", String::as_str);
-    builder.bare_pod(&workload.namespace, &workload.name, node);
+    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
+    // What a pod is if nothing is said of it, whoever owns it.
+    let pod = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1);
+    let pod = pod.with(|template| fill(template, workload));
+    let node = workload.on.first().map(String::as_str);
+    builder.pod(namespace, name, node, pod.template);
 }
 
 fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
@@ -231,6 +227,19 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     if workload.tolerates_unschedulable {
         template.tolerations.push(Toleration::key(UNSCHEDULABLE));
     }
+    if workload.kind == Kind::DaemonSet {
+        template.tolerations.push(Toleration::default());
+    }
+    // The pods of a StatefulSet have a claim each; those of any other kind share one.
+    let claim = match workload.kind {
+        Kind::StatefulSet => "data".to_owned(),
+        _ => format!("data-{}", workload.name),
+    };
+    if workload.local_volume {
+        template.claims.push((claim, VolumeKind::Local));
+    } else if workload.csi_volume.is_some() {
+        template.claims.push((claim, VolumeKind::Network));
+    }
     template.empty_dir = workload.empty_dir;
     template.finalizers.extend(workload.finalizer.clone());
     let behaviour = &mut template.behaviour;
@@ -239,5 +248,6 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     behaviour.stop = span(workload.stop.unwrap_or(STOP));
     behaviour.ignores_sigterm = workload.ignores_sigterm;
     behaviour.never_ready = workload.never_ready;
+    behaviour.detach = workload.csi_volume.map(|time| Span::ms(ms(time), ms(time)));
     behaviour.runs_for = workload.runs_for.map(|length| Span::ms(ms(length), ms(length)));
 }
