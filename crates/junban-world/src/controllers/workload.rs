@@ -185,26 +185,29 @@ impl World {
         }
     }
 
+    /// In order, one at a time (`podManagementPolicy: OrderedReady`): a pod is made when the one before is Ready, and
+    /// those that are too many go from the last on, when all that stay are.
     fn sync_stateful(&mut self, owner: &Owner) {
-        let wanted: Vec<String> = (0..owner.replicas)
-            .map(|i| format!("{}-{i}", owner.meta.name))
-            .collect();
-        for name in &wanted {
-            let key = ObjKey::new(&owner.meta.namespace, name);
+        let name = |ordinal: i64| format!("{}-{ordinal}", owner.meta.name);
+        for ordinal in 0..owner.replicas {
+            let key = ObjKey::new(&owner.meta.namespace, &name(ordinal));
             match self.store.pods.get(&key).cloned() {
-                None => self.make_pod(owner, name, None),
-                Some(pod) if pod.ended() => self.remove_pod(&key, Some(0), Removal::Controller),
+                None => return self.make_pod(owner, &name(ordinal), None),
+                Some(pod) if pod.terminating() => return,
+                Some(pod) if pod.ended() => return self.remove_pod(&key, Some(0), Removal::Controller),
+                Some(pod) if !pod.status.ready => return,
                 Some(_) => {}
             }
         }
-        let surplus: Vec<ObjKey> = self
-            .store
-            .pods_of(&owner.meta.uid)
-            .map(|p| p.meta.key())
-            .filter(|k| !wanted.iter().any(|w| **w == *k.name))
-            .collect();
-        for key in surplus {
-            self.remove_pod(&key, None, Removal::Controller);
+        let ordinal = |pod: &Pod| {
+            let number = pod.meta.name.rsplit('-').next();
+            number.and_then(|number| number.parse::<i64>().ok())
+        };
+        let pods = self.store.pods_of(&owner.meta.uid);
+        let surplus = pods.filter(|pod| ordinal(pod).is_none_or(|number| number >= owner.replicas));
+        let last = surplus.max_by_key(|pod| ordinal(pod)).cloned();
+        if let Some(pod) = last.filter(|pod| !pod.terminating()) {
+            self.remove_pod(&pod.meta.key(), None, Removal::Controller);
         }
     }
 
@@ -212,7 +215,7 @@ impl World {
         let mut have: BTreeSet<Name> = BTreeSet::new();
         let mut ended = Vec::new();
         for pod in self.store.pods_of(&owner.meta.uid) {
-            if pod.ended() {
+            if pod.ended() && !pod.terminating() {
                 ended.push(pod.meta.key());
             } else if let Some(node) = &pod.node {
                 // A terminating one is waited for, as the real controller does.
