@@ -3,7 +3,7 @@
 //! After a hard reset pods keep UID and node; their old status survives the new bootID for a moment;
 //! then they restart in place with new containers.
 
-use crate::api::{Attachment, Meta, Ms, Name, ObjKey, Phase, Pod, VolumeKind};
+use crate::api::{Attachment, Meta, Ms, Name, ObjKey, OwnerKind, Phase, Pod, VolumeKind};
 use crate::events::{Event, PodStep};
 use crate::rng::{Rng, Span};
 use crate::truth::{PodFacts, Removal, Truth};
@@ -38,6 +38,11 @@ impl World {
         } else {
             self.register_node(node);
         }
+        self.start_pods(node);
+    }
+
+    /// The kubelet looks after its pods; one that is not Ready has nothing to run them with.
+    pub(crate) fn start_pods(&mut self, node: &Name) {
         let pods: Vec<_> = self.store.pods_on(node).filter(|p| !p.ended()).cloned().collect();
         for pod in pods {
             let (step, span) = if pod.terminating() {
@@ -50,11 +55,11 @@ impl World {
         }
     }
 
-    fn kubelet_up(&self, pod: &Pod) -> bool {
+    fn kubelet_runs(&self, pod: &Pod) -> bool {
         pod.node
             .as_ref()
             .and_then(|n| self.machines.get(n))
-            .is_some_and(|m| m.kubelet_up)
+            .is_some_and(|m| m.kubelet_up && m.kubelet_ready)
     }
 
     fn later(&mut self, pod: &Pod, after: Ms, step: PodStep) {
@@ -87,7 +92,7 @@ impl World {
             return;
         };
         self.attach(&pod);
-        if self.kubelet_up(&pod) {
+        if self.kubelet_runs(&pod) {
             let after = self.draw(&pod, pod.template.behaviour.start);
             self.later(&pod, after, PodStep::Started);
         }
@@ -103,7 +108,7 @@ impl World {
             return;
         }
         run.stopping = true;
-        if !self.kubelet_up(&pod) {
+        if !self.kubelet_runs(&pod) {
             return;
         }
         let grace = pod.deletion_grace_s * 1000;
@@ -123,7 +128,7 @@ impl World {
             return;
         };
         let current = self.runs.get(uid).is_some_and(|r| r.number == run);
-        if !current || !self.kubelet_up(&pod) {
+        if !current || !self.kubelet_runs(&pod) {
             return;
         }
         match step {
@@ -137,6 +142,17 @@ impl World {
 
     fn on_lost(&mut self, key: &ObjKey, pod: &Pod) {
         let now = self.now;
+        if pod.owned_by(OwnerKind::Job) {
+            // restartPolicy Never: it has failed, and its Job makes another.
+            self.update_pod(key, |p| {
+                p.status.phase = Phase::Failed;
+                p.status.ready = false;
+                p.status.ready_since = now;
+                p.status.container_ids.clear();
+            });
+            self.detach(pod);
+            return;
+        }
         self.update_pod(key, |p| {
             if p.status.ready {
                 p.status.ready_since = now;
@@ -215,8 +231,12 @@ impl World {
         if pod.meta.finalizers.is_empty() {
             self.drop_pod(key);
         } else {
+            // The object stays, finished: which way is what the containers' exit codes say.
             let now = self.now;
+            let killed = pod.template.behaviour.ignores_sigterm || pod.status.started.is_none();
+            let phase = if killed { Phase::Failed } else { Phase::Succeeded };
             self.update_pod(key, |p| {
+                p.status.phase = phase;
                 p.status.ready = false;
                 p.status.ready_since = now;
                 p.status.container_ids.clear();

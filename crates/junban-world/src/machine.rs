@@ -143,6 +143,7 @@ impl World {
             m.kubelet_ready = true;
             let name = m.name.clone();
             self.report_node(&name);
+            self.start_pods(&name);
         }
     }
 
