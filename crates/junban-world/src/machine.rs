@@ -130,6 +130,13 @@ impl World {
         }
     }
 
+    /// As [`World::inject`], instead of all faults that there were.
+    pub fn set_fault(&mut self, machine: &str, fault: Fault) {
+        if let Some(m) = self.machines.get_mut(machine) {
+            m.faults = vec![FaultRule { fault, times: None }];
+        }
+    }
+
     /// The machine is repaired: its faults end; if it is dead it boots, if its kubelet was not ready it is.
     pub fn heal(&mut self, machine: &str) {
         let Some(m) = self.machines.get_mut(machine) else {
@@ -149,7 +156,7 @@ impl World {
 
     /// The machine loses power for good, until [`World::heal`].
     pub fn kill(&mut self, machine: &str) {
-        self.inject(machine, Fault::NeverReturns, Some(1));
+        self.set_fault(machine, Fault::NeverReturns);
         self.schedule_down(machine, 0, None, false, DownCause::Spontaneous);
     }
 

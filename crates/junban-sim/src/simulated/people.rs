@@ -126,7 +126,7 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
     }
 }
 
-/// What is wrong with a machine from now on.
+/// What is wrong with a machine from now on, and nothing else.
 pub(super) fn inject(world: &mut World, fault: &MachineFault) {
     let node = fault.node.as_str();
     let kind = match fault.fault {
@@ -139,7 +139,7 @@ pub(super) fn inject(world: &mut World, fault: &MachineFault) {
         model::Fault::Unknown => Fault::PowerUnknown,
         model::Fault::Dead => return world.kill(node),
     };
-    world.inject(node, kind, None);
+    world.set_fault(node, kind);
 }
 
 /// A right as the world has it: its custom objects go by their kind.
