@@ -151,7 +151,7 @@ impl<'s> Run<'s> {
         self.sim.world().advance_to(settled);
         self.began = settled;
         self.look_at_truth();
-        self.facts.begin(&self.sim.world());
+        self.facts.begin();
         if self.scenario.controllers > 0 {
             self.sim.start(1, self.options.exit_after_writes);
         }
@@ -201,9 +201,7 @@ impl<'s> Run<'s> {
         };
         let elapsed = self.elapsed();
         for event in &truth {
-            if let Truth::PowerEffect { node, .. } = &event.what {
-                self.facts.count_power(node);
-            }
+            self.facts.observe(&event.what);
             self.denied += u32::from(is_denial(&event.what));
             if let Some(told) = told(&event.what) {
                 self.note(event.at, &told);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use junban_api::names;
 use junban_world::api::node::ZONE;
-use junban_world::{ObjKey, World};
+use junban_world::{ObjKey, Truth, World};
 
 use crate::ports::{ENTRY, QUEUE, find_custom};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
@@ -12,23 +12,31 @@ use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
 /// Collects facts, and remembers what was so at the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    boots_before: BTreeMap<String, u32>,
+    /// The bootID that each Node showed last, also if the Node is gone.
+    boot_ids: BTreeMap<String, String>,
+    boots: BTreeMap<String, u32>,
     power: BTreeMap<String, u32>,
 }
 
 impl Collector {
     /// What counts from here on.
-    pub(super) fn begin(&mut self, world: &World) {
-        self.boots_before = world
-            .machines()
-            .iter()
-            .map(|(name, machine)| (name.to_string(), machine.boots))
-            .collect();
+    pub(super) fn begin(&mut self) {
+        self.boots.clear();
         self.power.clear();
     }
 
-    pub(super) fn count_power(&mut self, node: &str) {
-        *self.power.entry(node.to_owned()).or_default() += 1;
+    /// A boot is counted where everybody sees it: when the Node shows another bootID.
+    pub(super) fn observe(&mut self, truth: &Truth) {
+        match truth {
+            Truth::PowerEffect { node, .. } => *self.power.entry(node.clone()).or_default() += 1,
+            Truth::NodeAdded { node, boot_id, .. } | Truth::BootIdShown { node, boot_id } => {
+                let known = self.boot_ids.insert(node.clone(), boot_id.clone());
+                if known.is_some_and(|known| known != *boot_id) {
+                    *self.boots.entry(node.clone()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn collect(&self, world: &World) -> Facts {
@@ -50,7 +58,6 @@ impl Collector {
     fn nodes(&self, world: &World) -> BTreeMap<String, NodeFacts> {
         let node = |node: &std::sync::Arc<junban_world::Node>| {
             let name = node.meta.name.to_string();
-            let boots = world.machine(&name).map_or(0, |machine| machine.boots);
             let facts = NodeFacts {
                 ready: node.is_ready(),
                 cordoned: node.unschedulable,
@@ -64,13 +71,7 @@ impl Collector {
                     .get(ZONE)
                     .cloned()
                     .unwrap_or_else(|| name.clone()),
-                boots: boots
-                    - self
-                        .boots_before
-                        .get(&name)
-                        .copied()
-                        .unwrap_or_default()
-                        .min(boots),
+                boots: self.boots.get(&name).copied().unwrap_or_default(),
             };
             (name, facts)
         };
