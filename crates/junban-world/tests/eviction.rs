@@ -169,12 +169,29 @@ fn a_status_behind_its_generation_answers_429_with_retry_after_10() {
 }
 
 #[test]
-fn an_owner_without_a_scale_is_sync_failed() {
+fn a_budget_that_could_never_be_computed_is_still_being_processed_for_ever() {
     let mut b = WorldBuilder::new(3);
     b.nodes(2, Span::secs(20, 30));
     b.workload(Workload::new(OwnerKind::DaemonSet, "shop", "cart", 0));
     b.budget("shop", "cart", max(1));
     let mut w = b.build();
+    w.advance_to(600_000);
+    assert!(status(&w).sync_failed.is_some());
+    let p = pods(&w);
+    assert_eq!(budget_denied(&evict(&mut w, &p[0])).unwrap().0, Some(10));
+}
+
+#[test]
+fn an_owner_without_a_scale_is_sync_failed() {
+    let mut b = WorldBuilder::new(3);
+    b.nodes(2, Span::secs(20, 30));
+    b.workload(Workload::new(OwnerKind::Foreign, "shop", "cart", 0));
+    b.budget("shop", "cart", max(1));
+    let mut w = b.build();
+    assert!(status(&w).sync_failed.is_none());
+    let key = w.store().owners().next().unwrap().key();
+    w.client("kubectl").scale(&key, 1).unwrap();
+    w.advance_to(60_000);
     assert!(status(&w).sync_failed.is_some());
     let p = pods(&w);
     let (retry, text) = budget_denied(&evict(&mut w, &p[0])).unwrap();

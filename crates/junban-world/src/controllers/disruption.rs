@@ -86,11 +86,11 @@ impl World {
                 status.disruptions_allowed = if expected > 0 { free } else { 0 };
             }
             Err(text) => {
-                // Fail safe: the rest of the status stays as it was, and nothing is allowed.
+                // Fail safe: the rest of the status stays as it was, the generation that it is of too, and nothing is
+                // allowed.
                 status = BudgetStatus {
                     disruptions_allowed: 0,
                     sync_failed: Some(text),
-                    observed_generation: budget.meta.generation,
                     ..budget.status.clone()
                 };
             }
