@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use junban_world::{
-    DeleteOptions, Fault, OwnerKey, OwnerKind, Phase, Pod, PowerRequest, Ready, Selector, Span, Workload,
-    World, WorldBuilder,
+    DeleteOptions, Fault, OwnerKey, OwnerKind, Phase, Pod, PowerRequest, Ready, Selector, Span, Truth,
+    Workload, World, WorldBuilder,
 };
 
 fn cluster(nodes: usize, workload: Workload) -> World {
@@ -137,4 +137,26 @@ fn a_fault_takes_the_place_of_the_one_before() {
     power(&mut world, "node-1");
     world.advance_to(120_000);
     assert_eq!(world.machine("node-1").unwrap().boots, 2);
+}
+
+#[test]
+fn a_service_has_lost_nothing_when_the_pods_of_a_dead_machine_have_successors() {
+    let mut builder = WorldBuilder::new(5);
+    builder
+        .nodes(3, Span::secs(20, 30))
+        .workload(cart(OwnerKind::Deployment, 2).on(&["node-1", "node-2"]))
+        .service("shop", "cart");
+    let mut world = builder.build();
+    let last = |world: &mut World| {
+        let truth = world.take_truth();
+        truth.into_iter().rev().find_map(|event| match event.what {
+            Truth::Serving { serving, lost, .. } => Some((serving, lost)),
+            _ => None,
+        })
+    };
+    world.kill("node-1");
+    world.advance_to(60_000);
+    assert_eq!(last(&mut world), Some((1, 1)));
+    world.advance_to(600_000);
+    assert_eq!(last(&mut world), Some((2, 0)));
 }

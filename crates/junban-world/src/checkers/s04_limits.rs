@@ -110,6 +110,8 @@ fn limit(at: Ms, view: &View, params: &Params) -> i64 {
         .iter()
         .filter(|(name, n)| match view.turn_of(name) {
             Some(turn) => turn.phase == "Failed",
+            // A slot is a turn, also if somebody deleted its entry.
+            None if view.slots.as_ref().is_some_and(|slots| slots.contains_key(*name)) => false,
             None => {
                 n.ready != crate::api::Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms
             }

@@ -1,8 +1,8 @@
-//! S11: five seconds after a pause (or the loss of the queue) nothing is cordoned, evicted or powered.
+//! S11: five seconds after a pause (or the loss of the queue) nothing is cordoned, evicted, deleted or powered.
 
 use super::{Checker, Params, View};
 use crate::api::Ms;
-use crate::truth::{PowerOutcome, Truth, TruthEvent};
+use crate::truth::{PowerOutcome, Removal, Truth, TruthEvent};
 
 /// By then a pause must be known.
 const KNOWN_AFTER_MS: Ms = 5000;
@@ -32,6 +32,11 @@ impl Checker for Pause {
                 dry_run: false,
                 ..
             } if params.ours(by) => format!("eviction of {pod}"),
+            Truth::PodRemoval {
+                pod,
+                why: Removal::Deleted { by, .. },
+                ..
+            } if params.ours(by) => format!("deletion of {pod}"),
             Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
                 format!("power action on {node}")
             }

@@ -47,7 +47,9 @@ impl World {
             }
             let run = self.runs.get(&pod.meta.uid);
             serving += u64::from(pod.status.ready && !pod.terminating() && run.is_some_and(|r| r.serves));
-            let machine = pod.node.as_ref().and_then(|n| self.machines.get(n));
+            // One that is on its way out has a successor, or its owner waits for a person.
+            let machine = pod.node.as_ref().filter(|_| !pod.terminating());
+            let machine = machine.and_then(|n| self.machines.get(n));
             lost += u64::from(
                 machine.is_some_and(|m| m.state != PowerState::Up && m.down_cause != DownCause::Power),
             );

@@ -33,6 +33,16 @@ fn s4_beside_a_tolerated_failure_there_is_one_place_more() {
 }
 
 #[test]
+fn s4_a_node_whose_entry_somebody_deleted_has_a_turn_and_is_not_broken() {
+    let mut p = Play::new(3, 0);
+    p.slots(&[("w3", "e-w3")])
+        .ready("w3", Ready::Unknown)
+        .later(400_000);
+    p.slots(&[("w3", "e-w3"), ("w1", "e-w1")]);
+    assert_eq!(p.broken(), ["S4"]);
+}
+
+#[test]
 fn s4_what_happened_a_moment_ago_could_not_be_known_and_excluded_nodes_count_nowhere() {
     let mut p = Play::new(10, 0);
     p.slots(&[]).later(10_000).ready("w9", Ready::False).later(1000);

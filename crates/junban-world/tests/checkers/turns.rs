@@ -87,6 +87,23 @@ fn s11_nothing_starts_five_seconds_after_a_pause() {
         .evict("a")
         .cordon("w1", false, "junban");
     assert_eq!(p.broken()[..2], ["S11", "S11"]);
+    let params = Params {
+        delete_allowed: ["shop".to_owned()].into(),
+        ..Params::default()
+    };
+    let mut p = Play::with(10, 0, params);
+    p.tell(Truth::Paused { paused: true }).later(6000);
+    p.tell(Truth::PodRemoval {
+        pod: "shop/a".into(),
+        uid: "uid-a".into(),
+        ready: true,
+        why: Removal::Deleted {
+            by: "junban".into(),
+            uid_given: true,
+            grace_s: None,
+        },
+    });
+    assert_eq!(p.broken(), ["S11"]);
     let mut p = Play::new(10, 0);
     p.tell(Truth::Paused { paused: true })
         .later(10_000)
