@@ -13,12 +13,13 @@ mod testbed;
 mod watches;
 mod workloads;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
 use crate::scenario::sweep::{self, Ended, Swept};
 
 use controllers::Controllers;
@@ -59,6 +60,11 @@ const OTHERS_AFTER: Duration = Duration::from_secs(3);
 /// The processes are looked after so often, also if nothing changes.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// The watches show nothing new for so long.
+const QUIET: Duration = Duration::from_secs(3);
+/// A dead machine's Node is NotReady by then.
+const NOTICED_WITHIN: Duration = Duration::from_secs(120);
+
 /// Runs it.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -91,6 +97,23 @@ pub fn sweep(
     })
 }
 
+/// Machines that are down when the run begins.
+fn dead_before(scenario: &Scenario) -> BTreeSet<&str> {
+    let mut dead = BTreeSet::new();
+    let is_dead = |fault: &&MachineFault| fault.fault == Fault::Dead;
+    let faults = scenario.faults.iter().map(|at| &at.what);
+    dead.extend(faults.filter(is_dead).map(|fault| fault.node.as_str()));
+    for at in &scenario.given {
+        match &at.what {
+            Act::PowerOff(node) => drop(dead.insert(node)),
+            Act::Fault(fault) if is_dead(&fault) => drop(dead.insert(&fault.node)),
+            Act::Repair(node) => drop(dead.remove(node.as_str())),
+            _ => {}
+        }
+    }
+    dead
+}
+
 async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
     let bed = Testbed::up(scenario, options)?;
     manifests::apply(&bed, scenario, options)?;
@@ -103,10 +126,23 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     }
     let mut watches = watches::start(&bed).await?;
     let mut facts = facts::Collector::default();
-    // Everything that there is has been listed, and what people did is known.
-    let quiet = Duration::from_secs(3);
-    while let Ok(Some(event)) = tokio::time::timeout(quiet, watches.recv()).await {
-        facts.apply(event);
+    // Everything that there is has been listed, and what people did and what is dead already is known.
+    let listening = Instant::now();
+    loop {
+        while let Ok(Some(event)) = tokio::time::timeout(QUIET, watches.recv()).await {
+            facts.apply(event);
+        }
+        let nodes = facts.facts().nodes;
+        let unnoticed = dead_before(scenario);
+        if !unnoticed
+            .iter()
+            .any(|node| nodes.get(*node).is_some_and(|node| node.ready))
+        {
+            break;
+        }
+        if listening.elapsed() > NOTICED_WITHIN {
+            return Err("a machine is dead, and its Node is Ready all the same".into());
+        }
     }
     facts.begin(&bed);
     let exit = options.exit_after_writes.or(scenario.exit_after_writes);
