@@ -60,7 +60,7 @@ fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
 }
 
 fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
-    let mut objects = volumes(workload);
+    let mut objects = volumes(workload, &scenario.nodes.names());
     if let Some(demand) = &workload.budget {
         let (namespace, name) = (&workload.namespace, &workload.name);
         objects.push(pdb(
@@ -71,48 +71,84 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), T
             workload.always_allow_unhealthy,
         ));
     }
-    let placed = match workload.kind {
-        Kind::Deployment | Kind::StatefulSet => !workload.on.is_empty(),
-        _ => false,
-    };
-    objects.push(object(workload, if placed { 0 } else { workload.replicas }));
-    bed.apply(&objects)?;
-    if placed {
-        place(bed, scenario, workload)?;
+    let is_placed = !workload.on.is_empty();
+    objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
+    if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
+        alone(bed, scenario, place, || {
+            bed.apply(&objects)?;
+            wait_until_bound(bed, workload, 1)
+        })?;
+    } else {
+        bed.apply(&objects)?;
+        if is_placed {
+            place(bed, scenario, workload)?;
+        }
     }
     wait_for_pods(bed, workload)
 }
 
-/// One pod after the other, with every other node cordoned until it is bound.
+/// One pod after the other, each where it shall be.
 fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
-    let nodes = scenario.nodes.names();
     for (index, place) in workload.on.iter().enumerate() {
-        let others: Vec<&str> = nodes
-            .iter()
-            .filter(|node| *node != place)
-            .map(String::as_str)
-            .collect();
-        bed.kubectl(&[&["cordon"], others.as_slice()].concat())?;
-        scale(bed, workload, index + 1)?;
-        wait_until(
-            &format!("pod {} of {} is bound", index + 1, workload.key()),
-            || {
-                let bound = pods(bed, workload)?
-                    .into_iter()
-                    .filter(|pod| pod["spec"]["nodeName"].is_string())
-                    .count();
-                Ok(bound > index)
-            },
-        )?;
-        bed.kubectl(&[&["uncordon"], others.as_slice()].concat())?;
+        alone(bed, scenario, place, || {
+            scale(bed, workload, index + 1)?;
+            wait_until_bound(bed, workload, index + 1)
+        })?;
     }
     scale(bed, workload, workload.replicas as usize)
 }
 
+/// Does something while every other node is cordoned. A pod that named its node would go past the scheduler, and so
+/// would each that its controller makes in its place.
+fn alone(
+    bed: &Testbed,
+    scenario: &Scenario,
+    node: &str,
+    act: impl FnOnce() -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let nodes = scenario.nodes.names();
+    let others: Vec<&str> = nodes
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != node)
+        .collect();
+    if others.is_empty() {
+        return act();
+    }
+    bed.kubectl(&[&["cordon"], others.as_slice()].concat())?;
+    act()?;
+    bed.kubectl(&[&["uncordon"], others.as_slice()].concat())?;
+    Ok(())
+}
+
+fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<(), Trouble> {
+    wait_until(
+        workload,
+        &format!("pod {count} of {} is bound", workload.key()),
+        || {
+            let pods = pods(bed, workload)?.into_iter();
+            Ok(pods.filter(|pod| pod["spec"]["nodeName"].is_string()).count() >= count)
+        },
+    )
+}
+
 fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<(), Trouble> {
-    let object = format!("{}/{}", kind_name(workload.kind).to_lowercase(), workload.name);
-    let replicas = format!("--replicas={replicas}");
-    bed.kubectl(&["-n", &workload.namespace, "scale", &object, &replicas])?;
+    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
+    if workload.kind == Kind::Job {
+        let patch = json!({"spec": {"parallelism": replicas}}).to_string();
+        bed.kubectl(&[
+            "-n", namespace, "patch", "job", name, "--type", "merge", "-p", &patch,
+        ])?;
+        return Ok(());
+    }
+    let object = format!("{}/{name}", kind_name(workload.kind).to_lowercase());
+    bed.kubectl(&[
+        "-n",
+        namespace,
+        "scale",
+        &object,
+        &format!("--replicas={replicas}"),
+    ])?;
     Ok(())
 }
 
@@ -120,28 +156,38 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<(), Trouble> {
     if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
         return Ok(());
     }
-    wait_until(&format!("the pods of {} are up", workload.key()), || {
-        let good = |pod: &&Value| {
-            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-            let ready = conditions
-                .into_iter()
-                .any(|one| one["type"] == "Ready" && one["status"] == "True");
-            ready || (workload.never_ready && pod["status"]["phase"] == "Running")
-        };
-        Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
-    })
+    wait_until(
+        workload,
+        &format!("the pods of {} are up", workload.key()),
+        || {
+            let good = |pod: &&Value| {
+                let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+                let ready = conditions
+                    .into_iter()
+                    .any(|one| one["type"] == "Ready" && one["status"] == "True");
+                ready || (workload.never_ready && pod["status"]["phase"] == "Running")
+            };
+            Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
+        },
+    )
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool, Trouble>) -> Result<(), Trouble> {
-    const PATIENCE: Duration = Duration::from_secs(60);
+/// Waits for a minute and what the pods take by themselves, one after the other as those of a StatefulSet come.
+fn wait_until(
+    workload: &Workload,
+    what: &str,
+    mut holds: impl FnMut() -> Result<bool, Trouble>,
+) -> Result<(), Trouble> {
+    let own = workload.start.unwrap_or(START).to + workload.ready.unwrap_or(READY).to;
+    let patience = Duration::from_secs(60) + own * workload.replicas;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < patience {
         if holds()? {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(150));
     }
-    Err(format!("after {} s it is not so that {what}", PATIENCE.as_secs()).into())
+    Err(format!("after {} s it is not so that {what}", patience.as_secs()).into())
 }
 
 fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>, Trouble> {
@@ -185,7 +231,7 @@ fn object(workload: &Workload, replicas: u32) -> Value {
         }
         Kind::Job => json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
-            "spec": {"template": pod, "completions": replicas, "parallelism": replicas, "backoffLimit": 20},
+            "spec": {"template": pod, "completions": workload.replicas, "parallelism": replicas, "backoffLimit": 20},
         }),
         Kind::DaemonSet => json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata,
@@ -227,10 +273,6 @@ fn pod(workload: &Workload) -> Value {
     }
     if let Some(node) = &workload.only_on {
         spec["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
-    }
-    if let (Kind::Pod | Kind::Job, Some(node)) = (workload.kind, workload.on.first()) {
-        // Bound by the scheduler's own name for it; nothing but its beginning is fixed for these kinds.
-        spec["nodeName"] = json!(node);
     }
     if workload.tolerates_unschedulable {
         let key = junban_api::names::UNSCHEDULABLE;
@@ -315,8 +357,9 @@ fn class(workload: &Workload) -> String {
     format!("{}-{}", workload.namespace, workload.name)
 }
 
-/// Volumes made by hand, one for each pod; local ones on the pod's own place.
-fn volumes(workload: &Workload) -> Vec<Value> {
+/// Volumes made by hand, one for each pod. A local one is on its pod's own place; where the scheduler chooses that,
+/// there is one on each worker.
+fn volumes(workload: &Workload, nodes: &[String]) -> Vec<Value> {
     if !has_volume(workload) {
         return vec![];
     }
@@ -327,29 +370,27 @@ fn volumes(workload: &Workload) -> Vec<Value> {
     })];
     for index in 0..workload.replicas {
         let name = format!("{class}-{index}");
-        let mut spec = json!({
-            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": class,
-            "persistentVolumeReclaimPolicy": "Retain",
-        });
-        let place = workload.on.get(index as usize).or(workload.only_on.as_ref());
-        if let (true, Some(node)) = (workload.local_volume, place) {
-            spec["local"] = json!({"path": format!("/data/{name}")});
-            let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [node]});
-            spec["nodeAffinity"] =
-                json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
-        } else {
-            spec["csi"] = json!({"driver": "csi.testbed.junban.dev", "volumeHandle": name});
+        if !workload.local_volume {
+            let source = json!({"driver": "csi.testbed.junban.dev", "volumeHandle": name});
+            objects.push(volume(workload, &name, "csi", &source));
+            continue;
         }
-        let detach = workload
-            .csi_volume
-            .unwrap_or(Duration::from_secs(1))
-            .as_secs_f64()
-            .to_string();
-        objects.push(json!({
-            "apiVersion": "v1", "kind": "PersistentVolume",
-            "metadata": {"name": name, "annotations": {format!("{PREFIX}detach-seconds"): detach}},
-            "spec": spec,
-        }));
+        let place = workload.on.get(index as usize).or(workload.only_on.as_ref());
+        let workers = nodes.iter().filter(|node| !node.starts_with("cp-"));
+        let places: Vec<&String> = place.map_or_else(|| workers.collect(), |place| vec![place]);
+        for node in places {
+            let name = format!("{name}-{node}");
+            let mut local = volume(
+                workload,
+                &name,
+                "local",
+                &json!({"path": format!("/data/{name}")}),
+            );
+            let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [node]});
+            local["spec"]["nodeAffinity"] =
+                json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
+            objects.push(local);
+        }
     }
     if workload.kind != Kind::StatefulSet {
         objects.push(json!({
@@ -359,6 +400,21 @@ fn volumes(workload: &Workload) -> Vec<Value> {
         }));
     }
     objects
+}
+
+fn volume(workload: &Workload, name: &str, kind: &str, source: &Value) -> Value {
+    let detach = workload.csi_volume.unwrap_or(Duration::from_secs(1));
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {
+            "name": name,
+            "annotations": {format!("{PREFIX}detach-seconds"): detach.as_secs_f64().to_string()},
+        },
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": class(workload),
+            "persistentVolumeReclaimPolicy": "Retain", kind: source,
+        },
+    })
 }
 
 fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) -> Value {

@@ -81,7 +81,16 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Fault> {
                 .into(),
         );
     }
+    let mut places = workload.on.iter().chain(&workload.only_on);
+    if let Some(node) = places.find(|node| node.starts_with("cp-")) {
+        return Err(format!(
+            "nothing is placed on {node}: control-plane nodes have a NoSchedule taint"
+        ));
+    }
     match workload.kind {
+        Kind::StatefulSet if workload.never_ready && workload.replicas > 1 => Err(
+            "a statefulset makes no second pod before the first is Ready: `never ready` goes with one replica".into(),
+        ),
         Kind::DaemonSet if has_volume => Err("a daemonset has no volume of its own here".into()),
         Kind::DaemonSet if counted || !workload.on.is_empty() => {
             Err("a daemonset has a pod on every node: neither `replicas` nor `on`".into())

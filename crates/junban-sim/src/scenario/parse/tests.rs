@@ -137,6 +137,11 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
             "deployment shop/cart: local volume, on node-1 node-2",
             "these pods share one volume",
         ),
+        ("pod shop/x: on cp-1", "nothing is placed on cp-1"),
+        (
+            "statefulset shop/x: replicas 2, never ready",
+            "makes no second pod before the first is Ready",
+        ),
         ("do: reboot node-1 --again", "`--again` goes with `--all`"),
         ("do: cancel -l role=worker", "`-l` is no node"),
     ] {
