@@ -10,6 +10,7 @@ mod manifests;
 mod people;
 mod rules;
 mod testbed;
+mod volumes;
 mod watches;
 mod workloads;
 
