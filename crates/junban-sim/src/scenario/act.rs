@@ -116,11 +116,17 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
         )));
     }
     if words.eat("deny") {
-        let verb = words
-            .eat_one(&VERBS.map(|verb| (verb, verb)), "a verb")?
-            .to_owned();
-        let resource = words.next("a resource, such as pods/eviction")?.to_owned();
-        return Ok(Act::Deny(Right::Cluster { verb, resource }));
+        let verb = words.eat_one(&VERBS.map(|verb| (verb, verb)), "a verb")?;
+        let of_verb = RIGHTS.iter().filter(|(verbs, _)| verbs.contains(&verb));
+        let resources: Vec<(&str, &str)> = of_verb
+            .flat_map(|(_, resources)| resources.iter().map(|name| (*name, *name)))
+            .collect();
+        let expected = format!("what the controller's account may {verb}");
+        let resource = words.eat_one(&resources, &expected)?;
+        return Ok(Act::Deny(Right::Cluster {
+            verb: verb.to_owned(),
+            resource: resource.to_owned(),
+        }));
     }
     if words.eat("cut off the controllers") {
         return Ok(Act::CutOff);
@@ -181,6 +187,41 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
 
 /// As RBAC spells them.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
+
+/// What the account's role for the whole cluster grants (`manifests/junban`): nothing else can be taken from it.
+const RIGHTS: [(&[&str], &[&str]); 5] = [
+    (
+        &["get", "list", "watch"],
+        &[
+            "nodes",
+            "pods",
+            "persistentvolumes",
+            "persistentvolumeclaims",
+            "replicationcontrollers",
+            "daemonsets",
+            "deployments",
+            "replicasets",
+            "statefulsets",
+            "jobs",
+            "poddisruptionbudgets",
+            "volumeattachments",
+            "rebootqueues",
+            "rebootpolicies",
+            "nodereboots",
+        ],
+    ),
+    (&["patch"], &["nodes"]),
+    (&["create"], &["pods/eviction", "nodereboots"]),
+    (&["delete"], &["nodereboots"]),
+    (
+        &["update"],
+        &[
+            "rebootqueues/status",
+            "rebootpolicies/status",
+            "nodereboots/status",
+        ],
+    ),
+];
 
 /// A phrase, and the act that it is about what comes next.
 type Phrase<T> = (&'static str, fn(T) -> Act);
@@ -379,6 +420,8 @@ mod tests {
             ("delete nod node-1", "`delete node`"),
             ("kil controller", "`kill controller`"),
             ("deny creat pods/eviction", "`create`"),
+            ("deny create pod/eviction", "`pods/eviction`"),
+            ("deny patch node", "`nodes`"),
             ("fault node-1: never return", "`never returns`"),
             ("edit polcy workers: priority 1", "`edit policy`"),
         ] {
