@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use junban_world::{
-    DeleteOptions, Fault, OwnerKey, OwnerKind, Phase, Pod, PowerRequest, Ready, Selector, Span, Truth,
-    Workload, World, WorldBuilder,
+    DeleteOptions, Effect, Fault, NodeSpec, OwnerKey, OwnerKind, Phase, Pod, PowerRequest, Ready, Selector,
+    Span, Taint, Truth, Workload, World, WorldBuilder,
 };
 
 fn cluster(nodes: usize, workload: Workload) -> World {
@@ -127,6 +127,22 @@ fn nothing_runs_on_a_node_whose_kubelet_is_not_ready_until_it_is() {
     world.heal("node-1");
     world.advance_to(240_000);
     assert!(pods(&world).iter().all(|pod| pod.status.ready));
+}
+
+#[test]
+fn a_daemon_set_makes_no_pod_where_it_tolerates_a_taint_not() {
+    let mut builder = WorldBuilder::new(5);
+    let tainted = NodeSpec {
+        taints: vec![Taint::new("gpu", "", Effect::NoSchedule)],
+        ..NodeSpec::worker("node-2")
+    };
+    builder
+        .node(NodeSpec::worker("node-1"))
+        .node(tainted)
+        .workload(cart(OwnerKind::DaemonSet, 0));
+    let world = builder.build();
+    let places: Vec<_> = pods(&world).iter().filter_map(|pod| pod.node.clone()).collect();
+    assert_eq!(places, ["node-1".into()]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::{
-    ApiError, Claim, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod, PodStatus,
-    PodTemplate, Toleration,
+    ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
+    PodStatus, PodTemplate, Taint, Toleration,
 };
 use crate::events::Event;
 use crate::truth::{Removal, Truth};
@@ -230,6 +230,7 @@ impl World {
             .nodes
             .values()
             .filter(|n| crate::api::meta::contains(&n.meta.labels, &owner.template.node_selector))
+            .filter(|n| n.taints.iter().all(|taint| tolerated(&owner.template, taint)))
             .map(|n| n.meta.name.clone())
             .filter(|n| !have.contains(n))
             .collect();
@@ -368,6 +369,12 @@ pub fn daemon_tolerations() -> Vec<Toleration> {
     ]
     .map(Toleration::key)
     .into()
+}
+
+/// Whether the taint keeps no pod of this template from the node.
+fn tolerated(template: &PodTemplate, taint: &Taint) -> bool {
+    let mut tolerations = template.tolerations.iter();
+    taint.effect == Effect::PreferNoSchedule || tolerations.any(|toleration| toleration.tolerates(taint))
 }
 
 fn reference(owner: &Owner) -> OwnerRef {
