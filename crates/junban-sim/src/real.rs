@@ -155,6 +155,10 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     };
     let mut judge = Judge::new(scenario, leniency);
     let mut rules = rules::Rules::new(scenario);
+    let faults = scenario.faults.iter().map(|at| Act::Fault(at.what.clone()));
+    for act in scenario.given.iter().map(|at| at.what.clone()).chain(faults) {
+        rules.forgive(&act, &facts.facts());
+    }
     let began = Instant::now();
     for number in 1..=scenario.controllers {
         controllers.start(number)?;
@@ -168,6 +172,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
         let mut seen = facts.facts();
         rules.look(&seen, facts.budgets(), facts.queue(), began.elapsed(), &mut judge);
         while let Some(at) = judge.look(began.elapsed(), &seen) {
+            rules.forgive(&at.what, &seen);
             let done = match controllers.act(&at.what) {
                 Some(done) => done,
                 None => people::act(&bed, scenario, options, &at.what),

@@ -1,5 +1,6 @@
 //! Rules that hold on the real control plane in every scenario, judged from watches alone: no budget below its need,
-//! no workload of two or more replicas without a Ready pod, no node taken above the limits.
+//! no workload of two or more replicas without a Ready pod, no node taken above the limits. What the file itself does
+//! to a workload or a budget takes that one out, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,23 +8,26 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::facts::BudgetState;
-use crate::scenario::facts::Facts;
+use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::judge::Judge;
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
 use crate::scenario::settings;
 
 pub(super) struct Rules {
-    /// A machine that fails takes pods with it: then nobody but the machine is to blame.
-    machines_fail: bool,
     /// Namespaces in which a policy lets pods be deleted after a denial: there a budget does not hold.
     deletes_in: BTreeSet<String>,
     limits: Written,
     /// What was written before, and until when a controller may go by that.
     before: Option<(Duration, Written)>,
+    /// The workload that each further budget selects.
+    selects: BTreeMap<String, String>,
     marked: BTreeSet<String>,
     /// Workloads and budgets that were well at some time: before that they are only being made.
     were_well: BTreeSet<String>,
-    /// When a node was last NotReady without a turn: an API server that went away under its kubelet.
+    /// Workloads and budgets that the file itself does harm to: what becomes of them is not Junban's doing.
+    harmed: BTreeSet<String>,
+    /// When a pod of a workload was last on a node that was NotReady, or gone, without a turn: a machine that lost
+    /// its power, or an API server that went away under a kubelet.
     shaken: BTreeMap<String, Duration>,
     /// Since when a rule looks broken: watches of different kinds show one moment one after the other.
     doubted: BTreeMap<String, Duration>,
@@ -45,32 +49,44 @@ impl Rules {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut queue = json!({});
         settings::apply(&mut queue, &scenario.queue, 0);
-        let never_ready = scenario.workloads.iter().any(|at| at.what.never_ready);
-        let text = |act: &crate::scenario::model::Act| format!("{act:?}");
-        let acts = scenario.steps.iter().map(|at| format!("{:?}", at.what));
-        let given = scenario.given.iter().map(|at| text(&at.what));
-        let harms = [
-            "PowerOff",
-            "RebootMachine",
-            "Fault(",
-            "DeletePod",
-            "Scale",
-            "EditBudget",
-            "Node(",
-        ];
-        let harmed = acts
-            .chain(given)
-            .any(|act| harms.iter().any(|harm| act.contains(harm)));
+        let selects = scenario.budgets.iter().map(|at| {
+            let named = |name: &str| format!("{}/{name}", at.what.namespace);
+            (named(&at.what.name), named(&at.what.selects))
+        });
         Self {
             deletes_in: settings::deletes_in(scenario),
-            machines_fail: !scenario.faults.is_empty() || harmed || never_ready,
             limits: written(&queue),
             before: None,
+            selects: selects.collect(),
             marked: BTreeSet::new(),
             were_well: BTreeSet::new(),
+            harmed: BTreeSet::new(),
             shaken: BTreeMap::new(),
             doubted: BTreeMap::new(),
         }
+    }
+
+    /// What the file does to pods itself is not judged from then on: of the workloads that it concerns, no others.
+    /// A fault of a machine that Junban takes down itself concerns none: its pods have left before.
+    pub(super) fn forgive(&mut self, act: &Act, facts: &Facts) {
+        let those = |is_one: &dyn Fn(&str, &PodFacts) -> bool| {
+            let pods = facts.pods.iter().filter(|(name, pod)| is_one(name, pod));
+            pods.map(|(_, pod)| pod.workload.clone()).collect::<Vec<_>>()
+        };
+        let harmed = match act {
+            Act::PowerOff(node)
+            | Act::RebootMachine(node)
+            | Act::DeleteNode(node)
+            | Act::Fault(MachineFault {
+                node,
+                fault: Fault::Dead,
+            }) => those(&|_, pod| pod.node == *node),
+            Act::DeletePod(namespace, name) => those(&|pod, _| pod == format!("{namespace}/{name}")),
+            Act::Scale { namespace, name, .. } => vec![format!("{namespace}/{name}")],
+            Act::EditBudget { namespace, name, .. } => vec![budget_id(&format!("{namespace}/{name}"))],
+            _ => vec![],
+        };
+        self.harmed.extend(harmed);
     }
 
     pub(super) fn look(
@@ -86,35 +102,21 @@ impl Rules {
             self.before = Some((at + EDIT_KNOWN_AFTER, before));
         }
         self.limits(facts, at, judge);
-        for (name, node) in &facts.nodes {
-            if !node.ready && !node.marked {
-                self.shaken.insert(name.clone(), at);
-            }
-        }
-        let is_shaken = self.shaken.values().any(|when| at < *when + SHAKEN_FOR);
-        if self.machines_fail || is_shaken {
-            self.doubted.clear();
-            return;
-        }
+        self.shake(facts, at);
         let mut broken = Vec::new();
-        let deletes_in = &self.deletes_in;
-        let holds = |name: &str| {
-            !name
-                .split_once('/')
-                .is_some_and(|(namespace, _)| deletes_in.contains(namespace))
-        };
-        for (name, healthy, needed) in budgets.into_iter().filter(|(name, ..)| holds(name)) {
-            let id = format!("budget {name}");
-            if healthy >= needed {
-                self.were_well.insert(id);
-            } else if self.were_well.contains(&id) {
+        for (name, healthy, needed) in budgets {
+            let workload = self.selects.get(&name).unwrap_or(&name).clone();
+            let namespace = name.split('/').next().unwrap_or_default();
+            if self.deletes_in.contains(namespace) {
+                continue;
+            }
+            let id = budget_id(&name);
+            if self.falls(&id, &workload, healthy >= needed, at) {
                 broken.push((id, format!("{healthy} healthy, {needed} needed")));
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
-            if facts.ready_pods(workload) > 0 {
-                self.were_well.insert(workload.clone());
-            } else if self.were_well.contains(workload) {
+            if self.falls(workload, workload, facts.ready_pods(workload) > 0, at) {
                 broken.push((workload.clone(), "no Ready pod".to_owned()));
             }
         }
@@ -130,6 +132,37 @@ impl Rules {
                 );
             }
         }
+    }
+
+    /// Finds the workloads that a node without a turn takes with it.
+    fn shake(&mut self, facts: &Facts, at: Duration) {
+        let is_away = |node: &str| {
+            let node = facts.nodes.get(node);
+            node.is_none_or(|node| !node.ready && !node.marked)
+        };
+        for pod in facts.pods.values().filter(|pod| !pod.node.is_empty()) {
+            if is_away(&pod.node) {
+                self.shaken.insert(pod.workload.clone(), at);
+            }
+        }
+    }
+
+    /// Whether what was well is no more, and nobody else is to blame.
+    fn falls(&mut self, id: &str, workload: &str, is_well: bool, at: Duration) -> bool {
+        let is_shaken = self
+            .shaken
+            .get(workload)
+            .is_some_and(|when| at < *when + SHAKEN_FOR);
+        if is_shaken {
+            // To be judged again it must first be well again.
+            self.were_well.remove(id);
+            return false;
+        }
+        if is_well {
+            self.were_well.insert(id.to_owned());
+        }
+        let is_harmed = self.harmed.contains(workload) || self.harmed.contains(id);
+        !is_well && !is_harmed && self.were_well.contains(id)
     }
 
     /// At the moment at which a node is marked.
@@ -175,6 +208,11 @@ fn written(queue: &Value) -> Written {
     (queue["maxUnavailable"].clone(), queue["failures"]["max"].clone())
 }
 
+/// No workload is named so.
+fn budget_id(name: &str) -> String {
+    format!("budget {name}")
+}
+
 /// A count, or a percentage rounded up; `default` percent where nothing is written.
 fn share(value: &Value, of: usize, default: usize) -> usize {
     let percent = match value {
@@ -192,3 +230,6 @@ fn share(value: &Value, of: usize, default: usize) -> usize {
     };
     (of * percent).div_ceil(100)
 }
+
+#[cfg(test)]
+mod tests;
