@@ -34,6 +34,9 @@ pub trait LeasePort: Send + Sync {
 /// Told of each acknowledged write, with its number from 1, before anything else happens.
 pub type OnWrite = Arc<dyn Fn(u64) + Send + Sync>;
 
+/// The exit status of a process that was asked to end after a write, and did. No panic and no error has it.
+pub const EXIT_AS_ASKED: i32 = 86;
+
 /// What a shell works with.
 pub struct Parts<P, L> {
     pub ports: Arc<P>,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result};
 use junban_engine::clock::boottime;
 use junban_engine::elector::{Elector, Settings};
-use junban_engine::shell::{self, OnWrite, Parts, locked};
+use junban_engine::shell::{self, EXIT_AS_ASKED, OnWrite, Parts, locked};
 use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
@@ -105,7 +105,7 @@ fn on_write(exit_after: Option<u64>) -> OnWrite {
     Arc::new(move |number| {
         if Some(number) == exit_after {
             tracing::warn!(number, "ends after this write, as asked");
-            std::process::exit(86);
+            std::process::exit(EXIT_AS_ASKED);
         }
     })
 }

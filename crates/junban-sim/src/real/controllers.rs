@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use junban_engine::shell::EXIT_AS_ASKED;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::testbed::Testbed;
@@ -90,7 +91,8 @@ impl Controllers {
             if self.closing.remove(&number) && status.success() {
                 continue;
             }
-            if number != 1 || self.exit_after_writes.is_none() || self.exited {
+            let as_asked = status.code() == Some(EXIT_AS_ASKED);
+            if number != 1 || self.exit_after_writes.is_none() || self.exited || !as_asked {
                 return Err(format!("controller {number} ended by itself: {status}").into());
             }
             self.exited = true;
@@ -156,5 +158,55 @@ fn tied(program: &Path) -> Command {
 impl Drop for Controllers {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What becomes of a run whose first controller, asked to end after a write, ends with this status the first time.
+    fn ends_with(status: i32) -> (bool, Result<(), String>) {
+        let logs = std::env::temp_dir().join(format!("junban-controllers-{}-{status}", std::process::id()));
+        std::fs::create_dir_all(&logs).unwrap();
+        let program = logs.join("program");
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *--exit-after-writes*) exit {status};; *) exec sleep 60;; esac\n"
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut controllers = Controllers {
+            program,
+            kubeconfig: logs.join("kubeconfig"),
+            logs: logs.clone(),
+            exit_after_writes: Some(3),
+            running: BTreeMap::new(),
+            closing: BTreeSet::new(),
+            exited: false,
+        };
+        controllers.start(1).unwrap();
+        let mut said = Ok(());
+        while said.is_ok() && !controllers.exited() {
+            said = controllers.look_after().map_err(|error| error.to_string());
+        }
+        std::fs::remove_dir_all(logs).unwrap();
+        (controllers.exited(), said)
+    }
+
+    #[test]
+    fn the_exit_that_was_asked_for_is_not_taken_for_a_panic() {
+        assert_eq!(ends_with(EXIT_AS_ASKED), (true, Ok(())));
+    }
+
+    #[test]
+    fn a_panic_is_not_taken_for_the_exit_that_was_asked_for() {
+        let (exited, said) = ends_with(101);
+        assert!(!exited);
+        assert_eq!(
+            said.unwrap_err(),
+            "controller 1 ended by itself: exit status: 101"
+        );
     }
 }
