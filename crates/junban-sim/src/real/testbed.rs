@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,7 +67,7 @@ impl Testbed {
         BufReader::new(stdout).read_line(&mut line)?;
         let info: Info =
             serde_json::from_str(&line).map_err(|error| format!("the testbed said {line:?}: {error}"))?;
-        let logs = std::env::temp_dir().join(format!("junban-scenario-{}", std::process::id()));
+        let logs = logs_folder();
         std::fs::create_dir_all(&logs)?;
         Ok(Self {
             info,
@@ -149,6 +150,13 @@ impl Drop for Testbed {
     }
 }
 
+/// Each run of a process has its own: a good one removes its logs, and must leave those of a failed one.
+fn logs_folder() -> PathBuf {
+    static RUNS: AtomicU32 = AtomicU32::new(1);
+    let run = RUNS.fetch_add(1, Ordering::SeqCst);
+    std::env::temp_dir().join(format!("junban-scenario-{}-{run}", std::process::id()))
+}
+
 /// Runs a program to its end; its output, or what it said when it failed.
 pub(super) fn output(mut command: Command, input: Option<&str>) -> Result<String, Trouble> {
     command.stdin(if input.is_some() {
@@ -168,4 +176,14 @@ pub(super) fn output(mut command: Command, input: Option<&str>) -> Result<String
     let said = String::from_utf8_lossy(&done.stderr);
     let program = Path::new(command.get_program()).display();
     Err(format!("{program} {}: {}: {}", words.join(" "), done.status, said.trim()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_runs_of_a_process_share_their_logs() {
+        assert_ne!(logs_folder(), logs_folder());
+    }
 }
