@@ -85,6 +85,9 @@ pub struct EndState {
     pub phases: BTreeMap<String, String>,
     pub cordoned: BTreeSet<String>,
     pub marked: BTreeSet<String>,
+    /// Nodes with the steering taint.
+    pub steered: BTreeSet<String>,
+    pub off_load_balancers: BTreeSet<String>,
     pub slots: BTreeSet<String>,
     /// Power actions that took effect, per node.
     pub power: BTreeMap<String, u32>,
@@ -105,8 +108,36 @@ impl EndState {
             phases: facts.nodes.keys().filter_map(newest).collect(),
             cordoned: nodes(|node| node.cordoned),
             marked: nodes(|node| node.marked),
+            steered: nodes(|node| node.steered),
+            off_load_balancers: nodes(|node| node.off_load_balancers),
             slots: facts.slots.clone(),
             power: facts.power.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_crash_leaves_on_a_node_makes_another_end() {
+        let end = |change: fn(&mut NodeFacts)| {
+            let mut node = NodeFacts::default();
+            change(&mut node);
+            let mut facts = Facts::default();
+            facts.nodes.insert("node-1".to_owned(), node);
+            EndState::of(&facts)
+        };
+        let without = end(|_| ());
+        let changes: [fn(&mut NodeFacts); 4] = [
+            |node| node.cordoned = true,
+            |node| node.marked = true,
+            |node| node.steered = true,
+            |node| node.off_load_balancers = true,
+        ];
+        for change in changes {
+            assert_ne!(end(change), without);
         }
     }
 }
