@@ -178,11 +178,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
                 None => people::act(&bed, scenario, options, &at.what),
             };
             if let Err(error) = done {
-                judge.fail(
-                    began.elapsed(),
-                    format!("line {}: `{}` could not be done", at.line, at.text),
-                    error.to_string(),
-                );
+                judge.not_done(began.elapsed(), at.line, &at.text, error.to_string());
             }
             facts.read_power_log(&bed);
             seen = facts.facts();

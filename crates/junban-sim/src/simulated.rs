@@ -120,12 +120,16 @@ impl<'s> Run<'s> {
         } else {
             Duration::ZERO
         };
+        let mut judge = Judge::new(scenario, leniency);
+        if troubles.rules_only {
+            judge.judge_rules_only();
+        }
         sim.trouble(troubles);
         Self {
             scenario,
             options,
             sim,
-            judge: Judge::new(scenario, leniency),
+            judge,
             checkers: Checkers::new(Params::default()),
             limits,
             facts: facts::Collector::default(),
@@ -330,11 +334,7 @@ impl<'s> Run<'s> {
         self.limits.look(&self.sim.world());
         if let Err(error) = done {
             let elapsed = self.elapsed();
-            self.judge.fail(
-                elapsed,
-                format!("line {line}: `{text}` could not be done"),
-                error.to_string(),
-            );
+            self.judge.not_done(elapsed, line, text, error.to_string());
         }
     }
 

@@ -57,6 +57,7 @@ pub struct Judge<'s> {
     end_held_since: Option<Duration>,
     over: bool,
     never_suspended: bool,
+    rules_only: bool,
 }
 
 impl<'s> Judge<'s> {
@@ -73,6 +74,7 @@ impl<'s> Judge<'s> {
             end_held_since: None,
             over: false,
             never_suspended: false,
+            rules_only: false,
         }
     }
 
@@ -80,6 +82,12 @@ impl<'s> Judge<'s> {
     /// server more may be down than the file counts on (lifecycle.md 4). The world's checkers go on.
     pub fn suspend_never(&mut self) {
         self.never_suspended = true;
+    }
+
+    /// What the file claims is not judged at all, and a step that waits in vain is given up: the run goes on to its
+    /// end, so that the rules of every run are judged to the end.
+    pub fn judge_rules_only(&mut self) {
+        self.rules_only = true;
     }
 
     /// Whether the run is over.
@@ -101,6 +109,24 @@ impl<'s> Judge<'s> {
             at,
         });
         self.over = true;
+    }
+
+    /// An act of the file could not be done.
+    pub fn not_done(&mut self, at: Duration, line: usize, text: &str, why: impl Into<String>) {
+        self.broken(vec![Failure {
+            line,
+            text: text.to_owned(),
+            seen: format!("it could not be done: {}", why.into()),
+            at,
+        }]);
+    }
+
+    /// What the file claims is not so.
+    fn broken(&mut self, failures: Vec<Failure>) {
+        if !self.rules_only && !failures.is_empty() {
+            self.failures.extend(failures);
+            self.over = true;
+        }
     }
 
     /// When to look again even if nothing changes.
@@ -183,13 +209,14 @@ impl<'s> Judge<'s> {
         if self.never_suspended {
             return;
         }
-        for at in &self.scenario.never {
-            let verdict = at.what.judge(facts);
-            if verdict.holds {
-                self.failures.push(failure(at, verdict.seen, now));
-                self.over = true;
-            }
-        }
+        let verdicts = self
+            .scenario
+            .never
+            .iter()
+            .map(|at| (at, at.what.judge(facts)))
+            .filter(|(_, verdict)| verdict.holds)
+            .map(|(at, verdict)| failure(at, verdict.seen, now));
+        self.broken(verdicts.collect());
     }
 
     fn repeat(&mut self, now: Duration) -> Option<At<Act>> {
@@ -215,11 +242,14 @@ impl<'s> Judge<'s> {
         condition: &Condition,
     ) -> bool {
         let verdict = condition.judge(facts);
-        if !verdict.holds && now >= self.since + within + self.leniency {
-            self.failures.push(failure(at, verdict.seen, now));
-            self.over = true;
+        if verdict.holds {
+            return true;
         }
-        verdict.holds
+        let in_vain = now >= self.since + within + self.leniency;
+        if in_vain {
+            self.broken(vec![failure(at, verdict.seen, now)]);
+        }
+        in_vain && self.rules_only
     }
 
     fn look_at_the_end(&mut self, now: Duration, facts: &Facts) {
@@ -240,7 +270,7 @@ impl<'s> Judge<'s> {
         } else {
             self.end_held_since = None;
             if now >= began + END_WITHIN + self.leniency {
-                self.failures.extend(wrong);
+                self.broken(wrong);
                 self.over = true;
             }
         }
@@ -248,11 +278,9 @@ impl<'s> Judge<'s> {
 
     fn finish(&mut self, now: Duration) {
         self.over = true;
-        for at in &self.scenario.orders {
-            if let Some(seen) = self.out_of_order(&at.what) {
-                self.failures.push(failure(at, seen, now));
-            }
-        }
+        let orders = self.scenario.orders.iter();
+        let wrong = orders.filter_map(|at| Some(failure(at, self.out_of_order(&at.what)?, now)));
+        self.broken(wrong.collect());
     }
 
     /// What was seen, if the order is not that of the line.
@@ -297,89 +325,4 @@ fn failure<T>(at: &At<T>, seen: String, now: Duration) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::facts::EntryFacts;
-    use crate::scenario::parse;
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn facts(phase: &str) -> Facts {
-        let mut facts = Facts::default();
-        facts.entries.push(EntryFacts {
-            uid: "u".into(),
-            node: "node-1".into(),
-            phase: phase.into(),
-            ..EntryFacts::default()
-        });
-        facts
-    }
-
-    #[test]
-    fn steps_wait_for_each_other_and_the_end_must_stay_so() {
-        let text = "scenario: x\nwhen node-1 is Draining: pause\nafter 10s: resume\norder node-1: Draining, Succeeded\n\
-                    eventually within 1m: every entry Succeeded\nat the end: no failure\n";
-        let scenario = parse("x", text).unwrap();
-        let mut judge = Judge::new(&scenario, Duration::ZERO);
-        assert_eq!(judge.look(seconds(0), &facts("Queued")), None);
-        assert_eq!(
-            judge.look(seconds(1), &facts("Draining")).unwrap().what,
-            Act::Pause(String::new())
-        );
-        assert_eq!(judge.look(seconds(2), &facts("Draining")), None);
-        assert_eq!(judge.next_look(seconds(2)), Some(seconds(11)));
-        assert_eq!(
-            judge.look(seconds(11), &facts("Draining")).unwrap().what,
-            Act::Resume
-        );
-        assert_eq!(judge.look(seconds(20), &facts("Succeeded")), None);
-        assert!(!judge.is_over());
-        assert_eq!(judge.look(seconds(25), &facts("Succeeded")), None);
-        assert!(
-            judge.is_over() && judge.failures().is_empty(),
-            "{:?}",
-            judge.failures()
-        );
-    }
-
-    #[test]
-    fn what_never_happens_what_comes_too_late_and_a_wrong_order_name_their_line() {
-        let run = |text: &str, phases: &[&str]| {
-            let scenario = parse("x", &format!("scenario: x\n{text}")).unwrap();
-            let mut judge = Judge::new(&scenario, Duration::ZERO);
-            for (second, phase) in phases.iter().enumerate() {
-                judge.look(seconds(second as u64), &facts(phase));
-            }
-            judge.look(seconds(700), &facts(phases.last().unwrap()));
-            judge.look(seconds(800), &facts(phases.last().unwrap()));
-            assert!(judge.is_over());
-            judge
-                .failures()
-                .iter()
-                .map(|failure| failure.line)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            run("wait 1m\nnever: node-1 is Failed", &["Queued", "Failed"]),
-            [3]
-        );
-        assert_eq!(
-            run("eventually within 5s: every entry Succeeded", &["Queued"]),
-            [2]
-        );
-        assert_eq!(
-            run("order node-1: Rebooting, Draining", &["Draining", "Rebooting"]),
-            [2]
-        );
-        assert_eq!(run("at the end: every entry Succeeded", &["Queued"]), [2]);
-        assert_eq!(
-            run(
-                "wait 5s\norder node-1: Draining, Rebooting",
-                &["Draining", "Rebooting"]
-            ),
-            [0; 0]
-        );
-    }
-}
+mod tests;
