@@ -139,7 +139,7 @@ impl Trial {
         let wrong = without(guards, || self.wrong());
         assert!(!wrong.is_empty(), "nothing turned red without {guards:?}");
         assert!(
-            wrong.iter().any(|line| line.contains(words)),
+            wrong.iter().any(|line| says(line, words)),
             "without {guards:?}: `{words}` is not in {wrong:#?}"
         );
     }
@@ -148,10 +148,22 @@ impl Trial {
         self.is_good();
         let wrong = without(off, || with_slip(slip, || self.wrong()));
         assert!(
-            wrong.iter().any(|line| line.contains(words)),
+            wrong.iter().any(|line| says(line, words)),
             "with {slip:?}: `{words}` is not in {wrong:#?}"
         );
     }
+}
+
+/// Whether a line has these words as they are: S1 is not S16.
+fn says(line: &str, words: &str) -> bool {
+    let ends = |(at, found): (usize, &str)| !line[at + found.len()..].starts_with(char::is_alphanumeric);
+    line.match_indices(words).any(ends)
+}
+
+#[test]
+fn the_name_of_a_rule_is_not_the_beginning_of_another_s() {
+    assert!(says("a rule broken: S16: ended is ended; S1: twice", "S1"));
+    assert!(!says("a rule broken: S16: ended is ended", "S1"));
 }
 
 /// Something goes wrong with the first request that `aim` picks.

@@ -85,7 +85,7 @@ fn turns_red(forgetful: fn() -> Troubles, good: fn() -> Troubles, words: &str) {
     assert!(wrong.is_empty(), "a server that looks: {wrong:#?}");
     let wrong = broken_rules(&two_lead(forgetful));
     assert!(
-        wrong.iter().any(|line| line.contains(words)),
+        wrong.iter().any(|line| says(line, words)),
         "a server that forgets: `{words}` is not in {wrong:#?}"
     );
 }

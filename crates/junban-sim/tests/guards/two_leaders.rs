@@ -30,7 +30,7 @@ fn are_kept_apart_by_what_each_write_tests() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     let wrong = without(&[Guard::OwnRecordDone], || broken_rules(&trial(both_lead)));
     assert!(
-        wrong.iter().any(|line| line.contains("S1")),
+        wrong.iter().any(|line| says(line, "S1")),
         "an attempt of the other taken for its own: {wrong:#?}"
     );
 }
@@ -69,7 +69,7 @@ fn void_the_attempt_of_the_other_before_its_entry_goes_back() {
     assert_eq!(wrong_without(&[]), Vec::<String>::new());
     assert_eq!(wrong_without(&[Guard::ActSameEntry]), Vec::<String>::new());
     let wrong = wrong_without(&[Guard::ActSameEntry, Guard::VoidFirst]);
-    assert!(wrong.iter().any(|line| line.contains("S3")), "{wrong:#?}");
+    assert!(wrong.iter().any(|line| says(line, "S3")), "{wrong:#?}");
 }
 
 /// The watch of entries of the one is behind: it sees the mark of the second attempt before its record.
@@ -86,5 +86,5 @@ fn void_no_attempt_that_is_later_than_the_record_they_know() {
     trial.seeds = vec![1, 2, 3, 4];
     assert_eq!(broken_rules(&trial), Vec::<String>::new());
     let wrong = without(&[Guard::LaterAttemptCounts], || broken_rules(&trial));
-    assert!(wrong.iter().any(|line| line.contains("S1")), "{wrong:#?}");
+    assert!(wrong.iter().any(|line| says(line, "S1")), "{wrong:#?}");
 }
