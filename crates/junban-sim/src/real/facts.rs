@@ -163,6 +163,9 @@ impl Collector {
             marked: annotations.is_some_and(|all| all.contains_key(names::MARK)),
             steered: taints.into_iter().any(|taint| taint["key"] == names::PENDING),
             off_load_balancers: label(names::EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
+            with_volume: self
+                .of("VolumeAttachment")
+                .any(|attachment| attachment.data["spec"]["nodeName"] == name),
             control_plane: label(names::CONTROL_PLANE).is_some(),
             rack: label("topology.kubernetes.io/zone").unwrap_or_else(|| name.clone()),
             boots: self.boots.get(&name).copied().unwrap_or_default(),

@@ -82,6 +82,10 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::PowerOff(node) => machine(bed, node, "dead"),
         Act::Fault(fault) => inject(bed, fault),
         Act::Repair(node) => machine(bed, node, "heal"),
+        Act::Refused(refused) => match self::act(bed, scenario, options, refused) {
+            Ok(()) => Err("it was not refused".into()),
+            Err(_) => Ok(()),
+        },
         Act::CutOff => bed.command(&["proxy", "freeze"]).map(drop),
         Act::Reconnect => bed.command(&["proxy", "thaw"]).map(drop),
         Act::KillController(_)

@@ -11,13 +11,14 @@ use super::Trouble;
 use super::testbed::Testbed;
 
 /// Kinds that are watched.
-const KINDS: [(&str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str); 10] = [
     ("", "v1", "Node"),
     ("", "v1", "Pod"),
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "StatefulSet"),
     ("apps", "v1", "DaemonSet"),
     ("policy", "v1", "PodDisruptionBudget"),
+    ("storage.k8s.io", "v1", "VolumeAttachment"),
     ("junban.dev", "v1alpha1", "RebootQueue"),
     ("junban.dev", "v1alpha1", "RebootPolicy"),
     ("junban.dev", "v1alpha1", "NodeReboot"),

@@ -47,6 +47,9 @@ const ACTS: &[&str] = &[
 ];
 
 pub(super) fn parse(text: &str) -> Result<Act, Fault> {
+    if let Some(act) = text.strip_suffix(" is refused") {
+        return Ok(Act::Refused(Box::new(parse(act)?)));
+    }
     // The edits and faults keep their own colon: `edit queue: maxUnavailable 1`.
     if let Some((head, tail)) = text.split_once(':') {
         return with_colon(head.trim(), tail.trim());
@@ -383,6 +386,7 @@ mod tests {
             ("freeze controller 2", Act::FreezeController(2)),
             ("cut off the controllers", Act::CutOff),
             ("pause", Act::Pause(String::new())),
+            ("resume is refused", Act::Refused(Box::new(Act::Resume))),
             (
                 "reboot -l zone in (a, b),!gpu --reason new kernel",
                 Act::Reboot {

@@ -36,6 +36,8 @@ enum Claim {
     CountEntries(Vec<String>, Compare, u32),
     ReadyPods(String, Compare, u32),
     Disrupted(String, Compare, u32),
+    /// On one node, or anywhere.
+    Pods(String, Option<String>, Compare, u32),
     Pod(String, bool),
     PodOn(String, String),
     Paused,
@@ -60,6 +62,7 @@ enum NodeState {
     Unavailable,
     InFlight,
     WithSlot,
+    WithVolume,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +84,7 @@ enum Thing {
     Failure,
 }
 
-const NODE_STATES: [(&str, NodeState); 9] = [
+const NODE_STATES: [(&str, NodeState); 10] = [
     ("cordoned", NodeState::Cordoned),
     ("schedulable", NodeState::Schedulable),
     ("Ready", NodeState::Ready),
@@ -91,6 +94,7 @@ const NODE_STATES: [(&str, NodeState); 9] = [
     ("in flight", NodeState::InFlight),
     ("holding a slot", NodeState::WithSlot),
     ("with a slot", NodeState::WithSlot),
+    ("holding a volume", NodeState::WithVolume),
 ];
 
 const THINGS: [(&str, Thing); 7] = [
@@ -248,6 +252,7 @@ impl Claim {
             Self::Entry { node, .. } | Self::HasEntry(node) | Self::Exists(node) => Some(node),
             Self::PodOn(_, node) => Some(node),
             Self::Node(node, _) | Self::Boots(node, ..) | Self::PowerLines(node, ..) => node.as_deref(),
+            Self::Pods(_, node, ..) => node.as_deref(),
             _ => None,
         }
     }
@@ -350,13 +355,18 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Fault> {
 fn about_workload(words: &mut Words<'_>) -> Result<Claim, Fault> {
     let (namespace, name) = words.namespaced("a workload")?;
     let workload = format!("{namespace}/{name}");
-    let ready = words.eat_one(&[("ready", true), ("disrupted", false)], "said of a workload")?;
+    let said = ["ready", "disrupted", "pods"].map(|word| (word, word));
+    let said = words.eat_one(&said, "said of a workload")?;
+    let node = match said {
+        "pods" if words.eat("on") => Some(words.next("a node")?.to_owned()),
+        _ => None,
+    };
     let compare = words.eat_one(&COMPARES, "a comparison")?;
     let amount = words.number("a number of pods")?;
-    Ok(if ready {
-        Claim::ReadyPods(workload, compare, amount)
-    } else {
-        Claim::Disrupted(workload, compare, amount)
+    Ok(match said {
+        "ready" => Claim::ReadyPods(workload, compare, amount),
+        "disrupted" => Claim::Disrupted(workload, compare, amount),
+        _ => Claim::Pods(workload, node, compare, amount),
     })
 }
 

@@ -28,6 +28,8 @@ pub struct NodeFacts {
     pub steered: bool,
     pub off_load_balancers: bool,
     pub control_plane: bool,
+    /// A volume of the network is attached to it.
+    pub with_volume: bool,
     pub rack: String,
     /// Boots since the run began.
     pub boots: u32,
@@ -69,6 +71,12 @@ impl Facts {
             .iter()
             .filter(|entry| entry.node == node)
             .max_by_key(|entry| entry.order)
+    }
+
+    /// Pods of a workload in whatever state, on one node or anywhere.
+    pub fn pods_of(&self, workload: &str, node: Option<&str>) -> u32 {
+        let is_one = |pod: &&PodFacts| pod.workload == workload && node.is_none_or(|node| pod.node == node);
+        u32::try_from(self.pods.values().filter(is_one).count()).unwrap_or(u32::MAX)
     }
 
     /// Pods of a workload that are Ready and not on their way out.

@@ -310,6 +310,8 @@ pub enum Act {
     /// What lies between the controllers and the API server swallows every byte and closes nothing.
     CutOff,
     Reconnect,
+    /// The command, or the API server, must refuse it.
+    Refused(Box<Act>),
 }
 
 /// A right of the controller's account.

@@ -92,6 +92,7 @@ fn nodes_of(act: &Act) -> Vec<String> {
         | Act::Repair(node)
         | Act::Label { node, .. } => vec![node.clone()],
         Act::Fault(fault) => vec![fault.node.clone()],
+        Act::Refused(act) => nodes_of(act),
         _ => vec![],
     }
 }

@@ -64,6 +64,10 @@ impl Collector {
                 marked: node.meta.annotations.contains_key(names::MARK),
                 steered: node.taints.iter().any(|taint| taint.key == names::PENDING),
                 off_load_balancers: node.meta.labels.contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS),
+                with_volume: world
+                    .store()
+                    .attachments()
+                    .any(|attachment| attachment.node == node.meta.name),
                 control_plane: node.is_control_plane(),
                 rack: node
                     .meta

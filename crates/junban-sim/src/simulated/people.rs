@@ -39,6 +39,10 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         } => reboot(world, scenario, target, *again, reason),
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
+        Act::Refused(refused) => match self::act(world, scenario, refused) {
+            Ok(()) => Err(PeopleError::Other("it was not refused".into())),
+            Err(_) => Ok(()),
+        },
         Act::Cancel(target) => selected(world, target)?
             .iter()
             .try_for_each(|node| cancel_named(world, node)),
@@ -380,7 +384,7 @@ fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
     .map(|policy| policy.name.to_string())
 }
 
-/// `junban cancel NODE`: the command refuses where there is nothing to cancel.
+/// `junban cancel NODE`: the command refuses where there is nothing to cancel, or nothing that can be called back.
 fn cancel_named(world: &mut World, node: &str) -> Done {
     let is_live = |entry: &Arc<Custom>| node_of(entry) == node && !is_ended(entry);
     if !entries(world).iter().any(is_live) {
@@ -388,11 +392,17 @@ fn cancel_named(world: &mut World, node: &str) -> Done {
             "node {node} has no entry that could be cancelled"
         )));
     }
-    cancel(world, node)
+    if cancel(world, node)? {
+        return Ok(());
+    }
+    let text = format!("node {node} is past its power action, so seen through to the end");
+    Err(PeopleError::Other(text))
 }
 
-/// The waiver on the Node first, then the entry.
-fn cancel(world: &mut World, node: &str) -> Done {
+/// The waiver on the Node first, then the entry. Whether all were cancelled: one that is past its power action is seen
+/// through to its end.
+fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
+    let mut all = true;
     for entry in entries(world)
         .iter()
         .filter(|entry| node_of(entry) == node && !is_ended(entry))
@@ -409,12 +419,12 @@ fn cancel(world: &mut World, node: &str) -> Done {
                 .client(PEOPLE)
                 .patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
         match written {
-            // Past its power action: it is seen through to its end.
-            Ok(_) | Err(ApiError::Invalid { .. }) => {}
+            Ok(_) => {}
+            Err(ApiError::Invalid { .. }) => all = false,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The goal of the policy that governs the node, if it is due.
@@ -449,7 +459,7 @@ pub(super) fn cancel_all(world: &mut World) -> Done {
     }
     selected(world, &Target::All)?
         .iter()
-        .try_for_each(|node| cancel(world, node))
+        .try_for_each(|node| cancel(world, node).map(drop))
 }
 
 /// `junban retry NODE`.

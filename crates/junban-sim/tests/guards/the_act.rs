@@ -25,8 +25,10 @@ fn is_not_begun_on_a_node_that_a_person_gave_back() {
 
 #[test]
 fn is_not_begun_for_a_goal_that_was_waived() {
-    after_the_record("after 150ms: cancel node-1\nwait 5s\nat the end: power log empty, no mark, no slot")
-        .needs(&[Guard::ActWaiver], "power log empty");
+    after_the_record(
+        "after 150ms: cancel node-1 is refused\nwait 5s\nat the end: power log empty, no mark, no slot",
+    )
+    .needs(&[Guard::ActWaiver], "power log empty");
 }
 
 /// What the look before the act shows reaches only whoever asked for it; the watches are far behind.

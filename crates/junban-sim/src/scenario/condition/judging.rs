@@ -99,6 +99,14 @@ impl Claim {
                     format!("{workload} has {disrupted} of {replicas} disrupted"),
                 )
             }
+            Self::Pods(workload, node, compare, wanted) => {
+                let pods = facts.pods_of(workload, node.as_deref());
+                let place = node.as_ref().map(|node| format!(" on {node}"));
+                verdict(
+                    compare.holds(pods, *wanted),
+                    format!("{workload} has {pods} pods{}", place.unwrap_or_default()),
+                )
+            }
             Self::Pod(pod, wanted) => {
                 let there = facts.pods.contains_key(pod);
                 verdict(
@@ -177,6 +185,7 @@ impl NodeState {
                 .entry_of(name)
                 .is_some_and(|entry| matches!(entry.phase.as_str(), "Draining" | "Rebooting" | "Verifying")),
             Self::WithSlot => facts.slots.contains(name),
+            Self::WithVolume => node.with_volume,
         }
     }
 }

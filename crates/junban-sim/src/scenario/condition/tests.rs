@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
+use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
 
 fn facts() -> Facts {
     let mut facts = Facts::default();
@@ -11,6 +11,7 @@ fn facts() -> Facts {
         let node = NodeFacts {
             ready: true,
             cordoned,
+            with_volume: name == "node-1",
             rack: rack.into(),
             boots: 1,
             ..NodeFacts::default()
@@ -18,6 +19,12 @@ fn facts() -> Facts {
         facts.nodes.insert(name.into(), node);
     }
     facts.power.insert("node-1".into(), 1);
+    let finished = PodFacts {
+        node: "node-2".into(),
+        workload: "batch/report".into(),
+        ..PodFacts::default()
+    };
+    facts.pods.insert("batch/report-x7v2p".into(), finished);
     let entry = |node: &str, phase: &str, order| EntryFacts {
         node: node.into(),
         phase: phase.into(),
@@ -62,6 +69,12 @@ fn each_claim_can_hold_and_can_fail() {
         ("entries Queued >= 1", "entries in flight > 0"),
         ("shop/cart ready < 1", "shop/cart ready >= 1"),
         ("pod shop/a is gone", "pod shop/a is there"),
+        ("batch/report pods = 1", "batch/report pods = 0"),
+        (
+            "batch/report pods on node-2 = 1",
+            "batch/report pods on node-1 = 1",
+        ),
+        ("node-1 holding a volume", "node-2 holding a volume"),
         ("not queue paused", "queue paused"),
         (
             "node-1 cordoned and node-3 cordoned",
