@@ -316,12 +316,13 @@ impl Sight {
         }
     }
 
-    /// The written limit (10 %, rounded up), and beside tolerated failures one place more (lifecycle.md 4).
+    /// The written limit (10 %, rounded up), and beside tolerated failures (5 %, rounded up) one place more
+    /// (lifecycle.md 4).
     fn judge_limit(&mut self, started: &str) {
         let unavailable = self.nodes.values().filter(|node| !node.available()).count();
         self.most_unavailable = self.most_unavailable.max(unavailable);
         let count = self.nodes.len();
-        let tolerated = self.failed.len().min(count.div_ceil(10).max(1)).min(count / 2);
+        let tolerated = self.failed.len().min(count.div_ceil(20).max(1)).min(count / 2);
         let limit = count.div_ceil(10).max(1).max(tolerated + 1);
         if unavailable > limit && self.judging {
             self.broken.push(format!(
@@ -417,4 +418,31 @@ fn service_of(item: &Value) -> &str {
     item["metadata"]["labels"]["kubernetes.io/service-name"]
         .as_str()
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, Sight};
+
+    #[test]
+    fn only_as_many_failures_as_5_percent_give_a_further_place() {
+        let broken = |failed: usize| {
+            let mut sight = Sight {
+                judging: true,
+                ..Sight::default()
+            };
+            for number in 1..=30 {
+                let node = Node {
+                    ready: number > 4,
+                    ..Node::default()
+                };
+                sight.nodes.insert(format!("node-{number}"), node);
+            }
+            sight.failed = (1..=failed).map(|number| format!("entry-{number}")).collect();
+            sight.judge_limit("node-4");
+            sight.broken.len()
+        };
+        // Of 30 nodes 3 may be unavailable, and 2 may have failed: that gives no fourth place.
+        assert_eq!((broken(2), broken(3)), (1, 1));
+    }
 }
