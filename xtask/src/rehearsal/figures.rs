@@ -349,12 +349,12 @@ pub(super) fn most_at_once(turns: &[Turn]) -> usize {
     turns.iter().map(|turn| at(turn.cordoned)).max().unwrap_or(0)
 }
 
-/// The value that a share of all do not exceed.
-pub(super) fn percentile(values: &[(f64, String)], share: f64) -> f64 {
+/// The value that a share of all do not exceed; `None` where there are none.
+pub(super) fn percentile(values: &[(f64, String)], share: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+    sorted.get(rank.saturating_sub(1)).copied()
 }
 
 /// `2026-11-23T17:56:19.353816Z` in seconds since the epoch.
@@ -390,7 +390,8 @@ mod tests {
     #[test]
     fn a_percentile_is_a_value_that_was_seen() {
         let values: Vec<_> = (1..=10).map(|value| (f64::from(value), String::new())).collect();
-        assert_eq!((percentile(&values, 0.5), percentile(&values, 0.99)), (5.0, 10.0));
-        assert_eq!(percentile(&[], 0.5), 0.0);
+        assert_eq!(percentile(&values, 0.5), Some(5.0));
+        assert_eq!(percentile(&values, 0.99), Some(10.0));
+        assert_eq!(percentile(&[], 0.5), None);
     }
 }

@@ -6,7 +6,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::bed::Bed;
-use super::figures::{Audit, PowerLine, drained_to_power, most_at_once, percentile, power_lines, turns};
+use super::figures::{
+    Audit, PowerLine, Turn, drained_to_power, most_at_once, percentile, power_lines, turns,
+};
 use super::starts::proven_to_start;
 use super::watcher::{Node, Watcher};
 use super::workload::STUCK;
@@ -16,8 +18,10 @@ use super::{Exceptions, Outcome, say};
 const REQUESTS_BESIDE_PODS: f64 = 40.0;
 /// Queue, Lease and watches, a second.
 const APART_A_SECOND: f64 = 3.0;
-/// 99 % within 1 s is the aim on a quiet machine; this is what no noise explains.
-const HALF_WITHIN: f64 = 5.0;
+/// 99 % within 1 s is what is promised on a quiet machine, and is printed. On a noisy one these many are: a loop that
+/// looks every 2 s has no more than half of them within 1 s.
+const PROMPT_SHARE: f64 = 0.75;
+const PROMPT: f64 = 1.0;
 /// A controller opens its watches once; what it asks in its first seconds is not the steady state.
 const START_UP: f64 = 10.0;
 
@@ -61,7 +65,8 @@ pub(super) fn report(
         .filter_map(|turn| turn.restored)
         .fold(f64::INFINITY, f64::min);
     let to_power = drained_to_power(&turns, first_proof);
-    let starts = proven_to_start(&turns, nodes.div_ceil(10).max(1), &sight.budgets);
+    let places = nodes.div_ceil(10).max(1);
+    let starts = proven_to_start(&turns, places, &sight.budgets);
     let to_start: Vec<_> = starts
         .iter()
         .map(|start| (start.place, start.node.clone()))
@@ -82,6 +87,9 @@ pub(super) fn report(
     let mut verdict = Verdict::default();
     verdict.none(&sight.broken);
     verdict.none(&outcome.trouble.broken);
+    verdict.must(!sight.detached.is_empty(), || {
+        "no volume was detached: what waits for volumes was not seen".to_owned()
+    });
     let succeeded = end_state(sight.nodes(), exceptions, outcome, &power, &mut verdict);
     explained(exceptions, outcome, &mut verdict);
     if !outcome.trouble.wanted {
@@ -91,12 +99,9 @@ pub(super) fn report(
         verdict.must(average <= APART_A_SECOND, || {
             format!("{average:.1} requests a second for queue, Lease and watches")
         });
-        verdict.must(percentile(&to_power, 0.5) <= HALF_WITHIN, || {
-            "half of the power actions came late".to_owned()
-        });
-        verdict.must(percentile(&permitted, 0.5) <= HALF_WITHIN, || {
-            "half of the starts came late".to_owned()
-        });
+        prompt("power actions", &to_power, &mut verdict);
+        prompt("starts", &permitted, &mut verdict);
+        side_by_side(&turns, places, &mut verdict);
     }
 
     say("\nrequests of Junban's account:")?;
@@ -208,6 +213,26 @@ fn end_state(
     succeeded
 }
 
+/// Most came at once. None at all is no proof of anything.
+fn prompt(what: &str, values: &[(f64, String)], verdict: &mut Verdict) {
+    let seen = percentile(values, PROMPT_SHARE);
+    verdict.must(seen.is_some_and(|seen| seen <= PROMPT), || match seen {
+        Some(seen) => format!(
+            "{:.0} % of the {what} came within {seen:.2} s, {PROMPT:.0} s is the bound",
+            PROMPT_SHARE * 100.0
+        ),
+        None => format!("no {what} were seen"),
+    });
+}
+
+/// Where the limit has more than one place a run must use them.
+fn side_by_side(turns: &[Turn], places: usize, verdict: &mut Verdict) {
+    let most = most_at_once(turns);
+    verdict.must(places == 1 || most > 1, || {
+        format!("{most} turns at a time at most, with {places} places")
+    });
+}
+
 /// `junban explain` names the cause of each exception, and finds none on a server that is done.
 fn explained(exceptions: &Exceptions, outcome: &Outcome, verdict: &mut Verdict) {
     for (node, text) in &outcome.explained {
@@ -233,11 +258,11 @@ fn spread(what: &str, values: &[(f64, String)]) -> Result<()> {
     let late = values.iter().filter(|(value, _)| *value > 1.0);
     let late: Vec<String> = late.map(|(value, node)| format!("{node} {value:.1}")).collect();
     say(&format!(
-        "{what}: {} seen, p50 {:.2} s, p99 {:.2} s, max {:.2} s; above 1 s: {}",
+        "{what}: {} seen, p50 {} s, p99 {} s, max {} s; above 1 s: {}",
         values.len(),
-        percentile(values, 0.5),
-        percentile(values, 0.99),
-        percentile(values, 1.0),
+        shown(values, 0.5),
+        shown(values, 0.99),
+        shown(values, 1.0),
         if late.is_empty() {
             "none".to_owned()
         } else {
@@ -248,10 +273,56 @@ fn spread(what: &str, values: &[(f64, String)]) -> Result<()> {
 
 fn figures(values: &[(f64, String)]) -> serde_json::Value {
     let within = values.iter().filter(|(value, _)| *value <= 1.0).count();
-    json!({"seen": values.len(), "within1s": within, "p50": round(percentile(values, 0.5)),
-        "p99": round(percentile(values, 0.99)), "max": round(percentile(values, 1.0))})
+    let at = |share| percentile(values, share).map(round);
+    json!({"seen": values.len(), "within1s": within, "p50": at(0.5), "p99": at(0.99), "max": at(1.0)})
 }
 
 fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+fn shown(values: &[(f64, String)], share: f64) -> String {
+    percentile(values, share).map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Turn, Verdict, prompt, side_by_side};
+
+    fn broken_by(waits: &[f64]) -> Vec<String> {
+        let values: Vec<_> = waits.iter().map(|wait| (*wait, String::new())).collect();
+        let mut verdict = Verdict::default();
+        prompt("starts", &values, &mut verdict);
+        verdict.broken
+    }
+
+    #[test]
+    fn a_loop_that_looks_every_2_s_is_not_prompt_and_noise_is() {
+        let polled: Vec<f64> = (0..30).map(|n| f64::from(n) / 15.0).collect();
+        assert_eq!(broken_by(&polled).len(), 1);
+        let mut noisy = vec![0.3; 26];
+        noisy.extend([1.5, 2.0, 4.0, 8.0]);
+        assert_eq!(broken_by(&noisy), [""; 0]);
+    }
+
+    #[test]
+    fn where_nothing_was_seen_nothing_was_prompt() {
+        assert_eq!(broken_by(&[]), ["no starts were seen"]);
+    }
+
+    #[test]
+    fn a_run_that_goes_one_by_one_where_more_may_is_broken() {
+        let one_by_one: Vec<Turn> = (0..5)
+            .map(|n| Turn {
+                cordoned: f64::from(n) * 10.0,
+                restored: Some(f64::from(n) * 10.0 + 9.0),
+                ..Turn::default()
+            })
+            .collect();
+        for (places, broken) in [(1, 0), (4, 1)] {
+            let mut verdict = Verdict::default();
+            side_by_side(&one_by_one, places, &mut verdict);
+            assert_eq!(verdict.broken.len(), broken, "{places} places");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! What runs on the cluster: Deployments and StatefulSets of 2 to 20 replicas under budgets of every form, some
-//! without, with a Service each; a DaemonSet; a few single replicas. The needs are computed here, not read back.
+//! without, with a Service each; a DaemonSet; a few single replicas; pods with volumes, and a pinned one. The needs are computed here, not read back.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         daemon_set(),
     ];
-    let mut left = pods;
+    apps.extend(beside(&mut items));
+    let mut left = pods.saturating_sub(BESIDE);
     for index in 0.. {
         let size = match left {
             0 => break,
@@ -74,6 +75,48 @@ pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
         apps,
         objects: json!({"apiVersion": "v1", "kind": "List", "items": items}),
     }
+}
+
+/// Pods of [`beside`].
+const BESIDE: usize = 4;
+const FILES: usize = 3;
+
+/// What makes a drain wait for more than budgets: pods with volumes of the network, and one that can run on one
+/// server only.
+fn beside(items: &mut Vec<Value>) -> [App; 2] {
+    items.push(
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "files"},
+            "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}),
+    );
+    for index in 0..FILES {
+        let name = format!("files-{index}");
+        items.push(
+            json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
+                "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "files",
+                "persistentVolumeReclaimPolicy": "Retain",
+                "csi": {"driver": "csi.testbed.junban.dev", "volumeHandle": name},
+            }}),
+        );
+    }
+    let mut files = set("files", FILES, true, &Value::Null);
+    files["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "storageClassName": "files",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }}]);
+    items.push(files);
+    items.push(pdb("files", json!({"maxUnavailable": 1})));
+    items.push(set(
+        "pinned",
+        1,
+        false,
+        &json!({"kubernetes.io/hostname": "node-1"}),
+    ));
+    let app = |name: &str, replicas, need| App {
+        name: name.to_owned(),
+        replicas,
+        need,
+    };
+    [app("files", FILES, Some(FILES - 1)), app("pinned", 1, None)]
 }
 
 /// Percentages of a budget round up, also those of maxUnavailable.
