@@ -237,6 +237,114 @@ mod tests {
         );
     }
 
+    fn bound(input: BoundInput) -> (u64, String) {
+        let bound = lower_bound(&input).unwrap();
+        (bound.seconds, bound.by)
+    }
+
+    fn said(seconds: u64, by: &str) -> (u64, String) {
+        (seconds, by.to_owned())
+    }
+
+    #[test]
+    fn the_first_proof_passes_before_a_second_is_powered() {
+        let input = |places| BoundInput {
+            nodes: nodes(3, 60.0),
+            places,
+            first_proof: true,
+            ..BoundInput::default()
+        };
+        // 65 s of the first; of the others at least the boot, for they may have drained meanwhile.
+        assert_eq!(bound(input(3)), said(125, "path"));
+        assert_eq!(bound(input(1)), said(185, "limit maxUnavailable"));
+    }
+
+    #[test]
+    fn the_shortest_turn_may_be_the_first_proof_and_one_node_alone_is_none() {
+        let mut input = BoundInput {
+            nodes: [nodes(1, 90.0), nodes(1, 30.0)].concat(),
+            places: 2,
+            first_proof: true,
+            ..BoundInput::default()
+        };
+        assert_eq!(bound(input.clone()), said(125, "path"));
+        input.nodes.truncate(1);
+        assert_eq!(bound(input), said(95, "path"));
+    }
+
+    #[test]
+    fn a_budget_may_be_used_while_the_first_proof_is_awaited() {
+        let chain = PinnedBudget {
+            name: "db/store".into(),
+            allowed: 1,
+            holds: vec![(100.0, 10.0); 4],
+        };
+        let input = BoundInput {
+            nodes: nodes(4, 60.0),
+            places: 4,
+            first_proof: true,
+            pinned: vec![chain],
+            ..BoundInput::default()
+        };
+        assert_eq!(bound(input), said(390, "pdb db/store"));
+    }
+
+    #[test]
+    fn groups_take_the_time_of_the_slowest_node_of_each() {
+        let mut nodes = nodes(5, 60.0);
+        nodes[0].boot = 100.0;
+        for (node, group) in nodes.iter_mut().zip(["a", "a", "b", "b"]) {
+            node.group = Some(group.into());
+        }
+        let input = |at_once| BoundInput {
+            nodes: nodes.clone(),
+            places: 5,
+            groups_at_once: at_once,
+            ..BoundInput::default()
+        };
+        // 105 s of a, 65 s of b, 65 s of the node without a group, which is one by itself.
+        assert_eq!(bound(input(Some(1))), said(235, "groups"));
+        assert_eq!(bound(input(Some(2))), said(117, "groups"));
+        assert_eq!(bound(input(None)), said(105, "path"));
+    }
+
+    #[test]
+    fn control_planes_go_one_by_one_and_beside_nobody() {
+        let mut three = nodes(3, 60.0);
+        let masters = |nodes: &mut [NodeTime]| nodes.iter_mut().for_each(|node| node.control_plane = true);
+        masters(&mut three[..1]);
+        let input = BoundInput {
+            nodes: three.clone(),
+            places: 3,
+            ..BoundInput::default()
+        };
+        assert_eq!(bound(input.clone()), said(130, "path"));
+        masters(&mut three);
+        let input = BoundInput {
+            nodes: three,
+            ..input
+        };
+        assert_eq!(bound(input).0, 195);
+    }
+
+    #[test]
+    fn moves_share_their_tokens_and_the_last_may_outlast_the_run() {
+        let input = |allowed| BoundInput {
+            nodes: nodes(2, 60.0),
+            places: 2,
+            movable: vec![MovableBudget {
+                name: "shop/cart".into(),
+                allowed,
+                hold: 20.0,
+                moves: 10,
+            }],
+            ..BoundInput::default()
+        };
+        assert_eq!(bound(input(1)), said(180, "pdb shop/cart"));
+        assert_eq!(bound(input(2)), said(80, "pdb shop/cart"));
+        assert_eq!(bound(input(4)), said(65, "path"));
+    }
+
     #[test]
     fn nothing_left_has_no_bound() {
         assert_eq!(lower_bound(&BoundInput::default()), None);
