@@ -28,6 +28,7 @@ type upFlags struct {
 	options    cluster.Options
 	foreground bool
 	detached   bool
+	parent     int
 	output     string
 }
 
@@ -70,6 +71,7 @@ func parseUp(args []string) (upFlags, error) {
 	})
 	set.BoolVar(&f.foreground, "foreground", false, "stay, and end when the parent process ends")
 	set.BoolVar(&f.detached, "detached", false, "internal: stop watching the parent once the cluster is up")
+	set.IntVar(&f.parent, "parent", os.Getppid(), "with --foreground: the process with which it ends (default: its parent)")
 	set.StringVar(&f.output, "output", "text", "text or json (one line)")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -149,6 +151,9 @@ func runUp(args []string) error {
 // foreground brings the cluster up, says so, and stays until a signal, `down`,
 // or the end of its parent.
 func foreground(f upFlags) error {
+	if os.Getppid() != f.parent {
+		return errors.New("whoever started it is gone")
+	}
 	temporary := f.options.Dir == ""
 	lock, err := claimDir(&f.options.Dir)
 	if err != nil {
@@ -159,7 +164,7 @@ func foreground(f upFlags) error {
 	defer end()
 	watched, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go watchParent(watched, end)
+	go watchParent(watched, end, f.parent)
 	c, err := cluster.Up(ctx, end, f.options)
 	defer c.Stop()
 	if err != nil {
@@ -180,9 +185,10 @@ func foreground(f upFlags) error {
 
 // watchParent ends the testbed when whoever started it is gone. The kernel's
 // death signal would come too early: it is sent when the *thread* that
-// started us ends.
-func watchParent(ctx context.Context, end context.CancelFunc) {
-	parent := os.Getppid()
+// started us ends. A parent that says who it is (--parent) is missed however
+// early it dies: without it another process may be the parent by the time we
+// ask.
+func watchParent(ctx context.Context, end context.CancelFunc, parent int) {
 	for range time.Tick(100 * time.Millisecond) {
 		if ctx.Err() != nil {
 			return
@@ -215,7 +221,7 @@ func background(f upFlags, args []string) error {
 		return err
 	}
 	cmd := exec.Command(binary, append(append([]string{"up"}, args...),
-		"--foreground", "--detached", "--output", "json", "--dir", f.options.Dir)...)
+		"--foreground", "--detached", "--parent", strconv.Itoa(os.Getpid()), "--output", "json", "--dir", f.options.Dir)...)
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdout, err := cmd.StdoutPipe()

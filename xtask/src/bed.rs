@@ -58,6 +58,7 @@ impl Testbed {
         // It sees for itself that this process is gone. Tied to it, it would have no time to remove its directory.
         let mut child = Command::new(&binary)
             .args(["up", "--foreground", "--output", "json"])
+            .args(["--parent", &std::process::id().to_string()])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

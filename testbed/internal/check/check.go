@@ -69,6 +69,7 @@ func singlePlane(binary string) (*Suite, error) {
 	defer s.kill()
 	s.step("pods of every kind run", s.podsRun)
 	s.step("a Job's pod succeeds by itself", s.jobSucceeds)
+	s.step("containers that end by themselves crash-loop, with their exit code", s.crashLoops)
 	s.step("a node may not give itself a role or a taint", s.nodeIsRestricted)
 	s.step("a service account's token works", s.accountToken)
 	s.step("an eviction beyond the budget is a 429", s.budgetHolds)
@@ -81,6 +82,8 @@ func singlePlane(binary string) (*Suite, error) {
 	s.step("refuse: exit 75, nothing in the power log", s.powerRefused)
 	s.step("power-unknown: exit 1, and the machine reboots", s.powerUnknown)
 	s.step("power-killed: SIGKILL, and the machine reboots", s.powerKilled)
+	s.step("power-hangs: no end, and the machine reboots", s.powerHangs)
+	s.step("slow: three times the boot time", s.bootsSlowly)
 	s.step("another machine's systemUUID: exit 75", s.wrongMachine)
 	s.step("same-boot-id: restarts under the old bootID", s.sameBootID)
 	s.step("not-ready: new bootID, Ready=False until healed", s.returnsNotReady)
@@ -90,11 +93,13 @@ func singlePlane(binary string) (*Suite, error) {
 	s.step("a mirror pod that is deleted is back", s.mirrorPodReturns)
 	s.step("the audit log has every request with its times", s.auditLog)
 	s.step("a frozen proxy swallows, and thaws", s.frozenProxy)
+	s.step("nothing starts for a parent that is gone", s.nothingForOrphans)
 	s.step("no process outlives the supervisor", s.nothingIsLeft)
 	return s, nil
 }
 
-// start runs `up` as a child that ends with this process.
+// start runs `up` as a child of a shell, which is a child of this process:
+// the shell can be killed as a parent may be.
 func start(binary, workload string, flags ...string) (*Suite, error) {
 	file, err := os.CreateTemp("", "testbed-check-*.yaml")
 	if err != nil {
@@ -107,7 +112,7 @@ func start(binary, workload string, flags ...string) (*Suite, error) {
 	file.Close()
 	began := time.Now()
 	args := append([]string{"up", "--foreground", "--output", "json", "--workload", file.Name()}, flags...)
-	command := exec.Command(binary, args...)
+	command := exec.Command("/bin/sh", append([]string{"-c", `"$@" & wait`, "sh", binary}, args...)...)
 	command.Stderr = os.Stderr
 	stdout, err := command.StdoutPipe()
 	if err != nil {
@@ -140,8 +145,11 @@ func start(binary, workload string, flags ...string) (*Suite, error) {
 	return s, nil
 }
 
+// kill ends what the steps have left of it.
 func (s *Suite) kill() {
-	_ = s.command.Process.Signal(syscall.SIGTERM)
+	if s.Info.PID > 0 && alive(s.Info.PID) {
+		_ = syscall.Kill(s.Info.PID, syscall.SIGTERM)
+	}
 	_ = s.command.Wait()
 }
 
@@ -197,14 +205,19 @@ func (s *Suite) machine(node, command string) (machines.Status, error) {
 // power runs the power program as the `command` driver would; the code is -1
 // when a signal ended it.
 func (s *Suite) power(node string, extra ...string) (int, error) {
-	cmd := exec.Command(s.Info.PowerCommand[0], s.Info.PowerCommand[1:]...)
-	cmd.Env = append([]string{"JUNBAN_NODE=" + node, "JUNBAN_ATTEMPT=1"}, extra...)
+	cmd := s.powerProgram(node, extra...)
 	err := cmd.Run()
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {
 		return 0, err
 	}
 	return cmd.ProcessState.ExitCode(), nil
+}
+
+func (s *Suite) powerProgram(node string, extra ...string) *exec.Cmd {
+	cmd := exec.Command(s.Info.PowerCommand[0], s.Info.PowerCommand[1:]...)
+	cmd.Env = append([]string{"JUNBAN_NODE=" + node, "JUNBAN_ATTEMPT=1"}, extra...)
+	return cmd
 }
 
 func (s *Suite) node(ctx context.Context, name string) (*v1.Node, error) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,14 +20,15 @@ import (
 )
 
 func threePlanes(binary string) (*Suite, error) {
-	s, err := start(binary, workload, "--nodes", "3", "--control-planes", "3", "--boot-seconds", "2..3")
+	s, err := start(binary, workload, "--nodes", "3", "--control-planes", "3", "--boot-seconds", "2..3", "--fault", "node-3=dead")
 	if err != nil {
 		return nil, err
 	}
 	defer s.kill()
 	s.step("three control planes are tainted Nodes with their static pods", s.controlPlaneNodes)
 	s.step("a control plane's reboot stops its two processes; the API stays", s.controlPlaneReboots)
-	s.step("no process outlives the supervisor", s.nothingIsLeft)
+	s.step("dead: off when `up` says so, and until healed", s.isDead)
+	s.step("it ends with its parent, and leaves nothing", s.endsWithItsParent)
 	return s, nil
 }
 
@@ -160,30 +163,85 @@ func (s *Suite) frozenProxy(ctx context.Context) error {
 	return eventually(ctx, get)
 }
 
-// nothingIsLeft kills the supervisor in the way that gives it no last word.
-func (s *Suite) nothingIsLeft(ctx context.Context) error {
+// processes are those that the supervisor has started.
+func (s *Suite) processes() ([]cluster.ProcessStatus, error) {
 	out, err := s.testbed("status", "--output", "json")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var report cluster.StatusReport
 	if err := json.Unmarshal(out, &report); err != nil {
-		return err
+		return nil, err
 	}
 	if len(report.Processes) == 0 {
-		return errors.New("status lists no process")
+		return nil, errors.New("status lists no process")
 	}
-	_ = s.command.Process.Kill()
-	_ = s.command.Wait()
-	defer os.RemoveAll(s.Info.Dir)
+	return report.Processes, nil
+}
+
+func allEnd(ctx context.Context, processes []cluster.ProcessStatus) error {
 	return eventually(ctx, func() error {
-		for _, process := range report.Processes {
+		for _, process := range processes {
 			if alive(process.PID) {
 				return fmt.Errorf("%s (%d) still runs", process.Name, process.PID)
 			}
 		}
 		return nil
 	})
+}
+
+// nothingIsLeft kills the supervisor in the way that gives it no last word.
+func (s *Suite) nothingIsLeft(ctx context.Context) error {
+	processes, err := s.processes()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.Info.Dir)
+	if err := syscall.Kill(s.Info.PID, syscall.SIGKILL); err != nil {
+		return err
+	}
+	return allEnd(ctx, processes)
+}
+
+// endsWithItsParent kills the parent in the way that gives it no last word:
+// the supervisor has to see it by itself.
+func (s *Suite) endsWithItsParent(ctx context.Context) error {
+	processes, err := s.processes()
+	if err != nil {
+		return err
+	}
+	_ = s.command.Process.Kill()
+	if err := allEnd(ctx, processes); err != nil {
+		return err
+	}
+	return eventually(ctx, func() error {
+		if alive(s.Info.PID) {
+			return fmt.Errorf("the supervisor (%d) still runs", s.Info.PID)
+		}
+		if _, err := os.Stat(s.Info.Dir); !os.IsNotExist(err) {
+			return fmt.Errorf("%s is still there", s.Info.Dir)
+		}
+		return nil
+	})
+}
+
+// nothingForOrphans is a parent that dies before its child has looked who it
+// is: another process has become the parent by then.
+func (s *Suite) nothingForOrphans(ctx context.Context) error {
+	orphan, err := os.MkdirTemp("", "testbed-check-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(orphan)
+	command := exec.CommandContext(ctx, s.Info.Binary, "up", "--foreground", "--parent", strconv.Itoa(s.Info.PID), "--dir", orphan)
+	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "is gone") {
+		return fmt.Errorf("it said %q and ended with %v", out, err)
+	}
+	entries, err := os.ReadDir(orphan)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("it left %v", entries)
+	}
+	return err
 }
 
 // alive: a zombie that nobody has collected yet is dead.

@@ -62,6 +62,16 @@ spec:
 ---
 apiVersion: apps/v1
 kind: Deployment
+metadata: {name: crash, namespace: shop}
+spec:
+  selector: {matchLabels: {app: crash}}
+  template:
+    metadata: {labels: {app: crash}, annotations: {testbed.junban.dev/run-seconds: "1", testbed.junban.dev/exit-code: "3"}}
+    spec:
+      containers: [{name: a, image: crash}]
+---
+apiVersion: apps/v1
+kind: Deployment
 metadata: {name: sick, namespace: shop}
 spec:
   selector: {matchLabels: {app: sick}}
@@ -188,6 +198,28 @@ func (s *Suite) jobSucceeds(ctx context.Context) error {
 			err = fmt.Errorf("job status %+v", job.Status)
 		}
 		return err
+	})
+}
+
+// crashLoops waits until the containers have run twice, and were waiting
+// between.
+func (s *Suite) crashLoops(ctx context.Context) error {
+	waited := false
+	return eventually(ctx, func() error {
+		pods, err := s.pods(ctx, "app=crash")
+		if err != nil {
+			return err
+		}
+		if len(pods) != 1 || len(pods[0].Status.ContainerStatuses) != 1 {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		status := pods[0].Status.ContainerStatuses[0]
+		waiting, end := status.State.Waiting, status.LastTerminationState.Terminated
+		waited = waited || waiting != nil && waiting.Reason == "CrashLoopBackOff"
+		if !waited || end == nil || end.ExitCode != 3 || status.RestartCount < 2 {
+			return fmt.Errorf("status %+v", status)
+		}
+		return nil
 	})
 }
 

@@ -74,6 +74,76 @@ func (s *Suite) powerKilled(ctx context.Context) error {
 	return s.expect(ctx, "node-2", "power-killed", -1, 1, true)
 }
 
+func (s *Suite) powerHangs(ctx context.Context) error {
+	const name = "node-2"
+	before, err := s.bootID(ctx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := s.machine(name, "power-hangs"); err != nil {
+		return err
+	}
+	cmd := s.powerProgram(name)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if err := s.rebooted(ctx, name, before); err != nil {
+		return err
+	}
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the power program ended: %v", err)
+	default:
+		_ = cmd.Process.Kill()
+	}
+	_, err = s.machine(name, "heal")
+	return err
+}
+
+// bootsSlowly: each boot of this suite takes 2 s at least.
+func (s *Suite) bootsSlowly(ctx context.Context) error {
+	began := time.Now()
+	if err := s.expect(ctx, "node-2", "slow=3", 0, 1, true); err != nil {
+		return err
+	}
+	if took := time.Since(began); took < 6*time.Second {
+		return fmt.Errorf("it booted within %s", took)
+	}
+	return nil
+}
+
+// isDead relies on the fault that `up --fault` has set on node-3.
+func (s *Suite) isDead(ctx context.Context) error {
+	const name = "node-3"
+	node, err := s.node(ctx, name)
+	if err != nil {
+		return err
+	}
+	if readyStatus(node) != v1.ConditionUnknown {
+		return fmt.Errorf("Ready=%s", readyStatus(node))
+	}
+	before := node.Status.NodeInfo.BootID
+	if code, err := s.power(name); code != 0 || err != nil {
+		return errors.Join(fmt.Errorf("exit %d", code), err)
+	}
+	lines, err := s.powerLines(name)
+	if err != nil {
+		return err
+	}
+	if len(lines) != 2 || lines[0].Effect != "dead" || lines[1].Effect != "reset-while-down" {
+		return fmt.Errorf("power log %+v", lines)
+	}
+	if status, err := s.machine(name, "status"); err != nil || status.State != "down" {
+		return errors.Join(fmt.Errorf("after a power action: %+v", status), err)
+	}
+	if _, err := s.machine(name, "heal"); err != nil {
+		return err
+	}
+	return s.rebooted(ctx, name, before)
+}
+
 func (s *Suite) wrongMachine(context.Context) error {
 	code, err := s.power("node-2", "JUNBAN_SYSTEM_UUID=not-this-one")
 	if err == nil && code != 75 {

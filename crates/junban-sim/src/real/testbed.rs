@@ -47,6 +47,7 @@ impl Testbed {
         let mut command = Command::new(&options.testbed);
         command
             .args(["up", "--foreground", "--output", "json"])
+            .args(["--parent", &std::process::id().to_string()])
             .args(["--nodes", &nodes.workers.to_string()])
             .args(["--control-planes", &nodes.control_planes.to_string()])
             .args(["--boot-seconds", &seconds(nodes.boot)])
