@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cargo::cargo;
+use crate::bed::process::tied;
+use crate::cargo::{as_from_a_shell, cargo};
 use crate::testbed;
 
 #[derive(clap::Args)]
@@ -17,7 +18,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut command = cargo();
+    // Killed with this process, and then its controllers and its testbed with it: cargo becomes the runner.
+    let mut command = tied(Path::new("cargo"));
+    as_from_a_shell(&mut command);
     command.args([
         "run",
         "--quiet",
