@@ -109,3 +109,23 @@ fn workload(
         template_node: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_node_that_a_template_names_is_known() {
+        let metadata = json!({"name": "agent", "namespace": "shop", "uid": "1", "resourceVersion": "7"});
+        let of = |spec| {
+            let object = json!({"metadata": metadata, "spec": {"selector": {}, "template": {"spec": spec}}});
+            let replica_set: ReplicaSet = serde_json::from_value(object).unwrap();
+            super::replica_set(&replica_set).unwrap().template_node
+        };
+        let node = of(json!({"containers": [], "nodeName": "node-1"}));
+        assert_eq!(node, Some(NodeName::new("node-1")));
+        assert_eq!(of(json!({"containers": []})), None);
+    }
+}
