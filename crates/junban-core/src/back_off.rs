@@ -21,8 +21,8 @@ pub(crate) fn has_changed(cluster: &Cluster, back_off: &BackOff) -> bool {
     state(cluster, &blocked.object).is_some_and(|now| now != blocked.seen)
 }
 
-/// A budget's generation and whether it allows anything; a pod's UID, phase and whether it has a wish; where a volume is attached; of an
-/// owner without a budget, its replicas and how many are Ready.
+/// A budget's generation and whether it allows anything; a pod's UID, phase and whether it has a wish; where a volume is
+/// attached; of an owner without a budget, its replicas and how many are Ready.
 fn state(cluster: &Cluster, object: &str) -> Option<String> {
     let (kind, name) = object.split_once(' ')?;
     if kind == "volume" {
