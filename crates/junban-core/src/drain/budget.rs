@@ -170,7 +170,8 @@ impl<'a> Tokens<'a> {
             );
             return Err(Blocker::new(Reason::BudgetHeld, object, message));
         }
-        if !pod.ready && budget.current_healthy < budget.desired_healthy {
+        if !pod.ready {
+            // Nor is it evicted where none is needed: the API server asks for a token all the same.
             let message = format!(
                 "pod {} is not Ready and pdb {} protects it ({} healthy, {} needed)",
                 pod.key, budget.key, budget.current_healthy, budget.desired_healthy
@@ -208,13 +209,18 @@ impl<'a> Tokens<'a> {
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             return String::new();
         };
-        let state = match self.facts.turns.get(on).map(|turn| turn.phase()) {
+        let is_up = self.cluster.nodes.get(on);
+        let is_up = is_up.is_some_and(|node| node.ready && !node.unschedulable);
+        match self.facts.turns.get(on).map(|turn| turn.phase()) {
             Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
-                format!(", whose reboot is {phase}")
+                format!(
+                    "; pod {} is down with node {on}, whose reboot is {phase}",
+                    pod.key
+                )
             }
-            _ => String::new(),
-        };
-        format!("; pod {} is down with node {on}{state}", pod.key)
+            _ if is_up => format!("; pod {} is not Ready on node {on}", pod.key),
+            _ => format!("; pod {} is down with node {on}", pod.key),
+        }
     }
 
     /// Where a pod is, or the only node on which it could be.

@@ -205,3 +205,48 @@ fn every_control_plane_node_has_a_member_and_fewer_than_three_need_a_word() {
         assert_eq!(said, waits, "{members} members of {nodes}");
     }
 }
+
+#[test]
+fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it() {
+    let mut toy = one_node_of_two([pod("web-0", "node-1")]);
+    toy.cluster.apply_pod(Pod {
+        ready: false,
+        ..pod("web-1", "node-2")
+    });
+    let budget = |healthy, version| Budget {
+        key: PdbKey::new("shop", "all"),
+        uid: "budget".into(),
+        version: Version(version),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(Selector::default()),
+        always_allow_unhealthy: false,
+        disruptions_allowed: 0,
+        current_healthy: healthy,
+        desired_healthy: healthy,
+        expected_pods: 2,
+        disrupted_pods: Vec::new(),
+        sync_failed: None,
+    };
+    toy.cluster.apply_budget(budget(1, 1));
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::BudgetExhausted)))
+    );
+    let message = &toy.entry("node-1").unwrap().record.message;
+    assert!(
+        message.ends_with("; pod shop/web-1 is not Ready on node node-2"),
+        "{message}"
+    );
+    toy.cluster.apply_budget(budget(0, 2));
+    // Where none is needed the API server asks a token of a pod that is not Ready all the same.
+    let mut sick = pod("web-0", "node-1");
+    (sick.ready, sick.version) = (false, Version(20));
+    toy.cluster.apply_pod(sick);
+    toy.run(60);
+    assert_eq!(
+        toy.phase("node-1"),
+        Some((Phase::Queued, Some(Reason::UnhealthyPods)))
+    );
+}
