@@ -103,17 +103,17 @@ async fn when_its_time_is_up_the_whole_group_is_killed() {
 /// It left its group, so that the signal does not reach it.
 #[tokio::test]
 async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
-    let mut order = order(&["perl", "-e", "setpgrp(0, getpgrp(getppid)); sleep 20"]);
-    order.time_limit = Duration::from_millis(500);
-    let began = Instant::now();
+    let mut order = order(&["perl", "-e", "setpgrp(0, getpgrp(getppid)); sleep 60"]);
+    // Long enough for it to have left, on a busy machine as well.
+    order.time_limit = Duration::from_secs(5);
     let answer = run(VARIABLES, &order).await;
     assert_eq!(answer.outcome, PowerOutcome::Unknown);
+    // Waited for to its end it would be called killed.
     assert!(
         answer.message.contains("could not be killed"),
         "{}",
         answer.message
     );
-    assert!(began.elapsed() < Duration::from_secs(12));
 }
 
 #[tokio::test]
