@@ -99,6 +99,12 @@ fn a_node_without_an_entry_says_why() {
         why(Some(100), |cluster| {
             fixture::cancel_and_register_again(cluster, "node-1", 100);
         }),
+        why(Some(100), |cluster| {
+            for policy in cluster.policies.values_mut() {
+                policy.summary.problem = "WriteRefused".to_owned();
+                policy.summary.message = "node node-1: frozen by the site".to_owned();
+            }
+        }),
     ];
     expect_test::expect![[r#"
         Node node-1: policy workers governs it and has no goal
@@ -109,7 +115,8 @@ fn a_node_without_an_entry_says_why() {
         Node node-1: policies other, workers have the same priority 0
         Node node-1: it is labelled junban.dev/exclude: never touched, and counted nowhere
         Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel
-        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel (its last turn: Cancelled)"#]]
+        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel (its last turn: Cancelled)
+        Node node-1: the goal is due and its entry is not made yet; policy workers says WriteRefused: node node-1: frozen by the site"#]]
     .assert_eq(&lines.join("\n"));
 }
 

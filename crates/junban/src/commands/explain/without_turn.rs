@@ -92,6 +92,18 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
             "see the controller's log: kubectl logs -n junban deployment/junban",
         );
     }
+    // Why none can be made there is no entry to say, so the policy does.
+    let summary = &policy.summary;
+    if let Some(reason) = Reason::ALL
+        .iter()
+        .find(|reason| reason.as_str() == summary.problem)
+    {
+        let why = format!(
+            "the goal is due and its entry is not made yet; policy {} says {reason}: {}",
+            policy.name, summary.message
+        );
+        return (why, reason.hint().to_owned());
+    }
     hinted(
         "the goal is due and its entry is not made yet",
         "if that lasts, no controller is at work: kubectl get lease junban -n junban",
