@@ -130,7 +130,7 @@ struct State {
     /// Entries that are gone before they were seen to end.
     deleted: usize,
     /// Servers that are not done and have no entry for it.
-    without: usize,
+    without: Vec<String>,
     phases: BTreeMap<Phase, usize>,
     /// Queued for a reason that passes.
     passing: usize,
@@ -155,7 +155,7 @@ impl State {
     }
 
     fn is_complete(&self) -> bool {
-        self.is_quiet() && self.count(Phase::Queued) == 0 && self.without == 0
+        self.is_quiet() && self.count(Phase::Queued) == 0 && self.without.is_empty()
     }
 
     fn describe(&self) -> String {
@@ -241,13 +241,11 @@ impl<'a> Picture<'a> {
                 hint,
             ));
         }
-        if self.state.without > 0 {
+        let without = &self.state.without;
+        if !without.is_empty() {
             return Err(Problem::blocked(
-                format!(
-                    "{counted}; {} have no entry: never seen with a bootID, or the controller may not make one",
-                    self.state.without
-                ),
-                "junban explain NODE; kubectl logs -n junban deploy/junban",
+                format!("{counted}; there is no entry yet for: {}", some(without, 10)),
+                format!("junban explain {}", first(without)),
             ));
         }
         let goal = match self.target {
@@ -336,7 +334,7 @@ fn of_goal<'a>(
         } else if is_cancelled {
             state.cancelled += 1;
         } else {
-            state.without += 1;
+            state.without.push(node.name.to_string());
         }
     }
     (entries, state)
