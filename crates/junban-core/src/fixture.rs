@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Node, Pod, PodPhase, QueueView, WorkloadKey, WorkloadKind};
+use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, QueueView, WorkloadKey, WorkloadKind};
 use crate::effect::{
     ActEvidence, Effect, EvictOutcome, Evidence, NodeChange, NodePatch, Outcome, PowerAnswer, Read,
     WriteOutcome,
 };
 use crate::entry::{Entry, Phase, PowerOutcome, Record};
-use crate::ids::{EntryUid, NodeName, PodKey, Version};
+use crate::ids::{EntryUid, NodeName, PdbKey, PodKey, Version};
 use crate::memory::Memory;
 use crate::plan::plan;
 use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules};
@@ -105,6 +105,25 @@ pub(crate) fn node(name: &str) -> Node {
         journal: None,
         waived: None,
         foreign_owner: None,
+    }
+}
+
+/// A budget of every pod in `shop`, up to date, with so many of `expected` pods healthy and needed.
+pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Budget {
+    Budget {
+        key: PdbKey::new("shop", name),
+        uid: "budget".into(),
+        version: Version(1),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(Selector::default()),
+        always_allow_unhealthy: false,
+        disruptions_allowed: healthy.saturating_sub(needed),
+        current_healthy: healthy,
+        desired_healthy: needed,
+        expected_pods: expected,
+        disrupted_pods: Vec::new(),
+        sync_failed: None,
     }
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 use crate::cluster::{Attachment, Budget, Pod, PodWish, Workload, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
-use crate::fixture::{Toy, pod};
+use crate::fixture::{self, Toy, pod};
 use crate::ids::{PdbKey, PodKey, Version};
 use crate::memory::Memory;
 use crate::quantity::IntOrPercent;
 use crate::queue::Slot;
 use crate::reason::Reason;
-use crate::selector::Selector;
 use crate::time::Mono;
 
 /// Makes a workload known, with its replicas and its own controller.
@@ -167,26 +166,14 @@ fn charge(toy: &mut Toy, names: &[&str]) {
 
 /// `pdb shop/all`: over every pod of the namespace, with as many tokens as `allowed`, out of `expected`.
 fn budget(toy: &mut Toy, expected: u32, allowed: u32) {
-    let key = PdbKey::new("shop", "all");
     let version = toy
         .cluster
         .budgets
-        .get(&key)
+        .get(&PdbKey::new("shop", "all"))
         .map_or(1, |known| known.version.0 + 1);
     toy.cluster.apply_budget(Budget {
-        key,
-        uid: "budget".into(),
         version: Version(version),
-        generation: 1,
-        observed_generation: 1,
-        selector: Some(Selector::default()),
-        always_allow_unhealthy: false,
-        disruptions_allowed: allowed,
-        current_healthy: expected,
-        desired_healthy: expected - allowed,
-        expected_pods: expected,
-        disrupted_pods: Vec::new(),
-        sync_failed: None,
+        ..fixture::budget("all", expected, expected - allowed, expected)
     });
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::cluster::{Budget, Pod, PodPhase, PodWish, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
-use crate::fixture::{Toy, pod};
-use crate::ids::{ClaimKey, PdbKey, Version};
+use crate::fixture::{Toy, budget, pod};
+use crate::ids::{ClaimKey, Version};
 use crate::policy::Leave;
 use crate::reason::Reason;
-use crate::selector::Selector;
 
 /// A cluster in which only node-1 may go, with these pods on it.
 fn one_node_of_two(pods: impl IntoIterator<Item = Pod>) -> Toy {
@@ -77,21 +76,7 @@ fn a_node_that_cannot_be_emptied_is_not_even_cordoned() {
                 ..cart()
             },
             |toy| {
-                toy.cluster.apply_budget(Budget {
-                    key: PdbKey::new("shop", "all"),
-                    uid: "budget".into(),
-                    version: Version(1),
-                    generation: 1,
-                    observed_generation: 1,
-                    selector: Some(Selector::default()),
-                    always_allow_unhealthy: false,
-                    disruptions_allowed: 0,
-                    current_healthy: 0,
-                    desired_healthy: 1,
-                    expected_pods: 2,
-                    disrupted_pods: Vec::new(),
-                    sync_failed: None,
-                });
+                toy.cluster.apply_budget(budget("all", 0, 1, 2));
             },
             Reason::UnhealthyPods,
         ),
@@ -213,22 +198,7 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it()
         ready: false,
         ..pod("web-1", "node-2")
     });
-    let budget = |healthy, version| Budget {
-        key: PdbKey::new("shop", "all"),
-        uid: "budget".into(),
-        version: Version(version),
-        generation: 1,
-        observed_generation: 1,
-        selector: Some(Selector::default()),
-        always_allow_unhealthy: false,
-        disruptions_allowed: 0,
-        current_healthy: healthy,
-        desired_healthy: healthy,
-        expected_pods: 2,
-        disrupted_pods: Vec::new(),
-        sync_failed: None,
-    };
-    toy.cluster.apply_budget(budget(1, 1));
+    toy.cluster.apply_budget(budget("all", 1, 1, 2));
     toy.run(60);
     assert_eq!(
         toy.phase("node-1"),
@@ -239,7 +209,10 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it()
         message.ends_with("; pod shop/web-1 is not Ready on node node-2"),
         "{message}"
     );
-    toy.cluster.apply_budget(budget(0, 2));
+    toy.cluster.apply_budget(Budget {
+        version: Version(2),
+        ..budget("all", 0, 0, 2)
+    });
     // Where none is needed the API server asks a token of a pod that is not Ready all the same.
     let mut sick = pod("web-0", "node-1");
     (sick.ready, sick.version) = (false, Version(20));

@@ -4,11 +4,9 @@ use super::*;
 use crate::cluster::{Budget, QueueView};
 use crate::effect::{Lane, Read};
 use crate::entry::{Phase, PowerOutcome};
-use crate::fixture::{Toy, pod};
-use crate::ids::{PdbKey, Version};
+use crate::fixture::{Toy, budget, pod};
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
-use crate::selector::Selector;
 use crate::time::Reading;
 
 /// The end of every good run: nothing is left of it.
@@ -469,19 +467,8 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
         toy.cluster.apply_pod(pod(name, on));
     }
     toy.cluster.apply_budget(Budget {
-        key: PdbKey::new("shop", "cart"),
-        uid: "budget".into(),
-        version: Version(1),
-        generation: 1,
-        observed_generation: 1,
-        selector: Some(Selector::default()),
-        always_allow_unhealthy: false,
-        disruptions_allowed: 0,
-        current_healthy: 1,
-        desired_healthy: 1,
-        expected_pods: 2,
         disrupted_pods: vec!["cart-1".into()],
-        sync_failed: None,
+        ..budget("cart", 1, 1, 2)
     });
     toy.run(2);
     let entry = toy.entry("node-1").unwrap();

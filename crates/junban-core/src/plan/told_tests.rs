@@ -2,34 +2,12 @@
 
 use std::time::Duration;
 
-use crate::cluster::Budget;
 use crate::entry::Phase;
-use crate::fixture::{Toy, node, pod, policy};
-use crate::ids::{PdbKey, Version};
+use crate::fixture::{Toy, budget, node, pod, policy};
 use crate::memory::Memory;
 use crate::policy::Groups;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
-use crate::selector::Selector;
-
-/// A budget of every pod in `shop` that can never allow an eviction.
-fn impossible_budget() -> Budget {
-    Budget {
-        key: PdbKey::new("shop", "cart"),
-        uid: "budget".into(),
-        version: Version(1),
-        generation: 1,
-        observed_generation: 1,
-        selector: Some(Selector::default()),
-        always_allow_unhealthy: false,
-        disruptions_allowed: 0,
-        current_healthy: 1,
-        desired_healthy: 1,
-        expected_pods: 1,
-        disrupted_pods: Vec::new(),
-        sync_failed: None,
-    }
-}
 
 #[test]
 fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {
@@ -37,7 +15,7 @@ fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken(
     toy.boot_ms = 0;
     toy.policy().reboot.boot_timeout = Duration::from_secs(3_000);
     toy.cluster.apply_pod(pod("cart-0", "node-3"));
-    toy.cluster.apply_budget(impossible_budget());
+    toy.cluster.apply_budget(budget("cart", 1, 1, 1));
     toy.run(100);
     assert_eq!(toy.powered, ["node-1"]);
     assert_eq!(toy.phase("node-2"), Some((Phase::Queued, Some(Reason::NoPlace))));
@@ -154,7 +132,7 @@ fn an_event_says_why_a_server_failed_and_what_a_node_needs_before_its_cordon() {
     toy.boot_ms = 0;
     toy.queue().max_unavailable = IntOrPercent::Count(2);
     toy.cluster.apply_pod(pod("cart-0", "node-2"));
-    toy.cluster.apply_budget(impossible_budget());
+    toy.cluster.apply_budget(budget("cart", 1, 1, 1));
     toy.run(200);
     let told = |event: &str| toy.announced.iter().filter(|told| *told == event).count();
     assert_eq!(told("node-1: BootTimeout"), 1, "{:?}", toy.announced);
