@@ -325,8 +325,7 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
         match stopped {
             Some(blocker) => {
                 tally.control_plane_next |= gates::control_plane::is_next(draft, node, &blocker);
-                draft.wait(turn.entry, blocker);
-                tell_what_can_never_leave(draft, &turn, node);
+                wait(draft, &turn, node, blocker);
             }
             None if open && !was_dropped(draft, node) => startable.push(turn),
             None => {}
@@ -339,7 +338,7 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
         let unmet = gates::first_without_pods(draft, &tally, &turn, node)
             .or_else(|| gates::first_of_pods(draft, &tally, &turn, node));
         match unmet {
-            Some(blocker) => draft.wait(turn.entry, blocker),
+            Some(blocker) => wait(draft, &turn, node, blocker),
             None if next.slots.len() < Ledger::SLOTS_MAX => {
                 let reserved = tally.grant(draft, &turn, node);
                 let slot = Slot {
@@ -355,15 +354,22 @@ fn grant(draft: &mut Draft<'_>, queue: &Queue, next: &mut Ledger) {
     }
 }
 
-/// While all places are taken no pod is looked at, and a budget that can never allow an eviction would be told only
-/// when the node's turn comes. So entries that have said nothing yet, or said so, look at that alone.
-fn tell_what_can_never_leave(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
-    let said = turn.entry.record.reason;
-    if said.is_none_or(|reason| reason.class() == Class::NeedsSomebody)
+/// Notes why an entry waits. While all places are taken no pod is looked at, and a budget that can never allow an
+/// eviction would be told only when the node's turn comes. So entries that have said nothing yet, or said so, look at
+/// that besides.
+fn wait(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, blocker: Blocker) {
+    let passes = blocker.reason.class() == Class::Passes;
+    draft.wait(turn.entry, blocker);
+    let is_asked = |reason: Reason| {
+        // A new queue's ledger is made first, and that is all that its entries have said by then.
+        reason == Reason::LedgerRebuilding || reason.class() == Class::NeedsSomebody
+    };
+    if passes
+        && turn.entry.record.reason.is_none_or(is_asked)
         && let Some(policy) = turn.governing
-        && let Some(blocker) = gates::budgets::never(draft, node, policy)
+        && let Some(never) = gates::budgets::never(draft, node, policy)
     {
-        draft.wait(turn.entry, blocker);
+        draft.wait(turn.entry, never);
     }
 }
 

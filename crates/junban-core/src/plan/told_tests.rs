@@ -13,6 +13,7 @@ use crate::reason::Reason;
 fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.boot_ms = 0;
+    toy.queue().ledger = None;
     toy.policy().reboot.boot_timeout = Duration::from_secs(3_000);
     toy.cluster.apply_pod(pod("cart-0", "node-3"));
     toy.cluster.apply_budget(budget("cart", 1, 1, 1));
