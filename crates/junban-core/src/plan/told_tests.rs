@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cluster::{Pod, WorkloadKey, WorkloadKind};
 use crate::entry::Phase;
 use crate::fixture::{Toy, budget, node, pod, policy};
 use crate::memory::Memory;
@@ -138,4 +139,26 @@ fn an_event_says_why_a_server_failed_and_what_a_node_needs_before_its_cordon() {
     let told = |event: &str| toy.announced.iter().filter(|told| *told == event).count();
     assert_eq!(told("node-1: BootTimeout"), 1, "{:?}", toy.announced);
     assert_eq!(told("node-2: BudgetImpossible"), 1, "{:?}", toy.announced);
+}
+
+#[test]
+fn a_daemon_set_that_had_no_ready_pod_is_reported_and_not_waited_for() {
+    let mut toy = Toy::new(&["node-1"]);
+    for (name, ready) in [("broken", false), ("proxy", true)] {
+        toy.cluster.apply_pod(Pod {
+            owner: Some(WorkloadKey {
+                kind: WorkloadKind::DaemonSet,
+                namespace: "shop".into(),
+                name: name.into(),
+            }),
+            ready,
+            ..pod(name, "node-1")
+        });
+    }
+    toy.run(100);
+    let record = &toy.entry("node-1").unwrap().record;
+    assert_eq!(
+        record.message,
+        "rebooted, and proven healthy; without a Ready pod here, and not waited for: daemonset shop/broken"
+    );
 }

@@ -1,5 +1,6 @@
 //! Verifying: the proof of design.md 6, then the Node is restored, then the slot is freed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Node, WorkloadKind};
@@ -83,10 +84,34 @@ fn settle(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, settle: Duration)
         entry,
         Phase::Succeeded,
         Reason::Proven,
-        "rebooted, and proven healthy",
+        proven(draft.cluster, node),
     );
     record.boot_id_after.clone_from(&node.boot_id);
     draft.record(entry, record);
+}
+
+/// A DaemonSet that had no Ready pod here before is not waited for, and reported (design.md 6).
+fn proven(cluster: &Cluster, node: &Node) -> String {
+    let mut ready: BTreeMap<String, bool> = BTreeMap::new();
+    for pod in cluster.pods_of(&node.name) {
+        if let Some(owner) = pod
+            .owner
+            .as_ref()
+            .filter(|owner| owner.kind == WorkloadKind::DaemonSet)
+        {
+            *ready.entry(owner.describe()).or_default() |= pod.ready;
+        }
+    }
+    ready.retain(|_, ready| !*ready);
+    let mut message = "rebooted, and proven healthy".to_owned();
+    if !ready.is_empty() {
+        let sets: Vec<_> = ready.into_keys().collect();
+        message.push_str(&format!(
+            "; without a Ready pod here, and not waited for: {}",
+            sets.join(", ")
+        ));
+    }
+    message
 }
 
 /// What the record stored before the power action, else (it rebooted by itself) what the policy says now.
