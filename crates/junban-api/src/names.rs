@@ -91,6 +91,9 @@ names! {
     Taint UNSCHEDULABLE = "node.kubernetes.io/unschedulable", "Node", "The taint of a cordon.";
     Taint CLUSTER_AUTOSCALER_DELETES = "ToBeDeletedByClusterAutoscaler", "Node", "The cluster autoscaler removes this node: Junban leaves it alone.";
     Taint KARPENTER_DISRUPTED = "karpenter.sh/disrupted", "Node", "Karpenter removes this node: Junban leaves it alone.";
+    Taint KARPENTER_DISRUPTION = "karpenter.sh/disruption", "Node", "The same, by Karpenter before 1.0.";
+    Taint NODE_MAINTENANCE = "medik8s.io/drain", "Node", "A NodeMaintenance object holds this node: Junban leaves it alone.";
+    Taint NODE_MAINTENANCE_OLD = "kubevirt.io/drain", "Node", "The same, by the older operator.";
 
     Account FIELD_MANAGER = "junban", "managedFields", "The controller's field manager: a cordon is Junban's own only while it owns `spec.unschedulable`.";
     Account GOAL_FIELD_MANAGER = "junban-goal", "managedFields", "The field manager with which `junban reboot --all` applies `bootedAfter`.";

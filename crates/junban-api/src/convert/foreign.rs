@@ -4,10 +4,14 @@ use k8s_openapi::api::core::v1::Node;
 
 use crate::names;
 
-const TAINTS: [(&str, &str); 3] = [
+/// A NodeMaintenance object is seen by the taint that its operator puts on the node before it cordons, and takes away
+/// when the object is deleted: its kind may not be installed, and to watch it would need one more right.
+const TAINTS: [(&str, &str); 5] = [
     (names::CLUSTER_AUTOSCALER_DELETES, "the cluster autoscaler"),
     (names::KARPENTER_DISRUPTED, "Karpenter"),
-    ("karpenter.sh/disruption", "Karpenter"),
+    (names::KARPENTER_DISRUPTION, "Karpenter"),
+    (names::NODE_MAINTENANCE, "a NodeMaintenance object"),
+    (names::NODE_MAINTENANCE_OLD, "a NodeMaintenance object"),
 ];
 
 /// Who owns the node, with the sign.

@@ -96,7 +96,13 @@ fn a_waiver_may_be_spelt_in_any_way_that_is_a_time() {
 fn signs_of_another_owner() {
     let taint =
         |key: &str| node(json!({"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}})).foreign_owner;
-    for key in ["ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"] {
+    for key in [
+        "ToBeDeletedByClusterAutoscaler",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+        "medik8s.io/drain",
+        "kubevirt.io/drain",
+    ] {
         assert!(taint(key).unwrap().contains(key));
     }
     assert_eq!(taint("node.kubernetes.io/unschedulable"), None);
