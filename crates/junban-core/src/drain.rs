@@ -120,6 +120,12 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
     if draft.memory.book.is_unsure_of(&node.name) {
         read_pods(draft, node);
     }
+    if let Some(wait) = load_balancers(draft, turn, policy) {
+        let left = must_leave(draft, turn, node);
+        draft.report.progress.insert(turn.entry.name.clone(), left);
+        draft.wait(turn.entry, wait);
+        return None;
+    }
     let left = let_leave(draft, turn, node, policy);
     draft.report.progress.insert(turn.entry.name.clone(), left);
     if !guard::holds(Guard::ListIsEmpty, left == 0) {
@@ -156,6 +162,23 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
         node,
         marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
     )
+}
+
+/// Load balancers still send traffic through the node: to pods that are to leave, and on to other nodes.
+fn load_balancers(draft: &mut Draft<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
+    let had_its_wait = turn.mark.is_some_and(|mark| mark.power.is_some());
+    let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
+    let drained_for = draft.now.clock.running_since(since);
+    let left = policy.drain.load_balancer_wait.saturating_sub(drained_for);
+    if left.is_zero() || had_its_wait {
+        return None;
+    }
+    // The clock of the drain stands still while paused: the resume wakes.
+    if !draft.cluster.queue.is_paused() {
+        draft.wake_in(left);
+    }
+    let message = "load balancers take the node out (drain.loadBalancerWait)";
+    Some(Blocker::new(Reason::LoadBalancers, "", message))
 }
 
 /// Lists a node live again before another attempt. `Some`: nothing that must leave is left.

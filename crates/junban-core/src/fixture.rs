@@ -56,6 +56,7 @@ pub(crate) fn policy() -> Policy {
         groups: None,
         drain: DrainRules {
             timeout: Duration::from_secs(1_800),
+            load_balancer_wait: Duration::ZERO,
             unbudgeted_max_unavailable: IntOrPercent::Percent(10),
             delete_after_denial: Vec::new(),
             jobs_evict: None,

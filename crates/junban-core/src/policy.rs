@@ -45,6 +45,9 @@ pub struct Groups {
 pub struct DrainRules {
     /// At least [`DrainRules::TIMEOUT_MIN`].
     pub timeout: Duration,
+    /// What load balancers get to take the node out before a pod leaves or the node is powered (drain.md, order
+    /// around the drain). Comes on top of `timeout`.
+    pub load_balancer_wait: Duration,
     /// Of an owner's pods where no budget exists; rounds down, at least 1.
     pub unbudgeted_max_unavailable: IntOrPercent,
     /// Namespaces in which a pod whose eviction is denied is deleted.
@@ -62,6 +65,11 @@ impl DrainRules {
     /// The list by which a node is drained begins five seconds after the cordon: a shorter time ends before an empty
     /// node can be called drained.
     pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
+    /// How long a drain may take, from the cordon.
+    pub fn longest(&self) -> Duration {
+        self.load_balancer_wait + self.timeout
+    }
 
     /// Whether a pod of this namespace is deleted when its eviction is denied.
     pub fn deletes_after_denial(&self, namespace: &str) -> bool {

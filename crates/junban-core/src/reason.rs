@@ -161,6 +161,8 @@ reasons! {
     // Progress.
     /// Cordoned; pods leave.
     Evicting Progress ""
+    /// `drain.loadBalancerWait`.
+    LoadBalancers Progress ""
     /// The five seconds after a cordon, or the last list.
     Settling Progress ""
     /// The power action is recorded or under way.

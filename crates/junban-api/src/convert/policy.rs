@@ -176,6 +176,7 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             DrainRules::TIMEOUT_MIN,
             "a node counts as drained five seconds after its cordon at the earliest: give its pods time to leave",
         ),
+        load_balancer_wait: span(fields, "spec.drain.loadBalancerWait", &drain.load_balancer_wait),
         unbudgeted_max_unavailable: fields.share("spec.drain.unbudgeted.maxUnavailable", unbudgeted, 1),
         delete_after_denial: drain.delete_after_denial,
         jobs_evict: drain.jobs.evict.map(|labels| {

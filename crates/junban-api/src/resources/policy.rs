@@ -90,6 +90,11 @@ pub struct DrainSpec {
     #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
+    /// What load balancers get, after the label node.kubernetes.io/exclude-from-external-load-balancers is set, to take
+    /// the node out before pods leave. Comes on top of timeout.
+    #[serde(default = "at_once")]
+    #[schemars(schema_with = "parts::span")]
+    pub load_balancer_wait: String,
     /// For owners of two or more pods that no PodDisruptionBudget selects.
     #[serde(default)]
     pub unbudgeted: UnbudgetedSpec,
@@ -268,6 +273,10 @@ fn block() -> String {
     "Block".into()
 }
 
+fn at_once() -> String {
+    "0s".into()
+}
+
 fn release() -> String {
     "Release".into()
 }
@@ -288,6 +297,7 @@ impl Default for DrainSpec {
     fn default() -> Self {
         Self {
             timeout: half_hour(),
+            load_balancer_wait: at_once(),
             unbudgeted: UnbudgetedSpec::default(),
             delete_after_denial: Vec::new(),
             jobs: JobsSpec::default(),

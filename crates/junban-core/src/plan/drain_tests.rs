@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::{Attachment, Budget, Pod, PodWish, Workload, WorkloadKey, WorkloadKind};
 use crate::effect::EvictOutcome;
-use crate::entry::Phase;
+use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{self, Toy, pod};
 use crate::ids::{PdbKey, PodKey, Version};
 use crate::memory::Memory;
@@ -49,6 +49,41 @@ fn a_budget_is_implied_for_a_statefulset_of_a_custom_resource() {
         toy.phase("node-1"),
         Some((Phase::Draining, Some(Reason::ImpliedBudget)))
     );
+}
+
+#[test]
+fn pods_leave_and_nodes_are_powered_only_when_load_balancers_had_their_wait() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.policy().drain.load_balancer_wait = Duration::from_secs(60);
+    toy.policy().drain.timeout = Duration::from_secs(10);
+    toy.cluster.apply_pod(pod("web", "node-2"));
+    toy.run(55);
+    let waits = Some((Phase::Draining, Some(Reason::LoadBalancers)));
+    assert_eq!(toy.phase("node-1"), waits, "its empty node waits too");
+    assert!(toy.node("node-1").excluded_from_load_balancers);
+    toy.run(10);
+    assert_eq!(toy.powered, ["node-1"], "at once, not five seconds later");
+    toy.run(80);
+    assert_eq!(toy.phase("node-2"), waits);
+    assert_eq!(toy.evicted, Vec::<String>::new());
+    toy.run(10);
+    assert_eq!(toy.evicted, ["shop/web"]);
+    assert_eq!(
+        toy.powered,
+        ["node-1", "node-2"],
+        "the timeout counts from the wait's end"
+    );
+}
+
+#[test]
+fn load_balancers_have_their_wait_once_a_turn() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().drain.load_balancer_wait = Duration::from_secs(60);
+    toy.driver = PowerOutcome::NothingStarted;
+    toy.run(62);
+    assert_eq!(toy.powered, ["node-1"]);
+    toy.run(8);
+    assert_eq!(toy.powered, ["node-1", "node-1"], "5 s after the refusal");
 }
 
 /// Binds a pod to its node: it cannot run elsewhere.

@@ -82,7 +82,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     };
     let since = entry.record.phase_at.unwrap_or(draft.now.clock);
     let drained_for = draft.now.clock.running_since(since);
-    if 2 * drained_for >= policy.drain.timeout
+    if 2 * drained_for >= policy.drain.longest()
         && let Some(blocker) = drain::waits_for_power(draft, turn, node)
     {
         // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
@@ -92,7 +92,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         return;
     }
     // A drained node that waits for others has done its part.
-    if drained_for >= policy.drain.timeout && drain::is_something_left(draft, turn, node) {
+    if drained_for >= policy.drain.longest() && drain::is_something_left(draft, turn, node) {
         let culprit = entry.record.message.clone();
         let why = Blocker::new(Reason::DrainTimeout, drain::culprit(draft, turn, node), culprit);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
@@ -113,7 +113,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         draft.wait(entry, blocker);
     }
     // The clock of the drain stands still while paused, and then nothing here waits for it.
-    let left = policy.drain.timeout.saturating_sub(drained_for);
+    let left = policy.drain.longest().saturating_sub(drained_for);
     if !draft.cluster.queue.is_paused() && !left.is_zero() {
         draft.wake_in(left.min(Duration::from_secs(60)));
     }

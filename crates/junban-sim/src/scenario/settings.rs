@@ -48,6 +48,7 @@ const POLICY: &[Field] = &[
     (&["groups", "by"], Form::Text),
     (&["groups", "atOnce"], Form::Int),
     (&["drain", "timeout"], Form::Duration),
+    (&["drain", "loadBalancerWait"], Form::Duration),
     (&["drain", "unbudgeted", "maxUnavailable"], Form::IntOrPercent),
     (&["drain", "deleteAfterDenial"], Form::List),
     (&["drain", "jobs", "evict"], Form::Labels),

@@ -62,6 +62,7 @@ fn a_minimal_policy_has_the_defaults_of_the_design() {
     );
     assert_eq!(policy.min_interval, Duration::from_secs(3600));
     assert_eq!(policy.drain.timeout, Duration::from_secs(1800));
+    assert_eq!(policy.drain.load_balancer_wait, Duration::ZERO);
     assert_eq!(policy.drain.unbudgeted_max_unavailable, IntOrPercent::Percent(10));
     assert_eq!(
         (policy.drain.empty_dir, policy.drain.bare),
@@ -84,7 +85,7 @@ fn every_wrong_field_is_named_at_once() {
     spec["minInterval"] = json!("1d");
     spec["groups"] = json!({"by": "not a key", "atOnce": 0});
     spec["drain"] = json!({
-        "timeout": "", "unbudgeted": {"maxUnavailable": "101%"}, "deleteAfterDenial": ["Shop", "a", "a"],
+        "timeout": "", "loadBalancerWait": "soon", "unbudgeted": {"maxUnavailable": "101%"}, "deleteAfterDenial": ["Shop", "a", "a"],
         "emptyDir": "Maybe", "onTimeout": "release",
     });
     spec["reboot"] =
@@ -99,6 +100,7 @@ fn every_wrong_field_is_named_at_once() {
         "spec.drain.deleteAfterDenial[0]",
         "spec.drain.deleteAfterDenial[2]",
         "spec.drain.timeout",
+        "spec.drain.loadBalancerWait",
         "spec.drain.unbudgeted.maxUnavailable",
         "spec.drain.emptyDir",
         "spec.drain.onTimeout",
