@@ -30,6 +30,7 @@ fn record() -> Record {
         message: "m".into(),
         since: Some(NOW),
         phase_at: Some(reading),
+        reason_at: Some(reading),
         jobs_at: Some(reading),
         jobs_since: Some(NOW),
         boot_id_before: Some("b1".into()),
@@ -62,7 +63,11 @@ fn record() -> Record {
                 seen: "1".into(),
             }),
         }),
-        drain: Some(DrainProgress { total: 2, left: 1 }),
+        drain: Some(DrainProgress {
+            total: 2,
+            left: 1,
+            left_at: Some(reading),
+        }),
         settling_at: Some(reading),
         waived: Some(NOW),
     }

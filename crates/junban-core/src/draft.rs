@@ -180,8 +180,9 @@ impl<'a> Draft<'a> {
     pub fn record(&mut self, entry: &Entry, mut record: Record) -> bool {
         if record.phase != entry.record.phase {
             record.phase_at = Some(self.now.clock);
-            record.since = Some(self.now.wall);
-        } else if record.reason != entry.record.reason {
+        }
+        if (record.phase, record.reason) != (entry.record.phase, entry.record.reason) {
+            record.reason_at = Some(self.now.clock);
             record.since = Some(self.now.wall);
         }
         record.observed_generation = entry.generation;

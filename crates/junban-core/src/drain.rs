@@ -11,14 +11,14 @@ pub use duty::{Duty, duty, is_pinned};
 use crate::cluster::{Cluster, Node, Pod};
 use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave, Read};
-use crate::entry::DrainProgress;
+use crate::entry::{DrainProgress, Phase, Record};
 use crate::facts::Turn;
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
-use crate::time::Mono;
+use crate::reason::{Blocker, Class, Reason};
+use crate::time::{Mono, Reading};
 
 /// A scheduler may have bound a pod before it saw the cordon.
 const AFTER_CORDON: Duration = Duration::from_secs(5);
@@ -506,9 +506,26 @@ fn leave(
 }
 
 /// How far a drain is, for the record.
-pub fn progress(before: Option<DrainProgress>, left: u32) -> DrainProgress {
+pub fn progress(before: Option<DrainProgress>, left: u32, clock: Reading) -> DrainProgress {
+    let before = before.unwrap_or_default();
     DrainProgress {
-        total: before.map_or(left, |known| known.total.max(left)),
+        total: before.total.max(left),
         left,
+        left_at: if before.left == left {
+            before.left_at
+        } else {
+            Some(clock)
+        },
     }
+}
+
+/// How long no pod has left a node in Draining. `None`: its entry says of nothing that it is in the way.
+pub fn blocked_for(record: &Record, clock: Reading) -> Option<Duration> {
+    let is_blocked = record.phase == Phase::Draining
+        && record
+            .reason
+            .is_some_and(|reason| reason.class() != Class::Progress && reason != Reason::Paused);
+    let left_at = record.drain.and_then(|drain| drain.left_at);
+    let since = left_at.or(record.phase_at).filter(|_| is_blocked);
+    since.map(|since| clock.running_since(since))
 }

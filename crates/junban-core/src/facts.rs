@@ -214,9 +214,7 @@ impl<'a> Facts<'a> {
             let long_down = !node.ready
                 && orphan.is_none()
                 && !turn.is_some_and(|turn| turn.phase().is_in_flight())
-                && memory
-                    .readiness_of(node)
-                    .is_some_and(|seen| now.mono.since(seen.since) >= BROKEN_AFTER);
+                && down_for(node, turn, memory, now) >= BROKEN_AFTER;
             if failed || long_down {
                 self.broken.insert(name);
             }
@@ -241,6 +239,16 @@ impl<'a> Facts<'a> {
             .and_then(|found| found.as_ref().ok())
             .copied()
     }
+}
+
+/// How long a node has been NotReady, as this process saw it or the leaders before it wrote down.
+pub fn down_for(node: &Node, turn: Option<&Turn<'_>>, memory: &Memory, now: Now) -> Duration {
+    let seen = memory.readiness_of(node);
+    let seen = seen.map_or(Duration::ZERO, |seen| now.mono.since(seen.since));
+    let record = turn.map(|turn| &turn.entry.record);
+    let told = record.filter(|record| record.reason == Some(Reason::NodeDown));
+    let told = told.and_then(|record| record.reason_at);
+    seen.max(told.map_or(Duration::ZERO, |at| now.clock.led_since(at)))
 }
 
 /// The group of a node under a policy: a node without the label is a group of its own.

@@ -7,7 +7,7 @@ use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, QueueWrite, Read};
 use crate::entry::{Entry, Phase};
-use crate::facts::{BROKEN_AFTER, Turn};
+use crate::facts::{BROKEN_AFTER, Turn, down_for};
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, NodeName};
@@ -297,12 +297,10 @@ fn is_to_be_dropped(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool
 /// A node that is down begins to count as broken by the mere passing of time: no event tells.
 fn wake_when_broken(draft: &mut Draft<'_>) {
     for node in draft.cluster.nodes.values().filter(|node| !node.ready) {
-        let broken_at = draft
-            .memory
-            .readiness_of(node)
-            .map(|seen| seen.since + BROKEN_AFTER);
-        if let Some(at) = broken_at.filter(|at| *at > draft.now.mono) {
-            draft.wake_at_mono(at);
+        let turn = draft.facts.turns.get(&node.name);
+        let left = BROKEN_AFTER.saturating_sub(down_for(node, turn, draft.memory, draft.now));
+        if !left.is_zero() {
+            draft.wake_in(left);
         }
     }
 }

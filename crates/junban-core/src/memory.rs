@@ -15,7 +15,7 @@ use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
 use crate::in_order::InOrder;
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Blocker, Reason};
 use crate::time::{Mono, Now, Timestamp};
 
 /// A Node and an entry, read live.
@@ -238,8 +238,6 @@ pub struct Memory {
     pub node_counts: Vec<(Mono, usize)>,
     /// Since when no worker has been in flight or started.
     pub workers_idle: Option<Mono>,
-    /// Since when an entry in Draining has said that it is blocked.
-    pub blocked: BTreeMap<EntryUid, Mono>,
     /// This process was asked to end: it starts nothing more, and sees its own attempts through to their answer.
     pub closing: bool,
 }
@@ -389,21 +387,6 @@ impl Memory {
         } else {
             self.workers_idle.or(Some(now))
         };
-        let mut before = std::mem::take(&mut self.blocked);
-        for entry in cluster
-            .entries
-            .values()
-            .filter(|entry| entry.record.phase == Phase::Draining)
-        {
-            if entry
-                .record
-                .reason
-                .is_some_and(|reason| reason.class() != Class::Progress && reason != Reason::Paused)
-            {
-                self.blocked
-                    .insert(entry.uid.clone(), before.remove(&entry.uid).unwrap_or(now));
-            }
-        }
     }
 
     fn observe_node_count(&mut self, count: usize, now: Mono) {

@@ -106,7 +106,9 @@ fn entries(draft: &mut Draft<'_>) {
 fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     let record = &entry.record;
     let left = draft.report.progress.get(&entry.name);
-    let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
+    let drain = left.map_or(record.drain, |left| {
+        Some(drain::progress(record.drain, *left, draft.now.clock))
+    });
     let turned_down = draft.turned_down(&entry.spec.node);
     let blockers = draft.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));

@@ -100,7 +100,12 @@ fn on_this_clock(draft: &Draft<'_>, record: &Record) -> Option<Record> {
         reading.led_ms = reading.led_ms.min(clock.led_ms);
         reading.running_ms = reading.running_ms.min(clock.running_ms);
     };
-    let optional = [&mut next.phase_at, &mut next.jobs_at, &mut next.settling_at];
+    let optional = [
+        &mut next.phase_at,
+        &mut next.reason_at,
+        &mut next.jobs_at,
+        &mut next.settling_at,
+    ];
     optional.into_iter().flatten().for_each(set);
     if let Some(back_off) = &mut next.back_off {
         set(&mut back_off.from);

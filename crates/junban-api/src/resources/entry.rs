@@ -92,6 +92,8 @@ pub struct NodeRebootStatus {
     pub since: Option<String>,
     /// The cluster clock when the phase began.
     pub phase_at: Option<ReadingStatus>,
+    /// The cluster clock when this phase and reason began.
+    pub reason_at: Option<ReadingStatus>,
     /// The cluster clock when Jobs were first waited for.
     pub jobs_at: Option<ReadingStatus>,
     /// The wall time of the same moment.
@@ -193,12 +195,15 @@ pub struct BlockedByStatus {
 
 /// Pods that must leave.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct DrainStatus {
     /// When the drain began.
     #[schemars(schema_with = "parts::number")]
     pub total: i64,
     #[schemars(schema_with = "parts::number")]
     pub left: i64,
+    /// The cluster clock when left last changed.
+    pub left_at: Option<ReadingStatus>,
 }
 
 fn phase(_: &mut SchemaGenerator) -> Schema {

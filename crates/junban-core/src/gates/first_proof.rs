@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::Node;
 use crate::draft::Draft;
+use crate::drain;
 use crate::entry::{Entry, Phase};
 use crate::facts::{Turn, goal_key};
 use crate::gates::Tally;
@@ -23,15 +24,14 @@ pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Op
         return None;
     }
     for other in others(draft, turn.entry) {
-        let blocked = draft.memory.blocked.get(&other.uid).copied();
-        match (other.record.phase, blocked) {
-            (Phase::Draining, Some(since)) if draft.now.mono.since(since) >= BLOCKED_FOR => {}
-            (Phase::Draining, Some(since)) => {
-                draft.wake_at_mono(since + BLOCKED_FOR);
-                return Some(waits_for(&other.spec.node));
-            }
-            _ => return Some(waits_for(&other.spec.node)),
+        let blocked_for = drain::blocked_for(&other.record, draft.now.clock);
+        if blocked_for.is_some_and(|span| span >= BLOCKED_FOR) {
+            continue;
         }
+        if let Some(span) = blocked_for {
+            draft.wake_in(BLOCKED_FOR - span);
+        }
+        return Some(waits_for(&other.spec.node));
     }
     if let Some((node, _)) = orphans(draft, turn.entry).next() {
         return Some(waits_for(&node.name));

@@ -1,7 +1,9 @@
 //! Edges of lifecycle.md 2 that people, and machines that act by themselves, bring about.
 
+use crate::effect::EvictOutcome;
 use crate::entry::{Phase, PowerOutcome, Record};
-use crate::fixture::Toy;
+use crate::fixture::{Toy, pod};
+use crate::memory::Memory;
 use crate::reason::Reason;
 
 /// Changes an entry as a person, or another writer, would.
@@ -294,6 +296,36 @@ fn a_pause_is_no_blocked_drain_that_lets_the_next_begin_before_the_first_proof()
     toy.queue().paused = false;
     toy.run(20);
     assert_eq!(record(&toy, "n-2").phase, Phase::Queued, "{:?}", toy.phases);
+}
+
+/// Lets time pass under leaders that are killed every 20 seconds.
+fn run_under_killed_leaders(toy: &mut Toy, leaders: u32) {
+    for _ in 0..leaders {
+        toy.run(20);
+        toy.memory = Memory::new("successor");
+    }
+}
+
+#[test]
+fn a_node_is_not_ready_for_five_minutes_whoever_leads() {
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.node("n-2").ready = false;
+    run_under_killed_leaders(&mut toy, 14);
+    assert_eq!(toy.phases, Vec::<String>::new());
+    run_under_killed_leaders(&mut toy, 3);
+    assert_eq!(toy.powered, ["n-1"], "beside a broken node there is a place");
+}
+
+#[test]
+fn a_drain_is_blocked_for_a_minute_whoever_leads() {
+    let mut toy = Toy::new(&["n-1", "n-2"]);
+    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.cluster.apply_pod(pod("cart", "n-1"));
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not today".into()));
+    run_under_killed_leaders(&mut toy, 2);
+    assert_eq!(toy.phases, ["n-1: Draining"]);
+    run_under_killed_leaders(&mut toy, 2);
+    assert_eq!(toy.phases[..2], ["n-1: Draining", "n-2: Draining"]);
 }
 
 #[test]

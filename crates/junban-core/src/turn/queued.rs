@@ -3,7 +3,7 @@
 use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
-use crate::entry::{DrainProgress, Entry, Phase};
+use crate::entry::{Entry, Phase};
 use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
@@ -180,7 +180,7 @@ fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         Reason::Evicting,
         "cordoned; its pods leave",
     );
-    record.drain = Some(DrainProgress { total: left, left });
+    record.drain = Some(drain::progress(None, left, draft.now.clock));
     // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
     record.retries_done = turn.entry.spec.retries;
     draft.record(turn.entry, record);
