@@ -121,6 +121,8 @@ pub struct Pod {
     pub uid: PodUid,
     pub version: Version,
     pub node: Option<NodeName>,
+    /// The scheduler has found no node for it.
+    pub fits_nowhere: bool,
     pub labels: Labels,
     pub phase: PodPhase,
     pub ready: bool,

@@ -441,7 +441,10 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         let may_delete = policy.drain.deletes_after_denial(&pod.key.namespace)
             && matches!(
                 blocker.reason,
-                Reason::BudgetImpossible | Reason::BudgetExhausted | Reason::UnhealthyPods
+                Reason::BudgetImpossible
+                    | Reason::BudgetExhausted
+                    | Reason::ReplacementUnschedulable
+                    | Reason::UnhealthyPods
             );
         if !may_delete {
             draft.wait(turn.entry, blocker);

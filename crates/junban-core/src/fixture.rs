@@ -144,6 +144,7 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         has_finalizers: false,
         owner: Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "cart-1")),
         is_mirror: false,
+        fits_nowhere: false,
         empty_dirs: Vec::new(),
         wish: None,
         claims: Vec::new(),

@@ -123,6 +123,8 @@ reasons! {
     // Pods and budgets.
     /// The budget allows nothing now.
     BudgetExhausted Passes "the budget's pods must become healthy elsewhere"
+    /// The budget allows nothing now, for a pod that is to take the place of one that left fits on no node.
+    ReplacementUnschedulable Passes "make room for the pod named here, or relax its affinity: kubectl describe pod"
     /// The budget's tokens are reserved for, or held by, other turns.
     BudgetHeld Passes ""
     /// The budget can never allow an eviction.

@@ -14,6 +14,8 @@ use crate::events::Event;
 use crate::world::World;
 
 /// Weights of the score plugins, as in the default profile.
+/// Why a pod has no node, in its status.
+pub const UNSCHEDULABLE: &str = "Unschedulable";
 const WEIGHT_TAINTS: i64 = 3;
 const WEIGHT_SPREAD: i64 = 2;
 
@@ -239,16 +241,17 @@ impl World {
             let Some(pod) = self.store.pods.get(&key).cloned() else {
                 continue;
             };
-            if hopeless.iter().any(|t| Arc::ptr_eq(t, &pod.template)) {
-                continue;
-            }
-            if let Some(node) = self.choose(&pod) {
+            let known = hopeless.iter().any(|t| Arc::ptr_eq(t, &pod.template));
+            let node = if known { None } else { self.choose(&pod) };
+            if let Some(node) = node {
                 self.bind(&key, &node);
             } else {
-                if pod.claims.is_empty() {
+                if !known && pod.claims.is_empty() {
                     hopeless.push(pod.template.clone());
                 }
-                self.update_pod(&key, |p| p.status.reason = "Unschedulable".into());
+                if pod.status.reason != UNSCHEDULABLE {
+                    self.update_pod(&key, |p| p.status.reason = UNSCHEDULABLE.into());
+                }
                 if let [node] = self.volume_nodes(&pod).as_slice() {
                     self.scheduler.pending.remove(&place);
                     self.scheduler

@@ -35,8 +35,10 @@ pub fn read(pod: &k8s::Pod, namespace: &str) -> Result<Pod, Incomplete> {
             .as_deref()
             .filter(|node| !node.is_empty())
             .map(NodeName::from),
+        fits_nowhere: condition(status, "PodScheduled")
+            .is_some_and(|found| found.status == "False" && found.reason.as_deref() == Some("Unschedulable")),
         phase: phase(status),
-        ready: is_ready(status),
+        ready: condition(status, "Ready").is_some_and(|found| found.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         created: meta.created,
         grace: Duration::from_secs(u64::try_from(grace).unwrap_or_default()),
@@ -75,12 +77,9 @@ fn phase(status: Option<&k8s::PodStatus>) -> PodPhase {
     }
 }
 
-fn is_ready(status: Option<&k8s::PodStatus>) -> bool {
-    status
-        .and_then(|status| status.conditions.as_ref())
-        .into_iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+fn condition<'a>(status: Option<&'a k8s::PodStatus>, kind: &str) -> Option<&'a k8s::PodCondition> {
+    let mut conditions = status?.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == kind)
 }
 
 /// EmptyDir volumes, less those that an annotation says may be lost (names with commas between).

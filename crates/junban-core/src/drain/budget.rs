@@ -178,40 +178,44 @@ impl<'a> Tokens<'a> {
             );
             return Err(Blocker::new(Reason::UnhealthyPods, object, message));
         }
+        let (reason, holder) = self.holder(budget, node);
         let message = format!(
-            "pdb {} allows 0 disruptions ({} healthy, {} needed), wanted by pod {}{}",
-            budget.key,
-            budget.current_healthy,
-            budget.desired_healthy,
-            pod.key,
-            self.holder(budget, node)
+            "pdb {} allows 0 disruptions ({} healthy, {} needed), wanted by pod {}{holder}",
+            budget.key, budget.current_healthy, budget.desired_healthy, pod.key,
         );
-        Err(Blocker::new(Reason::BudgetExhausted, object, message))
+        Err(Blocker::new(reason, object, message))
     }
 
     /// Who uses a budget up, where that is no lack of Ready pods: a pod that was made again under its name and is
-    /// still charged for its eviction, or a node of Junban's own, the dead server behind a wait.
-    fn holder(&self, budget: &Budget, node: &Node) -> String {
+    /// still charged for its eviction, a node of Junban's own, the dead server behind a wait, or a pod that fits on no
+    /// node.
+    fn holder(&self, budget: &Budget, node: &Node) -> (Reason, String) {
+        let exhausted = |text: String| (Reason::BudgetExhausted, text);
         let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
         });
         if let Some(pod) = charged.find(|pod| pod.ready && !pod.terminating) {
-            return format!(
+            return exhausted(format!(
                 "; pod {} is back, but the budget counts its eviction for up to two minutes",
                 pod.key
-            );
+            ));
         }
-        let mut down = self
-            .cluster
-            .unready_of_budget(budget)
-            .filter_map(|pod| Some((pod, self.home_of(pod)?)));
+        let unready = || self.cluster.unready_of_budget(budget);
+        let mut down = unready().filter_map(|pod| Some((pod, self.home_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
-            return String::new();
+            let homeless = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
+            return homeless.map_or_else(
+                || exhausted(String::new()),
+                |pod| {
+                    let text = format!("; pod {} is to take a place and fits on no node", pod.key);
+                    (Reason::ReplacementUnschedulable, text)
+                },
+            );
         };
         let is_up = self.cluster.nodes.get(on);
         let is_up = is_up.is_some_and(|node| node.ready && !node.unschedulable);
-        match self.facts.turns.get(on).map(|turn| turn.phase()) {
+        exhausted(match self.facts.turns.get(on).map(|turn| turn.phase()) {
             Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
                 format!(
                     "; pod {} is down with node {on}, whose reboot is {phase}",
@@ -220,7 +224,7 @@ impl<'a> Tokens<'a> {
             }
             _ if is_up => format!("; pod {} is not Ready on node {on}", pod.key),
             _ => format!("; pod {} is down with node {on}", pod.key),
-        }
+        })
     }
 
     /// Where a pod is, or the only node on which it could be.

@@ -192,6 +192,26 @@ fn every_control_plane_node_has_a_member_and_fewer_than_three_need_a_word() {
 }
 
 #[test]
+fn a_budget_that_waits_for_a_pod_which_fits_nowhere_says_so() {
+    let mut toy = one_node_of_two([pod("web-0", "node-1")]);
+    toy.cluster.apply_pod(Pod {
+        node: None,
+        ready: false,
+        fits_nowhere: true,
+        ..pod("web-1", "node-2")
+    });
+    toy.cluster.apply_budget(budget("all", 1, 1, 2));
+    toy.run(60);
+    let waits = Some((Phase::Queued, Some(Reason::ReplacementUnschedulable)));
+    assert_eq!(toy.phase("node-1"), waits);
+    let message = &toy.entry("node-1").unwrap().record.message;
+    assert!(
+        message.contains("pod shop/web-1 is to take a place and fits on no node"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it() {
     let mut toy = one_node_of_two([pod("web-0", "node-1")]);
     toy.cluster.apply_pod(Pod {

@@ -209,13 +209,23 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
         }),
         ..k8s::ContainerStatus::default()
     };
+    let condition = |kind: &str, holds: bool, reason: Option<&str>| k8s::PodCondition {
+        type_: kind.into(),
+        status: if holds { "True" } else { "False" }.into(),
+        reason: reason.map(Into::into),
+        ..k8s::PodCondition::default()
+    };
+    let mut conditions = vec![condition("Ready", pod.status.ready, None)];
+    if pod.node.is_none() && pod.status.reason == world::scheduler::UNSCHEDULABLE {
+        conditions.push(condition(
+            "PodScheduled",
+            false,
+            Some(world::scheduler::UNSCHEDULABLE),
+        ));
+    }
     k8s::PodStatus {
         phase: Some(phase.into()),
-        conditions: Some(vec![k8s::PodCondition {
-            type_: "Ready".into(),
-            status: if pod.status.ready { "True" } else { "False" }.into(),
-            ..k8s::PodCondition::default()
-        }]),
+        conditions: Some(conditions),
         container_statuses: Some(pod.status.container_ids.iter().map(running).collect()),
         start_time: pod.status.started.map(time),
         ..k8s::PodStatus::default()

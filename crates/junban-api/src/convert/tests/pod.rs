@@ -67,6 +67,17 @@ fn phases() {
 }
 
 #[test]
+fn a_pod_that_fits_nowhere_is_one_that_the_scheduler_says_so_of() {
+    let fits_nowhere = |reason: &str| {
+        let scheduled = json!({"type": "PodScheduled", "status": "False", "reason": reason});
+        pod(json!({}), json!({"conditions": [scheduled]})).fits_nowhere
+    };
+    assert!(fits_nowhere("Unschedulable"));
+    assert!(!fits_nowhere("SchedulingGated"));
+    assert!(!pod(json!({}), json!({"phase": "Pending"})).fits_nowhere);
+}
+
+#[test]
 fn its_controller_is_the_owner_that_controls() {
     let owner = |api: &str, kind: &str, controls: bool| {
         let owner = json!({"apiVersion": api, "kind": kind, "name": "x", "uid": "y", "controller": controls});
