@@ -72,7 +72,7 @@ pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
-pub use checkers::{Checkers, Params, Violation};
+pub use checkers::{Checkers, Groups, Params, PolicyLimits, Violation};
 pub use demo::Demo;
 pub use eviction::Webhook;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};

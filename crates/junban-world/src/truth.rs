@@ -1,7 +1,7 @@
 //! What really happened, as a stream of events. Checkers and metrics read this and nothing else, so
 //! that they run as well over the recorded history of a real run.
 //!
-//! Most events are emitted by the world. Those of [`Truth::Entry`] and below are *notes* about the
+//! Most events are emitted by the world. Those of [`Truth::EntryMade`] and below are *notes* about the
 //! caller's own objects, which are opaque here: whoever runs the caller feeds them (see
 //! [`crate::World::interpret`]).
 
@@ -224,6 +224,13 @@ pub enum Truth {
     },
 
     // Notes about the caller's own objects.
+    /// An entry was made. It has no phase yet.
+    EntryMade {
+        entry: String,
+        node: String,
+        node_uid: String,
+        policy: String,
+    },
     /// An entry's phase changed. `from` is empty when it was made.
     Entry {
         entry: String,

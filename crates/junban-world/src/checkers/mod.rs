@@ -4,7 +4,7 @@
 //! A checker that needs the caller's own objects (entries, slots, pause) reads the notes about them;
 //! without such notes it has nothing to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::truth::TruthEvent;
 
 pub mod s01_power_once;
 pub mod s03_record_first;
+pub mod s04_in_flight;
 pub mod s04_limits;
 pub mod s05_control_plane;
 pub mod s06_drained;
@@ -45,6 +46,10 @@ pub struct Params {
     pub controllers: BTreeSet<String>,
     pub max_unavailable: IntOrPercent,
     pub failures_max: IntOrPercent,
+    /// Entries in flight.
+    pub max_concurrent: IntOrPercent,
+    /// By name.
+    pub policies: BTreeMap<String, PolicyLimits>,
     /// Power actions of an entry without a retry.
     pub attempts: u64,
     pub boot_timeout_ms: Ms,
@@ -63,12 +68,31 @@ pub struct Params {
     pub lag_ms: Ms,
 }
 
+/// What a policy limits beyond the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// Entries in flight; `None` is no limit.
+    pub max_concurrent: Option<i64>,
+    pub groups: Option<Groups>,
+}
+
+/// Nodes that share the value of a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Groups {
+    /// The label's key.
+    pub by: String,
+    /// Groups open at a time.
+    pub at_once: i64,
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self {
             controllers: BTreeSet::from(["junban".to_owned()]),
             max_unavailable: IntOrPercent::Percent(10),
             failures_max: IntOrPercent::Percent(5),
+            max_concurrent: IntOrPercent::Percent(100),
+            policies: BTreeMap::new(),
             attempts: 1,
             boot_timeout_ms: 30 * 60_000,
             unbudgeted: IntOrPercent::Percent(10),
@@ -112,6 +136,7 @@ impl Checkers {
             Box::new(s01_power_once::PowerOnce::default()),
             Box::<s03_record_first::RecordFirst>::default(),
             Box::new(s04_limits::Limits),
+            Box::new(s04_in_flight::InFlight),
             Box::new(s05_control_plane::ControlPlane),
             Box::new(s06_drained::Drained),
             Box::new(s07_evictions::Evictions),

@@ -1,4 +1,4 @@
-//! S4: at each grant the node is already unavailable, or the unavailable nodes and the holders of a
+//! S4, places: at each grant the node is already unavailable, or the unavailable nodes and the holders of a
 //! slot, it included, are within max(maxUnavailable, min(broken, failures.max) + 1); and nothing is
 //! cordoned without a slot. Without notes about slots, a cordon counts as the grant.
 

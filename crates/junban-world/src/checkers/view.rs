@@ -12,6 +12,8 @@ pub struct NodeView {
     pub uid: String,
     pub control_plane: bool,
     pub labels: Map,
+    /// When each label last changed.
+    pub labelled_at: BTreeMap<String, Ms>,
     pub boot_id: String,
     /// The bootID after whose appearance the Lease was renewed.
     pub lease_of_boot: String,
@@ -77,6 +79,7 @@ pub struct EntryView {
     pub name: String,
     pub node: String,
     pub node_uid: String,
+    pub policy: String,
     pub goal: String,
     pub phase: String,
     pub attempt: u64,
@@ -88,6 +91,11 @@ impl EntryView {
     /// Draining, Rebooting or Verifying.
     pub fn in_flight(&self) -> bool {
         in_flight(&self.phase)
+    }
+
+    /// Queued, also before it has a status.
+    pub fn waits(&self) -> bool {
+        matches!(self.phase.as_str(), "" | "Queued")
     }
 
     /// Succeeded or Cancelled.
@@ -120,6 +128,8 @@ pub struct View {
     /// When a pod of this budget or owner last turned unready or vanished without being asked to.
     pub troubled: BTreeMap<String, Ms>,
     pub entries: BTreeMap<String, EntryView>,
+    /// As they were when somebody deleted them.
+    pub deleted: BTreeMap<String, EntryView>,
     /// Node to entry; `None` until the first note about the ledger.
     pub slots: Option<BTreeMap<String, String>>,
     pub paused_since: Option<Ms>,
@@ -147,7 +157,8 @@ impl View {
             Truth::BudgetGone { budget } => self.budget_gone(budget),
             Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
-            Truth::Entry { .. }
+            Truth::EntryMade { .. }
+            | Truth::Entry { .. }
             | Truth::EntryGone { .. }
             | Truth::CancelAsked { .. }
             | Truth::Retried { .. } => {
@@ -207,6 +218,7 @@ impl View {
             Truth::NodeLabels { node, changed } => {
                 let Some(n) = self.nodes.get_mut(node) else { return };
                 for (key, value) in changed {
+                    n.labelled_at.insert(key.clone(), at);
                     match value {
                         Some(v) => drop(n.labels.insert(key.clone(), v.clone())),
                         None => drop(n.labels.remove(key)),
@@ -336,6 +348,15 @@ impl View {
 
     fn entry(&mut self, what: &Truth) {
         match what {
+            Truth::EntryMade {
+                entry,
+                node,
+                node_uid,
+                policy,
+            } => {
+                let e = self.entries.entry(entry.clone()).or_default();
+                (e.node, e.node_uid, e.policy) = (node.clone(), node_uid.clone(), policy.clone());
+            }
             Truth::Entry {
                 entry,
                 name,
@@ -351,7 +372,11 @@ impl View {
                     (name.clone(), node.clone(), node_uid.clone(), goal.clone());
                 (e.phase, e.attempt) = (to.clone(), *attempt);
             }
-            Truth::EntryGone { entry } => drop(self.entries.remove(entry)),
+            Truth::EntryGone { entry } => {
+                if let Some(gone) = self.entries.remove(entry) {
+                    self.deleted.insert(entry.clone(), gone);
+                }
+            }
             Truth::CancelAsked { entry } => {
                 self.entries.entry(entry.clone()).or_default().cancel_asked = true
             }

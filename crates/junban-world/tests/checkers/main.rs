@@ -8,6 +8,7 @@ use junban_world::{
     Ready, Removal, Truth, TruthEvent,
 };
 
+mod in_flight;
 mod limits;
 mod pods;
 mod power;
@@ -110,6 +111,23 @@ impl Play {
             from: from.into(),
             to: to.into(),
             attempt,
+        })
+    }
+
+    /// `e-NODE` of a policy, Queued.
+    fn made(&mut self, node: &str, policy: &str) -> &mut Self {
+        self.tell(Truth::EntryMade {
+            entry: format!("e-{node}"),
+            node: node.into(),
+            node_uid: format!("uid-{node}"),
+            policy: policy.into(),
+        })
+    }
+
+    fn label(&mut self, node: &str, key: &str, value: Option<&str>) -> &mut Self {
+        self.tell(Truth::NodeLabels {
+            node: node.into(),
+            changed: BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]),
         })
     }
 

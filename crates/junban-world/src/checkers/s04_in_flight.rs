@@ -1,0 +1,149 @@
+//! S4, what is in flight: at a start no more entries are in flight than `maxConcurrent` of the queue and of the entry's
+//! policy allow, and no group is opened beside `atOnce` open ones. An edit may lower a limit below what is in flight, a
+//! retry asks for none of these, and a slot is put back whatever the limits: only a start is judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Groups, Params, View};
+use crate::api::{IntOrPercent, Ms};
+use crate::checkers::view::EntryView;
+use crate::truth::{Truth, TruthEvent};
+
+/// The rule.
+#[derive(Debug)]
+pub struct InFlight;
+
+impl Checker for InFlight {
+    fn rule(&self) -> &'static str {
+        "S4"
+    }
+
+    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+        let Truth::Slots { holders } = &event.what else {
+            return vec![];
+        };
+        let turns = turns(view, params, holders);
+        let starts = turns.iter().filter(|turn| turn.starts);
+        let policies: BTreeSet<&str> = starts.map(|turn| turn.policy).collect();
+        if policies.is_empty() {
+            return vec![];
+        }
+        let all: Vec<&Turn<'_>> = turns.iter().collect();
+        let most = of_nodes(params.max_concurrent, view, params, &turns);
+        let mut broken = Vec::from_iter(too_many("the queue", most, &all));
+        for name in policies {
+            let Some(limits) = params.policies.get(name) else {
+                continue;
+            };
+            let of_policy: Vec<&Turn<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
+            let most = limits.max_concurrent.unwrap_or(i64::MAX);
+            broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
+            if let Some(groups) = &limits.groups {
+                broken.extend(opened(event.at, view, params, name, groups, &of_policy));
+            }
+        }
+        broken
+    }
+}
+
+/// A node with an entry in flight, or with a slot for one.
+struct Turn<'a> {
+    node: &'a str,
+    policy: &'a str,
+    /// Its slot is new, and nothing has been done for it.
+    starts: bool,
+}
+
+/// Once the slots are these.
+fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, String>) -> Vec<Turn<'a>> {
+    let of_slot = |(node, uid): (&'a String, &'a String)| {
+        let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
+        let is_ours = cordoned_by.is_some_and(|by| params.ours(by));
+        let is_held = view.slots.as_ref().is_some_and(|old| old.get(node) == Some(uid));
+        let (entry, is_under_way) = match view.entries.get(uid) {
+            Some(entry) => (entry, entry.waits() || entry.in_flight()),
+            // Somebody deleted it: its server is under way while our cordon stands.
+            None => {
+                let entry = view.deleted.get(uid)?;
+                (entry, entry.in_flight() && is_ours)
+            }
+        };
+        let turn = Turn {
+            node,
+            policy: &entry.policy,
+            starts: !is_held && entry.waits() && !is_ours,
+        };
+        (is_under_way && is_of_its_node(view, entry)).then_some(turn)
+    };
+    let without_slot = view.entries.values().filter(|entry| {
+        entry.in_flight() && !holders.contains_key(&entry.node) && is_of_its_node(view, entry)
+    });
+    let without_slot = without_slot.map(|entry| Turn {
+        node: &entry.node,
+        policy: &entry.policy,
+        starts: false,
+    });
+    holders.iter().filter_map(of_slot).chain(without_slot).collect()
+}
+
+fn is_of_its_node(view: &View, entry: &EntryView) -> bool {
+    view.nodes
+        .get(&entry.node)
+        .is_some_and(|node| node.uid == entry.node_uid)
+}
+
+/// A limit of the queue as a number. A node that is excluded in mid-turn counts until its end.
+fn of_nodes(limit: IntOrPercent, view: &View, params: &Params, turns: &[Turn<'_>]) -> i64 {
+    let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
+    let counted = view.nodes.iter().filter(|(name, node)| {
+        in_turn.contains(name.as_str()) || !node.labels.contains_key(&params.exclude_label)
+    });
+    limit.of(counted.count() as i64).max(1)
+}
+
+fn too_many(whose: &str, most: i64, turns: &[&Turn<'_>]) -> Option<String> {
+    let names: Vec<&str> = turns.iter().map(|turn| turn.node).collect();
+    (names.len() as i64 > most).then(|| {
+        format!(
+            "maxConcurrent of {whose} is {most}, in flight are {}",
+            names.join(" ")
+        )
+    })
+}
+
+/// A start in a group that is open already opens none, however many are open.
+fn opened(
+    at: Ms,
+    view: &View,
+    params: &Params,
+    policy: &str,
+    groups: &Groups,
+    turns: &[&Turn<'_>],
+) -> Option<String> {
+    let of = |starts: bool| {
+        let those = turns.iter().filter(move |turn| turn.starts == starts);
+        those.filter_map(|turn| group(at, view, params, &groups.by, turn.node))
+    };
+    let before: BTreeSet<String> = of(false).collect();
+    let mut open = before.clone();
+    open.extend(of(true));
+    let is_more = open.len() > before.len() && open.len() as i64 > groups.at_once;
+    is_more.then(|| {
+        let names = Vec::from_iter(open).join(", ");
+        format!(
+            "groups of policy {policy}: {names} are open, atOnce is {}",
+            groups.at_once
+        )
+    })
+}
+
+/// Nobody can know a label yet that changed a moment ago. The value of a label has no space.
+fn group(at: Ms, view: &View, params: &Params, label: &str, name: &str) -> Option<String> {
+    let node = view.nodes.get(name)?;
+    let changed = node.labelled_at.get(label);
+    if changed.is_some_and(|changed| at < changed + params.lag_ms) {
+        return None;
+    }
+    let group = node.labels.get(label).cloned();
+    Some(group.unwrap_or_else(|| format!("node {name}")))
+}
