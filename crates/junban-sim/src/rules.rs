@@ -67,6 +67,14 @@ fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     let phase = |custom: &Custom| text(&custom.status["phase"]);
     let attempt = |custom: &Custom| custom.status["attempt"].as_u64().unwrap_or_default();
     let mut notes = Vec::new();
+    if old.is_none() {
+        notes.push(Truth::EntryMade {
+            entry: uid.clone(),
+            node: text(&new.spec["nodeName"]),
+            node_uid: text(&new.spec["nodeUID"]),
+            policy: text(&new.spec["policy"]),
+        });
+    }
     let mut moved = |from: &str, to: &str| {
         notes.push(Truth::Entry {
             entry: uid.clone(),

@@ -1,7 +1,9 @@
 //! What the world's checkers hold a run to: what queue and policies say now, for edits take effect in mid-run. For a
 //! moment after an edit a controller may go by either text, and is held to the more lenient of the two.
 
-use junban_world::{IntOrPercent, Ms, Params, World};
+use std::collections::BTreeMap;
+
+use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, World};
 use serde_json::Value;
 
 use super::build::ms;
@@ -65,10 +67,12 @@ fn read(world: &World, last: &Params) -> Params {
     let mut params = last.clone();
     if let Some(queue) = find_custom(world, QUEUE, junban_api::names::QUEUE) {
         params.max_unavailable = share(&queue.spec["maxUnavailable"]).unwrap_or(defaults.max_unavailable);
+        params.max_concurrent = share(&queue.spec["maxConcurrent"]).unwrap_or(defaults.max_concurrent);
         params.failures_max = share(&queue.spec["failures"]["max"]).unwrap_or(defaults.failures_max);
         let quorum = &queue.spec["controlPlane"]["allowQuorumLoss"];
         params.allow_quorum_loss = quorum.as_bool().unwrap_or_default();
     }
+    params.policies = policies(world);
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
@@ -90,6 +94,23 @@ fn read(world: &World, last: &Params) -> Params {
     }
     params.unbudgeted = unbudgeted.unwrap_or(defaults.unbudgeted);
     params
+}
+
+fn policies(world: &World) -> BTreeMap<String, PolicyLimits> {
+    let policies = world.store().customs().filter(|custom| custom.kind == POLICY);
+    let limits = policies.map(|policy| {
+        let groups = &policy.spec["groups"];
+        let groups = groups["by"].as_str().map(|by| Groups {
+            by: by.to_owned(),
+            at_once: groups["atOnce"].as_i64().unwrap_or(1),
+        });
+        let limits = PolicyLimits {
+            max_concurrent: policy.spec["maxConcurrent"].as_i64(),
+            groups,
+        };
+        (policy.meta.name.to_string(), limits)
+    });
+    limits.collect()
 }
 
 /// A number and a percentage of an owner's pods are compared as if it had so many.
@@ -120,8 +141,28 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     let mut both = other.clone();
     both.max_unavailable = more(one.max_unavailable, other.max_unavailable, nodes);
     both.failures_max = more(one.failures_max, other.failures_max, nodes);
+    both.max_concurrent = more(one.max_concurrent, other.max_concurrent, nodes);
+    for (name, before) in &one.policies {
+        let now = both.policies.get(name).unwrap_or(before);
+        let either = lenient_policy(before, now);
+        both.policies.insert(name.clone(), either);
+    }
     both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
     both.allow_quorum_loss |= one.allow_quorum_loss;
     both.delete_allowed.extend(one.delete_allowed.iter().cloned());
     both
+}
+
+fn lenient_policy(one: &PolicyLimits, other: &PolicyLimits) -> PolicyLimits {
+    let most = one.max_concurrent.zip(other.max_concurrent);
+    // Groups by two labels allow anything together.
+    let groups = one.groups.as_ref().zip(other.groups.as_ref());
+    let groups = groups.filter(|(one, other)| one.by == other.by);
+    PolicyLimits {
+        max_concurrent: most.map(|(one, other)| one.max(other)),
+        groups: groups.map(|(one, other)| Groups {
+            by: other.by.clone(),
+            at_once: one.at_once.max(other.at_once),
+        }),
+    }
 }

@@ -89,7 +89,7 @@ fn keeps_the_queue_s_limit() {
         "nodes: 6, boot 5s..5s\nqueue: maxUnavailable 4, maxConcurrent 1\ndo: reboot --all\n\
          never: entries in flight > 1\neventually: every entry Succeeded",
     )
-    .needs(&[Guard::LimitQueue], "entries in flight > 1");
+    .needs(&[Guard::LimitQueue], "S4: maxConcurrent of the queue");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn keeps_the_policy_s_limit() {
         "nodes: 6, boot 5s..5s\nqueue: maxUnavailable 4\npolicy workers: maxConcurrent 1\ndo: reboot --all\n\
          never: entries in flight > 1\neventually: every entry Succeeded",
     )
-    .needs(&[Guard::LimitPolicy], "entries in flight > 1");
+    .needs(&[Guard::LimitPolicy], "S4: maxConcurrent of policy workers");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn opens_one_group_at_a_time() {
          policy workers: groups.by topology.kubernetes.io/zone\ndo: reboot --all\n\
          never: racks in flight > 1\neventually: every entry Succeeded",
     )
-    .needs(&[Guard::Groups], "racks in flight > 1");
+    .needs(&[Guard::Groups], "S4: groups of policy workers");
 }
 
 #[test]
