@@ -170,7 +170,14 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
     while !judge.is_over() {
         facts.read_power_log(&bed);
         let mut seen = facts.facts();
-        rules.look(&seen, facts.budgets(), facts.queue(), began.elapsed(), &mut judge);
+        rules.look(
+            &seen,
+            facts.budgets(),
+            facts.queue(),
+            facts.policies(),
+            began.elapsed(),
+            &mut judge,
+        );
         while let Some(at) = judge.look(began.elapsed(), &seen) {
             rules.forgive(&at.what, &seen);
             let done = match controllers.act(&at.what) {

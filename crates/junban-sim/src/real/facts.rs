@@ -139,6 +139,13 @@ impl Collector {
         self.of("RebootQueue").next().map(|queue| &queue.data["spec"])
     }
 
+    /// What is written in the policies.
+    pub(super) fn policies(&self) -> BTreeMap<String, Value> {
+        self.of("RebootPolicy")
+            .map(|policy| (full_name(policy), policy.data["spec"].clone()))
+            .collect()
+    }
+
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &DynamicObject> {
         self.objects
             .range((kind, String::new())..)
@@ -180,6 +187,7 @@ impl Collector {
             EntryFacts {
                 name: object.metadata.name.clone().unwrap_or_default(),
                 node: text(&object.data["spec"]["nodeName"]),
+                policy: text(&object.data["spec"]["policy"]),
                 phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
                 reason: text(&status["reason"]),
                 message: text(&status["message"]),

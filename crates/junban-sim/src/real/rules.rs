@@ -1,12 +1,15 @@
 //! Rules that hold on the real control plane in every scenario, judged from watches alone: no budget below its need,
-//! no workload of two or more replicas without a Ready pod, no node taken above the limits. What the file itself does
-//! to a workload or a budget takes that one out, and nothing else.
+//! no workload of two or more replicas without a Ready pod, no node taken above the limits and no more in flight
+//! than may be. What the file itself does to a workload or a budget takes that one out, and nothing else.
+
+mod in_flight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use self::in_flight::{InFlight, Policies};
 use super::facts::BudgetState;
 use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::judge::Judge;
@@ -22,6 +25,7 @@ pub(super) struct Rules {
     /// The workload that each further budget selects.
     selects: BTreeMap<String, String>,
     marked: BTreeSet<String>,
+    in_flight: InFlight,
     /// Workloads and budgets that were well at some time: before that they are only being made.
     were_well: BTreeSet<String>,
     /// Workloads and budgets that the file itself does harm to: what becomes of them is not Junban's doing.
@@ -35,6 +39,9 @@ pub(super) struct Rules {
 
 /// `maxUnavailable` and `failures.max` of the queue.
 type Written = (Value, Value);
+
+const WELL: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
+const WITHIN_LIMITS: &str = "no node is taken above the limits";
 
 /// After an edit a controller may go by either text for so long.
 const EDIT_KNOWN_AFTER: Duration = Duration::from_secs(10);
@@ -59,6 +66,7 @@ impl Rules {
             before: None,
             selects: selects.collect(),
             marked: BTreeSet::new(),
+            in_flight: InFlight::default(),
             were_well: BTreeSet::new(),
             harmed: BTreeSet::new(),
             shaken: BTreeMap::new(),
@@ -94,6 +102,7 @@ impl Rules {
         facts: &Facts,
         budgets: Vec<BudgetState>,
         queue: Option<&Value>,
+        policies: Policies,
         at: Duration,
         judge: &mut Judge<'_>,
     ) {
@@ -102,6 +111,7 @@ impl Rules {
             self.before = Some((at + EDIT_KNOWN_AFTER, before));
         }
         self.limits(facts, at, judge);
+        let exceeded = self.in_flight.look(facts, queue, policies, at);
         self.shake(facts, at);
         let mut broken = Vec::new();
         for (name, healthy, needed) in budgets {
@@ -112,24 +122,26 @@ impl Rules {
             }
             let id = budget_id(&name);
             if self.falls(&id, &workload, healthy >= needed, at) {
-                broken.push((id, format!("{healthy} healthy, {needed} needed")));
+                let seen = format!("{id}: {healthy} healthy, {needed} needed");
+                broken.push((id, WELL, seen));
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
             if self.falls(workload, workload, facts.ready_pods(workload) > 0, at) {
-                broken.push((workload.clone(), "no Ready pod".to_owned()));
+                broken.push((workload.clone(), WELL, format!("{workload}: no Ready pod")));
             }
         }
+        broken.extend(
+            exceeded
+                .into_iter()
+                .map(|seen| (seen.clone(), WITHIN_LIMITS, seen)),
+        );
         self.doubted
-            .retain(|id, _| broken.iter().any(|(still, _)| still == id));
-        for (id, seen) in broken {
-            let since = *self.doubted.entry(id.clone()).or_insert(at);
+            .retain(|id, _| broken.iter().any(|(still, ..)| still == id));
+        for (id, rule, seen) in broken {
+            let since = *self.doubted.entry(id).or_insert(at);
             if at >= since + DOUBTED_FOR {
-                judge.fail(
-                    at,
-                    "no budget falls below its need, and two replicas or more keep a Ready pod",
-                    format!("{id}: {seen}"),
-                );
+                judge.fail(at, rule, seen);
             }
         }
     }
@@ -199,7 +211,7 @@ impl Rules {
         let taken = facts.nodes.values().filter(|node| node.unavailable()).count();
         if taken > places {
             let seen = format!("{taken} of {nodes} nodes are unavailable, {places} may be");
-            judge.fail(at, "no node is taken above the limits", seen);
+            judge.fail(at, WITHIN_LIMITS, seen);
         }
     }
 }

@@ -40,6 +40,7 @@ pub struct EntryFacts {
     pub name: String,
     pub uid: String,
     pub node: String,
+    pub policy: String,
     pub phase: String,
     pub reason: String,
     pub message: String,

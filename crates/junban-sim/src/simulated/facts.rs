@@ -91,6 +91,7 @@ fn entries(world: &World) -> Vec<EntryFacts> {
             name: custom.meta.name.to_string(),
             uid: custom.meta.uid.to_string(),
             node: text(&custom.spec["nodeName"]),
+            policy: text(&custom.spec["policy"]),
             phase: custom.status["phase"].as_str().unwrap_or("Queued").to_owned(),
             reason: text(&custom.status["reason"]),
             message: text(&custom.status["message"]),

@@ -40,7 +40,14 @@ fn judged(lines: &str, cart: i64, web: i64, change: impl Fn(&mut Facts)) -> Vec<
     let mut judge = Judge::new(&scenario, Duration::ZERO);
     let mut rules = Rules::new(&scenario);
     let mut facts = well();
-    rules.look(&facts, budgets(2, 2), None, Duration::ZERO, &mut judge);
+    rules.look(
+        &facts,
+        budgets(2, 2),
+        None,
+        Policies::new(),
+        Duration::ZERO,
+        &mut judge,
+    );
     for act in scenario.acts() {
         rules.forgive(act, &facts);
     }
@@ -50,6 +57,7 @@ fn judged(lines: &str, cart: i64, web: i64, change: impl Fn(&mut Facts)) -> Vec<
             &facts,
             budgets(cart, web),
             None,
+            Policies::new(),
             Duration::from_secs(second),
             &mut judge,
         );
