@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Time since an arbitrary point, by a clock that never jumps and counts suspend time.

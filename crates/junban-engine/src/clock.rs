@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use junban_core::time::{Mono, Timestamp};
+use junban_core::time::{Mono, SignedDuration, Timestamp};
 
 /// CLOCK_BOOTTIME: never jumps and counts suspend time, which Rust's `Instant` does not.
 pub fn boottime() -> Mono {
@@ -19,6 +19,8 @@ pub fn boottime() -> Mono {
 #[derive(Debug, Default)]
 pub struct ServerClock {
     seen: Mutex<Option<Sighting>>,
+    /// So far is this machine's clock taken to be ahead; behind, if negative.
+    ahead: SignedDuration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,14 @@ struct Sighting {
 }
 
 impl ServerClock {
+    /// As on a machine whose clock is so far ahead; behind, if negative. For tests.
+    pub fn on_machine_ahead(ahead: SignedDuration) -> Self {
+        Self {
+            ahead,
+            ..Self::default()
+        }
+    }
+
     /// Takes note of a `Date` header that arrived at `at`. The header has a resolution of one second and is
     /// always a little old, so of two sightings the one that puts the clock further ahead is the better one;
     /// one that is more than two seconds off is a clock that was set, and stands.
@@ -47,6 +57,17 @@ impl ServerClock {
     pub fn at(&self, now: Mono) -> Option<Timestamp> {
         let seen = *self.seen.lock().ok()?;
         seen.map(|last| moved_on(last, now))
+    }
+
+    /// The wall clock to go by.
+    pub fn now(&self) -> Timestamp {
+        self.read(boottime(), Timestamp::now())
+    }
+
+    /// The wall clock to go by at `now`, on a machine whose clock shows `machine`, but for what it is ahead.
+    pub fn read(&self, now: Mono, machine: Timestamp) -> Timestamp {
+        self.at(now)
+            .unwrap_or_else(|| machine.checked_add(self.ahead).unwrap_or(machine))
     }
 }
 
@@ -86,6 +107,14 @@ mod tests {
         assert_eq!(clock.at(Mono::from_millis(2_000)), Some(second(50)));
         clock.saw(second(500), Mono::from_millis(3_000));
         assert_eq!(clock.at(Mono::from_millis(3_000)), Some(second(500)));
+    }
+
+    #[test]
+    fn the_clock_of_the_machine_counts_until_the_first_header() {
+        let clock = ServerClock::on_machine_ahead(SignedDuration::from_secs(-50));
+        assert_eq!(clock.read(Mono::from_millis(0), second(100)), second(50));
+        clock.saw(second(103), Mono::from_millis(1_000));
+        assert_eq!(clock.read(Mono::from_millis(1_000), second(100)), second(103));
     }
 
     #[test]

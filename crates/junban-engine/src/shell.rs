@@ -17,7 +17,7 @@ use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, 
 use junban_core::entry::PowerOutcome;
 use junban_core::reason::Blocker;
 use junban_core::report::Report;
-use junban_core::time::{Mono, Now, Timestamp};
+use junban_core::time::{Mono, Now};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinError;
 
@@ -318,8 +318,12 @@ fn step(
         }
         elector.advance(mono, cluster.queue.is_paused())
     };
-    let wall = wall.at(mono).unwrap_or_else(Timestamp::now);
-    Some(engine.step(&cluster, Now { mono, clock, wall }, answers))
+    let now = Now {
+        mono,
+        clock,
+        wall: wall.now(),
+    };
+    Some(engine.step(&cluster, now, answers))
 }
 
 async fn sleep_until(at: Mono) {

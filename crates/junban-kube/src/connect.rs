@@ -67,12 +67,17 @@ impl Connection {
     }
 
     /// Builds the clients; talks to nobody. A rustls provider must have been installed.
-    pub fn new(mut config: Config) -> kube::Result<Self> {
+    pub fn new(config: Config) -> kube::Result<Self> {
+        Self::with_clock(config, ServerClock::default())
+    }
+
+    /// The same, with a clock that has seen nothing yet.
+    pub fn with_clock(mut config: Config, wall: ServerClock) -> kube::Result<Self> {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
         // A limit on silence is a limit on idle watches as well; deadlines are set call by call.
         config.read_timeout = None;
-        let wall = Arc::<ServerClock>::default();
+        let wall = Arc::new(wall);
         let warnings = Arc::<Warnings>::default();
         let requests = Requests::new(wall.clone(), warnings.clone());
         let answered = Arc::<Answered>::default();

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use junban_api::names;
 use junban_core::ids::Version;
 use junban_core::time::Reading;
-use junban_engine::clock::{ServerClock, boottime};
+use junban_engine::clock::ServerClock;
 use junban_engine::elector::{LeaseAnswer, LeaseCall, LeaseView, LeaseWrite};
 use junban_engine::shell::{LeasePort, locked};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -39,7 +38,7 @@ impl KubeLease {
     }
 
     fn object(&self, write: &LeaseWrite, version: Option<Version>) -> Lease {
-        let now = MicroTime(self.wall.at(boottime()).unwrap_or_else(Timestamp::now));
+        let now = MicroTime(self.wall.now());
         let mut acquired = locked(&self.acquired);
         if write.acquired {
             *acquired = Some(now.clone());

@@ -11,7 +11,6 @@ mod read;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use junban_engine::clock::boottime;
 use kube::api::PostParams;
 
 use crate::connect::Connection;
@@ -42,7 +41,7 @@ impl KubePorts {
 
     /// The API server's time, for what is shown.
     fn wall(&self) -> Timestamp {
-        self.connection.wall.at(boottime()).unwrap_or_else(Timestamp::now)
+        self.connection.wall.now()
     }
 }
 

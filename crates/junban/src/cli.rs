@@ -214,6 +214,15 @@ pub(crate) struct Controller {
     /// Ends the process right after so many acknowledged writes: for tests of what a crash leaves behind.
     #[arg(long, hide = true, value_name = "K")]
     pub(crate) exit_after_writes: Option<NonZeroU64>,
+    /// Takes the clock of this machine to be so far ahead, or behind: for tests of what a wrong one does.
+    #[arg(
+        long,
+        hide = true,
+        value_name = "MS",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) clock_ahead_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -249,6 +258,14 @@ mod tests {
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_ascii_whitespace())
+    }
+
+    #[test]
+    fn a_clock_may_be_behind() {
+        let cli = parse("junban controller --clock-ahead-ms=-86400000").unwrap();
+        assert!(
+            matches!(cli.command, Command::Controller(controller) if controller.clock_ahead_ms == -86_400_000)
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ mod metrics;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
-use junban_engine::clock::boottime;
+use junban_core::time::SignedDuration;
+use junban_engine::clock::{ServerClock, boottime};
 use junban_engine::elector::{Elector, Settings};
 use junban_engine::shell::{self, EXIT_AS_ASKED, OnWrite, Parts, locked};
 use junban_kube::{Connection, KubeLease, KubePorts, Store, cache};
@@ -31,7 +32,8 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         }
         tracing::info!("asked to stop");
     };
-    let connection = Connection::new(config).context("the client cannot be built")?;
+    let wall = ServerClock::on_machine_ahead(SignedDuration::from_millis(arguments.clock_ahead_ms));
+    let connection = Connection::with_clock(config, wall).context("the client cannot be built")?;
     let identity = arguments.identity.clone().unwrap_or_else(identity);
     let store = Arc::new(Store::new(&arguments.namespace));
     let elector = Arc::new(Mutex::new(Elector::new(Settings::new(&identity))));

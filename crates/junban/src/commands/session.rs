@@ -5,7 +5,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use junban_engine::clock::boottime;
 use junban_kube::Connection;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
@@ -74,7 +73,7 @@ impl Session {
 
     /// The API server's time, to the second below: what its `Date` header says.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.connection.wall.at(boottime()).unwrap_or_else(Timestamp::now);
+        let now = self.connection.wall.now();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
