@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::FutureExt as _;
 use junban_core::effect::{Effect, Read};
+use junban_core::time::SignedDuration;
+use junban_engine::clock::ServerClock;
 use junban_engine::elector::{LeaseAnswer, LeaseCall};
 use junban_engine::ports::execute;
 use junban_engine::step::{Answer, Request};
@@ -86,6 +88,8 @@ pub struct Sim {
     /// One Lease for all; in a split brain one for each process.
     leases: BTreeMap<u32, LeaseObject>,
     troubles: Troubles,
+    /// How far the clock of the machine is ahead on which a process runs, where it is wrong.
+    clocks: BTreeMap<u32, SignedDuration>,
     /// Effects that the engines' independent check refused: each is a bug of the planner.
     refused: Vec<String>,
     /// Changes of the world up to here have been announced to the processes.
@@ -107,6 +111,7 @@ impl Sim {
             rng,
             leases: BTreeMap::new(),
             troubles: Troubles::default(),
+            clocks: BTreeMap::new(),
             refused: Vec::new(),
             seen,
             cut_off: false,
@@ -131,14 +136,15 @@ impl Sim {
         self.world().now()
     }
 
+    /// From its next start on the clock of its machine is so far ahead; behind, if negative.
+    pub fn set_clock(&mut self, number: u32, ahead: SignedDuration) {
+        self.clocks.insert(number, ahead);
+    }
+
     /// Starts a process; one that runs is left alone. It ends after its `exit_after_writes`-th acknowledged write.
     pub fn start(&mut self, number: u32, exit_after_writes: Option<u64>) {
         let life = self.processes.get(&number).map_or(1, |process| process.life + 1);
-        if self
-            .processes
-            .get(&number)
-            .is_some_and(|process| process.state != State::Dead)
-        {
+        if self.is_running(number) {
             return;
         }
         let mut rng = Rng::stream(self.world().seed(), &format!("watches of {number}.{life}"));
@@ -148,10 +154,18 @@ impl Sim {
             self.delays.watch,
             late.map(|(_, watch, ms)| (watch, ms)),
         );
-        let process = Process::new(number, life, &self.world(), lags, exit_after_writes);
+        let ahead = self.clocks.get(&number).copied().unwrap_or_default();
+        let wall = ServerClock::on_machine_ahead(ahead);
+        let process = Process::new(number, life, &self.world(), lags, exit_after_writes, wall);
         self.processes.insert(number, process);
         let now = self.now();
         self.push(now, Event::Tick(Who { number, life }));
+    }
+
+    pub fn is_running(&self, number: u32) -> bool {
+        self.processes
+            .get(&number)
+            .is_some_and(|process| process.state != State::Dead)
     }
 
     /// SIGKILL: memory is lost, requests that were sent are not.
@@ -422,12 +436,11 @@ impl Sim {
 
     /// One turn of a process: the elector, then the engine, if it leads.
     fn step(&mut self, who: Who, now: Ms) {
-        let wall = crate::ports::wall(now);
         let grain = self.delays.grain;
         let cut_off = self.cut_off;
         let Some(process) = self.living(who) else { return };
         let call = process.next_lease_call(now);
-        let requests = process.step(now, wall);
+        let requests = process.step(now);
         let release = process.release_if_closed(now);
         let refused = process.take_refused();
         let term = process.term;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 
 use crate::scenario::facts::EndState;
@@ -296,20 +297,25 @@ impl<'s> Run<'s> {
                 self.sim.kill(*number);
                 Ok(())
             }
-            Act::StartController(number) if self.sim.is_closing(*number) => Err(people::PeopleError::Other(
-                format!("controller {number} was stopped and has not ended yet"),
-            )),
-            Act::StartController(number) => {
-                self.sim.start(*number, None);
+            Act::StartController(number, _) if self.sim.is_closing(*number) => Err(
+                people::PeopleError::Other(format!("controller {number} was stopped and has not ended yet")),
+            ),
+            Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
+                Err(people::PeopleError::Other(format!(
+                    "controller {number} runs: its clock is set when it starts"
+                )))
+            }
+            Act::StartController(number, ahead) => {
+                self.start(*number, *ahead);
                 Ok(())
             }
             Act::StopController(number) => {
                 self.sim.stop(*number);
                 Ok(())
             }
-            Act::RestartController(number) => {
+            Act::RestartController(number, ahead) => {
                 self.sim.kill(*number);
-                self.sim.start(*number, None);
+                self.start(*number, *ahead);
                 Ok(())
             }
             Act::FreezeController(number) => {
@@ -336,6 +342,11 @@ impl<'s> Run<'s> {
             let elapsed = self.elapsed();
             self.judge.not_done(elapsed, line, text, error.to_string());
         }
+    }
+
+    fn start(&mut self, number: u32, clock_ahead: SignedDuration) {
+        self.sim.set_clock(number, clock_ahead);
+        self.sim.start(number, None);
     }
 
     fn outcome(self) -> Outcome {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use jiff::SignedDuration;
 use junban_engine::shell::EXIT_AS_ASKED;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +18,8 @@ pub(super) struct Controllers {
     kubeconfig: PathBuf,
     logs: PathBuf,
     exit_after_writes: Option<u64>,
+    /// How far the clock of the machine is ahead on which one runs, where it is wrong.
+    clocks: BTreeMap<u32, SignedDuration>,
     running: BTreeMap<u32, Child>,
     /// Asked to end, and not ended yet.
     closing: BTreeSet<u32>,
@@ -36,6 +39,7 @@ impl Controllers {
             kubeconfig: bed.account_kubeconfig(scenario.acts().any(|act| *act == Act::CutOff))?,
             logs: bed.logs.clone(),
             exit_after_writes,
+            clocks: BTreeMap::new(),
             running: BTreeMap::new(),
             closing: BTreeSet::new(),
             exited: false,
@@ -69,8 +73,19 @@ impl Controllers {
         if let (1, Some(writes), false) = (number, self.exit_after_writes, self.exited) {
             command.args(["--exit-after-writes", &writes.to_string()]);
         }
+        if let Some(ahead) = self.clocks.get(&number).filter(|ahead| !ahead.is_zero()) {
+            command.arg(format!("--clock-ahead-ms={}", ahead.as_millis()));
+        }
         self.running.insert(number, command.spawn()?);
         Ok(())
+    }
+
+    fn start_at(&mut self, number: u32, clock_ahead: SignedDuration) -> Result<(), Trouble> {
+        if !clock_ahead.is_zero() && self.running.contains_key(&number) {
+            return Err(format!("controller {number} runs: its clock is set when it starts").into());
+        }
+        self.clocks.insert(number, clock_ahead);
+        self.start(number)
     }
 
     /// Whether the controller that was to end after a write has done so.
@@ -105,12 +120,14 @@ impl Controllers {
     pub(super) fn act(&mut self, act: &Act) -> Option<Result<(), Trouble>> {
         Some(match act {
             Act::KillController(number) => self.kill(*number),
-            Act::StartController(number) => self.start(*number),
+            Act::StartController(number, ahead) => self.start_at(*number, *ahead),
             Act::StopController(number) => {
                 self.closing.insert(*number);
                 self.signal(*number, Signal::TERM)
             }
-            Act::RestartController(number) => self.kill(*number).and_then(|()| self.start(*number)),
+            Act::RestartController(number, ahead) => {
+                self.kill(*number).and_then(|()| self.start_at(*number, *ahead))
+            }
             Act::FreezeController(number) => self.signal(*number, Signal::STOP),
             Act::ThawController(number) => self.signal(*number, Signal::CONT),
             _ => return None,
@@ -182,6 +199,7 @@ mod tests {
             kubeconfig: logs.join("kubeconfig"),
             logs: logs.clone(),
             exit_after_writes: Some(3),
+            clocks: BTreeMap::new(),
             running: BTreeMap::new(),
             closing: BTreeSet::new(),
             exited: false,

@@ -89,9 +89,9 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::CutOff => bed.command(&["proxy", "freeze"]).map(drop),
         Act::Reconnect => bed.command(&["proxy", "thaw"]).map(drop),
         Act::KillController(_)
-        | Act::StartController(_)
+        | Act::StartController(..)
         | Act::StopController(_)
-        | Act::RestartController(_)
+        | Act::RestartController(..)
         | Act::FreezeController(_)
         | Act::ThawController(_) => Err("controllers do not run yet".into()),
     }

@@ -1,5 +1,7 @@
 //! What people do, as written in a scenario.
 
+use jiff::SignedDuration;
+
 use super::condition::is_node_name;
 use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Right, Target};
 use super::selector;
@@ -185,6 +187,12 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
             return Ok(make(number));
         }
     }
+    if words.eat("start controller") {
+        return Ok(Act::StartController(number(words)?, clock(words)?));
+    }
+    if words.eat("restart controller") {
+        return Ok(Act::RestartController(number(words)?, clock(words)?));
+    }
     Err(unknown(&words.rest_peek(), "an act", ACTS))
 }
 
@@ -239,14 +247,40 @@ const ON_A_NODE: [Phrase<String>; 7] = [
     ("repair", Act::Repair),
 ];
 
-const ON_A_CONTROLLER: [Phrase<u32>; 6] = [
+const ON_A_CONTROLLER: [Phrase<u32>; 4] = [
     ("kill controller", Act::KillController),
-    ("start controller", Act::StartController),
     ("stop controller", Act::StopController),
-    ("restart controller", Act::RestartController),
     ("freeze controller", Act::FreezeController),
     ("thaw controller", Act::ThawController),
 ];
+
+/// Of the controller that is to start: the first, if none is written.
+fn number(words: &mut Words<'_>) -> Result<u32, Fault> {
+    let is_written = words.peek().is_some_and(|word| word.parse::<u32>().is_ok());
+    if is_written {
+        words.number("a controller's number")
+    } else {
+        Ok(1)
+    }
+}
+
+/// More is a slip of the pen.
+const CLOCK_OFF_MAX: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
+
+/// `with its clock 24h ahead`; nothing: its clock is right.
+fn clock(words: &mut Words<'_>) -> Result<SignedDuration, Fault> {
+    if words.peek().is_none() {
+        return Ok(SignedDuration::ZERO);
+    }
+    words.eat_one(&[("with its clock", ())], "a controller's number or its clock")?;
+    let off = words.duration()?;
+    let ahead = words.eat_one(&[("ahead", true), ("behind", false)], "`ahead` or `behind`")?;
+    let off = SignedDuration::try_from(off)
+        .ok()
+        .filter(|off| !off.is_zero() && *off <= CLOCK_OFF_MAX)
+        .ok_or("a clock is off by more than nothing and by ten years at most")?;
+    Ok(if ahead { off } else { -off })
+}
 
 pub(super) fn node(words: &mut Words<'_>) -> Result<String, Fault> {
     let word = words.next("a node")?;
@@ -384,6 +418,15 @@ mod tests {
                 Act::Deny(Right::DeletePodsIn("shop".into())),
             ),
             ("freeze controller 2", Act::FreezeController(2)),
+            ("start controller", Act::StartController(1, SignedDuration::ZERO)),
+            (
+                "start controller with its clock 24h ahead",
+                Act::StartController(1, SignedDuration::from_hours(24)),
+            ),
+            (
+                "restart controller 2 with its clock 1h30m behind",
+                Act::RestartController(2, SignedDuration::from_mins(-90)),
+            ),
             ("cut off the controllers", Act::CutOff),
             ("pause", Act::Pause(String::new())),
             ("resume is refused", Act::Refused(Box::new(Act::Resume))),
@@ -428,9 +471,41 @@ mod tests {
             ("deny patch node", "`nodes`"),
             ("fault node-1: never return", "`never returns`"),
             ("edit polcy workers: priority 1", "`edit policy`"),
+            ("start controller with is clock 24h ahead", "`with its clock`"),
+            ("restart controller 2 with its clok 24h ahead", "`with its clock`"),
+            ("start controller with its clock 24h ahed", "`ahead`"),
+            ("start controller with its clock 24h behnd", "`behind`"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(&format!("did you mean {near}")), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_said_in_full() {
+        for (text, message) in [
+            (
+                "start controller with its clock",
+                "a time such as 20s is expected",
+            ),
+            ("start controller with its clock a day ahead", "`a` is no time"),
+            (
+                "start controller with its clock 24h",
+                "`ahead` or `behind` is expected",
+            ),
+            (
+                "start controller with its clock 24h ahead of us",
+                "after this: `of us`",
+            ),
+            ("start controller with its clock 0s ahead", "by more than nothing"),
+            (
+                "start controller with its clock 100000h behind",
+                "ten years at most",
+            ),
+            ("kill controller with its clock 24h ahead", "`with` is no number"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(message), "{text}: {error}");
         }
     }
 }

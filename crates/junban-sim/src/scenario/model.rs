@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::Condition;
@@ -298,11 +299,12 @@ pub enum Act {
     Repair(String),
     /// SIGKILL. Nothing starts it again.
     KillController(u32),
-    StartController(u32),
+    /// The second says how far the clock of its machine is ahead; behind, if negative.
+    StartController(u32, SignedDuration),
     /// SIGTERM: it sees its power actions through and releases the Lease. Nothing starts it again.
     StopController(u32),
     /// SIGKILL, and started again at once.
-    RestartController(u32),
+    RestartController(u32, SignedDuration),
     /// SIGSTOP.
     FreezeController(u32),
     /// SIGCONT.

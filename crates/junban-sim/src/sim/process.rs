@@ -1,13 +1,14 @@
 //! One controller process: what it has in memory, all of which a SIGKILL takes.
 
 use junban_core::effect::{EvictOutcome, Outcome, WriteOutcome};
-use junban_core::time::{Mono, Now, Timestamp};
+use junban_core::time::{Mono, Now};
+use junban_engine::clock::ServerClock;
 use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
 use junban_engine::step::{Answer, Engine, Request};
 use junban_world::{Ms, World};
 
 use super::{Event, Lags, Who};
-use crate::ports::{Shown, View};
+use crate::ports::{Shown, View, wall};
 
 /// A plan that wants to be woken so often in a row, and does nothing, is a busy loop.
 const IDLE_WAKES_MAX: u32 = 100;
@@ -47,6 +48,7 @@ pub(super) struct Process {
     /// How often in a row the engine woke by itself and wanted nothing.
     idle_wakes: u32,
     exit_after_writes: Option<u64>,
+    wall: ServerClock,
     /// What the engine's independent check refused.
     refused: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Process {
         world: &World,
         lags: Lags,
         exit_after_writes: Option<u64>,
+        wall: ServerClock,
     ) -> Self {
         Self {
             number,
@@ -82,6 +85,7 @@ impl Process {
             engine_wake: None,
             idle_wakes: 0,
             exit_after_writes,
+            wall,
             refused: Vec::new(),
         }
     }
@@ -128,6 +132,9 @@ impl Process {
 
     pub(super) fn lease_answered(&mut self, call: &LeaseCall, began: Ms, now: Ms, answer: LeaseAnswer) {
         self.lease_call_under_way = false;
+        if !matches!(answer, LeaseAnswer::Failed(_)) {
+            self.wall.saw(wall(now), Mono::from_millis(now));
+        }
         self.elector
             .answer(call, Mono::from_millis(began), Mono::from_millis(now), answer);
     }
@@ -150,7 +157,7 @@ impl Process {
     }
 
     /// Steps the engine if this process leads and there is something to step for.
-    pub(super) fn step(&mut self, now: Ms, wall: Timestamp) -> Vec<Request> {
+    pub(super) fn step(&mut self, now: Ms) -> Vec<Request> {
         let mono = Mono::from_millis(now);
         let Some(term) = self.elector.leads(mono) else {
             self.engine = None;
@@ -182,6 +189,7 @@ impl Process {
             return Vec::new();
         };
         let answers = std::mem::take(&mut self.answers);
+        let wall = self.wall.read(mono, wall(now));
         let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
         self.engine_wake = step.wake_at;
         self.refused.extend(step.refused);
