@@ -158,7 +158,7 @@ impl<'s> Run<'s> {
         self.look_at_truth();
         self.facts.begin();
         if self.scenario.controllers > 0 {
-            self.sim.start(1, self.options.exit_after_writes);
+            self.start(1, SignedDuration::ZERO);
         }
         self.others_at = (self.scenario.controllers > 1).then_some(settled + OTHERS_AFTER_MS);
         while !self.judge.is_over() {
@@ -345,8 +345,10 @@ impl<'s> Run<'s> {
     }
 
     fn start(&mut self, number: u32, clock_ahead: SignedDuration) {
+        let exit_after_writes = self.options.exit_after_writes;
+        let ends = exit_after_writes.filter(|_| number == 1 && !self.exited);
         self.sim.set_clock(number, clock_ahead);
-        self.sim.start(number, None);
+        self.sim.start(number, ends);
     }
 
     fn outcome(self) -> Outcome {
