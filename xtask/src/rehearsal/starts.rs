@@ -20,6 +20,11 @@ impl Budgets {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn last(&self, app: &str) -> Option<bool> {
+        self.0.get(app)?.last().map(|(_, allows)| *allows)
+    }
+
     /// Since when all budgets of these apps have allowed something; `None`: one of them allows nothing.
     fn allow_since(&self, apps: &BTreeSet<String>, at: f64) -> Option<f64> {
         let mut since = f64::NEG_INFINITY;

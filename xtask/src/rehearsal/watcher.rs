@@ -184,6 +184,9 @@ impl Sight {
                     .iter()
                     .filter_map(|item| Some((uid(item)?, pod(item)?)))
                     .collect();
+                for app in self.apps.keys().cloned().collect::<Vec<_>>() {
+                    self.see_implied_budget(&app);
+                }
             }
             Change::Put(item) => {
                 let (Some(uid), Some(pod)) = (uid(&item), pod(&item)) else {
@@ -191,6 +194,7 @@ impl Sight {
                 };
                 let before = self.healthy(&pod.app);
                 self.pods.insert(uid, pod.clone());
+                self.see_implied_budget(&pod.app);
                 self.judge_budget(&pod, before, name(&item));
             }
             Change::Gone(item) => {
@@ -199,9 +203,23 @@ impl Sight {
                 };
                 let before = self.healthy(&pod.app);
                 self.pods.remove(&uid);
+                self.see_implied_budget(&pod.app);
                 self.judge_budget(&pod, before, name(&item));
             }
         }
+    }
+
+    /// Without a budget a tenth of an app's pods may be disrupted, rounded down, at least 1, and never the last Ready
+    /// one (drain.md, `drain.unbudgeted`).
+    fn see_implied_budget(&mut self, name: &str) {
+        let Some(app) = self.apps.get(name) else { return };
+        if app.replicas < 2 || app.need.is_some() {
+            return;
+        }
+        let healthy = self.healthy(name);
+        let may_be = (app.replicas / 10).max(1);
+        let allows = app.replicas.saturating_sub(healthy) < may_be && healthy > 1;
+        self.budgets.see(name, now(), allows);
     }
 
     /// A pod was lost: was one too many? A pod that is evicted, or that goes down with a cordoned server, is a
@@ -422,7 +440,33 @@ fn service_of(item: &Value) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Node, Sight};
+    use super::{Need, Node, Pod, Sight};
+
+    #[test]
+    fn an_app_without_a_budget_has_an_implied_one() {
+        let allows = |replicas: usize, need, healthy: usize| {
+            let mut sight = Sight::default();
+            sight.apps.insert("web".to_owned(), Need { replicas, need });
+            for number in 0..healthy {
+                let pod = Pod {
+                    app: "web".to_owned(),
+                    node: String::new(),
+                    ready: true,
+                    leaving: false,
+                    evicted: false,
+                };
+                sight.pods.insert(number.to_string(), pod);
+            }
+            sight.see_implied_budget("web");
+            sight.budgets.last("web")
+        };
+        assert_eq!(allows(15, None, 15), Some(true));
+        assert_eq!(allows(15, None, 14), Some(false));
+        assert_eq!(allows(20, None, 19), Some(true));
+        assert_eq!(allows(2, None, 2), Some(true));
+        assert_eq!(allows(15, Some(14), 15), None);
+        assert_eq!(allows(1, None, 1), None);
+    }
 
     #[test]
     fn only_as_many_failures_as_5_percent_give_a_further_place() {
