@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::figures::Turn;
 
+/// How much later than the controller the watcher may see a status, in seconds.
+const SEEN_LATE: f64 = 0.5;
+
 /// Nodes, and the apps of the pods that run on each.
 pub(super) type Homes = BTreeMap<String, BTreeSet<String>>;
 
@@ -25,15 +28,17 @@ impl Budgets {
         self.0.get(app)?.last().map(|(_, allows)| *allows)
     }
 
-    /// Since when all budgets of these apps have allowed something; `None`: one of them allows nothing.
+    /// Since when all budgets of these apps have allowed something; `None`: one of them allows nothing. The watcher may
+    /// see a budget open only after the controller has used it, and by then it may be closed again.
     fn allow_since(&self, apps: &BTreeSet<String>, at: f64) -> Option<f64> {
         let mut since = f64::NEG_INFINITY;
         for changes in apps.iter().filter_map(|app| self.0.get(app)) {
-            let (changed, allows) = changes.iter().rev().find(|(changed, _)| *changed <= at)?;
-            if !allows {
+            let opens = |(changed, allows): &(f64, bool)| *allows && *changed <= at + SEEN_LATE;
+            let last = changes.iter().rposition(opens)?;
+            if changes.get(last + 1).is_some_and(|(closed, _)| *closed <= at) {
                 return None;
             }
-            since = since.max(*changed);
+            since = since.max(changes[last].0.min(at));
         }
         Some(since)
     }
@@ -148,6 +153,15 @@ mod tests {
         budgets.see("web", 13.9, false);
         turns[1].granted = 13.8;
         assert_eq!(proven_to_start(&turns, 1, &budgets)[0].permitted, 1.0);
+
+        // The watcher saw it open after the controller had.
+        let mut late = Budgets::default();
+        late.see("web", 0.0, true);
+        late.see("web", 5.0, false);
+        late.see("web", 13.9, true);
+        late.see("web", 14.1, false);
+        let start = &proven_to_start(&turns, 1, &late)[0];
+        assert!((start.permitted - 0.2).abs() < 0.001);
 
         // Another server was free to start all the time: that it did not is Junban's wait.
         turns[1].homes.insert("c".to_owned(), apps(&["free"]));
