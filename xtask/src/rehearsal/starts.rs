@@ -28,30 +28,42 @@ impl Budgets {
         self.0.get(app)?.last().map(|(_, allows)| *allows)
     }
 
-    /// Since when all budgets of these apps have allowed something; `None`: one of them allows nothing. The watcher may
-    /// see a budget open only after the controller has used it, and by then it may be closed again.
+    /// Since when an app's budget has allowed something; `None`: it allows nothing. The watcher may see it open only
+    /// after the controller has used it, and by then it may be closed again.
+    fn open_since(changes: &[(f64, bool)], at: f64) -> Option<f64> {
+        let opens = |(changed, allows): &(f64, bool)| *allows && *changed <= at + SEEN_LATE;
+        let last = changes.iter().rposition(opens)?;
+        let closed = changes.get(last + 1).is_some_and(|(closed, _)| *closed <= at);
+        (!closed).then(|| changes[last].0.min(at))
+    }
+
+    /// Since when all budgets of these apps have allowed something; `None`: one of them allows nothing.
     fn allow_since(&self, apps: &BTreeSet<String>, at: f64) -> Option<f64> {
         let mut since = f64::NEG_INFINITY;
         for changes in apps.iter().filter_map(|app| self.0.get(app)) {
-            let opens = |(changed, allows): &(f64, bool)| *allows && *changed <= at + SEEN_LATE;
-            let last = changes.iter().rposition(opens)?;
-            if changes.get(last + 1).is_some_and(|(closed, _)| *closed <= at) {
-                return None;
-            }
-            since = since.max(changes[last].0.min(at));
+            since = since.max(Self::open_since(changes, at)?);
         }
         Some(since)
     }
 
+    /// When the last of these apps' budgets opened that are open. What is closed at a start did not forbid it: Junban's
+    /// own drains hold it (drain.md, deadlocks).
+    fn opened_last(&self, apps: &BTreeSet<String>, at: f64) -> Option<f64> {
+        let open = apps.iter().filter_map(|app| self.0.get(app));
+        open.filter_map(|changes| Self::open_since(changes, at))
+            .reduce(f64::max)
+    }
+
     /// Since when some server could have been started instead of nothing: of those that were still to come when the slot
-    /// of `turn` was asked for, itself among them, the one whose budgets have allowed it longest.
+    /// of `turn` was asked for the one whose budgets have allowed it longest, and the one that was started.
     fn some_could_start(&self, turn: &Turn, turns: &[Turn]) -> Option<f64> {
         let to_come = turns
             .iter()
-            .filter(|other| other.cordoned >= turn.cordoned && other.control_plane == turn.control_plane);
-        to_come
-            .filter_map(|other| self.allow_since(turn.homes.get(&other.node)?, turn.granted))
-            .reduce(f64::min)
+            .filter(|other| other.cordoned > turn.cordoned && other.control_plane == turn.control_plane);
+        let others = to_come.filter_map(|other| self.allow_since(turn.homes.get(&other.node)?, turn.granted));
+        let itself = turn.homes.get(&turn.node);
+        let itself = itself.and_then(|apps| self.opened_last(apps, turn.granted));
+        others.chain(itself).reduce(f64::min)
     }
 }
 
@@ -160,6 +172,13 @@ mod tests {
         late.see("web", 5.0, false);
         late.see("web", 13.9, true);
         late.see("web", 14.1, false);
+        let start = &proven_to_start(&turns, 1, &late)[0];
+        assert!((start.permitted - 0.2).abs() < 0.001);
+
+        // Of what it needs something is held by another turn, and did not keep it from its start.
+        turns[1].homes.insert("b".to_owned(), apps(&["web", "held"]));
+        late.see("held", 0.0, true);
+        late.see("held", 13.0, false);
         let start = &proven_to_start(&turns, 1, &late)[0];
         assert!((start.permitted - 0.2).abs() < 0.001);
 
