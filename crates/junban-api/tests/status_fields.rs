@@ -63,11 +63,7 @@ fn record() -> Record {
                 seen: "1".into(),
             }),
         }),
-        drain: Some(DrainProgress {
-            total: 2,
-            left: 1,
-            left_at: Some(reading),
-        }),
+        drain: Some(DrainProgress { total: 2, left: 1 }),
         settling_at: Some(reading),
         waived: Some(NOW),
     }

@@ -17,6 +17,7 @@ use crate::entry::{DrainProgress, Phase, Record};
 use crate::facts::Turn;
 use crate::gates;
 use crate::guard::{self, Guard};
+use crate::ids::NodeName;
 use crate::memory::{Fresh, LivePods, Memory};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Class, Reason};
@@ -140,8 +141,7 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
         return None;
     }
     let refusals = turn.entry.record.refusals;
-    let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
-    let wait = wait_after_refusal(refusals).saturating_sub(draft.now.clock.running_since(since));
+    let wait = wait_after_refusal(refusals).saturating_sub(drained_for(draft, turn));
     if refusals > 0 && !wait.is_zero() {
         draft.wake_in(wait);
         draft.wait(
@@ -165,9 +165,10 @@ pub fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Pol
 /// Load balancers still send traffic through the node: to pods that are to leave, and on to other nodes.
 fn load_balancers(draft: &mut Draft<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
     let had_its_wait = turn.mark.is_some_and(|mark| mark.power.is_some());
-    let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
-    let drained_for = draft.now.clock.running_since(since);
-    let left = policy.drain.load_balancer_wait.saturating_sub(drained_for);
+    let left = policy
+        .drain
+        .load_balancer_wait
+        .saturating_sub(drained_for(draft, turn));
     if left.is_zero() || had_its_wait {
         return None;
     }
@@ -293,26 +294,33 @@ fn attached_volume(
 }
 
 /// How far a drain is, for the record.
-pub fn progress(before: Option<DrainProgress>, left: u32, clock: Reading) -> DrainProgress {
-    let before = before.unwrap_or_default();
+pub fn progress(before: Option<DrainProgress>, left: u32) -> DrainProgress {
     DrainProgress {
-        total: before.total.max(left),
+        total: before.map_or(left, |known| known.total.max(left)),
         left,
-        left_at: if before.left == left {
-            before.left_at
-        } else {
-            Some(clock)
-        },
     }
 }
 
-/// How long no pod has left a node in Draining. `None`: its entry says of nothing that it is in the way.
+/// Whether an entry in Draining says what is in its way.
+pub fn is_blocked(record: &Record) -> bool {
+    let blocks = |reason: Reason| reason.class() != Class::Progress && reason != Reason::Paused;
+    record.phase == Phase::Draining && record.reason.is_some_and(blocks)
+}
+
+/// How long it has said so.
 pub fn blocked_for(record: &Record, clock: Reading) -> Option<Duration> {
-    let is_blocked = record.phase == Phase::Draining
-        && record
-            .reason
-            .is_some_and(|reason| reason.class() != Class::Progress && reason != Reason::Paused);
-    let left_at = record.drain.and_then(|drain| drain.left_at);
-    let since = left_at.or(record.phase_at).filter(|_| is_blocked);
-    since.map(|since| clock.running_since(since))
+    let since = record.reason_at.filter(|_| is_blocked(record))?;
+    Some(clock.led_since(since))
+}
+
+/// Whether a pod of the node is on its way out.
+pub fn is_leaving(draft: &Draft<'_>, node: &NodeName) -> bool {
+    let mut pods = draft.cluster.pods_of(node);
+    pods.any(|pod| pod.terminating || draft.memory.book.was_accepted(&pod.key, &pod.uid))
+}
+
+/// How long a turn has been in Draining; stands still while paused.
+pub fn drained_for(draft: &Draft<'_>, turn: &Turn<'_>) -> Duration {
+    let since = turn.entry.record.phase_at.unwrap_or(draft.now.clock);
+    draft.now.clock.running_since(since)
 }

@@ -122,7 +122,8 @@ pub struct Record {
     /// The cluster clock when the phase began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase_at: Option<Reading>,
-    /// The cluster clock when this phase and reason began: "NotReady for 5 minutes" is counted over all leaders.
+    /// The cluster clock when this phase and reason began: "NotReady for 5 minutes" and "blocked for a minute" are
+    /// counted over all leaders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_at: Option<Reading>,
     /// The cluster clock when Job pods were first waited for: `jobs.deadline` bounds that over all rounds.
@@ -249,14 +250,10 @@ impl BackOff {
 
 /// Pods that must leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct DrainProgress {
     /// When the drain began.
     pub total: u32,
     pub left: u32,
-    /// The cluster clock when `left` last changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_at: Option<Reading>,
 }
 
 #[cfg(test)]

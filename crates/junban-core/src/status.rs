@@ -106,15 +106,17 @@ fn entries(draft: &mut Draft<'_>) {
 fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
     let record = &entry.record;
     let left = draft.report.progress.get(&entry.name);
-    let drain = left.map_or(record.drain, |left| {
-        Some(drain::progress(record.drain, *left, draft.now.clock))
-    });
+    let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
     let turned_down = draft.turned_down(&entry.spec.node);
     let blockers = draft.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
     let said = turned_down.as_ref().or_else(worst);
     let (reason, message) = match said {
         Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
+        // A new leader asks once more what the one before was refused: until a pod leaves nothing has changed.
+        None if drain::is_blocked(record) && !drain::is_leaving(draft, &entry.spec.node) => {
+            (record.reason, record.message.as_str())
+        }
         None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
         None => (record.reason, record.message.as_str()),
     };

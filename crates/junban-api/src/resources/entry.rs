@@ -195,15 +195,12 @@ pub struct BlockedByStatus {
 
 /// Pods that must leave.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct DrainStatus {
     /// When the drain began.
     #[schemars(schema_with = "parts::number")]
     pub total: i64,
     #[schemars(schema_with = "parts::number")]
     pub left: i64,
-    /// The cluster clock when left last changed.
-    pub left_at: Option<ReadingStatus>,
 }
 
 fn phase(_: &mut SchemaGenerator) -> Schema {

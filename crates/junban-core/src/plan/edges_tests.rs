@@ -1,5 +1,6 @@
 //! Edges of lifecycle.md 2 that people, and machines that act by themselves, bring about.
 
+use crate::cluster::Pod;
 use crate::effect::EvictOutcome;
 use crate::entry::{Phase, PowerOutcome, Record};
 use crate::fixture::{Toy, pod};
@@ -326,6 +327,24 @@ fn a_drain_is_blocked_for_a_minute_whoever_leads() {
     assert_eq!(toy.phases, ["n-1: Draining"]);
     run_under_killed_leaders(&mut toy, 2);
     assert_eq!(toy.phases[..2], ["n-1: Draining", "n-2: Draining"]);
+}
+
+#[test]
+fn a_drain_that_took_long_is_not_blocked_for_a_minute_at_its_first_denial() {
+    let mut toy = Toy::new(&["n-1", "n-2"]);
+    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    let slow = Pod {
+        terminating: true,
+        grace: std::time::Duration::from_secs(300),
+        ..pod("slow", "n-1")
+    };
+    toy.cluster.apply_pod(slow.clone());
+    toy.run(90);
+    assert_eq!(toy.phase("n-1"), Some((Phase::Draining, Some(Reason::Evicting))));
+    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not today".into()));
+    toy.cluster.apply_pod(pod("cart", "n-1"));
+    toy.run(40);
+    assert_eq!(toy.phases, ["n-1: Draining"]);
 }
 
 #[test]

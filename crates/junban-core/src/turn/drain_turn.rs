@@ -80,8 +80,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         );
         return give_back::release(draft, turn, node, why);
     };
-    let since = entry.record.phase_at.unwrap_or(draft.now.clock);
-    let drained_for = draft.now.clock.running_since(since);
+    let drained_for = drain::drained_for(draft, turn);
     if 2 * drained_for >= policy.drain.longest()
         && let Some(blocker) = drain::waits_for_power(draft, turn, node)
     {

@@ -180,7 +180,7 @@ fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         Reason::Evicting,
         "cordoned; its pods leave",
     );
-    record.drain = Some(drain::progress(None, left, draft.now.clock));
+    record.drain = Some(drain::progress(None, left));
     // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
     record.retries_done = turn.entry.spec.retries;
     draft.record(turn.entry, record);

@@ -166,11 +166,7 @@ mod tests {
         draining.record.phase = Phase::Draining;
         draining.record.reason = Some(Reason::BudgetExhausted);
         draining.record.message = "pdb shop/cart allows 0 disruptions".into();
-        draining.record.drain = Some(DrainProgress {
-            total: 40,
-            left: 3,
-            left_at: None,
-        });
+        draining.record.drain = Some(DrainProgress { total: 40, left: 3 });
         let mut done = fixture::entry("node-1", 100);
         done.record.phase = Phase::Succeeded;
         done.record.reason = Some(Reason::Proven);
