@@ -1,5 +1,6 @@
 //! S10: a node is uncordoned only when proven, or when nothing was powered since the cordon, or when a
-//! person gave the entry up and the node is Ready.
+//! person gave the entry up and the node is Ready or excluded (lifecycle.md 2: the mark of a server that is given
+//! up stays until then).
 
 use super::{Checker, Params, View};
 use crate::api::Ready;
@@ -29,7 +30,8 @@ impl Checker for Proof {
         };
         let Some(power) = &n.power else { return vec![] };
         let given_up = view.entries.values().any(|e| e.node == *node && e.cancel_asked);
-        if given_up && n.ready == Ready::True {
+        let excluded = n.labels.contains_key(&params.exclude_label);
+        if given_up && (n.ready == Ready::True || excluded) {
             return vec![];
         }
         let missing = unproven(view, node, n, power);

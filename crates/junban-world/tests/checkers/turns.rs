@@ -76,6 +76,34 @@ fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
 }
 
 #[test]
+fn s10_a_server_that_is_given_up_while_it_is_down_waits_until_it_is_ready_or_excluded() {
+    let begin = || {
+        let mut p = Play::new(3, 0);
+        p.entry("w1", "", "Queued", 0)
+            .entry("w1", "Queued", "Draining", 0)
+            .entry("w1", "Draining", "Rebooting", 1);
+        p.cordon("w1", true, "junban")
+            .call("w1", 1)
+            .ready("w1", Ready::Unknown)
+            .entry("w1", "Rebooting", "Failed", 1);
+        p
+    };
+    let give_up = Truth::CancelAsked { entry: "e-w1".into() };
+    let mut p = begin();
+    p.tell(give_up.clone()).cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "down");
+    let mut p = begin();
+    p.label("w1", "junban.dev/exclude", Some("true"))
+        .cordon("w1", false, "junban");
+    assert_eq!(p.broken(), ["S10"], "excluded, but not given up");
+    let mut p = begin();
+    p.tell(give_up)
+        .label("w1", "junban.dev/exclude", Some("true"))
+        .cordon("w1", false, "junban")
+        .fine();
+}
+
+#[test]
 fn s11_nothing_starts_five_seconds_after_a_pause() {
     let mut p = Play::new(10, 0);
     p.tell(Truth::Paused { paused: true })
