@@ -6,7 +6,7 @@ mod leaving;
 
 use std::time::Duration;
 
-pub use budget::{Tokens, budget_of, impossible, next_uncounted, reservations};
+pub use budget::{Tokens, budget_of, impossible, reservations, take_against_budget, take_implied};
 pub use duty::{Duty, duty, is_pinned};
 pub use leaving::jobs_are_over;
 

@@ -207,7 +207,7 @@ impl<'s> Run<'s> {
         let elapsed = self.elapsed();
         for event in &truth {
             self.facts.observe(&event.what);
-            self.denied += u32::from(is_denial(&event.what));
+            self.denied += u32::from(is_denial(&event.what, self.checkers.params()));
             if let Some(told) = told(&event.what) {
                 self.note(event.at, &told);
             }
@@ -366,15 +366,19 @@ impl<'s> Run<'s> {
     }
 }
 
-fn is_denial(truth: &Truth) -> bool {
-    matches!(
-        truth,
-        Truth::Eviction {
-            answer: EvictionAnswer::BudgetDenied,
-            dry_run: false,
-            ..
-        }
-    )
+/// A denial by a budget; in a namespace of `deleteAfterDenial` it is asked for, since only then a pod may be deleted.
+fn is_denial(truth: &Truth, params: &Params) -> bool {
+    let Truth::Eviction {
+        pod,
+        answer: EvictionAnswer::BudgetDenied,
+        dry_run: false,
+        ..
+    } = truth
+    else {
+        return false;
+    };
+    let namespace = pod.split('/').next().unwrap_or_default();
+    !params.delete_allowed.contains(namespace)
 }
 
 /// What of the truth belongs into the log of a run.

@@ -98,7 +98,8 @@ pub struct DrainSpec {
     /// For owners of two or more pods that no PodDisruptionBudget selects.
     #[serde(default)]
     pub unbudgeted: UnbudgetedSpec,
-    /// Namespaces, by name, where a pod whose eviction is denied is deleted. Needs the role junban-force there.
+    /// Namespaces, by name, where a pod whose eviction is denied is deleted; of one owner no more at a time than
+    /// `unbudgeted` allows. Needs the role junban-force there.
     #[serde(default)]
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,

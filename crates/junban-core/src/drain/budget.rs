@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, WorkloadKey, WorkloadKind};
+use crate::draft::Draft;
 use crate::drain::duty::belongs_on;
 use crate::drain::{duty, is_pinned};
 use crate::effect::BudgetKey;
@@ -102,8 +103,44 @@ pub fn reservations<'a>(
     reserved
 }
 
+/// Whether an owner without a budget of its own may lose the Ready `pod` now; if not, Junban looks again when what
+/// stays unready stops counting.
+pub fn take_implied(
+    draft: &mut Draft<'_>,
+    owner: &WorkloadKey,
+    pod: &Pod,
+    node: &Node,
+    policy: &Policy,
+) -> Result<(), Blocker> {
+    let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
+    let taken = tokens.take(&BudgetKey::Implied(owner.clone()), pod, node, policy);
+    if taken.is_err()
+        && let Some(at) = next_uncounted(draft.cluster, draft.memory, owner)
+    {
+        draft.wake_at_mono(at);
+    }
+    taken
+}
+
+/// Whether a pod in a namespace of `deleteAfterDenial` may leave against its budget now. The budget is not asked, the
+/// Service counts all the same: it loses no more pods at a time than one without a budget would. A pinned pod is
+/// exempt, for its successor waits for the node itself.
+pub fn take_against_budget(
+    draft: &mut Draft<'_>,
+    pod: &Pod,
+    node: &Node,
+    policy: &Policy,
+) -> Result<(), Blocker> {
+    match implied_budget(draft.cluster, pod) {
+        Some((owner, _)) if !is_pinned(draft.cluster, node, pod) => {
+            take_implied(draft, owner, pod, node, policy)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// When the next pod of an owner that stays unready stops counting as disrupted: no event tells.
-pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
+fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
     let unready = cluster
         .pods_of_owner(owner)
         .filter_map(|pod| memory.unready_pods.get(&pod.uid));
@@ -375,13 +412,12 @@ impl Implied<'_> {
     fn refusal(&self, need: u32) -> Blocker {
         let object = self.owner.describe();
         if self.free() >= need {
-            let message =
-                format!("{object} has no PodDisruptionBudget; other turns hold what may be disrupted");
+            let message = format!("of the pods of {object} other turns hold what drain.unbudgeted allows");
             return Blocker::new(Reason::BudgetHeld, object, message);
         }
         let (disrupted, replicas, allowed) = (self.disrupted, self.replicas, self.allowed);
         let message = format!(
-            "{object} has no PodDisruptionBudget; {disrupted} of its {replicas} pods are disrupted, {allowed} may be"
+            "{disrupted} of the {replicas} pods of {object} are disrupted, drain.unbudgeted allows {allowed}"
         );
         Blocker::new(Reason::ImpliedBudget, object, message)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Duty, Tokens, budget_of, duty, is_pinned};
+use super::{Duty, Tokens, budget_of, duty, is_pinned, take_against_budget};
 use crate::cluster::{Cluster, Node, Pod};
 use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
@@ -139,15 +139,17 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
     };
     let lane = Lane::Budget(budget.clone());
     let now = draft.now.mono;
+    let deletes = policy.drain.deletes_after_denial(&pod.key.namespace);
     if let Some(denial) = draft
         .memory
         .book
         .denial(&pod.key, &pod.uid, draft.cluster, &budget)
     {
-        let delete = denial.may_delete && policy.drain.deletes_after_denial(&pod.key.namespace);
+        let delete = denial.may_delete && deletes;
         let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
         if delete {
-            return leave(draft, turn, node, pod, budget, Effect::DeletePod);
+            return may_leave_against_budget(draft, turn, node, policy, pod)
+                && leave(draft, turn, node, pod, budget, Effect::DeletePod);
         }
         draft.wait(turn.entry, blocker);
         if now < again_at {
@@ -160,7 +162,7 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         if let Some(at) = draft.memory.book.next_change(now) {
             draft.wake_at_mono(at);
         }
-        let may_delete = policy.drain.deletes_after_denial(&pod.key.namespace)
+        let may_delete = deletes
             && matches!(
                 blocker.reason,
                 Reason::BudgetImpossible
@@ -173,6 +175,9 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
             return false;
         }
         // Deleting comes after a denial of the API's own: it is asked first.
+        if !may_leave_against_budget(draft, turn, node, policy, pod) {
+            return false;
+        }
     }
     if let Some(at) = draft.memory.book.held_back_until(now) {
         draft.wake_at_mono(at);
@@ -201,6 +206,21 @@ fn evict(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, p
         return false;
     }
     leave(draft, turn, node, pod, budget, Effect::Evict)
+}
+
+fn may_leave_against_budget(
+    draft: &mut Draft<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    policy: &Policy,
+    pod: &Pod,
+) -> bool {
+    let taken = take_against_budget(draft, pod, node, policy);
+    let may = taken.is_ok();
+    if let Err(blocker) = taken {
+        draft.wait(turn.entry, blocker);
+    }
+    may
 }
 
 fn leave(

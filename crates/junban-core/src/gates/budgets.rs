@@ -114,7 +114,8 @@ fn blocked_budget(draft: &mut Draft<'_>, pod: &Pod, node: &Node, policy: &Policy
                 return Some(blocker);
             }
             if deletes {
-                return None;
+                let denied = drain::take_against_budget(draft, pod, node, policy).err()?;
+                return (!is_held_by_junban(draft, &key, node)).then_some(denied);
             }
             if budget.disruptions_allowed > 0 || is_held_by_junban(draft, &key, node) {
                 return None;
@@ -123,12 +124,7 @@ fn blocked_budget(draft: &mut Draft<'_>, pod: &Pod, node: &Node, policy: &Policy
             tokens.take(&key, pod, node, policy).err()
         }
         BudgetKey::Implied(owner) => {
-            let next = drain::next_uncounted(draft.cluster, draft.memory, owner);
-            let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
-            let denied = tokens.take(&key, pod, node, policy).err()?;
-            if let Some(at) = next {
-                draft.wake_at_mono(at);
-            }
+            let denied = drain::take_implied(draft, owner, pod, node, policy).err()?;
             (!is_held_by_junban(draft, &key, node)).then_some(denied)
         }
         BudgetKey::Pod(_) => None,

@@ -30,9 +30,15 @@ fn stateful_set(toy: &mut Toy, on: &[&str]) {
     let key = WorkloadKey::new(WorkloadKind::StatefulSet, "shop", "db");
     workload(toy, &key, u32::try_from(on.len()).unwrap(), None);
     for (ordinal, node) in on.iter().enumerate() {
-        let mut pod = pod(&format!("db-{ordinal}"), node);
-        pod.owner = Some(key.clone());
-        toy.cluster.apply_pod(pod);
+        toy.cluster
+            .apply_pod(owned_by_db(pod(&format!("db-{ordinal}"), node)));
+    }
+}
+
+fn owned_by_db(pod: Pod) -> Pod {
+    Pod {
+        owner: Some(WorkloadKey::new(WorkloadKind::StatefulSet, "shop", "db")),
+        ..pod
     }
 }
 
@@ -269,6 +275,58 @@ fn a_movable_pod_does_not_wait_for_the_pinned_one_beside_it() {
     budget(&mut toy, 2, 1);
     toy.run(10);
     assert_eq!(toy.evicted, ["shop/cart", "shop/db"]);
+}
+
+#[test]
+fn against_a_budget_pods_leave_one_by_one_but_for_pinned_ones() {
+    for pinned in [false, true] {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.node("node-2").held = true;
+        toy.policy().drain.delete_after_denial = vec!["shop".into()];
+        stateful_set(&mut toy, &["node-1", "node-1"]);
+        budget(&mut toy, 2, 0);
+        if pinned {
+            pin(&mut toy, "db-0");
+            pin(&mut toy, "db-1");
+        }
+        toy.run(60);
+        if pinned {
+            assert_eq!(
+                toy.evicted,
+                ["shop/db-0", "shop/db-1"],
+                "they come back with their node"
+            );
+            continue;
+        }
+        assert_eq!(toy.evicted, ["shop/db-0"], "the last Ready pod stays");
+        let waits = Some((Phase::Draining, Some(Reason::ImpliedBudget)));
+        assert_eq!(toy.phase("node-1"), waits);
+        toy.cluster.apply_pod(owned_by_db(pod("db-0", "node-2")));
+        toy.run(2);
+        assert_eq!(toy.evicted, ["shop/db-0", "shop/db-1"]);
+    }
+}
+
+#[test]
+fn a_node_is_not_cordoned_for_a_pod_that_is_the_last_ready_one_of_others_that_never_come() {
+    for deletes in [Vec::new(), vec!["shop".to_owned()]] {
+        let mut toy = Toy::new(&["node-1", "node-2"]);
+        toy.node("node-2").held = true;
+        let forced = !deletes.is_empty();
+        toy.policy().drain.delete_after_denial = deletes;
+        stateful_set(&mut toy, &["node-1", "node-2"]);
+        let broken = owned_by_db(Pod {
+            ready: false,
+            ..pod("db-1", "node-2")
+        });
+        toy.cluster.apply_pod(broken);
+        if forced {
+            budget(&mut toy, 2, 0);
+        }
+        toy.run(600);
+        let waits = Some((Phase::Queued, Some(Reason::ImpliedBudget)));
+        assert_eq!(toy.phase("node-1"), waits, "forced: {forced}");
+    }
 }
 
 #[test]

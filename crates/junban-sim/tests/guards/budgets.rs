@@ -40,6 +40,11 @@ fn are_implied_for_owners_without_one() {
 }
 
 #[test]
+fn are_implied_where_a_denied_pod_is_deleted() {
+    file("delete_after_denial_one_by_one").needs(&[Guard::ImpliedBudget], "services");
+}
+
+#[test]
 fn that_can_never_allow_an_eviction_cost_no_cordon() {
     file("impossible_budget").needs(&[Guard::ImpossibleBudget], "Queued BudgetImpossible");
 }
