@@ -99,46 +99,12 @@ pub fn entry_name(node: &NodeName, uid: &NodeUid, policy: &PolicyName, goal: Tim
     EntryName::new(format!("{}-{hash}", kept.trim_end_matches(['.', '-'])))
 }
 
-/// One patch per boot.
+/// One patch per boot, where the end of a turn has not brought it already.
 pub fn journal(draft: &mut Draft<'_>) {
     for node in draft.cluster.nodes.values() {
-        let Some(boot_id) = &node.boot_id else { continue };
-        if node.excluded
-            || node
-                .journal
-                .as_ref()
-                .is_some_and(|journal| journal.boot_id == *boot_id)
-        {
+        let Some(journal) = journal_due(draft, node) else {
             continue;
-        }
-        let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
-        let turn = draft
-            .facts
-            .turns
-            .get(&node.name)
-            .filter(|turn| turn.node.is_some());
-        // The boot of a turn of our own: it began after the write-ahead record.
-        let recorded = turn.and_then(|turn| {
-            let record = &turn.entry.record;
-            let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);
-            let changed = record
-                .boot_id_before
-                .as_ref()
-                .is_some_and(|before| before != boot_id);
-            record
-                .power
-                .as_ref()
-                .filter(|_| ours && changed)
-                .map(|power| power.recorded_at)
-        });
-        let old_seen = seen.and_then(|seen| seen.old_seen);
-        let journal = Journal::of_boot(
-            boot_id.clone(),
-            node.journal.as_ref(),
-            old_seen,
-            recorded,
-            draft.now.wall,
-        );
+        };
         draft.emit(Effect::PatchNode(NodePatch {
             node: node.name.clone(),
             uid: node.uid.clone(),
@@ -151,6 +117,42 @@ pub fn journal(draft: &mut Draft<'_>) {
             why: None,
         }));
     }
+}
+
+/// The journal of a boot that the Node's own does not name yet.
+pub fn journal_due(draft: &Draft<'_>, node: &Node) -> Option<Journal> {
+    let boot_id = node.boot_id.as_ref()?;
+    let is_known = |journal: &Journal| journal.boot_id == *boot_id;
+    if node.excluded || node.journal.as_ref().is_some_and(is_known) {
+        return None;
+    }
+    let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
+    let turn = draft
+        .facts
+        .turns
+        .get(&node.name)
+        .filter(|turn| turn.node.is_some());
+    // The boot of a turn of our own: it began after the write-ahead record.
+    let recorded = turn.and_then(|turn| {
+        let record = &turn.entry.record;
+        let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);
+        let changed = record
+            .boot_id_before
+            .as_ref()
+            .is_some_and(|before| before != boot_id);
+        record
+            .power
+            .as_ref()
+            .filter(|_| ours && changed)
+            .map(|power| power.recorded_at)
+    });
+    Some(Journal::of_boot(
+        boot_id.clone(),
+        node.journal.as_ref(),
+        seen.and_then(|seen| seen.old_seen),
+        recorded,
+        draft.now.wall,
+    ))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
 use crate::facts::Turn;
+use crate::goal;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::reason::{Blocker, Reason};
@@ -128,7 +129,9 @@ fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it.
+/// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it. The
+/// boot's journal goes with it where it is not written yet: without the turn nobody knows any more that the boot came
+/// after the record, and a goal that was raised in mid-turn would have the node rebooted again.
 pub(super) fn restore(
     draft: &mut Draft<'_>,
     turn: &Turn<'_>,
@@ -137,7 +140,11 @@ pub(super) fn restore(
     why: Option<Blocker>,
 ) {
     if let Some(mark) = turn.mark {
-        draft.emit(Effect::PatchNode(restore_patch(node, mark, at_end, why)));
+        let mut patch = restore_patch(node, mark, at_end, why);
+        patch
+            .changes
+            .extend(goal::journal_due(draft, node).map(NodeChange::Journal));
+        draft.emit(Effect::PatchNode(patch));
     }
 }
 

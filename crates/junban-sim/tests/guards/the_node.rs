@@ -67,6 +67,15 @@ fn is_given_back_when_given_up_and_ready() {
     file("giving_up").needs(&[Guard::LiveAttempt], "S10");
 }
 
+/// A boot of our own began after the record: without that in the journal the newer goal would have it powered again,
+/// wherever the proof comes in the moment in which the boot shows.
+#[test]
+fn has_its_boot_in_the_journal_when_it_is_given_back() {
+    let mut trial = file("goal_raised_in_mid_drain");
+    trial.seeds = (1..=40).collect();
+    trial.is_good();
+}
+
 #[test]
 fn is_left_alone_while_paused() {
     aimed(
