@@ -330,6 +330,22 @@ fn a_node_is_not_cordoned_for_a_pod_that_is_the_last_ready_one_of_others_that_ne
 }
 
 #[test]
+fn a_drain_that_took_too_long_names_the_pod_that_still_has_its_grace() {
+    let mut toy = Toy::new(&["node-1"]);
+    toy.policy().drain.timeout = Duration::from_secs(60);
+    toy.cluster.apply_pod(Pod {
+        terminating: true,
+        grace: Duration::from_secs(600),
+        ..pod("slow", "node-1")
+    });
+    toy.run(90);
+    let record = &toy.entry("node-1").unwrap().record;
+    assert_eq!(record.reason, Some(Reason::BackOff));
+    let told = "released (DrainTimeout): pod shop/slow has not left; tries again at ";
+    assert!(record.message.starts_with(told), "{}", record.message);
+}
+
+#[test]
 fn a_node_whose_budget_cannot_be_computed_is_not_cordoned() {
     for deletes in [Vec::new(), vec!["shop".to_owned()]] {
         let mut toy = Toy::new(&["node-1", "node-2"]);

@@ -92,8 +92,12 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     }
     // A drained node that waits for others has done its part.
     if drained_for >= policy.drain.longest() && drain::is_something_left(draft, turn, node) {
-        let culprit = entry.record.message.clone();
-        let why = Blocker::new(Reason::DrainTimeout, drain::culprit(draft, turn, node), culprit);
+        let culprit = drain::culprit(draft, turn, node);
+        let message = match entry.record.reason {
+            Some(Reason::Evicting) => format!("{culprit} has not left"),
+            _ => entry.record.message.clone(),
+        };
+        let why = Blocker::new(Reason::DrainTimeout, culprit, message);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
             fail(draft, turn, why)
         } else {
