@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use junban_api::lint::check_object;
+use junban_api::names;
 use junban_world::{Custom, Truth, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ports::{ENTRY, QUEUE};
 
@@ -14,10 +16,11 @@ pub fn install(world: &mut World) {
     world.interpret(Box::new(interpret));
 }
 
-/// The rules of the CRDs that a controller can run into (lifecycle.md 2).
+/// What the CRDs refuse: of what people write, all; of entries the rules that a controller can run into (lifecycle.md
+/// 2).
 fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
     if new.kind != ENTRY {
-        return Ok(());
+        return admit_written(old, new);
     }
     let flag = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
     let phase = new.status["phase"].as_str().unwrap_or_default();
@@ -43,6 +46,20 @@ fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
         Ok(())
     } else {
         Err("the spec of an entry is immutable".into())
+    }
+}
+
+fn admit_written(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
+    if old.is_some_and(|old| old.spec == new.spec) {
+        return Ok(());
+    }
+    let object = json!({
+        "apiVersion": names::API_VERSION, "kind": &*new.kind,
+        "metadata": {"name": &*new.meta.name}, "spec": new.spec,
+    });
+    match check_object(&object, None).first() {
+        None => Ok(()),
+        Some(error) => Err(error.to_string()),
     }
 }
 

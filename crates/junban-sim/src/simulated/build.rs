@@ -9,7 +9,8 @@ use junban_world::{
 };
 use serde_json::{Value, json};
 
-use crate::ports::{EPOCH, POLICY, QUEUE};
+use super::BEGINS_AT_MS;
+use crate::ports::{EPOCH, POLICY, QUEUE, wall};
 use crate::rules;
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
@@ -48,8 +49,10 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
                 .cloned(),
         )
         .collect();
+    // Times in the file count from the scenario's beginning.
+    let begins = wall(BEGINS_AT_MS).as_second();
     for name in policies {
-        let spec = policy_spec(scenario, &name, EPOCH.as_second());
+        let spec = policy_spec(scenario, &name, begins);
         apply(&mut world, POLICY, &name, spec);
     }
     apply(&mut world, QUEUE, junban_api::names::QUEUE, queue_spec(scenario));

@@ -50,8 +50,11 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
         Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
         Act::Label { node, key, value } => {
+            let labels = world.store().node(node).map(|node| &node.meta.labels);
             let change = match value {
                 Some(value) => NodeOp::SetLabel(key.clone(), value.clone()),
+                // kubectl's patch is a merge: what is not there is not missed.
+                None if labels.is_some_and(|labels| !labels.contains_key(key)) => return Ok(()),
                 None => NodeOp::RemoveLabel(key.clone()),
             };
             patch(world, node, change)
@@ -290,6 +293,17 @@ fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> 
 fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, reason: &str) -> Done {
     let now = convert::format_goal(wall(world.now()));
     if *target == Target::All {
+        let cluster = cluster_of_policies(world);
+        let nodes = world.store().nodes().filter_map(|node| as_core_node(node));
+        let governed: Vec<_> = nodes
+            .map(|node| facts::governing(&cluster, &node).map(drop))
+            .collect();
+        if !governed.iter().any(Result::is_ok)
+            && let Some(Err(refusal)) = governed.first()
+        {
+            let text = format!("no node can be rebooted: {}", refusal.message);
+            return Err(PeopleError::Other(text));
+        }
         let policies: Vec<String> = world
             .store()
             .customs()
@@ -413,37 +427,46 @@ fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
         if world.store().node(node).is_some() {
             patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
         }
-        let cancelled = json!({"cancel": true});
-        let written =
-            world
-                .client(PEOPLE)
-                .patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
-        match written {
-            Ok(_) => {}
-            Err(ApiError::Invalid { .. }) => all = false,
-            Err(error) => return Err(error.into()),
-        }
+        all &= cancel_entry(world, entry)?;
     }
     Ok(all)
 }
 
+/// Whether the API server took it: a rule of the entry's refuses it past the power action.
+fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> {
+    let cancelled = json!({"cancel": true});
+    let written =
+        world
+            .client(PEOPLE)
+            .patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
+    match written {
+        Ok(_) => Ok(true),
+        Err(ApiError::Invalid { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The goal of the policy that governs the node, if it is due.
 fn raised_goal(world: &World, node: &str) -> Option<String> {
-    let customs = world.store().customs();
-    let policies = customs.filter(|custom| custom.kind == POLICY);
-    let policies = policies
-        .filter_map(|policy| convert::policy::read(&as_dynamic(policy)).ok())
-        .map(|policy| (policy.name.clone(), policy));
-    let cluster = Cluster {
-        policies: policies.collect(),
-        ..Cluster::default()
-    };
+    let cluster = cluster_of_policies(world);
     let node = as_core_node(world.store().node(node)?)?;
     let goal = facts::governing(&cluster, &node).ok()?.booted_after?;
     (goal <= wall(world.now())).then(|| convert::format_goal(goal))
 }
 
-/// `junban cancel --all`: it also withdraws the goals.
+fn cluster_of_policies(world: &World) -> Cluster {
+    let customs = world.store().customs();
+    let policies = customs.filter(|custom| custom.kind == POLICY);
+    let policies = policies
+        .filter_map(|policy| convert::policy::read(&as_dynamic(policy)).ok())
+        .map(|policy| (policy.name.clone(), policy));
+    Cluster {
+        policies: policies.collect(),
+        ..Cluster::default()
+    }
+}
+
+/// `junban cancel --all`: it withdraws the goals, waives none, and leaves failed entries as they are.
 pub(super) fn cancel_all(world: &mut World) -> Done {
     let policies: Vec<String> = world
         .store()
@@ -457,9 +480,10 @@ pub(super) fn cancel_all(world: &mut World) -> Done {
             .client(PEOPLE)
             .patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
     }
-    selected(world, &Target::All)?
+    entries(world)
         .iter()
-        .try_for_each(|node| cancel(world, node).map(drop))
+        .filter(|entry| !is_ended(entry) && phase_of(entry) != "Failed")
+        .try_for_each(|entry| cancel_entry(world, entry).map(drop))
 }
 
 /// `junban retry NODE`.
