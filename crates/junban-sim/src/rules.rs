@@ -1,6 +1,7 @@
 //! What the API server's schema of our objects does in the simulated world: the rules that refuse a write, and what
 //! a write means to the world's checkers.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use junban_api::lint::check_object;
@@ -57,10 +58,22 @@ fn admit_written(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
         "apiVersion": names::API_VERSION, "kind": &*new.kind,
         "metadata": {"name": &*new.meta.name}, "spec": new.spec,
     });
-    match check_object(&object, None).first() {
-        None => Ok(()),
-        Some(error) => Err(error.to_string()),
-    }
+    // The rules are compiled for each object, and sweeps write the same few over and over.
+    let text = object.to_string();
+    CHECKED.with_borrow_mut(|checked| {
+        let answer = checked
+            .entry(text)
+            .or_insert_with(|| match check_object(&object, None).first() {
+                None => Ok(()),
+                Some(error) => Err(error.to_string()),
+            });
+        answer.clone()
+    })
+}
+
+thread_local! {
+    /// What was said of each object as it was written.
+    static CHECKED: RefCell<BTreeMap<String, Result<(), String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
