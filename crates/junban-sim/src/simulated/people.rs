@@ -366,8 +366,16 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
         .node(node)
         .cloned()
         .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
-    let policy =
-        governing(world, &known).ok_or_else(|| PeopleError::Other(format!("no policy governs {node}")))?;
+    let cluster = cluster_of_policies(world);
+    let governs = as_core_node(&known).map(|known| facts::governing(&cluster, &known));
+    let policy = match governs {
+        Some(Ok(policy)) => policy.name.to_string(),
+        Some(Err(refusal)) => {
+            let text = format!("node {node} cannot be rebooted: {}", refusal.message);
+            return Err(PeopleError::Other(text));
+        }
+        None => return Err(PeopleError::Other(format!("node {node} cannot be read"))),
+    };
     let uid = known.meta.uid.to_string();
     let time = convert::parse_goal(goal).map_err(PeopleError::Other)?;
     let spec = json!({
@@ -382,20 +390,6 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
     };
     world.client(PEOPLE).create_custom(new)?;
     Ok(())
-}
-
-/// The policy of the highest priority that selects the node.
-fn governing(world: &World, node: &junban_world::Node) -> Option<String> {
-    let policies = world.store().customs().filter(|custom| custom.kind == POLICY);
-    let read = policies.filter_map(|custom| convert::policy::read(&as_dynamic(custom)).ok());
-    read.filter(|policy| {
-        policy
-            .node_selector
-            .as_ref()
-            .is_ok_and(|selector| selector.selects(&node.meta.labels))
-    })
-    .max_by_key(|policy| policy.priority)
-    .map(|policy| policy.name.to_string())
 }
 
 /// `junban cancel NODE`: the command refuses where there is nothing to cancel, or nothing that can be called back.

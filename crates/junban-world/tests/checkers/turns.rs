@@ -57,12 +57,8 @@ fn s10_uncordoned_only_when_each_part_of_the_proof_is_there() {
     p.cordon("w1", false, "junban").fine();
 }
 
-#[test]
-fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
-    let mut p = Play::new(3, 0);
-    p.cordon("w1", true, "junban")
-        .cordon("w1", false, "junban")
-        .fine();
+/// `w1` was powered, and its entry has failed.
+fn failed() -> Play {
     let mut p = Play::new(3, 0);
     p.entry("w1", "", "Queued", 0)
         .entry("w1", "Queued", "Draining", 0)
@@ -70,6 +66,16 @@ fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
     p.cordon("w1", true, "junban")
         .call("w1", 1)
         .entry("w1", "Rebooting", "Failed", 1);
+    p
+}
+
+#[test]
+fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
+    let mut p = Play::new(3, 0);
+    p.cordon("w1", true, "junban")
+        .cordon("w1", false, "junban")
+        .fine();
+    let mut p = failed();
     p.tell(Truth::CancelAsked { entry: "e-w1".into() })
         .cordon("w1", false, "junban")
         .fine();
@@ -78,14 +84,8 @@ fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
 #[test]
 fn s10_a_server_that_is_given_up_while_it_is_down_waits_until_it_is_ready_or_excluded() {
     let begin = || {
-        let mut p = Play::new(3, 0);
-        p.entry("w1", "", "Queued", 0)
-            .entry("w1", "Queued", "Draining", 0)
-            .entry("w1", "Draining", "Rebooting", 1);
-        p.cordon("w1", true, "junban")
-            .call("w1", 1)
-            .ready("w1", Ready::Unknown)
-            .entry("w1", "Rebooting", "Failed", 1);
+        let mut p = failed();
+        p.ready("w1", Ready::Unknown);
         p
     };
     let give_up = Truth::CancelAsked { entry: "e-w1".into() };
