@@ -10,7 +10,7 @@ pub use budget::{Tokens, budget_of, impossible, reservations, take_against_budge
 pub use duty::{Duty, duty, is_pinned};
 pub use leaving::jobs_are_over;
 
-use crate::cluster::{Cluster, Node, Pod};
+use crate::cluster::Cluster;
 use crate::draft::Draft;
 use crate::effect::{Effect, Read};
 use crate::entry::{DrainProgress, Phase, Record};
@@ -19,6 +19,8 @@ use crate::gates;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::memory::{Fresh, LivePods, Memory};
+use crate::node::Node;
+use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Blocker, Class, Reason};
 use crate::time::{Mono, Reading};

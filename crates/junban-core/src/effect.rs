@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Node, Pod, QueueView, WorkloadKey};
+use crate::cluster::QueueView;
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
 use crate::guard::{self, Guard};
 use crate::ids::{
@@ -12,10 +12,13 @@ use crate::ids::{
 };
 use crate::journal::Journal;
 use crate::mark::Mark;
+use crate::node::Node;
+use crate::pod::Pod;
 use crate::policy::{PolicySummary, Step};
 use crate::queue::{Ledger, QueueSummary};
 use crate::reason::Blocker;
 use crate::time::{Mono, Timestamp};
+use crate::workload::WorkloadKey;
 
 /// One thing to do in the world.
 #[expect(clippy::large_enum_variant, reason = "one per request, moved a few times")]

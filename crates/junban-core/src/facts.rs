@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Cluster;
 use crate::drain;
 use crate::effect::BudgetKey;
 use crate::entry::{Entry, Phase, PowerRecord, Record};
@@ -12,6 +12,7 @@ use crate::ids::{BootId, EntryUid, GroupName, NodeName, PolicyName};
 use crate::in_order::InOrder;
 use crate::mark::Mark;
 use crate::memory::Memory;
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::{Blocker, Reason};

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, QueueView, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
+use crate::cluster::{Cluster, QueueView};
 use crate::effect::{
     ActEvidence, Effect, EvictOutcome, Evidence, NodeChange, NodePatch, Outcome, PowerAnswer, Read,
     WriteOutcome,
@@ -12,13 +13,16 @@ use crate::effect::{
 use crate::entry::{Entry, Phase, PowerOutcome, Record};
 use crate::ids::{EntryUid, NodeName, PdbKey, PodKey, Version};
 use crate::memory::Memory;
+use crate::node::Node;
 use crate::plan::plan;
+use crate::pod::{Pod, PodPhase};
 use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules};
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use crate::reason::Reason;
 use crate::selector::Selector;
 use crate::time::{Mono, Now, Reading, Timestamp};
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// When every test begins, by the wall clock.
 pub(crate) const EPOCH: i64 = 1_763_888_400;

@@ -14,12 +14,12 @@ pub mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
 use crate::facts::{Turn, group_of};
 use crate::ids::{EntryUid, GroupName, NodeName, PolicyName};
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::queue::{Ledger, Queue};
 use crate::reason::Blocker;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{EntrySpec, Phase};
 use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
 use crate::in_order::InOrder;
 use crate::journal::Journal;
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::time::Timestamp;
 

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, QueueWrite, Read};
 use crate::entry::{Entry, Phase};
@@ -13,6 +12,7 @@ use crate::guard::{self, Guard};
 use crate::ids::{EntryName, NodeName};
 use crate::mark::Mark;
 use crate::memory::{Fresh, LiveTurn};
+use crate::node::Node;
 use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::{Blocker, Class, Reason};
 use crate::status;

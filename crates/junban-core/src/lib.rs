@@ -6,6 +6,7 @@
 
 mod back_off;
 pub mod bound;
+pub mod budget;
 pub mod cluster;
 pub mod draft;
 pub mod drain;
@@ -24,7 +25,9 @@ pub mod journal;
 pub mod ledger;
 pub mod mark;
 pub mod memory;
+pub mod node;
 pub mod plan;
+pub mod pod;
 pub mod policy;
 pub mod quantity;
 pub mod queue;
@@ -36,3 +39,5 @@ pub mod status;
 pub mod steer;
 pub mod time;
 mod turn;
+pub mod volume;
+pub mod workload;

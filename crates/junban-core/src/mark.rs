@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Pod, WorkloadKind};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeUid, PolicyName, SystemUuid};
+use crate::pod::Pod;
 use crate::time::Timestamp;
+use crate::workload::WorkloadKind;
 
 /// As it stands in the annotation, as compact JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

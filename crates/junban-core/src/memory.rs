@@ -9,14 +9,17 @@ use std::time::Duration;
 
 pub use book::{Accepted, Book, Denial};
 
-use crate::cluster::{Cluster, Node, Pod, QueueView, WorkloadKey};
+use crate::cluster::{Cluster, QueueView};
 use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PodLeave, PowerAnswer};
 use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid, Version};
 use crate::in_order::InOrder;
+use crate::node::Node;
+use crate::pod::Pod;
 use crate::reason::{Blocker, Reason};
 use crate::time::{Mono, Now, Timestamp};
+use crate::workload::WorkloadKey;
 
 /// A Node and an entry, read live.
 #[derive(Clone, PartialEq, Debug)]

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::in_order::InOrder;
+use crate::node::Node;
 use crate::reason::{Class, Reason};
 
 /// Writes a second.

@@ -118,7 +118,7 @@ fn on_this_clock(draft: &Draft<'_>, record: &Record) -> Option<Record> {
 }
 
 /// A Node patch that holds only while the mark is exactly the one read.
-fn patch_on_mark(node: &crate::cluster::Node, what: NodeWrite) -> NodePatch {
+fn patch_on_mark(node: &crate::node::Node, what: NodeWrite) -> NodePatch {
     NodePatch {
         node: node.name.clone(),
         uid: node.uid.clone(),
@@ -133,7 +133,7 @@ fn patch_on_mark(node: &crate::cluster::Node, what: NodeWrite) -> NodePatch {
 }
 
 /// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
-fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node, mark: &Mark, why: &str) {
+fn void_mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &crate::node::Node, mark: &Mark, why: &str) {
     let mut patch = patch_on_mark(node, NodeWrite::Void);
     patch.why = Some(Blocker::new(Reason::Evicting, format!("node {}", node.name), why));
     patch
@@ -159,7 +159,7 @@ fn with_attempt(turn: &Turn<'_>, mark: &Mark, void: bool) -> Mark {
 }
 
 /// The record of a turn that goes on in Verifying: its bootID has changed.
-fn verifying_record(draft: &Draft<'_>, turn: &Turn<'_>, node: &crate::cluster::Node) -> Record {
+fn verifying_record(draft: &Draft<'_>, turn: &Turn<'_>, node: &crate::node::Node) -> Record {
     let mut record = draft.moved_to(
         turn.entry,
         Phase::Verifying,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
+use crate::cluster::Cluster;
 use crate::draft::Draft;
 use crate::drain::duty::belongs_on;
 use crate::drain::{duty, is_pinned};
@@ -12,10 +13,13 @@ use crate::facts::{Facts, Turn};
 use crate::guard::{self, Guard, Slip};
 use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
+use crate::node::Node;
+use crate::pod::{Pod, PodPhase};
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// Pods that stay unready for as long stop counting as disrupted.
 const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);

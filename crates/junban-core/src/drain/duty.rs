@@ -1,11 +1,14 @@
 //! What is done with each pod of a node: the table of drain.md, "Which pods".
 
-use crate::cluster::{CORDON_TAINT, Cluster, Node, Pod, PodPhase, PodWish, WorkloadKind};
+use crate::cluster::Cluster;
 use crate::guard::{self, Guard};
 use crate::memory::Memory;
+use crate::node::Node;
+use crate::pod::{CORDON_TAINT, Pod, PodPhase, PodWish};
 use crate::policy::{Leave, Policy};
 use crate::reason::{Blocker, Reason};
 use crate::selector::Selector;
+use crate::workload::WorkloadKind;
 
 /// A pod's part in a drain.
 #[derive(Clone, PartialEq, Debug)]

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::{Duty, Tokens, budget_of, duty, is_pinned, take_against_budget};
-use crate::cluster::{Cluster, Node, Pod};
+use crate::cluster::Cluster;
 use crate::draft::Draft;
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::facts::Turn;
 use crate::gates;
+use crate::node::Node;
+use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Node, Pod, PodPhase, PodWish};
 use crate::draft::Draft;
 use crate::drain::{self, Duty, Tokens, budget_of, duty, impossible, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::facts::Turn;
 use crate::gates::Tally;
+use crate::node::Node;
+use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
 use crate::reason::{Blocker, Class, Reason};
 

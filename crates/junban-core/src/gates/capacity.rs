@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Node, PodPhase};
 use crate::draft::Draft;
 use crate::drain::{Duty, duty, is_pinned};
+use crate::node::Node;
+use crate::pod::PodPhase;
 use crate::reason::{Blocker, Reason};
 
 pub fn check(draft: &Draft<'_>, node: &Node) -> Option<Blocker> {

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Read};
 use crate::entry::{Entry, Phase};
@@ -12,6 +11,7 @@ use crate::gates::Tally;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::memory::Fresh;
+use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 
 /// Workers that are able to start go first.

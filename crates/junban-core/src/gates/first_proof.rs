@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::drain;
 use crate::entry::{Entry, Phase};
@@ -11,6 +10,7 @@ use crate::gates::Tally;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::mark::Mark;
+use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::facts::Turn;
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 

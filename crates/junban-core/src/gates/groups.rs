@@ -1,10 +1,10 @@
 //! Is the node's group open, or may another be opened? A group is open while it has an entry in flight; Failed does
 //! not keep it open (lifecycle.md 4).
 
-use crate::cluster::Node;
 use crate::facts::group_of;
 use crate::gates::Tally;
 use crate::guard::{self, Guard};
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 

@@ -1,10 +1,10 @@
 //! Is there a place? The arithmetic of lifecycle.md 4.
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::gates::Tally;
 use crate::guard::{self, Guard, Slip};
 use crate::ids::NodeName;
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::queue::Queue;

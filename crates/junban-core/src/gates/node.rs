@@ -1,11 +1,11 @@
 //! Is this very node in a state in which it may be started?
 
 use crate::back_off;
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::entry::Entry;
 use crate::facts::Turn;
 use crate::guard::{self, Guard};
+use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 
 pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {

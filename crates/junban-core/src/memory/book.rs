@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Budget, Cluster, Pod};
+use crate::budget::Budget;
+use crate::cluster::Cluster;
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
 use crate::guard::{self, Guard};
 use crate::ids::{NodeName, PdbKey, PodKey, PodUid, Version};
+use crate::pod::Pod;
 use crate::reason::{Blocker, Reason};
 use crate::time::Mono;
 

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Attachment, Budget, Pod, PodWish, Workload, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
 use crate::effect::EvictOutcome;
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{self, Toy, pod};
 use crate::ids::{PdbKey, PodKey, Version};
 use crate::memory::Memory;
+use crate::pod::{Pod, PodWish};
 use crate::quantity::IntOrPercent;
 use crate::queue::Slot;
 use crate::reason::Reason;
 use crate::time::Mono;
+use crate::volume::Attachment;
+use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
 /// Makes a workload known, with its replicas and its own controller.
 fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<WorkloadKey>) {

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Toleration, WorkloadKey, WorkloadKind};
 use crate::effect::{BudgetKey, Effect, EvictOutcome, Evidence, Outcome, PodLeave, Read, WriteOutcome};
 use crate::entry::{Phase, Record};
 use crate::fixture::{Toy, pod};
 use crate::ids::{EntryUid, NodeUid};
 use crate::memory::Memory;
+use crate::pod::Toleration;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Mono;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// A cluster whose first node has just been powered, with everybody else waiting.
 fn powered_first(nodes: &[&str]) -> Toy {
@@ -275,7 +276,7 @@ fn a_drained_node_that_waits_for_the_first_proof_does_not_time_out() {
     );
 }
 
-fn web(name: &str, on: &str) -> crate::cluster::Pod {
+fn web(name: &str, on: &str) -> crate::pod::Pod {
     let mut web = pod(name, on);
     web.owner = Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "web"));
     web

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::{Budget, QueueView};
+use crate::budget::Budget;
+use crate::cluster::QueueView;
 use crate::effect::{Lane, Read};
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, budget, pod};

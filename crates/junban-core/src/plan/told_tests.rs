@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Pod, WorkloadKey, WorkloadKind};
 use crate::entry::Phase;
 use crate::fixture::{Toy, budget, node, pod, policy};
 use crate::memory::Memory;
+use crate::pod::Pod;
 use crate::policy::Groups;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 #[test]
 fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::drain;
 use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::gates;
+use crate::node::Node;
 use crate::policy::OnTimeout;
 use crate::reason::{Blocker, Reason};
 use crate::turn::{give_back, power, verifying_record};

@@ -1,12 +1,12 @@
 //! Failed: an alert; the node stays cordoned and unavailable. If it comes back it is verified and released; a person
 //! may retry it or give it up.
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::gates;
+use crate::node::Node;
 use crate::reason::Reason;
 use crate::turn::{give_back, verify, verifying_record};
 

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::back_off;
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
@@ -12,6 +11,7 @@ use crate::facts::Turn;
 use crate::goal;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
+use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
 use crate::turn::patch_on_mark;

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, NewEntry, NodeChange, NodeWrite};
 use crate::entry::{Entry, EntrySpec, Phase, Record};
 use crate::guard::{self, Guard};
 use crate::ledger;
 use crate::mark::{Mark, MarkPower};
+use crate::node::Node;
 use crate::policy::VerifyRules;
 use crate::reason::Reason;
 use crate::time::Reading;

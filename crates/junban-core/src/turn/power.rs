@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::drain::{self, Drained};
 use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
@@ -12,6 +11,7 @@ use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::memory::{OwnAttempt, Stage};
+use crate::node::Node;
 use crate::policy::{Policy, RebootRules};
 use crate::reason::{Blocker, Reason};
 use crate::turn::{act, give_back, patch_on_mark, verifying_record, void_mark, with_attempt};

@@ -1,11 +1,11 @@
 //! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
 
-use crate::cluster::Node;
 use crate::draft::Draft;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{Entry, Phase};
 use crate::facts::Turn;
 use crate::mark::{Daemon, Mark, Prior};
+use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 use crate::turn::{end_without_a_node, give_back, verifying_record};
 use crate::{drain, gates};

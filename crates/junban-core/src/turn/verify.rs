@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Node, WorkloadKind};
+use crate::cluster::Cluster;
 use crate::draft::Draft;
 use crate::entry::Phase;
 use crate::facts::Turn;
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::{Daemon, Mark};
+use crate::node::Node;
 use crate::policy::VerifyRules;
 use crate::reason::{Blocker, Reason};
 use crate::turn::give_back;
+use crate::workload::WorkloadKind;
 
 const LEASE_UNSEEN: &str = "the node's Lease has not changed since the new bootID was seen";
 
