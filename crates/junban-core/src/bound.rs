@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::draft::Draft;
+use crate::builder::PlanBuilder;
+use crate::derived::group_of;
 use crate::entry::Phase;
-use crate::facts::group_of;
 use crate::gates::limits;
 use crate::queue::Queue;
 
@@ -147,8 +147,8 @@ fn movable(budget: &MovableBudget) -> f64 {
 }
 
 /// The bound of what is left, from forecasts: boots proven so far, else a fifth of `bootTimeout`.
-pub fn of_rest(draft: &Draft<'_>, queue: &Queue) -> Option<Bound> {
-    let cluster = draft.cluster;
+pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
+    let cluster = plan.cluster;
     let mut proven: Vec<u64> = cluster
         .entries
         .values()
@@ -157,16 +157,16 @@ pub fn of_rest(draft: &Draft<'_>, queue: &Queue) -> Option<Bound> {
     proven.sort_unstable();
     let typical = proven.get(proven.len() / 2).map(|ms| *ms as f64 / 1_000.0);
     let mut input = BoundInput {
-        places: limits::places(queue, draft.facts.counted.len(), draft.facts.broken.len()),
+        places: limits::places(queue, plan.derived.counted.len(), plan.derived.broken.len()),
         first_proof: proven.is_empty(),
         ..BoundInput::default()
     };
-    for turn in draft.facts.turns.values() {
+    for turn in plan.derived.turns.values() {
         let left = matches!(turn.phase(), Phase::Queued | Phase::Draining | Phase::Rebooting);
         let (Some(node), true) = (turn.node, left) else {
             continue;
         };
-        let policy = draft.facts.policy_of(&node.name);
+        let policy = plan.derived.policy_of(&node.name);
         let guess = policy.map_or(300.0, |policy| policy.reboot.boot_timeout.as_secs_f64() / 5.0);
         if let Some(groups) = policy.and_then(|policy| policy.groups.as_ref()) {
             input.groups_at_once = Some(groups.at_once);

@@ -6,10 +6,11 @@ use std::sync::Arc;
 pub use crate::budget::Budget;
 use crate::entry::Entry;
 use crate::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, PodUid, PolicyName};
-pub use crate::node::{Node, Taint};
-pub use crate::pod::{CORDON_TAINT, Pod, PodPhase, PodWish, Toleration};
+pub use crate::node::Node;
+pub use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
 use crate::queue::Queue;
+pub use crate::taint::{CORDON_TAINT, Taint, Toleration};
 pub use crate::volume::{Attachment, Claim};
 pub use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
@@ -68,6 +69,11 @@ impl Cluster {
     /// Why a policy cannot be read: it governs its nodes all the same, and nothing starts under it.
     pub fn unreadable_policy(&self, name: &PolicyName) -> Option<&String> {
         self.unreadable.get(&format!("RebootPolicy/{name}"))
+    }
+
+    /// Why an entry cannot be read: an entry that cannot be read is not gone.
+    pub fn unreadable_entry(&self, name: &EntryName) -> Option<&String> {
+        self.unreadable.get(&format!("NodeReboot/{name}"))
     }
 
     /// Applies a pod as read; an older version of the same pod changes nothing.

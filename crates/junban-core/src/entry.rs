@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootId, EntryName, EntryUid, NodeName, NodeUid, PolicyName, Version};
 use crate::policy::{Step, VerifyRules};
-use crate::reason::Reason;
+use crate::reason::{Class, Reason};
 use crate::time::{Reading, Timestamp};
 
 /// An entry as read.
@@ -163,6 +163,20 @@ pub struct Record {
     pub waived: Option<Timestamp>,
 }
 
+impl Record {
+    /// Whether an entry in Draining says what is in its way.
+    pub fn is_blocked(&self) -> bool {
+        let blocks = |reason: Reason| reason.class() != Class::Progress && reason != Reason::Paused;
+        self.phase == Phase::Draining && self.reason.is_some_and(blocks)
+    }
+
+    /// How long it has said so.
+    pub fn blocked_for(&self, clock: Reading) -> Option<Duration> {
+        let since = self.reason_at.filter(|_| self.is_blocked())?;
+        Some(clock.led_since(since))
+    }
+}
+
 /// What the write-ahead record stores, so that edits and deletions of the policy never touch a turn past it
 /// (safety.md S23).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -254,6 +268,16 @@ pub struct DrainProgress {
     /// When the drain began.
     pub total: u32,
     pub left: u32,
+}
+
+impl DrainProgress {
+    /// The progress after `before`, with so many pods left.
+    pub fn after(before: Option<Self>, left: u32) -> Self {
+        Self {
+            total: before.map_or(left, |known| known.total.max(left)),
+            left,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootR
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use crate::reason::Reason;
+use crate::schedule::Schedule;
 use crate::selector::Selector;
 use crate::time::{Mono, Now, Reading, Timestamp};
 use crate::workload::{WorkloadKey, WorkloadKind};
@@ -280,7 +281,8 @@ impl Toy {
         for _ in 0..500 {
             let now = self.now();
             self.memory.observe(&self.cluster, now);
-            let plan = plan(&self.cluster, &self.memory, now);
+            let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
+            let plan = plan(&self.cluster, &self.memory, &schedule, now);
             let effects: Vec<_> = plan.effects;
             if effects.is_empty() {
                 return plan.wake_at;
@@ -296,7 +298,7 @@ impl Toy {
         }
         panic!(
             "the plan never comes to rest: {:?}",
-            plan(&self.cluster, &self.memory, self.now()).effects
+            plan(&self.cluster, &self.memory, &Schedule::default(), self.now()).effects
         );
     }
 

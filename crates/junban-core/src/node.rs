@@ -6,6 +6,7 @@ use crate::ids::{BootId, NodeName, NodeUid, SystemUuid, Version};
 use crate::journal::Journal;
 use crate::mark::Mark;
 use crate::selector::Labels;
+use crate::taint::Taint;
 use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,11 +47,4 @@ pub struct Node {
     pub waived: Option<Timestamp>,
     /// Whether other tools' signs say that another actor owns this node, and which (drain.md, order).
     pub foreign_owner: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Taint {
-    pub key: String,
-    pub value: String,
-    pub effect: String,
 }

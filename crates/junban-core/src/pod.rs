@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::{ClaimKey, NodeName, PodKey, PodUid, Version};
-use crate::node::Taint;
 use crate::selector::{Labels, Selector};
+use crate::taint::{CORDON_TAINT, Toleration};
 use crate::time::Timestamp;
 use crate::workload::WorkloadKey;
 
@@ -46,9 +46,6 @@ pub struct Pod {
     pub is_junban: bool,
 }
 
-/// The taint of a cordoned node.
-pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
-
 impl Pod {
     /// Whether it tolerates the taint of a cordoned node, so that it may land there again.
     pub fn tolerates_cordon(&self) -> bool {
@@ -66,24 +63,6 @@ pub enum PodPhase {
     Running,
     /// Succeeded or Failed.
     Finished,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Toleration {
-    /// Empty with `Exists`: tolerates everything.
-    pub key: String,
-    /// `Some`: operator Equal.
-    pub value: Option<String>,
-    /// Empty: every effect.
-    pub effect: String,
-}
-
-impl Toleration {
-    pub fn tolerates(&self, taint: &Taint) -> bool {
-        (self.effect.is_empty() || self.effect == taint.effect)
-            && (self.key.is_empty() && self.value.is_none() || self.key == taint.key)
-            && self.value.as_ref().is_none_or(|value| *value == taint.value)
-    }
 }
 
 /// A pod's own wish, with the key that says so (drain.md, which pods).

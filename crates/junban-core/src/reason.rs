@@ -79,6 +79,8 @@ reasons! {
     GroupClosed Passes ""
     /// Control-plane nodes go one at a time and never beside workers.
     ControlPlaneTurn Passes ""
+    /// The health of API servers and etcd members is being read.
+    ControlPlaneChecking Passes ""
     /// An API server or etcd member is not good, or missing.
     ControlPlaneUnhealthy NeedsSomebody "look at the API servers and etcd members named here"
     /// The queue names no API servers or etcd members, or fewer than there are control-plane nodes.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::Phase;
-use crate::facts::Turn;
 use crate::in_order::InOrder;
 use crate::node::Node;
 use crate::reason::{Class, Reason};
@@ -14,18 +14,18 @@ use crate::reason::{Class, Reason};
 /// Writes a second.
 const RATE: usize = 20;
 
-pub fn taints(draft: &mut Draft<'_>) {
-    let now = draft.now.mono;
-    let recent = draft
+pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
+    let now = plan.now.mono;
+    let recent = plan
         .memory
         .tainted
         .iter()
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
     let mut left = RATE.saturating_sub(recent);
-    let mut turn_of = InOrder::new(&draft.facts.turns);
+    let mut turn_of = InOrder::new(&plan.derived.turns);
     let mut changes = Vec::new();
-    for node in draft.cluster.nodes.values() {
+    for node in plan.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
         if node.mark.is_some() {
             continue;
@@ -39,7 +39,7 @@ pub fn taints(draft: &mut Draft<'_>) {
     }
     for (node, wanted) in changes {
         if left == 0 {
-            return draft.wake_in(Duration::from_millis(200));
+            return plan.wake_in(Duration::from_millis(200));
         }
         let patch = NodePatch {
             node: node.name.clone(),
@@ -52,7 +52,7 @@ pub fn taints(draft: &mut Draft<'_>) {
             not_after: None,
             why: None,
         };
-        left -= usize::from(draft.emit(Effect::PatchNode(patch)));
+        left -= usize::from(plan.emit(Effect::PatchNode(patch)));
     }
 }
 

@@ -2,6 +2,7 @@
 //! carries its effects owns everything that waits.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, Outcome};
@@ -9,6 +10,7 @@ use junban_core::memory::Memory;
 use junban_core::plan::plan;
 use junban_core::recheck;
 use junban_core::report::Report;
+use junban_core::schedule::Schedule;
 use junban_core::time::{Mono, Now};
 
 /// Names one effect in flight.
@@ -41,10 +43,17 @@ pub struct Step {
     pub refused: Vec<String>,
 }
 
+/// A schedule looks at the budgets of every pod, so it is not made for every step. It is an order only: an old one harms
+/// nobody.
+const SCHEDULE_EVERY: Duration = Duration::from_secs(5);
+
 /// One leader's engine. A new leader, or the same one after it lost its Lease, starts with a new one.
 #[derive(Debug)]
 pub struct Engine {
     memory: Memory,
+    schedule: Schedule,
+    /// When the schedule was made.
+    scheduled: Option<Mono>,
     in_flight: BTreeMap<RequestId, (Mono, Effect)>,
     next: u64,
 }
@@ -54,6 +63,8 @@ impl Engine {
     pub fn new(nonce: impl Into<String>) -> Self {
         Self {
             memory: Memory::new(nonce),
+            schedule: Schedule::default(),
+            scheduled: None,
             in_flight: BTreeMap::new(),
             next: 0,
         }
@@ -86,7 +97,8 @@ impl Engine {
             }
         }
         self.memory.observe(cluster, now);
-        let plan = plan(cluster, &self.memory, now);
+        self.make_schedule(cluster, now.mono);
+        let plan = plan(cluster, &self.memory, &self.schedule, now);
         let mut step = Step {
             wake_at: plan.wake_at,
             report: plan.report,
@@ -104,5 +116,12 @@ impl Engine {
             step.requests.push(Request { id, effect });
         }
         step
+    }
+    /// Makes the schedule anew when it has become old.
+    fn make_schedule(&mut self, cluster: &Cluster, now: Mono) {
+        if self.scheduled.is_none_or(|at| now.since(at) >= SCHEDULE_EVERY) {
+            self.schedule = Schedule::by_scarce_budgets(self.schedule.version + 1, cluster);
+            self.scheduled = Some(now);
+        }
     }
 }

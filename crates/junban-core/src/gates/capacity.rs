@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::draft::Draft;
-use crate::drain::{Duty, duty, is_pinned};
+use crate::builder::PlanBuilder;
+use crate::duty::{Duty, duty, is_pinned};
+use crate::gates::Candidate;
 use crate::node::Node;
 use crate::pod::PodPhase;
 use crate::reason::{Blocker, Reason};
 
-pub fn check(draft: &Draft<'_>, node: &Node) -> Option<Blocker> {
-    let cluster = draft.cluster;
+pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let (cluster, node) = (plan.cluster, candidate.node);
     let mut needed: BTreeMap<&str, i64> = BTreeMap::new();
     let movable = cluster.pods_of(&node.name).filter(|pod| {
-        matches!(duty(cluster, Some(draft.memory), pod, None), Duty::Evict) && !is_pinned(cluster, node, pod)
+        matches!(duty(cluster, Some(plan.memory), pod, None), Duty::Evict) && !is_pinned(cluster, node, pod)
     });
     for pod in movable {
         for (resource, amount) in &pod.requests {

@@ -1,14 +1,15 @@
 //! Is the node's group open, or may another be opened? A group is open while it has an entry in flight; Failed does
 //! not keep it open (lifecycle.md 4).
 
-use crate::facts::group_of;
-use crate::gates::Tally;
+use crate::builder::PlanBuilder;
+use crate::derived::group_of;
+use crate::gates::Candidate;
 use crate::guard::{self, Guard};
-use crate::node::Node;
-use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 
-pub fn check(tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
+pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let policy = candidate.policy.as_ref().ok()?;
+    let Candidate { node, tally, .. } = candidate;
     let groups = policy.groups.as_ref()?;
     let group = group_of(policy, node)?;
     let open = tally.open_groups.get(&policy.name)?;

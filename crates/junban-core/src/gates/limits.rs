@@ -1,11 +1,9 @@
 //! Is there a place? The arithmetic of lifecycle.md 4.
 
-use crate::draft::Draft;
-use crate::gates::Tally;
+use crate::builder::PlanBuilder;
+use crate::gates::Candidate;
 use crate::guard::{self, Guard, Slip};
 use crate::ids::NodeName;
-use crate::node::Node;
-use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::queue::Queue;
 use crate::reason::{Blocker, Reason};
@@ -21,10 +19,10 @@ pub fn failures_max(queue: &Queue, nodes: usize) -> usize {
 }
 
 /// How many nodes are broken and stay so.
-pub fn broken(draft: &Draft<'_>) -> usize {
-    let facts = &draft.facts;
-    let leaves = |name: &NodeName| facts.turns.get(name).is_some_and(|turn| draft.goes_back(turn));
-    facts.broken.iter().filter(|name| !leaves(name)).count()
+pub fn broken(plan: &PlanBuilder<'_>) -> usize {
+    let derived = &plan.derived;
+    let leaves = |name: &NodeName| derived.turns.get(name).is_some_and(|turn| plan.goes_back(turn));
+    derived.broken.iter().filter(|name| !leaves(name)).count()
 }
 
 /// Places: max(⌈maxUnavailable⌉, min(broken, failures.max) + 1). Without failures it is the written limit; beside
@@ -34,7 +32,9 @@ pub fn places(queue: &Queue, nodes: usize, broken: usize) -> usize {
     written.max(broken.min(failures_max(queue, nodes)) + 1) + guard::slip(Slip::Place) as usize
 }
 
-pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
+pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let policy = candidate.policy.as_ref().ok()?;
+    let Candidate { node, tally, .. } = candidate;
     if !guard::holds(Guard::LimitQueue, tally.active < tally.max_concurrent) {
         let message = format!(
             "{} entries are in flight, as many as the queue's maxConcurrent allows",
@@ -55,7 +55,7 @@ pub fn check(draft: &Draft<'_>, tally: &Tally, node: &Node, policy: &Policy) -> 
             message,
         ));
     }
-    let already = draft.facts.places.contains(&node.name);
+    let already = plan.derived.places.contains(&node.name);
     let has_place = already || tally.places.len() < tally.max_unavailable;
     if !guard::holds(Guard::LimitPlaces, has_place) {
         // Who holds the places changes with each start: the message, which every waiting entry keeps, must not.

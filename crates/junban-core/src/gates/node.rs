@@ -1,14 +1,16 @@
 //! Is this very node in a state in which it may be started?
 
 use crate::back_off;
-use crate::draft::Draft;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::entry::Entry;
-use crate::facts::Turn;
+use crate::gates::Candidate;
 use crate::guard::{self, Guard};
 use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 
-pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let Candidate { turn, node, .. } = candidate;
     let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
     let name = &node.name;
     if node.excluded && guard::stands(Guard::NodeGate) {
@@ -32,21 +34,21 @@ pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Bloc
     if node.boot_id.is_none() {
         return say(Reason::NoBootId, format!("node {name} has reported no bootID"));
     }
-    if let Some(blocker) = backs_off(draft, turn.entry) {
+    if let Some(blocker) = backs_off(plan, turn.entry) {
         return Some(blocker);
     }
-    earlier_power(draft, turn, node).filter(|_| guard::stands(Guard::EarlierPower))
+    earlier_power(plan, turn, node).filter(|_| guard::stands(Guard::EarlierPower))
 }
 
 /// A change of the blocking object ends the wait, and so does `retry`.
-fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
+fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     let back_off = entry.record.back_off.as_ref()?;
-    let changed = back_off::has_changed(draft.cluster, back_off);
-    if changed || back_off.is_over(draft.now.clock) || entry.spec.retries > entry.record.retries_done {
+    let changed = back_off::has_changed(plan.cluster, back_off);
+    if changed || back_off.is_over(plan.now.clock) || entry.spec.retries > entry.record.retries_done {
         return None;
     }
-    let waited = draft.now.clock.running_since(back_off.from);
-    draft.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
+    let waited = plan.now.clock.running_since(back_off.from);
+    plan.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
     let object = back_off
         .blocked_by
         .as_ref()
@@ -59,8 +61,8 @@ fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
 }
 
 /// One boot, one power action, also across Node UIDs (lifecycle.md 1).
-fn earlier_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let earlier = draft.facts.powered.get(node.boot_id.as_ref()?)?;
+fn earlier_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;
     let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
     let message = format!(
         "entry {} may have powered this very boot, and its deadline has not passed",

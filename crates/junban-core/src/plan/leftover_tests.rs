@@ -7,9 +7,9 @@ use crate::entry::{Phase, Record};
 use crate::fixture::{Toy, pod};
 use crate::ids::{EntryUid, NodeUid};
 use crate::memory::Memory;
-use crate::pod::Toleration;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
+use crate::taint::Toleration;
 use crate::time::Mono;
 use crate::workload::{WorkloadKey, WorkloadKind};
 

@@ -94,7 +94,7 @@ fn a_lane_that_waits_for_its_answer_does_not_wake_the_plan() {
         memory.busy.insert(lane.clone(), now.mono);
         // Of a refusal long ago.
         memory.not_before.insert(lane.clone(), Mono::default());
-        let wake_at = plan(&toy.cluster, &memory, now).wake_at;
+        let wake_at = plan(&toy.cluster, &memory, &Schedule::default(), now).wake_at;
         let busy_loop = now.mono + Duration::from_millis(2);
         assert!(
             wake_at.is_none_or(|at| at > busy_loop),

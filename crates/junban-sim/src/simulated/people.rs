@@ -5,7 +5,7 @@ use std::sync::Arc;
 use junban_api::{convert, names};
 use junban_core::cluster::Cluster;
 use junban_core::reason::{Class, Reason};
-use junban_core::{facts, goal};
+use junban_core::{derived, goal};
 use junban_world::{
     ApiError, Budget, Custom, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector,
     Verb, World,
@@ -296,7 +296,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
         let cluster = cluster_of_policies(world);
         let nodes = world.store().nodes().filter_map(|node| as_core_node(node));
         let governed: Vec<_> = nodes
-            .map(|node| facts::governing(&cluster, &node).map(drop))
+            .map(|node| derived::governing(&cluster, &node).map(drop))
             .collect();
         if !governed.iter().any(Result::is_ok)
             && let Some(Err(refusal)) = governed.first()
@@ -367,7 +367,7 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
         .cloned()
         .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
     let cluster = cluster_of_policies(world);
-    let governs = as_core_node(&known).map(|known| facts::governing(&cluster, &known));
+    let governs = as_core_node(&known).map(|known| derived::governing(&cluster, &known));
     let policy = match governs {
         Some(Ok(policy)) => policy.name.to_string(),
         Some(Err(refusal)) => {
@@ -444,7 +444,7 @@ fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> 
 fn raised_goal(world: &World, node: &str) -> Option<String> {
     let cluster = cluster_of_policies(world);
     let node = as_core_node(world.store().node(node)?)?;
-    let goal = facts::governing(&cluster, &node).ok()?.booted_after?;
+    let goal = derived::governing(&cluster, &node).ok()?.booted_after?;
     (goal <= wall(world.now())).then(|| convert::format_goal(goal))
 }
 

@@ -6,14 +6,17 @@ mod without_turn;
 
 use junban_api::convert::format_goal;
 use junban_api::names;
-use junban_core::cluster::{Cluster, Pod};
-use junban_core::drain::{Duty, Tokens, budget_of, duty};
+use junban_core::builder::PlanBuilder;
+use junban_core::cluster::Cluster;
+use junban_core::derived::{Derived, Turn};
+use junban_core::duty::{Duty, duty};
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::{Facts, Turn};
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
+use junban_core::pod::Pod;
 use junban_core::reason::{Blocker, Class, Reason};
 use junban_core::time::Now;
+use junban_core::tokens::budget_of;
 use junban_kube::glance::{self, Scope};
 use serde::Serialize;
 
@@ -102,8 +105,8 @@ impl Told {
     ) -> Result<Self, Problem> {
         let has_nodes = sight.has_nodes;
         let memory = Memory::default();
-        let facts = Facts::new(cluster, &memory, now);
-        let turn = facts.turns.get(name);
+        let derived = Derived::new(cluster, &memory, now);
+        let turn = derived.turns.get(name);
         if has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
             return Err(Problem::failed(
                 format!("there is no node named {name}"),
@@ -120,7 +123,7 @@ impl Told {
                 hint: "kubectl auth can-i list nodes".to_owned(),
                 ..Self::default()
             }),
-            turn => Ok(without_turn::told(cluster, &facts, now, name, turn)),
+            turn => Ok(without_turn::told(cluster, &derived, now, name, turn)),
         }
     }
 
@@ -269,8 +272,8 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
     let (Some(node), Some(policy)) = (turn.node, turn.policy) else {
         return Vec::new();
     };
-    let facts = Facts::new(cluster, memory, now);
-    let tokens = Tokens::new(cluster, memory, &facts);
+    let plan = PlanBuilder::new(cluster, memory, now);
+    let tokens = plan.tokens();
     let evicting =
         |pod: &Pod, message: String| Blocker::new(Reason::Evicting, format!("pod {}", pod.key), message);
     let pods = cluster.pods_of(&node.name);
@@ -289,7 +292,7 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
 
 /// A command has no memory of the control plane's health: that it would have to look is no reason to wait.
 fn is_only_unknown_here(blocker: &Blocker) -> bool {
-    blocker.reason == Reason::ControlPlaneTurn && blocker.message == "its health is being looked at"
+    blocker.reason == Reason::ControlPlaneChecking
 }
 
 fn summary(entry: &Entry, nothing_unmet: bool) -> String {

@@ -1,7 +1,7 @@
 //! `junban retry NODE...`: one more round for a failed entry; an end to a back-off.
 
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::Facts;
 use junban_core::ids::{EntryName, NodeName};
 use junban_core::memory::Memory;
 use junban_kube::glance::Scope;
@@ -24,11 +24,11 @@ pub(crate) async fn run(
     let chosen: Vec<(NodeName, EntryName)> = {
         let cluster = view.cluster();
         let memory = Memory::default();
-        let facts = Facts::new(&cluster, &memory, view::now(&cluster, session.now(), None));
+        let derived = Derived::new(&cluster, &memory, view::now(&cluster, session.now(), None));
         let names = arguments.nodes.iter().map(NodeName::new);
         names
             .map(|node| {
-                let entry = facts.turns.get(&node).map(|turn| turn.entry);
+                let entry = derived.turns.get(&node).map(|turn| turn.entry);
                 may_be_retried(&node, entry, view.has_nodes && !cluster.nodes.contains_key(&node))?;
                 Ok(entry.map(|entry| (node, entry.name.clone())))
             })

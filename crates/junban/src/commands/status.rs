@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::Facts;
 use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
@@ -389,13 +389,13 @@ impl OfPolicy {
 /// Over the pods of nodes whose entries are Queued or Draining.
 fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, view::now(cluster, now, None));
-    let rest = facts
+    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
+    let rest = derived
         .turns
         .values()
         .filter(|turn| matches!(turn.phase(), Phase::Queued | Phase::Draining));
     let nodes = rest.map(|turn| turn.entry.spec.node.clone()).collect();
-    cost::of(cluster, &facts, &nodes)
+    cost::of(cluster, &derived, &nodes)
 }
 
 /// How long the entries that go on by themselves will take if each takes as long as those of the same goals did, side

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
+use junban_core::derived::Derived;
 use junban_core::entry::Entry;
-use junban_core::facts::Facts;
 use junban_core::memory::Memory;
 use junban_core::queue::Queue;
 use junban_core::time::{Now, Reading};
@@ -153,8 +153,8 @@ pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) ->
 /// Each node's turn, or the entry that was it last.
 pub(crate) fn turns(cluster: &Cluster, wall: Timestamp) -> Vec<&Entry> {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now(cluster, wall, None));
-    facts.turns.values().map(|turn| turn.entry).collect()
+    let derived = Derived::new(cluster, &memory, now(cluster, wall, None));
+    derived.turns.values().map(|turn| turn.entry).collect()
 }
 
 /// The queue, which every verb that changes something needs.

@@ -9,11 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
-use junban_core::cluster::{Cluster, Node};
+use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::Facts;
 use junban_core::ids::{EntryName, PolicyName};
 use junban_core::memory::Memory;
+use junban_core::node::Node;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
 use junban_kube::Store;
@@ -286,15 +287,15 @@ fn of_goal<'a>(
     now: Timestamp,
 ) -> (Vec<&'a Entry>, State) {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, view::now(cluster, now, None));
+    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
     let is_for_goal = |entry: &Entry| entry.spec.booted_after >= goal;
     let is_live = |entry: &Entry| !entry.record.phase.is_ended();
     // An entry that has ended is the turn until its slot is freed: others of the node are still to come.
-    let to_come = facts.waiting.iter().copied().filter(|entry| {
-        let turn = facts.turns.get(&entry.spec.node);
+    let to_come = derived.waiting.iter().copied().filter(|entry| {
+        let turn = derived.turns.get(&entry.spec.node);
         turn.is_some_and(|turn| turn.phase().is_ended())
     });
-    let turns = facts.turns.values().map(|turn| turn.entry);
+    let turns = derived.turns.values().map(|turn| turn.entry);
     let counts = |entry: &&Entry| {
         generations.contains_key(&entry.spec.policy) && (is_for_goal(entry) || is_live(entry))
     };
@@ -318,16 +319,16 @@ fn of_goal<'a>(
         ..State::default()
     };
     let is_asked = |node: &&Node| {
-        let policy = facts.policy_of(&node.name);
+        let policy = derived.policy_of(&node.name);
         !node.excluded && policy.is_some_and(|policy| generations.contains_key(&policy.name))
     };
     for node in cluster.nodes.values().filter(is_asked) {
         state.total += 1;
-        let turn = facts.turns.get(&node.name).filter(|turn| turn.node.is_some());
+        let turn = derived.turns.get(&node.name).filter(|turn| turn.node.is_some());
         // A waiver outlives its entry, whose own goal may be an earlier one.
-        let is_cancelled = facts.is_waived(node, goal)
+        let is_cancelled = derived.is_waived(node, goal)
             || turn.is_some_and(|turn| turn.phase() == Phase::Cancelled && is_for_goal(turn.entry));
-        if facts.has_booted_since(node, goal) || succeeded.contains(&node.uid) {
+        if derived.has_booted_since(node, goal) || succeeded.contains(&node.uid) {
             state.done += 1;
         } else if live.contains(&node.uid) {
             // Its entry says how far it is.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use junban_api::convert::{self, format_goal};
 use junban_api::names;
 use junban_core::cluster::Cluster;
+use junban_core::derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts;
 use junban_core::ids::NodeName;
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
@@ -22,7 +22,7 @@ use crate::commands::session::Session;
 /// none is wanted for it either.
 fn raised(cluster: &Cluster, node: &core::Node, now: Timestamp) -> Option<Timestamp> {
     let node = convert::node::read(node).ok()?;
-    let goal = facts::governing(cluster, &node).ok()?.booted_after;
+    let goal = derived::governing(cluster, &node).ok()?.booted_after;
     goal.filter(|goal| *goal <= now)
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use junban_api::convert::format_goal;
 use junban_api::names;
 use junban_core::cluster::Cluster;
-use junban_core::facts::{Facts, Turn};
+use junban_core::derived::{Derived, Turn};
 use junban_core::ids::NodeName;
 use junban_core::reason::Reason;
 use junban_core::time::Now;
@@ -13,7 +13,7 @@ use super::Told;
 
 pub(super) fn told(
     cluster: &Cluster,
-    facts: &Facts<'_>,
+    derived: &Derived<'_>,
     now: Now,
     name: &NodeName,
     turn: Option<&Turn<'_>>,
@@ -31,7 +31,7 @@ pub(super) fn told(
         told.since = entry.record.since.map(format_goal);
         told.attempt = entry.record.attempt;
     }
-    let (why, hint) = why_none(cluster, facts, now.wall, name);
+    let (why, hint) = why_none(cluster, derived, now.wall, name);
     let last = turn.map_or_else(String::new, |turn| {
         let reason = turn.entry.record.reason;
         let reason = reason.filter(|reason| reason.as_str() != turn.phase().as_str());
@@ -43,7 +43,7 @@ pub(super) fn told(
     told
 }
 
-fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
+fn why_none(cluster: &Cluster, derived: &Derived<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
     let hinted = |why: &str, hint: &str| (why.to_owned(), hint.to_owned());
     let Some(node) = cluster.nodes.get(name) else {
         return hinted("there is no such node any more", "");
@@ -55,7 +55,7 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         );
         return (why, format!("kubectl label node {name} {}-", names::EXCLUDE));
     }
-    let policy = match facts.governed.get(name) {
+    let policy = match derived.governed.get(name) {
         Some(Ok(policy)) => *policy,
         Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
         None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
@@ -72,11 +72,11 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         );
         return (why, "junban reboot --all --again sets it to now".to_owned());
     }
-    if facts.is_waived(node, goal) {
+    if derived.is_waived(node, goal) {
         let why = format!("the goal {shown} was waived for it, by a cancel");
         return (why, format!("junban reboot {name}"));
     }
-    if facts.has_booted_since(node, goal) {
+    if derived.has_booted_since(node, goal) {
         let why = format!(
             "the goal {shown} of policy {} is met: it has booted since",
             policy.name

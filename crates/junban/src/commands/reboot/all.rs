@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use junban_api::convert::format_goal;
 use junban_api::names;
 use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::Facts;
 use junban_core::goal::entry_name;
 use junban_core::ids::PolicyName;
 use junban_core::memory::Memory;
@@ -96,21 +96,21 @@ pub(super) enum Said {
 pub(super) fn decide(cluster: &Cluster, now: Now, again: bool) -> Result<Decision, Problem> {
     view::queue(cluster)?;
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now);
-    possible(cluster, &facts)?;
+    let derived = Derived::new(cluster, &memory, now);
+    possible(cluster, &derived)?;
     if !again {
         not_in_the_future(cluster, now)?;
     }
     let under_way = cluster
         .policies
         .values()
-        .filter(|policy| !again && is_under_way(cluster, &facts, policy));
+        .filter(|policy| !again && is_under_way(cluster, &derived, policy));
     let joined = under_way.filter_map(|policy| policy.booted_after).max();
     let goal = joined.unwrap_or(now.wall);
     let policies = cluster.policies.values().map(|policy| {
         let has_it = joined.is_some() && policy.booted_after.is_some_and(|its| its >= goal);
         let said = if has_it {
-            Said::Joined(rest(cluster, &facts, policy))
+            Said::Joined(rest(cluster, &derived, policy))
         } else {
             Said::Set
         };
@@ -122,7 +122,7 @@ pub(super) fn decide(cluster: &Cluster, now: Now, again: bool) -> Result<Decisio
     })
 }
 
-fn possible(cluster: &Cluster, facts: &Facts<'_>) -> Result<(), Problem> {
+fn possible(cluster: &Cluster, derived: &Derived<'_>) -> Result<(), Problem> {
     if cluster.policies.is_empty() {
         let unreadable = cluster
             .unreadable
@@ -139,10 +139,10 @@ fn possible(cluster: &Cluster, facts: &Facts<'_>) -> Result<(), Problem> {
             ),
         });
     }
-    if facts.governed.values().any(Result::is_ok) {
+    if derived.governed.values().any(Result::is_ok) {
         return Ok(());
     }
-    let conflict = facts.governed.values().find_map(|governing| {
+    let conflict = derived.governed.values().find_map(|governing| {
         let blocker = governing.as_ref().err()?;
         (blocker.reason == Reason::PolicyConflict).then_some(blocker)
     });
@@ -179,7 +179,7 @@ fn not_in_the_future(cluster: &Cluster, now: Now) -> Result<(), Problem> {
 }
 
 /// Whether a policy's goal is being worked on (lifecycle.md 1, asked twice).
-fn is_under_way(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> bool {
+fn is_under_way(cluster: &Cluster, derived: &Derived<'_>, policy: &Policy) -> bool {
     let Some(goal) = policy.booted_after else {
         return false;
     };
@@ -198,31 +198,36 @@ fn is_under_way(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> bool {
     // Of a policy that cannot be read the status may never be written.
     let is_unseen = policy.summary.observed_generation < policy.generation
         && cluster.unreadable_policy(&policy.name).is_none();
-    entry_moves || is_unseen || has_node_without_entry(cluster, facts, policy, goal)
+    entry_moves || is_unseen || has_node_without_entry(cluster, derived, policy, goal)
 }
 
 /// The controller makes entries one after another: a node of the goal may have none yet.
-fn has_node_without_entry(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy, goal: Timestamp) -> bool {
+fn has_node_without_entry(
+    cluster: &Cluster,
+    derived: &Derived<'_>,
+    policy: &Policy,
+    goal: Timestamp,
+) -> bool {
     cluster.nodes.values().any(|node| {
-        let governs = facts
+        let governs = derived
             .policy_of(&node.name)
             .is_some_and(|governing| governing.name == policy.name);
-        let aside = node.excluded || node.mark.is_some() || facts.is_waived(node, goal);
+        let aside = node.excluded || node.mark.is_some() || derived.is_waived(node, goal);
         let journalled = node
             .journal
             .as_ref()
             .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-        let has_turn = facts
+        let has_turn = derived
             .turns
             .get(&node.name)
             .is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
         let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-        let due = governs && !aside && journalled && !facts.has_booted_since(node, goal);
+        let due = governs && !aside && journalled && !derived.has_booted_since(node, goal);
         due && !has_turn && !cluster.entries.contains_key(&name)
     })
 }
 
-fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
+fn rest(cluster: &Cluster, derived: &Derived<'_>, policy: &Policy) -> String {
     let Some(goal) = policy.booted_after else {
         return String::new();
     };
@@ -231,7 +236,7 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
         .values()
         .filter(|node| !node.excluded)
         .filter(|node| {
-            facts
+            derived
                 .policy_of(&node.name)
                 .is_some_and(|governing| governing.name == policy.name)
         })
@@ -241,7 +246,7 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
     }
     let done = of_policy
         .iter()
-        .filter(|node| facts.has_booted_since(node, goal))
+        .filter(|node| derived.has_booted_since(node, goal))
         .count();
     let mut text = format!(
         "joined the goal {}, which is under way: {done} of {} servers done",
@@ -249,7 +254,7 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
         of_policy.len()
     );
     let mut phases: BTreeMap<Phase, usize> = BTreeMap::new();
-    for turn in facts
+    for turn in derived
         .turns
         .values()
         .filter(|turn| turn.entry.spec.policy == policy.name)
@@ -265,15 +270,15 @@ fn rest(cluster: &Cluster, facts: &Facts<'_>, policy: &Policy) -> String {
 /// Policies that govern a node: what the others lack keeps nobody waiting.
 fn that_govern(cluster: &Cluster, now: Now) -> BTreeSet<PolicyName> {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now);
-    let governing = facts.governed.values().flatten();
+    let derived = Derived::new(cluster, &memory, now);
+    let governing = derived.governed.values().flatten();
     governing.map(|policy| policy.name.clone()).collect()
 }
 
 /// Nodes that this goal does not reach, and why.
 pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now);
+    let derived = Derived::new(cluster, &memory, now);
     let mut aside: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for node in cluster.nodes.values().filter(|node| node.excluded) {
@@ -283,7 +288,7 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
             .or_default()
             .push(node.name.to_string());
     }
-    for (name, governing) in facts.governed.iter().filter(|(name, _)| !seen.contains(*name)) {
+    for (name, governing) in derived.governed.iter().filter(|(name, _)| !seen.contains(*name)) {
         if let Err(blocker) = governing {
             let why = format!("{}; hint: {}", blocker.message, blocker.reason.hint());
             aside.entry(why).or_default().push(name.to_string());

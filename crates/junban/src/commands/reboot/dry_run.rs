@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
-use junban_core::cluster::{Cluster, Node, QueueView};
+use junban_core::cluster::{Cluster, QueueView};
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::explain::explain;
-use junban_core::facts::Facts;
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryUid, NodeName, Version};
 use junban_core::memory::Memory;
+use junban_core::node::Node;
 use junban_core::policy::Policy;
 use junban_core::reason::{Blocker, Reason};
 use junban_core::time::Now;
@@ -27,7 +28,7 @@ use crate::commands::session::Session;
 use crate::commands::view::{self, View};
 
 /// What only says whose turn it is: everybody waits for that.
-const TURNS: [Reason; 9] = [
+const TURNS: [Reason; 10] = [
     Reason::LedgerRebuilding,
     Reason::NoPlace,
     Reason::QueueLimit,
@@ -35,6 +36,7 @@ const TURNS: [Reason; 9] = [
     Reason::FirstProof,
     Reason::GroupClosed,
     Reason::ControlPlaneTurn,
+    Reason::ControlPlaneChecking,
     Reason::AnotherEntry,
     Reason::NotDue,
 ];
@@ -121,11 +123,11 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
         }
     }
     held.extend(by_object);
-    let facts = Facts::new(cluster, &memory, now);
+    let derived = Derived::new(cluster, &memory, now);
     let going: BTreeSet<NodeName> = reboot.keys().map(NodeName::new).collect();
     Ok(Forecast {
         goal: format_goal(goal),
-        cost: cost::of(cluster, &facts, &going),
+        cost: cost::of(cluster, &derived, &going),
         reboot,
         aside,
         blocked: held
@@ -159,17 +161,17 @@ fn set_goal(
     }
     let (entries, reboot) = {
         let memory = Memory::default();
-        let facts = Facts::new(cluster, &memory, now);
+        let derived = Derived::new(cluster, &memory, now);
         let mut entries = Vec::new();
         let mut reboot = BTreeMap::new();
         for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
-            let Some(policy) = facts.policy_of(&node.name) else {
+            let Some(policy) = derived.policy_of(&node.name) else {
                 continue;
             };
-            let turn = facts.turns.get(&node.name);
+            let turn = derived.turns.get(&node.name);
             let has_turn = turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
-            let done = facts.has_booted_since(node, goal);
-            let waived = facts.is_waived(node, goal);
+            let done = derived.has_booted_since(node, goal);
+            let waived = derived.is_waived(node, goal);
             if node.excluded || (by_goal && (done || waived) && !has_turn) {
                 continue;
             }

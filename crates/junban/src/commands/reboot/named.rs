@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use junban_api::convert;
 use junban_api::names;
 use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
 use junban_core::entry::{EntrySpec, Phase};
-use junban_core::facts::Facts;
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryName, NodeName};
 use junban_core::memory::Memory;
@@ -143,16 +143,16 @@ pub(super) fn decide(
         ));
     }
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now);
+    let derived = Derived::new(cluster, &memory, now);
     nodes
         .iter()
-        .map(|name| Ok((name.clone(), step(cluster, &facts, now, name, user, reason)?)))
+        .map(|name| Ok((name.clone(), step(cluster, &derived, now, name, user, reason)?)))
         .collect()
 }
 
 fn step(
     cluster: &Cluster,
-    facts: &Facts<'_>,
+    derived: &Derived<'_>,
     now: Now,
     name: &NodeName,
     user: &str,
@@ -164,7 +164,7 @@ fn step(
             "kubectl get nodes",
         ));
     };
-    let turn = facts
+    let turn = derived
         .turns
         .get(name)
         .filter(|turn| turn.node.is_some() && !turn.phase().is_ended());
@@ -184,7 +184,7 @@ fn step(
             format!("kubectl label node {name} {}-", names::EXCLUDE),
         ));
     }
-    let policy = match facts.governed.get(name) {
+    let policy = match derived.governed.get(name) {
         Some(Ok(policy)) => *policy,
         Some(Err(blocker)) => {
             return Err(Problem::failed(

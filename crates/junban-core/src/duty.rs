@@ -1,13 +1,14 @@
-//! What is done with each pod of a node: the table of drain.md, "Which pods".
+//! What a drain does with each pod of a node (docs/design/drain.md#which-pods).
 
 use crate::cluster::Cluster;
 use crate::guard::{self, Guard};
 use crate::memory::Memory;
 use crate::node::Node;
-use crate::pod::{CORDON_TAINT, Pod, PodPhase, PodWish};
+use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::{Leave, Policy};
 use crate::reason::{Blocker, Reason};
 use crate::selector::Selector;
+use crate::taint::CORDON_TAINT;
 use crate::workload::WorkloadKind;
 
 /// A pod's part in a drain.
@@ -101,6 +102,11 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     Duty::Evict
 }
 
+/// Whether a node with this pod on it is not drained.
+pub fn must_leave(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
+    duty(cluster, Some(memory), pod, policy).must_leave()
+}
+
 /// Whether some other node, schedulable and Ready, may take the pod.
 fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
     cluster.nodes.values().any(|node| {
@@ -125,7 +131,7 @@ fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
 }
 
 /// Whether selectors and volumes let the pod run on a node at all.
-pub(super) fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
+pub fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     let selected = pod
         .node_selector
         .iter()

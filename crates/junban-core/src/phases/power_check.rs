@@ -1,7 +1,7 @@
 //! The last look before a power action: live evidence only, judged by code that planned nothing.
 
 use crate::cluster::Cluster;
-use crate::drain;
+use crate::duty::must_leave;
 use crate::effect::ActEvidence;
 use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
@@ -107,7 +107,7 @@ pub(super) fn objections(
         None => object(Guard::ActSameNode, false, "the Node is gone"),
     }
     for pod in &evidence.pods {
-        if drain::is_left(cluster, memory, pod, policy) {
+        if must_leave(cluster, memory, pod, policy) {
             object(
                 Guard::ActPods,
                 false,

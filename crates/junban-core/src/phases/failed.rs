@@ -1,17 +1,18 @@
 //! Failed: an alert; the node stays cordoned and unavailable. If it comes back it is verified and released; a person
 //! may retry it or give it up.
 
-use crate::draft::Draft;
+use super::writes::verifying_record;
+use super::{give_back, verifying};
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::Lane;
 use crate::entry::Phase;
-use crate::facts::Turn;
 use crate::gates;
 use crate::node::Node;
 use crate::reason::Reason;
-use crate::turn::{give_back, verify, verifying_record};
 
-pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
-    if !draft.is_free(&Lane::QueueWrite) {
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    if !plan.is_free(&Lane::QueueWrite) {
         // A start that is being written rests on this node's being broken: the answer brings the next plan.
         return;
     }
@@ -19,13 +20,13 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let record = &entry.record;
     if entry.spec.cancel {
         // A waiver alone gives nothing up: it may have been written for an entry that was still draining.
-        return give_back::give_up(draft, turn, node);
+        return give_back::give_up(plan, turn, node);
     }
     if entry.spec.retries > record.retries_done {
-        if let Some(blocker) = gates::control_plane::before_retry(draft, turn, node) {
-            return draft.wait(entry, blocker);
+        if let Some(blocker) = gates::control_plane::before_retry(plan, turn, node) {
+            return plan.wait(entry, blocker);
         }
-        let mut queued = draft.moved_to(
+        let mut queued = plan.moved_to(
             entry,
             Phase::Queued,
             Reason::Evicting,
@@ -36,7 +37,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         queued.refusals = 0;
         queued.back_off = None;
         queued.jobs_at = None;
-        draft.record(entry, queued);
+        plan.record(entry, queued);
         return;
     }
     let before = turn
@@ -58,10 +59,10 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         return;
     }
     let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;
-    let rules = verify::rules(turn, node);
+    let rules = verifying::rules(turn, node);
     // This boot did not pass before: now all of the proof but settle must hold.
-    if !was_verified || verify::unproven(draft, node, turn.mark, &rules).is_none() {
-        let next = verifying_record(draft, turn, node);
-        draft.record(entry, next);
+    if !was_verified || verifying::unproven(plan, node, turn.mark, &rules).is_none() {
+        let next = verifying_record(plan, turn, node);
+        plan.record(entry, next);
     }
 }

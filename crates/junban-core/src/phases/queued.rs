@@ -1,20 +1,21 @@
 //! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
 
-use crate::draft::Draft;
+use super::writes::{end_without_a_node, verifying_record};
+use super::{drain, give_back};
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
-use crate::entry::{Entry, Phase};
-use crate::facts::Turn;
+use crate::entry::{DrainProgress, Entry, Phase};
 use crate::mark::{Daemon, Mark, Prior};
 use crate::node::Node;
 use crate::reason::{Blocker, Reason};
-use crate::turn::{end_without_a_node, give_back, verifying_record};
-use crate::{drain, gates};
+use crate::start;
 
-pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let live_attempt = turn.mark.and_then(Mark::live_attempt);
     if give_back::is_cancelled(turn, node) {
-        return give_back::cancel(draft, turn, node);
+        return give_back::cancel(plan, turn, node);
     }
     match turn.mark {
         Some(mark) => {
@@ -25,81 +26,81 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
                 .as_ref()
                 .is_some_and(|boot_id| boot_id != boot_before)
             {
-                let record = verifying_record(draft, turn, node);
-                draft.record(entry, record);
+                let record = verifying_record(plan, turn, node);
+                plan.record(entry, record);
             } else if live_attempt.is_some() || turn.is_still_asked() {
-                begin_to_drain(draft, turn, node);
+                begin_to_drain(plan, turn, node);
             } else {
                 give_back::release(
-                    draft,
+                    plan,
                     turn,
                     node,
                     Blocker::new(Reason::NoPolicy, "", "no longer asked for"),
                 );
             }
         }
-        None if draft.facts.has_booted_since(node, entry.spec.booted_after) => {
-            succeed_without_an_act(draft, entry, node);
+        None if plan.derived.has_booted_since(node, entry.spec.booted_after) => {
+            succeed_without_an_act(plan, entry, node);
         }
-        None if !turn.is_still_asked() => delete(draft, entry),
+        None if !turn.is_still_asked() => delete(plan, entry),
         None => {
-            if turn.slot.is_some() && gates::closed_since_grant(draft, turn, node).is_none() {
-                mark(draft, turn, node);
+            if turn.slot.is_some() && start::closed_since_grant(plan, turn, node).is_none() {
+                mark(plan, turn, node);
             }
         }
     }
 }
 
 /// Entries of a node beside the one whose turn it is: they wait, and succeed when their goal is met.
-pub(super) fn beside_another(draft: &mut Draft<'_>, entry: &Entry) {
-    let node = draft
+pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
+    let node = plan
         .cluster
         .nodes
         .get(&entry.spec.node)
         .filter(|node| node.uid == entry.spec.node_uid);
     let Some(node) = node else {
-        return end_without_a_node(draft, entry);
+        return end_without_a_node(plan, entry);
     };
     if entry.record.phase != Phase::Queued {
         return;
     }
     if entry.spec.cancel {
-        let mut record = draft.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
+        let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
         // A waiver on the Node would end the turn beside it as well.
         record.waived = Some(entry.spec.booted_after);
-        draft.record(entry, record);
+        plan.record(entry, record);
     } else if node
         .waived
         .is_some_and(|waived| waived >= entry.spec.booted_after)
     {
-        let mut record = draft.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
+        let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
         record.waived = node.waived;
-        draft.record(entry, record);
-    } else if draft.facts.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
-        succeed_without_an_act(draft, entry, node);
+        plan.record(entry, record);
+    } else if plan.derived.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
+        succeed_without_an_act(plan, entry, node);
     } else {
         let message = "another entry of this node goes first";
-        draft.wait(
+        plan.wait(
             entry,
             Blocker::new(Reason::AnotherEntry, format!("node {}", node.name), message),
         );
     }
 }
 
-fn succeed_without_an_act(draft: &mut Draft<'_>, entry: &Entry, node: &Node) {
-    let mut record = draft.moved_to(
+fn succeed_without_an_act(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node) {
+    let mut record = plan.moved_to(
         entry,
         Phase::Succeeded,
         Reason::GoalMet,
         "the node has booted since the goal by other means",
     );
     record.boot_id_after.clone_from(&node.boot_id);
-    draft.record(entry, record);
+    plan.record(entry, record);
 }
 
 /// Nothing happened to it: deleted, so that the same goal set again works (lifecycle.md 1).
-fn delete(draft: &mut Draft<'_>, entry: &Entry) {
-    draft.emit(Effect::DeleteEntry {
+fn delete(plan: &mut PlanBuilder<'_>, entry: &Entry) {
+    plan.emit(Effect::DeleteEntry {
         node: entry.spec.node.clone(),
         name: entry.name.clone(),
         uid: entry.uid.clone(),
@@ -108,19 +109,19 @@ fn delete(draft: &mut Draft<'_>, entry: &Entry) {
 }
 
 /// Cordon, mark and exclude in one patch, on exactly the Node that was decided upon.
-fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let Some(boot_id) = node.boot_id.clone() else {
         return;
     };
-    let Some(not_after) = draft.not_paused() else {
+    let Some(not_after) = plan.not_paused() else {
         return;
     };
-    if !holds_slot_live(draft, turn) {
+    if !holds_slot_live(plan, turn) {
         return;
     }
     let mark = Mark {
-        id: mark_id(&draft.memory.nonce, &entry.uid, node.version),
+        id: mark_id(&plan.memory.nonce, &entry.uid, node.version),
         entry: entry.name.clone(),
         entry_uid: entry.uid.clone(),
         node_uid: node.uid.clone(),
@@ -132,7 +133,7 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         },
         boot_id,
         system_uuid: node.system_uuid.clone(),
-        daemons: draft.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
+        daemons: plan.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
         power: None,
     };
     let mut changes = vec![NodeChange::Mark(Some(mark))];
@@ -142,7 +143,7 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     if !node.excluded_from_load_balancers {
         changes.push(NodeChange::ExcludeFromLoadBalancers(true));
     }
-    draft.emit(Effect::PatchNode(NodePatch {
+    plan.emit(Effect::PatchNode(NodePatch {
         node: node.name.clone(),
         uid: node.uid.clone(),
         version: Some(node.version),
@@ -156,12 +157,12 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
 }
 
 /// A cordon rests on a read of the queue that shows the entry's own slot, and on no write under way that drops it.
-fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
+fn holds_slot_live(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> bool {
     let node = &turn.entry.spec.node;
-    if draft.memory.dropping.contains(node) || draft.memory.doubts.contains(&Lane::QueueWrite) {
+    if plan.memory.dropping.contains(node) || plan.memory.doubts.contains(&Lane::QueueWrite) {
         return false;
     }
-    let read = draft
+    let read = plan
         .memory
         .queue_read
         .as_ref()
@@ -172,16 +173,16 @@ fn holds_slot_live(draft: &Draft<'_>, turn: &Turn<'_>) -> bool {
         .is_some_and(|slot| slot.entry_uid == turn.entry.uid)
 }
 
-fn begin_to_drain(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
-    let left = drain::must_leave(draft, turn, node);
-    let mut record = draft.moved_to(
+fn begin_to_drain(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let left = drain::pods_left(plan, turn, node);
+    let mut record = plan.moved_to(
         turn.entry,
         Phase::Draining,
         Reason::Evicting,
         "cordoned; its pods leave",
     );
-    record.drain = Some(drain::progress(None, left));
+    record.drain = Some(DrainProgress::after(None, left));
     // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
     record.retries_done = turn.entry.spec.retries;
-    draft.record(turn.entry, record);
+    plan.record(turn.entry, record);
 }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
-use crate::drain::{self, Drained};
+use super::drain::{self, Drained};
+use super::writes::{patch_on_mark, verifying_record, void_mark, with_attempt};
+use super::{give_back, power_check};
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
 use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
-use crate::facts::Turn;
-use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::memory::{OwnAttempt, Stage};
 use crate::node::Node;
 use crate::policy::{Policy, RebootRules};
 use crate::reason::{Blocker, Reason};
-use crate::turn::{act, give_back, patch_on_mark, verifying_record, void_mark, with_attempt};
+use crate::start;
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ pub(super) const REFUSALS_MAX: u32 = 3;
 
 /// Writes the write-ahead record of the next attempt. `drained` proves that nothing that must leave is left.
 pub(super) fn record(
-    draft: &mut Draft<'_>,
+    plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
     node: &Node,
     mark: &Mark,
@@ -44,15 +45,15 @@ pub(super) fn record(
     let step = ladder.get(used).or(ladder.last());
     let Some(step) = step.or(stored.map(|power| &power.step)) else {
         let object = format!("policy {}", policy.name);
-        return draft.wait(
+        return plan.wait(
             entry,
             Blocker::new(Reason::NoDriver, object, "the policy's ladder is empty"),
         );
     };
-    if let Some(blocker) = gates::before_power(draft, turn, node) {
-        return draft.wait(entry, blocker);
+    if let Some(blocker) = start::closed_before_power(plan, turn, node) {
+        return plan.wait(entry, blocker);
     }
-    if draft.not_paused().is_none() {
+    if plan.not_paused().is_none() {
         // Paused, which the turn says already; or the queue is read live first.
         return;
     }
@@ -67,13 +68,13 @@ pub(super) fn record(
         Duration::ZERO
     });
     let attempt = next_attempt(entry, mark);
-    let mut record = draft.moved_to(
+    let mut record = plan.moved_to(
         entry,
         Phase::Rebooting,
         Reason::Powering,
         "drained; the power action is recorded",
     );
-    record.phase_at = Some(draft.now.clock);
+    record.phase_at = Some(plan.now.clock);
     record.boot_id_before.clone_from(&node.boot_id);
     record.boot_id_after = None;
     record.attempt = attempt;
@@ -87,18 +88,18 @@ pub(super) fn record(
         verify_daemon_sets: policy.verify.daemon_sets,
         settle_seconds: settle.as_secs(),
         deadline_led_ms: 0,
-        recorded_at: draft.now.wall,
+        recorded_at: plan.now.wall,
         outcome: PowerOutcome::Unknown,
     });
     let boot_timeout = Duration::from_secs(rules.boot_timeout_seconds);
     record.power = Some(PowerRecord {
         step: step.clone(),
-        deadline_led_ms: draft.now.clock.advanced(boot_timeout, false).led_ms,
-        recorded_at: draft.now.wall,
+        deadline_led_ms: plan.now.clock.advanced(boot_timeout, false).led_ms,
+        recorded_at: plan.now.wall,
         outcome: PowerOutcome::Unknown,
         ..rules
     });
-    draft.record(entry, record);
+    plan.record(entry, record);
 }
 
 /// Attempt numbers only rise, also over a record that was lost.
@@ -110,55 +111,48 @@ fn next_attempt(entry: &Entry, mark: &Mark) -> u32 {
         + 1
 }
 
-/// Whether an attempt before `attempt` may have been started and is not proven.
-pub(super) fn has_earlier(mark: &Mark, attempt: u32) -> bool {
-    mark.power
-        .as_ref()
-        .is_some_and(|power| power.earlier || (power.attempt < attempt && !power.void))
-}
-
-pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let record = &entry.record;
     if node.boot_id.is_some() && record.boot_id_before.is_some() && node.boot_id != record.boot_id_before {
-        let next = verifying_record(draft, turn, node);
-        draft.record(entry, next);
+        let next = verifying_record(plan, turn, node);
+        plan.record(entry, next);
         return;
     }
-    let own = draft.memory.attempts.get(&(entry.uid.clone(), record.attempt));
+    let own = plan.memory.attempts.get(&(entry.uid.clone(), record.attempt));
     let Some(mark) = turn.mark else {
         // The mark is gone: the cordon stays, the boot is waited for.
-        return wait_for_boot(draft, turn, node, own);
+        return wait_for_boot(plan, turn, node, own);
     };
     match &mark.power {
-        Some(power) if power.void && power.attempt >= record.attempt => back_to_draining(draft, turn, own),
-        Some(power) if power.attempt == record.attempt => under_attempt(draft, turn, node, mark, own),
+        Some(power) if power.void && power.attempt >= record.attempt => back_to_draining(plan, turn, own),
+        Some(power) if power.attempt == record.attempt => under_attempt(plan, turn, node, mark, own),
         // Its record is not seen yet, or was lost: no write of this plan's can be right about it.
         Some(power) if power.attempt > record.attempt && guard::stands(Guard::LaterAttemptCounts) => {
-            wait_for_boot(draft, turn, node, None)
+            wait_for_boot(plan, turn, node, None)
         }
-        _ => before_attempt(draft, turn, node, mark, own),
+        _ => before_attempt(plan, turn, node, mark, own),
     }
 }
 
 /// The record is written, the mark does not hold the attempt yet.
 fn before_attempt(
-    draft: &mut Draft<'_>,
+    plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
     node: &Node,
     mark: &Mark,
     own: Option<&OwnAttempt>,
 ) {
     let Some(own) = own.filter(|own| {
-        let soon = draft.now.mono.since(own.recorded) < ACT_WITHIN;
+        let soon = plan.now.mono.since(own.recorded) < ACT_WITHIN;
         own.stage == Stage::Recorded && guard::holds(Guard::ActInTime, soon)
     }) else {
         if !guard::stands(Guard::VoidFirst) {
-            return back_to_draining(draft, turn, None);
+            return back_to_draining(plan, turn, None);
         }
         // Not this process's own, or too late: voided first, then it goes back (lifecycle.md 6).
         return void_mark(
-            draft,
+            plan,
             turn,
             node,
             mark,
@@ -170,33 +164,39 @@ fn before_attempt(
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
     // In a long drain a DaemonSet may have been rolled: what must be back is what runs now.
-    let daemons = mark.daemons_before_power(draft.cluster.pods_of(&node.name));
+    let daemons = mark.daemons_before_power(plan.cluster.pods_of(&node.name));
     let attempt = Mark {
         daemons,
         ..with_attempt(turn, mark, false)
     };
     patch.changes.push(NodeChange::Mark(Some(attempt)));
-    draft.emit(Effect::PatchNode(patch));
+    plan.emit(Effect::PatchNode(patch));
 }
 
 /// The mark holds the attempt.
-fn under_attempt(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, own: Option<&OwnAttempt>) {
+fn under_attempt(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    mark: &Mark,
+    own: Option<&OwnAttempt>,
+) {
     let Some(attempt) = own else {
         if !guard::stands(Guard::ForeignAttemptCounts) {
-            return void_mark(draft, turn, node, mark, "");
+            return void_mark(plan, turn, node, mark, "");
         }
         // Another process's, not known to have ended: it counts as started.
-        return wait_for_boot(draft, turn, node, None);
+        return wait_for_boot(plan, turn, node, None);
     };
     match &attempt.stage {
-        Stage::Marked(at) => act_or_go_back(draft, turn, node, mark, attempt, *at),
+        Stage::Marked(at) => act_or_go_back(plan, turn, node, mark, attempt, *at),
         Stage::Acting => {}
         Stage::Ended(answer) if answer.outcome == PowerOutcome::NothingStarted => {
-            void_mark(draft, turn, node, mark, "the driver started nothing")
+            void_mark(plan, turn, node, mark, "the driver started nothing")
         }
-        Stage::Ended(_) => wait_for_boot(draft, turn, node, own),
+        Stage::Ended(_) => wait_for_boot(plan, turn, node, own),
         Stage::Recorded | Stage::Abandoned(_) => void_mark(
-            draft,
+            plan,
             turn,
             node,
             mark,
@@ -206,7 +206,7 @@ fn under_attempt(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mar
 }
 
 fn act_or_go_back(
-    draft: &mut Draft<'_>,
+    plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
     node: &Node,
     mark: &Mark,
@@ -214,12 +214,12 @@ fn act_or_go_back(
     marked: crate::time::Mono,
 ) {
     let entry = turn.entry;
-    let now = draft.now.mono;
+    let now = plan.now.mono;
     let latest = guard::until(Guard::ActInTime, own.recorded + ACT_WITHIN);
     let Some(power) = &entry.record.power else { return };
     if now >= latest {
         return void_mark(
-            draft,
+            plan,
             turn,
             node,
             mark,
@@ -227,29 +227,29 @@ fn act_or_go_back(
         );
     }
     let evidence =
-        draft.memory.acts.get(&node.name).filter(|read| {
+        plan.memory.acts.get(&node.name).filter(|read| {
             read.begun >= marked && guard::holds(Guard::ActEvidence, read.is_evidence_at(now))
         });
     let Some(evidence) = evidence else {
-        draft.wake_at_mono(latest);
-        draft.emit(Effect::Read(Read::Act {
+        plan.wake_at_mono(latest);
+        plan.emit(Effect::Read(Read::Act {
             node: node.name.clone(),
             entry: entry.name.clone(),
         }));
         return;
     };
-    let objections = act::objections(
-        draft.cluster,
-        draft.memory,
+    let objections = power_check::objections(
+        plan.cluster,
+        plan.memory,
         &evidence.value,
         entry,
         mark,
         turn.policy,
     );
     if !objections.is_empty() {
-        return void_mark(draft, turn, node, mark, &objections.join(", "));
+        return void_mark(plan, turn, node, mark, &objections.join(", "));
     }
-    draft.emit(Effect::Power(PowerOrder {
+    plan.emit(Effect::Power(PowerOrder {
         node: node.name.clone(),
         node_uid: node.uid.clone(),
         entry: entry.name.clone(),
@@ -268,7 +268,7 @@ fn act_or_go_back(
 }
 
 /// The attempt is void: surely nothing was started, so the turn goes back to Draining.
-fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
+fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
     let (reason, message) = match own.map(|own| &own.stage) {
         Some(Stage::Ended(answer)) => (
             Reason::PowerRefused,
@@ -280,26 +280,26 @@ fn back_to_draining(draft: &mut Draft<'_>, turn: &Turn<'_>, own: Option<&OwnAtte
             "nothing was started by the attempt before".to_owned(),
         ),
     };
-    let mut record = draft.moved_to(turn.entry, Phase::Draining, reason, message);
+    let mut record = plan.moved_to(turn.entry, Phase::Draining, reason, message);
     record.attempts_used = record.attempts_used.saturating_sub(1);
     // What fails again and again must not spin; a pause, or a controller that died, is nobody's refusal.
-    let refused = own.is_some() && !draft.cluster.queue.is_paused();
+    let refused = own.is_some() && !plan.cluster.queue.is_paused();
     record.refusals += u32::from(refused);
     // What an attempt before this one stored holds for the rest of the round.
     record.power = record.power.filter(|_| record.attempts_used > 0);
-    draft.record(turn.entry, record);
+    plan.record(turn.entry, record);
 }
 
-fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Option<&OwnAttempt>) {
+fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: Option<&OwnAttempt>) {
     let entry = turn.entry;
     let Some(power) = &entry.record.power else { return };
     let outcome = match own.map(|own| &own.stage) {
         Some(Stage::Ended(answer)) => answer.outcome,
         _ => power.outcome,
     };
-    let left = power.deadline_led_ms.saturating_sub(draft.now.clock.led_ms);
+    let left = power.deadline_led_ms.saturating_sub(plan.now.clock.led_ms);
     if left > 0 {
-        draft.wake_in(Duration::from_millis(left));
+        plan.wake_in(Duration::from_millis(left));
         let message = match own.map(|own| &own.stage) {
             Some(Stage::Ended(answer)) if outcome != PowerOutcome::Started => {
                 format!("the outcome of the power action is not known: {}", answer.message)
@@ -311,28 +311,28 @@ fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Optio
         };
         if outcome != power.outcome {
             // Kept, so that a successor can tell a machine that does not boot from a command that was lost.
-            let mut record = draft.moved_to(entry, Phase::Rebooting, Reason::Booting, message);
+            let mut record = plan.moved_to(entry, Phase::Rebooting, Reason::Booting, message);
             record.power = Some(PowerRecord {
                 outcome,
                 ..power.clone()
             });
-            draft.record(entry, record);
+            plan.record(entry, record);
         } else {
-            draft.wait(
+            plan.wait(
                 entry,
                 Blocker::new(Reason::Booting, format!("node {}", node.name), message),
             );
         }
         return;
     }
-    let overdue = draft.now.clock.led_ms.saturating_sub(power.deadline_led_ms);
+    let overdue = plan.now.clock.led_ms.saturating_sub(power.deadline_led_ms);
     if entry.record.attempts_used < power.attempts
         && Duration::from_millis(overdue) < NEXT_ROUND_WITHIN
         && !give_back::is_cancelled(turn, node)
         && let (Some(mark), Some(policy)) = (turn.mark, turn.policy)
     {
-        draft.wake_in(NEXT_ROUND_WITHIN.saturating_sub(Duration::from_millis(overdue)));
-        return next_round(draft, turn, node, mark, policy);
+        plan.wake_in(NEXT_ROUND_WITHIN.saturating_sub(Duration::from_millis(overdue)));
+        return next_round(plan, turn, node, mark, policy);
     }
     let (reason, message) = match outcome {
         PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
@@ -341,13 +341,13 @@ fn wait_for_boot(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, own: Optio
             "no boot in bootTimeout, and the outcome of the power action is not known",
         ),
     };
-    let record = draft.moved_to(entry, Phase::Failed, reason, message);
-    draft.record(entry, record);
+    let record = plan.moved_to(entry, Phase::Failed, reason, message);
+    plan.record(entry, record);
 }
 
 /// The deadline passed and `attempts` allows one more: listed live again, recorded again.
-fn next_round(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
-    if let Some(drained) = drain::still_drained(draft, turn, node) {
-        record(draft, turn, node, mark, policy, &drained);
+fn next_round(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
+    if let Some(drained) = drain::still_drained(plan, turn, node) {
+        record(plan, turn, node, mark, policy, &drained);
     }
 }

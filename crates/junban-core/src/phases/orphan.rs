@@ -3,43 +3,42 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
+use super::writes::patch_on_mark;
+use super::{give_back, verifying};
+use crate::builder::PlanBuilder;
 use crate::effect::{Effect, NewEntry, NodeChange, NodeWrite};
 use crate::entry::{Entry, EntrySpec, Phase, Record};
 use crate::guard::{self, Guard};
-use crate::ledger;
+use crate::live;
 use crate::mark::{Mark, MarkPower};
 use crate::node::Node;
 use crate::policy::VerifyRules;
 use crate::reason::Reason;
 use crate::time::Reading;
-use crate::turn::{give_back, patch_on_mark, verify};
 
 /// How long a boot is waited for where the policy is gone.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(1_800);
 
-pub(super) fn recover_all(draft: &mut Draft<'_>) {
-    let cluster = draft.cluster;
+pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
+    let cluster = plan.cluster;
     for node in cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
         // An entry that cannot be read is not gone.
-        let unreadable = cluster
-            .unreadable
-            .contains_key(&format!("NodeReboot/{}", mark.entry));
-        if unreadable || draft.facts.by_uid.contains_key(&mark.entry_uid) || !draft.node_is_free(&node.name) {
+        let unreadable = cluster.unreadable_entry(&mark.entry).is_some();
+        if unreadable || plan.derived.by_uid.contains_key(&mark.entry_uid) || !plan.node_is_free(&node.name) {
             continue;
         }
-        recover(draft, node, mark);
+        recover(plan, node, mark);
     }
 }
 
-fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
-    if !ledger::entry_is_gone_live(draft, node, mark) {
+fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
+    if !live::entry_is_gone_live(plan, node, mark) {
         return;
     }
     let Some(power) = mark.live_attempt() else {
         // Nothing was powered: the node is given back.
-        draft.emit(Effect::PatchNode(give_back::restore_patch(
+        plan.emit(Effect::PatchNode(give_back::restore_patch(
             node, mark, true, None,
         )));
         return;
@@ -55,30 +54,30 @@ fn recover(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
     };
     let proven = rebooted
         && mark.system_uuid == node.system_uuid
-        && verify::unproven(draft, node, Some(mark), &rules).is_none();
+        && verifying::unproven(plan, node, Some(mark), &rules).is_none();
     if guard::holds(Guard::OrphanProven, proven) {
-        draft.emit(Effect::PatchNode(give_back::restore_patch(
+        plan.emit(Effect::PatchNode(give_back::restore_patch(
             node, mark, true, None,
         )));
         return;
     }
-    let left = deadline(draft, mark, power).saturating_sub(draft.now.clock.led_ms);
+    let left = deadline(plan, mark, power).saturating_sub(plan.now.clock.led_ms);
     if left > 0 {
-        return draft.wake_in(Duration::from_millis(left));
+        return plan.wake_in(Duration::from_millis(left));
     }
-    match draft.cluster.entries.get(&mark.entry) {
-        None => make_again(draft, node, mark),
-        Some(entry) if entry.record.phase == Phase::Failed => adopt(draft, node, mark, entry),
-        Some(entry) => fail(draft, node, mark, entry),
+    match plan.cluster.entries.get(&mark.entry) {
+        None => make_again(plan, node, mark),
+        Some(entry) if entry.record.phase == Phase::Failed => adopt(plan, node, mark, entry),
+        Some(entry) => fail(plan, node, mark, entry),
     }
 }
 
 /// The attempt's deadline, in milliseconds led. One that lies further ahead than a boot may take is of a clock that is
 /// gone: the boot began before this clock did (lifecycle.md 3).
-fn deadline(draft: &Draft<'_>, mark: &Mark, power: &MarkPower) -> u64 {
-    let policy = draft.cluster.policies.get(&mark.policy);
+fn deadline(plan: &PlanBuilder<'_>, mark: &Mark, power: &MarkPower) -> u64 {
+    let policy = plan.cluster.policies.get(&mark.policy);
     let boot_timeout = policy.map_or(BOOT_TIMEOUT, |policy| policy.reboot.boot_timeout);
-    let is_of_this_clock = power.deadline_led_ms <= draft.now.clock.advanced(boot_timeout, false).led_ms;
+    let is_of_this_clock = power.deadline_led_ms <= plan.now.clock.advanced(boot_timeout, false).led_ms;
     if is_of_this_clock {
         power.deadline_led_ms
     } else {
@@ -87,8 +86,8 @@ fn deadline(draft: &Draft<'_>, mark: &Mark, power: &MarkPower) -> u64 {
 }
 
 /// The entry is made again under its name, so that `retry` and `cancel` work as ever.
-fn make_again(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
-    draft.emit(Effect::CreateEntry(NewEntry {
+fn make_again(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
+    plan.emit(Effect::CreateEntry(NewEntry {
         name: mark.entry.clone(),
         spec: EntrySpec {
             node: node.name.clone(),
@@ -104,24 +103,24 @@ fn make_again(draft: &mut Draft<'_>, node: &Node, mark: &Mark) {
     }));
 }
 
-fn fail(draft: &mut Draft<'_>, node: &Node, mark: &Mark, entry: &Entry) {
+fn fail(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     if entry.spec.node_uid != node.uid || entry.record.phase != Phase::Queued {
         return;
     }
     let message = "the entry was deleted in mid-turn and the server did not come back";
-    let mut record: Record = draft.moved_to(entry, Phase::Failed, Reason::EntryDeleted, message);
+    let mut record: Record = plan.moved_to(entry, Phase::Failed, Reason::EntryDeleted, message);
     record.boot_id_before = mark.power.as_ref().map(|power| power.boot_id_before.clone());
     record.attempt = mark.power.as_ref().map_or(0, |power| power.attempt);
     record.attempts_used = 1;
-    draft.record(entry, record);
+    plan.record(entry, record);
 }
 
 /// The new entry's UID goes into the mark; the slot follows the mark (`ledger::settle`).
-fn adopt(draft: &mut Draft<'_>, node: &Node, mark: &Mark, entry: &Entry) {
+fn adopt(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     let mut patch = patch_on_mark(node, NodeWrite::Adopt);
     patch.changes.push(NodeChange::Mark(Some(Mark {
         entry_uid: entry.uid.clone(),
         ..mark.clone()
     })));
-    draft.emit(Effect::PatchNode(patch));
+    plan.emit(Effect::PatchNode(patch));
 }

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
+use super::writes::patch_on_mark;
 use crate::back_off;
-use crate::draft::Draft;
+use crate::boot_journal;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
-use crate::facts::Turn;
-use crate::goal;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::node::Node;
 use crate::reason::{Blocker, Reason};
 use crate::time::Timestamp;
-use crate::turn::patch_on_mark;
 
 /// Whether a person cancelled the entry, or waived its goal.
 pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
@@ -25,78 +25,78 @@ pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
 }
 
 /// Ends a cancelled entry that is Queued or Draining; giving up where the mark holds a live attempt.
-pub(super) fn cancel(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if turn.mark.and_then(Mark::live_attempt).is_some() {
-        return give_up(draft, turn, node);
+        return give_up(plan, turn, node);
     }
-    if waive(draft, turn, node) {
+    if waive(plan, turn, node) {
         return;
     }
     if turn.mark.is_some() {
-        return restore(draft, turn, node, true, None);
+        return restore(plan, turn, node, true, None);
     }
-    let mut record = draft.moved_to(
+    let mut record = plan.moved_to(
         turn.entry,
         Phase::Cancelled,
         Reason::Cancelled,
         "cancelled before any reboot",
     );
     record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
-    draft.record(turn.entry, record);
+    plan.record(turn.entry, record);
 }
 
 /// Cancel of an entry whose machine may be on its way: a person decided. Restored at once if Ready; if it is down,
 /// mark and slot stay until it is Ready, but it leaves the count of failures at once.
-pub(super) fn give_up(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
-    if waive(draft, turn, node) {
+pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    if waive(plan, turn, node) {
         return;
     }
     if node.ready && turn.mark.is_some() {
-        return restore(draft, turn, node, true, None);
+        return restore(plan, turn, node, true, None);
     }
     let message = if turn.mark.is_some() {
         "given up; restored when Ready"
     } else {
         "given up"
     };
-    let mut record = draft.moved_to(turn.entry, Phase::Cancelled, Reason::GivenUp, message);
+    let mut record = plan.moved_to(turn.entry, Phase::Cancelled, Reason::GivenUp, message);
     record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
-    draft.record(turn.entry, record);
+    plan.record(turn.entry, record);
 }
 
 /// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
-fn waive(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> bool {
-    let goal = cancelled_goal(draft, turn);
+fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    let goal = cancelled_goal(plan, turn);
     if node.waived.is_some_and(|waived| waived >= goal) {
         return false;
     }
     let mut patch = patch_on_mark(node, NodeWrite::Waive);
     patch.version = Some(node.version);
     patch.changes.push(NodeChange::Waive(goal));
-    draft.emit(Effect::PatchNode(patch));
+    plan.emit(Effect::PatchNode(patch));
     true
 }
 
 /// What a person who cancels the entry does not want any more: its goal, and the one that the policy was raised to
 /// meanwhile, for the boot to come counted for both. A waiver by hand means its own time alone.
-fn cancelled_goal(draft: &Draft<'_>, turn: &Turn<'_>) -> Timestamp {
+fn cancelled_goal(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Timestamp {
     let own = turn.entry.spec.booted_after;
     let raised = turn.governing.and_then(|policy| policy.booted_after);
-    let due = raised.filter(|goal| turn.entry.spec.cancel && *goal <= draft.now.wall);
+    let due = raised.filter(|goal| turn.entry.spec.cancel && *goal <= plan.now.wall);
     due.map_or(own, |goal| goal.max(own))
 }
 
 /// Gives a draining node back and queues its entry again with a back-off.
-pub(super) fn release(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, why: Blocker) {
+pub(super) fn release(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, why: Blocker) {
     if turn.mark.is_some() {
-        return restore(draft, turn, node, false, Some(why));
+        return restore(plan, turn, node, false, Some(why));
     }
-    let why = draft.memory.given_back.get(&node.name).cloned().unwrap_or(why);
-    let record = released(draft, turn, &why);
-    draft.record(turn.entry, record);
+    let why = plan.memory.given_back.get(&node.name).cloned().unwrap_or(why);
+    let record = released(plan, turn, &why);
+    plan.record(turn.entry, record);
 }
 
-fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
+fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     let entry = turn.entry;
     let releases = entry
         .record
@@ -105,8 +105,8 @@ fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
         .map_or(0, |back_off| back_off.releases)
         + 1;
     let wait = BackOff::wait(releases);
-    let until = draft.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
-    let mut record = draft.moved_to(entry, Phase::Queued, Reason::BackOff, "");
+    let until = plan.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
+    let mut record = plan.moved_to(entry, Phase::Queued, Reason::BackOff, "");
     record.message = format!(
         "released ({}): {}; tries again at {}",
         why.reason,
@@ -115,10 +115,10 @@ fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     );
     record.back_off = Some(BackOff {
         releases,
-        from: draft.now.clock,
+        from: plan.now.clock,
         seconds: wait.as_secs(),
         until: to_seconds(until),
-        blocked_by: back_off::blocked_by(draft.cluster, &why.object),
+        blocked_by: back_off::blocked_by(plan.cluster, &why.object),
     });
     record.drain = None;
     record.refusals = 0;
@@ -133,7 +133,7 @@ fn to_seconds(time: Timestamp) -> Timestamp {
 /// boot's journal goes with it where it is not written yet: without the turn nobody knows any more that the boot came
 /// after the record, and a goal that was raised in mid-turn would have the node rebooted again.
 pub(super) fn restore(
-    draft: &mut Draft<'_>,
+    plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
     node: &Node,
     at_end: bool,
@@ -143,8 +143,8 @@ pub(super) fn restore(
         let mut patch = restore_patch(node, mark, at_end, why);
         patch
             .changes
-            .extend(goal::journal_due(draft, node).map(NodeChange::Journal));
-        draft.emit(Effect::PatchNode(patch));
+            .extend(boot_journal::due(plan, node).map(NodeChange::Journal));
+        plan.emit(Effect::PatchNode(patch));
     }
 }
 
@@ -169,13 +169,13 @@ pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<
 
 /// An ended entry whose mark is still there: a mark without a live attempt is restored at once, with one (given
 /// up) when the node is Ready, whatever its bootID.
-pub(super) fn after_the_end(draft: &mut Draft<'_>, turn: &Turn<'_>) {
+pub(super) fn after_the_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
         return;
     };
     if mark.live_attempt().is_none() || node.ready || node.excluded {
-        restore(draft, turn, node, true, None);
+        restore(plan, turn, node, true, None);
     } else {
-        draft.wake_in(Duration::from_secs(60));
+        plan.wake_in(Duration::from_secs(60));
     }
 }

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::drain;
-use crate::effect::BudgetKey;
 use crate::entry::{Entry, Phase, PowerRecord, Record};
 use crate::ids::{BootId, EntryUid, GroupName, NodeName, PolicyName};
 use crate::in_order::InOrder;
@@ -54,7 +52,7 @@ impl Turn<'_> {
 }
 
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct Derived<'a> {
     pub queue: Option<&'a Queue>,
     pub ledger: Option<&'a Ledger>,
     /// The policy that governs each node, or why none does.
@@ -85,11 +83,9 @@ pub struct Facts<'a> {
     pub orphans: Vec<(&'a Node, &'a Mark)>,
     /// Entries with an attempt whose deadline has not passed, by the bootID before it.
     pub powered: BTreeMap<&'a BootId, Vec<&'a Entry>>,
-    /// Tokens that pinned pods will need of nodes that hold a slot and are not drained yet: node and budget of each.
-    pub reserved: Vec<(&'a NodeName, BudgetKey)>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> Derived<'a> {
     pub fn new(cluster: &'a Cluster, memory: &Memory, now: Now) -> Self {
         let queue = cluster.queue.present();
         let ledger = queue.and_then(|queue| queue.ledger.as_ref());
@@ -106,7 +102,7 @@ impl<'a> Facts<'a> {
             .map(|node| (&node.name, governing(cluster, node)))
             .collect();
         let (turns, waiting) = turns(cluster, ledger, &by_node, &governed, now);
-        let mut facts = Self {
+        let mut derived = Self {
             queue,
             ledger,
             governed,
@@ -125,18 +121,16 @@ impl<'a> Facts<'a> {
             longest_boot_ms: None,
             orphans: Vec::new(),
             powered: BTreeMap::new(),
-            reserved: Vec::new(),
         };
-        facts.remember_the_past(cluster, now);
-        facts.failed = facts
+        derived.remember_the_past(cluster, now);
+        derived.failed = derived
             .turns
             .values()
             .filter(|turn| turn.phase() == Phase::Failed)
             .map(|turn| turn.entry)
             .collect();
-        facts.count(cluster, memory, now);
-        facts.reserved = drain::reservations(cluster, memory, &facts);
-        facts
+        derived.count(cluster, memory, now);
+        derived
     }
 
     fn remember_the_past(&mut self, cluster: &'a Cluster, now: Now) {

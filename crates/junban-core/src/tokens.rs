@@ -1,15 +1,14 @@
 //! Budgets: which one a pod's leaving is counted against, and how many tokens of it are free (drain.md, budgets).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::cluster::Cluster;
-use crate::draft::Draft;
-use crate::drain::duty::belongs_on;
-use crate::drain::{duty, is_pinned};
+use crate::derived::{Derived, Turn};
+use crate::duty::{belongs_on, duty, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
-use crate::facts::{Facts, Turn};
 use crate::guard::{self, Guard, Slip};
 use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
@@ -45,7 +44,7 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
 }
 
 /// The owner with two or more replicas for which a budget is implied, and its replicas.
-fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
+pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
     let owner = cluster.topmost_owner(pod)?;
     let kinds = [
         WorkloadKind::Deployment,
@@ -79,72 +78,63 @@ pub fn impossible(budget: &Budget) -> Option<Blocker> {
     })
 }
 
-/// The tokens that pinned pods will need of nodes that hold a slot and are not drained yet: node and budget of each.
-pub fn reservations<'a>(
-    cluster: &'a Cluster,
-    memory: &Memory,
-    facts: &Facts<'a>,
-) -> Vec<(&'a NodeName, BudgetKey)> {
-    let ledger = facts.ledger.filter(|_| guard::stands(Guard::Reservations));
-    let mut reserved = Vec::new();
-    for name in ledger.into_iter().flat_map(|ledger| ledger.slots.keys()) {
+/// Tokens that are set aside for pinned pods, by budget and by the node whose pods need them. A node's pinned pods get
+/// all their tokens together with its slot, or none: two half-drained nodes can never block each other
+/// (docs/design/drain.md#pinned-pods).
+#[derive(Clone, Debug, Default)]
+pub struct Reservations(BTreeMap<BudgetKey, BTreeMap<NodeName, u32>>);
+
+impl Reservations {
+    /// What nodes that hold a slot and are not drained yet will still need.
+    pub fn of_slots(cluster: &Cluster, memory: &Memory, derived: &Derived<'_>) -> Self {
+        let ledger = derived.ledger.filter(|_| guard::stands(Guard::Reservations));
         let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
-        if facts.turns.get(name).filter(is_before_power).is_none() {
-            continue;
+        let mut reserved = Self::default();
+        for name in ledger.into_iter().flat_map(|ledger| ledger.slots.keys()) {
+            if let Some(node) = cluster.nodes.get(name)
+                && derived.turns.get(name).filter(is_before_power).is_some()
+            {
+                reserved.add(name, pinned_needs(cluster, memory, node));
+            }
         }
-        let Some(node) = cluster.nodes.get(name) else {
-            continue;
-        };
-        let pinned = cluster.pods_of(name).filter(|pod| {
-            pod.ready
-                && !pod.terminating
-                && is_pinned(cluster, node, pod)
-                && !memory.book.was_accepted(&pod.key, &pod.uid)
-                && duty(cluster, Some(memory), pod, None).must_leave()
-        });
-        reserved.extend(pinned.filter_map(|pod| Some((name, budget_of(cluster, pod).ok()?))));
+        reserved
     }
-    reserved
+
+    pub fn add(&mut self, node: &NodeName, needs: BTreeMap<BudgetKey, u32>) {
+        for (key, count) in needs {
+            *self.0.entry(key).or_default().entry(node.clone()).or_insert(0) += count;
+        }
+    }
+
+    /// Tokens of a budget that are set aside for other nodes than `node`. Its own do not count: its movable pods leave
+    /// first, and their tokens are back before its pinned pods are asked.
+    pub fn of_others(&self, key: &BudgetKey, node: &NodeName) -> u32 {
+        let nodes = self.0.get(key).into_iter().flatten();
+        nodes
+            .filter(|(name, _)| *name != node)
+            .map(|(_, count)| count)
+            .sum()
+    }
 }
 
-/// Whether an owner without a budget of its own may lose the Ready `pod` now; if not, Junban looks again when what
-/// stays unready stops counting.
-pub fn take_implied(
-    draft: &mut Draft<'_>,
-    owner: &WorkloadKey,
-    pod: &Pod,
-    node: &Node,
-    policy: &Policy,
-) -> Result<(), Blocker> {
-    let tokens = Tokens::new(draft.cluster, draft.memory, &draft.facts);
-    let taken = tokens.take(&BudgetKey::Implied(owner.clone()), pod, node, policy);
-    if taken.is_err()
-        && let Some(at) = next_uncounted(draft.cluster, draft.memory, owner)
-    {
-        draft.wake_at_mono(at);
+/// Tokens that a node's pinned pods need before the node can be powered.
+pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap<BudgetKey, u32> {
+    let mut needs = BTreeMap::new();
+    let pinned = cluster.pods_of(&node.name).filter(|pod| {
+        pod.ready
+            && !pod.terminating
+            && is_pinned(cluster, node, pod)
+            && !memory.book.was_accepted(&pod.key, &pod.uid)
+            && duty(cluster, Some(memory), pod, None).must_leave()
+    });
+    for key in pinned.filter_map(|pod| budget_of(cluster, pod).ok()) {
+        *needs.entry(key).or_insert(0) += 1;
     }
-    taken
-}
-
-/// Whether a pod in a namespace of `deleteAfterDenial` may leave against its budget now. The budget is not asked, the
-/// Service counts all the same: it loses no more pods at a time than one without a budget would. A pinned pod is
-/// exempt, for its successor waits for the node itself.
-pub fn take_against_budget(
-    draft: &mut Draft<'_>,
-    pod: &Pod,
-    node: &Node,
-    policy: &Policy,
-) -> Result<(), Blocker> {
-    match implied_budget(draft.cluster, pod) {
-        Some((owner, _)) if !is_pinned(draft.cluster, node, pod) => {
-            take_implied(draft, owner, pod, node, policy)
-        }
-        _ => Ok(()),
-    }
+    needs
 }
 
 /// When the next pod of an owner that stays unready stops counting as disrupted: no event tells.
-fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
+pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
     let unready = cluster
         .pods_of_owner(owner)
         .filter_map(|pod| memory.unready_pods.get(&pod.uid));
@@ -159,15 +149,22 @@ fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Op
 pub struct Tokens<'a> {
     cluster: &'a Cluster,
     memory: &'a Memory,
-    facts: &'a Facts<'a>,
+    derived: &'a Derived<'a>,
+    reservations: &'a Reservations,
 }
 
 impl<'a> Tokens<'a> {
-    pub fn new(cluster: &'a Cluster, memory: &'a Memory, facts: &'a Facts<'a>) -> Self {
+    pub fn new(
+        cluster: &'a Cluster,
+        memory: &'a Memory,
+        derived: &'a Derived<'a>,
+        reservations: &'a Reservations,
+    ) -> Self {
         Self {
             cluster,
             memory,
-            facts,
+            derived,
+            reservations,
         }
     }
 
@@ -197,7 +194,7 @@ impl<'a> Tokens<'a> {
         if !pod.ready && (budget.always_allow_unhealthy || healthy_enough) {
             return Ok(());
         }
-        let reserved = self.reserved(key, node);
+        let reserved = self.reservations.of_others(key, &node.name);
         let unseen = self.memory.book.unseen(key);
         let allowed = budget.disruptions_allowed + guard::slip(Slip::Token);
         if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
@@ -256,7 +253,7 @@ impl<'a> Tokens<'a> {
         };
         let is_up = self.cluster.nodes.get(on);
         let is_up = is_up.is_some_and(|node| node.ready && !node.unschedulable);
-        exhausted(match self.facts.turns.get(on).map(|turn| turn.phase()) {
+        exhausted(match self.derived.turns.get(on).map(|turn| turn.phase()) {
             Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
                 format!(
                     "; pod {} is down with node {on}, whose reboot is {phase}",
@@ -290,16 +287,6 @@ impl<'a> Tokens<'a> {
         homes.next().is_none().then_some(&first.name)
     }
 
-    /// Tokens reserved for pinned pods that are not evicted yet of nodes that hold a slot, less those of `node` itself:
-    /// its movable pods go first, and their tokens are back before its pinned ones are asked.
-    pub fn reserved(&self, key: &BudgetKey, node: &Node) -> u32 {
-        let reserved = self.facts.reserved.iter();
-        let of_others = reserved
-            .filter(|(name, of)| of == key && **name != node.name)
-            .count();
-        u32::try_from(of_others).unwrap_or(u32::MAX)
-    }
-
     fn take_of_implied(
         &self,
         owner: &WorkloadKey,
@@ -315,7 +302,7 @@ impl<'a> Tokens<'a> {
         let Some(implied) = self.implied(owner, policy) else {
             return Ok(());
         };
-        let reserved = self.reserved(key, node);
+        let reserved = self.reservations.of_others(key, &node.name);
         if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
             return Ok(());
         }
@@ -347,7 +334,7 @@ impl<'a> Tokens<'a> {
             return Some(Blocker::new(Reason::ImpliedBudget, object, message));
         }
         let key = BudgetKey::Implied(owner.clone());
-        let held = self.reserved(&key, node) + taken;
+        let held = self.reservations.of_others(&key, &node.name) + taken;
         (implied.free() < need + held).then(|| implied.refusal(need))
     }
 

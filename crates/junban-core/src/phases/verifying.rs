@@ -3,93 +3,94 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::give_back;
+use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
-use crate::draft::Draft;
+use crate::derived::Turn;
 use crate::entry::Phase;
-use crate::facts::Turn;
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::{Daemon, Mark};
 use crate::node::Node;
 use crate::policy::VerifyRules;
 use crate::reason::{Blocker, Reason};
-use crate::turn::give_back;
 use crate::workload::WorkloadKind;
 
 const LEASE_UNSEEN: &str = "the node's Lease has not changed since the new bootID was seen";
 
-pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let rules = rules(turn, node);
     if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
-        let record = draft.moved_to(
+        let record = plan.moved_to(
             entry,
             Phase::Failed,
             Reason::MachineChanged,
             "the systemUUID is another one",
         );
-        draft.record(entry, record);
+        plan.record(entry, record);
         return;
     }
-    let since = entry.record.phase_at.unwrap_or(draft.now.clock);
-    let unproven = unproven(draft, node, turn.mark, &rules);
+    let since = entry.record.phase_at.unwrap_or(plan.now.clock);
+    let unproven = unproven(plan, node, turn.mark, &rules);
     match unproven.filter(|_| guard::stands(Guard::Proof)) {
         Some(blocker) => {
             // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
-            let not_seen_yet = blocker.message == LEASE_UNSEEN || blocker.reason == Reason::ControlPlaneTurn;
+            let not_seen_yet =
+                blocker.message == LEASE_UNSEEN || blocker.reason == Reason::ControlPlaneChecking;
             if entry.record.settling_at.is_some() && !not_seen_yet {
                 let mut record = entry.record.clone();
                 record.settling_at = None;
                 record.reason = Some(blocker.reason);
                 record.message.clone_from(&blocker.message);
-                draft.record(entry, record);
+                plan.record(entry, record);
                 return;
             }
-            let waited = draft.now.clock.led_since(since);
+            let waited = plan.now.clock.led_since(since);
             if waited >= rules.timeout {
                 let message = format!("not proven in verify.timeout: {}", blocker.message);
-                let record = draft.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
-                draft.record(entry, record);
+                let record = plan.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
+                plan.record(entry, record);
                 return;
             }
-            draft.wake_in(rules.timeout - waited);
-            draft.wait(entry, blocker);
+            plan.wake_in(rules.timeout - waited);
+            plan.wait(entry, blocker);
         }
-        None => settle(draft, turn, node, rules.settle.unwrap_or_default()),
+        None => settle(plan, turn, node, rules.settle.unwrap_or_default()),
     }
 }
 
-fn settle(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node, settle: Duration) {
+fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Duration) {
     let entry = turn.entry;
     if settle > Duration::ZERO {
         let Some(from) = entry.record.settling_at else {
-            let mut record = draft.moved_to(
+            let mut record = plan.moved_to(
                 entry,
                 Phase::Verifying,
                 Reason::Settle,
                 "everything holds; settling",
             );
-            record.settling_at = Some(draft.now.clock);
-            draft.record(entry, record);
+            record.settling_at = Some(plan.now.clock);
+            plan.record(entry, record);
             return;
         };
-        let settled = draft.now.clock.led_since(from);
+        let settled = plan.now.clock.led_since(from);
         if settled < settle {
-            draft.wake_in(settle - settled);
+            plan.wake_in(settle - settled);
             return;
         }
     }
     if turn.mark.is_some() {
-        return give_back::restore(draft, turn, node, true, None);
+        return give_back::restore(plan, turn, node, true, None);
     }
-    let mut record = draft.moved_to(
+    let mut record = plan.moved_to(
         entry,
         Phase::Succeeded,
         Reason::Proven,
-        proven(draft.cluster, node),
+        proven(plan.cluster, node),
     );
     record.boot_id_after.clone_from(&node.boot_id);
-    draft.record(entry, record);
+    plan.record(entry, record);
 }
 
 /// A DaemonSet that had no Ready pod here before is not waited for, and reported (design.md 6).
@@ -137,7 +138,7 @@ pub(super) fn rules(turn: &Turn<'_>, node: &Node) -> VerifyRules {
 
 /// What of the proof but settle does not hold yet.
 pub(super) fn unproven(
-    draft: &mut Draft<'_>,
+    plan: &mut PlanBuilder<'_>,
     node: &Node,
     mark: Option<&Mark>,
     rules: &VerifyRules,
@@ -157,7 +158,7 @@ pub(super) fn unproven(
             "the node is not Ready",
         ));
     }
-    let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
+    let seen = plan.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
         return Some(Blocker::new(Reason::NodeNotReady, object, LEASE_UNSEEN));
     }
@@ -165,7 +166,7 @@ pub(super) fn unproven(
         let missing = mark
             .iter()
             .flat_map(|mark| &mark.daemons)
-            .find(|daemon| !is_back(draft.cluster, node, daemon));
+            .find(|daemon| !is_back(plan.cluster, node, daemon));
         if let Some(daemon) = missing {
             let message = format!(
                 "daemonset {} has no Ready pod with new containers here yet",
@@ -179,7 +180,7 @@ pub(super) fn unproven(
         }
     }
     if node.control_plane {
-        return gates::control_plane::after(draft);
+        return gates::control_plane::after(plan);
     }
     None
 }

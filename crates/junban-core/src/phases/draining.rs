@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
-use crate::drain;
+use super::writes::verifying_record;
+use super::{drain, give_back, rebooting};
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::entry::Phase;
-use crate::facts::Turn;
-use crate::gates;
+use crate::gates::pause;
 use crate::node::Node;
 use crate::policy::OnTimeout;
 use crate::reason::{Blocker, Reason};
-use crate::turn::{give_back, power, verifying_record};
 
-pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let Some(mark) = turn.mark else {
         // Released or cancelled half way, or a person took the mark: that is brought to its end.
         return if give_back::is_cancelled(turn, node) {
-            give_back::cancel(draft, turn, node)
+            give_back::cancel(plan, turn, node)
         } else {
             let object = format!("node {}", node.name);
             give_back::release(
-                draft,
+                plan,
                 turn,
                 node,
                 Blocker::new(Reason::Released, object, mark_is_gone(turn)),
@@ -30,7 +30,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     };
     if give_back::is_cancelled(turn, node) {
         // Before anything else: the API server refuses a cancelled entry in Verifying.
-        return give_back::cancel(draft, turn, node);
+        return give_back::cancel(plan, turn, node);
     }
     let live_attempt = mark.live_attempt().is_some();
     if node
@@ -39,8 +39,8 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         .is_some_and(|boot_id| *boot_id != mark.boot_id)
     {
         // It rebooted by itself.
-        let record = verifying_record(draft, turn, node);
-        draft.record(entry, record);
+        let record = verifying_record(plan, turn, node);
+        plan.record(entry, record);
         return;
     }
     let object = format!("node {}", node.name);
@@ -51,9 +51,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             "a person uncordoned the node in mid-drain",
         );
         return if live_attempt {
-            fail(draft, turn, why)
+            fail(plan, turn, why)
         } else {
-            give_back::release(draft, turn, node, why)
+            give_back::release(plan, turn, node, why)
         };
     }
     let governs = turn
@@ -63,7 +63,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
     let policy = turn.policy.filter(|_| asked || live_attempt);
     let Some(policy) = policy else {
         if live_attempt {
-            draft.wait(
+            plan.wait(
                 entry,
                 Blocker::new(
                     Reason::NoPolicy,
@@ -78,50 +78,50 @@ pub(super) fn advance(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
             format!("policy {}", entry.spec.policy),
             "the node is no longer asked for",
         );
-        return give_back::release(draft, turn, node, why);
+        return give_back::release(plan, turn, node, why);
     };
-    let drained_for = drain::drained_for(draft, turn);
+    let drained_for = drain::drained_for(plan, turn);
     if 2 * drained_for >= policy.drain.longest()
-        && let Some(blocker) = drain::waits_for_power(draft, turn, node)
+        && let Some(blocker) = drain::waits_for_power(plan, turn, node)
     {
         // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
-        let mut record = draft.moved_to(entry, Phase::Draining, blocker.reason, blocker.message);
-        record.phase_at = Some(draft.now.clock);
-        draft.record(entry, record);
+        let mut record = plan.moved_to(entry, Phase::Draining, blocker.reason, blocker.message);
+        record.phase_at = Some(plan.now.clock);
+        plan.record(entry, record);
         return;
     }
     // A drained node that waits for others has done its part.
-    if drained_for >= policy.drain.longest() && drain::is_something_left(draft, turn, node) {
-        let culprit = drain::culprit(draft, turn, node);
+    if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
+        let culprit = drain::culprit(plan, turn, node);
         let message = match entry.record.reason {
             Some(Reason::Evicting) => format!("{culprit} has not left"),
             _ => entry.record.message.clone(),
         };
         let why = Blocker::new(Reason::DrainTimeout, culprit, message);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
-            fail(draft, turn, why)
+            fail(plan, turn, why)
         } else {
-            give_back::release(draft, turn, node, why)
+            give_back::release(plan, turn, node, why)
         };
     }
-    if entry.record.refusals >= power::REFUSALS_MAX {
+    if entry.record.refusals >= rebooting::REFUSALS_MAX {
         let why = Blocker::new(Reason::PowerRefused, object, entry.record.message.clone());
         return if live_attempt {
-            fail(draft, turn, why)
+            fail(plan, turn, why)
         } else {
-            give_back::release(draft, turn, node, why)
+            give_back::release(plan, turn, node, why)
         };
     }
-    if let Some(blocker) = gates::pause::check(draft) {
-        draft.wait(entry, blocker);
+    if let Some(blocker) = pause::check(plan) {
+        plan.wait(entry, blocker);
     }
     // The clock of the drain stands still while paused, and then nothing here waits for it.
     let left = policy.drain.longest().saturating_sub(drained_for);
-    if !draft.cluster.queue.is_paused() && !left.is_zero() {
-        draft.wake_in(left.min(Duration::from_secs(60)));
+    if !plan.cluster.queue.is_paused() && !left.is_zero() {
+        plan.wake_in(left.min(Duration::from_secs(60)));
     }
-    if let Some(drained) = drain::advance(draft, turn, node, policy) {
-        power::record(draft, turn, node, mark, policy, &drained);
+    if let Some(drained) = drain::advance(plan, turn, node, policy) {
+        rebooting::record(plan, turn, node, mark, policy, &drained);
     }
 }
 
@@ -139,7 +139,7 @@ fn mark_is_gone(turn: &Turn<'_>) -> String {
     }
 }
 
-fn fail(draft: &mut Draft<'_>, turn: &Turn<'_>, why: Blocker) {
-    let record = draft.moved_to(turn.entry, Phase::Failed, why.reason, why.message);
-    draft.record(turn.entry, record);
+fn fail(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, why: Blocker) {
+    let record = plan.moved_to(turn.entry, Phase::Failed, why.reason, why.message);
+    plan.record(turn.entry, record);
 }

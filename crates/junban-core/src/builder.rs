@@ -1,25 +1,34 @@
-//! A plan while it is being made: collects effects (one per lane), reasons and the moment to look again.
+//! The plan while it is made: it collects effects (one per lane), the reasons why entries wait, and the moment to plan
+//! again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
+use crate::derived::{self, Derived, Turn};
+use crate::duty::is_pinned;
 use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
-use crate::facts::{self, Facts, Turn};
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{Memory, Stage};
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::policy::Policy;
 use crate::reason::{Blocker, Reason};
 use crate::report::Report;
 use crate::time::{Mono, Now};
+use crate::tokens::{Reservations, Tokens, implied_budget, next_uncounted};
+use crate::workload::WorkloadKey;
 
 #[derive(Debug)]
-pub struct Draft<'a> {
+pub struct PlanBuilder<'a> {
     pub cluster: &'a Cluster,
     pub memory: &'a Memory,
     pub now: Now,
-    pub facts: Facts<'a>,
+    pub derived: Derived<'a>,
+    /// Tokens that nodes with a slot still need for their pinned pods.
+    pub reservations: Reservations,
     pub report: Report,
     effects: Vec<Effect>,
     lanes: BTreeSet<Lane>,
@@ -30,13 +39,15 @@ pub struct Draft<'a> {
     recorded: BTreeSet<EntryUid>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> PlanBuilder<'a> {
     pub fn new(cluster: &'a Cluster, memory: &'a Memory, now: Now) -> Self {
+        let derived = Derived::new(cluster, memory, now);
         Self {
             cluster,
             memory,
             now,
-            facts: Facts::new(cluster, memory, now),
+            reservations: Reservations::of_slots(cluster, memory, &derived),
+            derived,
             report: Report::default(),
             effects: Vec::new(),
             lanes: BTreeSet::new(),
@@ -116,7 +127,7 @@ impl<'a> Draft<'a> {
             Effect::WriteQueue(_) => Read::Queue,
             // A node without an entry is written too: its journal, or its end where the entry was deleted.
             Effect::PatchNode(patch) => {
-                let known = self.facts.turns.get(&patch.node);
+                let known = self.derived.turns.get(&patch.node);
                 turn(&patch.node, known.map(|turn| &turn.entry.name))
             }
             Effect::WriteRecord(write) => turn(&write.node, Some(&write.name)),
@@ -141,12 +152,48 @@ impl<'a> Draft<'a> {
         let Some(down) = self.turned_down(node) else {
             return false;
         };
-        let entry = self.facts.turns.get(node).map(|turn| turn.entry);
+        let entry = self.derived.turns.get(node).map(|turn| turn.entry);
         entry.is_some_and(|entry| {
             let record = &entry.record;
-            let speaks = !record.phase.is_ended() && !facts::is_made_again(self.cluster, entry);
+            let speaks = !record.phase.is_ended() && !derived::is_made_again(self.cluster, entry);
             speaks && record.reason != Some(down.reason)
         })
+    }
+
+    /// The tokens of budgets as this plan may take them.
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens::new(self.cluster, self.memory, &self.derived, &self.reservations)
+    }
+
+    /// Whether an owner without a PodDisruptionBudget may lose the Ready `pod` now. If not, the plan is made again when
+    /// the next of the owner's pods has been unready for so long that it stops counting: no event tells.
+    pub fn take_implied(
+        &mut self,
+        owner: &WorkloadKey,
+        pod: &Pod,
+        node: &Node,
+        policy: &Policy,
+    ) -> Result<(), Blocker> {
+        let key = BudgetKey::Implied(owner.clone());
+        let taken = self.tokens().take(&key, pod, node, policy);
+        if taken.is_err()
+            && let Some(at) = next_uncounted(self.cluster, self.memory, owner)
+        {
+            self.wake_at_mono(at);
+        }
+        taken
+    }
+
+    /// Whether a pod in a namespace of `deleteAfterDenial` may leave now against its budget. Its owner loses no more
+    /// pods at a time than an owner without a budget would. A pinned pod is exempt: its successor waits for the node
+    /// itself.
+    pub fn take_against_budget(&mut self, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
+        match implied_budget(self.cluster, pod) {
+            Some((owner, _)) if !is_pinned(self.cluster, node, pod) => {
+                self.take_implied(owner, pod, node, policy)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Evictions without an answer, and those of this plan.
@@ -274,13 +321,4 @@ impl<'a> Draft<'a> {
         }
         until
     }
-}
-
-/// Counts of entries by phase name.
-pub fn phases(cluster: &Cluster) -> BTreeMap<String, u32> {
-    let mut phases = BTreeMap::new();
-    for entry in cluster.entries.values() {
-        *phases.entry(entry.record.phase.as_str().to_owned()).or_insert(0) += 1;
-    }
-    phases
 }
