@@ -4,13 +4,10 @@
 //! A checker that needs the caller's own objects (entries, slots, pause) reads the notes about them;
 //! without such notes it has nothing to say.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
-
-use crate::api::{IntOrPercent, Map, Ms};
 use crate::truth::TruthEvent;
 
+pub mod params;
+pub mod rule;
 pub mod s01_power_once;
 pub mod s03_record_first;
 pub mod s04_in_flight;
@@ -28,98 +25,9 @@ pub mod s17_failures;
 pub mod services;
 pub mod view;
 
+pub use params::{Groups, Params, PolicyLimits};
+pub use rule::{Checker, Violation};
 pub use view::View;
-
-/// A rule that was broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    pub at: Ms,
-    /// `S1` to `S29`, or `services`.
-    pub rule: String,
-    pub text: String,
-}
-
-/// What the rules depend on. The defaults are those of the objects.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Params {
-    /// The names under which the controller calls the API.
-    pub controllers: BTreeSet<String>,
-    pub max_unavailable: IntOrPercent,
-    pub failures_max: IntOrPercent,
-    /// Entries in flight.
-    pub max_concurrent: IntOrPercent,
-    /// By name.
-    pub policies: BTreeMap<String, PolicyLimits>,
-    /// Power actions of an entry without a retry.
-    pub attempts: u64,
-    pub boot_timeout_ms: Ms,
-    /// How many of an owner's pods without a budget may be disrupted; a percentage rounds down, and one always may.
-    pub unbudgeted: IntOrPercent,
-    /// Namespaces in which a pod may be deleted.
-    pub delete_allowed: BTreeSet<String>,
-    /// Labels of the controller's own pods, which may stay.
-    pub own_pods: Option<Map>,
-    /// Pods with one of these labels and values may stay.
-    pub may_stay: Vec<(String, String)>,
-    /// A Node with this label counts nowhere.
-    pub exclude_label: String,
-    pub allow_quorum_loss: bool,
-    /// For so long the controller cannot know what others did: watches lag, and status is late.
-    pub lag_ms: Ms,
-}
-
-/// What a policy limits beyond the queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PolicyLimits {
-    /// Entries in flight; `None` is no limit.
-    pub max_concurrent: Option<i64>,
-    pub groups: Option<Groups>,
-}
-
-/// Nodes that share the value of a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Groups {
-    /// The label's key.
-    pub by: String,
-    /// Groups open at a time.
-    pub at_once: i64,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            controllers: BTreeSet::from(["junban".to_owned()]),
-            max_unavailable: IntOrPercent::Percent(10),
-            failures_max: IntOrPercent::Percent(5),
-            max_concurrent: IntOrPercent::Percent(100),
-            policies: BTreeMap::new(),
-            attempts: 1,
-            boot_timeout_ms: 30 * 60_000,
-            unbudgeted: IntOrPercent::Percent(10),
-            delete_allowed: BTreeSet::new(),
-            own_pods: None,
-            may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],
-            exclude_label: "junban.dev/exclude".into(),
-            allow_quorum_loss: false,
-            lag_ms: 3000,
-        }
-    }
-}
-
-impl Params {
-    fn ours(&self, by: &str) -> bool {
-        self.controllers.contains(by)
-    }
-}
-
-/// One rule.
-pub trait Checker: Send {
-    /// Its id.
-    fn rule(&self) -> &'static str;
-
-    /// What the event, happening in `view`, breaks.
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String>;
-}
 
 /// All rules over one stream of truth.
 pub struct Checkers {

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::view::EntryView;
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{EntryView, View};
 use crate::api::Ms;
 use crate::truth::{Truth, TruthEvent};
 

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Groups, Params, View};
+use super::params::{Groups, Params};
+use super::rule::Checker;
+use super::view::{EntryView, View};
 use crate::api::{IntOrPercent, Ms};
-use crate::checkers::view::EntryView;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.

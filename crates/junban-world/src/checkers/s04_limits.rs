@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{NodeView, View};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
@@ -65,7 +67,7 @@ fn granted<'a>(
     // A node that is unavailable already costs no place.
     if fresh
         .iter()
-        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(super::view::NodeView::unavailable))
+        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(NodeView::unavailable))
     {
         return vec![];
     }

@@ -1,8 +1,9 @@
 //! S5: of the control plane at most one node is down at a time, never beside workers, and never where
 //! a quorum would be lost, unless that is allowed.
 
-use super::view::in_flight;
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{View, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 

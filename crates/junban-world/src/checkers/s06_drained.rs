@@ -1,8 +1,9 @@
 //! S6: no power action while a pod that must leave is on the node.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{PodView, View};
 use crate::api::{Ms, Phase};
-use crate::checkers::view::PodView;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
 /// The rule.

@@ -1,7 +1,9 @@
 //! S7: pods leave only through the Eviction API, but for namespaces that are named; no eviction takes
 //! a budget below its need, and without a budget at most the implied share of an owner is disrupted.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 

@@ -1,6 +1,8 @@
 //! S8: every eviction and deletion carries the pod's UID.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::truth::{Removal, Truth, TruthEvent};
 
 /// The rule.

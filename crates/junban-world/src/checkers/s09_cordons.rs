@@ -1,6 +1,8 @@
 //! S9: the controller never uncordons a node that somebody else cordoned.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.

@@ -2,9 +2,10 @@
 //! person gave the entry up and the node is Ready or excluded (lifecycle.md 2: the mark of a server that is given
 //! up stays until then).
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{NodeView, PowerView, View};
 use crate::api::Ready;
-use crate::checkers::view::{NodeView, PowerView};
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.

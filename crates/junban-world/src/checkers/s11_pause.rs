@@ -1,6 +1,8 @@
 //! S11: five seconds after a pause (or the loss of the queue) nothing is cordoned, evicted, deleted or powered.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::api::Ms;
 use crate::truth::{PowerOutcome, Removal, Truth, TruthEvent};
 

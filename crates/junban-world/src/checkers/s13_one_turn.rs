@@ -1,8 +1,9 @@
 //! S13: at most one entry of a node is in flight or holds its slot, and there is one entry for each
 //! node UID and goal.
 
-use super::{Checker, Params, View};
-use crate::checkers::view::in_flight;
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{View, in_flight};
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.

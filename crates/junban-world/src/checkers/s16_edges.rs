@@ -1,6 +1,8 @@
 //! S16: entries move along the edges of `lifecycle.md` 2 only; ended is ended; attempts only rise.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::View;
 use crate::truth::{Truth, TruthEvent};
 
 /// All edges but those to Cancelled because the Node is gone.

@@ -1,7 +1,9 @@
 //! S17: while more entries than `failures.max` are Failed, nothing new starts.
 
+use super::params::Params;
+use super::rule::Checker;
 use super::s04_limits::failures_max;
-use super::{Checker, Params, View};
+use super::view::View;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.
