@@ -55,9 +55,12 @@
 //!
 //! Everything follows from one seed: the same calls at the same virtual times give the same world.
 
+mod advance;
 pub mod api;
 pub mod builder;
+pub mod cache;
 pub mod checkers;
+pub mod client;
 pub mod controllers;
 pub mod demo;
 mod events;
@@ -65,16 +68,22 @@ pub mod eviction;
 mod kubelet;
 pub mod machine;
 pub mod metrics;
+mod pods;
+mod power;
 pub mod rng;
 pub mod scheduler;
+mod scheduling;
 pub mod truth;
+mod wake;
 pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
+pub use cache::Cache;
 pub use checkers::{Checkers, Groups, Params, PolicyLimits, Violation};
+pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
-pub use eviction::Webhook;
+pub use eviction::EvictOptions;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
 pub use metrics::{Metrics, Turn};
 pub use rng::{Rng, Span};

@@ -3,14 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::changes::{Change, Object};
-use super::custom::Custom;
-use super::meta::{Ms, Name, ObjKey};
-use super::node::{Lease, Node};
-use super::owner::{Owner, OwnerKey};
-use super::pod::Pod;
-use super::volume::{Attachment, Claim, Service, Volume};
+use crate::api::{
+    Attachment, Budget, Change, Claim, Custom, Lease, Ms, Name, Node, ObjKey, Object, Owner, OwnerKey, Pod,
+    Service, Volume,
+};
 use crate::world::World;
 
 /// Objects as of some resource version. Empty until the first [`Cache::sync`].
@@ -130,6 +126,15 @@ impl Cache {
             .into_iter()
             .flatten()
             .filter_map(|k| self.pods.get(k))
+    }
+}
+
+impl World {
+    /// A cache that shows the present.
+    pub fn cache(&self) -> Cache {
+        let mut cache = Cache::default();
+        cache.sync(self, self.now);
+        cache
     }
 }
 

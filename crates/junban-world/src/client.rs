@@ -5,31 +5,20 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::budget::Budget;
-use super::custom::{Custom, NewCustom, Preconditions, merge};
-use super::error::ApiError;
-use super::faults::{Fate, Verb};
-use super::meta::{Meta, ObjKey};
-use super::node::{Lease, Node, NodeOp};
-use super::owner::{Owner, OwnerKey};
-use super::pod::Pod;
-use super::volume::Attachment;
-use crate::truth::Removal;
+use crate::api::custom::merge;
+use crate::api::faults::Fate;
+use crate::api::{
+    ApiError, Attachment, Budget, Custom, Lease, Meta, NewCustom, Node, NodeOp, ObjKey, Owner, OwnerKey, Pod,
+    Preconditions, Verb,
+};
+use crate::eviction::EvictOptions;
+use crate::truth::{Removal, Truth};
 use crate::world::World;
 
 /// One caller's way to the API server.
 pub struct Client<'w> {
     world: &'w mut World,
     who: &'w str,
-}
-
-/// Options of an eviction.
-#[derive(Debug, Clone, Default)]
-pub struct EvictOptions {
-    /// `deleteOptions.preconditions.uid`.
-    pub uid: Option<String>,
-    pub dry_run: bool,
-    pub grace_s: Option<u64>,
 }
 
 /// Options of a pod's deletion.
@@ -415,14 +404,14 @@ impl World {
             }
         }
         self.store.put_budget(self.now, budget);
-        self.dirty_budget(key);
+        self.wake_budget(key);
     }
 
     fn remove_budget(&mut self, key: &ObjKey) -> Result<(), ApiError> {
         self.store
             .remove_budget(self.now, key)
             .ok_or_else(|| ApiError::not_found(key))?;
-        self.emit(crate::truth::Truth::BudgetGone {
+        self.emit(Truth::BudgetGone {
             budget: key.to_string(),
         });
         Ok(())
