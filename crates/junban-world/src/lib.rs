@@ -85,7 +85,7 @@ pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
 pub use eviction::EvictOptions;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
-pub use metrics::{Metrics, Turn};
+pub use metrics::{Metrics, TurnTimes};
 pub use rng::{Rng, Span};
 pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
 pub use world::{Config, World};

@@ -9,7 +9,7 @@ use crate::truth::{EvictionAnswer, PodFacts, PowerOutcome, Truth, TruthEvent};
 
 /// When a node's turn passed its marks; of its last turn.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
+pub struct TurnTimes {
     pub cordoned: Option<Ms>,
     /// The last pod that had to leave was gone.
     pub drained: Option<Ms>,
@@ -38,7 +38,7 @@ pub struct Metrics {
     /// First cordon and last uncordon.
     pub first: Option<Ms>,
     pub last: Option<Ms>,
-    pub turns: BTreeMap<String, Turn>,
+    pub turns: BTreeMap<String, TurnTimes>,
     /// Most nodes that were cordoned by the controllers at a time.
     pub most_cordoned: u64,
     /// Sum over pods of the time without a node, in milliseconds.
@@ -128,9 +128,9 @@ impl Metrics {
         self.most_cordoned = self.most_cordoned.max(self.cordoned.len() as u64);
         self.turns.insert(
             node.to_owned(),
-            Turn {
+            TurnTimes {
                 cordoned: Some(at),
-                ..Turn::default()
+                ..TurnTimes::default()
             },
         );
         let here = self.on_node.get(node).into_iter().flatten();

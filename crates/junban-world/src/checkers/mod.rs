@@ -27,12 +27,12 @@ pub mod view;
 
 pub use params::{Groups, Params, PolicyLimits};
 pub use rule::{Checker, Violation};
-pub use view::View;
+pub use view::ClusterView;
 
 /// All rules over one stream of truth.
 pub struct Checkers {
     params: Params,
-    view: View,
+    view: ClusterView,
     rules: Vec<Box<dyn Checker>>,
     violations: Vec<Violation>,
 }
@@ -64,7 +64,7 @@ impl Checkers {
     pub fn with(params: Params, rules: Vec<Box<dyn Checker>>) -> Self {
         Self {
             params,
-            view: View::default(),
+            view: ClusterView::default(),
             rules,
             violations: Vec::new(),
         }
@@ -97,7 +97,7 @@ impl Checkers {
     }
 
     /// The cluster as of the events so far.
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &ClusterView {
         &self.view
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::params::Params;
-use super::view::View;
+use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::TruthEvent;
 
@@ -22,5 +22,5 @@ pub trait Checker: Send {
     fn rule(&self) -> &'static str;
 
     /// What the event, happening in `view`, breaks.
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String>;
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String>;
 }

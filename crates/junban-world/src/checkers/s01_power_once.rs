@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 
@@ -22,7 +22,7 @@ impl Checker for PowerOnce {
         "S1"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::PowerEffect {
             node,
             machine,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{EntryView, View};
+use super::view::{ClusterView, EntryView};
 use crate::api::Ms;
 use crate::truth::{Truth, TruthEvent};
 
@@ -24,7 +24,7 @@ impl Checker for RecordFirst {
         "S3"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         if let Truth::EntryGone { entry } = &event.what
             && let Some(last) = view.entries.get(entry)
         {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::{Groups, Params};
 use super::rule::Checker;
-use super::view::{EntryView, View};
+use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
@@ -19,7 +19,7 @@ impl Checker for InFlight {
         "S4"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Slots { holders } = &event.what else {
             return vec![];
         };
@@ -29,14 +29,14 @@ impl Checker for InFlight {
         if policies.is_empty() {
             return vec![];
         }
-        let all: Vec<&Turn<'_>> = turns.iter().collect();
+        let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
         let most = of_nodes(params.max_concurrent, view, params, &turns);
         let mut broken = Vec::from_iter(too_many("the queue", most, &all));
         for name in policies {
             let Some(limits) = params.policies.get(name) else {
                 continue;
             };
-            let of_policy: Vec<&Turn<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
+            let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
             let most = limits.max_concurrent.unwrap_or(i64::MAX);
             broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
             if let Some(groups) = &limits.groups {
@@ -48,7 +48,7 @@ impl Checker for InFlight {
 }
 
 /// A node with an entry in flight, or with a slot for one.
-struct Turn<'a> {
+struct InFlightNode<'a> {
     node: &'a str,
     policy: &'a str,
     /// Its slot is new, and nothing has been done for it.
@@ -56,7 +56,11 @@ struct Turn<'a> {
 }
 
 /// Once the slots are these.
-fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, String>) -> Vec<Turn<'a>> {
+fn turns<'a>(
+    view: &'a ClusterView,
+    params: &Params,
+    holders: &'a BTreeMap<String, String>,
+) -> Vec<InFlightNode<'a>> {
     let of_slot = |(node, uid): (&'a String, &'a String)| {
         let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
         let is_ours = cordoned_by.is_some_and(|by| params.ours(by));
@@ -69,7 +73,7 @@ fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, Stri
                 (entry, entry.in_flight() && is_ours)
             }
         };
-        let turn = Turn {
+        let turn = InFlightNode {
             node,
             policy: &entry.policy,
             starts: !is_held && entry.waits() && !is_ours,
@@ -79,7 +83,7 @@ fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, Stri
     let without_slot = view.entries.values().filter(|entry| {
         entry.in_flight() && !holders.contains_key(&entry.node) && is_of_its_node(view, entry)
     });
-    let without_slot = without_slot.map(|entry| Turn {
+    let without_slot = without_slot.map(|entry| InFlightNode {
         node: &entry.node,
         policy: &entry.policy,
         starts: false,
@@ -87,14 +91,14 @@ fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, Stri
     holders.iter().filter_map(of_slot).chain(without_slot).collect()
 }
 
-fn is_of_its_node(view: &View, entry: &EntryView) -> bool {
+fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
     view.nodes
         .get(&entry.node)
         .is_some_and(|node| node.uid == entry.node_uid)
 }
 
 /// A limit of the queue as a number. A node that is excluded in mid-turn counts until its end.
-fn of_nodes(limit: IntOrPercent, view: &View, params: &Params, turns: &[Turn<'_>]) -> i64 {
+fn of_nodes(limit: IntOrPercent, view: &ClusterView, params: &Params, turns: &[InFlightNode<'_>]) -> i64 {
     let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
     let counted = view.nodes.iter().filter(|(name, node)| {
         in_turn.contains(name.as_str()) || !node.labels.contains_key(&params.exclude_label)
@@ -102,7 +106,7 @@ fn of_nodes(limit: IntOrPercent, view: &View, params: &Params, turns: &[Turn<'_>
     limit.of(counted.count() as i64).max(1)
 }
 
-fn too_many(whose: &str, most: i64, turns: &[&Turn<'_>]) -> Option<String> {
+fn too_many(whose: &str, most: i64, turns: &[&InFlightNode<'_>]) -> Option<String> {
     let names: Vec<&str> = turns.iter().map(|turn| turn.node).collect();
     (names.len() as i64 > most).then(|| {
         format!(
@@ -115,11 +119,11 @@ fn too_many(whose: &str, most: i64, turns: &[&Turn<'_>]) -> Option<String> {
 /// A start in a group that is open already opens none, however many are open.
 fn opened(
     at: Ms,
-    view: &View,
+    view: &ClusterView,
     params: &Params,
     policy: &str,
     groups: &Groups,
-    turns: &[&Turn<'_>],
+    turns: &[&InFlightNode<'_>],
 ) -> Option<String> {
     let of = |starts: bool| {
         let those = turns.iter().filter(move |turn| turn.starts == starts);
@@ -139,7 +143,7 @@ fn opened(
 }
 
 /// Nobody can know a label yet that changed a moment ago. The value of a label has no space.
-fn group(at: Ms, view: &View, params: &Params, label: &str, name: &str) -> Option<String> {
+fn group(at: Ms, view: &ClusterView, params: &Params, label: &str, name: &str) -> Option<String> {
     let node = view.nodes.get(name)?;
     let changed = node.labelled_at.get(label);
     if changed.is_some_and(|changed| at < changed + params.lag_ms) {

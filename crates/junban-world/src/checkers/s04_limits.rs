@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{NodeView, View};
+use super::view::{ClusterView, NodeView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
@@ -22,7 +22,7 @@ impl Checker for Limits {
         "S4"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match (&event.what, &view.slots) {
             (Truth::Slots { holders }, slots) => {
                 let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
@@ -54,7 +54,7 @@ impl Checker for Limits {
 
 fn granted<'a>(
     at: Ms,
-    view: &'a View,
+    view: &'a ClusterView,
     params: &Params,
     fresh: &[&String],
     holders: impl Iterator<Item = &'a String>,
@@ -101,7 +101,7 @@ fn granted<'a>(
     )]
 }
 
-fn limit(at: Ms, view: &View, params: &Params) -> i64 {
+fn limit(at: Ms, view: &ClusterView, params: &Params) -> i64 {
     let counted: Vec<_> = view
         .nodes
         .iter()

@@ -3,7 +3,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{View, in_flight};
+use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
@@ -19,7 +19,7 @@ impl Checker for ControlPlane {
         "S5"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::Cordon {
                 node,
@@ -43,12 +43,12 @@ impl Checker for ControlPlane {
     }
 }
 
-fn is_control_plane(view: &View, node: &str) -> bool {
+fn is_control_plane(view: &ClusterView, node: &str) -> bool {
     view.nodes.get(node).is_some_and(|n| n.control_plane)
 }
 
 /// A node whose turn is in such a phase: a worker where `node` is of the control plane, and the other way round.
-fn of_the_other_kind(view: &View, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
+fn of_the_other_kind(view: &ClusterView, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
     let control_plane = is_control_plane(view, node);
     let other = view.entries.values().find(|e| {
         phase(&e.phase)
@@ -61,7 +61,7 @@ fn of_the_other_kind(view: &View, node: &str, phase: impl Fn(&str) -> bool) -> O
     other.map(|e| e.node.clone())
 }
 
-fn begins(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+fn begins(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
     let control_plane = is_control_plane(view, node);
     let mut broken = Vec::new();
     broken.extend(
@@ -74,7 +74,7 @@ fn begins(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<S
     broken
 }
 
-fn others_good(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+fn others_good(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
     let members: Vec<_> = view.nodes.iter().filter(|(_, n)| n.control_plane).collect();
     let mut broken = Vec::new();
     if members.len() < QUORUM_NEEDS && !params.allow_quorum_loss {

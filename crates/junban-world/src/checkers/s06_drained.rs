@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{PodView, View};
+use super::view::{ClusterView, PodView};
 use crate::api::{Ms, Phase};
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
@@ -15,7 +15,7 @@ impl Checker for Drained {
         "S6"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::PowerCalled { node, outcome, .. } = &event.what else {
             return vec![];
         };

@@ -3,7 +3,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 
@@ -19,7 +19,7 @@ impl Checker for Evictions {
         "S7"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::PodRemoval {
                 pod,
@@ -50,7 +50,7 @@ impl Checker for Evictions {
     }
 }
 
-fn evicted(at: Ms, view: &View, params: &Params, pod: &str, uid: &str) -> Vec<String> {
+fn evicted(at: Ms, view: &ClusterView, params: &Params, pod: &str, uid: &str) -> Vec<String> {
     // What fell over a moment ago cannot have been known to anybody.
     let unknowable = |whose: &str| view.troubled.get(whose).is_some_and(|t| t + params.lag_ms > at);
     let budgets = view.budgets_by_pod.get(pod);
@@ -79,7 +79,7 @@ fn evicted(at: Ms, view: &View, params: &Params, pod: &str, uid: &str) -> Vec<St
 
 fn implied(
     at: Ms,
-    view: &View,
+    view: &ClusterView,
     params: &Params,
     pod: &str,
     uid: &str,

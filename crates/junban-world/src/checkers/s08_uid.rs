@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::truth::{Removal, Truth, TruthEvent};
 
 /// The rule.
@@ -14,7 +14,7 @@ impl Checker for UidGiven {
         "S8"
     }
 
-    fn observe(&mut self, event: &TruthEvent, _: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, _: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::Eviction {
                 by,

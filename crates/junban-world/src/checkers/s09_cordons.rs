@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.
@@ -14,7 +14,7 @@ impl Checker for Cordons {
         "S9"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Cordon {
             node,
             cordoned: false,

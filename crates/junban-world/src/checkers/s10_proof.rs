@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{NodeView, PowerView, View};
+use super::view::{ClusterView, NodeView, PowerView};
 use crate::api::Ready;
 use crate::truth::{Truth, TruthEvent};
 
@@ -17,7 +17,7 @@ impl Checker for Proof {
         "S10"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Cordon {
             node,
             cordoned: false,
@@ -43,7 +43,7 @@ impl Checker for Proof {
     }
 }
 
-fn unproven(view: &View, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
+fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
     if n.boot_id == power.boot_id || n.boot_id.is_empty() {
         return Some(format!("its bootID is still {}", n.boot_id));
     }

@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerOutcome, Removal, Truth, TruthEvent};
 
@@ -18,7 +18,7 @@ impl Checker for Pause {
         "S11"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Some(since) = view.paused_since.filter(|s| s + KNOWN_AFTER_MS < event.at) else {
             return vec![];
         };

@@ -3,7 +3,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::{View, in_flight};
+use super::view::{ClusterView, in_flight};
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.
@@ -15,7 +15,7 @@ impl Checker for OneTurn {
         "S13"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         match &event.what {
             Truth::Entry {
                 entry,

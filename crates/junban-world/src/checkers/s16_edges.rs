@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
 /// All edges but those to Cancelled because the Node is gone.
@@ -28,7 +28,7 @@ impl Checker for Edges {
         "S16"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         let Truth::Entry {
             entry,
             name,

@@ -3,7 +3,7 @@
 use super::params::Params;
 use super::rule::Checker;
 use super::s04_limits::failures_max;
-use super::view::View;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.
@@ -15,7 +15,7 @@ impl Checker for Failures {
         "S17"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Slots { holders } = &event.what else {
             return vec![];
         };

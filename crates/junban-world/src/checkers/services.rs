@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::params::Params;
 use super::rule::Checker;
-use super::view::View;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
 /// The rule.
@@ -20,7 +20,7 @@ impl Checker for Services {
         "services"
     }
 
-    fn observe(&mut self, event: &TruthEvent, _: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, _: &ClusterView, _: &Params) -> Vec<String> {
         let Truth::Serving {
             service,
             serving,

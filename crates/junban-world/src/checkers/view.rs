@@ -111,7 +111,7 @@ pub fn in_flight(phase: &str) -> bool {
 
 /// The cluster as of the events folded so far.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub struct ClusterView {
     pub now: Ms,
     pub nodes: BTreeMap<String, NodeView>,
     pub machines: BTreeMap<String, MachineView>,
@@ -135,7 +135,7 @@ pub struct View {
     pub paused_since: Option<Ms>,
 }
 
-impl View {
+impl ClusterView {
     /// Takes the event in.
     pub fn fold(&mut self, event: &TruthEvent) {
         let at = event.at;
