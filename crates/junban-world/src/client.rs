@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::api::custom::merge;
-use crate::api::faults::Fate;
+use crate::api::faults::Delivery;
 use crate::api::{
     ApiError, Attachment, Budget, Custom, Lease, Meta, NewCustom, Node, NodeOp, ObjKey, Owner, OwnerKey, Pod,
     Preconditions, Verb,
@@ -46,7 +46,7 @@ impl Client<'_> {
         let now = self.world.now();
         self.world
             .callers
-            .gate(now, self.who, verb, resource, namespace)?;
+            .let_through(now, self.who, verb, resource, namespace)?;
         answer(self.world)
     }
 
@@ -61,11 +61,11 @@ impl Client<'_> {
         let fate = self
             .world
             .callers
-            .gate(now, self.who, verb, resource, namespace)?;
+            .let_through(now, self.who, verb, resource, namespace)?;
         let answer = act(self.world, self.who);
         match fate {
-            Fate::Answered => answer,
-            Fate::AnswerLost => Err(ApiError::Timeout {
+            Delivery::Answered => answer,
+            Delivery::AnswerLost => Err(ApiError::Timeout {
                 text: "connection reset by peer".into(),
             }),
         }

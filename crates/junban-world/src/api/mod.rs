@@ -1,4 +1,4 @@
-//! A small API server: objects, resource versions, preconditions, watches, and the troubles of its callers.
+//! A small API server: objects, resource versions, preconditions, watches, and the faults that each caller meets.
 
 pub mod budget;
 pub mod changes;
@@ -17,7 +17,7 @@ pub use budget::{Budget, BudgetStatus, Demand, UnhealthyPolicy};
 pub use changes::{Change, Object};
 pub use custom::{Custom, NewCustom, Preconditions};
 pub use error::ApiError;
-pub use faults::{CallerFaults, CallerLog, Deny, Lose, Verb};
+pub use faults::{CallerFaults, CallerLog, Deny, LostAnswer, Verb};
 pub use meta::{Expression, IntOrPercent, Map, Meta, Ms, Name, ObjKey, OwnerKind, OwnerRef, Selector};
 pub use node::{Effect, Lease, Node, NodeOp, NodeStatus, Ready, Taint, Toleration};
 pub use owner::{Owner, OwnerKey};

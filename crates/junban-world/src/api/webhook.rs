@@ -1,12 +1,12 @@
-//! Admission webhooks.
+//! Admission webhooks for evictions.
 
-/// An admission webhook that says no to evictions.
+/// An admission webhook that denies evictions.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     pub namespace: String,
-    /// Pods whose name begins so.
+    /// The webhook denies pods whose name begins with this.
     pub prefix: String,
-    /// 403, 429, 500, or 0 for a timeout; others are 422.
+    /// 403, 429, 500, or 0 for a timeout; any other number answers 422.
     pub status: u16,
     pub text: String,
 }

@@ -7,7 +7,7 @@ use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-/// Fewer members than this have no quorum to lose one from.
+/// Fewer members than this have no quorum to lose.
 const QUORUM_NEEDS: usize = 3;
 
 /// The rule.
