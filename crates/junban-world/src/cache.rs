@@ -30,12 +30,6 @@ impl Cache {
     /// Takes in all changes made until `until`, or lists afresh where the log no longer reaches back.
     /// Returns how many changes other than Lease renewals there were.
     pub fn sync(&mut self, world: &World, until: Ms) -> usize {
-        self.sync_with(world, until, |_| ())
-    }
-
-    /// Like [`Cache::sync`], and shows each change to `seen` after it was taken in. A fresh list
-    /// shows none: look at everything when `rv` was 0.
-    pub fn sync_with(&mut self, world: &World, until: Ms, mut seen: impl FnMut(&Change)) -> usize {
         let store = world.store();
         let Ok(changes) = (if self.rv == 0 {
             Err(())
@@ -48,7 +42,6 @@ impl Cache {
         for change in changes.take_while(|c| c.at <= until) {
             count += usize::from(!matches!(change.object, Object::Lease(_)));
             self.apply(change);
-            seen(change);
         }
         count
     }

@@ -44,11 +44,11 @@
 //! | requests of a caller, with its troubles | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
 //! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` takes in all changes up to a time (now − lag); [`World::changes_since`]; [`World::compact`] |
 //! | everything as it is, without troubles | [`World::store`] → [`Store`] |
-//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, throttled, denied right, lost answer, watch lag); `log(who)`: requests by verb and resource |
+//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, denied right, lost answer); `log(who)`: requests by verb and resource |
 //! | rules of custom objects, and what their changes mean | [`World::admit`], [`World::interpret`] |
 //! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
 //! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
-//! | a whole cluster by size and seed | [`Demo`], [`demo::demo`] |
+//! | a whole cluster by size and seed | [`Demo`] |
 //! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
 //! | rules over the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
 //! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |

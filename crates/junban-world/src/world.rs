@@ -102,7 +102,7 @@ impl World {
             queue: Queue::default(),
             store: Store::new(config.history),
             machines: BTreeMap::new(),
-            callers: Callers::new(seed),
+            callers: Callers::default(),
             scheduler: Scheduler::default(),
             rng: Rng::stream(seed, "world"),
             runs: BTreeMap::new(),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::error::ApiError;
 use super::meta::Ms;
-use crate::rng::Rng;
 
 /// The verb of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,14 +47,8 @@ pub struct LostAnswer {
 pub struct CallerFaults {
     /// From, until: the API server is not reachable.
     pub outages: Vec<(Ms, Ms)>,
-    /// From, until: 429 without a cause (API Priority and Fairness).
-    pub throttled: Vec<(Ms, Ms)>,
     pub deny: Vec<Deny>,
     pub lost_answers: Vec<LostAnswer>,
-    /// How many of 1,000 writes lose their answer, drawn at random. The server does half of these writes.
-    pub lost_answers_per_mille: u32,
-    /// How long after a write the caller's watch shows it.
-    pub watch_lag_ms: u64,
 }
 
 /// The requests of one caller so far.
@@ -74,22 +67,13 @@ pub(crate) enum Delivery {
 }
 
 /// The faults and the request counts of all callers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Callers {
     faults: BTreeMap<String, CallerFaults>,
     logs: BTreeMap<String, CallerLog>,
-    rng: Rng,
 }
 
 impl Callers {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            faults: BTreeMap::new(),
-            logs: BTreeMap::new(),
-            rng: Rng::stream(seed, "callers"),
-        }
-    }
-
     /// The faults of `who`, for the test to change.
     pub fn faults(&mut self, who: &str) -> &mut CallerFaults {
         self.faults.entry(who.to_owned()).or_default()
@@ -98,11 +82,6 @@ impl Callers {
     /// The requests of `who` so far.
     pub fn log(&self, who: &str) -> CallerLog {
         self.logs.get(who).cloned().unwrap_or_default()
-    }
-
-    /// How late the watches of `who` are.
-    pub fn watch_lag_ms(&self, who: &str) -> u64 {
-        self.faults.get(who).map_or(0, |f| f.watch_lag_ms)
     }
 
     pub(crate) fn let_through(
@@ -120,18 +99,13 @@ impl Callers {
         let Some(faults) = self.faults.get(who) else {
             return Ok(Delivery::Answered);
         };
-        let within =
-            |windows: &[(Ms, Ms)]| windows.iter().any(|(from, until)| (*from..*until).contains(&now));
-        if within(&faults.outages) {
+        if faults
+            .outages
+            .iter()
+            .any(|(from, until)| (*from..*until).contains(&now))
+        {
             return Err(ApiError::Unavailable {
                 text: "connection refused".into(),
-            });
-        }
-        if within(&faults.throttled) {
-            return Err(ApiError::TooManyRequests {
-                cause: String::new(),
-                retry_after_s: Some(1),
-                text: "too many requests, please try again later".into(),
             });
         }
         if faults.deny.iter().any(|d| {
@@ -146,13 +120,7 @@ impl Callers {
         if !verb.writes() {
             return Ok(Delivery::Answered);
         }
-        let planned = faults.lost_answers.iter().find(|l| l.nth == nth).map(|l| l.done);
-        let lost = match planned {
-            Some(done) => Some(done),
-            None if self.rng.chance(faults.lost_answers_per_mille) => Some(self.rng.chance(500)),
-            None => None,
-        };
-        match lost {
+        match faults.lost_answers.iter().find(|l| l.nth == nth).map(|l| l.done) {
             Some(false) => Err(ApiError::Timeout {
                 text: "request timed out".into(),
             }),

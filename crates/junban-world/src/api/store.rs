@@ -341,13 +341,6 @@ impl Store {
         budget
     }
 
-    pub(crate) fn remove_budget(&mut self, at: Ms, key: &ObjKey) -> Option<Arc<Budget>> {
-        let budget = self.budgets.remove(key)?;
-        self.next();
-        self.log(at, true, Object::Budget(budget.clone()));
-        Some(budget)
-    }
-
     pub(crate) fn put_owner(&mut self, at: Ms, mut owner: Owner) -> Arc<Owner> {
         owner.meta.resource_version = self.next();
         let owner = Arc::new(owner);

@@ -86,19 +86,9 @@ impl Checkers {
         self.violations.len() - before
     }
 
-    /// Takes many events in; returns how many times a rule was broken.
-    pub fn observe_all<'a>(&mut self, events: impl IntoIterator<Item = &'a TruthEvent>) -> usize {
-        events.into_iter().map(|e| self.observe(e)).sum()
-    }
-
     /// What was broken so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
-    }
-
-    /// The cluster as of the events so far.
-    pub fn view(&self) -> &ClusterView {
-        &self.view
     }
 
     /// To change what the rules depend on in mid-run (a limit was edited).

@@ -154,7 +154,6 @@ impl ClusterView {
                 members,
                 ..
             } => self.budget(budget, *needed, members),
-            Truth::BudgetGone { budget } => self.budget_gone(budget),
             Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
             Truth::EntryMade { .. }
