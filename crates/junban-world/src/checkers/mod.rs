@@ -1,8 +1,8 @@
-//! Checkers of the safety rules (`safety.md` 2.1). Each reads the truth, never a controller's status,
-//! and is evaluated at each event against the view *before* that event.
+//! Checkers of the safety rules (docs/design/safety.md#invariants). They read the truth, never a controller's status.
+//! Each judges an event against the view *before* that event.
 //!
-//! A checker that needs the caller's own objects (entries, slots, pause) reads the notes about them;
-//! without such notes it has nothing to say.
+//! Some rules are about the caller's own objects (entries, slots, pause). Their checkers read the notes about these
+//! objects; without notes they report nothing.
 
 use crate::truth::TruthEvent;
 
@@ -29,7 +29,7 @@ pub use params::{Groups, Params, PolicyLimits};
 pub use rule::{Checker, Violation};
 pub use view::ClusterView;
 
-/// All rules over one stream of truth.
+/// All rules, applied to one stream of truth.
 pub struct Checkers {
     params: Params,
     view: ClusterView,
@@ -60,7 +60,7 @@ impl Checkers {
         Self::with(params, rules)
     }
 
-    /// These rules only.
+    /// Only these rules.
     pub fn with(params: Params, rules: Vec<Box<dyn Checker>>) -> Self {
         Self {
             params,
@@ -70,7 +70,7 @@ impl Checkers {
         }
     }
 
-    /// Takes one event in; returns how many rules it broke.
+    /// Judges one event; returns how many times it broke a rule.
     pub fn observe(&mut self, event: &TruthEvent) -> usize {
         let before = self.violations.len();
         for rule in &mut self.rules {
@@ -82,16 +82,16 @@ impl Checkers {
                 });
             }
         }
-        self.view.fold(event);
+        self.view.apply(event);
         self.violations.len() - before
     }
 
-    /// What was broken so far.
+    /// The violations so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 
-    /// To change what the rules depend on in mid-run (a limit was edited).
+    /// The parameters, to change when somebody edits a limit during the run.
     pub fn params(&mut self) -> &mut Params {
         &mut self.params
     }

@@ -1,52 +1,52 @@
-//! What the rules depend on: the limits that the queue and the policies set.
+//! The limits of the queue and the policies, and what else the rules need to know.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{IntOrPercent, Map, Ms};
 
-/// What the rules depend on. The defaults are those of the objects.
+/// What the rules need to know. The defaults are the defaults of queue and policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
-    /// The names under which the controller calls the API.
+    /// The names under which the controllers call the API.
     pub controllers: BTreeSet<String>,
     pub max_unavailable: IntOrPercent,
     pub failures_max: IntOrPercent,
-    /// Entries in flight.
+    /// How many entries may be in flight.
     pub max_concurrent: IntOrPercent,
-    /// By name.
+    /// The limits of each policy, by its name.
     pub policies: BTreeMap<String, PolicyLimits>,
-    /// Power actions of an entry without a retry.
+    /// How many power actions an entry may have without a retry.
     pub attempts: u64,
     pub boot_timeout_ms: Ms,
-    /// How many of an owner's pods without a budget may be disrupted; a percentage rounds down, and one always may.
+    /// How many pods of an owner without a budget may be disrupted at a time: at least 1, percentages round down.
     pub unbudgeted: IntOrPercent,
-    /// Namespaces in which a pod may be deleted.
+    /// The namespaces where the controller may delete pods.
     pub delete_allowed: BTreeSet<String>,
-    /// Labels of the controller's own pods, which may stay.
+    /// The labels of the controller's own pods; these may stay on the node.
     pub own_pods: Option<Map>,
-    /// Pods with one of these labels and values may stay.
+    /// Pods with one of these labels may stay on the node.
     pub may_stay: Vec<(String, String)>,
-    /// A Node with this label counts nowhere.
+    /// No limit counts a Node with this label.
     pub exclude_label: String,
     pub allow_quorum_loss: bool,
-    /// For so long the controller cannot know what others did: watches lag, and status is late.
+    /// For this time after an event the controller may not know it yet: its watches and the status are late.
     pub lag_ms: Ms,
 }
 
-/// What a policy limits beyond the queue.
+/// The limits that a policy adds to the queue's limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyLimits {
-    /// Entries in flight; `None` is no limit.
+    /// How many of its entries may be in flight; `None` sets no limit.
     pub max_concurrent: Option<i64>,
     pub groups: Option<Groups>,
 }
 
-/// Nodes that share the value of a label.
+/// Groups: the nodes with the same value of a label form one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
     /// The label's key.
     pub by: String,
-    /// Groups open at a time.
+    /// How many groups may be open at a time.
     pub at_once: i64,
 }
 
@@ -72,7 +72,7 @@ impl Default for Params {
 }
 
 impl Params {
-    pub(super) fn ours(&self, by: &str) -> bool {
+    pub(super) fn is_controller(&self, by: &str) -> bool {
         self.controllers.contains(by)
     }
 }

@@ -1,4 +1,4 @@
-//! What a checker is, and what it finds.
+//! The interface of a checker, and the violations that it finds.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::TruthEvent;
 
-/// A rule that was broken.
+/// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     pub at: Ms,
@@ -16,11 +16,11 @@ pub struct Violation {
     pub text: String,
 }
 
-/// One rule.
+/// The checker of one rule.
 pub trait Checker: Send {
-    /// Its id.
+    /// The rule's id.
     fn rule(&self) -> &'static str;
 
-    /// What the event, happening in `view`, breaks.
+    /// One text for each way in which `event` breaks the rule. `view` is the cluster before the event.
     fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String>;
 }

@@ -1,6 +1,6 @@
-//! S4, what is in flight: at a start no more entries are in flight than `maxConcurrent` of the queue and of the entry's
-//! policy allow, and no group is opened beside `atOnce` open ones. An edit may lower a limit below what is in flight, a
-//! retry asks for none of these, and a slot is put back whatever the limits: only a start is judged.
+//! S4, entries in flight: a start keeps `maxConcurrent` of the queue and of the entry's policy, and opens no group if
+//! `atOnce` groups are open already. Only starts are judged: an edit may lower a limit below what is in flight, a retry
+//! asks for no limit, and a slot is put back whatever the limits say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
+/// The checker of S4 for entries in flight.
 #[derive(Debug)]
 pub struct InFlight;
 
@@ -47,15 +47,15 @@ impl Checker for InFlight {
     }
 }
 
-/// A node with an entry in flight, or with a slot for one.
+/// A node whose entry is in flight or holds a slot.
 struct InFlightNode<'a> {
     node: &'a str,
     policy: &'a str,
-    /// Its slot is new, and nothing has been done for it.
+    /// Its slot is new, and the controller has not touched the node yet.
     starts: bool,
 }
 
-/// Once the slots are these.
+/// All of them, when `holders` have the slots.
 fn turns<'a>(
     view: &'a ClusterView,
     params: &Params,
@@ -63,20 +63,20 @@ fn turns<'a>(
 ) -> Vec<InFlightNode<'a>> {
     let of_slot = |(node, uid): (&'a String, &'a String)| {
         let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
-        let is_ours = cordoned_by.is_some_and(|by| params.ours(by));
+        let controller_cordoned = cordoned_by.is_some_and(|by| params.is_controller(by));
         let is_held = view.slots.as_ref().is_some_and(|old| old.get(node) == Some(uid));
         let (entry, is_under_way) = match view.entries.get(uid) {
             Some(entry) => (entry, entry.waits() || entry.in_flight()),
-            // Somebody deleted it: its server is under way while our cordon stands.
+            // Somebody deleted the entry: the node is in flight as long as the controller's cordon stands.
             None => {
                 let entry = view.deleted.get(uid)?;
-                (entry, entry.in_flight() && is_ours)
+                (entry, entry.in_flight() && controller_cordoned)
             }
         };
         let turn = InFlightNode {
             node,
             policy: &entry.policy,
-            starts: !is_held && entry.waits() && !is_ours,
+            starts: !is_held && entry.waits() && !controller_cordoned,
         };
         (is_under_way && is_of_its_node(view, entry)).then_some(turn)
     };
@@ -97,7 +97,7 @@ fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
         .is_some_and(|node| node.uid == entry.node_uid)
 }
 
-/// A limit of the queue as a number. A node that is excluded in mid-turn counts until its end.
+/// A limit of the queue as a number of nodes. A node that is excluded during its turn counts until the turn ends.
 fn of_nodes(limit: IntOrPercent, view: &ClusterView, params: &Params, turns: &[InFlightNode<'_>]) -> i64 {
     let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
     let counted = view.nodes.iter().filter(|(name, node)| {
@@ -110,13 +110,13 @@ fn too_many(whose: &str, most: i64, turns: &[&InFlightNode<'_>]) -> Option<Strin
     let names: Vec<&str> = turns.iter().map(|turn| turn.node).collect();
     (names.len() as i64 > most).then(|| {
         format!(
-            "maxConcurrent of {whose} is {most}, in flight are {}",
+            "maxConcurrent of {whose} is {most}, but {} are in flight",
             names.join(" ")
         )
     })
 }
 
-/// A start in a group that is open already opens none, however many are open.
+/// A start in an open group opens no group, so it is allowed however many groups are open.
 fn opened(
     at: Ms,
     view: &ClusterView,
@@ -136,13 +136,14 @@ fn opened(
     is_more.then(|| {
         let names = Vec::from_iter(open).join(", ");
         format!(
-            "groups of policy {policy}: {names} are open, atOnce is {}",
+            "policy {policy}: groups {names} are open, but atOnce is {}",
             groups.at_once
         )
     })
 }
 
-/// Nobody can know a label yet that changed a moment ago. The value of a label has no space.
+/// `None` while the controller may not know the label's last change. A label's value contains no space, so the name of
+/// a node without the label is like no value.
 fn group(at: Ms, view: &ClusterView, params: &Params, label: &str, name: &str) -> Option<String> {
     let node = view.nodes.get(name)?;
     let changed = node.labelled_at.get(label);

@@ -1,4 +1,4 @@
-//! S13: at most one entry of a node is in flight or holds its slot, and there is one entry for each
+//! S13: at most one entry of a node is in flight, its slot does not change hands, and there is only one entry for each
 //! node UID and goal.
 
 use super::params::Params;
@@ -6,7 +6,7 @@ use super::rule::Checker;
 use super::view::{ClusterView, in_flight};
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
+/// The checker of S13.
 #[derive(Debug)]
 pub struct OneTurn;
 

@@ -1,5 +1,4 @@
-//! Services of two or more replicas are never without a serving pod, as long as no machine fell over
-//! by itself.
+//! A Service with two or more replicas always has a serving pod, unless a machine failed by itself.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +7,10 @@ use super::rule::Checker;
 use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
+/// The checker of Services.
 #[derive(Debug, Default)]
 pub struct Services {
-    /// Services that have served.
+    /// Services that have had a serving pod.
     served: BTreeSet<String>,
 }
 
@@ -36,7 +35,7 @@ impl Checker for Services {
         }
         if *wanted >= 2 && *lost == 0 && self.served.contains(service) {
             return vec![format!(
-                "service {service} of {wanted} replicas has no serving pod"
+                "Service {service} with {wanted} replicas has no serving pod"
             )];
         }
         vec![]
