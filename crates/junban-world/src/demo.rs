@@ -46,20 +46,15 @@ impl Demo {
     /// The builder of this cluster, to add to or to build.
     pub fn builder(&self) -> WorldBuilder {
         let mut builder = WorldBuilder::new(self.seed);
-        self.add_to(&mut builder);
-        builder
-    }
-
-    /// Adds this cluster to what `builder` has.
-    pub fn add_to(&self, builder: &mut WorldBuilder) {
         let mut rng = Rng::stream(self.seed, "demo");
-        self.add_nodes(builder, &mut rng);
-        self.add_system(builder);
+        self.add_nodes(&mut builder, &mut rng);
+        self.add_system(&mut builder);
         let mut services = self.services(&mut rng);
         self.fill(&mut services);
         for service in services {
-            service.add(builder);
+            service.add(&mut builder);
         }
+        builder
     }
 
     fn add_nodes(&self, builder: &mut WorldBuilder, rng: &mut Rng) {
@@ -166,11 +161,6 @@ impl Demo {
             service.cpu = (service.cpu * want / have.max(1) / 10 * 10).max(10);
         }
     }
-}
-
-/// The cluster of `nodes` workers under `seed`.
-pub fn demo(nodes: usize, seed: u64) -> WorldBuilder {
-    Demo::new(nodes, seed).builder()
 }
 
 struct Service {

@@ -1,6 +1,6 @@
 //! The eviction subresource, with the answers of `drain.md` (What an eviction answers).
 
-use crate::api::{ApiError, Budget, EvictOptions, ObjKey, Phase, Pod, UnhealthyPolicy};
+use crate::api::{ApiError, Budget, ObjKey, Phase, Pod, UnhealthyPolicy, Webhook};
 use crate::truth::{EvictionAnswer, Removal, Truth};
 use crate::world::World;
 
@@ -9,15 +9,13 @@ pub const DISRUPTION_BUDGET: &str = "DisruptionBudget";
 /// The API server refuses to keep more unconfirmed charges than this.
 const MAX_DISRUPTED: usize = 2000;
 
-/// An admission webhook that says no to evictions.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    pub namespace: String,
-    /// Pods whose name begins so.
-    pub prefix: String,
-    /// 403, 429, 500, or 0 for a timeout; others are 422.
-    pub status: u16,
-    pub text: String,
+/// Options of an eviction.
+#[derive(Debug, Clone, Default)]
+pub struct EvictOptions {
+    /// `deleteOptions.preconditions.uid`.
+    pub uid: Option<String>,
+    pub dry_run: bool,
+    pub grace_s: Option<u64>,
 }
 
 impl World {
@@ -158,7 +156,7 @@ impl World {
         let key = new.meta.key();
         self.store.put_budget(self.now, new);
         // The controller sees the write of its own object, whoever made it.
-        self.dirty_budget(key);
+        self.wake_budget(key);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use crate::api::{Attachment, Meta, Ms, Name, ObjKey, OwnerKind, Phase, Pod, VolumeKind};
 use crate::events::{Event, PodStep};
 use crate::rng::{Rng, Span};
-use crate::truth::{PodFacts, Removal, Truth};
+use crate::truth::{Removal, Truth};
 use crate::world::World;
 
 /// From the API's word to a kubelet that acts on it, for pods that have nothing to stop.
@@ -23,22 +23,8 @@ impl World {
             run.number += 1;
             run.stopping = false;
             run.serves = false;
-            self.dirty_services_of(&pod);
+            self.tell_services_of(&pod);
         }
-    }
-
-    /// The kubelet is back: it reports its Node, renews the Lease, and looks after its pods.
-    pub(crate) fn kubelet_started(&mut self, node: &Name) {
-        let Some(epoch) = self.machines.get(node).map(|m| m.epoch) else {
-            return;
-        };
-        if self.store.nodes.contains_key(node) {
-            self.report_node(node);
-            self.start_lease(node, epoch);
-        } else {
-            self.register_node(node);
-        }
-        self.start_pods(node);
     }
 
     /// The kubelet looks after its pods; one that is not Ready has nothing to run them with.
@@ -208,7 +194,7 @@ impl World {
             p.status.ready = true;
             p.status.ready_since = now;
         });
-        self.dirty_services_of(pod);
+        self.tell_services_of(pod);
     }
 
     fn on_finished(&mut self, key: &ObjKey, pod: &Pod) {
@@ -350,31 +336,5 @@ impl World {
                 .attachments
                 .values()
                 .any(|a| volumes.contains(&a.volume) && Some(&a.node) != pod.node.as_ref())
-    }
-
-    /// The pod as checkers see it.
-    pub(crate) fn facts(&self, pod: &Pod) -> PodFacts {
-        let topmost = self.store.topmost(pod);
-        let cordon = crate::api::Taint::new(
-            crate::api::node::UNSCHEDULABLE,
-            "",
-            crate::api::Effect::NoSchedule,
-        );
-        PodFacts {
-            pod: pod.meta.key().to_string(),
-            uid: pod.meta.uid.to_string(),
-            namespace: pod.meta.namespace.to_string(),
-            labels: pod.meta.labels.clone(),
-            owner_kind: pod.meta.owner.as_ref().map_or("", |o| o.kind.as_str()).to_owned(),
-            topmost: topmost.map_or_else(String::new, |o| {
-                format!("{}/{}/{}", o.kind.as_str(), o.meta.namespace, o.meta.name)
-            }),
-            mirror: pod.mirror(),
-            tolerates_cordon: pod.tolerates(&cordon),
-            node: pod.node.as_ref().map(ToString::to_string),
-            phase: pod.status.phase,
-            ready: pod.status.ready,
-            terminating: pod.terminating(),
-        }
     }
 }

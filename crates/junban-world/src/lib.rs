@@ -44,20 +44,23 @@
 //! | requests of a caller, with its troubles | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
 //! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` takes in all changes up to a time (now − lag); [`World::changes_since`]; [`World::compact`] |
 //! | everything as it is, without troubles | [`World::store`] → [`Store`] |
-//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, throttled, denied right, lost answer, watch lag); `log(who)`: requests by verb and resource |
+//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, denied right, lost answer); `log(who)`: requests by verb and resource |
 //! | rules of custom objects, and what their changes mean | [`World::admit`], [`World::interpret`] |
 //! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
 //! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
-//! | a whole cluster by size and seed | [`Demo`], [`demo::demo`] |
+//! | a whole cluster by size and seed | [`Demo`] |
 //! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
 //! | rules over the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
 //! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |
 //!
 //! Everything follows from one seed: the same calls at the same virtual times give the same world.
 
+mod advance;
 pub mod api;
 pub mod builder;
+pub mod cache;
 pub mod checkers;
+pub mod client;
 pub mod controllers;
 pub mod demo;
 mod events;
@@ -65,18 +68,24 @@ pub mod eviction;
 mod kubelet;
 pub mod machine;
 pub mod metrics;
+mod pods;
+mod power;
 pub mod rng;
 pub mod scheduler;
+mod scheduling;
 pub mod truth;
+mod wake;
 pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
+pub use cache::Cache;
 pub use checkers::{Checkers, Groups, Params, PolicyLimits, Violation};
+pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
-pub use eviction::Webhook;
+pub use eviction::EvictOptions;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
-pub use metrics::{Metrics, Turn};
+pub use metrics::{Metrics, TurnTimes};
 pub use rng::{Rng, Span};
 pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
 pub use world::{Config, World};

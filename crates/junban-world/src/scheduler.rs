@@ -4,18 +4,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
 
 use crate::api::meta::contains;
-use crate::api::{
-    Effect, Map, Meta, Ms, Name, Node, ObjKey, Pod, PodTemplate, Selector, Taint, Volume, VolumeKind,
-};
-use crate::events::Event;
-use crate::world::World;
+use crate::api::{Effect, Map, Ms, Name, Node, ObjKey, Pod, PodTemplate, Taint, node};
+use crate::rng::Rng;
 
-/// Weights of the score plugins, as in the default profile.
 /// Why a pod has no node, in its status.
 pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// Weights of the score plugins, as in the default profile.
 const WEIGHT_TAINTS: i64 = 3;
 const WEIGHT_SPREAD: i64 = 2;
 
@@ -45,7 +42,7 @@ impl Slot {
     }
 
     fn tolerated(&self, pod: &Pod) -> bool {
-        let cordon = || Taint::new(crate::api::node::UNSCHEDULABLE, "", Effect::NoSchedule);
+        let cordon = || Taint::new(node::UNSCHEDULABLE, "", Effect::NoSchedule);
         (!self.unschedulable || pod.tolerates(&cordon()))
             && self
                 .taints
@@ -69,7 +66,7 @@ impl Slot {
 }
 
 /// A pod's place in the queue: by priority, then age.
-type Place = (Reverse<i32>, Ms, ObjKey);
+pub(crate) type Place = (Reverse<i32>, Ms, ObjKey);
 
 /// The scheduler's view of nodes, kept up to date by every write of a pod or Node.
 #[derive(Debug)]
@@ -80,7 +77,7 @@ pub struct Scheduler {
     pending: BTreeSet<Place>,
     /// Pods bound to one node's disk that did not fit there: looked at again when that node changes.
     parked: BTreeMap<Name, BTreeSet<Place>>,
-    poked: bool,
+    woken: bool,
 }
 
 impl Default for Scheduler {
@@ -91,7 +88,7 @@ impl Default for Scheduler {
             resources: vec!["cpu".into(), "memory".into()],
             pending: BTreeSet::new(),
             parked: BTreeMap::new(),
-            poked: false,
+            woken: false,
         }
     }
 }
@@ -197,6 +194,69 @@ impl Scheduler {
         }
     }
 
+    /// Whether a run has to be queued: some pods wait, and no run is queued yet.
+    pub(crate) fn wake(&mut self) -> bool {
+        let wakes = !self.woken && !self.pending.is_empty();
+        self.woken |= wakes;
+        wakes
+    }
+
+    /// The run that was queued begins; these pods wait for it.
+    pub(crate) fn begin(&mut self) -> Vec<Place> {
+        self.woken = false;
+        self.pending.iter().cloned().collect()
+    }
+
+    pub(crate) fn park(&mut self, node: &Name, place: Place) {
+        self.pending.remove(&place);
+        self.parked.entry(node.clone()).or_default().insert(place);
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn number_of(&self, node: &str) -> Option<usize> {
+        self.at.get(node).copied()
+    }
+
+    /// The best of the nodes with the numbers `candidates`, or none. `siblings`: for each node, the pods of the same
+    /// owner on it, or below 0 where anti-affinity forbids the node.
+    pub(crate) fn best(
+        &mut self,
+        pod: &Pod,
+        candidates: Range<usize>,
+        siblings: &[i64],
+        rng: &mut Rng,
+    ) -> Option<Name> {
+        let wants = self.wants(&pod.template);
+        let most = siblings.iter().copied().max().unwrap_or(0).max(1);
+        let mut best: Option<(i64, u64, usize)> = None;
+        for at in candidates {
+            let slot = &self.slots[at];
+            if siblings[at] < 0
+                || !slot.fits(&wants)
+                || !slot.tolerated(pod)
+                || !contains(&slot.labels, &pod.template.node_selector)
+            {
+                continue;
+            }
+            let avoided = slot
+                .taints
+                .iter()
+                .any(|t| t.effect == Effect::PreferNoSchedule && !pod.tolerates(t));
+            let score = WEIGHT_TAINTS * if avoided { 0 } else { 100 }
+                + WEIGHT_SPREAD * (100 - 100 * siblings[at] / most)
+                + slot.least_allocated(&wants);
+            let candidate = (score, rng.u64(), at);
+            if best.is_none_or(|b| candidate > b) {
+                best = Some(candidate);
+            }
+        }
+        best.map(|(_, _, at)| self.slots[at].name.clone())
+    }
+
     /// How much of `resource` the pods on `node` have requested.
     pub fn used(&self, node: &str, resource: &str) -> i64 {
         let number = self.resources.iter().position(|r| r == resource);
@@ -215,176 +275,4 @@ fn add(quantities: &mut Vec<i64>, resource: usize, quantity: i64) {
         quantities.resize(resource + 1, 0);
     }
     quantities[resource] += quantity;
-}
-
-impl World {
-    /// The scheduler's view.
-    pub fn scheduler(&self) -> &Scheduler {
-        &self.scheduler
-    }
-
-    pub(crate) fn poke_scheduler(&mut self) {
-        if !self.scheduler.poked && !self.scheduler.pending.is_empty() {
-            self.scheduler.poked = true;
-            let after = self.delay(self.config.scheduler_lag);
-            self.queue.push(self.now + after, Event::Schedule);
-        }
-    }
-
-    pub(crate) fn on_schedule(&mut self) {
-        self.scheduler.poked = false;
-        let queue: Vec<Place> = self.scheduler.pending.iter().cloned().collect();
-        // What did not fit a moment ago does not fit now: room only shrinks within one pass.
-        let mut hopeless: Vec<Arc<PodTemplate>> = Vec::new();
-        for place in queue {
-            let key = place.2.clone();
-            let Some(pod) = self.store.pods.get(&key).cloned() else {
-                continue;
-            };
-            let known = hopeless.iter().any(|t| Arc::ptr_eq(t, &pod.template));
-            let node = if known { None } else { self.choose(&pod) };
-            if let Some(node) = node {
-                self.bind(&key, &node);
-            } else {
-                if !known && pod.claims.is_empty() {
-                    hopeless.push(pod.template.clone());
-                }
-                if pod.status.reason != UNSCHEDULABLE {
-                    self.update_pod(&key, |p| p.status.reason = UNSCHEDULABLE.into());
-                }
-                if let [node] = self.volume_nodes(&pod).as_slice() {
-                    self.scheduler.pending.remove(&place);
-                    self.scheduler
-                        .parked
-                        .entry(node.clone())
-                        .or_default()
-                        .insert(place);
-                }
-            }
-        }
-    }
-
-    /// The best node for the pod, or none.
-    fn choose(&mut self, pod: &Pod) -> Option<Name> {
-        let template = &*pod.template;
-        let candidates = match self.volume_nodes(pod).as_slice() {
-            [] => 0..self.scheduler.slots.len(),
-            // Bound to one node's disk: it, or none.
-            [first, rest @ ..] if rest.iter().all(|n| n == first) => {
-                let at = *self.scheduler.at.get(first)?;
-                at..at + 1
-            }
-            _ => return None,
-        };
-        let wants = self.scheduler.wants(template);
-        let siblings = self.siblings(pod);
-        let most = siblings.iter().copied().max().unwrap_or(0).max(1);
-        let mut best: Option<(i64, u64, usize)> = None;
-        for at in candidates {
-            let slot = &self.scheduler.slots[at];
-            // A negative number of siblings: anti-affinity.
-            if siblings[at] < 0
-                || !slot.fits(&wants)
-                || !slot.tolerated(pod)
-                || !contains(&slot.labels, &template.node_selector)
-            {
-                continue;
-            }
-            let avoided = slot
-                .taints
-                .iter()
-                .any(|t| t.effect == Effect::PreferNoSchedule && !pod.tolerates(t));
-            let score = WEIGHT_TAINTS * if avoided { 0 } else { 100 }
-                + WEIGHT_SPREAD * (100 - 100 * siblings[at] / most)
-                + slot.least_allocated(&wants);
-            let candidate = (score, self.rng.u64(), at);
-            if best.is_none_or(|b| candidate > b) {
-                best = Some(candidate);
-            }
-        }
-        best.map(|(_, _, at)| self.scheduler.slots[at].name.clone())
-    }
-
-    /// For each slot, the pods of the same owner on it; below 0 where anti-affinity forbids it.
-    fn siblings(&self, pod: &Pod) -> Vec<i64> {
-        let mut siblings = vec![0; self.scheduler.slots.len()];
-        let at = |p: &Pod| p.node.as_ref().and_then(|n| self.scheduler.at.get(n)).copied();
-        if let Some(owner) = &pod.meta.owner {
-            for at in self
-                .store
-                .pods_of(&owner.uid)
-                .filter(|p| !p.terminating())
-                .filter_map(|p| at(p))
-            {
-                siblings[at] += 1;
-            }
-        }
-        if let Some(labels) = &pod.template.anti_affinity {
-            let selector = Selector {
-                match_labels: labels.clone(),
-                expressions: Vec::new(),
-            };
-            let beside = self.store.pods_selected(&pod.meta.namespace, &selector);
-            for at in beside.into_iter().filter(|p| !p.ended()).filter_map(|p| at(p)) {
-                siblings[at] = -1;
-            }
-        }
-        siblings
-    }
-
-    /// The nodes that the pod's volumes are bound to.
-    fn volume_nodes(&self, pod: &Pod) -> Vec<Name> {
-        let key = |c: &Name| ObjKey {
-            namespace: pod.meta.namespace.clone(),
-            name: c.clone(),
-        };
-        let claims = pod.claims.iter().filter_map(|c| self.store.claims.get(&key(c)));
-        claims
-            .filter_map(|c| self.store.volumes.get(c.volume.as_ref()?))
-            .filter_map(|v| v.node.clone())
-            .collect()
-    }
-
-    pub(crate) fn bind(&mut self, key: &ObjKey, node: &Name) {
-        let Some(pod) = self.store.pods.get(key).cloned() else {
-            return;
-        };
-        self.provision(&pod, node);
-        self.update_pod(key, |p| {
-            p.node = Some(node.clone());
-            p.status.reason.clear();
-        });
-        self.pod_bound(key);
-    }
-
-    /// Binds the pod's claims that have no volume yet: local ones to this node.
-    pub(crate) fn provision(&mut self, pod: &Pod, node: &Name) {
-        for claim in &pod.claims {
-            let key = ObjKey {
-                namespace: pod.meta.namespace.clone(),
-                name: claim.clone(),
-            };
-            let Some(old) = self
-                .store
-                .claims
-                .get(&key)
-                .filter(|c| c.volume.is_none())
-                .cloned()
-            else {
-                continue;
-            };
-            let name: Name = format!("pv-{}-{}", key.namespace, key.name).into();
-            let meta = Meta {
-                name: name.clone(),
-                uid: self.new_uid(),
-                created: self.now,
-                ..Meta::default()
-            };
-            let node = (old.kind == VolumeKind::Local).then(|| node.clone());
-            self.store.put_volume(self.now, Volume { meta, node });
-            let mut new = (*old).clone();
-            new.volume = Some(name);
-            self.store.put_claim(self.now, new);
-        }
-    }
 }

@@ -204,9 +204,6 @@ pub enum Truth {
         /// Of pods that it selects.
         members: Vec<String>,
     },
-    BudgetGone {
-        budget: String,
-    },
     Owner {
         owner: String,
         replicas: i64,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::api::faults::Callers;
 use crate::api::store::Store;
-use crate::api::{ApiError, Cache, Change, Custom, Ms, Name, ObjKey, Pod};
-use crate::events::{Event, Queue};
-use crate::eviction::Webhook;
+use crate::api::{ApiError, Change, Custom, Ms, Name, ObjKey, OwnerKey, Webhook};
+use crate::events::Queue;
 use crate::machine::Machine;
 use crate::rng::{Rng, Span};
 use crate::scheduler::Scheduler;
@@ -70,8 +69,8 @@ pub struct World {
     pub(crate) rng: Rng,
     /// Which run of its containers a pod is in, by UID; an event of another run is void.
     pub(crate) runs: BTreeMap<Name, Run>,
-    pub(crate) dirty_budgets: BTreeSet<ObjKey>,
-    pub(crate) dirty_owners: BTreeSet<crate::api::OwnerKey>,
+    pub(crate) woken_budgets: BTreeSet<ObjKey>,
+    pub(crate) woken_owners: BTreeSet<OwnerKey>,
     pub(crate) serving: BTreeMap<ObjKey, (u64, u64, u64)>,
     pub(crate) webhooks: Vec<Webhook>,
     /// Where the builder wants the first pods of an owner, by its namespace and name.
@@ -79,7 +78,7 @@ pub struct World {
     /// All delays are nothing while the cluster is built.
     pub(crate) instant: bool,
     truth: Vec<TruthEvent>,
-    truth_seq: u64,
+    pub(crate) truth_seq: u64,
     admission: Option<Admission>,
     interpreter: Option<Interpreter>,
 }
@@ -103,12 +102,12 @@ impl World {
             queue: Queue::default(),
             store: Store::new(config.history),
             machines: BTreeMap::new(),
-            callers: Callers::new(seed),
+            callers: Callers::default(),
             scheduler: Scheduler::default(),
             rng: Rng::stream(seed, "world"),
             runs: BTreeMap::new(),
-            dirty_budgets: BTreeSet::new(),
-            dirty_owners: BTreeSet::new(),
+            woken_budgets: BTreeSet::new(),
+            woken_owners: BTreeSet::new(),
             serving: BTreeMap::new(),
             webhooks: Vec::new(),
             placements: BTreeMap::new(),
@@ -151,69 +150,9 @@ impl World {
         self.store.log.compact(self.store.rv);
     }
 
-    /// A cache that shows the present.
-    pub fn cache(&self) -> Cache {
-        let mut cache = Cache::default();
-        cache.sync(self, self.now);
-        cache
-    }
-
     /// When the next thing will happen by itself.
     pub fn next_event_at(&self) -> Option<Ms> {
         self.queue.next_at()
-    }
-
-    /// Lets everything happen until `t`, and sets the clock to it.
-    pub fn advance_to(&mut self, t: Ms) {
-        while let Some((at, event)) = self.queue.pop_until(t) {
-            self.now = self.now.max(at);
-            self.handle(event);
-        }
-        self.now = self.now.max(t);
-    }
-
-    /// Lets things happen until one changes an object other than a Lease, or tells something new to
-    /// checkers, but not beyond `limit`. All of the same millisecond happens. Returns the time.
-    pub fn advance_until_change(&mut self, limit: Ms) -> Ms {
-        let (mut seen, told) = (self.store.rv, self.truth_seq);
-        while let Some((at, event)) = self.queue.pop_until(limit) {
-            self.now = self.now.max(at);
-            let lease = matches!(event, Event::Lease { .. });
-            self.handle(event);
-            if lease {
-                // A Lease renewal is one write; its first after a boot is told as well.
-                seen += u64::from(self.store.rv == seen + 1);
-            }
-            let changed = self.store.rv != seen || self.truth_seq != told;
-            if changed && self.queue.next_at().is_none_or(|next| next > self.now) {
-                return self.now;
-            }
-        }
-        self.now = self.now.max(limit);
-        self.now
-    }
-
-    fn handle(&mut self, event: Event) {
-        match event {
-            Event::Lease { node, epoch } => self.on_lease(&node, epoch),
-            Event::LeaseCheck { node } => self.on_lease_check(&node),
-            Event::Taints { node } => self.on_taints(&node),
-            Event::TaintEvict { node, since } => self.on_taint_evict(&node, since),
-            Event::Power {
-                machine,
-                tag,
-                again,
-                cause,
-            } => self.on_power(&machine, tag, again, cause),
-            Event::KernelUp { machine, epoch } => self.on_kernel_up(&machine, epoch),
-            Event::KubeletUp { machine, epoch } => self.on_kubelet_up(&machine, epoch),
-            Event::Pod { key, uid, run, step } => self.on_pod(&key, &uid, run, step),
-            Event::Owner(key) => self.on_owner(&key),
-            Event::Budget(key) => self.on_budget(&key),
-            Event::Schedule => self.on_schedule(),
-            Event::Detached { attachment } => self.store.remove_attachment(self.now, &attachment),
-            Event::Collect { node } => self.on_collect(&node),
-        }
     }
 
     /// A delay of the cluster's machinery; nothing while the cluster is built.
@@ -264,65 +203,6 @@ impl World {
         };
         for truth in interpreter(old, new) {
             self.emit(truth);
-        }
-    }
-
-    /// Writes the pod that `change` makes of the one at `key`, and tells everybody whom it concerns.
-    pub(crate) fn update_pod(&mut self, key: &ObjKey, change: impl FnOnce(&mut Pod)) {
-        let Some(old) = self.store.pods.get(key).cloned() else {
-            return;
-        };
-        let mut new = (*old).clone();
-        change(&mut new);
-        if new != *old {
-            let new = self.store.put_pod(self.now, new);
-            self.pod_changed(Some(&old), Some(&new));
-        }
-    }
-
-    /// Takes the pod out of the store.
-    pub(crate) fn drop_pod(&mut self, key: &ObjKey) {
-        let Some(old) = self.store.remove_pod(self.now, key) else {
-            return;
-        };
-        self.runs.remove(&old.meta.uid);
-        self.pod_changed(Some(&old), None);
-    }
-
-    pub(crate) fn pod_changed(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {
-        let Some(pod) = new.or(old) else { return };
-        self.scheduler.account(old.map(|p| &**p), new.map(|p| &**p));
-        let freed = old.is_some_and(|o| o.node.is_some() && new.is_none_or(|n| n.ended() && !o.ended()));
-        if freed || new.is_some_and(|n| n.node.is_none() && old.is_none()) {
-            self.poke_scheduler();
-        }
-        self.tell_pod(old, new);
-        let state = |p: &Arc<Pod>| (p.status.ready, p.terminating(), p.status.phase);
-        if old.map(state) != new.map(state) {
-            self.dirty_budget_of(pod);
-            self.dirty_owner_of(pod);
-            self.dirty_services_of(pod);
-        }
-    }
-
-    fn tell_pod(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {
-        match (old, new) {
-            (None, Some(new)) => {
-                let facts = self.facts(new);
-                self.emit(Truth::PodAdded(facts));
-            }
-            (Some(old), None) => {
-                let (pod, uid) = (old.meta.key().to_string(), old.meta.uid.to_string());
-                self.emit(Truth::PodGone { pod, uid });
-            }
-            (Some(old), Some(new)) => {
-                let told = |p: &Pod| (p.node.clone(), p.status.phase, p.status.ready, p.terminating());
-                if told(old) != told(new) {
-                    let facts = self.facts(new);
-                    self.emit(Truth::PodChanged(facts));
-                }
-            }
-            (None, None) => {}
         }
     }
 }

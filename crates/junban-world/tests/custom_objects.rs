@@ -1,7 +1,8 @@
 //! Custom objects and callers' troubles.
 
 use junban_world::{
-    ApiError, Cache, Deny, Lose, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World, WorldBuilder,
+    ApiError, Cache, Deny, LostAnswer, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World,
+    WorldBuilder,
 };
 use serde_json::json;
 
@@ -120,7 +121,10 @@ fn admission_refuses_with_a_422_and_the_interpreter_notes_what_was_written() {
 #[test]
 fn a_lost_answer_is_a_timeout_with_or_without_the_write() {
     let mut w = world();
-    w.callers().faults("a").lose = vec![Lose { nth: 1, done: true }, Lose { nth: 2, done: false }];
+    w.callers().faults("a").lost_answers = vec![
+        LostAnswer { nth: 1, done: true },
+        LostAnswer { nth: 2, done: false },
+    ];
     let mut c = w.client("a");
     assert!(matches!(
         c.create_custom(entry("x")),

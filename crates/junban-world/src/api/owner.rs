@@ -1,4 +1,4 @@
-//! Controllers' objects: what owns pods.
+//! Owners: the objects whose controllers make pods.
 
 use std::sync::Arc;
 
@@ -24,17 +24,16 @@ impl OwnerKey {
     }
 }
 
-/// A Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, ReplicationController or foreign controller.
-/// A Deployment owns its one ReplicaSet, which owns the pods.
+/// The object of a controller of any [`OwnerKind`]. A Deployment owns its one ReplicaSet, which owns the pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     pub kind: OwnerKind,
     pub meta: Meta,
-    /// Wanted pods; meaningless for a DaemonSet.
+    /// The number of pods that it asks for; a DaemonSet does not use it.
     pub replicas: i64,
     pub selector: Selector,
     pub template: Arc<PodTemplate>,
-    /// A Job that has run to its end.
+    /// Whether this is a Job whose pods have all succeeded.
     pub complete: bool,
 }
 
@@ -48,7 +47,7 @@ impl Owner {
         }
     }
 
-    /// Whether the kind has a scale that a budget can be computed from.
+    /// Whether the kind has a scale subresource. A budget with a percentage or maxUnavailable needs one.
     pub fn scalable(&self) -> bool {
         matches!(
             self.kind,

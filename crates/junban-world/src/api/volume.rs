@@ -1,4 +1,4 @@
-//! Volumes, claims, attachments; and Services.
+//! Volumes, claims, attachments, and Services.
 
 use super::meta::{Meta, Name, Selector};
 use super::pod::VolumeKind;
@@ -7,7 +7,7 @@ use super::pod::VolumeKind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     pub meta: Meta,
-    /// Node affinity by hostname, as local volumes have it.
+    /// The one node that a local volume allows.
     pub node: Option<Name>,
 }
 
@@ -29,7 +29,7 @@ pub struct Attachment {
     pub attached: bool,
 }
 
-/// A Service; its endpoints are what [`crate::World::endpoints`] says.
+/// A Service. [`crate::World::endpoints`] counts its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     pub meta: Meta,

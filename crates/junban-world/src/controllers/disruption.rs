@@ -12,23 +12,8 @@ use crate::world::World;
 pub const CHARGE_MS: Ms = 120_000;
 
 impl World {
-    /// A pod changed. Where two budgets select it the controller takes one of them and warns: the other's status stays
-    /// as it is until something else touches it.
-    pub(crate) fn dirty_budget_of(&mut self, pod: &Pod) {
-        if let Some(key) = self.store.budgets_of(pod).first().map(|b| b.meta.key()) {
-            self.dirty_budget(key);
-        }
-    }
-
-    pub(crate) fn dirty_budget(&mut self, key: ObjKey) {
-        if self.dirty_budgets.insert(key.clone()) {
-            let after = self.delay(self.config.disruption_lag);
-            self.queue.push(self.now + after, Event::Budget(key));
-        }
-    }
-
     pub(crate) fn on_budget(&mut self, key: &ObjKey) {
-        self.dirty_budgets.remove(key);
+        self.woken_budgets.remove(key);
         let Some(old) = self.store.budgets.get(key).cloned() else {
             return;
         };

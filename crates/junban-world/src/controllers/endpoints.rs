@@ -14,7 +14,7 @@ impl World {
         pods.iter().filter(|p| p.status.ready && !p.terminating()).count() as u64
     }
 
-    pub(crate) fn dirty_services_of(&mut self, pod: &Pod) {
+    pub(crate) fn tell_services_of(&mut self, pod: &Pod) {
         let from = ObjKey {
             namespace: pod.meta.namespace.clone(),
             name: "".into(),

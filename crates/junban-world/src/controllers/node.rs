@@ -80,8 +80,8 @@ impl World {
             self.now() + self.config.node_grace_ms,
             Event::LeaseCheck { node: name.clone() },
         );
-        self.dirty_daemon_sets();
-        self.poke_scheduler();
+        self.wake_daemon_sets();
+        self.wake_scheduler();
     }
 
     /// The Node object is deleted; its machine goes on, its pods are collected.
@@ -269,7 +269,7 @@ impl World {
             self.queue.push(self.now() + after, Event::Taints { node: name });
         }
         if old.taints != new.taints || old.unschedulable != new.unschedulable {
-            self.poke_scheduler();
+            self.wake_scheduler();
         }
     }
 

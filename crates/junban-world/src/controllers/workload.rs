@@ -10,38 +10,10 @@ use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
     PodStatus, PodTemplate, Taint, Toleration,
 };
-use crate::events::Event;
 use crate::truth::{Removal, Truth};
 use crate::world::World;
 
 impl World {
-    pub(crate) fn dirty_owner_of(&mut self, pod: &Pod) {
-        let Some(owner) = &pod.meta.owner else { return };
-        if let Some(key) = self.store.owner_keys.get(&owner.uid).cloned() {
-            self.dirty_owner(key);
-        }
-    }
-
-    pub(crate) fn dirty_owner(&mut self, key: OwnerKey) {
-        if self.dirty_owners.insert(key.clone()) {
-            let after = self.delay(self.config.controller_lag);
-            self.queue.push(self.now + after, Event::Owner(key));
-        }
-    }
-
-    pub(crate) fn dirty_daemon_sets(&mut self) {
-        let keys: Vec<_> = self
-            .store
-            .owners
-            .keys()
-            .filter(|k| k.kind == OwnerKind::DaemonSet)
-            .cloned()
-            .collect();
-        for key in keys {
-            self.dirty_owner(key);
-        }
-    }
-
     /// Adds or replaces an owner's object; its controller acts on it.
     pub(crate) fn put_owner(&mut self, mut owner: Owner) -> Arc<Owner> {
         let key = owner.key();
@@ -57,7 +29,7 @@ impl World {
                 replicas: owner.replicas,
             });
         }
-        self.dirty_owner(key.clone());
+        self.wake_owner(key.clone());
         // Budgets read the scale.
         let of_namespace: Vec<ObjKey> = self
             .store
@@ -67,7 +39,7 @@ impl World {
             .cloned()
             .collect();
         for budget in of_namespace {
-            self.dirty_budget(budget);
+            self.wake_budget(budget);
         }
         owner
     }
@@ -112,7 +84,7 @@ impl World {
     }
 
     pub(crate) fn on_owner(&mut self, key: &OwnerKey) {
-        self.dirty_owners.remove(key);
+        self.woken_owners.remove(key);
         let Some(owner) = self.store.owners.get(key).cloned() else {
             return;
         };

@@ -3,14 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::changes::{Change, Object};
-use super::custom::Custom;
-use super::meta::{Ms, Name, ObjKey};
-use super::node::{Lease, Node};
-use super::owner::{Owner, OwnerKey};
-use super::pod::Pod;
-use super::volume::{Attachment, Claim, Service, Volume};
+use crate::api::{
+    Attachment, Budget, Change, Claim, Custom, Lease, Ms, Name, Node, ObjKey, Object, Owner, OwnerKey, Pod,
+    Service, Volume,
+};
 use crate::world::World;
 
 /// Objects as of some resource version. Empty until the first [`Cache::sync`].
@@ -34,12 +30,6 @@ impl Cache {
     /// Takes in all changes made until `until`, or lists afresh where the log no longer reaches back.
     /// Returns how many changes other than Lease renewals there were.
     pub fn sync(&mut self, world: &World, until: Ms) -> usize {
-        self.sync_with(world, until, |_| ())
-    }
-
-    /// Like [`Cache::sync`], and shows each change to `seen` after it was taken in. A fresh list
-    /// shows none: look at everything when `rv` was 0.
-    pub fn sync_with(&mut self, world: &World, until: Ms, mut seen: impl FnMut(&Change)) -> usize {
         let store = world.store();
         let Ok(changes) = (if self.rv == 0 {
             Err(())
@@ -52,7 +42,6 @@ impl Cache {
         for change in changes.take_while(|c| c.at <= until) {
             count += usize::from(!matches!(change.object, Object::Lease(_)));
             self.apply(change);
-            seen(change);
         }
         count
     }
@@ -130,6 +119,15 @@ impl Cache {
             .into_iter()
             .flatten()
             .filter_map(|k| self.pods.get(k))
+    }
+}
+
+impl World {
+    /// A cache that shows the present.
+    pub fn cache(&self) -> Cache {
+        let mut cache = Cache::default();
+        cache.sync(self, self.now);
+        cache
     }
 }
 

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::budget::Budget;
-use super::custom::{Custom, NewCustom, Preconditions, merge};
-use super::error::ApiError;
-use super::faults::{Fate, Verb};
-use super::meta::{Meta, ObjKey};
-use super::node::{Lease, Node, NodeOp};
-use super::owner::{Owner, OwnerKey};
-use super::pod::Pod;
-use super::volume::Attachment;
+use crate::api::custom::merge;
+use crate::api::faults::Delivery;
+use crate::api::{
+    ApiError, Attachment, Budget, Custom, Lease, Meta, NewCustom, Node, NodeOp, ObjKey, OwnerKey, Pod,
+    Preconditions, Verb,
+};
+use crate::eviction::EvictOptions;
 use crate::truth::Removal;
 use crate::world::World;
 
@@ -21,15 +19,6 @@ use crate::world::World;
 pub struct Client<'w> {
     world: &'w mut World,
     who: &'w str,
-}
-
-/// Options of an eviction.
-#[derive(Debug, Clone, Default)]
-pub struct EvictOptions {
-    /// `deleteOptions.preconditions.uid`.
-    pub uid: Option<String>,
-    pub dry_run: bool,
-    pub grace_s: Option<u64>,
 }
 
 /// Options of a pod's deletion.
@@ -57,7 +46,7 @@ impl Client<'_> {
         let now = self.world.now();
         self.world
             .callers
-            .gate(now, self.who, verb, resource, namespace)?;
+            .let_through(now, self.who, verb, resource, namespace)?;
         answer(self.world)
     }
 
@@ -72,11 +61,11 @@ impl Client<'_> {
         let fate = self
             .world
             .callers
-            .gate(now, self.who, verb, resource, namespace)?;
+            .let_through(now, self.who, verb, resource, namespace)?;
         let answer = act(self.world, self.who);
         match fate {
-            Fate::Answered => answer,
-            Fate::AnswerLost => Err(ApiError::Timeout {
+            Delivery::Answered => answer,
+            Delivery::AnswerLost => Err(ApiError::Timeout {
                 text: "connection reset by peer".into(),
             }),
         }
@@ -178,17 +167,6 @@ impl Client<'_> {
         })
     }
 
-    /// GET of a VolumeAttachment.
-    pub fn attachment(&mut self, name: &str) -> Result<Arc<Attachment>, ApiError> {
-        self.read(Verb::Get, "volumeattachments", "", |w| {
-            w.store
-                .attachments
-                .get(name)
-                .cloned()
-                .ok_or_else(|| ApiError::not_found(name))
-        })
-    }
-
     /// LIST of VolumeAttachments.
     pub fn attachments(&mut self) -> Result<Vec<Arc<Attachment>>, ApiError> {
         self.read(Verb::List, "volumeattachments", "", |w| {
@@ -202,22 +180,6 @@ impl Client<'_> {
         self.write(Verb::Patch, "poddisruptionbudgets", &namespace, |w, _| {
             w.apply_budget(budget);
             Ok(())
-        })
-    }
-
-    /// DELETE of a budget.
-    pub fn delete_budget(&mut self, namespace: &str, name: &str) -> Result<(), ApiError> {
-        let key = ObjKey::new(namespace, name);
-        self.write(Verb::Delete, "poddisruptionbudgets", namespace, |w, _| {
-            w.remove_budget(&key)
-        })
-    }
-
-    /// Creates or replaces an owner (Deployment and so on).
-    pub fn apply_owner(&mut self, owner: Owner) -> Result<Arc<Owner>, ApiError> {
-        let namespace = owner.meta.namespace.clone();
-        self.write(Verb::Patch, owner.kind.as_str(), &namespace, |w, _| {
-            Ok(w.put_owner(owner))
         })
     }
 
@@ -299,26 +261,6 @@ impl Client<'_> {
         let resource = format!("{kind}/status");
         self.write(Verb::Update, &resource, "", |w, _| {
             w.write_custom(kind, name, pre, |c| c.status = status)
-        })
-    }
-
-    /// Merge patch of labels and annotations; null removes.
-    pub fn annotate_custom(
-        &mut self,
-        kind: &str,
-        name: &str,
-        changes: &[(&str, Option<&str>)],
-        pre: &Preconditions,
-    ) -> Result<Arc<Custom>, ApiError> {
-        self.write(Verb::Patch, kind, "", |w, _| {
-            w.write_custom(kind, name, pre, |c| {
-                for (key, value) in changes {
-                    match value {
-                        Some(v) => drop(c.meta.annotations.insert((*key).to_owned(), (*v).to_owned())),
-                        None => drop(c.meta.annotations.remove(*key)),
-                    }
-                }
-            })
         })
     }
 
@@ -415,16 +357,6 @@ impl World {
             }
         }
         self.store.put_budget(self.now, budget);
-        self.dirty_budget(key);
-    }
-
-    fn remove_budget(&mut self, key: &ObjKey) -> Result<(), ApiError> {
-        self.store
-            .remove_budget(self.now, key)
-            .ok_or_else(|| ApiError::not_found(key))?;
-        self.emit(crate::truth::Truth::BudgetGone {
-            budget: key.to_string(),
-        });
-        Ok(())
+        self.wake_budget(key);
     }
 }
