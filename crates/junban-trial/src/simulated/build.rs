@@ -9,11 +9,11 @@ use junban_world::{
 };
 use serde_json::{Value, json};
 
-use crate::objects::{EPOCH, POLICY, QUEUE, wall};
-use crate::rules;
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
 use crate::scenario::workload::{READY, START, STOP};
+use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
+use junban_sim::rules;
 
 /// How old the world is when a scenario begins.
 pub(super) const BEGINS_AT_MS: Ms = 120_000;

@@ -17,7 +17,7 @@ use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Scenario, Target};
 use crate::scenario::sweep::{self, Ended, Swept};
-use crate::sim::{Delays, Sim, Troubles};
+use junban_sim::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
 

@@ -13,9 +13,9 @@ use junban_world::{
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
-use crate::objects::{self, ENTRY, POLICY, QUEUE, wall};
 use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
+use junban_sim::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]

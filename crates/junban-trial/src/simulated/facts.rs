@@ -6,8 +6,8 @@ use junban_api::names;
 use junban_world::api::node::ZONE;
 use junban_world::{ObjKey, Truth, World};
 
-use crate::objects::{ENTRY, QUEUE};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
+use junban_sim::objects::{ENTRY, QUEUE};
 
 /// Collects facts, and remembers what was so at the beginning.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, World};
 use serde_json::Value;
 
 use super::build::ms;
-use crate::objects::{POLICY, QUEUE};
+use junban_sim::objects::{POLICY, QUEUE};
 
 /// By then every watch shows an edit, and what was decided before it has been done.
 const KNOWN_AFTER_MS: Ms = 10_000;
