@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--quiet",
         "--locked",
         "--package",
-        "junban-sim",
+        "junban-trial",
         "--bin",
         "scenario",
         "--",

@@ -23,6 +23,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["junban-world", "junban-engine", "junban-api", "junban-core"],
     ),
     (
+        "junban-trial",
+        &[
+            "junban-sim",
+            "junban-world",
+            "junban-engine",
+            "junban-api",
+            "junban-core",
+        ],
+    ),
+    (
         "junban",
         &[
             "junban-core",
@@ -197,7 +207,9 @@ fn guards(root: &Path, problems: &mut Vec<String>) -> Result<()> {
         .context("guard.rs has `pub enum Guard`")?
         .0;
     let mut tests = String::new();
-    for item in fs::read_dir(root.join("crates/junban-sim/tests/guards")).context("list the guards' tests")? {
+    for item in
+        fs::read_dir(root.join("crates/junban-trial/tests/guards")).context("list the guards' tests")?
+    {
         tests.push_str(&fs::read_to_string(item?.path())?);
     }
     let names = body
@@ -211,7 +223,7 @@ fn guards(root: &Path, problems: &mut Vec<String>) -> Result<()> {
             .any(|after| !after.starts_with(char::is_alphanumeric));
         if !used {
             problems.push(format!(
-                "Guard::{name}: no test in crates/junban-sim/tests/guards takes it out"
+                "Guard::{name}: no test in crates/junban-trial/tests/guards takes it out"
             ));
         }
     }

@@ -11,7 +11,7 @@ use junban_world::{Checkers, Demo as Cluster, Fault, IntOrPercent, Metrics, Ms, 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ports::{ENTRY, POLICY, QUEUE, wall};
+use crate::objects::{POLICY, QUEUE, wall};
 use crate::rules;
 use crate::sim::{Delays, Sim};
 
@@ -194,7 +194,7 @@ impl Demo {
         let bound = self.bound.bound(&world, &self.metrics, &self.proven);
         let succeeded = self.proven.len();
         let names = world.store().nodes().map(|node| node.meta.name.to_string());
-        let entries = newest_entries(&world);
+        let entries = frame::newest_entries(&world);
         let why = |name: String| {
             let status = entries
                 .get(&name)
@@ -320,19 +320,4 @@ fn params(fails: usize) -> Params {
         failures_max: IntOrPercent::Int(i64::try_from(fails.max(1)).unwrap_or(1)),
         ..Params::default()
     }
-}
-
-/// Entries by node, newest first, as frames need them.
-fn newest_entries(world: &World) -> BTreeMap<String, std::sync::Arc<junban_world::Custom>> {
-    let mut newest: BTreeMap<String, std::sync::Arc<junban_world::Custom>> = BTreeMap::new();
-    for custom in world.store().customs().filter(|custom| custom.kind == ENTRY) {
-        let node = custom.spec["nodeName"].as_str().unwrap_or_default().to_owned();
-        let is_newer = newest
-            .get(&node)
-            .is_none_or(|known| known.meta.created <= custom.meta.created);
-        if is_newer {
-            newest.insert(node, custom.clone());
-        }
-    }
-    newest
 }

@@ -1,10 +1,10 @@
-//! The production engine over a simulated cluster in virtual time: the ports over the world, the runner of
-//! scenario files, and the demo. The only crate that knows both the world and the engine.
+//! The production engine over a simulated cluster in virtual time: the ports over the world, the loop that runs the
+//! processes, and the demo.
 
+mod cache;
 pub mod demo;
-pub mod ports;
-pub mod real;
+pub mod objects;
+mod ports;
 pub mod rules;
-pub mod scenario;
 pub mod sim;
-pub mod simulated;
+pub mod watch;

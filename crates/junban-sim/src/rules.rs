@@ -9,7 +9,7 @@ use junban_api::names;
 use junban_world::{Custom, Truth, World};
 use serde_json::{Value, json};
 
-use crate::ports::{ENTRY, QUEUE};
+use crate::objects::{ENTRY, QUEUE};
 
 /// Installs both.
 pub fn install(world: &mut World) {

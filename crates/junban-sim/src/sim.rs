@@ -4,10 +4,10 @@
 //! leads. A request leaves when the engine wants it, acts on the world half a latency later, and its answer arrives
 //! after the other half. Everything follows from the world's seed.
 
+mod event;
 mod lease;
 mod process;
 mod trouble;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,16 +16,17 @@ use futures::FutureExt as _;
 use junban_core::effect::{Effect, Read};
 use junban_core::time::SignedDuration;
 use junban_engine::clock::ServerClock;
-use junban_engine::elector::{LeaseAnswer, LeaseCall};
+use junban_engine::elector::LeaseAnswer;
 use junban_engine::ports::execute;
 use junban_engine::step::{Answer, Request};
 use junban_world::{Ms, Rng, Span, World};
 
-use crate::ports::{Shown, SimPorts, last_version, locked};
+use crate::ports::{SimPorts, locked};
+use crate::watch::{Lags, Watch};
+use event::{Event, Who};
 use lease::LeaseObject;
 use process::{Process, State};
 pub use trouble::{OnArrival, OnSend, Trouble, Troubles};
-pub use watch::{Lags, Watch};
 
 /// Delays between a process and the API server.
 #[derive(Clone, Copy, Debug)]
@@ -59,24 +60,6 @@ const DEADLINE: Ms = 10_000;
 const SHORT_DEADLINE: Ms = 2_000;
 const LEASE_DEADLINE: Ms = 5_000;
 
-/// Names a process: number from 1, and how often it was started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Who {
-    number: u32,
-    life: u32,
-}
-
-#[derive(Debug)]
-enum Event {
-    /// The request reaches the world. Once sent, its process need not live for that.
-    Execute(Who, u64, Box<Request>, Ms, Trouble),
-    Answer(Who, u64, Box<Answer>, Vec<Shown>, bool),
-    Lease(Who, LeaseCall, Ms),
-    LeaseAnswer(Who, LeaseCall, Ms, LeaseAnswer),
-    /// The process looks at its watches and its clock.
-    Tick(Who),
-}
-
 /// The world and the processes over it.
 pub struct Sim {
     world: Arc<Mutex<World>>,
@@ -101,7 +84,7 @@ pub struct Sim {
 impl Sim {
     pub fn new(world: World, delays: Delays) -> Self {
         let rng = Rng::stream(world.seed(), "network");
-        let seen = last_version(&world);
+        let seen = world.store().resource_version();
         Self {
             world: Arc::new(Mutex::new(world)),
             delays,
@@ -283,7 +266,7 @@ impl Sim {
     /// Tells the processes of changes in the world. Returns whether one was other than a Lease's.
     fn announce(&mut self) -> bool {
         let world = locked(&self.world);
-        let last = last_version(&world);
+        let last = world.store().resource_version();
         if last == self.seen {
             return false;
         }

@@ -189,6 +189,6 @@ fn boot_s(world: &World, metrics: &Metrics, node: &str) -> f64 {
 }
 
 fn groups_at_once(world: &World) -> Option<u32> {
-    let policy = world.store().custom(crate::ports::POLICY, "workers")?;
+    let policy = world.store().custom(crate::objects::POLICY, "workers")?;
     u32::try_from(policy.spec["groups"]["atOnce"].as_u64()?).ok()
 }

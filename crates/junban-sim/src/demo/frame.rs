@@ -1,11 +1,12 @@
 //! What is to be seen of a demo at one moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use junban_world::api::node::ZONE;
-use junban_world::{Ms, World};
+use junban_world::{Custom, Ms, World};
 
-use crate::ports::QUEUE;
+use crate::objects::{ENTRY, QUEUE};
 
 /// One node of the map.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +91,7 @@ fn number(name: &str) -> usize {
 
 fn blockers(world: &World) -> Vec<(String, usize, String)> {
     let mut found: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for entry in super::newest_entries(world).values() {
+    for entry in newest_entries(world).values() {
         let waits = matches!(
             entry.status["phase"].as_str(),
             None | Some("Queued" | "Draining" | "Failed")
@@ -111,4 +112,19 @@ fn blockers(world: &World) -> Vec<(String, usize, String)> {
         .collect();
     blockers.sort_by_key(|blocker| std::cmp::Reverse(blocker.1));
     blockers
+}
+
+/// Entries by node, newest first, as frames need them.
+pub(super) fn newest_entries(world: &World) -> BTreeMap<String, Arc<Custom>> {
+    let mut newest: BTreeMap<String, Arc<Custom>> = BTreeMap::new();
+    for custom in world.store().customs().filter(|custom| custom.kind == ENTRY) {
+        let node = custom.spec["nodeName"].as_str().unwrap_or_default().to_owned();
+        let is_newer = newest
+            .get(&node)
+            .is_none_or(|known| known.meta.created <= custom.meta.created);
+        if is_newer {
+            newest.insert(node, custom.clone());
+        }
+    }
+    newest
 }

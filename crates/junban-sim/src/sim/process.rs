@@ -7,8 +7,10 @@ use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
 use junban_engine::step::{Answer, Engine, Request};
 use junban_world::{Ms, World};
 
-use super::{Event, Lags, Who};
-use crate::ports::{Shown, View, wall};
+use super::event::{Event, Who};
+use crate::cache::{ClusterCache, Shown};
+use crate::objects::wall;
+use crate::watch::Lags;
 
 /// A plan that wants to be woken so often in a row, and does nothing, is a busy loop.
 const IDLE_WAKES_MAX: u32 = 100;
@@ -39,7 +41,7 @@ pub(super) struct Process {
     lease_call_under_way: bool,
     lease_wait: Option<Mono>,
     engine: Option<Engine>,
-    view: View,
+    cache: ClusterCache,
     lags: Lags,
     answers: Vec<Answer>,
     /// Something happened that a plan looks at.
@@ -78,7 +80,7 @@ impl Process {
             lease_call_under_way: false,
             lease_wait: None,
             engine: None,
-            view: View::listed(world),
+            cache: ClusterCache::listed(world),
             lags,
             answers: Vec::new(),
             news: false,
@@ -108,17 +110,17 @@ impl Process {
     }
 
     pub(super) fn follow(&mut self, world: &World, now: Ms) {
-        self.news |= self.view.follow(world, now, &self.lags);
+        self.news |= self.cache.follow(world, now, &self.lags);
     }
 
     /// When its watches show the next change.
     pub(super) fn next_shown_at(&self) -> Option<Ms> {
-        self.view.next_shown_at(&self.lags)
+        self.cache.next_shown_at(&self.lags)
     }
 
     /// An answer of this term's engine, or of one that is no more: then nobody listens.
     pub(super) fn answered(&mut self, term: u64, answer: Answer, shown: Vec<Shown>, acknowledged: bool) {
-        self.view.take(shown);
+        self.cache.take(shown);
         if acknowledged {
             self.writes += 1;
             if self.exit_after_writes == Some(self.writes) {
@@ -184,13 +186,13 @@ impl Process {
         }
         self.news = false;
         self.steps += 1;
-        let clock = self.elector.advance(mono, self.view.cluster.queue.is_paused());
+        let clock = self.elector.advance(mono, self.cache.cluster.queue.is_paused());
         let Some(engine) = &mut self.engine else {
             return Vec::new();
         };
         let answers = std::mem::take(&mut self.answers);
         let wall = self.wall.read(mono, wall(now));
-        let step = engine.step(&self.view.cluster, Now { mono, clock, wall }, answers);
+        let step = engine.step(&self.cache.cluster, Now { mono, clock, wall }, answers);
         self.engine_wake = step.wake_at;
         self.refused.extend(step.refused);
         let idle = woken && step.requests.is_empty();

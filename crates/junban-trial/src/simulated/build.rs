@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
 use junban_world::{
-    Demand, Effect, IntOrPercent, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
+    Demand, Effect, IntOrPercent, Ms, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
     UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
 };
 use serde_json::{Value, json};
 
-use super::BEGINS_AT_MS;
-use crate::ports::{EPOCH, POLICY, QUEUE, wall};
-use crate::rules;
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
 use crate::scenario::workload::{READY, START, STOP};
+use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
+use junban_sim::rules;
 
+/// How old the world is when a scenario begins.
+pub(super) const BEGINS_AT_MS: Ms = 120_000;
 /// The name under which people act.
 pub(super) const PEOPLE: &str = "kubectl";
 

@@ -17,7 +17,7 @@ use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Scenario, Target};
 use crate::scenario::sweep::{self, Ended, Swept};
-use crate::sim::{Delays, Sim, Troubles};
+use junban_sim::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
 
@@ -51,8 +51,6 @@ pub struct Outcome {
 
 /// A person looks at a server whose power action is in doubt, and says `retry`, at most so often.
 const RETRIES_OF_A_PERSON: u32 = 1;
-/// How old the world is when a scenario begins.
-const BEGINS_AT_MS: Ms = 120_000;
 /// The first controller has become the leader by then.
 const OTHERS_AFTER_MS: Ms = 1_000;
 /// How long a controller takes to be started again.
@@ -154,7 +152,7 @@ impl<'s> Run<'s> {
             people::inject(&mut self.sim.world(), &fault.what);
         }
         // What people did and what is dead already is known before the controller comes.
-        let settled = self.sim.now() + BEGINS_AT_MS;
+        let settled = self.sim.now() + build::BEGINS_AT_MS;
         self.sim.world().advance_to(settled);
         self.began = settled;
         self.look_at_truth();

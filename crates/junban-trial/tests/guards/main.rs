@@ -14,10 +14,11 @@
 
 use junban_core::effect::{Effect, NodeWrite, Read};
 use junban_core::guard::{Guard, Slip, with_slip, without};
-use junban_sim::scenario::model::Scenario;
-use junban_sim::scenario::parse;
-use junban_sim::sim::{Delays, Trouble, Troubles, Watch};
-use junban_sim::simulated::{Options, Outcome, run_in};
+use junban_sim::sim::{Delays, Trouble, Troubles};
+use junban_sim::watch::Watch;
+use junban_trial::scenario::model::Scenario;
+use junban_trial::scenario::parse;
+use junban_trial::simulated::{Options, Outcome, run_in};
 use junban_world::Span;
 
 mod budgets;

@@ -5,8 +5,6 @@ mod judging;
 use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
-pub use judging::Verdict;
-
 use super::words::{Fault, Words, split_key, unknown};
 
 /// Claims that must all hold, joined by `and` or a comma.

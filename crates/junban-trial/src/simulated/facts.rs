@@ -6,8 +6,8 @@ use junban_api::names;
 use junban_world::api::node::ZONE;
 use junban_world::{ObjKey, Truth, World};
 
-use crate::ports::{ENTRY, QUEUE, find_custom};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
+use junban_sim::objects::{ENTRY, QUEUE};
 
 /// Collects facts, and remembers what was so at the beginning.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Collector {
     }
 
     pub(super) fn collect(&self, world: &World) -> Facts {
-        let queue = find_custom(world, QUEUE, names::QUEUE);
+        let queue = world.store().custom(QUEUE, names::QUEUE);
         let slots = queue
             .as_ref()
             .and_then(|queue| queue.status["ledger"]["slots"].as_object().cloned());

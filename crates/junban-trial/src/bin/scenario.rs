@@ -10,11 +10,11 @@ use std::process::ExitCode;
 
 use std::path::PathBuf;
 
-use junban_sim::real;
-use junban_sim::scenario::model::Scenario;
-use junban_sim::scenario::parse;
-use junban_sim::scenario::sweep::Swept;
-use junban_sim::simulated::{self, Options};
+use junban_trial::real;
+use junban_trial::scenario::model::Scenario;
+use junban_trial::scenario::parse;
+use junban_trial::scenario::sweep::Swept;
+use junban_trial::simulated::{self, Options};
 
 struct Arguments {
     files: Vec<String>,

@@ -7,14 +7,14 @@ use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
 /// Whether a condition holds, and what was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    pub holds: bool,
-    pub seen: String,
+pub(in crate::scenario) struct Verdict {
+    pub(in crate::scenario) holds: bool,
+    pub(in crate::scenario) seen: String,
 }
 
 impl Condition {
     /// Judges it.
-    pub fn judge(&self, facts: &Facts) -> Verdict {
+    pub(in crate::scenario) fn judge(&self, facts: &Facts) -> Verdict {
         let verdicts: Vec<Verdict> = self.claims.iter().map(|claim| claim.judge(facts)).collect();
         let seen: Vec<String> = verdicts.iter().map(|verdict| verdict.seen.clone()).collect();
         Verdict {

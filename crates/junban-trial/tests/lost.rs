@@ -7,10 +7,10 @@
 )]
 
 use junban_core::effect::Effect;
-use junban_sim::scenario::model::Scenario;
-use junban_sim::scenario::parse;
 use junban_sim::sim::{Delays, Trouble, Troubles};
-use junban_sim::simulated::{Options, Outcome, run, run_in};
+use junban_trial::scenario::model::Scenario;
+use junban_trial::scenario::parse;
+use junban_trial::simulated::{Options, Outcome, run, run_in};
 use std::cell::Cell;
 use std::rc::Rc;
 

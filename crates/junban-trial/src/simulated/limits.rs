@@ -7,7 +7,7 @@ use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, World};
 use serde_json::Value;
 
 use super::build::ms;
-use crate::ports::{POLICY, QUEUE, find_custom};
+use junban_sim::objects::{POLICY, QUEUE};
 
 /// By then every watch shows an edit, and what was decided before it has been done.
 const KNOWN_AFTER_MS: Ms = 10_000;
@@ -65,7 +65,7 @@ fn nodes(world: &World) -> i64 {
 fn read(world: &World, last: &Params) -> Params {
     let defaults = Params::default();
     let mut params = last.clone();
-    if let Some(queue) = find_custom(world, QUEUE, junban_api::names::QUEUE) {
+    if let Some(queue) = world.store().custom(QUEUE, junban_api::names::QUEUE) {
         params.max_unavailable = share(&queue.spec["maxUnavailable"]).unwrap_or(defaults.max_unavailable);
         params.max_concurrent = share(&queue.spec["maxConcurrent"]).unwrap_or(defaults.max_concurrent);
         params.failures_max = share(&queue.spec["failures"]["max"]).unwrap_or(defaults.failures_max);

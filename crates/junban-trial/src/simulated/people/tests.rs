@@ -2,7 +2,7 @@ use super::*;
 use crate::scenario::parse;
 
 fn policy(world: &World) -> Value {
-    find_custom(world, POLICY, "workers").unwrap().spec.clone()
+    world.store().custom(POLICY, "workers").unwrap().spec.clone()
 }
 
 #[test]

@@ -7,12 +7,12 @@ use junban_core::cluster::{Cluster, QueueView};
 use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, PolicyName, Version};
 use junban_world::{self as world, Change, Object, World};
 
-use super::objects;
-use crate::sim::{Lags, Watch};
+use crate::objects::{self, ENTRY, POLICY, QUEUE};
+use crate::watch::{Lags, Watch};
 
 /// What an answer showed, with the resourceVersion as of which it was so.
 #[derive(Clone, Debug)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// An object after a write, or as read.
     Is(Object),
     NoNode(NodeName, u64),
@@ -27,8 +27,8 @@ pub enum Shown {
 
 /// One process's view.
 #[derive(Debug, Default)]
-pub struct View {
-    pub cluster: Cluster,
+pub(crate) struct ClusterCache {
+    pub(crate) cluster: Cluster,
     /// The change log has been taken in up to here.
     rv: u64,
     /// Changes that were taken in and that their watch has not shown yet, oldest first.
@@ -39,44 +39,44 @@ pub struct View {
     claims: BTreeMap<ClaimKey, std::sync::Arc<world::Claim>>,
 }
 
-impl View {
+impl ClusterCache {
     /// Everything listed now.
-    pub fn listed(world: &World) -> Self {
-        let mut view = Self::default();
+    pub(crate) fn listed(world: &World) -> Self {
+        let mut listed = Self::default();
         let cache = world.cache();
         for volume in cache.volumes.values() {
-            view.put(&Object::Volume(volume.clone()));
+            listed.put(&Object::Volume(volume.clone()));
         }
         for claim in cache.claims.values() {
-            view.put(&Object::Claim(claim.clone()));
+            listed.put(&Object::Claim(claim.clone()));
         }
         for node in cache.nodes.values() {
-            view.put(&Object::Node(node.clone()));
+            listed.put(&Object::Node(node.clone()));
         }
         for lease in cache.leases.values() {
-            view.put(&Object::Lease(lease.clone()));
+            listed.put(&Object::Lease(lease.clone()));
         }
         for owner in cache.owners.values() {
-            view.put(&Object::Owner(owner.clone()));
+            listed.put(&Object::Owner(owner.clone()));
         }
         for budget in cache.budgets.values() {
-            view.put(&Object::Budget(budget.clone()));
+            listed.put(&Object::Budget(budget.clone()));
         }
         for attachment in cache.attachments.values() {
-            view.put(&Object::Attachment(attachment.clone()));
+            listed.put(&Object::Attachment(attachment.clone()));
         }
         for pod in cache.pods.values() {
-            view.put(&Object::Pod(pod.clone()));
+            listed.put(&Object::Pod(pod.clone()));
         }
         for custom in cache.customs.values() {
-            view.put(&Object::Custom(custom.clone()));
+            listed.put(&Object::Custom(custom.clone()));
         }
-        view.rv = cache.rv;
-        view
+        listed.rv = cache.rv;
+        listed
     }
 
     /// Takes in what the watches have shown until `now`. Returns whether anything changed that a plan looks at.
-    pub fn follow(&mut self, world: &World, now: world::Ms, lags: &Lags) -> bool {
+    pub(crate) fn follow(&mut self, world: &World, now: world::Ms, lags: &Lags) -> bool {
         if !self.take_in(world) {
             *self = Self::listed(world);
             return true;
@@ -113,7 +113,7 @@ impl View {
     }
 
     /// When the watches show the next change that they have not shown yet.
-    pub fn next_shown_at(&self, lags: &Lags) -> Option<world::Ms> {
+    pub(crate) fn next_shown_at(&self, lags: &Lags) -> Option<world::Ms> {
         let first = |(watch, coming): (&Watch, &VecDeque<Change>)| Some(coming.front()?.at + lags.of(*watch));
         self.coming.iter().filter_map(first).min()
     }
@@ -136,7 +136,7 @@ impl View {
     }
 
     /// Takes in what the answer to a request showed.
-    pub fn take(&mut self, shown: Vec<Shown>) {
+    pub(crate) fn take(&mut self, shown: Vec<Shown>) {
         for shown in shown {
             self.take_one(shown);
         }
@@ -277,12 +277,11 @@ impl View {
         let object = objects::custom(custom);
         let key = format!("{}/{}", custom.kind, custom.meta.name);
         let unreadable = match custom.kind.as_str() {
-            "RebootQueue" => {
-                let view = queue_view(custom);
-                self.cluster.apply_queue(view);
+            QUEUE => {
+                self.cluster.apply_queue(objects::queue(custom));
                 None
             }
-            "RebootPolicy" => match junban_api::convert::policy::read(&object) {
+            POLICY => match junban_api::convert::policy::read(&object) {
                 Ok(policy) => {
                     let known = self.cluster.policies.get(&policy.name);
                     if known.is_none_or(|known| known.version <= policy.version) {
@@ -299,7 +298,7 @@ impl View {
                     Some(error.to_string())
                 }
             },
-            "NodeReboot" => match junban_api::convert::entry::read(&object) {
+            ENTRY => match junban_api::convert::entry::read(&object) {
                 Ok(entry) => {
                     self.cluster.apply_entry(entry);
                     None
@@ -338,8 +337,8 @@ impl View {
                 self.cluster.attachments.remove(&*attachment.meta.name);
             }
             Object::Custom(custom) => match custom.kind.as_str() {
-                "RebootQueue" => self.take_one(Shown::NoQueue(rv)),
-                "NodeReboot" => self.take_one(Shown::NoEntry(EntryName::from(&*custom.meta.name), rv)),
+                QUEUE => self.take_one(Shown::NoQueue(rv)),
+                ENTRY => self.take_one(Shown::NoEntry(EntryName::from(&*custom.meta.name), rv)),
                 _ => {
                     self.cluster
                         .policies
@@ -348,14 +347,6 @@ impl View {
             },
             Object::Lease(_) | Object::Service(_) => {}
         }
-    }
-}
-
-/// The queue as read.
-pub(super) fn queue_view(custom: &world::Custom) -> QueueView {
-    match junban_api::convert::queue::read(&objects::custom(custom)) {
-        Ok(queue) => QueueView::Present(Box::new(queue)),
-        Err(error) => QueueView::Unreadable(error.to_string()),
     }
 }
 
@@ -402,13 +393,13 @@ mod tests {
                 ..world::Pod::default()
             }))
         };
-        let mut view = View::default();
-        view.put(&pod("u1", "node-1", 5));
-        view.take(vec![Shown::PodsOf("node-1".into(), Vec::new(), 10)]);
-        assert!(view.cluster.pods.is_empty());
-        view.put(&pod("u1", "node-1", 5));
-        assert!(view.cluster.pods.is_empty());
-        view.put(&pod("u2", "node-2", 9));
-        assert_eq!(view.cluster.pods_of(&"node-2".into()).count(), 1);
+        let mut cache = ClusterCache::default();
+        cache.put(&pod("u1", "node-1", 5));
+        cache.take(vec![Shown::PodsOf("node-1".into(), Vec::new(), 10)]);
+        assert!(cache.cluster.pods.is_empty());
+        cache.put(&pod("u1", "node-1", 5));
+        assert!(cache.cluster.pods.is_empty());
+        cache.put(&pod("u2", "node-2", 9));
+        assert_eq!(cache.cluster.pods_of(&"node-2".into()).count(), 1);
     }
 }

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use junban_core::effect::{Effect, NodeWrite};
-use junban_sim::scenario::model::Scenario;
-use junban_sim::scenario::parse;
 use junban_sim::sim::{Delays, Trouble, Troubles};
-use junban_sim::simulated::{Options, Outcome, run, run_in, sweep};
+use junban_trial::scenario::model::Scenario;
+use junban_trial::scenario::parse;
+use junban_trial::simulated::{Options, Outcome, run, run_in, sweep};
 use junban_world::{Rng, Span};
 
 const SEEDS: [u64; 2] = [1, 2];

@@ -3,6 +3,8 @@
 
 use junban_world::{Ms, Object, Rng, Span};
 
+use crate::objects::{POLICY, QUEUE};
+
 /// What one watch shows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Watch {
@@ -33,8 +35,8 @@ impl Watch {
             Object::Volume(_) | Object::Claim(_) | Object::Attachment(_) => Self::Volumes,
             Object::Service(_) => Self::Services,
             Object::Custom(custom) => match custom.kind.as_str() {
-                "RebootQueue" => Self::Queues,
-                "RebootPolicy" => Self::Policies,
+                QUEUE => Self::Queues,
+                POLICY => Self::Policies,
                 _ => Self::Entries,
             },
         }
@@ -47,7 +49,7 @@ pub struct Lags([Ms; Watch::COUNT]);
 
 impl Lags {
     /// Each drawn from `span`, but for the one that is as late as `late` says.
-    pub(super) fn draw(rng: &mut Rng, span: Span, late: Option<(Watch, Ms)>) -> Self {
+    pub(crate) fn draw(rng: &mut Rng, span: Span, late: Option<(Watch, Ms)>) -> Self {
         let mut lags = std::array::from_fn(|_| span.draw(rng));
         if let Some((watch, ms)) = late {
             lags[watch as usize] = ms;

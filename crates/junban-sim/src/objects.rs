@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use junban_core::cluster as core;
-use junban_core::cluster::{WorkloadKey, WorkloadKind};
+use junban_core::cluster::{QueueView, WorkloadKey, WorkloadKind};
 use junban_core::ids::Version;
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::policy::v1 as policy;
@@ -13,10 +13,15 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as apis;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use junban_api::names;
 use junban_world as world;
+
+/// Kinds of Junban's own objects.
+pub const QUEUE: &str = "RebootQueue";
+pub const POLICY: &str = "RebootPolicy";
+pub const ENTRY: &str = "NodeReboot";
 
 /// What the world's clock showed at its beginning, as wall time.
 pub const EPOCH: Timestamp = Timestamp::constant(1_795_000_000, 0);
@@ -82,7 +87,7 @@ fn taint_effect(effect: world::Effect) -> &'static str {
 }
 
 /// A Node without its Lease.
-pub(crate) fn node(node: &world::Node) -> Option<core::Node> {
+pub fn node(node: &world::Node) -> Option<core::Node> {
     let mut metadata = meta(&node.meta);
     metadata.managed_fields = node.unschedulable_manager.as_ref().map(|manager| {
         vec![apis::ManagedFieldsEntry {
@@ -128,11 +133,11 @@ pub(crate) fn node(node: &world::Node) -> Option<core::Node> {
 }
 
 /// A Lease's renewal as text.
-pub(super) fn renewal(lease: &world::Lease) -> String {
+pub(crate) fn renewal(lease: &world::Lease) -> String {
     wall(lease.renewed).to_string()
 }
 
-pub(super) fn pod(pod: &world::Pod) -> Option<core::Pod> {
+pub(crate) fn pod(pod: &world::Pod) -> Option<core::Pod> {
     let mut metadata = meta(&pod.meta);
     if pod.terminating() {
         metadata.deletion_grace_period_seconds = i64::try_from(pod.deletion_grace_s).ok();
@@ -232,7 +237,7 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
     }
 }
 
-pub(super) fn budget(budget: &world::Budget) -> Option<core::Budget> {
+pub(crate) fn budget(budget: &world::Budget) -> Option<core::Budget> {
     let amount = |amount: world::IntOrPercent| match amount {
         world::IntOrPercent::Int(number) => IntOrString::Int(i32::try_from(number).unwrap_or(i32::MAX)),
         world::IntOrPercent::Percent(percent) => IntOrString::String(format!("{percent}%")),
@@ -305,7 +310,7 @@ fn selector(selector: &world::Selector) -> apis::LabelSelector {
 }
 
 /// A controller of pods. The world's foreign kinds are no objects that a client could watch: `None`.
-pub(super) fn workload(owner: &world::Owner) -> Option<core::Workload> {
+pub(crate) fn workload(owner: &world::Owner) -> Option<core::Workload> {
     let scaled = !matches!(owner.kind, world::OwnerKind::DaemonSet | world::OwnerKind::Job);
     Some(core::Workload {
         key: workload_key(owner)?,
@@ -323,7 +328,7 @@ pub(super) fn workload(owner: &world::Owner) -> Option<core::Workload> {
     })
 }
 
-pub(super) fn workload_key(owner: &world::Owner) -> Option<WorkloadKey> {
+pub(crate) fn workload_key(owner: &world::Owner) -> Option<WorkloadKey> {
     let (namespace, name) = (owner.meta.namespace.clone(), owner.meta.name.clone());
     Some(WorkloadKey::new(kind(owner.kind)?, namespace, name))
 }
@@ -341,7 +346,7 @@ fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {
 }
 
 /// A claim with its volume's node affinity, which local volumes have by host name.
-pub(super) fn claim(claim: &world::Claim, volume: Option<&world::Volume>) -> core::Claim {
+pub(crate) fn claim(claim: &world::Claim, volume: Option<&world::Volume>) -> core::Claim {
     let term = |node: &world::Name| {
         let requirement = k8s::NodeSelectorRequirement {
             key: "kubernetes.io/hostname".into(),
@@ -376,7 +381,7 @@ pub(super) fn claim(claim: &world::Claim, volume: Option<&world::Volume>) -> cor
     junban_api::convert::claim::read(&claim, Some(&volume))
 }
 
-pub(super) fn attachment(attachment: &world::Attachment) -> core::Attachment {
+pub(crate) fn attachment(attachment: &world::Attachment) -> core::Attachment {
     core::Attachment {
         name: attachment.meta.name.to_string(),
         version: Version(attachment.meta.resource_version),
@@ -387,7 +392,7 @@ pub(super) fn attachment(attachment: &world::Attachment) -> core::Attachment {
 }
 
 /// A custom object as the conversion takes it.
-pub(crate) fn custom(custom: &world::Custom) -> DynamicObject {
+pub fn custom(custom: &world::Custom) -> DynamicObject {
     let mut data = json!({ "spec": custom.spec });
     if !custom.status.is_null() {
         data["status"] = custom.status.clone();
@@ -399,7 +404,10 @@ pub(crate) fn custom(custom: &world::Custom) -> DynamicObject {
     }
 }
 
-/// A custom object's status as it stands, for conditions that keep their times.
-pub(super) fn status_of(custom: Option<&world::Custom>) -> Value {
-    custom.map_or(Value::Null, |custom| custom.status.clone())
+/// The queue as read.
+pub(crate) fn queue(custom: &world::Custom) -> QueueView {
+    match junban_api::convert::queue::read(&self::custom(custom)) {
+        Ok(queue) => QueueView::Present(Box::new(queue)),
+        Err(error) => QueueView::Unreadable(error.to_string()),
+    }
 }

@@ -1,9 +1,7 @@
 //! The engine's ports over the simulated world. Each call acts on the world at once; when its answer arrives is the
 //! driver's matter (`crate::sim`). What the answers showed is kept aside until then.
 
-mod objects;
 mod patch;
-mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,12 +19,11 @@ use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPor
 use junban_world::{self as world, ApiError, Ms, Object, Preconditions, World};
 use serde_json::Value;
 
-pub use objects::{EPOCH, wall};
-pub(crate) use objects::{custom as as_dynamic, node as as_core_node};
-pub use view::{Shown, View};
+use crate::cache::Shown;
+use crate::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
 /// One process's way to the world.
-pub struct SimPorts {
+pub(crate) struct SimPorts {
     world: Arc<Mutex<World>>,
     /// When the request left its process: what must not begin later is judged then, not when it arrives.
     sent: Ms,
@@ -35,13 +32,8 @@ pub struct SimPorts {
     shown: Mutex<Vec<Shown>>,
 }
 
-/// The queue's, policies' and entries' kinds.
-pub(crate) const QUEUE: &str = "RebootQueue";
-pub(crate) const POLICY: &str = "RebootPolicy";
-pub(crate) const ENTRY: &str = "NodeReboot";
-
 impl SimPorts {
-    pub fn new(world: Arc<Mutex<World>>, sent: Ms) -> Self {
+    pub(crate) fn new(world: Arc<Mutex<World>>, sent: Ms) -> Self {
         Self {
             world,
             sent,
@@ -51,7 +43,7 @@ impl SimPorts {
     }
 
     /// What the calls since the last time showed.
-    pub fn take_shown(&self) -> Vec<Shown> {
+    pub(crate) fn take_shown(&self) -> Vec<Shown> {
         std::mem::take(&mut *locked(&self.shown))
     }
 
@@ -104,7 +96,7 @@ impl SimPorts {
     }
 
     fn show_absent(&self, kind: &str, name: &str) {
-        let rv = last_version(&self.world());
+        let rv = self.world().store().resource_version();
         self.show(match kind {
             QUEUE => Shown::NoQueue(rv),
             _ => Shown::NoEntry(EntryName::from(name), rv),
@@ -113,7 +105,8 @@ impl SimPorts {
 
     fn previous_status(&self, kind: &str, name: &str) -> Value {
         let world = self.world();
-        objects::status_of(find_custom(&world, kind, name).as_deref())
+        let known = world.store().custom(kind, name);
+        known.map_or(Value::Null, |custom| custom.status.clone())
     }
 
     fn wall(&self) -> jiff::Timestamp {
@@ -124,7 +117,7 @@ impl SimPorts {
         let mut world = self.world();
         let read = world.client(self.who).node(name.as_str());
         let lease = world.client(self.who).lease(name.as_str()).ok();
-        let rv = last_version(&world);
+        let rv = world.store().resource_version();
         drop(world);
         match read {
             Ok(node) => {
@@ -166,7 +159,7 @@ impl SimPorts {
         match read {
             Ok(custom) => {
                 let custom = self.show_custom(custom);
-                Ok(view::queue_view(&custom))
+                Ok(objects::queue(&custom))
             }
             Err(ApiError::NotFound { .. }) => {
                 self.show_absent(QUEUE, junban_api::names::QUEUE);
@@ -185,7 +178,7 @@ impl SimPorts {
     fn read_attachments(&self, node: &NodeName) -> Result<Vec<junban_core::cluster::Attachment>, ApiError> {
         let mut world = self.world();
         let all = world.client(self.who).attachments()?;
-        let rv = last_version(&world);
+        let rv = world.store().resource_version();
         drop(world);
         let of_node: Vec<_> = all
             .into_iter()
@@ -273,7 +266,7 @@ impl SimPorts {
     fn shown_pod(&self, pod: &PodKey) {
         let mut world = self.world();
         let read = world.client(self.who).pod(&pod.namespace, &pod.name);
-        let rv = last_version(&world);
+        let rv = world.store().resource_version();
         drop(world);
         self.show(match read {
             Ok(found) => Shown::Is(Object::Pod(found)),
@@ -303,7 +296,7 @@ impl NodePort for SimPorts {
             .map(|node| node.taints.clone());
         let ops = patch::operations(&patch, taints.unwrap_or_default());
         let written = world.client(self.who).patch_node(patch.node.as_str(), &ops);
-        let rv = last_version(&world);
+        let rv = world.store().resource_version();
         drop(world);
         match written {
             Ok(node) => {
@@ -475,15 +468,6 @@ impl NotifyPort for SimPorts {
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The version that the API server is at.
-pub(crate) fn last_version(world: &World) -> u64 {
-    world.store().resource_version()
-}
-
-pub(crate) fn find_custom(world: &World, kind: &str, name: &str) -> Option<Arc<world::Custom>> {
-    world.store().custom(kind, name).cloned()
 }
 
 fn write_outcome(error: ApiError) -> WriteOutcome {

@@ -13,9 +13,9 @@ use junban_world::{
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
-use crate::ports::{ENTRY, POLICY, QUEUE, as_core_node, as_dynamic, find_custom, wall};
 use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
+use junban_sim::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +205,9 @@ fn set_queue(world: &mut World, spec: &Value) -> Done {
 
 fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Done {
     let now = wall(world.now()).as_second();
-    let custom = find_custom(world, kind, name)
+    let custom = world
+        .store()
+        .custom(kind, name)
         .ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
     let mut spec = custom.spec.clone();
     settings::apply(&mut spec, edits, now);
@@ -294,7 +296,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
     let now = convert::format_goal(wall(world.now()));
     if *target == Target::All {
         let cluster = cluster_of_policies(world);
-        let nodes = world.store().nodes().filter_map(|node| as_core_node(node));
+        let nodes = world.store().nodes().filter_map(|node| objects::node(node));
         let governed: Vec<_> = nodes
             .map(|node| derived::governing(&cluster, &node).map(drop))
             .collect();
@@ -367,7 +369,7 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
         .cloned()
         .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
     let cluster = cluster_of_policies(world);
-    let governs = as_core_node(&known).map(|known| derived::governing(&cluster, &known));
+    let governs = objects::node(&known).map(|known| derived::governing(&cluster, &known));
     let policy = match governs {
         Some(Ok(policy)) => policy.name.to_string(),
         Some(Err(refusal)) => {
@@ -443,7 +445,7 @@ fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> 
 /// The goal of the policy that governs the node, if it is due.
 fn raised_goal(world: &World, node: &str) -> Option<String> {
     let cluster = cluster_of_policies(world);
-    let node = as_core_node(world.store().node(node)?)?;
+    let node = objects::node(world.store().node(node)?)?;
     let goal = derived::governing(&cluster, &node).ok()?.booted_after?;
     (goal <= wall(world.now())).then(|| convert::format_goal(goal))
 }
@@ -452,7 +454,7 @@ fn cluster_of_policies(world: &World) -> Cluster {
     let customs = world.store().customs();
     let policies = customs.filter(|custom| custom.kind == POLICY);
     let policies = policies
-        .filter_map(|policy| convert::policy::read(&as_dynamic(policy)).ok())
+        .filter_map(|policy| convert::policy::read(&objects::custom(policy)).ok())
         .map(|policy| (policy.name.clone(), policy));
     Cluster {
         policies: policies.collect(),

@@ -1,0 +1,6 @@
+//! Scenario files and what runs them: in the simulated world, and on the real control plane of `testbed/`. Tests and
+//! `cargo xtask` use it; nothing of it is in the shipped binary.
+
+pub mod real;
+pub mod scenario;
+pub mod simulated;
