@@ -3,6 +3,7 @@
 
 mod arrows;
 mod banned_crates;
+mod citations;
 mod files;
 mod guards;
 mod sizes;
@@ -22,6 +23,7 @@ const CHECKS: &[Check] = &[
     ("banned words", words::check),
     ("banned crates", banned_crates::check),
     ("tests of guards", guards::check),
+    ("citations", citations::check),
 ];
 
 pub(crate) fn run() -> Result<()> {
