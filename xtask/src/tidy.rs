@@ -3,9 +3,12 @@
 
 mod arrows;
 mod banned_crates;
+mod circles;
 mod citations;
 mod files;
 mod guards;
+mod imports;
+mod modules;
 mod sizes;
 mod words;
 
@@ -24,6 +27,10 @@ const CHECKS: &[Check] = &[
     ("banned crates", banned_crates::check),
     ("tests of guards", guards::check),
     ("citations", citations::check),
+    (
+        "circles of imports (move what both need into a third file)",
+        circles::check,
+    ),
 ];
 
 pub(crate) fn run() -> Result<()> {
