@@ -10,6 +10,7 @@ mod guards;
 mod imports;
 mod modules;
 mod sizes;
+mod storeys;
 mod words;
 
 use std::io::Write as _;
@@ -31,6 +32,7 @@ const CHECKS: &[Check] = &[
         "circles of imports (move what both need into a third file)",
         circles::check,
     ),
+    ("storeys of core", storeys::check),
 ];
 
 pub(crate) fn run() -> Result<()> {
