@@ -8,6 +8,7 @@ mod citations;
 mod files;
 mod guards;
 mod imports;
+mod messages;
 mod modules;
 mod sizes;
 mod storeys;
@@ -33,6 +34,7 @@ const CHECKS: &[Check] = &[
         circles::check,
     ),
     ("storeys of core", storeys::check),
+    ("decisions by the text of a message", messages::check),
 ];
 
 pub(crate) fn run() -> Result<()> {
