@@ -4,15 +4,16 @@
 //! the manifests again resets nothing.
 
 mod cases;
+mod findings;
 mod people;
 mod rights;
 mod server;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use findings::Findings;
 use server::Server;
 
 #[derive(clap::Args)]
@@ -41,38 +42,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn manifests(root: &Path, folder: &str) -> PathBuf {
     root.join("manifests").join(folder)
-}
-
-/// What was found, each told as it comes if it is wrong.
-#[derive(Default)]
-struct Findings {
-    good: usize,
-    wrong: usize,
-}
-
-impl Findings {
-    fn expect(&mut self, holds: bool, what: &str, seen: &str) -> Result<()> {
-        if holds {
-            self.good += 1;
-        } else {
-            self.wrong += 1;
-            writeln!(std::io::stdout(), "FAILED {what}\n       {}", seen.trim())?;
-        }
-        Ok(())
-    }
-
-    fn report(&self) -> Result<()> {
-        writeln!(
-            std::io::stdout(),
-            "api-check: {} passed, {} failed",
-            self.good,
-            self.wrong
-        )?;
-        if self.wrong > 0 || self.good == 0 {
-            bail!("the manifests and the API server disagree");
-        }
-        Ok(())
-    }
 }
 
 /// lifecycle.md 5: neither GitOps nor a new release resets a pause, a goal or a limit.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Answer, Server};
 
 /// Runs before the admission policies are applied: an entry without `requestedBy` is anybody's to make.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Account, Answer, Server};
 
 const NODE: &str = "node-1";

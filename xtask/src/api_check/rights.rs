@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Account, Server};
 
 /// Namespaces with a Role of the account, and one without: what holds there holds everywhere.

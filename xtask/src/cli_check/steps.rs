@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::{Check, blocked, done, failed, text, usage};
+use super::check::{Check, blocked, done, failed, text, usage};
 
 pub(super) fn all(check: &mut Check) -> Result<()> {
     bad_arguments(check)?;
