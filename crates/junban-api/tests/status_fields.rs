@@ -59,7 +59,7 @@ fn record() -> Record {
             seconds: Duration::from_secs(300).as_secs(),
             until: NOW,
             blocked_by: Some(BlockedBy {
-                object: "pdb a/b".into(),
+                object: "pdb a/b".to_owned().into(),
                 seen: "1".into(),
             }),
         }),

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::derived::{self, Derived, Turn};
+use crate::detail::Detail;
 use crate::duty::is_pinned;
 use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
@@ -13,9 +15,10 @@ use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{Memory, Stage};
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::Pod;
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::report::Report;
 use crate::time::{Mono, Now};
 use crate::tokens::{Reservations, Tokens, implied_budget, next_uncounted};
@@ -143,8 +146,10 @@ impl<'a> PlanBuilder<'a> {
             return None;
         }
         let down = self.memory.turned_down.get(&Lane::Node(node.clone()))?;
-        down.is_lasting()
-            .then(|| Blocker::new(down.reason, format!("node {node}"), down.text.clone()))
+        down.is_lasting().then(|| {
+            let detail = Detail::Said(down.text.clone());
+            Blocker::new(down.reason, ObjectRef::Node(node.clone()), detail)
+        })
     }
 
     /// Whether the turn of a node has yet to say why no write gets through.
@@ -247,17 +252,11 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// The record of an entry moved to a phase for a reason.
-    pub fn moved_to(
-        &self,
-        entry: &Entry,
-        phase: Phase,
-        reason: Reason,
-        message: impl Into<String>,
-    ) -> Record {
+    pub fn moved_to(&self, entry: &Entry, phase: Phase, reason: Reason, message: impl ToString) -> Record {
         Record {
             phase,
             reason: Some(reason),
-            message: message.into(),
+            message: message.to_string(),
             ..entry.record.clone()
         }
     }

@@ -4,16 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::cluster::Cluster;
+use crate::detail::Detail;
 use crate::entry::{Entry, Phase, PowerRecord, Record};
 use crate::ids::{BootId, EntryUid, GroupName, NodeName, PolicyName};
 use crate::in_order::InOrder;
 use crate::mark::Mark;
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::policy::Policy;
 use crate::queue::{Ledger, Queue, Slot};
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::time::{Now, Timestamp};
 
 /// NotReady for as long, without a turn, is *broken* (lifecycle.md 4).
@@ -283,21 +286,19 @@ pub fn governing<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Policy, Bl
     match best.as_slice() {
         [] => Err(Blocker::new(
             Reason::NoPolicy,
-            format!("node {}", node.name),
-            "no policy selects the node",
+            ObjectRef::Node(node.name.clone()),
+            Detail::NotSelected,
         )),
         [one] => Ok(one),
         several => {
-            let names: Vec<_> = several.iter().map(|policy| policy.name.as_str()).collect();
-            let message = format!(
-                "policies {} have the same priority {}",
-                names.join(", "),
-                several[0].priority
-            );
+            let policies: Vec<_> = several.iter().map(|policy| policy.name.clone()).collect();
             Err(Blocker::new(
                 Reason::PolicyConflict,
-                format!("policy {}", names[0]),
-                message,
+                ObjectRef::Policy(policies[0].clone()),
+                Detail::SamePriority {
+                    policies,
+                    priority: several[0].priority,
+                },
             ))
         }
     }

@@ -1,12 +1,15 @@
 //! What a drain does with each pod of a node (docs/design/drain.md#which-pods).
 
+use crate::blocker::Blocker;
 use crate::cluster::Cluster;
+use crate::detail::Detail;
 use crate::guard::{self, Guard};
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::{Leave, Policy};
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::selector::Selector;
 use crate::taint::CORDON_TAINT;
 use crate::workload::WorkloadKind;
@@ -40,7 +43,7 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Without a policy (it is gone) the defaults hold. `memory` knows which pods come back again and again.
 pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
     let owner = pod.owner.as_ref();
-    let object = || format!("pod {}", pod.key);
+    let blocker = |reason, detail| Blocker::new(reason, ObjectRef::Pod(pod.key.clone()), detail);
     if pod.is_mirror || owner.is_some_and(|owner| owner.kind == WorkloadKind::DaemonSet) {
         return Duty::Skip;
     }
@@ -57,28 +60,30 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         return Duty::Leaving;
     }
     if memory.is_some_and(|memory| memory.returns_for_ever(cluster, pod)) {
-        let message = format!("pod {} comes back to the cordoned node again and again", pod.key);
-        return Duty::Returns(Blocker::new(Reason::PodReturns, object(), message));
+        return Duty::Returns(blocker(Reason::PodReturns, Detail::Returns));
     }
     if !guard::stands(Guard::ForbiddenPods) {
         return Duty::Evict;
     }
     match &pod.wish {
         Some(PodWish::DoNotDisrupt { by }) => {
-            let message = format!("pod {} asks not to be disrupted: {by}", pod.key);
-            return Duty::Forbidden(Blocker::new(Reason::DoNotDisrupt, object(), message));
+            let detail = Detail::DoNotDisrupt { by: by.clone() };
+            return Duty::Forbidden(blocker(Reason::DoNotDisrupt, detail));
         }
         Some(PodWish::NotBefore { until, .. })
             if memory
                 .and_then(|memory| memory.looked_wall)
                 .is_some_and(|now| now >= *until) => {}
         Some(PodWish::NotBefore { by, until }) => {
-            let message = format!("pod {} asks not to be disrupted until {until}: {by}", pod.key);
-            return Duty::Forbidden(Blocker::new(Reason::DoNotDisrupt, object(), message));
+            let (by, until) = (by.clone(), *until);
+            return Duty::Forbidden(blocker(
+                Reason::DoNotDisrupt,
+                Detail::DoNotDisruptUntil { by, until },
+            ));
         }
         Some(PodWish::WaitCompleted { by }) => {
-            let message = format!("pod {} is waited for until it completes: {by}", pod.key);
-            return Duty::Completes(Blocker::new(Reason::JobRunning, object(), message));
+            let detail = Detail::WaitCompleted { by: by.clone() };
+            return Duty::Completes(blocker(Reason::JobRunning, detail));
         }
         Some(PodWish::Skip { .. }) | None => {}
     }
@@ -86,18 +91,15 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     if is_job && pod.phase == PodPhase::Running {
         let evicted = policy.and_then(|policy| policy.drain.jobs_evict.as_ref());
         if !evicted.is_some_and(|selector| selector.selects(&pod.labels)) {
-            let message = format!("pod {} of a Job runs and is waited for", pod.key);
-            return Duty::Completes(Blocker::new(Reason::JobRunning, object(), message));
+            return Duty::Completes(blocker(Reason::JobRunning, Detail::JobRuns));
         }
     }
     if owner.is_none() && policy.is_none_or(|policy| policy.drain.bare == Leave::Block) {
-        let message = format!("pod {} has no controller: nobody would make it again", pod.key);
-        return Duty::Forbidden(Blocker::new(Reason::BarePod, object(), message));
+        return Duty::Forbidden(blocker(Reason::BarePod, Detail::Bare));
     }
     let blocks_empty_dir = policy.is_some_and(|policy| policy.drain.empty_dir == Leave::Block);
     if let Some(volume) = pod.empty_dirs.first().filter(|_| blocks_empty_dir) {
-        let message = format!("pod {} keeps data in its emptyDir {volume}", pod.key);
-        return Duty::Forbidden(Blocker::new(Reason::EmptyDir, object(), message));
+        return Duty::Forbidden(blocker(Reason::EmptyDir, Detail::EmptyDir(volume.clone())));
     }
     Duty::Evict
 }

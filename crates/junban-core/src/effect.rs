@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::cluster::QueueView;
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
 use crate::guard::{self, Guard};
@@ -16,7 +17,6 @@ use crate::node::Node;
 use crate::pod::Pod;
 use crate::policy::{PolicySummary, Step};
 use crate::queue::{Ledger, QueueSummary};
-use crate::reason::Blocker;
 use crate::time::{Mono, Timestamp};
 use crate::workload::WorkloadKey;
 

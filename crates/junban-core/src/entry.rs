@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootId, EntryName, EntryUid, NodeName, NodeUid, PolicyName, Version};
+use crate::object::ObjectRef;
 use crate::policy::{Step, VerifyRules};
 use crate::reason::{Class, Reason};
 use crate::time::{Reading, Timestamp};
@@ -237,8 +238,7 @@ pub struct BackOff {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BlockedBy {
-    /// `pdb shop/cart`, `pod shop/cart-1`.
-    pub object: String,
+    pub object: ObjectRef,
     /// What is compared: of a budget its `metadata.generation` and whether it allows anything, of a pod its UID, of an
     /// owner without a budget its replicas and how many are Ready.
     pub seen: String,

@@ -1,12 +1,15 @@
 //! "Why is this node not rebooting yet?": every unmet gate of a node, with the object that causes it.
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
+use crate::detail::Detail;
 use crate::entry::Phase;
 use crate::gates::pause;
 use crate::ids::NodeName;
 use crate::memory::Memory;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 use crate::start;
 use crate::time::Now;
 
@@ -21,9 +24,13 @@ pub fn explain(cluster: &Cluster, memory: &Memory, now: Now, node: &NodeName) ->
     };
     let record = &turn.entry.record;
     let said = || {
-        record
-            .reason
-            .map(|reason| Blocker::new(reason, format!("node {node}"), record.message.clone()))
+        record.reason.map(|reason| {
+            Blocker::new(
+                reason,
+                ObjectRef::Node(node.clone()),
+                Detail::Said(record.message.clone()),
+            )
+        })
     };
     match (record.phase, turn.node, plan.derived.queue) {
         (Phase::Queued, Some(object), Some(queue)) => start::all_unmet(&mut plan, queue, &turn, object),
@@ -31,8 +38,8 @@ pub fn explain(cluster: &Cluster, memory: &Memory, now: Now, node: &NodeName) ->
         (Phase::Queued, None, _) => {
             vec![Blocker::new(
                 Reason::NodeGone,
-                format!("node {node}"),
-                "the Node is gone or another one",
+                ObjectRef::Node(node.clone()),
+                Detail::NodeGone,
             )]
         }
         (phase, ..) if phase.is_ended() => Vec::new(),

@@ -18,12 +18,15 @@ pub mod taint;
 pub mod time;
 
 // Storey 2: objects
+pub mod blocker;
 pub mod budget;
 pub mod cluster;
+pub mod detail;
 pub mod entry;
 pub mod journal;
 pub mod mark;
 pub mod node;
+pub mod object;
 pub mod pod;
 pub mod policy;
 pub mod queue;

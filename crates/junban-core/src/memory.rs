@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use book::{Accepted, Book, Denial};
 
+use crate::blocker::Blocker;
 use crate::cluster::{Cluster, QueueView};
 use crate::effect::{ActEvidence, Announcement, Lane, MemberHealth, PodLeave, PowerAnswer};
 use crate::entry::{Entry, Phase};
@@ -17,7 +18,7 @@ use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeName, NodeUid, PodUid,
 use crate::in_order::InOrder;
 use crate::node::Node;
 use crate::pod::Pod;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::time::{Mono, Now, Timestamp};
 use crate::workload::WorkloadKey;
 

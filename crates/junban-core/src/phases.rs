@@ -13,11 +13,14 @@ mod rebooting;
 mod verifying;
 mod writes;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::entry::{Phase, Record};
 use crate::guard::{self, Guard};
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 use crate::time::Reading;
 
 /// Moves every turn that is under way. One write per node and plan: the answer brings the next.
@@ -50,7 +53,11 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     if let Some(Err(text)) = &node.mark {
         plan.wait(
             entry,
-            Blocker::new(Reason::ForeignOwner, format!("node {}", node.name), text.clone()),
+            Blocker::new(
+                Reason::ForeignOwner,
+                ObjectRef::Node(node.name.clone()),
+                Detail::Said(text.clone()),
+            ),
         );
         return;
     }

@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::effect::{Effect, QueueWrite, Read};
 use crate::entry::Phase;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::ledger;
+use crate::object::ObjectRef;
 use crate::queue::{Ledger, Queue, QueueSummary};
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::schedule::Schedule;
 use crate::{start, status};
 
@@ -52,9 +55,8 @@ fn rebuild(plan: &mut PlanBuilder<'_>, queue: &Queue) {
     for entry in plan.cluster.entries.values() {
         let phase = entry.record.phase;
         if !phase.is_ended() && phase != Phase::Failed {
-            let message = "the ledger is rebuilt from marks and entries";
-            let blocker = Blocker::new(Reason::LedgerRebuilding, "queue default", message);
-            plan.wait(entry, blocker);
+            let (queue, detail) = (ObjectRef::Queue, Detail::LedgerMissing);
+            plan.wait(entry, Blocker::new(Reason::LedgerRebuilding, queue, detail));
         }
     }
     if plan.now.mono < earliest {

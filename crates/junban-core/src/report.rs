@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::blocker::Blocker;
 use crate::ids::EntryName;
-use crate::reason::Blocker;
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::{BROKEN_AFTER, Turn, down_for};
 use crate::effect::Lane;
@@ -18,7 +19,7 @@ use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::node::Node;
 use crate::queue::{Ledger, Queue};
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Class, Reason};
 use crate::schedule::Schedule;
 
 /// When a gate is asked.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::effect::Effect;
@@ -13,7 +14,7 @@ use crate::ids::NodeName;
 use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Class, Reason};
 use crate::{bound, derived, phases};
 
 /// A Queued entry's reason is written at most once in this time.
@@ -116,20 +117,22 @@ fn said_anew(plan: &PlanBuilder<'_>, entry: &Entry) -> Option<Record> {
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
     let said = turned_down.as_ref().or_else(worst);
     let (reason, message) = match said {
-        Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
+        Some(blocker) => (Some(blocker.reason), blocker.to_string()),
         // A new leader asks once more what the one before was refused: until a pod leaves nothing has changed.
         None if record.is_blocked() && !phases::drain::is_leaving(plan, &entry.spec.node) => {
-            (record.reason, record.message.as_str())
+            (record.reason, record.message.clone())
         }
-        None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
-        None => (record.reason, record.message.as_str()),
+        None if record.phase == Phase::Draining && left.is_some() => {
+            (Some(Reason::Evicting), "pods leave".to_owned())
+        }
+        None => (record.reason, record.message.clone()),
     };
-    let is_news = (drain, reason, message) != (record.drain, record.reason, record.message.as_str())
+    let is_news = (drain, reason, &message) != (record.drain, record.reason, &record.message)
         || record.observed_generation != entry.generation;
     is_news.then(|| Record {
         drain,
         reason,
-        message: message.to_owned(),
+        message,
         observed_generation: entry.generation,
         ..record.clone()
     })
@@ -195,7 +198,7 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
                 if blocker.reason == Reason::PolicyConflict && is_in_conflict(plan, policy, name) =>
             {
                 summary.problem = blocker.reason.to_string();
-                summary.message.clone_from(&blocker.message);
+                summary.message = blocker.to_string();
                 continue;
             }
             _ => continue,
@@ -208,7 +211,7 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
             && let Some(down) = plan.turned_down(name)
         {
             summary.problem = down.reason.to_string();
-            summary.message = format!("node {name}: {}", down.message);
+            summary.message = format!("node {name}: {down}");
         }
         summary.desired += 1;
         summary.done += u32::from(
@@ -326,7 +329,7 @@ fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
         .map_or_else(String::new, |stop| stop.reason.to_string());
     let stops: Vec<Blocker> = pause::check(plan).into_iter().chain(trouble).collect();
     if let Some(first) = stops.first() {
-        let messages: Vec<&str> = stops.iter().map(|stop| stop.message.as_str()).collect();
+        let messages: Vec<String> = stops.iter().map(ToString::to_string).collect();
         return (first.reason.to_string(), messages.join("; "), named);
     }
     let mut turns = plan.derived.turns.values();

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::derived::{Derived, Turn};
+use crate::detail::{Detail, Holder};
 use crate::duty::{belongs_on, duty, is_pinned};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
@@ -13,10 +15,11 @@ use crate::guard::{self, Guard, Slip};
 use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase};
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::time::Mono;
 use crate::workload::{WorkloadKey, WorkloadKind};
 
@@ -33,11 +36,11 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
         )),
         (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
         (Some(one), Some(two)) => {
-            let message = format!("pdb {} and pdb {} both select pod {}", one.key, two.key, pod.key);
+            let (other, pod) = (two.key.clone(), pod.key.clone());
             Err(Blocker::new(
                 Reason::TwoBudgets,
-                format!("pdb {}", one.key),
-                message,
+                ObjectRef::Pdb(one.key.clone()),
+                Detail::TwoBudgets { other, pod },
             ))
         }
     }
@@ -62,19 +65,19 @@ pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a Wor
 
 /// Why a budget can never allow an eviction, whoever waits for it.
 pub fn impossible(budget: &Budget) -> Option<Blocker> {
-    let object = format!("pdb {}", budget.key);
+    let object = ObjectRef::Pdb(budget.key.clone());
     if let Some(text) = &budget.sync_failed {
-        let message = format!("pdb {} cannot be computed: {text}", budget.key);
-        return Some(Blocker::new(Reason::BudgetUnknown, object, message));
+        let detail = Detail::SyncFailed(text.clone());
+        return Some(Blocker::new(Reason::BudgetUnknown, object, detail));
     }
     let current = budget.observed_generation >= budget.generation;
     let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
     (current && never && guard::stands(Guard::ImpossibleBudget)).then(|| {
-        let message = format!(
-            "pdb {} can never allow an eviction: {} of {} pods are needed",
-            budget.key, budget.desired_healthy, budget.expected_pods
-        );
-        Blocker::new(Reason::BudgetImpossible, object, message)
+        let detail = Detail::NeverAllows {
+            needed: budget.desired_healthy,
+            expected: budget.expected_pods,
+        };
+        Blocker::new(Reason::BudgetImpossible, object, detail)
     })
 }
 
@@ -200,69 +203,56 @@ impl<'a> Tokens<'a> {
         if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
             return Ok(());
         }
-        let object = format!("pdb {}", budget.key);
+        let object = ObjectRef::Pdb(budget.key.clone());
+        let (healthy, needed) = (budget.current_healthy, budget.desired_healthy);
         if budget.disruptions_allowed > 0 {
-            let message = format!(
-                "pdb {} has its {} tokens held by other turns",
-                budget.key, budget.disruptions_allowed
-            );
-            return Err(Blocker::new(Reason::BudgetHeld, object, message));
+            let detail = Detail::TokensHeld(budget.disruptions_allowed);
+            return Err(Blocker::new(Reason::BudgetHeld, object, detail));
         }
         if !pod.ready {
-            // Nor is it evicted where none is needed: the API server asks for a token all the same.
-            let message = format!(
-                "pod {} is not Ready and pdb {} protects it ({} healthy, {} needed)",
-                pod.key, budget.key, budget.current_healthy, budget.desired_healthy
-            );
-            return Err(Blocker::new(Reason::UnhealthyPods, object, message));
+            // Also if no healthy pod is needed: the API server asks for a token all the same.
+            let pod = pod.key.clone();
+            let detail = Detail::PodProtected { pod, healthy, needed };
+            return Err(Blocker::new(Reason::UnhealthyPods, object, detail));
         }
-        let (reason, holder) = self.holder(budget, node);
-        let message = format!(
-            "pdb {} allows 0 disruptions ({} healthy, {} needed), wanted by pod {}{holder}",
-            budget.key, budget.current_healthy, budget.desired_healthy, pod.key,
-        );
-        Err(Blocker::new(reason, object, message))
+        let holder = self.holder(budget, node);
+        let reason = match holder {
+            Holder::Homeless(_) => Reason::ReplacementUnschedulable,
+            _ => Reason::BudgetExhausted,
+        };
+        let detail = Detail::NoDisruptions {
+            healthy,
+            needed,
+            holder,
+        };
+        Err(Blocker::new(reason, object, detail))
     }
 
-    /// Who uses a budget up, where that is no lack of Ready pods: a pod that was made again under its name and is
-    /// still charged for its eviction, a node of Junban's own, the dead server behind a wait, or a pod that fits on no
-    /// node.
-    fn holder(&self, budget: &Budget, node: &Node) -> (Reason, String) {
-        let exhausted = |text: String| (Reason::BudgetExhausted, text);
+    /// Who uses up a budget that allows nothing now. `node`: the node whose pod is to leave.
+    fn holder(&self, budget: &Budget, node: &Node) -> Holder {
         let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
         });
         if let Some(pod) = charged.find(|pod| pod.ready && !pod.terminating) {
-            return exhausted(format!(
-                "; pod {} is back, but the budget counts its eviction for up to two minutes",
-                pod.key
-            ));
+            return Holder::Charged(pod.key.clone());
         }
         let unready = || self.cluster.unready_of_budget(budget);
         let mut down = unready().filter_map(|pod| Some((pod, self.home_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             let homeless = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
-            return homeless.map_or_else(
-                || exhausted(String::new()),
-                |pod| {
-                    let text = format!("; pod {} is to take a place and fits on no node", pod.key);
-                    (Reason::ReplacementUnschedulable, text)
-                },
-            );
+            return homeless.map_or(Holder::Unknown, |pod| Holder::Homeless(pod.key.clone()));
         };
+        let (pod, node) = (pod.key.clone(), on.clone());
         let is_up = self.cluster.nodes.get(on);
         let is_up = is_up.is_some_and(|node| node.ready && !node.unschedulable);
-        exhausted(match self.derived.turns.get(on).map(|turn| turn.phase()) {
+        match self.derived.turns.get(on).map(|turn| turn.phase()) {
             Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
-                format!(
-                    "; pod {} is down with node {on}, whose reboot is {phase}",
-                    pod.key
-                )
+                Holder::Rebooting { pod, node, phase }
             }
-            _ if is_up => format!("; pod {} is not Ready on node {on}", pod.key),
-            _ => format!("; pod {} is down with node {on}", pod.key),
-        })
+            _ if is_up => Holder::Unready { pod, node },
+            _ => Holder::Down { pod, node },
+        }
     }
 
     /// Where a pod is, or the only node on which it could be.
@@ -307,9 +297,11 @@ impl<'a> Tokens<'a> {
             return Ok(());
         }
         if implied.ready <= 1 && !implied.all_may_go {
-            let object = owner.describe();
-            let message = format!("pod {} is the last Ready pod of {object}", pod.key);
-            return Err(Blocker::new(Reason::ImpliedBudget, object, message));
+            return Err(Blocker::new(
+                Reason::ImpliedBudget,
+                ObjectRef::Workload(owner.clone()),
+                Detail::LastReady(pod.key.clone()),
+            ));
         }
         Err(implied.refusal(1))
     }
@@ -327,11 +319,11 @@ impl<'a> Tokens<'a> {
         let implied = self.implied(owner, policy)?;
         let most = implied.most();
         if need > most {
-            let object = owner.describe();
-            let message = format!(
-                "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be disrupted"
-            );
-            return Some(Blocker::new(Reason::ImpliedBudget, object, message));
+            return Some(Blocker::new(
+                Reason::ImpliedBudget,
+                ObjectRef::Workload(owner.clone()),
+                Detail::PinnedNeverImplied { need, most },
+            ));
         }
         let key = BudgetKey::Implied(owner.clone());
         let held = self.reservations.of_others(&key, &node.name) + taken;
@@ -401,15 +393,15 @@ impl Implied<'_> {
 
     /// Why `need` pods may not go now, though they may another time.
     fn refusal(&self, need: u32) -> Blocker {
-        let object = self.owner.describe();
+        let object = ObjectRef::Workload(self.owner.clone());
         if self.free() >= need {
-            let message = format!("of the pods of {object} other turns hold what drain.unbudgeted allows");
-            return Blocker::new(Reason::BudgetHeld, object, message);
+            return Blocker::new(Reason::BudgetHeld, object, Detail::ImpliedHeld);
         }
-        let (disrupted, replicas, allowed) = (self.disrupted, self.replicas, self.allowed);
-        let message = format!(
-            "{disrupted} of the {replicas} pods of {object} are disrupted, drain.unbudgeted allows {allowed}"
-        );
-        Blocker::new(Reason::ImpliedBudget, object, message)
+        let detail = Detail::ImpliedUsed {
+            disrupted: self.disrupted,
+            replicas: self.replicas,
+            allowed: self.allowed,
+        };
+        Blocker::new(Reason::ImpliedBudget, object, detail)
     }
 }

@@ -1,5 +1,7 @@
 //! The controllers of pods.
 
+use std::fmt;
+
 use smol_str::SmolStr;
 
 use crate::ids::{NodeName, Version};
@@ -33,19 +35,42 @@ impl WorkloadKey {
             name,
         }
     }
+}
 
-    /// `deployment shop/cart`.
-    pub fn describe(&self) -> String {
-        let kind = match &self.kind {
-            WorkloadKind::Deployment => "deployment",
-            WorkloadKind::ReplicaSet => "replicaset",
-            WorkloadKind::StatefulSet => "statefulset",
-            WorkloadKind::ReplicationController => "replicationcontroller",
-            WorkloadKind::DaemonSet => "daemonset",
-            WorkloadKind::Job => "job",
-            WorkloadKind::Other(kind) => kind,
-        };
-        format!("{kind} {}/{}", self.namespace, self.name)
+/// `deployment shop/cart`.
+impl fmt::Display for WorkloadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+impl WorkloadKind {
+    const KNOWN: [Self; 6] = [
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::StatefulSet,
+        Self::ReplicationController,
+        Self::DaemonSet,
+        Self::Job,
+    ];
+
+    /// The kind as messages write it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::ReplicaSet => "replicaset",
+            Self::StatefulSet => "statefulset",
+            Self::ReplicationController => "replicationcontroller",
+            Self::DaemonSet => "daemonset",
+            Self::Job => "job",
+            Self::Other(kind) => kind,
+        }
+    }
+
+    /// The kind that messages write so.
+    pub fn named(text: &str) -> Self {
+        let known = Self::KNOWN.into_iter().find(|kind| kind.as_str() == text);
+        known.unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 }
 

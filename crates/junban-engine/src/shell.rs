@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use junban_core::blocker::Blocker;
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
 use junban_core::entry::PowerOutcome;
-use junban_core::reason::Blocker;
 use junban_core::report::Report;
 use junban_core::time::{Mono, Now};
 use tokio::sync::{Notify, mpsc, watch};
@@ -288,7 +288,7 @@ fn log_anew(step: &crate::step::Step, said: &Report) {
         );
         let what = |blocker: &Blocker| (blocker.reason, blocker.object.clone());
         if let Some(blocker) = now.filter(|now| Some(what(now)) != before.map(what)) {
-            tracing::debug!(%entry, reason = %blocker.reason, object = %blocker.object, "waits: {}", blocker.message);
+            tracing::debug!(%entry, reason = %blocker.reason, object = %blocker.object, "waits: {blocker}");
         }
     }
     for entry in said

@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::duty::{Duty, duty};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Class, Reason};
 use crate::tokens::{budget_of, impossible, pinned_needs};
 
 /// Every pod and every budget that holds the start back.
@@ -172,16 +175,15 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
             .saturating_sub(reserved + plan.memory.book.unseen(&key));
         if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
             let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
-            let (reason, message) = if need > most && budget.expected_pods > 0 {
-                let message = format!(
-                    "pdb {pdb} never allows more than {most} disruptions, {need} pods are pinned to this node"
-                );
-                (Reason::BudgetImpossible, message)
+            let (reason, detail) = if need > most && budget.expected_pods > 0 {
+                (
+                    Reason::BudgetImpossible,
+                    Detail::PinnedNeverAllowed { need, most },
+                )
             } else {
-                let message = format!("pdb {pdb} has {free} free tokens, the node's pinned pods need {need}");
-                (Reason::BudgetHeld, message)
+                (Reason::BudgetHeld, Detail::PinnedTokensHeld { need, free })
             };
-            unmet.push(Blocker::new(reason, format!("pdb {pdb}"), message));
+            unmet.push(Blocker::new(reason, ObjectRef::Pdb(pdb.clone()), detail));
         }
     }
     unmet

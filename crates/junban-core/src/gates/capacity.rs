@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::duty::{Duty, duty, is_pinned};
 use crate::gates::Candidate;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::PodPhase;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
@@ -59,11 +62,13 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         .find(|(resource, amount)| free.get(*resource).copied().unwrap_or(0) < **amount)?;
     let (resource, amount) = short;
     let room = free.get(*resource).copied().unwrap_or(0).max(0);
-    let message = format!("the node's pods request {amount} of {resource}, the other nodes have {room} free");
     Some(Blocker::new(
         Reason::NoCapacity,
-        format!("capacity {resource}"),
-        message,
+        ObjectRef::Capacity((*resource).to_owned()),
+        Detail::NoRoom {
+            needed: *amount,
+            free: room,
+        },
     ))
 }
 

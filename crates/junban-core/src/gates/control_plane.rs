@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::effect::{Effect, Read};
 use crate::entry::{Entry, Phase};
 use crate::gates::Candidate;
@@ -12,7 +14,8 @@ use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::memory::Fresh;
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 /// Workers that are able to start go first.
 const WORKERS_IDLE_FOR: Duration = Duration::from_secs(120);
@@ -27,38 +30,43 @@ pub fn turn(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blo
     let Candidate {
         turn, node, tally, ..
     } = candidate;
-    let turn_of = |message: &str| Some(Blocker::new(Reason::ControlPlaneTurn, "control plane", message));
+    let turn_of = |detail| {
+        Some(Blocker::new(
+            Reason::ControlPlaneTurn,
+            ObjectRef::ControlPlane,
+            detail,
+        ))
+    };
     if !node.control_plane {
         return if tally.control_plane_active {
-            turn_of("a control-plane node is in flight")
+            turn_of(Detail::ControlPlaneInFlight)
         } else if tally.control_plane_next && was_released(turn.entry) {
-            turn_of("a control-plane node goes before a worker that was released once")
+            turn_of(Detail::ControlPlaneNext)
         } else {
             None
         };
     }
     if tally.control_plane_active && guard::stands(Guard::ControlPlaneAlone) {
-        return turn_of("another control-plane node is in flight");
+        return turn_of(Detail::OtherControlPlaneInFlight);
     }
     if let Some(other) = out_of_service(plan, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
         if is_being_freed(plan, &other) {
-            return turn_of("another control-plane node is in flight");
+            return turn_of(Detail::OtherControlPlaneInFlight);
         }
-        let message = format!("control-plane node {other} is not back: two at a time could lose the quorum");
         return Some(Blocker::new(
             Reason::ControlPlaneUnhealthy,
-            format!("node {other}"),
-            message,
+            ObjectRef::Node(other),
+            Detail::OtherControlPlaneAway,
         ));
     }
     if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
-        return turn_of("workers are in flight");
+        return turn_of(Detail::WorkersInFlight);
     }
     if worker_is_queued(plan) {
         let idle = plan.memory.workers_idle.unwrap_or(plan.now.mono);
         if plan.now.mono.since(idle) < WORKERS_IDLE_FOR && !workers_have_rested(plan) {
             plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
-            return turn_of("workers go first");
+            return turn_of(Detail::WorkersFirst);
         }
     }
     None
@@ -78,8 +86,8 @@ pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Opt
     let other = beside.find(|_| guard::stands(Guard::RetryAlone))?;
     Some(Blocker::new(
         Reason::ControlPlaneTurn,
-        format!("node {}", other.name),
-        format!("{} is in flight; the retry waits for its end", other.name),
+        ObjectRef::Node(other.name.clone()),
+        Detail::RetryWaits,
     ))
 }
 
@@ -184,28 +192,25 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
     let queue = plan.derived.queue?;
     let spec = &queue.control_plane;
     let nodes = plan.derived.control_planes.len();
-    let unknown = |message: String| {
+    let unknown = |detail| {
         Some(Blocker::new(
             Reason::ControlPlaneUnknown,
-            "queue default",
-            message,
+            ObjectRef::Queue,
+            detail,
         ))
     };
     if spec.api_servers.is_empty() || spec.etcd.is_empty() {
-        return unknown("the queue names no API servers or no etcd members".to_owned());
+        return unknown(Detail::NoMembersNamed);
     }
     if spec.api_servers.len() < nodes || spec.etcd.len() < nodes {
-        let message = format!(
-            "{nodes} control-plane nodes, but the queue names {} API servers and {} etcd members",
-            spec.api_servers.len(),
-            spec.etcd.len()
-        );
-        return unknown(message);
+        return unknown(Detail::MembersMissing {
+            nodes,
+            api_servers: spec.api_servers.len(),
+            etcd: spec.etcd.len(),
+        });
     }
     if nodes < 3 && !spec.allow_quorum_loss {
-        return unknown(format!(
-            "{nodes} control-plane nodes: only with controlPlane.allowQuorumLoss"
-        ));
+        return unknown(Detail::FewControlPlanes(nodes));
     }
     let age = plan
         .memory
@@ -229,8 +234,8 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
     let Some(seen) = seen else {
         return Some(Blocker::new(
             Reason::ControlPlaneChecking,
-            "control plane",
-            "the health of the control plane is being read",
+            ObjectRef::ControlPlane,
+            Detail::HealthBeingRead,
         ));
     };
     let bad = seen
@@ -241,8 +246,8 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
         .map(|(url, text)| {
             Blocker::new(
                 Reason::ControlPlaneUnhealthy,
-                url.clone(),
-                format!("{url} is not good: {text}"),
+                ObjectRef::Member(url.clone()),
+                Detail::MemberBad(text.clone()),
             )
         })
 }

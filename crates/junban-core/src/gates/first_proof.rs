@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::goal_key;
+use crate::detail::Detail;
 use crate::entry::{Entry, Phase};
 use crate::gates::Candidate;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::mark::Mark;
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 const BLOCKED_FOR: Duration = Duration::from_secs(60);
@@ -60,8 +63,11 @@ pub fn before_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Op
 }
 
 fn waits_for(node: &NodeName) -> Blocker {
-    let message = format!("no node of this policy and goal is proven yet; node {node} is the first");
-    Blocker::new(Reason::FirstProof, format!("node {node}"), message)
+    Blocker::new(
+        Reason::FirstProof,
+        ObjectRef::Node(node.clone()),
+        Detail::FirstProof(node.clone()),
+    )
 }
 
 /// Other entries of the same policy and goal that are active: in flight, or with a slot.

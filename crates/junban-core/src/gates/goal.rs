@@ -2,38 +2,39 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::gates::Candidate;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let policy = *candidate.policy.as_ref().ok()?;
     let Candidate { turn, node, .. } = candidate;
     let goal = turn.entry.spec.booted_after;
-    let object = format!("policy {}", policy.name);
+    let object = ObjectRef::Policy(policy.name.clone());
     if let Ok(left) = Duration::try_from(goal.duration_since(plan.now.wall))
         && !left.is_zero()
     {
         plan.wake_in(left);
-        return Some(Blocker::new(
-            Reason::NotDue,
-            object,
-            format!("the goal is due at {goal}"),
-        ));
+        return Some(Blocker::new(Reason::NotDue, object, Detail::DueAt(goal)));
     }
     let waits = turn.entry.record.retries_done == 0 && !policy.min_interval.is_zero();
     let journal = node.journal.as_ref().filter(|_| waits);
     if journal.is_some_and(|journal| node.boot_id.as_ref() != Some(&journal.boot_id)) {
-        let message = "the boot journal does not name the node's present boot yet";
-        return Some(Blocker::new(Reason::MinInterval, object, message));
+        return Some(Blocker::new(Reason::MinInterval, object, Detail::JournalBehind));
     }
     if let Some(booted) = journal.and_then(|journal| journal.not_before)
         && let Ok(ago) = Duration::try_from(plan.now.wall.duration_since(booted))
         && ago < policy.min_interval
     {
         plan.wake_in(policy.min_interval - ago);
-        let message = format!("minInterval since the boot at {booted:.0} has not passed");
-        return Some(Blocker::new(Reason::MinInterval, object, message));
+        return Some(Blocker::new(
+            Reason::MinInterval,
+            object,
+            Detail::BootedAt(booted),
+        ));
     }
     None
 }

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::entry::Phase;
 use crate::gates::limits;
 use crate::guard::{self, Guard};
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 const WINDOW: Duration = Duration::from_secs(600);
 
@@ -16,9 +19,9 @@ pub fn check(plan: &PlanBuilder<'_>) -> Option<Blocker> {
 }
 
 fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
-    let say = |message: String| Some(Blocker::new(Reason::Implausible, "cluster", message));
+    let say = |detail| Some(Blocker::new(Reason::Implausible, ObjectRef::Cluster, detail));
     if let Some(text) = &plan.cluster.stale {
-        return say(format!("the view of the cluster is too old: {text}"));
+        return say(Detail::CacheOld(text.clone()));
     }
     let now = plan.now.mono;
     let nodes = plan.cluster.nodes.len();
@@ -40,9 +43,10 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         })
         .count();
     if gone_down > (nodes / 2).max(3) {
-        return say(format!(
-            "{gone_down} of {nodes} nodes that were Ready 10 minutes ago are not"
-        ));
+        return say(Detail::NodesWentDown {
+            down: gone_down,
+            nodes,
+        });
     }
     let most = plan
         .memory
@@ -52,9 +56,10 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         .max()
         .unwrap_or(nodes);
     if most > 3 && nodes * 10 < most * 7 {
-        return say(format!(
-            "{most} nodes were known within 10 minutes, {nodes} are left"
-        ));
+        return say(Detail::NodesVanished {
+            known: most,
+            left: nodes,
+        });
     }
     None
 }
@@ -71,23 +76,14 @@ fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         .filter(|turn| is_overdue(plan, turn.entry))
         .count();
     (!guard::holds(Guard::Halt, failed + overdue <= most)).then(|| {
-        let names: Vec<_> = plan
-            .derived
-            .failed
-            .iter()
-            .map(|entry| entry.spec.node.as_str())
-            .take(5)
-            .collect();
-        let also = if overdue > 0 {
-            format!(" and {overdue} overdue boots")
-        } else {
-            String::new()
+        let nodes = plan.derived.failed.iter().map(|entry| entry.spec.node.clone());
+        let detail = Detail::Failures {
+            failed,
+            overdue,
+            max: most,
+            nodes: nodes.take(5).collect(),
         };
-        let message = format!(
-            "{failed} failed entries{also} exceed failures.max ({most}): {}",
-            names.join(", ")
-        );
-        Blocker::new(Reason::Halted, "limit failures.max", message)
+        Blocker::new(Reason::Halted, ObjectRef::Limit("failures.max".into()), detail)
     })
 }
 

@@ -1,12 +1,15 @@
 //! Is there a place? The arithmetic of lifecycle.md 4.
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::gates::Candidate;
 use crate::guard::{self, Guard, Slip};
 use crate::ids::NodeName;
+use crate::object::ObjectRef;
 use crate::quantity::IntOrPercent;
 use crate::queue::Queue;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 
 /// `failures.max` as a number: in percent at least 1; the number 0 means stop at the first; never more than half of
 /// the nodes.
@@ -36,38 +39,29 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
     let policy = candidate.policy.as_ref().ok()?;
     let Candidate { node, tally, .. } = candidate;
     if !guard::holds(Guard::LimitQueue, tally.active < tally.max_concurrent) {
-        let message = format!(
-            "{} entries are in flight, as many as the queue's maxConcurrent allows",
-            tally.active
-        );
-        return Some(Blocker::new(Reason::QueueLimit, "limit maxConcurrent", message));
+        return Some(Blocker::new(
+            Reason::QueueLimit,
+            ObjectRef::Limit("maxConcurrent".into()),
+            Detail::QueueFull(tally.active),
+        ));
     }
     let active = tally.active_of_policy.get(&policy.name).copied().unwrap_or(0);
     let full = policy.max_concurrent.is_some_and(|most| active >= most.max(1));
     if !guard::holds(Guard::LimitPolicy, !full) {
-        let message = format!(
-            "{active} entries of policy {} are in flight, as many as its maxConcurrent allows",
-            policy.name
-        );
         return Some(Blocker::new(
             Reason::PolicyLimit,
-            format!("policy {}", policy.name),
-            message,
+            ObjectRef::Policy(policy.name.clone()),
+            Detail::PolicyFull(active),
         ));
     }
     let already = plan.derived.places.contains(&node.name);
     let has_place = already || tally.places.len() < tally.max_unavailable;
     if !guard::holds(Guard::LimitPlaces, has_place) {
-        // Who holds the places changes with each start: the message, which every waiting entry keeps, must not.
-        let held: Vec<_> = tally.places.iter().take(5).map(|name| name.as_str()).collect();
-        let message = format!(
-            "as many nodes are unavailable as may be ({})",
-            tally.max_unavailable
-        );
+        // The sentence names no holder: holders change with each start, and every waiting entry stores the sentence.
         return Some(Blocker::new(
             Reason::NoPlace,
-            format!("node {}", held.join(", ")),
-            message,
+            ObjectRef::Nodes(tally.places.iter().take(5).cloned().collect()),
+            Detail::PlacesFull(tally.max_unavailable),
         ));
     }
     None

@@ -1,38 +1,34 @@
 //! Is this very node in a state in which it may be started?
 
 use crate::back_off;
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::gates::Candidate;
 use crate::guard::{self, Guard};
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let Candidate { turn, node, .. } = candidate;
-    let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
-    let name = &node.name;
+    let say = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
     if node.excluded && guard::stands(Guard::NodeGate) {
-        return say(
-            Reason::Excluded,
-            format!("node {name} is labelled junban.dev/exclude"),
-        );
+        return say(Reason::Excluded, Detail::LabelledExclude);
     }
     if node.held && guard::stands(Guard::NodeGate) {
-        return say(Reason::Hold, format!("node {name} is labelled junban.dev/hold"));
+        return say(Reason::Hold, Detail::LabelledHold);
     }
     if let Some(owner) = &node.foreign_owner {
-        return say(
-            Reason::ForeignOwner,
-            format!("another actor owns node {name}: {owner}"),
-        );
+        return say(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
     }
     if !node.ready {
-        return say(Reason::NodeDown, format!("node {name} is not Ready"));
+        return say(Reason::NodeDown, Detail::NotReady);
     }
     if node.boot_id.is_none() {
-        return say(Reason::NoBootId, format!("node {name} has reported no bootID"));
+        return say(Reason::NoBootId, Detail::NoBootId);
     }
     if let Some(blocker) = backs_off(plan, turn.entry) {
         return Some(blocker);
@@ -52,11 +48,11 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     let object = back_off
         .blocked_by
         .as_ref()
-        .map_or_else(String::new, |blocked| blocked.object.clone());
+        .map_or(ObjectRef::None, |blocked| blocked.object.clone());
     Some(Blocker::new(
         Reason::BackOff,
         object,
-        entry.record.message.clone(),
+        Detail::Said(entry.record.message.clone()),
     ))
 }
 
@@ -64,13 +60,9 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
 fn earlier_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;
     let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
-    let message = format!(
-        "entry {} may have powered this very boot, and its deadline has not passed",
-        earlier.name
-    );
     Some(Blocker::new(
         Reason::EarlierPower,
-        format!("entry {}", earlier.name),
-        message,
+        ObjectRef::Entry(earlier.name.clone()),
+        Detail::MayBePowered,
     ))
 }

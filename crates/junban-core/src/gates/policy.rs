@@ -1,11 +1,14 @@
 //! Does a policy with a driver govern the node, and is it the policy that the entry names?
 
 use super::Candidate;
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 
 pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().err().cloned()
@@ -14,12 +17,12 @@ pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Block
 /// The policy by which the entry is rebooted, or why there is none.
 pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'t Policy, Blocker> {
     let name = &turn.entry.spec.policy;
-    let object = format!("policy {name}");
+    let object = ObjectRef::Policy(name.clone());
     if let Some(text) = plan.cluster.unreadable_policy(name) {
         return Err(Blocker::new(
             Reason::UnreadablePolicy,
             object,
-            format!("policy {name} cannot be read: {text}"),
+            Detail::UnreadablePolicy(text.clone()),
         ));
     }
     let Some(governing) = turn.governing else {
@@ -28,19 +31,15 @@ pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'
             .governed
             .get(&node.name)
             .and_then(|found| found.as_ref().err());
-        let none = || Blocker::new(Reason::NoPolicy, object, "no policy selects the node");
+        let none = || Blocker::new(Reason::NoPolicy, object, Detail::NotSelected);
         return Err(blocker.cloned().unwrap_or_else(none));
     };
     if governing.name != *name {
-        let message = format!("policy {} governs the node, not {name}", governing.name);
-        return Err(Blocker::new(Reason::NoPolicy, object, message));
+        let detail = Detail::GovernedBy(governing.name.clone());
+        return Err(Blocker::new(Reason::NoPolicy, object, detail));
     }
     if governing.reboot.ladder.is_empty() {
-        return Err(Blocker::new(
-            Reason::NoDriver,
-            object,
-            format!("the ladder of policy {name} is empty"),
-        ));
+        return Err(Blocker::new(Reason::NoDriver, object, Detail::EmptyLadder));
     }
     Ok(governing)
 }

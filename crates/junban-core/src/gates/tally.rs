@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits;
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::{Turn, group_of};
 use crate::effect::BudgetKey;
@@ -10,7 +11,6 @@ use crate::ids::{EntryUid, GroupName, NodeName, PolicyName};
 use crate::node::Node;
 use crate::policy::Policy;
 use crate::queue::{Ledger, Queue, Slot};
-use crate::reason::Blocker;
 use crate::tokens::{Reservations, pinned_needs};
 
 /// A node that may start, or that has a slot and is to go on.

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::budget::Budget;
 use crate::cluster::Cluster;
+use crate::detail::Detail;
 use crate::effect::{BudgetKey, EvictOutcome, PodLeave};
 use crate::guard::{self, Guard};
 use crate::ids::{NodeName, PdbKey, PodKey, PodUid, Version};
+use crate::object::ObjectRef;
 use crate::pod::Pod;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::time::Mono;
 
 /// An eviction that the API server accepted.
@@ -200,15 +203,22 @@ impl Book {
         let (version_then, was_ready) = self.sent_versions.remove(&leave.budget).unwrap_or((None, true));
         self.denials.remove(&leave.pod);
         let object = match &leave.budget {
-            BudgetKey::Pdb(pdb) => format!("pdb {pdb}"),
-            BudgetKey::Implied(owner) => owner.describe(),
-            BudgetKey::Pod(pod) => format!("pod {pod}"),
+            BudgetKey::Pdb(pdb) => ObjectRef::Pdb(pdb.clone()),
+            BudgetKey::Implied(owner) => ObjectRef::Workload(owner.clone()),
+            BudgetKey::Pod(pod) => ObjectRef::Pod(pod.clone()),
         };
         let mut deny = |reason, text: String, after: Duration, woken: bool, may_delete| {
             let denial = Denial {
                 uid: leave.uid.clone(),
                 at: now,
-                blocker: Blocker::new(reason, object.clone(), format!("pod {}: {text}", leave.pod)),
+                blocker: Blocker::new(
+                    reason,
+                    object.clone(),
+                    Detail::EvictionAnswer {
+                        pod: leave.pod.clone(),
+                        text,
+                    },
+                ),
                 version_then: if woken {
                     version_of(cluster, &leave.budget)
                 } else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage, TurnedDown};
+use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::effect::{
     Announcement, Effect, EvictOutcome, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read,
@@ -12,7 +13,7 @@ use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::EntryUid;
 use crate::mark::Mark;
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Class, Reason};
 use crate::time::Mono;
 
 impl Memory {
@@ -276,7 +277,7 @@ impl Memory {
         if let Some(own) = self.attempts.get_mut(&key)
             && !matches!(own.stage, Stage::Ended(_))
         {
-            own.stage = Stage::Abandoned(why.map_or_else(String::new, |why| why.message.clone()));
+            own.stage = Stage::Abandoned(why.map_or_else(String::new, ToString::to_string));
         }
     }
 

@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use super::leaving;
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::duty::{Duty, duty, is_pinned, must_leave};
 use crate::effect::{Effect, Read};
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::memory::{Fresh, LivePods, Memory};
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::Pod;
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::start;
 use crate::time::Mono;
 use crate::tokens::budget_of;
@@ -71,7 +74,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
 }
 
 /// The object that keeps a drain from its end: the first one in the entry's own message order.
-pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> String {
+pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
     let pods = || plan.cluster.pods_of(&node.name);
     let denied = pods().find_map(|pod| {
         let denial = plan.memory.book.denials.get(&pod.key)?;
@@ -93,9 +96,9 @@ pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> S
     let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
     denied
         .or(withheld)
-        .or(left.map(|pod| format!("pod {}", pod.key)))
-        .or_else(|| Some(format!("volume {}", attached()?)))
-        .unwrap_or_else(|| format!("node {}", node.name))
+        .or(left.map(|pod| ObjectRef::Pod(pod.key.clone())))
+        .or_else(|| Some(ObjectRef::Volume(attached()?)))
+        .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
 }
 
 /// One step of a drain. `Some`: nothing is left.
@@ -129,10 +132,10 @@ pub(super) fn advance(
     if let Some(volume) = attached_volume(plan.cluster, plan.memory, node, turn.policy)
         && guard::stands(Guard::VolumesDetached)
     {
-        let message = format!("volume {volume} is still attached");
+        let volume = ObjectRef::Volume(volume);
         plan.wait(
             turn.entry,
-            Blocker::new(Reason::VolumeAttached, format!("volume {volume}"), message),
+            Blocker::new(Reason::VolumeAttached, volume, Detail::Attached),
         );
         return None;
     }
@@ -142,11 +145,7 @@ pub(super) fn advance(
         plan.wake_in(wait);
         plan.wait(
             turn.entry,
-            Blocker::new(
-                Reason::PowerRefused,
-                "",
-                "the driver started nothing; it is asked again",
-            ),
+            Blocker::new(Reason::PowerRefused, ObjectRef::None, Detail::Refused),
         );
         return None;
     }
@@ -172,8 +171,11 @@ fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) 
     if !plan.cluster.queue.is_paused() {
         plan.wake_in(left);
     }
-    let message = "load balancers take the node out (drain.loadBalancerWait)";
-    Some(Blocker::new(Reason::LoadBalancers, "", message))
+    Some(Blocker::new(
+        Reason::LoadBalancers,
+        ObjectRef::None,
+        Detail::LoadBalancers,
+    ))
 }
 
 /// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
@@ -199,11 +201,7 @@ fn still_drained_since(
         plan.wake_at_mono(earliest);
         plan.wait(
             turn.entry,
-            Blocker::new(
-                Reason::Settling,
-                "",
-                "a scheduler may not have seen the cordon yet",
-            ),
+            Blocker::new(Reason::Settling, ObjectRef::None, Detail::CordonUnseen),
         );
         return None;
     }
@@ -220,11 +218,14 @@ fn still_drained_since(
         .find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
     if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
         // The cache does not show it any more, or not yet: the next change or the next list does.
-        let message = format!("pod {} is still there", pod.key);
         let stale = now.since(list.begun) > Duration::from_secs(1);
         plan.wait(
             turn.entry,
-            Blocker::new(Reason::Settling, format!("pod {}", pod.key), message),
+            Blocker::new(
+                Reason::Settling,
+                ObjectRef::Pod(pod.key.clone()),
+                Detail::StillThere,
+            ),
         );
         plan.wake_in(Duration::from_secs(1));
         if stale {

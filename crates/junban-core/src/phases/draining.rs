@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::writes::verifying_record;
 use super::{drain, give_back, rebooting};
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::entry::Phase;
 use crate::gates::pause;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::policy::OnTimeout;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
@@ -19,7 +22,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         return if give_back::is_cancelled(turn, node) {
             give_back::cancel(plan, turn, node)
         } else {
-            let object = format!("node {}", node.name);
+            let object = ObjectRef::Node(node.name.clone());
             give_back::release(
                 plan,
                 turn,
@@ -43,13 +46,9 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         plan.record(entry, record);
         return;
     }
-    let object = format!("node {}", node.name);
+    let object = ObjectRef::Node(node.name.clone());
     if !node.unschedulable {
-        let why = Blocker::new(
-            Reason::Uncordoned,
-            object,
-            "a person uncordoned the node in mid-drain",
-        );
+        let why = Blocker::new(Reason::Uncordoned, object, Detail::Uncordoned);
         return if live_attempt {
             fail(plan, turn, why)
         } else {
@@ -67,16 +66,16 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
                 entry,
                 Blocker::new(
                     Reason::NoPolicy,
-                    format!("policy {}", entry.spec.policy),
-                    "the policy is gone",
+                    ObjectRef::Policy(entry.spec.policy.clone()),
+                    Detail::PolicyGone,
                 ),
             );
             return;
         }
         let why = Blocker::new(
             Reason::NoPolicy,
-            format!("policy {}", entry.spec.policy),
-            "the node is no longer asked for",
+            ObjectRef::Policy(entry.spec.policy.clone()),
+            Detail::NotAskedFor,
         );
         return give_back::release(plan, turn, node, why);
     };
@@ -85,7 +84,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         && let Some(blocker) = drain::waits_for_power(plan, turn, node)
     {
         // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
-        let mut record = plan.moved_to(entry, Phase::Draining, blocker.reason, blocker.message);
+        let mut record = plan.moved_to(entry, Phase::Draining, blocker.reason, &blocker);
         record.phase_at = Some(plan.now.clock);
         plan.record(entry, record);
         return;
@@ -93,11 +92,11 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     // A drained node that waits for others has done its part.
     if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
         let culprit = drain::culprit(plan, turn, node);
-        let message = match entry.record.reason {
-            Some(Reason::Evicting) => format!("{culprit} has not left"),
-            _ => entry.record.message.clone(),
+        let detail = match entry.record.reason {
+            Some(Reason::Evicting) => Detail::NotLeft,
+            _ => Detail::Said(entry.record.message.clone()),
         };
-        let why = Blocker::new(Reason::DrainTimeout, culprit, message);
+        let why = Blocker::new(Reason::DrainTimeout, culprit, detail);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
             fail(plan, turn, why)
         } else {
@@ -105,7 +104,11 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         };
     }
     if entry.record.refusals >= rebooting::REFUSALS_MAX {
-        let why = Blocker::new(Reason::PowerRefused, object, entry.record.message.clone());
+        let why = Blocker::new(
+            Reason::PowerRefused,
+            object,
+            Detail::Said(entry.record.message.clone()),
+        );
         return if live_attempt {
             fail(plan, turn, why)
         } else {
@@ -125,21 +128,16 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
 }
 
-/// Whoever began the release may have died with the reason: what the entry said last is kept.
-fn mark_is_gone(turn: &Turn<'_>) -> String {
+/// The process that began the release may have died with the reason. So what the entry said last is kept.
+fn mark_is_gone(turn: &Turn<'_>) -> Detail {
     let record = &turn.entry.record;
-    match record.reason {
-        Some(reason) if reason != Reason::Evicting => {
-            format!(
-                "the mark is gone from the Node; before that {reason}: {}",
-                record.message
-            )
-        }
-        _ => "the mark is gone from the Node".to_owned(),
+    let before = record.reason.filter(|reason| *reason != Reason::Evicting);
+    Detail::MarkGone {
+        before: before.map(|reason| format!("{reason}: {}", record.message)),
     }
 }
 
 fn fail(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, why: Blocker) {
-    let record = plan.moved_to(turn.entry, Phase::Failed, why.reason, why.message);
+    let record = plan.moved_to(turn.entry, Phase::Failed, why.reason, &why);
     plan.record(turn.entry, record);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::writes::patch_on_mark;
 use crate::back_off;
+use crate::blocker::Blocker;
 use crate::boot_journal;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
@@ -13,7 +14,7 @@ use crate::entry::{BackOff, Phase, Record};
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 /// Whether a person cancelled the entry, or waived its goal.
@@ -110,7 +111,7 @@ fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     record.message = format!(
         "released ({}): {}; tries again at {}",
         why.reason,
-        why.message,
+        why,
         to_seconds(until)
     );
     record.back_off = Some(BackOff {

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::duty::{Duty, duty, is_pinned};
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::pod::Pod;
 use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::start;
 use crate::tokens::budget_of;
 
@@ -104,19 +107,11 @@ fn wait_for_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
         plan.wake_at_mono(stuck_at);
         return;
     }
-    let cause = if pod.has_finalizers {
-        "a finalizer holds it"
-    } else {
-        "its containers do not end"
+    let detail = Detail::Stuck {
+        finalizer: pod.has_finalizers,
     };
-    let message = format!(
-        "pod {} is terminating for longer than its grace: {cause}",
-        pod.key
-    );
-    plan.wait(
-        turn.entry,
-        Blocker::new(Reason::PodStuck, format!("pod {}", pod.key), message),
-    );
+    let pod = ObjectRef::Pod(pod.key.clone());
+    plan.wait(turn.entry, Blocker::new(Reason::PodStuck, pod, detail));
 }
 
 /// Asks for one pod's eviction if its budget has a token. Returns whether it was asked for.
@@ -180,10 +175,9 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
         plan.wake_in(Duration::from_secs(1));
         let late = plan.memory.book.unconfirmed_for_long(plan.cluster, now);
         if let Some((left, pdb)) = late {
-            let message = format!("the controller of pdb {pdb} has not seen pod {left} leave yet");
             plan.wait(
                 turn.entry,
-                Blocker::new(Reason::Throttled, format!("pdb {pdb}"), message),
+                Blocker::new(Reason::Throttled, ObjectRef::Pdb(pdb), Detail::BudgetBehind(left)),
             );
         }
         return false;

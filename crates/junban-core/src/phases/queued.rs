@@ -2,13 +2,16 @@
 
 use super::writes::{end_without_a_node, verifying_record};
 use super::{drain, give_back};
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
 use crate::mark::{Daemon, Mark, Prior};
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 use crate::start;
 
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
@@ -35,7 +38,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
                     plan,
                     turn,
                     node,
-                    Blocker::new(Reason::NoPolicy, "", "no longer asked for"),
+                    Blocker::new(Reason::NoPolicy, ObjectRef::None, Detail::NotAskedFor),
                 );
             }
         }
@@ -79,10 +82,13 @@ pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     } else if plan.derived.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
         succeed_without_an_act(plan, entry, node);
     } else {
-        let message = "another entry of this node goes first";
         plan.wait(
             entry,
-            Blocker::new(Reason::AnotherEntry, format!("node {}", node.name), message),
+            Blocker::new(
+                Reason::AnotherEntry,
+                ObjectRef::Node(node.name.clone()),
+                Detail::OtherEntryFirst,
+            ),
         );
     }
 }

@@ -5,16 +5,19 @@ use std::time::Duration;
 use super::drain::{self, Drained};
 use super::writes::{patch_on_mark, verifying_record, void_mark, with_attempt};
 use super::{give_back, power_check};
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
 use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::memory::{OwnAttempt, Stage};
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::policy::{Policy, RebootRules};
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::start;
 
 /// The act begins less than 10 s after the record was sent, or not at all.
@@ -44,11 +47,8 @@ pub(super) fn record(
     let ladder = &policy.reboot.ladder;
     let step = ladder.get(used).or(ladder.last());
     let Some(step) = step.or(stored.map(|power| &power.step)) else {
-        let object = format!("policy {}", policy.name);
-        return plan.wait(
-            entry,
-            Blocker::new(Reason::NoDriver, object, "the policy's ladder is empty"),
-        );
+        let object = ObjectRef::Policy(policy.name.clone());
+        return plan.wait(entry, Blocker::new(Reason::NoDriver, object, Detail::EmptyLadder));
     };
     if let Some(blocker) = start::closed_before_power(plan, turn, node) {
         return plan.wait(entry, blocker);
@@ -320,7 +320,11 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
         } else {
             plan.wait(
                 entry,
-                Blocker::new(Reason::Booting, format!("node {}", node.name), message),
+                Blocker::new(
+                    Reason::Booting,
+                    ObjectRef::Node(node.name.clone()),
+                    Detail::Said(message),
+                ),
             );
         }
         return;

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::give_back;
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::entry::Phase;
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::{Daemon, Mark};
 use crate::node::Node;
+use crate::object::ObjectRef;
 use crate::policy::VerifyRules;
-use crate::reason::{Blocker, Reason};
+use crate::reason::Reason;
 use crate::workload::WorkloadKind;
-
-const LEASE_UNSEEN: &str = "the node's Lease has not changed since the new bootID was seen";
 
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
@@ -37,18 +38,18 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         Some(blocker) => {
             // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
             let not_seen_yet =
-                blocker.message == LEASE_UNSEEN || blocker.reason == Reason::ControlPlaneChecking;
+                blocker.detail == Detail::LeaseUnchanged || blocker.reason == Reason::ControlPlaneChecking;
             if entry.record.settling_at.is_some() && !not_seen_yet {
                 let mut record = entry.record.clone();
                 record.settling_at = None;
                 record.reason = Some(blocker.reason);
-                record.message.clone_from(&blocker.message);
+                record.message = blocker.to_string();
                 plan.record(entry, record);
                 return;
             }
             let waited = plan.now.clock.led_since(since);
             if waited >= rules.timeout {
-                let message = format!("not proven in verify.timeout: {}", blocker.message);
+                let message = format!("not proven in verify.timeout: {blocker}");
                 let record = plan.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
                 plan.record(entry, record);
                 return;
@@ -102,7 +103,7 @@ fn proven(cluster: &Cluster, node: &Node) -> String {
             .as_ref()
             .filter(|owner| owner.kind == WorkloadKind::DaemonSet)
         {
-            *ready.entry(owner.describe()).or_default() |= pod.ready;
+            *ready.entry(owner.to_string()).or_default() |= pod.ready;
         }
     }
     ready.retain(|_, ready| !*ready);
@@ -143,24 +144,20 @@ pub(super) fn unproven(
     mark: Option<&Mark>,
     rules: &VerifyRules,
 ) -> Option<Blocker> {
-    let object = format!("node {}", node.name);
+    let object = ObjectRef::Node(node.name.clone());
     let Some(boot_id) = &node.boot_id else {
         return Some(Blocker::new(
             Reason::NodeNotReady,
             object,
-            "the kubelet has reported no bootID",
+            Detail::NoBootIdReported,
         ));
     };
     if !node.ready {
-        return Some(Blocker::new(
-            Reason::NodeNotReady,
-            object,
-            "the node is not Ready",
-        ));
+        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::NotReady));
     }
     let seen = plan.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
-        return Some(Blocker::new(Reason::NodeNotReady, object, LEASE_UNSEEN));
+        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::LeaseUnchanged));
     }
     if rules.daemon_sets {
         let missing = mark
@@ -168,14 +165,10 @@ pub(super) fn unproven(
             .flat_map(|mark| &mark.daemons)
             .find(|daemon| !is_back(plan.cluster, node, daemon));
         if let Some(daemon) = missing {
-            let message = format!(
-                "daemonset {} has no Ready pod with new containers here yet",
-                daemon.set
-            );
             return Some(Blocker::new(
                 Reason::DaemonSetNotReady,
-                format!("daemonset {}", daemon.set),
-                message,
+                ObjectRef::Other(format!("daemonset {}", daemon.set)),
+                Detail::DaemonSetMissing,
             ));
         }
     }

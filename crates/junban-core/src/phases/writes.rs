@@ -1,13 +1,16 @@
 //! The writes that several phases of a turn share.
 
+use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{Entry, Phase, Record};
 use crate::live;
 use crate::mark::{Mark, MarkPower};
 use crate::node::Node;
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 /// The Node is gone or has another UID. The watch of Nodes may be behind that of entries: a live read must say so, too.
 pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
@@ -36,7 +39,11 @@ pub(super) fn patch_on_mark(node: &Node, what: NodeWrite) -> NodePatch {
 /// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
 pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, why: &str) {
     let mut patch = patch_on_mark(node, NodeWrite::Void);
-    patch.why = Some(Blocker::new(Reason::Evicting, format!("node {}", node.name), why));
+    patch.why = Some(Blocker::new(
+        Reason::Evicting,
+        ObjectRef::Node(node.name.clone()),
+        Detail::Said(why.to_owned()),
+    ));
     patch
         .changes
         .push(NodeChange::Mark(Some(with_attempt(turn, mark, true))));

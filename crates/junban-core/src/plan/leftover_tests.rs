@@ -174,9 +174,9 @@ fn a_release_whose_controller_died_keeps_what_the_entry_said_last() {
     toy.settle();
     let message = toy.entry("node-1").map(|entry| entry.record.message.clone());
     assert!(
-        message
-            .as_ref()
-            .is_some_and(|text| text.contains("before that WebhookDenied") && text.contains("not yet")),
+        message.as_ref().is_some_and(
+            |text| text.contains("before, the entry said: WebhookDenied") && text.contains("not yet")
+        ),
         "{message:?}"
     );
 }

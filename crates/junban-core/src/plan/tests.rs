@@ -475,7 +475,7 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
     let entry = toy.entry("node-1").unwrap();
     assert_eq!(
         entry.record.message,
-        "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed), wanted by pod shop/cart-0; \
+        "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed); \
          pod shop/cart-1 is back, but the budget counts its eviction for up to two minutes"
     );
 }

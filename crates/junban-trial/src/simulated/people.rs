@@ -303,7 +303,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
         if !governed.iter().any(Result::is_ok)
             && let Some(Err(refusal)) = governed.first()
         {
-            let text = format!("no node can be rebooted: {}", refusal.message);
+            let text = format!("no node can be rebooted: {refusal}");
             return Err(PeopleError::Other(text));
         }
         let policies: Vec<String> = world
@@ -373,7 +373,7 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
     let policy = match governs {
         Some(Ok(policy)) => policy.name.to_string(),
         Some(Err(refusal)) => {
-            let text = format!("node {node} cannot be rebooted: {}", refusal.message);
+            let text = format!("node {node} cannot be rebooted: {refusal}");
             return Err(PeopleError::Other(text));
         }
         None => return Err(PeopleError::Other(format!("node {node} cannot be read"))),

@@ -59,7 +59,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
                     if let BudgetKey::Pdb(key) = &budget
                         && let Some(blocker) = cluster.budgets.get(key).and_then(impossible)
                     {
-                        let owners = impossible_budgets.entry(blocker.message).or_default();
+                        let owners = impossible_budgets.entry(blocker.to_string()).or_default();
                         owners.insert(owner(cluster, pod));
                         continue;
                     }
@@ -70,7 +70,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
                     *in_group.entry((shared, group.clone())).or_default() += 1;
                 }
                 Err(blocker) => {
-                    let owners = impossible_budgets.entry(blocker.message).or_default();
+                    let owners = impossible_budgets.entry(blocker.to_string()).or_default();
                     owners.insert(owner(cluster, pod));
                 }
             }
@@ -133,7 +133,7 @@ fn allowed(cluster: &Cluster, derived: &Derived<'_>, shared: &Shared) -> u32 {
             let replicas = cluster
                 .workloads
                 .values()
-                .find(|workload| workload.key.describe() == shared.owner)
+                .find(|workload| workload.key.to_string() == shared.owner)
                 .and_then(|workload| workload.replicas)
                 .unwrap_or(1);
             let limits = derived
@@ -156,7 +156,7 @@ fn allowed(cluster: &Cluster, derived: &Derived<'_>, shared: &Shared) -> u32 {
 fn owner(cluster: &Cluster, pod: &Pod) -> String {
     cluster
         .topmost_owner(pod)
-        .map_or_else(|| format!("pod {}", pod.key), |owner| owner.describe())
+        .map_or_else(|| format!("pod {}", pod.key), |owner| owner.to_string())
 }
 
 impl Cost {

@@ -6,15 +6,18 @@ mod without_turn;
 
 use junban_api::convert::format_goal;
 use junban_api::names;
+use junban_core::blocker::Blocker;
 use junban_core::builder::PlanBuilder;
 use junban_core::cluster::Cluster;
 use junban_core::derived::{Derived, Turn};
+use junban_core::detail::Detail;
 use junban_core::duty::{Duty, duty};
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
+use junban_core::object::ObjectRef;
 use junban_core::pod::Pod;
-use junban_core::reason::{Blocker, Class, Reason};
+use junban_core::reason::{Class, Reason};
 use junban_core::time::Now;
 use junban_core::tokens::budget_of;
 use junban_kube::glance::{self, Scope};
@@ -179,12 +182,12 @@ impl Told {
     }
 }
 
-/// Whether it is what the status says, and so as old as that. Of gates that are asked again the words may differ;
-/// of pods there are several with one reason.
+/// Whether a blocker is what the entry's status says: then it is as old as the status says. A gate that is asked again
+/// may find other details. A pod that is still on the node is not what the status says, even with the same reason.
 fn is_recorded(entry: &Entry, blocker: &Blocker) -> bool {
     let record = &entry.record;
-    record.reason == Some(blocker.reason)
-        && (record.phase == Phase::Queued || blocker.message == record.message)
+    let is_own = record.phase == Phase::Queued || matches!(blocker.detail, Detail::Said(_));
+    record.reason == Some(blocker.reason) && is_own
 }
 
 /// What the user may see.
@@ -218,7 +221,7 @@ fn of_entry(
     let node = &entry.spec.node;
     let recorded = record
         .reason
-        .map(|reason| Blocker::new(reason, "", record.message.clone()));
+        .map(|reason| Blocker::new(reason, ObjectRef::None, Detail::Said(record.message.clone())));
     let mut unmet: Vec<Blocker> = Vec::new();
     // Without its Node every gate would say that it is gone.
     if sight.has_nodes {
@@ -255,8 +258,8 @@ fn of_entry(
                 let (since, since_of) = times.of(entry, blocker.reason, is_recorded(entry, &blocker));
                 Unmet {
                     reason: blocker.reason.to_string(),
-                    object: blocker.object,
-                    message: blocker.message,
+                    object: blocker.object.to_string(),
+                    message: blocker.to_string(),
                     hint: blocker.reason.hint().replace("NODE", node.as_str()),
                     needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
                     since: format_goal(since),
@@ -275,15 +278,15 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
     let plan = PlanBuilder::new(cluster, memory, now);
     let tokens = plan.tokens();
     let evicting =
-        |pod: &Pod, message: String| Blocker::new(Reason::Evicting, format!("pod {}", pod.key), message);
+        |pod: &Pod, detail| Blocker::new(Reason::Evicting, ObjectRef::Pod(pod.key.clone()), detail);
     let pods = cluster.pods_of(&node.name);
     pods.filter_map(|pod| match duty(cluster, None, pod, Some(policy)) {
         Duty::Skip => None,
-        Duty::Leaving => Some(evicting(pod, format!("pod {} is terminating", pod.key))),
+        Duty::Leaving => Some(evicting(pod, Detail::Terminating)),
         Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
         Duty::Evict => {
             let taken = budget_of(cluster, pod).and_then(|budget| tokens.take(&budget, pod, node, policy));
-            let next = || evicting(pod, format!("pod {} is evicted next, or in its order", pod.key));
+            let next = || evicting(pod, Detail::EvictedNext);
             Some(taken.err().unwrap_or_else(next))
         }
     })

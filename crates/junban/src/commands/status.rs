@@ -443,10 +443,8 @@ fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
             continue;
         }
         let passes = reason.class() == Class::Passes;
-        // One budget that holds ten nodes up is one blocker.
-        let message = record.message.split(", wanted by pod").next().unwrap_or_default();
         grouped
-            .entry((!failed, passes, reason, message.to_owned()))
+            .entry((!failed, passes, reason, record.message.clone()))
             .or_default()
             .insert(entry.spec.node.to_string());
     }

@@ -57,7 +57,7 @@ fn why_none(cluster: &Cluster, derived: &Derived<'_>, wall: Timestamp, name: &No
     }
     let policy = match derived.governed.get(name) {
         Some(Ok(policy)) => *policy,
-        Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
+        Some(Err(blocker)) => return hinted(&blocker.to_string(), blocker.reason.hint()),
         None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
     };
     let Some(goal) = policy.booted_after else {

@@ -148,7 +148,7 @@ fn possible(cluster: &Cluster, derived: &Derived<'_>) -> Result<(), Problem> {
     });
     Err(match conflict {
         Some(blocker) => Problem::failed(
-            format!("no node can be rebooted: {}", blocker.message),
+            format!("no node can be rebooted: {blocker}"),
             blocker.reason.hint(),
         ),
         None => Problem::failed(
@@ -290,7 +290,7 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
     }
     for (name, governing) in derived.governed.iter().filter(|(name, _)| !seen.contains(*name)) {
         if let Err(blocker) = governing {
-            let why = format!("{}; hint: {}", blocker.message, blocker.reason.hint());
+            let why = format!("{blocker}; hint: {}", blocker.reason.hint());
             aside.entry(why).or_default().push(name.to_string());
         }
     }

@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
+use junban_core::blocker::Blocker;
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::derived::Derived;
+use junban_core::detail::Detail;
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::explain::explain;
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryUid, NodeName, Version};
 use junban_core::memory::Memory;
 use junban_core::node::Node;
+use junban_core::object::ObjectRef;
 use junban_core::policy::Policy;
-use junban_core::reason::{Blocker, Reason};
+use junban_core::reason::Reason;
 use junban_core::time::Now;
 use junban_kube::glance::Scope;
 use serde::Serialize;
@@ -101,7 +104,11 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
     if let QueueView::Present(mut queue) = paused {
         if queue.paused {
             held.push((
-                Blocker::new(Reason::Paused, "queue default", "the queue is paused"),
+                Blocker::new(
+                    Reason::Paused,
+                    ObjectRef::Queue,
+                    Detail::PausedBecause(queue.pause_reason.clone()),
+                ),
                 Vec::new(),
             ));
             queue.paused = false;
@@ -111,11 +118,10 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
     let memory = Memory::default();
     let mut by_object: BTreeMap<Blocker, Vec<String>> = BTreeMap::new();
     for name in reboot.keys() {
-        for mut blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
+        for blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
             if TURNS.contains(&blocker.reason) {
                 continue;
             }
-            blocker.message = without_wisher(&blocker.message);
             let nodes = by_object.entry(blocker).or_default();
             if !nodes.contains(name) {
                 nodes.push(name.clone());
@@ -135,15 +141,6 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
             .map(|(blocker, nodes)| Held::new(blocker, nodes))
             .collect(),
     })
-}
-
-/// One budget that holds ten pods up is one blocker.
-fn without_wisher(message: &str) -> String {
-    message
-        .split(", wanted by pod")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Sets the goal in the copy and gives each node that it reaches an entry, as the controller would.
@@ -214,8 +211,8 @@ impl Held {
     fn new(blocker: Blocker, nodes: Vec<String>) -> Self {
         Self {
             reason: blocker.reason.to_string(),
-            object: blocker.object,
-            message: blocker.message,
+            object: blocker.object.to_string(),
+            message: blocker.to_string(),
             hint: blocker.reason.hint().to_owned(),
             nodes,
         }

@@ -188,10 +188,7 @@ fn step(
         Some(Ok(policy)) => *policy,
         Some(Err(blocker)) => {
             return Err(Problem::failed(
-                format!(
-                    "node {name} cannot be rebooted: {}; nothing was done",
-                    blocker.message
-                ),
+                format!("node {name} cannot be rebooted: {}; nothing was done", blocker),
                 blocker.reason.hint(),
             ));
         }
