@@ -44,9 +44,9 @@ fn citations(line: &str, is_markdown: bool) -> Vec<Citation<'_>> {
         let begin = line[..at].trim_end_matches(of_name).len();
         let (name, after) = (&line[begin..at], &line[at + PAGE.len()..]);
         let is_address = name.starts_with("//");
-        // A pattern such as `*` before the ending names no page.
-        let is_part = name.is_empty() || name.ends_with('/') || after.starts_with(of_anchor);
-        if !is_address && !is_part {
+        // A pattern such as `*` before the ending names no page, and `PAGE` stands for any page.
+        let is_pattern = name.is_empty() || name.ends_with('/') || name.ends_with("PAGE");
+        if !is_address && !is_pattern && !after.starts_with(of_anchor) {
             found.push(citation(line, begin, at + PAGE.len()));
         }
     }
@@ -89,7 +89,7 @@ fn problem(pages: &BTreeMap<&str, BTreeSet<String>>, path: &str, citation: &Cita
         let name = citation.page.rsplit('/').next().unwrap_or_default();
         let fix = match pages.keys().find(|page| **page == format!("{RULES}{name}")) {
             Some(page) => format!("cite {page} with an anchor of it"),
-            None => format!("cite a page below {RULES}, or delete the citation"),
+            None => format!("cite {RULES}PAGE{PAGE}#ANCHOR, or delete the citation"),
         };
         return Some(format!("this file does not exist: {fix}"));
     };
@@ -216,7 +216,10 @@ mod tests {
                 "a.rs",
                 "// docs/design/drain@#budgets. docs/design/drain@#case-1, docs/design/drain@",
             ),
-            ("a.sh", "cat *@; curl https://example.com/b@; cp a@x b"),
+            (
+                "a.sh",
+                "cat *@ docs/PAGE@#A; curl https://example.com/b@; cp a@x b",
+            ),
             (
                 "docs/design/b@",
                 "# B b\n[a](drain@#drain), [b](./../design/drain@#budgets), [c](../../README@#a), [d](#b-b)",
