@@ -1,5 +1,5 @@
-//! `cargo xtask cli-check`: the verbs of the command line and bad input, against a real API server, with a real
-//! controller under its own account. Asserts exit codes, what is said, and that nothing else happens.
+//! `cargo xtask cli-check`: runs every verb of the command line, and bad input, against a real API server, with a real
+//! controller under its own account. Checks the exit code, what the command says, and that nothing else happens.
 
 mod check;
 mod steps;

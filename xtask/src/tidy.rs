@@ -55,9 +55,9 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The checkout that cargo was called in.
+/// The checkout in which cargo was called.
 pub(crate) fn root() -> Result<PathBuf> {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
     let root = Path::new(&xtask).parent();
-    Ok(root.context("xtask stands in the workspace")?.to_owned())
+    Ok(root.context("xtask is a folder of the workspace")?.to_owned())
 }

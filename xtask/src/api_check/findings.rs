@@ -1,10 +1,9 @@
-//! What the checks found, counted.
+//! Counts what held and what did not.
 
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
 
-/// What was found, each told as it comes if it is wrong.
 #[derive(Default)]
 pub(super) struct Findings {
     good: usize,
@@ -12,6 +11,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Counts a check; prints one that does not hold, with what was seen.
     pub(super) fn expect(&mut self, holds: bool, what: &str, seen: &str) -> Result<()> {
         if holds {
             self.good += 1;

@@ -10,20 +10,19 @@ use crate::bed::Testbed;
 use crate::bed::junban::{self, Controller};
 use crate::bed::process::to_its_end;
 
-/// Counts what held and what did not.
 pub(super) struct Check {
     program: PathBuf,
-    /// Before the testbed: the fields are dropped in this order.
+    /// Stands before the testbed because fields are dropped in this order: the controller ends first.
     controller: Option<Controller>,
     pub(super) bed: Testbed,
     passed: usize,
     failed: Vec<String>,
 }
 
-/// What a command is to do.
+/// What a command must do.
 pub(super) struct Expect<'a> {
     exit: i32,
-    /// Each must stand in stdout or stderr.
+    /// Texts that must all stand in stdout or stderr.
     says: &'a [&'a str],
 }
 
@@ -56,7 +55,7 @@ impl Check {
 
     pub(super) fn report(&self) -> Result<()> {
         let (passed, failed) = (self.passed, self.failed.len());
-        // In the words of Rust's test runner, which `cargo xtask test` counts.
+        // `cargo xtask test` counts this line: it is worded like that of Rust's test runner.
         let word = if failed == 0 { "ok" } else { "FAILED" };
         self.say(&format!("test result: {word}. {passed} passed; {failed} failed"))?;
         if failed > 0 {
@@ -71,7 +70,7 @@ impl Check {
         self.junban_with(&kubeconfig, arguments, expect)
     }
 
-    /// The same with another kubeconfig.
+    /// Runs `junban ARGUMENTS` with another kubeconfig.
     pub(super) fn junban_with(
         &mut self,
         kubeconfig: &Path,
@@ -117,7 +116,7 @@ impl Check {
         Ok(())
     }
 
-    /// Something that must hold besides.
+    /// Counts something else that must hold.
     pub(super) fn holds(&mut self, what: &str, is: bool) -> Result<()> {
         let wrong = if is {
             Vec::new()

@@ -16,14 +16,14 @@ pub(super) fn check(files: &Files) -> Result<Vec<String>> {
         problems.extend(
             circles
                 .iter()
-                .map(|circle| format!("{folder}/src: {}", told(circle, &imports))),
+                .map(|circle| format!("{folder}/src: {}", shown(circle, &imports))),
         );
     }
     Ok(problems)
 }
 
-/// Circles that have, together, each import that stands in a circle, the short ones first. Each is the list of its
-/// files.
+/// Circles, each as the list of its files, the short ones first. An import that stands in a circle stands in one of
+/// these.
 fn circles(imports: &Imports) -> Vec<Vec<&str>> {
     let mut graph: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in imports.keys() {
@@ -32,13 +32,13 @@ fn circles(imports: &Imports) -> Vec<Vec<&str>> {
     let ways_back = imports.keys().filter_map(|(from, to)| way(&graph, to, from));
     let mut circles: Vec<Vec<&str>> = ways_back.collect();
     circles.sort_by_key(Vec::len);
-    let mut told = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     circles.retain(|circle| {
         let pairs = pairs(circle);
         let last_first = (circle[circle.len() - 1], circle[0]);
-        let is_new = !told.contains(&last_first);
+        let is_new = !listed.contains(&last_first);
         if is_new {
-            told.extend(pairs);
+            listed.extend(pairs);
         }
         is_new
     });
@@ -69,14 +69,14 @@ fn way<'a>(graph: &BTreeMap<&'a str, Vec<&'a str>>, from: &'a str, to: &'a str) 
     None
 }
 
-fn told(circle: &[&str], imports: &Imports) -> String {
-    let mut told = circle[0].to_owned();
+fn shown(circle: &[&str], imports: &Imports) -> String {
+    let mut shown = circle[0].to_owned();
     for (from, to) in pairs(circle) {
         let names = &imports[&(from.to_owned(), to.to_owned())];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        told += &format!(" -> {to} ({})", names.join(", "));
+        shown += &format!(" -> {to} ({})", names.join(", "));
     }
-    told
+    shown
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A citation of a page leads somewhere: the page exists, and the anchor is a heading or an `<a id="...">` of it.
+//! A citation names a page that exists, and an anchor that is a heading or an `<a id="...">` of that page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::files::Files;
 
 const PAGE: &str = ".md";
-/// Where the rules stand that code cites.
+/// The folder of the rules that code cites.
 const RULES: &str = "docs/design/";
 
 pub(super) fn check(files: &Files) -> Result<Vec<String>> {
@@ -33,7 +33,7 @@ struct Citation<'a> {
     text: &'a str,
     page: &'a str,
     anchor: Option<&'a str>,
-    /// The target of a Markdown link, which counts from the folder of its page.
+    /// The target of a Markdown link: it starts at the folder of the page that has the link.
     is_link: bool,
 }
 
@@ -44,9 +44,9 @@ fn citations(line: &str, is_markdown: bool) -> Vec<Citation<'_>> {
         let begin = line[..at].trim_end_matches(of_name).len();
         let (name, after) = (&line[begin..at], &line[at + PAGE.len()..]);
         let is_address = name.starts_with("//");
-        // A pattern such as `*` before the ending names no page.
-        let is_part = name.is_empty() || name.ends_with('/') || after.starts_with(of_anchor);
-        if !is_address && !is_part {
+        // A pattern such as `*` before the ending names no page, and `PAGE` stands for any page.
+        let is_pattern = name.is_empty() || name.ends_with('/') || name.ends_with("PAGE");
+        if !is_address && !is_pattern && !after.starts_with(of_anchor) {
             found.push(citation(line, begin, at + PAGE.len()));
         }
     }
@@ -57,7 +57,7 @@ fn citations(line: &str, is_markdown: bool) -> Vec<Citation<'_>> {
     found
 }
 
-/// The citation whose page stands from `begin` to `end`, with the anchor behind it.
+/// The citation of the page that stands from `begin` to `end`, and its anchor.
 fn citation(line: &str, begin: usize, end: usize) -> Citation<'_> {
     let anchor = line[end..].strip_prefix('#').map(|rest| {
         let length = rest.find(|sign| !of_anchor(sign)).unwrap_or(rest.len());
@@ -89,7 +89,7 @@ fn problem(pages: &BTreeMap<&str, BTreeSet<String>>, path: &str, citation: &Cita
         let name = citation.page.rsplit('/').next().unwrap_or_default();
         let fix = match pages.keys().find(|page| **page == format!("{RULES}{name}")) {
             Some(page) => format!("cite {page} with an anchor of it"),
-            None => format!("cite a page below {RULES}, or delete the citation"),
+            None => format!("cite {RULES}PAGE{PAGE}#ANCHOR, or delete the citation"),
         };
         return Some(format!("this file does not exist: {fix}"));
     };
@@ -110,7 +110,7 @@ fn problem(pages: &BTreeMap<&str, BTreeSet<String>>, path: &str, citation: &Cita
     ))
 }
 
-/// A path that counts from a folder, as a path from the root of the checkout.
+/// The path from the root of the checkout, for a path from a folder.
 fn joined(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
@@ -123,7 +123,7 @@ fn joined(folder: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// What a link can lead to: GitHub's names of the headings, and explicit ids.
+/// The anchors of a page: its headings as GitHub names them, and explicit ids.
 fn anchors(page: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     let mut is_code = false;
@@ -150,7 +150,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// GitHub's rule: of a link the text alone; lower case; letters, digits, `_` and `-`; each space becomes a hyphen.
+/// GitHub's rule: lower case; only letters, digits, `_` and `-`; a hyphen for each space; of a link only its text.
 fn slug(title: &str) -> String {
     let mut text = title.split("<a ").next().unwrap_or(title).trim().to_lowercase();
     while let Some((begin, end)) = text
@@ -216,7 +216,10 @@ mod tests {
                 "a.rs",
                 "// docs/design/drain@#budgets. docs/design/drain@#case-1, docs/design/drain@",
             ),
-            ("a.sh", "cat *@; curl https://example.com/b@; cp a@x b"),
+            (
+                "a.sh",
+                "cat *@ docs/PAGE@#A; curl https://example.com/b@; cp a@x b",
+            ),
             (
                 "docs/design/b@",
                 "# B b\n[a](drain@#drain), [b](./../design/drain@#budgets), [c](../../README@#a), [d](#b-b)",

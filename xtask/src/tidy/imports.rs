@@ -1,6 +1,6 @@
-//! Which file of a crate imports which: by a `use`, or by a path that stands in its code. A re-export is followed to
-//! the file that defines the item; to re-export an item is no import, and neither is `mod child;`. The call of a
-//! method imports nothing: syn does not know the type.
+//! Which file of a crate imports which. A file imports another file if a `use` or a path in its code names an item of
+//! that file. A re-exported item belongs to the file that defines it. These are no imports: `mod child;`, a re-export
+//! that its own file does not use, and a method call, for syn does not know the type of the receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use syn::{Item, UseTree, Visibility};
 use super::files::Files;
 use super::modules::{Module, crates_of, is_test, skip_tests};
 
-/// The names that a file imports from another. The paths count from the `src` of the crate.
+/// The names that one file imports from another. The paths start at the `src` folder of the crate.
 pub(super) type Imports = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// The imports of the crates in a folder such as `crates/junban-sim`.
@@ -43,11 +43,11 @@ type Path = Vec<String>;
 /// What the code of a module declares and uses.
 #[derive(Default)]
 struct Scope {
-    /// What each name means here, besides a child module.
+    /// What each name means in this module; child modules are not listed.
     names: BTreeMap<String, Vec<Named>>,
-    /// What `use PATH::*` names, and whether for this module alone.
+    /// The path of each `use PATH::*`, and whether the `use` is private.
     globs: Vec<(Path, bool)>,
-    /// The paths in the code, and those of each `use` for this module alone.
+    /// The paths in the code, and those of each private `use`.
     paths: BTreeSet<Path>,
 }
 
@@ -77,7 +77,7 @@ impl Scope {
         scope
     }
 
-    /// Takes in what a `use` names below a path.
+    /// Adds what a `use` names below a path.
     fn add_use(&mut self, prefix: &Path, tree: &UseTree, is_private: bool) {
         let path = |ident: &syn::Ident| match ident == "self" && !prefix.is_empty() {
             true => prefix.clone(),
@@ -106,10 +106,11 @@ impl Scope {
         self.names.entry(name).or_default().push(Named::Use(path));
     }
 
-    /// Takes in each `a::b::c` of a macro or an attribute. Attributes of serde and schemars have paths in strings.
+    /// Adds each path `a::b::c` of a macro or an attribute. Attributes of serde and schemars have paths in strings.
     fn add_tokens(&mut self, tokens: TokenStream, is_attribute: bool) {
         let mut path = Path::new();
-        // The signs since the last name: a name after `::` goes on with its path, one after `.` is a field or method.
+        // The signs since the last name. A name after `::` belongs to the same path; a name after `.` is a field or a
+        // method.
         let mut signs = String::new();
         for token in tokens {
             match token {
@@ -192,7 +193,7 @@ struct Resolver<'a> {
     scopes: Vec<Scope>,
 }
 
-/// The names that are being looked up, and where: two modules may re-export each other.
+/// The modules and names that are being looked up: two modules may re-export each other.
 type Pending = BTreeSet<(usize, String)>;
 
 impl Resolver<'_> {
@@ -212,7 +213,7 @@ impl Resolver<'_> {
                 let is_used =
                     |of| first_names().any(|name| !self.named(of, name, &mut Pending::new()).is_empty());
                 match target {
-                    // Only a trait whose methods are called leaves no name in the code.
+                    // The glob is for a trait: a call of its methods does not name it.
                     Target::Module(of) if !is_used(of) => found.insert((of, "*".to_owned())),
                     Target::Module(_) => false,
                     Target::Item(of, name) => found.insert((of, name)),
@@ -234,7 +235,7 @@ impl Resolver<'_> {
         for name in rest {
             let step = |target| match target {
                 Target::Module(of) => match self.named(of, name, pending) {
-                    // What a macro makes, or what the module re-exports from another crate.
+                    // A macro makes the item, or the module re-exports it from another crate.
                     none if none.is_empty() => BTreeSet::from([Target::Item(of, name.clone())]),
                     found => found,
                 },

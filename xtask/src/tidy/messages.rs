@@ -1,5 +1,5 @@
-//! No code decides by the text of a message: whoever words the message better would change what the program does.
-//! Code may compare a whole value that has a message, or a tuple with one, to know whether something changed.
+//! No code decides by the text of a message: a person who improves the text would change what the program does. To
+//! know whether something changed, code may compare a whole value that has a message, or a tuple with a message.
 
 use std::collections::BTreeSet;
 
@@ -15,17 +15,17 @@ use super::modules::{crates_of, folders, skip_tests};
 const MAY_READ: &[(&str, &str)] = &[
     (
         "junban-kube/src/ports/evict.rs",
-        "the API server words a webhook's denial and a webhook's failure in the message of its Status alone",
+        "only the message of the API server's Status tells whether a webhook denied or failed",
     ),
     (
         "src/scenario/condition/judging.rs",
-        "a scenario says what a person must read in a message",
+        "a scenario checks what a message tells a person",
     ),
 ];
 
 /// Fields and variables that hold text for people.
 const MESSAGES: &[&str] = &["message", "detail"];
-/// A Blocker's object and text are fields of other types as well.
+/// Fields of a Blocker whose names other types use for other things.
 const OBJECT: &str = "object";
 const TEXT: &str = "text";
 
@@ -54,7 +54,7 @@ const READING: &[&str] = &[
     "trim_start_matches",
 ];
 
-/// Methods whose result tells nothing about the words.
+/// Methods whose result does not depend on the words.
 const WORDLESS: &[&str] = &["is_empty", "is_none", "is_some", "len"];
 
 pub(super) fn check(files: &Files) -> Result<Vec<String>> {
@@ -81,7 +81,7 @@ pub(super) fn check(files: &Files) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// The lines that read a message, each with what it does.
+/// The places that read a message: the line, and what it does.
 #[derive(Default)]
 struct Reads {
     found: BTreeSet<(usize, String)>,
@@ -93,7 +93,7 @@ impl Reads {
         self.found.insert((line, format!("{how} the text of `{field}`")));
     }
 
-    /// A pattern that names the text to find.
+    /// Adds a message that is matched with a text.
     fn add_pattern(&mut self, value: &Expr, pattern: &Pat) {
         if let Some(field) = message(value)
             && has_text(pattern)

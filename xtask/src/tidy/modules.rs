@@ -1,4 +1,4 @@
-//! The modules of a crate as the compiler finds them, without what is compiled for tests alone.
+//! The modules of a crate, found as the compiler finds them, without code that is compiled only for tests.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Module {
     /// An index into the list of modules; the root has none.
     pub(super) parent: Option<usize>,
     pub(super) children: BTreeMap<String, usize>,
-    /// Without the content of its inline modules: these are modules of the list.
+    /// Without the items of inline modules, which the list has as modules.
     pub(super) items: Vec<Item>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn folders(files: &Files) -> impl Iterator<Item = &str> {
     manifests.filter(|folder| folder.starts_with("crates/") || *folder == "xtask")
 }
 
-/// Adds the module of a file and those below it; the files of its children stand in `folder`.
+/// Adds the module of a file, and the modules below it; the files of its children stand in `folder`.
 fn load_file(
     files: &Files,
     path: &str,
@@ -117,7 +117,7 @@ fn path_attribute(module: &ItemMod) -> Option<String> {
     }
 }
 
-/// Whether something is compiled for tests alone: `#[cfg(test)]`, or `#[cfg(all(test, ...))]`.
+/// Whether something is compiled only for tests: `#[cfg(test)]`, or `#[cfg(all(test, ...))]`.
 pub(super) fn is_test(attributes: &[Attribute]) -> bool {
     fn needs_test(condition: &Meta) -> bool {
         match condition {
@@ -135,8 +135,8 @@ pub(super) fn is_test(attributes: &[Attribute]) -> bool {
         .any(|condition| needs_test(&condition))
 }
 
-/// The methods of a `syn::visit::Visit` that pass over what is compiled for tests alone, and over inline modules,
-/// which are visited as modules of the list.
+/// Methods for a `syn::visit::Visit` that skip code which is compiled only for tests. They skip inline modules too: the
+/// list has these as modules.
 macro_rules! skip_tests {
     () => {
         fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {}
