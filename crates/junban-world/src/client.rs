@@ -1,5 +1,5 @@
-//! What a caller can ask of the API server. Every call passes the caller's troubles first, is counted,
-//! and is made under the caller's name, which is also its field manager.
+//! The requests that a caller can send to the API server. Each is counted and meets the caller's faults first. The
+//! caller's name is also its field manager.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::eviction::EvictOptions;
 use crate::truth::Removal;
 use crate::world::World;
 
-/// One caller's way to the API server.
+/// The API server, as one caller reaches it.
 pub struct Client<'w> {
     world: &'w mut World,
     who: &'w str,
 }
 
-/// Options of a pod's deletion.
+/// Options of the deletion of a pod.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub uid: Option<String>,
@@ -29,7 +29,7 @@ pub struct DeleteOptions {
 }
 
 impl World {
-    /// The API server as `who` reaches it.
+    /// The API server, as `who` reaches it.
     pub fn client<'w>(&'w mut self, who: &'w str) -> Client<'w> {
         Client { world: self, who }
     }
@@ -89,7 +89,7 @@ impl Client<'_> {
         })
     }
 
-    /// PATCH of a Node; all operations or none.
+    /// PATCH of a Node. Either all operations take effect, or none.
     pub fn patch_node(&mut self, name: &str, ops: &[NodeOp]) -> Result<Arc<Node>, ApiError> {
         self.write(Verb::Patch, "nodes", "", |w, who| w.patch_node(name, ops, who))
     }
@@ -174,7 +174,7 @@ impl Client<'_> {
         })
     }
 
-    /// Creates a budget, or replaces its spec (status is kept, generation rises).
+    /// Creates a budget or replaces its spec. The status stays, and a change of the spec raises the generation.
     pub fn apply_budget(&mut self, budget: Budget) -> Result<(), ApiError> {
         let namespace = budget.meta.namespace.clone();
         self.write(Verb::Patch, "poddisruptionbudgets", &namespace, |w, _| {
@@ -211,13 +211,13 @@ impl Client<'_> {
         })
     }
 
-    /// POST of a custom object; 409 AlreadyExists where there is one of that name.
+    /// POST of a custom object; 409 AlreadyExists if the name is taken.
     pub fn create_custom(&mut self, new: NewCustom) -> Result<Arc<Custom>, ApiError> {
         let kind = new.kind.clone();
         self.write(Verb::Create, &kind, "", |w, _| w.create_custom(new))
     }
 
-    /// Merge patch (RFC 7386) of `spec`; bumps the generation where it changes something.
+    /// Merge patch (RFC 7386) of `spec`. A change raises the generation.
     pub fn patch_custom(
         &mut self,
         kind: &str,
@@ -234,7 +234,7 @@ impl Client<'_> {
         })
     }
 
-    /// PUT of `spec`; bumps the generation where it changes something.
+    /// PUT of `spec`. A change raises the generation.
     pub fn replace_custom(
         &mut self,
         kind: &str,

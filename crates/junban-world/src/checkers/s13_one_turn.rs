@@ -1,5 +1,5 @@
-//! S13: at most one entry of a node is in flight, its slot does not change hands, and there is only one entry for each
-//! node UID and goal.
+//! S13: at most one entry of a node is in flight, its slot does not change hands, and there is only one entry for
+//! each node UID and goal.
 
 use super::params::Params;
 use super::rule::Checker;
