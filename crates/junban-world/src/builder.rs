@@ -97,7 +97,6 @@ impl Workload {
         self
     }
 
-    /// Changes the template.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut PodTemplate)) -> Self {
         change(&mut self.template);
@@ -115,7 +114,6 @@ pub struct WorldBuilder {
 }
 
 impl WorldBuilder {
-    /// An empty cluster with this seed.
     pub fn new(seed: u64) -> Self {
         Self::with_config(seed, Config::default())
     }
@@ -183,7 +181,6 @@ impl WorldBuilder {
         )
     }
 
-    /// Adds a budget.
     pub fn budget_over(
         &mut self,
         namespace: &str,

@@ -112,7 +112,6 @@ impl Cache {
         put(&mut self.pods, key, pod, gone);
     }
 
-    /// The pods bound to `node`.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.pods_by_node
             .get(node)

@@ -21,7 +21,6 @@ pub struct Client<'w> {
     who: &'w str,
 }
 
-/// Options of the deletion of a pod.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub uid: Option<String>,
@@ -71,7 +70,6 @@ impl Client<'_> {
         }
     }
 
-    /// GET of a Node.
     pub fn node(&mut self, name: &str) -> Result<Arc<Node>, ApiError> {
         self.read(Verb::Get, "nodes", "", |w| {
             w.store
@@ -94,12 +92,10 @@ impl Client<'_> {
         self.write(Verb::Patch, "nodes", "", |w, who| w.patch_node(name, ops, who))
     }
 
-    /// DELETE of a Node.
     pub fn delete_node(&mut self, name: &str) -> Result<(), ApiError> {
         self.write(Verb::Delete, "nodes", "", |w, _| w.remove_node(name))
     }
 
-    /// GET of a Node's Lease.
     pub fn lease(&mut self, node: &str) -> Result<Arc<Lease>, ApiError> {
         self.read(Verb::Get, "leases", "kube-node-lease", |w| {
             w.store
@@ -117,7 +113,6 @@ impl Client<'_> {
         })
     }
 
-    /// GET of a pod.
     pub fn pod(&mut self, namespace: &str, name: &str) -> Result<Arc<Pod>, ApiError> {
         let key = ObjKey::new(namespace, name);
         self.read(Verb::Get, "pods", namespace, |w| {
@@ -129,14 +124,12 @@ impl Client<'_> {
         })
     }
 
-    /// POST of an Eviction.
     pub fn evict(&mut self, namespace: &str, name: &str, options: &EvictOptions) -> Result<(), ApiError> {
         self.write(Verb::Create, "pods/eviction", namespace, |w, who| {
             w.evict(who, namespace, name, options)
         })
     }
 
-    /// DELETE of a pod.
     pub fn delete_pod(
         &mut self,
         namespace: &str,
@@ -167,7 +160,6 @@ impl Client<'_> {
         })
     }
 
-    /// LIST of VolumeAttachments.
     pub fn attachments(&mut self) -> Result<Vec<Arc<Attachment>>, ApiError> {
         self.read(Verb::List, "volumeattachments", "", |w| {
             Ok(w.store.attachments.values().cloned().collect())
@@ -183,21 +175,18 @@ impl Client<'_> {
         })
     }
 
-    /// Sets the replicas of an owner.
     pub fn scale(&mut self, key: &OwnerKey, replicas: i64) -> Result<(), ApiError> {
         self.write(Verb::Patch, key.kind.as_str(), &key.namespace, |w, _| {
             w.scale(key, replicas)
         })
     }
 
-    /// Deletes an owner and its pods.
     pub fn delete_owner(&mut self, key: &OwnerKey) -> Result<(), ApiError> {
         self.write(Verb::Delete, key.kind.as_str(), &key.namespace, |w, _| {
             w.remove_owner(key)
         })
     }
 
-    /// GET of a custom object.
     pub fn custom(&mut self, kind: &str, name: &str) -> Result<Arc<Custom>, ApiError> {
         self.read(Verb::Get, kind, "", |w| w.find_custom(kind, name).cloned())
     }
@@ -250,7 +239,6 @@ impl Client<'_> {
         })
     }
 
-    /// PUT of `status`.
     pub fn write_status(
         &mut self,
         kind: &str,
@@ -264,7 +252,6 @@ impl Client<'_> {
         })
     }
 
-    /// DELETE of a custom object.
     pub fn delete_custom(&mut self, kind: &str, name: &str, pre: &Preconditions) -> Result<(), ApiError> {
         self.write(Verb::Delete, kind, "", |w, _| {
             if !pre.met(&w.find_custom(kind, name)?.meta) {

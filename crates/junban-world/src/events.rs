@@ -17,7 +17,6 @@ pub(crate) enum PodStep {
     ContainersLost,
 }
 
-/// One future event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Lease {
@@ -95,7 +94,6 @@ impl Ord for Due {
     }
 }
 
-/// The event queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Due>,

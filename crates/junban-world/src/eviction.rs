@@ -9,7 +9,6 @@ pub const DISRUPTION_BUDGET: &str = "DisruptionBudget";
 /// The API server keeps at most this many evictions whose pods have not been deleted yet.
 const MAX_DISRUPTED: usize = 2000;
 
-/// Options of an eviction.
 #[derive(Debug, Clone, Default)]
 pub struct EvictOptions {
     /// `deleteOptions.preconditions.uid`.
@@ -24,7 +23,6 @@ impl World {
         self.webhooks.push(webhook);
     }
 
-    /// Removes all webhooks.
     pub fn clear_webhooks(&mut self) {
         self.webhooks.clear();
     }

@@ -16,7 +16,6 @@ const POWER_DELAY: Span = Span::ms(100, 600);
 const KUBELET_DELAY_MS: u64 = 3000;
 
 impl World {
-    /// The machine called `name`.
     pub fn machine(&self, name: &str) -> Option<&Machine> {
         self.machines.get(name)
     }

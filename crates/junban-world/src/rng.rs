@@ -21,7 +21,6 @@ impl Rng {
         rng
     }
 
-    /// The next 64 bits.
     pub fn u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -86,7 +85,6 @@ impl Span {
         }
     }
 
-    /// Draws one duration.
     pub fn draw(self, rng: &mut Rng) -> u64 {
         self.min + rng.below(self.max.saturating_sub(self.min) + 1)
     }

@@ -10,10 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Map, Ms, Phase, Ready};
 
-/// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthEvent {
-    /// Virtual milliseconds.
     pub at: Ms,
     /// Position in the stream, from 0.
     pub seq: u64,
@@ -88,7 +86,6 @@ pub struct PodFacts {
     pub terminating: bool,
 }
 
-/// The answer to an eviction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvictionAnswer {
     Accepted,
@@ -101,7 +98,6 @@ pub enum EvictionAnswer {
     },
 }
 
-/// One kind of event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Truth {
     NodeAdded {
@@ -252,7 +248,6 @@ pub enum Truth {
     Slots {
         holders: BTreeMap<String, String>,
     },
-    /// The queue was paused or resumed.
     Paused {
         paused: bool,
     },

@@ -1,4 +1,4 @@
-//! Wakes the scheduler and the controllers: a woken one runs a little later, once for all changes until then.
+//! Wakes the scheduler and the controllers. A woken one runs a little later, and once for all changes until then.
 
 use crate::api::{ObjKey, OwnerKey, OwnerKind, Pod};
 use crate::events::Event;

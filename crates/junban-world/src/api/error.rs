@@ -77,7 +77,6 @@ impl ApiError {
         }
     }
 
-    /// The message of the answer.
     pub fn text(&self) -> &str {
         match self {
             Self::NotFound { text }

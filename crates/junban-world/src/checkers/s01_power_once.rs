@@ -10,7 +10,6 @@ use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 
-/// The checker of S1.
 #[derive(Debug, Default)]
 pub struct PowerOnce {
     seen: BTreeSet<(String, String, PowerTag)>,

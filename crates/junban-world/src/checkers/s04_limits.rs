@@ -13,7 +13,6 @@ use crate::truth::{Truth, TruthEvent};
 /// A node that is NotReady for this time without a turn is broken.
 const BROKEN_AFTER_MS: Ms = 300_000;
 
-/// The checker of S4 for places.
 #[derive(Debug)]
 pub struct Limits;
 

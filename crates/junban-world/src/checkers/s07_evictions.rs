@@ -11,7 +11,6 @@ use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 /// A pod that has been unready for this time no longer counts as disrupted.
 const FORGOTTEN_AFTER_MS: Ms = 300_000;
 
-/// The checker of S7.
 #[derive(Debug)]
 pub struct Evictions;
 

@@ -7,7 +7,6 @@ use super::view::{ClusterView, NodeView, PowerView};
 use crate::api::Ready;
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S10.
 #[derive(Debug)]
 pub struct Proof;
 

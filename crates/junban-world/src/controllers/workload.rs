@@ -44,7 +44,6 @@ impl World {
         owner
     }
 
-    /// Sets the replicas of an owner.
     pub(crate) fn scale(&mut self, key: &OwnerKey, replicas: i64) -> Result<(), ApiError> {
         let Some(owner) = self.store.owners.get(key) else {
             return Err(ApiError::not_found(&key.name));
