@@ -1,11 +1,11 @@
-//! The clock: it takes events out of the queue in their order and calls what handles each.
+//! The clock: it takes the events from the queue in their order and calls their handlers.
 
 use crate::api::Ms;
 use crate::events::Event;
 use crate::world::World;
 
 impl World {
-    /// Lets everything happen until `t`, and sets the clock to it.
+    /// Handles all events until `t`, and sets the clock to `t`.
     pub fn advance_to(&mut self, t: Ms) {
         while let Some((at, event)) = self.queue.pop_until(t) {
             self.now = self.now.max(at);
@@ -14,8 +14,8 @@ impl World {
         self.now = self.now.max(t);
     }
 
-    /// Lets things happen until one changes an object other than a Lease, or tells something new to
-    /// checkers, but not beyond `limit`. All of the same millisecond happens. Returns the time.
+    /// Handles events until one changes an object other than a Lease or adds to the truth, at most until `limit`. It
+    /// handles all events of the last millisecond. Returns the time.
     pub fn advance_until_change(&mut self, limit: Ms) -> Ms {
         let (mut seen, told) = (self.store.rv, self.truth_seq);
         while let Some((at, event)) = self.queue.pop_until(limit) {
@@ -23,7 +23,7 @@ impl World {
             let lease = matches!(event, Event::Lease { .. });
             self.handle(event);
             if lease {
-                // A Lease renewal is one write; its first after a boot is told as well.
+                // The renewal itself is one write. The first one after a boot also adds to the truth.
                 seen += u64::from(self.store.rv == seen + 1);
             }
             let changed = self.store.rv != seen || self.truth_seq != told;

@@ -1,4 +1,4 @@
-//! What a caller's watches have shown it so far: an informer cache that may lag behind the store.
+//! An informer cache: what the watches of a caller have shown so far, which may be less than the store has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::world::World;
 
-/// Objects as of some resource version. Empty until the first [`Cache::sync`].
+/// The objects at one resource version. It is empty before the first [`Cache::sync`].
 #[derive(Debug, Clone, Default)]
 pub struct Cache {
     pub rv: u64,
@@ -27,8 +27,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Takes in all changes made until `until`, or lists afresh where the log no longer reaches back.
-    /// Returns how many changes other than Lease renewals there were.
+    /// Applies all changes until `until`, or lists everything if the log no longer has all of them. Returns the
+    /// number of changes that were not Lease renewals.
     pub fn sync(&mut self, world: &World, until: Ms) -> usize {
         let store = world.store();
         let Ok(changes) = (if self.rv == 0 {
@@ -112,7 +112,6 @@ impl Cache {
         put(&mut self.pods, key, pod, gone);
     }
 
-    /// The pods bound to `node`.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.pods_by_node
             .get(node)
@@ -123,7 +122,7 @@ impl Cache {
 }
 
 impl World {
-    /// A cache that shows the present.
+    /// A cache with the present objects.
     pub fn cache(&self) -> Cache {
         let mut cache = Cache::default();
         cache.sync(self, self.now);

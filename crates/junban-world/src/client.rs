@@ -1,5 +1,5 @@
-//! What a caller can ask of the API server. Every call passes the caller's troubles first, is counted,
-//! and is made under the caller's name, which is also its field manager.
+//! The requests that a caller can send to the API server. Each is counted and meets the caller's faults first. The
+//! caller's name is also its field manager.
 
 use std::sync::Arc;
 
@@ -15,13 +15,12 @@ use crate::eviction::EvictOptions;
 use crate::truth::Removal;
 use crate::world::World;
 
-/// One caller's way to the API server.
+/// The API server, as one caller reaches it.
 pub struct Client<'w> {
     world: &'w mut World,
     who: &'w str,
 }
 
-/// Options of a pod's deletion.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub uid: Option<String>,
@@ -29,7 +28,7 @@ pub struct DeleteOptions {
 }
 
 impl World {
-    /// The API server as `who` reaches it.
+    /// The API server, as `who` reaches it.
     pub fn client<'w>(&'w mut self, who: &'w str) -> Client<'w> {
         Client { world: self, who }
     }
@@ -71,7 +70,6 @@ impl Client<'_> {
         }
     }
 
-    /// GET of a Node.
     pub fn node(&mut self, name: &str) -> Result<Arc<Node>, ApiError> {
         self.read(Verb::Get, "nodes", "", |w| {
             w.store
@@ -89,17 +87,15 @@ impl Client<'_> {
         })
     }
 
-    /// PATCH of a Node; all operations or none.
+    /// PATCH of a Node. Either all operations take effect, or none.
     pub fn patch_node(&mut self, name: &str, ops: &[NodeOp]) -> Result<Arc<Node>, ApiError> {
         self.write(Verb::Patch, "nodes", "", |w, who| w.patch_node(name, ops, who))
     }
 
-    /// DELETE of a Node.
     pub fn delete_node(&mut self, name: &str) -> Result<(), ApiError> {
         self.write(Verb::Delete, "nodes", "", |w, _| w.remove_node(name))
     }
 
-    /// GET of a Node's Lease.
     pub fn lease(&mut self, node: &str) -> Result<Arc<Lease>, ApiError> {
         self.read(Verb::Get, "leases", "kube-node-lease", |w| {
             w.store
@@ -117,7 +113,6 @@ impl Client<'_> {
         })
     }
 
-    /// GET of a pod.
     pub fn pod(&mut self, namespace: &str, name: &str) -> Result<Arc<Pod>, ApiError> {
         let key = ObjKey::new(namespace, name);
         self.read(Verb::Get, "pods", namespace, |w| {
@@ -129,14 +124,12 @@ impl Client<'_> {
         })
     }
 
-    /// POST of an Eviction.
     pub fn evict(&mut self, namespace: &str, name: &str, options: &EvictOptions) -> Result<(), ApiError> {
         self.write(Verb::Create, "pods/eviction", namespace, |w, who| {
             w.evict(who, namespace, name, options)
         })
     }
 
-    /// DELETE of a pod.
     pub fn delete_pod(
         &mut self,
         namespace: &str,
@@ -167,14 +160,13 @@ impl Client<'_> {
         })
     }
 
-    /// LIST of VolumeAttachments.
     pub fn attachments(&mut self) -> Result<Vec<Arc<Attachment>>, ApiError> {
         self.read(Verb::List, "volumeattachments", "", |w| {
             Ok(w.store.attachments.values().cloned().collect())
         })
     }
 
-    /// Creates a budget, or replaces its spec (status is kept, generation rises).
+    /// Creates a budget or replaces its spec. The status stays, and a change of the spec raises the generation.
     pub fn apply_budget(&mut self, budget: Budget) -> Result<(), ApiError> {
         let namespace = budget.meta.namespace.clone();
         self.write(Verb::Patch, "poddisruptionbudgets", &namespace, |w, _| {
@@ -183,21 +175,18 @@ impl Client<'_> {
         })
     }
 
-    /// Sets the replicas of an owner.
     pub fn scale(&mut self, key: &OwnerKey, replicas: i64) -> Result<(), ApiError> {
         self.write(Verb::Patch, key.kind.as_str(), &key.namespace, |w, _| {
             w.scale(key, replicas)
         })
     }
 
-    /// Deletes an owner and its pods.
     pub fn delete_owner(&mut self, key: &OwnerKey) -> Result<(), ApiError> {
         self.write(Verb::Delete, key.kind.as_str(), &key.namespace, |w, _| {
             w.remove_owner(key)
         })
     }
 
-    /// GET of a custom object.
     pub fn custom(&mut self, kind: &str, name: &str) -> Result<Arc<Custom>, ApiError> {
         self.read(Verb::Get, kind, "", |w| w.find_custom(kind, name).cloned())
     }
@@ -211,13 +200,13 @@ impl Client<'_> {
         })
     }
 
-    /// POST of a custom object; 409 AlreadyExists where there is one of that name.
+    /// POST of a custom object; 409 AlreadyExists if the name is taken.
     pub fn create_custom(&mut self, new: NewCustom) -> Result<Arc<Custom>, ApiError> {
         let kind = new.kind.clone();
         self.write(Verb::Create, &kind, "", |w, _| w.create_custom(new))
     }
 
-    /// Merge patch (RFC 7386) of `spec`; bumps the generation where it changes something.
+    /// Merge patch (RFC 7386) of `spec`. A change raises the generation.
     pub fn patch_custom(
         &mut self,
         kind: &str,
@@ -234,7 +223,7 @@ impl Client<'_> {
         })
     }
 
-    /// PUT of `spec`; bumps the generation where it changes something.
+    /// PUT of `spec`. A change raises the generation.
     pub fn replace_custom(
         &mut self,
         kind: &str,
@@ -250,7 +239,6 @@ impl Client<'_> {
         })
     }
 
-    /// PUT of `status`.
     pub fn write_status(
         &mut self,
         kind: &str,
@@ -264,7 +252,6 @@ impl Client<'_> {
         })
     }
 
-    /// DELETE of a custom object.
     pub fn delete_custom(&mut self, kind: &str, name: &str, pre: &Preconditions) -> Result<(), ApiError> {
         self.write(Verb::Delete, kind, "", |w, _| {
             if !pre.met(&w.find_custom(kind, name)?.meta) {

@@ -1,4 +1,4 @@
-//! Machines: power, boots and what goes wrong with them. Knows nothing of pods.
+//! Machines and their faults.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use crate::api::{Map, Ms, Name, Taint};
 use crate::rng::{Rng, Span};
 use crate::truth::{DownCause, PowerTag};
 
-/// What is wrong with a machine or with the way to its power.
+/// A fault of a machine or of its power driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Goes down and stays down until [`World::heal`](crate::World::heal).
+    /// The machine goes down and stays down until [`World::heal`](crate::World::heal).
     NeverReturns,
-    /// Comes back with the bootID that it had.
+    /// The machine boots with the bootID that it had before.
     SameBootId,
-    /// Comes back with a kubelet that says Ready=False until [`World::heal`](crate::World::heal).
+    /// After the boot the kubelet reports Ready=False until [`World::heal`](crate::World::heal).
     NotReady,
-    /// Boots this many times as long.
+    /// The boot takes this many times as long.
     Slow(u64),
-    /// The driver says Started; nothing happens.
+    /// The driver answers Started, but nothing happens.
     PowerLost,
-    /// The driver surely starts nothing (exit 75).
+    /// The driver starts nothing and says so (exit 75).
     Refuse,
-    /// The driver's answer is unknown; the power action takes effect.
+    /// The driver's answer is unknown, and the power action takes effect.
     PowerUnknown,
-    /// The driver's answer is unknown; nothing happens.
+    /// The driver's answer is unknown, and nothing happens.
     PowerUnknownLost,
-    /// The effect comes this many milliseconds after the answer.
+    /// The power action takes effect this many milliseconds after the answer.
     PowerLate(Ms),
-    /// The BMC acts a second time this many milliseconds after the first.
+    /// The BMC acts a second time, this many milliseconds after the first time.
     PowerTwice(Ms),
 }
 
-/// A fault and how often it will still show (`None`: always).
+/// A fault, and how many times it still happens (`None`: always).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultRule {
     pub fault: Fault,
@@ -44,16 +44,16 @@ pub enum PowerState {
     Up,
     /// Down or booting.
     Down,
-    /// Down, and no boot is under way.
+    /// Down, and not booting.
     Dead,
 }
 
-/// A machine. Its name is that of the Node that it registers.
+/// A machine. It has the same name as the Node that it registers.
 #[derive(Debug)]
 pub struct Machine {
     pub name: Name,
     pub system_uuid: String,
-    /// Of the last boot.
+    /// The bootID of the newest boot.
     pub boot_id: String,
     pub state: PowerState,
     pub boots: u32,
@@ -62,16 +62,16 @@ pub struct Machine {
     pub down_at: Ms,
     /// From loss of power to Ready.
     pub boot_time: Span,
-    /// Whether the kubelet runs, and whether it says Ready.
     pub kubelet_up: bool,
+    /// Whether the kubelet reports Ready=True.
     pub kubelet_ready: bool,
-    /// The boot that the Node showed when the Lease was renewed last.
+    /// The bootID that the Node showed when the Lease was renewed last.
     pub(crate) leased_boot: String,
     pub faults: Vec<FaultRule>,
     pub(crate) labels: Map,
     pub(crate) allocatable: BTreeMap<String, i64>,
     pub(crate) taints: Vec<Taint>,
-    /// Of the present boot; an event of another boot is void.
+    /// The number of the present boot. Events of an earlier boot are dropped.
     pub(crate) epoch: u64,
     pub(crate) rng: Rng,
 }
@@ -79,17 +79,17 @@ pub struct Machine {
 /// A call of a power driver.
 #[derive(Debug, Clone, Default)]
 pub struct PowerRequest {
-    /// The Node's name; the machine of that name is meant.
+    /// The name of the Node, which is also the name of its machine.
     pub node: String,
     pub tag: PowerTag,
-    /// As an agent on the host checks it: with another bootID nothing is started.
+    /// An agent on the host checks this: it starts nothing if the bootID is another one.
     pub only_boot_id: Option<String>,
-    /// As a BMC driver checks it: with another machine nothing is started.
+    /// A BMC driver checks this: it starts nothing if the machine is another one.
     pub only_system_uuid: Option<String>,
 }
 
 impl Machine {
-    /// The first fault that `pick` accepts; one of its times is used up.
+    /// The first fault that `pick` accepts. It happens one time less from now on.
     pub(crate) fn take(&mut self, pick: impl Fn(Fault) -> bool) -> Option<Fault> {
         let at = self.faults.iter().position(|r| pick(r.fault))?;
         let rule = &mut self.faults[at];

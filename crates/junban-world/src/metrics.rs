@@ -19,8 +19,8 @@ pub struct Metrics {
     controllers: BTreeSet<String>,
     /// Accepted evictions of pods that were not terminating yet.
     pub evictions: u64,
-    /// Pods that were on a node when it was cordoned and had to leave it. Only pods from before the first cordon count,
-    /// and each counts once: a successor stands for the pod that it replaces.
+    /// Pods that were on a node when it was cordoned and had to leave it. Only pods from before the first cordon
+    /// count, and each counts once: a successor stands for the pod that it replaces.
     pub had_to_leave: u64,
     /// 429 answers with cause `DisruptionBudget`, without those of dry runs.
     pub denied: u64,

@@ -1,4 +1,4 @@
-//! Writes of pods: each is told to the truth, to the scheduler and to the controllers whom it concerns.
+//! Writes of pods: each goes to the truth, to the scheduler, and wakes the controllers that it concerns.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::truth::{PodFacts, Truth};
 use crate::world::World;
 
 impl World {
-    /// Writes the pod that `change` makes of the one at `key`, and tells everybody whom it concerns.
+    /// Changes the pod at `key`, if there is one and `change` changes it.
     pub(crate) fn update_pod(&mut self, key: &ObjKey, change: impl FnOnce(&mut Pod)) {
         let Some(old) = self.store.pods.get(key).cloned() else {
             return;
@@ -21,7 +21,7 @@ impl World {
         }
     }
 
-    /// Takes the pod out of the store.
+    /// Removes the pod from the store.
     pub(crate) fn drop_pod(&mut self, key: &ObjKey) {
         let Some(old) = self.store.remove_pod(self.now, key) else {
             return;
@@ -37,16 +37,16 @@ impl World {
         if freed || new.is_some_and(|n| n.node.is_none() && old.is_none()) {
             self.wake_scheduler();
         }
-        self.tell_pod(old, new);
+        self.emit_pod(old, new);
         let state = |p: &Arc<Pod>| (p.status.ready, p.terminating(), p.status.phase);
         if old.map(state) != new.map(state) {
             self.wake_budget_of(pod);
             self.wake_owner_of(pod);
-            self.tell_services_of(pod);
+            self.emit_services_of(pod);
         }
     }
 
-    fn tell_pod(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {
+    fn emit_pod(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {
         match (old, new) {
             (None, Some(new)) => {
                 let facts = self.facts(new);
@@ -57,8 +57,8 @@ impl World {
                 self.emit(Truth::PodGone { pod, uid });
             }
             (Some(old), Some(new)) => {
-                let told = |p: &Pod| (p.node.clone(), p.status.phase, p.status.ready, p.terminating());
-                if told(old) != told(new) {
+                let facts_of = |p: &Pod| (p.node.clone(), p.status.phase, p.status.ready, p.terminating());
+                if facts_of(old) != facts_of(new) {
                     let facts = self.facts(new);
                     self.emit(Truth::PodChanged(facts));
                 }
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// The pod as checkers see it.
+    /// What the checkers read about the pod.
     fn facts(&self, pod: &Pod) -> PodFacts {
         let topmost = self.store.topmost(pod);
         let cordon = Taint::new(UNSCHEDULABLE, "", Effect::NoSchedule);

@@ -1,4 +1,4 @@
-//! Power and boots of machines, and the faults that people inject.
+//! Power actions and boots of machines, and the faults that a test injects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,32 +10,31 @@ use crate::rng::{Rng, Span};
 use crate::truth::{DownCause, PowerOutcome, PowerTag, Truth};
 use crate::world::World;
 
-/// From a driver's answer to the loss of the operating system.
+/// From a driver's answer until the machine loses its operating system.
 const POWER_DELAY: Span = Span::ms(100, 600);
-/// From the kernel to a kubelet that reports (a part of the boot time).
+/// The last part of the boot time: from the running kernel until the kubelet reports.
 const KUBELET_DELAY_MS: u64 = 3000;
 
 impl World {
-    /// The machine called `name`.
     pub fn machine(&self, name: &str) -> Option<&Machine> {
         self.machines.get(name)
     }
 
-    /// From now on `fault` shows at this machine, `times` times (`None`: always).
+    /// Adds a fault to this machine. It happens `times` times (`None`: always).
     pub fn inject(&mut self, machine: &str, fault: Fault, times: Option<u32>) {
         if let Some(m) = self.machines.get_mut(machine) {
             m.faults.push(FaultRule { fault, times });
         }
     }
 
-    /// As [`World::inject`], instead of all faults that there were.
+    /// Replaces all faults of this machine with `fault`.
     pub fn set_fault(&mut self, machine: &str, fault: Fault) {
         if let Some(m) = self.machines.get_mut(machine) {
             m.faults = vec![FaultRule { fault, times: None }];
         }
     }
 
-    /// The machine is repaired: its faults end; if it is dead it boots, if its kubelet was not ready it is.
+    /// Repairs the machine: its faults end, it boots if it is dead, and its kubelet reports Ready.
     pub fn heal(&mut self, machine: &str) {
         let Some(m) = self.machines.get_mut(machine) else {
             return;
@@ -52,18 +51,18 @@ impl World {
         }
     }
 
-    /// The machine loses power for good, until [`World::heal`].
+    /// The machine loses power and stays down until [`World::heal`].
     pub fn kill(&mut self, machine: &str) {
         self.set_fault(machine, Fault::NeverReturns);
         self.schedule_down(machine, 0, None, false, DownCause::Spontaneous);
     }
 
-    /// The machine reboots without anybody's asking, or because a person asked.
+    /// The machine reboots, but not through a power action of the caller.
     pub fn reboot_by(&mut self, machine: &str, cause: DownCause) {
         self.schedule_down(machine, 0, None, false, cause);
     }
 
-    /// A driver's call. Every call is in the truth; so is its effect, if it has one.
+    /// Calls a power driver. The truth gets every call, and its effect if it has one.
     pub fn power(&mut self, request: &PowerRequest) -> PowerOutcome {
         let Some(m) = self.machines.get_mut(request.node.as_str()) else {
             return PowerOutcome::NothingStarted;
@@ -207,7 +206,7 @@ impl World {
         self.kubelet_started(name);
     }
 
-    /// The kubelet is back: it reports its Node, renews the Lease, and looks after its pods.
+    /// The kubelet has booted: it reports its Node, renews the Lease and starts its pods.
     fn kubelet_started(&mut self, node: &Name) {
         let Some(epoch) = self.machines.get(node).map(|m| m.epoch) else {
             return;
@@ -221,7 +220,7 @@ impl World {
         self.start_pods(node);
     }
 
-    /// Adds a machine that runs already; its Node is registered by [`World::register_node`].
+    /// Adds a machine that is up. [`World::register_node`] registers its Node.
     pub(crate) fn add_machine(
         &mut self,
         name: &str,
@@ -254,7 +253,7 @@ impl World {
     }
 }
 
-/// What the driver answers, and after which times the machine loses its system.
+/// The driver's answer, and the times after it when the machine loses its operating system.
 fn driver_answer(m: &mut Machine) -> (PowerOutcome, Vec<Ms>) {
     if m.take(|f| f == Fault::Refuse).is_some() {
         return (PowerOutcome::NothingStarted, vec![]);

@@ -1,4 +1,4 @@
-//! The scheduler's runs: each finds nodes for pods that have none, binds the pods and makes their volumes.
+//! The scheduler's runs: a run finds nodes for the pods that have none, binds the pods and makes their volumes.
 
 use std::sync::Arc;
 
@@ -7,42 +7,42 @@ use crate::scheduler::{Scheduler, UNSCHEDULABLE};
 use crate::world::World;
 
 impl World {
-    /// The scheduler's view.
+    /// The scheduler's data.
     pub fn scheduler(&self) -> &Scheduler {
         &self.scheduler
     }
 
     pub(crate) fn on_schedule(&mut self) {
-        // What did not fit a moment ago does not fit now: room only shrinks within one pass.
-        let mut hopeless: Vec<Arc<PodTemplate>> = Vec::new();
-        for place in self.scheduler.begin() {
-            let key = place.2.clone();
+        // A template that did not fit does not fit later in the same run, because a run only takes room.
+        let mut fits_nowhere: Vec<Arc<PodTemplate>> = Vec::new();
+        for queue_key in self.scheduler.begin() {
+            let key = queue_key.2.clone();
             let Some(pod) = self.store.pods.get(&key).cloned() else {
                 continue;
             };
-            let known = hopeless.iter().any(|t| Arc::ptr_eq(t, &pod.template));
+            let known = fits_nowhere.iter().any(|t| Arc::ptr_eq(t, &pod.template));
             let node = if known { None } else { self.choose(&pod) };
             if let Some(node) = node {
                 self.bind(&key, &node);
             } else {
                 if !known && pod.claims.is_empty() {
-                    hopeless.push(pod.template.clone());
+                    fits_nowhere.push(pod.template.clone());
                 }
                 if pod.status.reason != UNSCHEDULABLE {
                     self.update_pod(&key, |p| p.status.reason = UNSCHEDULABLE.into());
                 }
                 if let [node] = self.volume_nodes(&pod).as_slice() {
-                    self.scheduler.park(node, place);
+                    self.scheduler.park(node, queue_key);
                 }
             }
         }
     }
 
-    /// The best node for the pod, or none.
+    /// The best node for the pod, if it fits on any.
     fn choose(&mut self, pod: &Pod) -> Option<Name> {
         let candidates = match self.volume_nodes(pod).as_slice() {
             [] => 0..self.scheduler.len(),
-            // Bound to one node's disk: it, or none.
+            // The pod's volumes are on the disk of one node, so only this node can take it.
             [first, rest @ ..] if rest.iter().all(|n| n == first) => {
                 let at = self.scheduler.number_of(first)?;
                 at..at + 1
@@ -53,7 +53,7 @@ impl World {
         self.scheduler.best(pod, candidates, &siblings, &mut self.rng)
     }
 
-    /// For each slot, the pods of the same owner on it; below 0 where anti-affinity forbids it.
+    /// For each node, the number of the owner's pods on it, or below 0 if anti-affinity forbids the node.
     fn siblings(&self, pod: &Pod) -> Vec<i64> {
         let mut siblings = vec![0; self.scheduler.len()];
         let at = |p: &Pod| p.node.as_ref().and_then(|n| self.scheduler.number_of(n));
@@ -80,7 +80,7 @@ impl World {
         siblings
     }
 
-    /// The nodes that the pod's volumes are bound to.
+    /// The nodes of the pod's local volumes.
     fn volume_nodes(&self, pod: &Pod) -> Vec<Name> {
         let key = |c: &Name| ObjKey {
             namespace: pod.meta.namespace.clone(),
@@ -105,7 +105,7 @@ impl World {
         self.pod_bound(key);
     }
 
-    /// Binds the pod's claims that have no volume yet: local ones to this node.
+    /// Makes volumes for the pod's claims that have none; local volumes are on this node.
     pub(crate) fn provision(&mut self, pod: &Pod, node: &Name) {
         for claim in &pod.claims {
             let key = ObjKey {

@@ -1,5 +1,4 @@
-//! Wakes the scheduler and the controllers: each runs a while after a change that concerns it, once for all changes
-//! in between.
+//! Wakes the scheduler and the controllers. A woken one runs a little later, and once for all changes until then.
 
 use crate::api::{ObjKey, OwnerKey, OwnerKind, Pod};
 use crate::events::Event;
@@ -40,8 +39,8 @@ impl World {
         }
     }
 
-    /// A pod changed. Where two budgets select it the controller takes one of them and warns: the other's status stays
-    /// as it is until something else touches it.
+    /// Wakes the disruption controller for a pod that changed. If two budgets select the pod, the real controller
+    /// updates only one of them; the status of the other one stays as it is.
     pub(crate) fn wake_budget_of(&mut self, pod: &Pod) {
         if let Some(key) = self.store.budgets_of(pod).first().map(|b| b.meta.key()) {
             self.wake_budget(key);

@@ -1,4 +1,4 @@
-//! The world: the clock, the event queue, the objects and the machines, and how one moves the others.
+//! The world: its clock, its event queue, its objects and its machines. Other files say how these change.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,25 +12,25 @@ use crate::rng::{Rng, Span};
 use crate::scheduler::Scheduler;
 use crate::truth::{Truth, TruthEvent};
 
-/// Times and sizes of the cluster's own machinery.
+/// Times and sizes of the simulated cluster.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Between two renewals of a node's Lease.
+    /// The time between two renewals of a node's Lease.
     pub lease_interval_ms: u64,
-    /// `--node-monitor-grace-period`: a Lease older than this is NotReady (Unknown).
+    /// `--node-monitor-grace-period`: if the Lease is older than this, the node's `Ready` becomes Unknown.
     pub node_grace_ms: u64,
-    /// The default toleration of `not-ready` and `unreachable`.
+    /// How long pods tolerate the taints `not-ready` and `unreachable`.
     pub taint_eviction_ms: u64,
-    /// From a change to the reaction of the ReplicaSet, StatefulSet, DaemonSet and Job controllers.
+    /// From a change to the reaction of the workload controllers.
     pub controller_lag: Span,
-    /// From a change of pods to the budget's status.
+    /// From a change of a pod to the new status of its budget.
     pub disruption_lag: Span,
     pub scheduler_lag: Span,
-    /// How long an old pod status survives the new bootID after a hard reset.
+    /// After a hard reset: from the new bootID until the API shows the pods as not Ready.
     pub stale_status: Span,
-    /// From the pod's end to the volume's detachment.
+    /// From the end of a pod to the detachment of its network volumes.
     pub detach: Span,
-    /// Changes kept for watches; a watch further behind must list again.
+    /// How many changes the log keeps. A watch that is further behind has to list again.
     pub history: usize,
 }
 
@@ -50,13 +50,12 @@ impl Default for Config {
     }
 }
 
-/// Refuses a write of a custom object (422) with a text: the CEL rules of its CRD. Gets the old and
-/// the new object.
+/// The CEL rules of the CRDs: gets the old and the new object, and refuses the write (422) with a text.
 pub type Admission = Box<dyn Fn(Option<&Custom>, &Custom) -> Result<(), String> + Send>;
-/// Reads notes out of a write of a custom object: gets the old (none: created) and the new one (none: deleted).
+/// Gets the old and the new custom object of a write (`None`: created or deleted), and returns the notes about it.
 pub type Interpreter = Box<dyn Fn(Option<&Custom>, Option<&Custom>) -> Vec<Truth> + Send>;
 
-/// A whole simulated cluster. See the crate's page for how it is used.
+/// A whole simulated cluster. The crate's page says how to use it.
 pub struct World {
     pub(crate) seed: u64,
     pub(crate) config: Config,
@@ -67,15 +66,15 @@ pub struct World {
     pub(crate) callers: Callers,
     pub(crate) scheduler: Scheduler,
     pub(crate) rng: Rng,
-    /// Which run of its containers a pod is in, by UID; an event of another run is void.
+    /// The present run of each pod's containers, by the pod's UID. Events of an earlier run are dropped.
     pub(crate) runs: BTreeMap<Name, Run>,
     pub(crate) woken_budgets: BTreeSet<ObjKey>,
     pub(crate) woken_owners: BTreeSet<OwnerKey>,
     pub(crate) serving: BTreeMap<ObjKey, (u64, u64, u64)>,
     pub(crate) webhooks: Vec<Webhook>,
-    /// Where the builder wants the first pods of an owner, by its namespace and name.
+    /// The nodes that the builder chose for the first pods of an owner, by its namespace and name.
     pub(crate) placements: BTreeMap<ObjKey, VecDeque<Name>>,
-    /// All delays are nothing while the cluster is built.
+    /// Whether the cluster is being built. All delays are 0 then.
     pub(crate) instant: bool,
     truth: Vec<TruthEvent>,
     pub(crate) truth_seq: u64,
@@ -83,13 +82,13 @@ pub struct World {
     interpreter: Option<Interpreter>,
 }
 
-/// The truth about a pod's containers.
+/// One run of a pod's containers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Run {
     pub(crate) number: u64,
-    /// Its program really serves.
+    /// Whether the program really serves.
     pub(crate) serves: bool,
-    /// SIGTERM has been sent in this run.
+    /// Whether the kubelet has sent SIGTERM.
     pub(crate) stopping: bool,
     pub(crate) rng: Option<Rng>,
 }
@@ -120,42 +119,42 @@ impl World {
         }
     }
 
-    /// Virtual milliseconds since the beginning.
+    /// Virtual milliseconds since the world began.
     pub fn now(&self) -> Ms {
         self.now
     }
 
-    /// The seed of all randomness.
+    /// The seed of all random numbers.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The objects, read without any caller's troubles.
+    /// The objects, read without the faults of a caller.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Callers' troubles and request counts.
+    /// The faults and the request counts of the callers.
     pub fn callers(&mut self) -> &mut Callers {
         &mut self.callers
     }
 
-    /// The changes after `rv`; [`ApiError::Gone`] where the log no longer reaches back.
+    /// The changes after `rv`; [`ApiError::Gone`] if the log no longer has all of them.
     pub fn changes_since(&self, rv: u64) -> Result<impl Iterator<Item = &Change>, ApiError> {
         self.store.log.since(rv)
     }
 
-    /// All watches are cut: who is behind must list again.
+    /// Drops the log of changes: a watch that is behind has to list again.
     pub fn compact(&mut self) {
         self.store.log.compact(self.store.rv);
     }
 
-    /// When the next thing will happen by itself.
+    /// The time of the next event.
     pub fn next_event_at(&self) -> Option<Ms> {
         self.queue.next_at()
     }
 
-    /// A delay of the cluster's machinery; nothing while the cluster is built.
+    /// Draws a delay; it is 0 while the cluster is being built.
     pub(crate) fn delay(&mut self, span: Span) -> Ms {
         if self.instant { 0 } else { span.draw(&mut self.rng) }
     }
@@ -164,7 +163,7 @@ impl World {
         Arc::from(self.rng.uuid())
     }
 
-    /// Adds to the truth; for notes about the caller's own objects.
+    /// Adds an event to the truth, for example a note about the caller's own objects.
     pub fn emit(&mut self, what: Truth) {
         let seq = self.truth_seq;
         self.truth_seq += 1;
@@ -175,17 +174,17 @@ impl World {
         });
     }
 
-    /// What happened since this was called last.
+    /// The events since the last call.
     pub fn take_truth(&mut self) -> Vec<TruthEvent> {
         std::mem::take(&mut self.truth)
     }
 
-    /// From now on writes of custom objects must pass `admission`.
+    /// From now on `admission` judges each write of a custom object.
     pub fn admit(&mut self, admission: Admission) {
         self.admission = Some(admission);
     }
 
-    /// From now on `interpreter` turns writes of custom objects into notes in the truth.
+    /// From now on `interpreter` reads each write of a custom object, and its notes go into the truth.
     pub fn interpret(&mut self, interpreter: Interpreter) {
         self.interpreter = Some(interpreter);
     }

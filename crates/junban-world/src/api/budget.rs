@@ -33,7 +33,6 @@ pub struct BudgetStatus {
     pub sync_failed: Option<String>,
 }
 
-/// A PodDisruptionBudget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     pub meta: Meta,

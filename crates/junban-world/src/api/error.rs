@@ -24,7 +24,8 @@ pub enum ApiError {
         cause: String,
         text: String,
     },
-    /// `cause` is `DisruptionBudget` if a budget refuses; it is empty if the caller is throttled or a webhook refuses.
+    /// `cause` is `DisruptionBudget` if a budget refuses; it is empty if the caller is throttled or a webhook
+    /// refuses.
     TooManyRequests {
         cause: String,
         retry_after_s: Option<u64>,
@@ -76,7 +77,6 @@ impl ApiError {
         }
     }
 
-    /// The message of the answer.
     pub fn text(&self) -> &str {
         match self {
             Self::NotFound { text }

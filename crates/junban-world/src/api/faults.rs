@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::error::ApiError;
 use super::meta::Ms;
 
-/// The verb of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     Get,
@@ -18,7 +17,6 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether a request with this verb writes.
     pub const fn writes(self) -> bool {
         matches!(self, Self::Create | Self::Update | Self::Patch | Self::Delete)
     }
@@ -42,7 +40,6 @@ pub struct LostAnswer {
     pub done: bool,
 }
 
-/// The faults of one caller.
 #[derive(Debug, Clone, Default)]
 pub struct CallerFaults {
     /// From, until: the API server is not reachable.
@@ -51,11 +48,9 @@ pub struct CallerFaults {
     pub lost_answers: Vec<LostAnswer>,
 }
 
-/// The requests of one caller so far.
 #[derive(Debug, Clone, Default)]
 pub struct CallerLog {
     pub writes: u64,
-    /// Requests by verb and resource.
     pub requests: BTreeMap<(Verb, String), u64>,
 }
 
@@ -66,7 +61,6 @@ pub(crate) enum Delivery {
     AnswerLost,
 }
 
-/// The faults and the request counts of all callers.
 #[derive(Debug, Default)]
 pub struct Callers {
     faults: BTreeMap<String, CallerFaults>,
@@ -79,7 +73,6 @@ impl Callers {
         self.faults.entry(who.to_owned()).or_default()
     }
 
-    /// The requests of `who` so far.
     pub fn log(&self, who: &str) -> CallerLog {
         self.logs.get(who).cloned().unwrap_or_default()
     }

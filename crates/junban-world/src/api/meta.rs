@@ -8,7 +8,6 @@ use std::sync::Arc;
 pub type Ms = u64;
 /// A name or UID; a clone costs little.
 pub type Name = Arc<str>;
-/// Labels or annotations.
 pub type Map = BTreeMap<String, String>;
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.
@@ -19,7 +18,6 @@ pub struct ObjKey {
 }
 
 impl ObjKey {
-    /// The key of `namespace/name`.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.into(),
@@ -91,7 +89,6 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// The key of the object.
     pub fn key(&self) -> ObjKey {
         ObjKey {
             namespace: self.namespace.clone(),
@@ -100,7 +97,6 @@ impl Meta {
     }
 }
 
-/// One requirement of a label selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expression {
     In { key: String, values: Vec<String> },
@@ -125,7 +121,6 @@ impl Selector {
         }
     }
 
-    /// Whether `labels` meet all requirements.
     pub fn matches(&self, labels: &Map) -> bool {
         contains(labels, &self.match_labels)
             && self.expressions.iter().all(|e| match e {

@@ -1,4 +1,4 @@
-//! A small API server: objects, resource versions, preconditions, watches, and the faults that each caller meets.
+//! A small API server: objects, resource versions, preconditions, watches, and the faults of its callers.
 
 pub mod budget;
 pub mod changes;

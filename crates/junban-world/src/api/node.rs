@@ -16,7 +16,6 @@ pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 pub(crate) const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub(crate) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
-/// What a taint does to pods that do not tolerate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     NoSchedule,
@@ -24,7 +23,6 @@ pub enum Effect {
     NoExecute,
 }
 
-/// A taint of a Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taint {
     pub key: String,
@@ -61,7 +59,6 @@ impl Toleration {
         }
     }
 
-    /// Whether this tolerates `taint`.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.key.as_ref().is_none_or(|k| *k == taint.key)
             && self.value.as_ref().is_none_or(|v| *v == taint.value)
@@ -90,7 +87,6 @@ pub struct NodeStatus {
     pub allocatable: BTreeMap<String, i64>,
 }
 
-/// A Node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
     pub meta: Meta,
@@ -102,7 +98,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether this is a control-plane node.
     pub fn is_control_plane(&self) -> bool {
         self.meta.labels.contains_key(CONTROL_PLANE)
     }

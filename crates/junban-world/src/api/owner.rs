@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::meta::{Meta, Name, OwnerKind, Selector};
 use super::pod::PodTemplate;
 
-/// Kind, namespace and name of an owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnerKey {
     pub kind: OwnerKind,
@@ -14,7 +13,6 @@ pub struct OwnerKey {
 }
 
 impl OwnerKey {
-    /// The key of `kind namespace/name`.
     pub fn new(kind: OwnerKind, namespace: &str, name: &str) -> Self {
         Self {
             kind,
@@ -38,7 +36,6 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The key of the object.
     pub fn key(&self) -> OwnerKey {
         OwnerKey {
             kind: self.kind,

@@ -96,7 +96,6 @@ pub struct PodStatus {
     pub reason: String,
 }
 
-/// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     pub meta: Meta,
@@ -125,12 +124,10 @@ impl Pod {
         self.meta.annotations.contains_key(MIRROR)
     }
 
-    /// Whether its controller is of this kind.
     pub fn owned_by(&self, kind: OwnerKind) -> bool {
         self.meta.owner.as_ref().is_some_and(|o| o.kind == kind)
     }
 
-    /// Whether it tolerates `taint`.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.template.tolerations.iter().any(|t| t.tolerates(taint))
     }

@@ -14,7 +14,6 @@ use super::owner::{Owner, OwnerKey};
 use super::pod::Pod;
 use super::volume::{Attachment, Claim, Service, Volume};
 
-/// All objects of the API server.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) rv: u64,
@@ -57,42 +56,34 @@ impl Store {
         }
     }
 
-    /// The newest resource version.
     pub fn resource_version(&self) -> u64 {
         self.rv
     }
 
-    /// A Node.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(name)
     }
 
-    /// All Nodes, by name.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values()
     }
 
-    /// A node's Lease.
     pub fn lease(&self, node: &str) -> Option<&Arc<Lease>> {
         self.leases.get(node)
     }
 
-    /// A pod.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.pods.get(&ObjKey::new(namespace, name))
     }
 
-    /// All pods, by namespace and name.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pods.values()
     }
 
-    /// A budget.
     pub fn budget(&self, namespace: &str, name: &str) -> Option<&Arc<Budget>> {
         self.budgets.get(&ObjKey::new(namespace, name))
     }
 
-    /// All budgets.
     pub fn budgets(&self) -> impl Iterator<Item = &Arc<Budget>> {
         self.budgets.values()
     }
@@ -102,32 +93,26 @@ impl Store {
         self.owners.values()
     }
 
-    /// All PersistentVolumes.
     pub fn volumes(&self) -> impl Iterator<Item = &Arc<Volume>> {
         self.volumes.values()
     }
 
-    /// All PersistentVolumeClaims.
     pub fn claims(&self) -> impl Iterator<Item = &Arc<Claim>> {
         self.claims.values()
     }
 
-    /// All VolumeAttachments.
     pub fn attachments(&self) -> impl Iterator<Item = &Arc<Attachment>> {
         self.attachments.values()
     }
 
-    /// All Services.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.values()
     }
 
-    /// A custom object.
     pub fn custom(&self, kind: &str, name: &str) -> Option<&Arc<Custom>> {
         self.customs.get(&(kind.to_owned(), name.to_owned()))
     }
 
-    /// All custom objects, by kind and name.
     pub fn customs(&self) -> impl Iterator<Item = &Arc<Custom>> {
         self.customs.values()
     }
@@ -242,7 +227,6 @@ impl Store {
         }
     }
 
-    /// The pods bound to `node`.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.pods_by_node
             .get(node)

@@ -1,9 +1,8 @@
-//! Volumes, claims, attachments, and Services.
+//! PersistentVolumes, their claims and attachments, and Services.
 
 use super::meta::{Meta, Name, Selector};
 use super::pod::VolumeKind;
 
-/// A PersistentVolume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     pub meta: Meta,
@@ -11,7 +10,6 @@ pub struct Volume {
     pub node: Option<Name>,
 }
 
-/// A PersistentVolumeClaim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     pub meta: Meta,
@@ -20,7 +18,6 @@ pub struct Claim {
     pub volume: Option<Name>,
 }
 
-/// A VolumeAttachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     pub meta: Meta,

@@ -1,6 +1,5 @@
 //! Admission webhooks for evictions.
 
-/// An admission webhook that denies evictions.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     pub namespace: String,

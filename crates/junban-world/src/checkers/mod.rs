@@ -38,7 +38,6 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// All rules.
     pub fn new(params: Params) -> Self {
         let rules: Vec<Box<dyn Checker>> = vec![
             Box::new(s01_power_once::PowerOnce::default()),
@@ -60,7 +59,6 @@ impl Checkers {
         Self::with(params, rules)
     }
 
-    /// Only these rules.
     pub fn with(params: Params, rules: Vec<Box<dyn Checker>>) -> Self {
         Self {
             params,
@@ -86,7 +84,6 @@ impl Checkers {
         self.violations.len() - before
     }
 
-    /// The violations so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }

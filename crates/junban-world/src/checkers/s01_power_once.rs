@@ -1,5 +1,6 @@
-//! S1: at most one power action takes effect for each machine, bootID, entry and attempt. Each retry allows `attempts`
-//! more power actions on the same machine and bootID. Without a retry, the next one waits for the last one's deadline.
+//! S1: at most one power action takes effect for each machine, bootID, entry and attempt. Each retry allows
+//! `attempts` more power actions on the same machine and bootID. Without a retry, the next one waits for the last
+//! one's deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,6 @@ use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 
-/// The checker of S1.
 #[derive(Debug, Default)]
 pub struct PowerOnce {
     seen: BTreeSet<(String, String, PowerTag)>,

@@ -12,7 +12,7 @@ use crate::truth::{Truth, TruthEvent};
 /// The reads before a power action may be this old (docs/design/ledger.md#the-act).
 const EVIDENCE_MS: Ms = 4_000;
 
-/// The checker of S3. It reports nothing if the stream has no notes about entries.
+/// It reports nothing if the stream has no notes about entries.
 #[derive(Debug, Default)]
 pub struct RecordFirst {
     /// Deleted entries in their last state, and the time of the deletion.

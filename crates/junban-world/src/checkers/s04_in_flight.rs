@@ -1,6 +1,6 @@
 //! S4, entries in flight: a start keeps `maxConcurrent` of the queue and of the entry's policy, and opens no group if
-//! `atOnce` groups are open already. Only starts are judged: an edit may lower a limit below what is in flight, a retry
-//! asks for no limit, and a slot is put back whatever the limits say.
+//! `atOnce` groups are open already. Only starts are judged: an edit may lower a limit below what is in flight, a
+//! retry asks for no limit, and a slot is put back whatever the limits say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,6 @@ use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S4 for entries in flight.
 #[derive(Debug)]
 pub struct InFlight;
 
@@ -55,7 +54,7 @@ struct InFlightNode<'a> {
     starts: bool,
 }
 
-/// All of them, when `holders` have the slots.
+/// All such nodes, if `holders` have the slots.
 fn turns<'a>(
     view: &'a ClusterView,
     params: &Params,
@@ -142,8 +141,8 @@ fn opened(
     })
 }
 
-/// `None` while the controller may not know the label's last change. A label's value contains no space, so the name of
-/// a node without the label is like no value.
+/// `None` while the controller may not know the label's last change. A label's value contains no space, so `node
+/// NAME` is no other group's name.
 fn group(at: Ms, view: &ClusterView, params: &Params, label: &str, name: &str) -> Option<String> {
     let node = view.nodes.get(name)?;
     let changed = node.labelled_at.get(label);

@@ -1,6 +1,6 @@
-//! S4, places: at each grant the node is unavailable already, or the unavailable nodes and the holders of a slot are at
-//! most max(maxUnavailable, min(broken, failures.max) + 1), this node included. Nothing is cordoned without a slot.
-//! If the stream has no notes about slots, a cordon counts as the grant.
+//! S4, places: at each grant the node is unavailable already, or the unavailable nodes and the holders of a slot are
+//! at most max(maxUnavailable, min(broken, failures.max) + 1), this node included. Nothing is cordoned without a
+//! slot. If the stream has no notes about slots, a cordon counts as the grant.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,6 @@ use crate::truth::{Truth, TruthEvent};
 /// A node that is NotReady for this time without a turn is broken.
 const BROKEN_AFTER_MS: Ms = 300_000;
 
-/// The checker of S4 for places.
 #[derive(Debug)]
 pub struct Limits;
 

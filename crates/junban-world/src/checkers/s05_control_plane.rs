@@ -7,10 +7,9 @@ use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-/// A control plane with fewer members cannot keep a quorum without one of them.
+/// A control plane with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
 
-/// The checker of S5.
 #[derive(Debug)]
 pub struct ControlPlane;
 

@@ -6,7 +6,6 @@ use super::view::{ClusterView, PodView};
 use crate::api::{Ms, Phase};
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-/// The checker of S6.
 #[derive(Debug)]
 pub struct Drained;
 

@@ -1,5 +1,6 @@
-//! S7: the controller removes pods only through the Eviction API, except in namespaces that allow deletion. No eviction
-//! takes a budget below its need. Of an owner without a budget, at most `unbudgeted` pods are disrupted at a time.
+//! S7: the controller removes pods only through the Eviction API, except in namespaces that allow deletion. No
+//! eviction takes a budget below its need. Of an owner without a budget, at most `unbudgeted` pods are disrupted at a
+//! time.
 
 use super::params::Params;
 use super::rule::Checker;
@@ -10,7 +11,6 @@ use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 /// A pod that has been unready for this time no longer counts as disrupted.
 const FORGOTTEN_AFTER_MS: Ms = 300_000;
 
-/// The checker of S7.
 #[derive(Debug)]
 pub struct Evictions;
 

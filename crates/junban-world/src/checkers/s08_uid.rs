@@ -5,7 +5,6 @@ use super::rule::Checker;
 use super::view::ClusterView;
 use crate::truth::{Removal, Truth, TruthEvent};
 
-/// The checker of S8.
 #[derive(Debug)]
 pub struct UidGiven;
 

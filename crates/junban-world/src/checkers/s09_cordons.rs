@@ -5,7 +5,6 @@ use super::rule::Checker;
 use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S9.
 #[derive(Debug)]
 pub struct Cordons;
 

@@ -1,5 +1,5 @@
-//! S10: a node is uncordoned only when its reboot is proven, when it was not powered since the cordon, or when a person
-//! gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
+//! S10: a node is uncordoned only when its reboot is proven, when it was not powered since the cordon, or when a
+//! person gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
 
 use super::params::Params;
 use super::rule::Checker;
@@ -7,7 +7,6 @@ use super::view::{ClusterView, NodeView, PowerView};
 use crate::api::Ready;
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S10.
 #[derive(Debug)]
 pub struct Proof;
 

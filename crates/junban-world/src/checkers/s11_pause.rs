@@ -9,7 +9,6 @@ use crate::truth::{PowerOutcome, Removal, Truth, TruthEvent};
 /// After this time the controller must know the pause.
 const KNOWN_AFTER_MS: Ms = 5000;
 
-/// The checker of S11.
 #[derive(Debug)]
 pub struct Pause;
 

@@ -1,12 +1,11 @@
-//! S13: at most one entry of a node is in flight, its slot does not change hands, and there is only one entry for each
-//! node UID and goal.
+//! S13: at most one entry of a node is in flight, no entry takes the slot of another entry that has not ended, and
+//! there is only one entry for each node UID and goal.
 
 use super::params::Params;
 use super::rule::Checker;
 use super::view::{ClusterView, in_flight};
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S13.
 #[derive(Debug)]
 pub struct OneTurn;
 

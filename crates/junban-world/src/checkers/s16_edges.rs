@@ -1,5 +1,5 @@
-//! S16: entries move only along the edges of docs/design/life-cycle.md#edges; none leads out of an ended phase. The
-//! attempt number never falls.
+//! S16: entries move only along the edges of docs/design/life-cycle.md#edges. No edge leads out of Succeeded or
+//! Cancelled. The attempt number never falls.
 
 use super::params::Params;
 use super::rule::Checker;
@@ -20,7 +20,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("Failed", &["Verifying", "Queued", "Cancelled"]),
 ];
 
-/// The checker of S16.
 #[derive(Debug)]
 pub struct Edges;
 

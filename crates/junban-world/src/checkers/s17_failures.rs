@@ -6,7 +6,6 @@ use super::s04_limits::failures_max;
 use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of S17.
 #[derive(Debug)]
 pub struct Failures;
 

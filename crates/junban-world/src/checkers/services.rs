@@ -7,7 +7,6 @@ use super::rule::Checker;
 use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The checker of Services.
 #[derive(Debug, Default)]
 pub struct Services {
     /// Services that have had a serving pod.

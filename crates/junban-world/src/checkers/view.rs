@@ -33,7 +33,6 @@ impl NodeView {
     }
 }
 
-/// A call of a power driver.
 #[derive(Debug, Clone)]
 pub struct PowerView {
     pub at: Ms,
@@ -43,13 +42,11 @@ pub struct PowerView {
     pub daemons: BTreeMap<String, String>,
 }
 
-/// A machine.
 #[derive(Debug, Clone, Default)]
 pub struct MachineView {
     pub down: Option<(Ms, Option<DownCause>)>,
 }
 
-/// A pod.
 #[derive(Debug, Clone)]
 pub struct PodView {
     pub facts: PodFacts,
@@ -73,7 +70,6 @@ pub struct BudgetView {
     pub members: BTreeSet<String>,
 }
 
-/// An entry.
 #[derive(Debug, Clone, Default)]
 pub struct EntryView {
     pub name: String,
@@ -386,7 +382,6 @@ impl ClusterView {
         }
     }
 
-    /// The pods bound to a node.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_node
             .get(node)

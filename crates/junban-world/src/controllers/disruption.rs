@@ -1,5 +1,5 @@
-//! The disruption controller: the arithmetic of PodDisruptionBudgets, written from the rules of
-//! `drain.md` (Further) and of policy/v1, a little late as the real one is.
+//! The disruption controller: it computes PodDisruptionBudgets by the rules of policy/v1
+//! (docs/design/drain.md#budgets), a little late, as the real one does.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::truth::Truth;
 use crate::world::World;
 
-/// For so long an eviction that was charged is believed to lead to a deletion.
+/// The controller keeps the charge of an eviction for this time, even if the pod is not deleted.
 pub const CHARGE_MS: Ms = 120_000;
 
 impl World {
@@ -71,8 +71,7 @@ impl World {
                 status.disruptions_allowed = if expected > 0 { free } else { 0 };
             }
             Err(text) => {
-                // Fail safe: the rest of the status stays as it was, the generation that it is of too, and nothing is
-                // allowed.
+                // The real controller allows nothing then, and keeps the rest of the status, its generation included.
                 status = BudgetStatus {
                     disruptions_allowed: 0,
                     sync_failed: Some(text),
@@ -83,7 +82,7 @@ impl World {
         (status, members)
     }
 
-    /// Expected and desired number of pods.
+    /// The expected and the desired number of pods.
     fn expected(&self, budget: &Budget, pods: &[&Pod]) -> Result<(i64, i64), String> {
         match budget.demand {
             Demand::MaxUnavailable(max) => {
@@ -98,8 +97,7 @@ impl World {
         }
     }
 
-    /// The replicas of all controllers of `pods`. Bare pods count nothing; a controller without a
-    /// scale is an error.
+    /// The replicas of all topmost owners of `pods`. Bare pods do not count; an owner without a scale is an error.
     fn expected_scale(&self, pods: &[&Pod]) -> Result<i64, String> {
         let mut seen: BTreeSet<Name> = BTreeSet::new();
         let mut total = 0;

@@ -159,7 +159,7 @@ fn s13_two_entries_of_one_node() {
     p.entry_of("e1", "w1", "T", "", "Queued", 0)
         .slots(&[("w1", "e1")])
         .slots(&[("w1", "e2")]);
-    assert_eq!(p.broken(), ["S13"], "a slot does not change hands");
+    assert_eq!(p.broken(), ["S13"], "another entry took the slot");
 }
 
 #[test]
