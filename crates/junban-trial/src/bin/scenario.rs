@@ -142,6 +142,7 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
         Options {
             seed: arguments.seed,
             exit_after_writes: arguments.exit_after_writes,
+            ..Options::default()
         },
     );
     let took = began.elapsed().as_secs_f64();
