@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Result, bail};
+use junban_testbed::Testbed;
+use junban_testbed::junban::{self, Controller};
+use junban_testbed::process::to_its_end;
 
-use crate::bed::Testbed;
-use crate::bed::junban::{self, Controller};
-use crate::bed::process::to_its_end;
+use crate::bed;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<()> {
     let mut check = Check {
-        program: junban::build(false)?,
+        program: bed::junban(false)?,
         controller: None,
-        bed: Testbed::up(&["--nodes=2"], Stdio::null())?,
+        bed: bed::up(&["--nodes=2"], Stdio::null())?,
         passed: 0,
         failed: Vec::new(),
     };

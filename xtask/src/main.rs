@@ -34,6 +34,7 @@ enum Verb {
     /// The CRDs and the page of names
     Generate(generate::Args),
     /// What a judge would do: a whole cluster, rebooted under load and watched
+    #[command(disable_help_flag = true)]
     Rehearsal(rehearsal::Args),
     /// Scenario files, in the simulated world or on the real control plane
     Scenario(scenario::Args),

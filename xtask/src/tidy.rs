@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "junban-engine",
             "junban-api",
             "junban-core",
+            "junban-testbed",
         ],
     ),
     (
@@ -43,7 +44,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "junban-sim",
         ],
     ),
-    ("xtask", &[]),
+    ("junban-testbed", &[]),
+    ("xtask", &["junban-testbed"]),
 ];
 
 /// Lines of a source file; a longer one is split.

@@ -1,33 +1,16 @@
 //! The program under test: built, called as a person calls it, and run as the controller.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::process::tied;
 use super::{ACCOUNT, Testbed};
-use crate::cargo::cargo;
-use crate::tidy;
-
-/// Builds `junban` and says where it is.
-pub(crate) fn build(release: bool) -> Result<PathBuf> {
-    let profile: &[&str] = if release { &["--release"] } else { &[] };
-    let built = cargo()
-        .args(["build", "-p", "junban"])
-        .args(profile)
-        .current_dir(tidy::root()?)
-        .status()?;
-    if !built.success() {
-        bail!("junban does not build");
-    }
-    let here = std::env::current_exe()?;
-    Ok(here.with_file_name(if release { "../release/junban" } else { "junban" }))
-}
 
 /// A command of whoever holds the kubeconfig.
-pub(crate) fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
+pub fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
     let mut command = tied(program);
     command
         .args(arguments)
@@ -38,11 +21,11 @@ pub(crate) fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> 
 }
 
 /// `junban controller` with its account's token, ended when this is dropped.
-pub(crate) struct Controller(Child);
+pub struct Controller(Child);
 
 impl Controller {
     /// What it logs is added to `log`.
-    pub(crate) fn start(program: &Path, bed: &Testbed, log: &Path) -> Result<Self> {
+    pub fn start(program: &Path, bed: &Testbed, log: &Path) -> Result<Self> {
         let account = bed.kubeconfig(&["--service-account", ACCOUNT])?;
         let log = File::options().create(true).append(true).open(log)?;
         tied(program)
@@ -57,12 +40,12 @@ impl Controller {
     }
 
     /// How it ended, if it did by itself.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.0.try_wait()?)
     }
 
     /// By SIGKILL; returns when it is gone.
-    pub(crate) fn kill(&mut self) -> Result<()> {
+    pub fn kill(&mut self) -> Result<()> {
         self.0.kill()?;
         self.0.wait()?;
         Ok(())

@@ -1,62 +1,65 @@
-//! A testbed for one check: brought up, asked through kubectl, given Junban's manifests, taken down. What is checked
-//! on it, and who may do what there, is the business of the checks.
+//! Starts a testbed for one check, calls it through kubectl, installs Junban's manifests on it and ends it. The checks
+//! themselves are elsewhere: in `xtask` and in `junban-trial`.
 
-pub(crate) mod junban;
-pub(crate) mod process;
+pub mod junban;
+pub mod process;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{testbed, tidy};
+/// The controller's ServiceAccount. The controller has the rights of this account and no others.
+pub const ACCOUNT: &str = "junban/junban";
 
-/// The account that the controller runs under, and nothing more.
-pub(crate) const ACCOUNT: &str = "junban/junban";
-
-/// Ended when this is dropped or when this process dies.
-pub(crate) struct Testbed {
+/// A running testbed. It ends when this value is dropped, and when this process dies.
+pub struct Testbed {
     binary: PathBuf,
     manifests: PathBuf,
     child: Child,
-    pub(crate) ready: Ready,
+    pub ready: Ready,
 }
 
 /// The line that the testbed prints when it is up (testbed/README.md).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Ready {
+pub struct Ready {
     /// Its own directory, which it removes at its end.
     dir: PathBuf,
     /// The administrator's.
-    pub(crate) kubeconfig: PathBuf,
-    pub(crate) kubectl: PathBuf,
-    pub(crate) server: String,
-    pub(crate) api_servers: Vec<String>,
-    pub(crate) etcd: Etcd,
-    pub(crate) audit_logs: Vec<PathBuf>,
-    pub(crate) power_log: PathBuf,
-    pub(crate) power_command: Vec<String>,
-    pub(crate) nodes: Vec<String>,
+    pub kubeconfig: PathBuf,
+    pub kubectl: PathBuf,
+    pub server: String,
+    pub api_servers: Vec<String>,
+    pub etcd: Etcd,
+    pub audit_logs: Vec<PathBuf>,
+    pub power_log: PathBuf,
+    pub power_command: Vec<String>,
+    pub nodes: Vec<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Etcd {
-    pub(crate) health: Vec<String>,
+pub struct Etcd {
+    pub health: Vec<String>,
 }
 
 impl Testbed {
-    /// `flags` are those of `testbed up`; what it complains of goes to `log`.
-    pub(crate) fn up(flags: &[impl AsRef<OsStr>], log: impl Into<Stdio>) -> Result<Self> {
-        let binary = testbed::binary()?;
-        let manifests = tidy::root()?.join("manifests");
-        // It sees for itself that this process is gone. Tied to it, it would have no time to remove its directory.
-        let mut child = Command::new(&binary)
+    /// Starts the testbed `binary` with `flags` of `testbed up`. Its error output goes to `log`. `manifests` is the
+    /// folder of that name in the checkout.
+    pub fn up(
+        binary: &Path,
+        manifests: &Path,
+        flags: &[impl AsRef<OsStr>],
+        log: impl Into<Stdio>,
+    ) -> Result<Self> {
+        // The testbed watches this process and ends with it. The kernel does not kill the testbed (`process::tied`),
+        // because the testbed needs time to remove its directory.
+        let mut child = Command::new(binary)
             .args(["up", "--foreground", "--output", "json"])
             .args(["--parent", &std::process::id().to_string()])
             .args(flags)
@@ -73,25 +76,25 @@ impl Testbed {
         }
         let ready = serde_json::from_str(&line).with_context(|| format!("the testbed said {line}"))?;
         Ok(Self {
-            binary,
-            manifests,
+            binary: binary.to_owned(),
+            manifests: manifests.to_owned(),
             child,
             ready,
         })
     }
 
     /// What kubectl says to the administrator; a refusal is an error.
-    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         said("kubectl", arguments, &self.ask(arguments, "")?)
     }
 
     /// kubectl with an object on its standard input, whatever comes of it.
-    pub(crate) fn ask(&self, arguments: &[&str], input: &str) -> Result<Output> {
+    pub fn ask(&self, arguments: &[&str], input: &str) -> Result<Output> {
         process::to_its_end(Command::new(&self.ready.kubectl).args(arguments), input)
     }
 
     /// `testbed COMMAND` for this one.
-    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Result<String> {
+    pub fn command(&self, command: &str, arguments: &[&str]) -> Result<String> {
         let mut testbed = Command::new(&self.binary);
         testbed
             .args([command, "--dir"])
@@ -102,7 +105,7 @@ impl Testbed {
     }
 
     /// The CRDs, and waits until they are served.
-    pub(crate) fn apply_crds(&self) -> Result<()> {
+    pub fn apply_crds(&self) -> Result<()> {
         self.apply(&["crds"])?;
         let selector = "app.kubernetes.io/name=junban";
         let condition = "--for=condition=Established";
@@ -112,7 +115,7 @@ impl Testbed {
 
     /// Applies files or folders of `manifests/` in turn; a warning of the server (pod security, a field that it does
     /// not know) is an error.
-    pub(crate) fn apply(&self, parts: &[&str]) -> Result<()> {
+    pub fn apply(&self, parts: &[&str]) -> Result<()> {
         for part in parts {
             let path = self.manifests.join(part);
             let arguments = ["apply", "--server-side", "-f", &path.to_string_lossy()];
@@ -126,13 +129,13 @@ impl Testbed {
         Ok(())
     }
 
-    pub(crate) fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<()> {
+    pub fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<()> {
         self.kubectl(&["patch", kind, name, "--type", "merge", "-p", &patch.to_string()])
             .map(drop)
     }
 
     /// A kubeconfig as `testbed kubeconfig` makes it, once for the same arguments.
-    pub(crate) fn kubeconfig(&self, arguments: &[&str]) -> Result<PathBuf> {
+    pub fn kubeconfig(&self, arguments: &[&str]) -> Result<PathBuf> {
         let name = arguments.join("-").replace('/', "-");
         let name = format!("{}.kubeconfig", name.trim_start_matches('-'));
         if self.path(&name).exists() {
@@ -142,13 +145,13 @@ impl Testbed {
     }
 
     /// A file that goes with the testbed.
-    pub(crate) fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
+    pub fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.path(name);
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.ready.dir.join(name)
     }
 }

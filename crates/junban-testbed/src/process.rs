@@ -21,7 +21,7 @@ static CAN_TIE: LazyLock<bool> = LazyLock::new(|| {
 });
 
 /// A command that the kernel ends with this process where util-linux is there, also when that is killed.
-pub(crate) fn tied(program: &Path) -> Command {
+pub fn tied(program: &Path) -> Command {
     if !*CAN_TIE {
         return Command::new(program);
     }
@@ -31,7 +31,7 @@ pub(crate) fn tied(program: &Path) -> Command {
 }
 
 /// Runs a command to its end; one that hangs is killed and reported.
-pub(crate) fn to_its_end(command: &mut Command, input: &str) -> Result<Output> {
+pub fn to_its_end(command: &mut Command, input: &str) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

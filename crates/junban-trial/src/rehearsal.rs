@@ -1,4 +1,4 @@
-//! `cargo xtask rehearsal`: what somebody who judges Junban would do. A cluster of real control planes and simulated
+//! The rehearsal: what somebody who judges Junban would do. A cluster of real control planes and simulated
 //! machines under load, the controller with its account's token and nothing more, `junban reboot --all --wait`;
 //! beside it a watcher that shares no code with Junban, and at the end figures from the audit and power logs.
 
@@ -24,7 +24,7 @@ use bed::Bed;
 use trouble::Trouble;
 use watcher::{Watcher, now};
 
-use crate::bed::junban::{self, Controller};
+use junban_testbed::junban::Controller;
 
 /// Far beyond what the slowest of the simulated boots takes.
 const BOOT_TIMEOUT: &str = "90s";
@@ -33,8 +33,13 @@ const EXPLAINED_OF_OTHERS: usize = 5;
 /// A workload that is not Running by then never will be.
 const SETTLE: Duration = Duration::from_secs(300);
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
+#[derive(clap::Parser)]
+#[command(
+    bin_name = "xtask rehearsal",
+    override_usage = "xtask rehearsal [OPTIONS]",
+    about = "What a judge would do: a whole cluster, rebooted under load and watched"
+)]
+pub struct Args {
     /// Workers
     #[arg(long, default_value_t = 30)]
     nodes: usize,
@@ -59,14 +64,21 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 30)]
     minutes: u64,
     /// With the optimised program
+    // Read by xtask, which builds the program.
     #[arg(long)]
     release: bool,
     /// This program instead of one that is built now
     #[arg(long)]
-    program: Option<PathBuf>,
+    program: PathBuf,
     /// Keep the logs, and say where
     #[arg(long)]
     keep: bool,
+    /// The testbed's program (`cargo xtask testbed path`)
+    #[arg(long, hide = true)]
+    testbed: PathBuf,
+    /// The checkout's `manifests/`
+    #[arg(long, hide = true)]
+    manifests: PathBuf,
 }
 
 /// Which servers will not be done at the end, and why.
@@ -117,7 +129,7 @@ struct Outcome {
     unknown: BTreeMap<String, String>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let exceptions = Exceptions::of(args);
     let workload = workload::generate(args.pods, exceptions.stuck.as_deref());
     let mut flags = vec![
@@ -129,11 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         flags.push(format!("--fault={lost}=never-returns"));
     }
     say(&format!("testbed up {}", flags.join(" ")))?;
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => junban::build(args.release)?,
-    };
-    let bed = Bed::up(&program, &workload.objects, &flags)?;
+    let bed = Bed::up(args, &workload.objects, &flags)?;
     bed.install(BOOT_TIMEOUT)?;
     let watcher = Watcher::start(&bed.ready().kubectl, &workload.apps);
     let pods = workload.apps.iter().map(|app| app.replicas).sum();

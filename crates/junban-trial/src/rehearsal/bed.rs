@@ -1,15 +1,17 @@
 //! The testbed with Junban installed, the controllers and the commands of a person, and where their logs are.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Output};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::bed::junban::{self, Controller};
-use crate::bed::process::to_its_end;
-use crate::bed::{Ready, Testbed};
+use junban_testbed::junban::{self, Controller};
+use junban_testbed::process::to_its_end;
+use junban_testbed::{Ready, Testbed};
+
+use super::Args;
 
 pub(super) struct Bed {
     junban: PathBuf,
@@ -19,7 +21,8 @@ pub(super) struct Bed {
 
 impl Bed {
     /// `flags` are those of `testbed up`.
-    pub(super) fn up(program: &Path, workload: &Value, flags: &[String]) -> Result<Self> {
+    pub(super) fn up(args: &Args, workload: &Value, flags: &[String]) -> Result<Self> {
+        let program = &args.program;
         let scratch = std::env::temp_dir().join(format!("junban-rehearsal-{}", std::process::id()));
         fs::create_dir_all(&scratch)?;
         // A copy: somebody may build while this runs.
@@ -29,7 +32,7 @@ impl Bed {
         fs::write(&file, workload.to_string())?;
         let flags = [&[format!("--workload={}", file.display())], flags].concat();
         let log = scratch.join("testbed.log");
-        let testbed = Testbed::up(&flags, fs::File::create(&log)?)
+        let testbed = Testbed::up(&args.testbed, &args.manifests, &flags, fs::File::create(&log)?)
             .with_context(|| format!("{} may say why", log.display()))?;
         Ok(Self {
             junban,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::starts::Homes;
 use super::watcher::Cordon;
-use crate::bed::ACCOUNT;
+use junban_testbed::ACCOUNT;
 
 /// A drained pod may have been bound before a scheduler saw the cordon, so this long is waited (drain.md).
 const CORDON_SETTLES: f64 = 5.0;

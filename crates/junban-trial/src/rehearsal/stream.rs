@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bed::process::tied;
+use junban_testbed::process::tied;
 
 /// What a watch says.
 pub(super) enum Change {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::bed::Bed;
 use super::figures::power_lines;
 use super::watcher::{Watcher, now};
-use crate::bed::junban::Controller;
+use junban_testbed::junban::Controller;
 
 const KILL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE_FOR: Duration = Duration::from_secs(15);
