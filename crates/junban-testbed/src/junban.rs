@@ -1,4 +1,4 @@
-//! The program under test: built, called as a person calls it, and run as the controller.
+//! The `junban` program: as a person calls it, and as the controller.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::process::tied;
 use super::{ACCOUNT, Testbed};
 
-/// A command of whoever holds the kubeconfig.
+/// A command of the person who has this kubeconfig.
 pub fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
     let mut command = tied(program);
     command
@@ -20,11 +20,11 @@ pub fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command
     command
 }
 
-/// `junban controller` with its account's token, ended when this is dropped.
+/// `junban controller` with the token of its account. It ends when this value is dropped.
 pub struct Controller(Child);
 
 impl Controller {
-    /// What it logs is added to `log`.
+    /// Appends what the controller logs to `log`.
     pub fn start(program: &Path, bed: &Testbed, log: &Path) -> Result<Self> {
         let account = bed.kubeconfig(&["--service-account", ACCOUNT])?;
         let log = File::options().create(true).append(true).open(log)?;
@@ -39,12 +39,12 @@ impl Controller {
             .context("start the controller")
     }
 
-    /// How it ended, if it did by itself.
+    /// The exit status of a controller that ended by itself.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.0.try_wait()?)
     }
 
-    /// By SIGKILL; returns when it is gone.
+    /// Sends SIGKILL and waits until the process is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.0.kill()?;
         self.0.wait()?;

@@ -83,28 +83,41 @@ impl Testbed {
         })
     }
 
-    /// What kubectl says to the administrator; a refusal is an error.
+    /// Runs kubectl as the administrator. It must succeed; returns what it printed.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        said("kubectl", arguments, &self.ask(arguments, "")?)
+        process::text_of(Command::new(&self.ready.kubectl).args(arguments), "")
     }
 
-    /// kubectl with an object on its standard input, whatever comes of it.
+    /// Runs kubectl with an object on its standard input. It may fail.
     pub fn ask(&self, arguments: &[&str], input: &str) -> Result<Output> {
         process::to_its_end(Command::new(&self.ready.kubectl).args(arguments), input)
     }
 
-    /// `testbed COMMAND` for this one.
+    /// `testbed COMMAND` for this testbed.
     pub fn command(&self, command: &str, arguments: &[&str]) -> Result<String> {
         let mut testbed = Command::new(&self.binary);
         testbed
             .args([command, "--dir"])
             .arg(&self.ready.dir)
             .args(arguments);
-        let output = process::to_its_end(&mut testbed, "")?;
-        said("testbed", &[&[command], arguments].concat(), &output)
+        process::text_of(&mut testbed, "")
     }
 
-    /// The CRDs, and waits until they are served.
+    /// Installs Junban as the README says, but not the controller's Deployment: the checks run the controller as a
+    /// process.
+    pub fn install(&self) -> Result<()> {
+        self.apply_crds()?;
+        self.apply(&[
+            "junban/10-namespace.yaml",
+            "junban/20-account.yaml",
+            "junban/21-force.yaml",
+            "junban/22-people.yaml",
+            "junban/30-admission.yaml",
+            "defaults",
+        ])
+    }
+
+    /// Applies the CRDs and waits until the API server serves them.
     pub fn apply_crds(&self) -> Result<()> {
         self.apply(&["crds"])?;
         let selector = "app.kubernetes.io/name=junban";
@@ -113,14 +126,15 @@ impl Testbed {
         Ok(())
     }
 
-    /// Applies files or folders of `manifests/` in turn; a warning of the server (pod security, a field that it does
-    /// not know) is an error.
+    /// Applies files or folders of `manifests/` one after the other. A warning of the API server (pod security, an
+    /// unknown field) is an error.
     pub fn apply(&self, parts: &[&str]) -> Result<()> {
         for part in parts {
-            let path = self.manifests.join(part);
-            let arguments = ["apply", "--server-side", "-f", &path.to_string_lossy()];
-            let output = self.ask(&arguments, "")?;
-            said("kubectl", &arguments, &output)?;
+            let mut kubectl = Command::new(&self.ready.kubectl);
+            kubectl
+                .args(["apply", "--server-side", "-f"])
+                .arg(self.manifests.join(part));
+            let output = process::successful(&mut kubectl, "")?;
             let warnings = String::from_utf8_lossy(&output.stderr);
             if warnings.contains("Warning") {
                 bail!("applying {part}: {warnings}");
@@ -129,12 +143,20 @@ impl Testbed {
         Ok(())
     }
 
+    /// Applies objects and takes over the fields that somebody else has set.
+    pub fn apply_objects(&self, objects: &Value) -> Result<()> {
+        let arguments = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        let mut kubectl = Command::new(&self.ready.kubectl);
+        process::successful(kubectl.args(arguments), &objects.to_string()).map(drop)
+    }
+
+    /// Merges `patch` into an object.
     pub fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<()> {
         self.kubectl(&["patch", kind, name, "--type", "merge", "-p", &patch.to_string()])
             .map(drop)
     }
 
-    /// A kubeconfig as `testbed kubeconfig` makes it, once for the same arguments.
+    /// A kubeconfig that `testbed kubeconfig` makes. The same arguments give the same file.
     pub fn kubeconfig(&self, arguments: &[&str]) -> Result<PathBuf> {
         let name = arguments.join("-").replace('/', "-");
         let name = format!("{}.kubeconfig", name.trim_start_matches('-'));
@@ -144,13 +166,14 @@ impl Testbed {
         self.file(&name, &self.command("kubeconfig", arguments)?)
     }
 
-    /// A file that goes with the testbed.
+    /// Writes a file that is removed with the testbed.
     pub fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.path(name);
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
 
+    /// The path of a file that is removed with the testbed.
     pub fn path(&self, name: &str) -> PathBuf {
         self.ready.dir.join(name)
     }
@@ -158,7 +181,7 @@ impl Testbed {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
-        // `down` lets it remove its directory; if that fails it ends with this process all the same.
+        // `down` gives the testbed the time to remove its directory. Without `down` it ends with this process.
         match Command::new(&self.binary)
             .args(["down", "--dir"])
             .arg(&self.ready.dir)
@@ -166,7 +189,8 @@ impl Drop for Testbed {
             .spawn()
         {
             Ok(mut down) => {
-                // First this one: `down` waits until nothing of it is left, and a child that nobody waits for is.
+                // Wait for the testbed first: `down` waits until its process is gone, and an ended child stays until
+                // its parent has waited for it.
                 let _ = self.child.wait();
                 let _ = down.wait();
             }
@@ -176,12 +200,4 @@ impl Drop for Testbed {
             }
         }
     }
-}
-
-fn said(program: &str, arguments: &[&str], output: &Output) -> Result<String> {
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        bail!("{program} {}: {}", arguments.join(" "), why.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

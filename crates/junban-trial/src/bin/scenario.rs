@@ -223,7 +223,7 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
         real::run(scenario, &options).map(|outcome| tell(scenario, &scenario.title, &outcome))
     };
     run.unwrap_or_else(|error| {
-        println!("FAILED {}: it could not be run: {error}", scenario.file);
+        println!("FAILED {}: it could not be run: {error:#}", scenario.file);
         false
     })
 }

@@ -47,15 +47,7 @@ impl Bed {
 
     /// As the README says, then the power command into the two default policies.
     pub(super) fn install(&self, boot_timeout: &str) -> Result<()> {
-        self.testbed.apply_crds()?;
-        self.testbed.apply(&[
-            "junban/10-namespace.yaml",
-            "junban/20-account.yaml",
-            "junban/21-force.yaml",
-            "junban/22-people.yaml",
-            "junban/30-admission.yaml",
-            "defaults",
-        ])?;
+        self.testbed.install()?;
         let ready = self.ready();
         let reboot = json!({"spec": {"reboot": {
             "bootTimeout": boot_timeout,
