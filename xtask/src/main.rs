@@ -33,7 +33,7 @@ enum Verb {
     ApiCheck(api_check::Args),
     /// The CRDs and the page of names
     Generate(generate::Args),
-    /// What a judge would do: a whole cluster, rebooted under load and watched
+    /// Reboots a whole cluster under load and watches it
     #[command(disable_help_flag = true)]
     Rehearsal(rehearsal::Args),
     /// Scenario files, in the simulated world or on the real control plane
