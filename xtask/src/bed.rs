@@ -1,184 +1,35 @@
-//! A testbed for one check: brought up, asked through kubectl, given Junban's manifests, taken down. What is checked
-//! on it, and who may do what there, is the business of the checks.
-
-pub(crate) mod junban;
-pub(crate) mod process;
+//! What a check of this checkout needs: the testbed and the `junban` program, both built first.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
-use serde_json::Value;
+use anyhow::{Result, bail};
+use junban_testbed::Testbed;
 
+use crate::cargo::cargo;
 use crate::{testbed, tidy};
 
-/// The account that the controller runs under, and nothing more.
-pub(crate) const ACCOUNT: &str = "junban/junban";
-
-/// Ended when this is dropped or when this process dies.
-pub(crate) struct Testbed {
-    binary: PathBuf,
-    manifests: PathBuf,
-    child: Child,
-    pub(crate) ready: Ready,
+/// Starts a testbed with `flags` of `testbed up`. Its error output goes to `log`.
+pub(crate) fn up(flags: &[impl AsRef<OsStr>], log: impl Into<Stdio>) -> Result<Testbed> {
+    Testbed::up(&testbed::binary()?, &manifests()?, flags, log)
 }
 
-/// The line that the testbed prints when it is up (testbed/README.md).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Ready {
-    /// Its own directory, which it removes at its end.
-    dir: PathBuf,
-    /// The administrator's.
-    pub(crate) kubeconfig: PathBuf,
-    pub(crate) kubectl: PathBuf,
-    pub(crate) server: String,
-    pub(crate) api_servers: Vec<String>,
-    pub(crate) etcd: Etcd,
-    pub(crate) audit_logs: Vec<PathBuf>,
-    pub(crate) power_log: PathBuf,
-    pub(crate) power_command: Vec<String>,
-    pub(crate) nodes: Vec<String>,
+pub(crate) fn manifests() -> Result<PathBuf> {
+    Ok(tidy::root()?.join("manifests"))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Etcd {
-    pub(crate) health: Vec<String>,
-}
-
-impl Testbed {
-    /// `flags` are those of `testbed up`; what it complains of goes to `log`.
-    pub(crate) fn up(flags: &[impl AsRef<OsStr>], log: impl Into<Stdio>) -> Result<Self> {
-        let binary = testbed::binary()?;
-        let manifests = tidy::root()?.join("manifests");
-        // It sees for itself that this process is gone. Tied to it, it would have no time to remove its directory.
-        let mut child = Command::new(&binary)
-            .args(["up", "--foreground", "--output", "json"])
-            .args(["--parent", &std::process::id().to_string()])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("run {}", binary.display()))?;
-        let stdout = child.stdout.take().context("the testbed has no stdout")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        if line.is_empty() {
-            bail!("the testbed did not come up ({})", child.wait()?);
-        }
-        let ready = serde_json::from_str(&line).with_context(|| format!("the testbed said {line}"))?;
-        Ok(Self {
-            binary,
-            manifests,
-            child,
-            ready,
-        })
+/// Builds `junban` and returns the program's path.
+pub(crate) fn junban(release: bool) -> Result<PathBuf> {
+    let profile: &[&str] = if release { &["--release"] } else { &[] };
+    let built = cargo()
+        .args(["build", "-p", "junban"])
+        .args(profile)
+        .current_dir(tidy::root()?)
+        .status()?;
+    if !built.success() {
+        bail!("junban does not build");
     }
-
-    /// What kubectl says to the administrator; a refusal is an error.
-    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        said("kubectl", arguments, &self.ask(arguments, "")?)
-    }
-
-    /// kubectl with an object on its standard input, whatever comes of it.
-    pub(crate) fn ask(&self, arguments: &[&str], input: &str) -> Result<Output> {
-        process::to_its_end(Command::new(&self.ready.kubectl).args(arguments), input)
-    }
-
-    /// `testbed COMMAND` for this one.
-    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Result<String> {
-        let mut testbed = Command::new(&self.binary);
-        testbed
-            .args([command, "--dir"])
-            .arg(&self.ready.dir)
-            .args(arguments);
-        let output = process::to_its_end(&mut testbed, "")?;
-        said("testbed", &[&[command], arguments].concat(), &output)
-    }
-
-    /// The CRDs, and waits until they are served.
-    pub(crate) fn apply_crds(&self) -> Result<()> {
-        self.apply(&["crds"])?;
-        let selector = "app.kubernetes.io/name=junban";
-        let condition = "--for=condition=Established";
-        self.kubectl(&["wait", condition, "--timeout=60s", "crd", "-l", selector])?;
-        Ok(())
-    }
-
-    /// Applies files or folders of `manifests/` in turn; a warning of the server (pod security, a field that it does
-    /// not know) is an error.
-    pub(crate) fn apply(&self, parts: &[&str]) -> Result<()> {
-        for part in parts {
-            let path = self.manifests.join(part);
-            let arguments = ["apply", "--server-side", "-f", &path.to_string_lossy()];
-            let output = self.ask(&arguments, "")?;
-            said("kubectl", &arguments, &output)?;
-            let warnings = String::from_utf8_lossy(&output.stderr);
-            if warnings.contains("Warning") {
-                bail!("applying {part}: {warnings}");
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<()> {
-        self.kubectl(&["patch", kind, name, "--type", "merge", "-p", &patch.to_string()])
-            .map(drop)
-    }
-
-    /// A kubeconfig as `testbed kubeconfig` makes it, once for the same arguments.
-    pub(crate) fn kubeconfig(&self, arguments: &[&str]) -> Result<PathBuf> {
-        let name = arguments.join("-").replace('/', "-");
-        let name = format!("{}.kubeconfig", name.trim_start_matches('-'));
-        if self.path(&name).exists() {
-            return Ok(self.path(&name));
-        }
-        self.file(&name, &self.command("kubeconfig", arguments)?)
-    }
-
-    /// A file that goes with the testbed.
-    pub(crate) fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
-        let path = self.path(name);
-        fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
-        Ok(path)
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.ready.dir.join(name)
-    }
-}
-
-impl Drop for Testbed {
-    fn drop(&mut self) {
-        // `down` lets it remove its directory; if that fails it ends with this process all the same.
-        match Command::new(&self.binary)
-            .args(["down", "--dir"])
-            .arg(&self.ready.dir)
-            .stdout(Stdio::null())
-            .spawn()
-        {
-            Ok(mut down) => {
-                // First this one: `down` waits until nothing of it is left, and a child that nobody waits for is.
-                let _ = self.child.wait();
-                let _ = down.wait();
-            }
-            Err(_) => {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-            }
-        }
-    }
-}
-
-fn said(program: &str, arguments: &[&str], output: &Output) -> Result<String> {
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        bail!("{program} {}: {}", arguments.join(" "), why.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let here = std::env::current_exe()?;
+    Ok(here.with_file_name(if release { "../release/junban" } else { "junban" }))
 }

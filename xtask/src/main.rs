@@ -33,6 +33,7 @@ enum Verb {
     /// Write the CRDs and the page of names
     Generate(generate::Args),
     /// Reboot a whole cluster under load on a real control plane, and watch it
+    #[command(disable_help_flag = true)]
     Rehearsal(rehearsal::Args),
     /// Run scenario files, in the simulated world or on the real control plane
     Scenario(scenario::Args),

@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use junban_testbed::process::tied;
 
-use crate::bed::process::tied;
 use crate::cargo::{as_from_a_shell, cargo};
 use crate::testbed;
 

@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use junban_testbed::process::tied;
 
-use crate::bed::process::tied;
 use crate::cargo::as_from_a_shell;
 use crate::tidy;
 use tools::Tool;

@@ -2,5 +2,6 @@
 //! `cargo xtask` use it; nothing of it is in the shipped binary.
 
 pub mod real;
+pub mod rehearsal;
 pub mod scenario;
 pub mod simulated;

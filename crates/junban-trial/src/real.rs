@@ -7,6 +7,7 @@
 mod controllers;
 mod facts;
 mod manifests;
+mod options;
 mod people;
 mod rules;
 mod testbed;
@@ -18,29 +19,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
+
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
 use crate::scenario::sweep::{self, Ended, Swept};
 
 use controllers::Controllers;
+pub use options::Options;
 use testbed::Testbed;
-
-/// Why a run could not be carried out; not that it failed.
-pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a run needs.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub seed: u64,
-    pub exit_after_writes: Option<u64>,
-    /// The testbed's program (`cargo xtask testbed path`).
-    pub testbed: PathBuf,
-    /// The `junban` program.
-    pub junban: PathBuf,
-    /// The checkout's `manifests/`.
-    pub manifests: PathBuf,
-}
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -67,7 +55,7 @@ const QUIET: Duration = Duration::from_secs(3);
 const NOTICED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs it.
-pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
+pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -82,7 +70,7 @@ pub fn sweep(
     first: u64,
     last: u64,
     mut told: impl FnMut(Option<u64>, &Outcome),
-) -> Result<Swept, Trouble> {
+) -> Result<Swept> {
     sweep::sweep(first, last, |exit_after_writes| {
         let options = Options {
             exit_after_writes,
@@ -115,15 +103,15 @@ fn dead_before(scenario: &Scenario) -> BTreeSet<&str> {
     dead
 }
 
-async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Trouble> {
+async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     let bed = Testbed::up(scenario, options)?;
-    manifests::apply(&bed, scenario, options)?;
+    manifests::apply(&bed, scenario)?;
     workloads::apply(&bed, scenario)?;
     for fault in &scenario.faults {
         people::inject(&bed, &fault.what)?;
     }
     for at in &scenario.given {
-        people::act(&bed, scenario, options, &at.what)?;
+        people::act(&bed, scenario, &at.what)?;
     }
     let mut watches = watches::start(&bed).await?;
     let mut facts = facts::Collector::default();
@@ -142,7 +130,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
             break;
         }
         if listening.elapsed() > NOTICED_WITHIN {
-            return Err("a machine is dead, and its Node is Ready all the same".into());
+            bail!("a machine is dead, and its Node is Ready all the same");
         }
     }
     facts.begin(&bed);
@@ -182,24 +170,24 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome, Troub
             rules.forgive(&at.what, &seen);
             let done = match controllers.act(&at.what) {
                 Some(done) => done,
-                None => people::act(&bed, scenario, options, &at.what),
+                None => people::act(&bed, scenario, &at.what),
             };
             if let Err(error) = done {
-                judge.not_done(began.elapsed(), at.line, &at.text, error.to_string());
+                judge.not_done(began.elapsed(), at.line, &at.text, format!("{error:#}"));
             }
             facts.read_power_log(&bed);
             seen = facts.facts();
         }
         for node in facts.in_doubt_after(controllers.exited()) {
             judge.suspend_never();
-            people::junban(&bed, options, &["retry", &node])?;
+            bed.junban(&["retry", &node])?;
         }
         controllers.look_after()?;
         let pause = judge
             .next_look(began.elapsed())
             .map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
         if let Ok(event) = tokio::time::timeout(pause.min(HEARTBEAT), watches.recv()).await {
-            facts.apply(event.ok_or("the watches ended")?);
+            facts.apply(event.context("the watches ended")?);
         }
     }
     controllers.stop();

@@ -27,6 +27,10 @@ pub struct Options {
     pub seed: u64,
     /// The controller ends after its so-many-th acknowledged write, and is started again at once.
     pub exit_after_writes: Option<u64>,
+    /// Adds time to every limit of the file, because trouble on the way costs time.
+    pub lenient: bool,
+    /// Judges the rules of every run only, not the claims of the file. The run goes on when a claim is broken.
+    pub rules_only: bool,
 }
 
 /// What came of a run.
@@ -74,6 +78,7 @@ pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> Swept {
             Options {
                 seed,
                 exit_after_writes,
+                ..Options::default()
             },
         );
         Ok::<_, Infallible>(Ended {
@@ -116,13 +121,13 @@ impl<'s> Run<'s> {
         let world = build::world(scenario, options.seed);
         let limits = limits::Limits::of(&world);
         let mut sim = Sim::new(world, delays);
-        let leniency = if exit.is_some() || troubles.lenient {
+        let leniency = if exit.is_some() || options.lenient {
             Duration::from_secs(5_400)
         } else {
             Duration::ZERO
         };
         let mut judge = Judge::new(scenario, leniency);
-        if troubles.rules_only {
+        if options.rules_only {
             judge.judge_rules_only();
         }
         sim.trouble(troubles);

@@ -23,6 +23,8 @@ fn scenario(name: &str) -> Scenario {
 const OPTIONS: Options = Options {
     seed: 1,
     exit_after_writes: None,
+    lenient: false,
+    rules_only: false,
 };
 
 /// Trouble with the `nth` write that the first controller sends. Returns the outcome, and whether there was one.
@@ -42,11 +44,14 @@ fn with_trouble(scenario: &Scenario, nth: u32, trouble: Trouble) -> (Outcome, bo
     };
     let troubles = Troubles {
         on_send: Some(Box::new(on_send)),
-        lenient: true,
         ..Troubles::default()
     };
+    let options = Options {
+        lenient: true,
+        ..OPTIONS
+    };
     (
-        run_in(scenario, OPTIONS, Delays::default(), troubles),
+        run_in(scenario, options, Delays::default(), troubles),
         sent.get() >= nth,
     )
 }

@@ -160,7 +160,7 @@ fn carry_out(test: &Test) -> Vec<String> {
     };
     let options = |seed| Options {
         seed,
-        exit_after_writes: None,
+        ..Options::default()
     };
     let mut wrong = Vec::new();
     for seed in SEEDS {
@@ -181,11 +181,11 @@ fn watches_apart(scenario: &Scenario, options: Options) -> Outcome {
         watch: APART,
         ..Delays::default()
     };
-    let troubles = Troubles {
+    let options = Options {
         lenient: true,
-        ..Troubles::default()
+        ..options
     };
-    run_in(scenario, options, delays, troubles)
+    run_in(scenario, options, delays, Troubles::default())
 }
 
 /// What must begin by a moment: once sent, nobody can call it back, however late it arrives.
@@ -221,9 +221,12 @@ fn bad_weather(scenario: &Scenario, options: Options) -> Outcome {
     };
     let troubles = Troubles {
         on_send: Some(Box::new(on_send)),
+        ..Troubles::default()
+    };
+    let options = Options {
         lenient: true,
         rules_only: true,
-        ..Troubles::default()
+        ..options
     };
     run_in(scenario, options, delays, troubles)
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Result, bail};
+use junban_testbed::Testbed;
 
-use crate::bed::Testbed;
+use crate::bed;
 
 pub(super) struct Server {
     pub(super) bed: Testbed,
@@ -41,7 +42,7 @@ impl Answer {
 
 impl Server {
     pub(super) fn start() -> Result<Self> {
-        let bed = Testbed::up(&["--nodes=1"], Stdio::inherit())?;
+        let bed = bed::up(&["--nodes=1"], Stdio::inherit())?;
         Ok(Self { bed })
     }
 

@@ -6,9 +6,11 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::bed::Testbed;
-use crate::bed::junban::{self, Controller};
-use crate::bed::process::to_its_end;
+use junban_testbed::Testbed;
+use junban_testbed::junban::{self, Controller};
+use junban_testbed::process::to_its_end;
+
+use crate::bed;
 
 pub(super) struct Check {
     program: PathBuf,
@@ -45,9 +47,9 @@ pub(super) fn blocked<'a>(says: &'a [&'a str]) -> Expect<'a> {
 impl Check {
     pub(super) fn start() -> Result<Self> {
         Ok(Self {
-            program: junban::build(false)?,
+            program: bed::junban(false)?,
             controller: None,
-            bed: Testbed::up(&["--nodes=2"], Stdio::null())?,
+            bed: bed::up(&["--nodes=2"], Stdio::null())?,
             passed: 0,
             failed: Vec::new(),
         })

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "junban-engine",
             "junban-api",
             "junban-core",
+            "junban-testbed",
         ],
     ),
     (
@@ -41,7 +42,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "junban-sim",
         ],
     ),
-    ("xtask", &[]),
+    ("junban-testbed", &[]),
+    ("xtask", &["junban-testbed"]),
 ];
 
 pub(super) fn check(files: &Files) -> Result<Vec<String>> {

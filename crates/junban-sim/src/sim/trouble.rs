@@ -34,10 +34,6 @@ pub struct Troubles {
     pub on_arrival: Option<OnArrival>,
     /// Each process holds a Lease of its own: all lead, all the time.
     pub split_brain: bool,
-    /// Times within which something must be are long: a crash costs time.
-    pub lenient: bool,
-    /// What the file claims is not judged, and the run goes on without it; the rules of every run are.
-    pub rules_only: bool,
 }
 
 /// The answer that a client makes up when none came.

@@ -142,6 +142,7 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
         Options {
             seed: arguments.seed,
             exit_after_writes: arguments.exit_after_writes,
+            ..Options::default()
         },
     );
     let took = began.elapsed().as_secs_f64();
@@ -222,7 +223,7 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
         real::run(scenario, &options).map(|outcome| tell(scenario, &scenario.title, &outcome))
     };
     run.unwrap_or_else(|error| {
-        println!("FAILED {}: it could not be run: {error}", scenario.file);
+        println!("FAILED {}: it could not be run: {error:#}", scenario.file);
         false
     })
 }

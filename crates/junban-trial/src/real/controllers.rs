@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 
+use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
 use junban_engine::shell::EXIT_AS_ASKED;
+use junban_testbed::process::tied;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::options::Options;
 use super::testbed::Testbed;
-use super::{Options, Trouble};
 use crate::scenario::model::{Act, Scenario};
 
 pub(super) struct Controllers {
@@ -33,7 +35,7 @@ impl Controllers {
         scenario: &Scenario,
         options: &Options,
         exit_after_writes: Option<u64>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self> {
         Ok(Self {
             program: options.junban.clone(),
             kubeconfig: bed.account_kubeconfig(scenario.acts().any(|act| *act == Act::CutOff))?,
@@ -47,10 +49,10 @@ impl Controllers {
     }
 
     /// Starts one; one that runs is left alone.
-    pub(super) fn start(&mut self, number: u32) -> Result<(), Trouble> {
+    pub(super) fn start(&mut self, number: u32) -> Result<()> {
         self.look_after()?;
         if self.closing.contains(&number) {
-            return Err(format!("controller {number} was stopped and has not ended yet").into());
+            bail!("controller {number} was stopped and has not ended yet");
         }
         if self.running.contains_key(&number) {
             return Ok(());
@@ -80,9 +82,9 @@ impl Controllers {
         Ok(())
     }
 
-    fn start_at(&mut self, number: u32, clock_ahead: SignedDuration) -> Result<(), Trouble> {
+    fn start_at(&mut self, number: u32, clock_ahead: SignedDuration) -> Result<()> {
         if !clock_ahead.is_zero() && self.running.contains_key(&number) {
-            return Err(format!("controller {number} runs: its clock is set when it starts").into());
+            bail!("controller {number} runs: its clock is set when it starts");
         }
         self.clocks.insert(number, clock_ahead);
         self.start(number)
@@ -94,7 +96,7 @@ impl Controllers {
     }
 
     /// Starts the one again that ended after its write; any other that ended by itself is an error.
-    pub(super) fn look_after(&mut self) -> Result<(), Trouble> {
+    pub(super) fn look_after(&mut self) -> Result<()> {
         let mut ended = Vec::new();
         for (number, child) in &mut self.running {
             if let Some(status) = child.try_wait()? {
@@ -108,7 +110,7 @@ impl Controllers {
             }
             let as_asked = status.code() == Some(EXIT_AS_ASKED);
             if number != 1 || self.exit_after_writes.is_none() || self.exited || !as_asked {
-                return Err(format!("controller {number} ended by itself: {status}").into());
+                bail!("controller {number} ended by itself: {status}");
             }
             self.exited = true;
             self.start(1)?;
@@ -117,7 +119,7 @@ impl Controllers {
     }
 
     /// Does what concerns controllers; `None`: something else.
-    pub(super) fn act(&mut self, act: &Act) -> Option<Result<(), Trouble>> {
+    pub(super) fn act(&mut self, act: &Act) -> Option<Result<()>> {
         Some(match act {
             Act::KillController(number) => self.kill(*number),
             Act::StartController(number, ahead) => self.start_at(*number, *ahead),
@@ -134,7 +136,7 @@ impl Controllers {
         })
     }
 
-    fn kill(&mut self, number: u32) -> Result<(), Trouble> {
+    fn kill(&mut self, number: u32) -> Result<()> {
         self.closing.remove(&number);
         if let Some(mut child) = self.running.remove(&number) {
             child.kill()?;
@@ -143,12 +145,15 @@ impl Controllers {
         Ok(())
     }
 
-    fn signal(&self, number: u32, signal: Signal) -> Result<(), Trouble> {
-        let child = self.running.get(&number).ok_or("that controller does not run")?;
+    fn signal(&self, number: u32, signal: Signal) -> Result<()> {
+        let child = self
+            .running
+            .get(&number)
+            .context("that controller does not run")?;
         let pid = i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
-            .ok_or("it has no pid")?;
+            .context("it has no pid")?;
         Ok(kill_process(pid, signal)?)
     }
 
@@ -159,17 +164,6 @@ impl Controllers {
         }
         self.running.clear();
     }
-}
-
-/// A command that the kernel ends with this process where util-linux is there, also when that is killed.
-fn tied(program: &Path) -> Command {
-    const SETPRIV: &str = "/usr/bin/setpriv";
-    if !Path::new(SETPRIV).exists() {
-        return Command::new(program);
-    }
-    let mut command = Command::new(SETPRIV);
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    command
 }
 
 impl Drop for Controllers {

@@ -210,7 +210,7 @@ impl Collector {
 }
 
 fn lines(bed: &Testbed) -> Vec<String> {
-    let log = std::fs::read_to_string(&bed.info.power_log).unwrap_or_default();
+    let log = std::fs::read_to_string(&bed.ready().power_log).unwrap_or_default();
     log.lines().map(str::to_owned).collect()
 }
 

@@ -1,10 +1,10 @@
-//! The product's own manifests, with the scenario's settings on top.
+//! Junban's queue, policies and rights as a scenario sets them.
 
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::testbed::Testbed;
-use super::{Options, Trouble};
 use crate::scenario::model::{Right, Scenario};
 use crate::scenario::settings;
 
@@ -13,43 +13,14 @@ const ACCOUNT: &str = "junban";
 /// The role that lets it delete pods, in the namespaces where it is bound.
 const FORCE: &str = "junban-force";
 
-/// Applies CRDs, account, rights, admission policies, defaults, and then what the scenario says.
-pub(super) fn apply(bed: &Testbed, scenario: &Scenario, options: &Options) -> Result<(), Trouble> {
-    let path = |name: &str| options.manifests.join(name).display().to_string();
-    bed.kubectl(&["apply", "--server-side", "-f", &path("crds")])?;
-    let of_ours = "app.kubernetes.io/name=junban";
-    bed.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-        "-l",
-        of_ours,
-    ])?;
-    let mut files = sorted(&options.manifests.join("junban"))?;
-    // The controller runs as a process beside the cluster.
-    files.retain(|file| !file.contains("controller"));
-    files.push(path("defaults"));
-    let mut arguments = vec!["apply", "--server-side"];
-    for file in &files {
-        arguments.extend(["-f", file]);
-    }
-    bed.kubectl(&arguments)?;
+/// Binds the rights that the scenario needs, and applies its queue and policies.
+pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     bind_force(bed, scenario)?;
     apply_queue(bed, scenario)?;
     for name in policies(scenario) {
         apply_policy(bed, scenario, &name)?;
     }
     Ok(())
-}
-
-fn sorted(folder: &std::path::Path) -> Result<Vec<String>, Trouble> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        files.push(entry?.path().display().to_string());
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn policies(scenario: &Scenario) -> Vec<String> {
@@ -65,18 +36,20 @@ fn policies(scenario: &Scenario) -> Vec<String> {
 }
 
 /// The queue as the scenario has it.
-pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let mut spec = json!({});
     if scenario.nodes.control_planes > 1 {
-        spec["controlPlane"] = json!({"apiServers": bed.info.api_servers, "etcd": bed.info.etcd.health});
+        spec["controlPlane"] =
+            json!({"apiServers": bed.ready().api_servers, "etcd": bed.ready().etcd.health});
     }
     settings::apply(&mut spec, &scenario.queue, now());
     bed.apply(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
 }
 
 /// A policy as the scenario has it.
-pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Result<(), Trouble> {
-    let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": bed.info.power_command}]}});
+pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Result<()> {
+    let mut spec =
+        json!({"reboot": {"ladder": [{"driver": "command", "command": bed.ready().power_command}]}});
     let operator = match name {
         "workers" => Some("DoesNotExist"),
         "control-plane" => Some("Exists"),
@@ -93,7 +66,7 @@ pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Re
 }
 
 /// Takes a right from the controller's account, which must have it.
-pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<(), Trouble> {
+pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
     let (verb, resource) = match right {
         Right::DeletePodsIn(namespace) => {
             let of_force = ["-n", namespace, "delete", "rolebinding", FORCE];
@@ -109,7 +82,7 @@ pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<(), Trouble> {
         resource,
     );
     if known["rules"] == json!(rules) {
-        return Err(format!("the account has no right to {verb} {resource}").into());
+        bail!("the account has no right to {verb} {resource}");
     }
     let patch = json!([{"op": "replace", "path": "/rules", "value": rules}]).to_string();
     bed.kubectl(&["patch", "clusterrole", ACCOUNT, "--type", "json", "-p", &patch])
@@ -148,18 +121,14 @@ fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
 }
 
 /// The account's rights as the manifests have them, and as an administrator has bound them.
-pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario, options: &Options) -> Result<(), Trouble> {
-    let account = options
-        .manifests
-        .join("junban/20-account.yaml")
-        .display()
-        .to_string();
+pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario) -> Result<()> {
+    let account = bed.manifests.join("junban/20-account.yaml").display().to_string();
     bed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &account])?;
     bind_force(bed, scenario)
 }
 
 /// What an administrator binds by hand in each namespace that a policy names in `drain.deleteAfterDenial`.
-fn bind_force(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+fn bind_force(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     settings::deletes_in(scenario)
         .iter()
         .try_for_each(|namespace| bed.apply(&force_binding(namespace)))

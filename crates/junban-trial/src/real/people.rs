@@ -1,20 +1,19 @@
 //! What people do on the real control plane: with the `junban` command where it has a verb for it, else with kubectl
 //! and the testbed's own commands.
 
-use std::process::Command;
-
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::testbed::{Testbed, output};
+use super::manifests;
+use super::testbed::Testbed;
 use super::workloads::amount;
-use super::{Options, Trouble, manifests};
 use crate::scenario::model::{Act, Demand, Fault, MachineFault, Scenario, Setting, Target};
 use crate::scenario::settings;
 
 /// Does it now.
-pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &Act) -> Result<(), Trouble> {
+pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
     let kubectl = |arguments: &[&str]| bed.kubectl(arguments).map(drop);
-    let junban = |arguments: &[&str]| junban(bed, options, arguments);
+    let junban = |arguments: &[&str]| bed.junban(arguments);
     match act {
         Act::Reboot {
             target,
@@ -55,7 +54,7 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::DeleteEntries(_) => kubectl(&["delete", "nodereboot", "--all"]),
         Act::DeletePod(namespace, name) => kubectl(&["-n", namespace, "delete", "pod", name, "--wait=false"]),
         Act::Deny(right) => manifests::deny(bed, right),
-        Act::AllowEverything => manifests::allow_everything(bed, scenario, options),
+        Act::AllowEverything => manifests::allow_everything(bed, scenario),
         Act::EditQueue(edits) => edit(bed, "rebootqueue", junban_api::names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(bed, "rebootpolicy", name, edits),
         Act::EditBudget {
@@ -82,18 +81,18 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, options: &Options, act: &A
         Act::PowerOff(node) => machine(bed, node, "dead"),
         Act::Fault(fault) => inject(bed, fault),
         Act::Repair(node) => machine(bed, node, "heal"),
-        Act::Refused(refused) => match self::act(bed, scenario, options, refused) {
-            Ok(()) => Err("it was not refused".into()),
+        Act::Refused(refused) => match self::act(bed, scenario, refused) {
+            Ok(()) => bail!("it was not refused"),
             Err(_) => Ok(()),
         },
-        Act::CutOff => bed.command(&["proxy", "freeze"]).map(drop),
-        Act::Reconnect => bed.command(&["proxy", "thaw"]).map(drop),
+        Act::CutOff => bed.command("proxy", &["freeze"]),
+        Act::Reconnect => bed.command("proxy", &["thaw"]),
         Act::KillController(_)
         | Act::StartController(..)
         | Act::StopController(_)
         | Act::RestartController(..)
         | Act::FreezeController(_)
-        | Act::ThawController(_) => Err("controllers do not run yet".into()),
+        | Act::ThawController(_) => bail!("controllers do not run yet"),
     }
 }
 
@@ -105,22 +104,12 @@ fn words(target: &Target) -> Vec<&str> {
     }
 }
 
-/// The `junban` command as an administrator.
-pub(super) fn junban(bed: &Testbed, options: &Options, arguments: &[&str]) -> Result<(), Trouble> {
-    let mut command = Command::new(&options.junban);
-    command
-        .args(arguments)
-        .arg("--kubeconfig")
-        .arg(&bed.info.kubeconfig);
-    output(command, None).map(drop)
-}
-
-fn machine(bed: &Testbed, node: &str, what: &str) -> Result<(), Trouble> {
-    bed.command(&["machine", node, what]).map(drop)
+fn machine(bed: &Testbed, node: &str, what: &str) -> Result<()> {
+    bed.command("machine", &[node, what])
 }
 
 /// What is wrong with a machine from now on.
-pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<(), Trouble> {
+pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<()> {
     let name = match fault.fault {
         Fault::NeverReturns => "never-returns".to_owned(),
         Fault::SameBootId => "same-boot-id".to_owned(),
@@ -134,7 +123,7 @@ pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<(), Trouble>
     machine(bed, &fault.node, &name)
 }
 
-fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<(), Trouble> {
+fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<()> {
     let text = bed.kubectl(&["get", kind, name, "-o", "json"])?;
     let known: Value = serde_json::from_str(&text)?;
     let mut spec = known["spec"].clone();
@@ -153,7 +142,7 @@ fn budget(demand: &Demand) -> Value {
     json!({ "spec": spec })
 }
 
-fn scale(bed: &Testbed, namespace: &str, name: &str, replicas: u32) -> Result<(), Trouble> {
+fn scale(bed: &Testbed, namespace: &str, name: &str, replicas: u32) -> Result<()> {
     let replicas = format!("--replicas={replicas}");
     let to = |kind: &str| {
         bed.kubectl(&["-n", namespace, "scale", &format!("{kind}/{name}"), &replicas])

@@ -3,6 +3,7 @@
 //! than may be. What the file itself does to a workload or a budget takes that one out, and nothing else.
 
 mod in_flight;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::in_flight::{InFlight, Policies};
+use self::limits::Limits;
 use super::facts::BudgetState;
 use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::judge::Judge;
@@ -19,12 +21,9 @@ use crate::scenario::settings;
 pub(super) struct Rules {
     /// Namespaces in which a policy lets pods be deleted after a denial: there a budget does not hold.
     deletes_in: BTreeSet<String>,
-    limits: Written,
-    /// What was written before, and until when a controller may go by that.
-    before: Option<(Duration, Written)>,
+    limits: Limits,
     /// The workload that each further budget selects.
     selects: BTreeMap<String, String>,
-    marked: BTreeSet<String>,
     in_flight: InFlight,
     /// Workloads and budgets that were well at some time: before that they are only being made.
     were_well: BTreeSet<String>,
@@ -37,14 +36,8 @@ pub(super) struct Rules {
     doubted: BTreeMap<String, Duration>,
 }
 
-/// `maxUnavailable` and `failures.max` of the queue.
-type Written = (Value, Value);
-
 const WELL: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
 const WITHIN_LIMITS: &str = "no node is taken above the limits";
-
-/// After an edit a controller may go by either text for so long.
-const EDIT_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// What looks broken for so long is.
 const DOUBTED_FOR: Duration = Duration::from_millis(300);
@@ -62,10 +55,8 @@ impl Rules {
         });
         Self {
             deletes_in: settings::deletes_in(scenario),
-            limits: written(&queue),
-            before: None,
+            limits: Limits::new(&queue),
             selects: selects.collect(),
-            marked: BTreeSet::new(),
             in_flight: InFlight::default(),
             were_well: BTreeSet::new(),
             harmed: BTreeSet::new(),
@@ -106,11 +97,9 @@ impl Rules {
         at: Duration,
         judge: &mut Judge<'_>,
     ) {
-        if let Some(limits) = queue.map(written).filter(|limits| *limits != self.limits) {
-            let before = std::mem::replace(&mut self.limits, limits);
-            self.before = Some((at + EDIT_KNOWN_AFTER, before));
+        if let Some(seen) = self.limits.look(facts, queue, at) {
+            judge.fail(at, WITHIN_LIMITS, seen);
         }
-        self.limits(facts, at, judge);
         let exceeded = self.in_flight.look(facts, queue, policies, at);
         self.shake(facts, at);
         let mut broken = Vec::new();
@@ -176,71 +165,11 @@ impl Rules {
         let is_harmed = self.harmed.contains(workload) || self.harmed.contains(id);
         !is_well && !is_harmed && self.were_well.contains(id)
     }
-
-    /// At the moment at which a node is marked.
-    fn limits(&mut self, facts: &Facts, at: Duration, judge: &mut Judge<'_>) {
-        let marked: BTreeSet<String> = facts
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.marked)
-            .map(|(name, _)| name.clone())
-            .collect();
-        let new = marked.difference(&self.marked).count();
-        self.marked = marked;
-        if new == 0 {
-            return;
-        }
-        let nodes = facts.nodes.len();
-        let failed = facts
-            .entries
-            .iter()
-            .filter(|entry| entry.phase == "Failed")
-            .count();
-        let down = facts
-            .nodes
-            .values()
-            .filter(|node| !node.ready && !node.marked)
-            .count();
-        let broken = failed + down;
-        let places = |(max_unavailable, failures_max): &Written| {
-            let tolerated = broken.min(share(failures_max, nodes, 5).max(1));
-            share(max_unavailable, nodes, 10).max(tolerated + 1)
-        };
-        let before = self.before.as_ref().filter(|(until, _)| at < *until);
-        let places = places(&self.limits).max(before.map_or(0, |(_, before)| places(before)));
-        let taken = facts.nodes.values().filter(|node| node.unavailable()).count();
-        if taken > places {
-            let seen = format!("{taken} of {nodes} nodes are unavailable, {places} may be");
-            judge.fail(at, WITHIN_LIMITS, seen);
-        }
-    }
-}
-
-fn written(queue: &Value) -> Written {
-    (queue["maxUnavailable"].clone(), queue["failures"]["max"].clone())
 }
 
 /// No workload is named so.
 fn budget_id(name: &str) -> String {
     format!("budget {name}")
-}
-
-/// A count, or a percentage rounded up; `default` percent where nothing is written.
-fn share(value: &Value, of: usize, default: usize) -> usize {
-    let percent = match value {
-        Value::Number(number) => {
-            return number
-                .as_u64()
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(of);
-        }
-        Value::String(text) => text
-            .strip_suffix('%')
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(default),
-        _ => default,
-    };
-    (of * percent).div_ceil(100)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::workloads::PREFIX;
+use super::testbed::ANNOTATION;
 use crate::scenario::model::{Kind, Workload};
 
 pub(super) fn has_volume(workload: &Workload) -> bool {
@@ -80,7 +80,7 @@ fn volume(workload: &Workload, name: &str, kind: &str, source: &Value) -> Value 
         "apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": {
             "name": name,
-            "annotations": {format!("{PREFIX}detach-seconds"): detach.as_secs_f64().to_string()},
+            "annotations": {format!("{ANNOTATION}detach-seconds"): detach.as_secs_f64().to_string()},
         },
         "spec": {
             "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": class(workload),

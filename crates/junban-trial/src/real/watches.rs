@@ -1,5 +1,6 @@
 //! An administrator's watches, one for each kind that claims are made about; they list again by themselves.
 
+use anyhow::Result;
 use futures::StreamExt as _;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -7,7 +8,6 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Config};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Trouble;
 use super::testbed::Testbed;
 
 /// Kinds that are watched.
@@ -32,8 +32,8 @@ pub(super) struct Seen {
 }
 
 /// Starts them.
-pub(super) async fn start(bed: &Testbed) -> Result<UnboundedReceiver<Seen>, Trouble> {
-    let kubeconfig = Kubeconfig::read_from(&bed.info.kubeconfig)?;
+pub(super) async fn start(bed: &Testbed) -> Result<UnboundedReceiver<Seen>> {
+    let kubeconfig = Kubeconfig::read_from(&bed.ready().kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     // Another caller of the process may have installed one.
     drop(rustls::crypto::ring::default_provider().install_default());

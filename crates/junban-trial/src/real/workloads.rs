@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::Trouble;
-use super::testbed::Testbed;
+use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::scenario::model::{Demand, Kind, Scenario, Span, Workload};
 use crate::scenario::workload::{READY, START, STOP};
 
-pub(super) const PREFIX: &str = "testbed.junban.dev/";
-
 /// Makes them, and waits until every pod is where it shall be and as it shall be.
-pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     label_racks(bed, scenario)?;
     let namespaces: BTreeSet<&str> = scenario
         .workloads
@@ -45,7 +43,7 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
+fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     for (index, name) in scenario.nodes.names().iter().enumerate() {
         let label = if scenario.nodes.racks > 1 && !name.starts_with("cp-") {
             format!(
@@ -60,7 +58,7 @@ fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
+fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     let mut objects = volumes(workload, &scenario.nodes.names());
     if let Some(demand) = &workload.budget {
         let (namespace, name) = (&workload.namespace, &workload.name);
@@ -89,7 +87,7 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), T
 }
 
 /// One pod after the other, each where it shall be.
-fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), Trouble> {
+fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     for (index, place) in workload.on.iter().enumerate() {
         alone(bed, scenario, place, || {
             scale(bed, workload, index + 1)?;
@@ -101,12 +99,7 @@ fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<(), 
 
 /// Does something while every other node is cordoned. A pod that named its node would go past the scheduler, and so
 /// would each that its controller makes in its place.
-fn alone(
-    bed: &Testbed,
-    scenario: &Scenario,
-    node: &str,
-    act: impl FnOnce() -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+fn alone(bed: &Testbed, scenario: &Scenario, node: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let nodes = scenario.nodes.names();
     let others: Vec<&str> = nodes
         .iter()
@@ -122,7 +115,7 @@ fn alone(
     Ok(())
 }
 
-fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<(), Trouble> {
+fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<()> {
     wait_until(
         workload,
         &format!("pod {count} of {} is bound", workload.key()),
@@ -133,7 +126,7 @@ fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<
     )
 }
 
-fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<(), Trouble> {
+fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<()> {
     let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
     if workload.kind == Kind::Job {
         let patch = json!({"spec": {"parallelism": replicas}}).to_string();
@@ -153,7 +146,7 @@ fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<(), Trou
     Ok(())
 }
 
-fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<(), Trouble> {
+fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
         return Ok(());
     }
@@ -174,11 +167,7 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<(), Trouble> {
 }
 
 /// Waits for a minute and what the pods take by themselves, one after the other as those of a StatefulSet come.
-fn wait_until(
-    workload: &Workload,
-    what: &str,
-    mut holds: impl FnMut() -> Result<bool, Trouble>,
-) -> Result<(), Trouble> {
+fn wait_until(workload: &Workload, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let own = workload.start.unwrap_or(START).to + workload.ready.unwrap_or(READY).to;
     let patience = Duration::from_secs(60) + own * workload.replicas;
     let began = Instant::now();
@@ -188,10 +177,10 @@ fn wait_until(
         }
         std::thread::sleep(Duration::from_millis(150));
     }
-    Err(format!("after {} s it is not so that {what}", patience.as_secs()).into())
+    bail!("after {} s it is not so that {what}", patience.as_secs())
 }
 
-fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>, Trouble> {
+fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>> {
     let selector = format!("app={}", workload.name);
     let text = bed.kubectl(&[
         "-n",
@@ -310,7 +299,7 @@ fn annotations(workload: &Workload) -> Value {
         .iter()
         .map(|(key, value)| (key.clone(), json!(value)))
         .collect();
-    let mut set = |key: &str, value: String| all.insert(format!("{PREFIX}{key}"), json!(value));
+    let mut set = |key: &str, value: String| all.insert(format!("{ANNOTATION}{key}"), json!(value));
     let seconds = |span: Span| (span.from.as_secs_f64() + span.to.as_secs_f64()) / 2.0;
     set(
         "start-seconds",

@@ -100,6 +100,7 @@ impl Trial {
             let options = Options {
                 seed,
                 exit_after_writes,
+                ..Options::default()
             };
             run_in(&self.scenario, options, self.delays, (self.troubles)())
         };

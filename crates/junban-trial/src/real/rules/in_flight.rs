@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{EDIT_KNOWN_AFTER, share};
+use super::limits::{EDIT_KNOWN_AFTER, share};
 use crate::scenario::facts::Facts;
 
 /// Specs of policies, by name.

@@ -1,39 +1,54 @@
-//! What the watcher saw and what the logs say, put against what must hold.
+//! Judges what the watcher saw and what the logs say, and prints the figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::bed::Bed;
-use super::figures::{
-    Audit, PowerLine, Turn, drained_to_power, most_at_once, percentile, power_lines, turns,
-};
+use super::args::Exceptions;
+use super::logs::{Audit, PowerLine, power_lines};
+use super::say::say;
 use super::starts::proven_to_start;
+use super::testbed::InstalledTestbed;
+use super::trouble::Trouble;
+use super::turns::{LoggedTurn, drained_to_power, most_at_once, turns};
 use super::watcher::{Node, Watcher};
 use super::workload::STUCK;
-use super::{Exceptions, Outcome, say};
 
-/// Requests that a node may cost beside one for each of its pods.
+/// A node may cost one request for each of its pods, and this many besides.
 const REQUESTS_BESIDE_PODS: f64 = 40.0;
-/// Queue, Lease and watches, a second.
-const APART_A_SECOND: f64 = 3.0;
-/// 99 % within 1 s is what is promised on a quiet machine, and is printed. On a noisy one these many are: a loop that
-/// looks every 2 s has no more than half of them within 1 s.
+/// Requests per second for queue, Lease and watches, on average.
+const BACKGROUND_RATE: f64 = 3.0;
+/// Junban promises 99 % within 1 s on a quiet machine; the report prints how many there were. On a noisy machine this
+/// share must be within 1 s. A controller that looks every 2 s has no more than half within 1 s.
 const PROMPT_SHARE: f64 = 0.75;
 const PROMPT: f64 = 1.0;
-/// A controller opens its watches once; what it asks in its first seconds is not the steady state.
+/// In its first seconds a controller opens its watches. Those requests do not count for the average.
 const START_UP: f64 = 10.0;
 
-/// What was judged.
+/// What a run leaves behind for the report.
+pub(super) struct RunRecord {
+    /// Seconds since 1970.
+    pub(super) began: f64,
+    /// The exit code of `junban reboot --all --wait`.
+    pub(super) exit: Option<i32>,
+    pub(super) boots_before: BTreeMap<String, String>,
+    pub(super) trouble: Trouble,
+    /// What `junban explain` says of the exceptions and of some other servers.
+    pub(super) explained: BTreeMap<String, String>,
+    /// What it said of each server whose power command was killed, before the one `junban retry`.
+    pub(super) unknown: BTreeMap<String, String>,
+}
+
+/// How many rules held, and which were broken.
 #[derive(Default)]
-pub(super) struct Verdict {
+pub(super) struct Judged {
     pub(super) held: usize,
     pub(super) broken: Vec<String>,
 }
 
-impl Verdict {
-    fn must(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+impl Judged {
+    fn rule(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         if holds {
             self.held += 1;
         } else {
@@ -41,32 +56,32 @@ impl Verdict {
         }
     }
 
-    /// A must that may be broken in several places.
-    fn none(&mut self, broken: &[String]) {
+    /// Takes in where one rule was broken.
+    fn places(&mut self, broken: &[String]) {
         self.held += usize::from(broken.is_empty());
         self.broken.extend(broken.iter().cloned());
     }
 }
 
 pub(super) fn report(
-    bed: &Bed,
+    bed: &InstalledTestbed,
     watcher: &Watcher,
     exceptions: &Exceptions,
-    outcome: &Outcome,
+    record: &RunRecord,
     pods: usize,
-) -> Result<Verdict> {
-    let sight = watcher.look();
+) -> Result<Judged> {
+    let seen = watcher.seen();
     let power = power_lines(&bed.ready().power_log)?;
-    let audit = Audit::read(&bed.ready().audit_logs, outcome.began)?;
+    let audit = Audit::read(&bed.ready().audit_logs, record.began)?;
     let nodes = bed.ready().nodes.len();
-    let turns = turns(&audit, &sight.cordons, &power, &sight.detached);
+    let turns = turns(&audit, &seen.cordon_changes, &power, &seen.detached);
     let first_proof = turns
         .iter()
         .filter_map(|turn| turn.restored)
         .fold(f64::INFINITY, f64::min);
     let to_power = drained_to_power(&turns, first_proof);
     let places = nodes.div_ceil(10).max(1);
-    let starts = proven_to_start(&turns, places, &sight.budgets);
+    let starts = proven_to_start(&turns, places, &seen.budgets);
     let to_start: Vec<_> = starts
         .iter()
         .map(|start| (start.place, start.node.clone()))
@@ -78,30 +93,30 @@ pub(super) fn report(
     let last = turns
         .iter()
         .filter_map(|turn| turn.restored)
-        .fold(outcome.began, f64::max);
-    let makespan = last - outcome.began;
-    let (second, ten, average) = audit.apart_a_second(outcome.began + START_UP);
+        .fold(record.began, f64::max);
+    let makespan = last - record.began;
+    let (second, ten, average) = audit.background_rate(record.began + START_UP);
     let per_node = audit.counted() as f64 / nodes as f64;
     let pods_per_node = audit.evictions() as f64 / nodes as f64;
 
-    let mut verdict = Verdict::default();
-    verdict.none(&sight.broken);
-    verdict.none(&outcome.trouble.broken);
-    verdict.must(!sight.detached.is_empty(), || {
-        "no volume was detached: what waits for volumes was not seen".to_owned()
+    let mut judged = Judged::default();
+    judged.places(&seen.broken);
+    judged.places(&record.trouble.broken);
+    judged.rule(!seen.detached.is_empty(), || {
+        "no volume was detached, so no drain that waits for a volume was seen".to_owned()
     });
-    let succeeded = end_state(sight.nodes(), exceptions, outcome, &power, &mut verdict);
-    explained(exceptions, outcome, &mut verdict);
-    if !outcome.trouble.wanted {
-        verdict.must(per_node <= pods_per_node + REQUESTS_BESIDE_PODS, || {
+    let succeeded = end_state(seen.nodes(), exceptions, record, &power, &mut judged);
+    explained(exceptions, record, &mut judged);
+    if !record.trouble.wanted {
+        judged.rule(per_node <= pods_per_node + REQUESTS_BESIDE_PODS, || {
             format!("{per_node:.0} requests a node for {pods_per_node:.0} pods")
         });
-        verdict.must(average <= APART_A_SECOND, || {
+        judged.rule(average <= BACKGROUND_RATE, || {
             format!("{average:.1} requests a second for queue, Lease and watches")
         });
-        prompt("power actions", &to_power, &mut verdict);
-        prompt("starts", &permitted, &mut verdict);
-        side_by_side(&turns, places, &mut verdict);
+        prompt("power actions", &to_power, &mut judged);
+        prompt("starts", &permitted, &mut judged);
+        side_by_side(&turns, places, &mut judged);
     }
 
     say("\nrequests of Junban's account:")?;
@@ -110,7 +125,7 @@ pub(super) fn report(
     }
     say("\nturns (seconds after the command):")?;
     for turn in &turns {
-        let at = |at: Option<f64>| at.map_or("-".to_owned(), |at| format!("{:.1}", at - outcome.began));
+        let at = |at: Option<f64>| at.map_or("-".to_owned(), |at| format!("{:.1}", at - record.began));
         say(&format!(
             "  {:<10} cordoned {:>7}  powered {:>7}  back {:>7}",
             turn.node,
@@ -132,51 +147,52 @@ pub(super) fn report(
         audit.evictions(),
         audit.refused_evictions(),
         most_at_once(&turns),
-        sight.most_unavailable,
-        outcome.exit,
-        outcome.trouble.kills,
+        seen.most_unavailable,
+        record.exit,
+        record.trouble.kills,
     ))?;
-    for (node, text) in outcome
+    for (node, text) in record
         .explained
         .iter()
         .filter(|(node, _)| exceptions.contains(node))
     {
         say(&format!("\njunban explain {node}\n{text}"))?;
     }
-    for (node, text) in &outcome.unknown {
+    for (node, text) in &record.unknown {
         say(&format!("\njunban explain {node}, before its retry\n{text}"))?;
     }
-    for note in &sight.noted {
+    for note in &seen.noted {
         say(&format!("not by Junban: {note}"))?;
     }
-    for must in &verdict.broken {
-        say(&format!("BROKEN: {must}"))?;
+    for rule in &judged.broken {
+        say(&format!("BROKEN: {rule}"))?;
     }
     let line = json!({
-        "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": verdict.broken,
+        "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": judged.broken,
         "makespanSeconds": round(makespan), "atOnce": most_at_once(&turns),
-        "mostUnavailable": sight.most_unavailable, "exit": outcome.exit,
+        "mostUnavailable": seen.most_unavailable, "exit": record.exit,
         "requestsPerNode": round(per_node), "podsPerNode": round(pods_per_node),
         "apartPerSecond": {"peak": second, "tenSeconds": ten, "average": round(average)},
         "evictions": audit.evictions(), "refused429": audit.refused_evictions(),
         "drainedToPower": figures(&to_power), "provenToStart": figures(&to_start),
-        "permittedToStart": figures(&permitted), "kills": outcome.trouble.kills,
+        "permittedToStart": figures(&permitted), "kills": record.trouble.kills,
     });
     say(&line.to_string())?;
-    Ok(verdict)
+    Ok(judged)
 }
 
-/// Each server once, up, schedulable and with another bootID; the exceptions as they must be.
+/// Judges that each server was powered once and is Ready, schedulable and on another boot, and that the exceptions are as
+/// expected. Returns how many servers succeeded.
 fn end_state(
     nodes: &BTreeMap<String, Node>,
     exceptions: &Exceptions,
-    outcome: &Outcome,
+    record: &RunRecord,
     power: &[PowerLine],
-    verdict: &mut Verdict,
+    judged: &mut Judged,
 ) -> usize {
     let mut boots = BTreeSet::new();
     for line in power {
-        verdict.must(boots.insert((&line.node, &line.boot_id_before)), || {
+        judged.rule(boots.insert((&line.node, &line.boot_id_before)), || {
             format!("{} was powered twice on one boot ({})", line.node, line.effect)
         });
     }
@@ -185,21 +201,21 @@ fn end_state(
         let lines = power.iter().filter(|line| line.node == *name).count();
         if exceptions.contains(name) {
             let wanted = usize::from(exceptions.stuck.as_deref() != Some(name));
-            verdict.must(lines == wanted, || {
+            judged.rule(lines == wanted, || {
                 format!("{name} has {lines} power actions, {wanted} expected")
             });
             continue;
         }
-        let same = outcome.boots_before.get(name) == Some(&node.boot);
-        // Nobody knows whether a command that was killed did its work: then the retry did it.
-        let wanted = if outcome.unknown.contains_key(name) {
+        let same = record.boots_before.get(name) == Some(&node.boot);
+        // A killed power command may have rebooted the server or not; the retry then does it.
+        let wanted = if record.unknown.contains_key(name) {
             1..=2
         } else {
             1..=1
         };
-        let well = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
-        succeeded += usize::from(well);
-        verdict.must(well, || {
+        let succeeds = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
+        succeeded += usize::from(succeeds);
+        judged.rule(succeeds, || {
             let old = if same { ", its old bootID" } else { "" };
             let ready = if node.ready { "" } else { ", is not Ready" };
             let cordoned = if node.cordoned { ", is cordoned" } else { "" };
@@ -207,16 +223,16 @@ fn end_state(
         });
     }
     let wanted = exceptions.exit();
-    verdict.must(outcome.exit == Some(wanted), || {
-        format!("the command ended with {:?}, {wanted} expected", outcome.exit)
+    judged.rule(record.exit == Some(wanted), || {
+        format!("the command ended with {:?}, {wanted} expected", record.exit)
     });
     succeeded
 }
 
-/// Most came at once. None at all is no proof of anything.
-fn prompt(what: &str, values: &[(f64, String)], verdict: &mut Verdict) {
+/// Judges that most of these came within [`PROMPT`]. No value at all proves nothing, so it is an error.
+fn prompt(what: &str, values: &[(f64, String)], judged: &mut Judged) {
     let seen = percentile(values, PROMPT_SHARE);
-    verdict.must(seen.is_some_and(|seen| seen <= PROMPT), || match seen {
+    judged.rule(seen.is_some_and(|seen| seen <= PROMPT), || match seen {
         Some(seen) => format!(
             "{:.0} % of the {what} came within {seen:.2} s, {PROMPT:.0} s is the bound",
             PROMPT_SHARE * 100.0
@@ -225,30 +241,30 @@ fn prompt(what: &str, values: &[(f64, String)], verdict: &mut Verdict) {
     });
 }
 
-/// Where the limit has more than one place a run must use them.
-fn side_by_side(turns: &[Turn], places: usize, verdict: &mut Verdict) {
+/// Judges that a run with more than one place uses more than one.
+fn side_by_side(turns: &[LoggedTurn], places: usize, judged: &mut Judged) {
     let most = most_at_once(turns);
-    verdict.must(places == 1 || most > 1, || {
+    judged.rule(places == 1 || most > 1, || {
         format!("{most} turns at a time at most, with {places} places")
     });
 }
 
-/// `junban explain` names the cause of each exception, and finds none on a server that is done.
-fn explained(exceptions: &Exceptions, outcome: &Outcome, verdict: &mut Verdict) {
-    for (node, text) in &outcome.explained {
+/// Judges that `junban explain` names the cause of each exception, and none for a server that was rebooted.
+fn explained(exceptions: &Exceptions, record: &RunRecord, judged: &mut Judged) {
+    for (node, text) in &record.explained {
         let cause = if exceptions.stuck.as_ref() == Some(node) {
             STUCK
         } else {
             "failed"
         };
         let wanted = exceptions.contains(node);
-        verdict.must(text.contains(cause) == wanted, || {
+        judged.rule(text.contains(cause) == wanted, || {
             let does = if wanted { "does not say" } else { "says" };
             format!("explain {node} {does} {cause}")
         });
     }
-    for (node, text) in &outcome.unknown {
-        verdict.must(text.contains("PowerUnknown"), || {
+    for (node, text) in &record.unknown {
+        judged.rule(text.contains("PowerUnknown"), || {
             format!("explain {node} does not say PowerUnknown")
         });
     }
@@ -271,6 +287,14 @@ fn spread(what: &str, values: &[(f64, String)]) -> Result<()> {
     ))
 }
 
+/// The value that this share of the values does not exceed; `None` if there is no value.
+fn percentile(values: &[(f64, String)], share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
 fn figures(values: &[(f64, String)]) -> serde_json::Value {
     let within = values.iter().filter(|(value, _)| *value <= 1.0).count();
     let at = |share| percentile(values, share).map(round);
@@ -287,17 +311,17 @@ fn shown(values: &[(f64, String)], share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Turn, Verdict, prompt, side_by_side};
+    use super::{Judged, LoggedTurn, percentile, prompt, side_by_side};
 
     fn broken_by(waits: &[f64]) -> Vec<String> {
         let values: Vec<_> = waits.iter().map(|wait| (*wait, String::new())).collect();
-        let mut verdict = Verdict::default();
-        prompt("starts", &values, &mut verdict);
-        verdict.broken
+        let mut judged = Judged::default();
+        prompt("starts", &values, &mut judged);
+        judged.broken
     }
 
     #[test]
-    fn a_loop_that_looks_every_2_s_is_not_prompt_and_noise_is() {
+    fn a_loop_that_looks_every_2_s_is_not_prompt_but_a_noisy_machine_is() {
         let polled: Vec<f64> = (0..30).map(|n| f64::from(n) / 15.0).collect();
         assert_eq!(broken_by(&polled).len(), 1);
         let mut noisy = vec![0.3; 26];
@@ -306,23 +330,31 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_was_seen_nothing_was_prompt() {
+    fn no_value_at_all_is_not_prompt() {
         assert_eq!(broken_by(&[]), ["no starts were seen"]);
     }
 
     #[test]
-    fn a_run_that_goes_one_by_one_where_more_may_is_broken() {
-        let one_by_one: Vec<Turn> = (0..5)
-            .map(|n| Turn {
+    fn one_turn_at_a_time_where_there_are_more_places_is_broken() {
+        let one_by_one: Vec<LoggedTurn> = (0..5)
+            .map(|n| LoggedTurn {
                 cordoned: f64::from(n) * 10.0,
                 restored: Some(f64::from(n) * 10.0 + 9.0),
-                ..Turn::default()
+                ..LoggedTurn::default()
             })
             .collect();
         for (places, broken) in [(1, 0), (4, 1)] {
-            let mut verdict = Verdict::default();
-            side_by_side(&one_by_one, places, &mut verdict);
-            assert_eq!(verdict.broken.len(), broken, "{places} places");
+            let mut judged = Judged::default();
+            side_by_side(&one_by_one, places, &mut judged);
+            assert_eq!(judged.broken.len(), broken, "{places} places");
         }
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_seen() {
+        let values: Vec<_> = (1..=10).map(|value| (f64::from(value), String::new())).collect();
+        assert_eq!(percentile(&values, 0.5), Some(5.0));
+        assert_eq!(percentile(&values, 0.99), Some(10.0));
+        assert_eq!(percentile(&[], 0.5), None);
     }
 }

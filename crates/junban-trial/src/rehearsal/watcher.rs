@@ -1,5 +1,5 @@
-//! The independent watcher: what a cluster's users and its administrator would see, from pods, endpoints and nodes
-//! alone. It knows nothing that Junban writes but, for the count of failures, the phase of an entry.
+//! The independent watcher. It watches what the users and the administrator of a cluster see: pods, endpoints, nodes,
+//! volumes and budgets. Of what Junban writes it reads only the phase of entries, to count failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,45 +9,48 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::starts::{Budgets, Homes};
+use super::budgets::{AppsByNode, Budgets};
 use super::stream::{Change, follow};
 use super::workload::{APP, App, NAMESPACE};
 
-/// Seconds since the epoch, by this machine's clock, which is also the API servers'.
+/// Seconds since 1970 by the clock of this machine. The API servers use the same clock.
 pub(super) fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// A node became schedulable or not.
+/// A node was cordoned or uncordoned.
 #[derive(Clone)]
-pub(super) struct Cordon {
+pub(super) struct CordonChange {
     pub(super) node: String,
     pub(super) seen: f64,
-    pub(super) on: bool,
+    pub(super) cordoned: bool,
     pub(super) control_plane: bool,
-    /// What runs where at that moment.
-    pub(super) homes: Homes,
+    /// Where the apps ran at that moment.
+    pub(super) apps: AppsByNode,
 }
 
+/// What the watcher has seen.
 #[derive(Default)]
-pub(super) struct Sight {
+pub(super) struct Seen {
     apps: BTreeMap<String, Need>,
     pods: BTreeMap<String, Pod>,
+    /// Ready endpoints, by Service and EndpointSlice.
     endpoints: BTreeMap<String, BTreeMap<String, usize>>,
     nodes: BTreeMap<String, Node>,
+    /// Entries that are Failed.
     failed: BTreeSet<String>,
     pub(super) budgets: Budgets,
-    /// Musts that were broken, in words.
+    /// Rules that were broken, in words.
     pub(super) broken: Vec<String>,
-    /// What looked bad and was not a disruption by Junban.
+    /// What looked like a broken rule, but Junban did not cause it.
     pub(super) noted: Vec<String>,
-    pub(super) cordons: Vec<Cordon>,
-    /// (node, when the API lost the object)
+    pub(super) cordon_changes: Vec<CordonChange>,
+    /// For each deleted VolumeAttachment: its node, and when.
     pub(super) detached: Vec<(String, f64)>,
     pub(super) most_unavailable: usize,
-    /// Nothing is judged before the workload is Running.
+    /// Rules are judged. Before the workload is Ready they are not.
     pub(super) judging: bool,
 }
 
@@ -74,50 +77,47 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn available(&self) -> bool {
+    pub(super) fn available(&self) -> bool {
         self.ready && !self.cordoned
     }
 }
 
-/// Takes in what one stream says.
-type See = fn(&mut Sight, Change);
+/// Takes in one message of a watch.
+type See = fn(&mut Seen, Change);
 
 #[derive(Clone)]
 pub(super) struct Watcher {
-    sight: Arc<Mutex<Sight>>,
+    seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Watcher {
     pub(super) fn start(kubectl: &Path, apps: &[App]) -> Self {
-        let mut sight = Sight::default();
+        let mut seen = Seen::default();
         for app in apps {
             let need = Need {
                 replicas: app.replicas,
                 need: app.need,
             };
-            sight.apps.insert(app.name.clone(), need);
+            seen.apps.insert(app.name.clone(), need);
         }
         let watcher = Self {
-            sight: Arc::new(Mutex::new(sight)),
+            seen: Arc::new(Mutex::new(seen)),
             stop: Arc::new(AtomicBool::new(false)),
         };
         let streams: [(&'static str, See); 6] = [
-            ("/api/v1/namespaces/shop/pods", Sight::see_pods),
+            ("/api/v1/namespaces/shop/pods", Seen::see_pods),
             (
                 "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices",
-                Sight::see_endpoints,
+                Seen::see_endpoints,
             ),
-            ("/api/v1/nodes", Sight::see_nodes),
-            (
-                "/apis/storage.k8s.io/v1/volumeattachments",
-                Sight::see_attachments,
-            ),
+            ("/api/v1/nodes", Seen::see_nodes),
+            ("/apis/storage.k8s.io/v1/volumeattachments", Seen::see_attachments),
             (
                 "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
-                Sight::see_budgets,
+                Seen::see_budgets,
             ),
-            ("/apis/junban.dev/v1alpha1/nodereboots", Sight::see_entries),
+            ("/apis/junban.dev/v1alpha1/nodereboots", Seen::see_entries),
         ];
         for (path, see) in streams {
             let of_stream = watcher.clone();
@@ -126,15 +126,15 @@ impl Watcher {
                 path,
                 Arc::clone(&watcher.stop),
                 move |change| {
-                    see(&mut of_stream.look(), change);
+                    see(&mut of_stream.seen(), change);
                 },
             );
         }
         watcher
     }
 
-    pub(super) fn look(&self) -> MutexGuard<'_, Sight> {
-        self.sight.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stop(&self) {
@@ -142,19 +142,21 @@ impl Watcher {
     }
 }
 
-impl Sight {
-    /// Nodes as they are, by name.
+impl Seen {
     pub(super) fn nodes(&self) -> &BTreeMap<String, Node> {
         &self.nodes
     }
 
-    /// Ready pods that nobody is ending, of all apps.
+    /// How many pods of all apps are Ready and not terminating.
     pub(super) fn healthy_pods(&self) -> usize {
         self.pods.values().filter(|pod| pod.ready && !pod.leaving).count()
     }
 
     pub(super) fn turns_begun(&self) -> usize {
-        self.cordons.iter().filter(|cordon| cordon.on).count()
+        self.cordon_changes
+            .iter()
+            .filter(|change| change.cordoned)
+            .count()
     }
 
     fn healthy(&self, app: &str) -> usize {
@@ -162,19 +164,18 @@ impl Sight {
         of_app.filter(|pod| pod.ready && !pod.leaving).count()
     }
 
-    /// Every node, and whose pods are on it.
-    fn homes(&self) -> Homes {
-        let mut homes: Homes = self
+    fn apps_by_node(&self) -> AppsByNode {
+        let mut all: AppsByNode = self
             .nodes
             .keys()
             .map(|node| (node.clone(), BTreeSet::new()))
             .collect();
         for pod in self.pods.values() {
-            if let Some(apps) = homes.get_mut(&pod.node) {
+            if let Some(apps) = all.get_mut(&pod.node) {
                 apps.insert(pod.app.clone());
             }
         }
-        homes
+        all
     }
 
     fn see_pods(&mut self, change: Change) {
@@ -209,8 +210,8 @@ impl Sight {
         }
     }
 
-    /// Without a budget a tenth of an app's pods may be disrupted, rounded down, at least 1, and never the last Ready
-    /// one (drain.md, `drain.unbudgeted`).
+    /// An app without a budget has an implied one: a tenth of its pods may be disrupted, rounded down but at least 1, and
+    /// never its last Ready pod (docs/design/drain.md#implied-budgets).
     fn see_implied_budget(&mut self, name: &str) {
         let Some(app) = self.apps.get(name) else { return };
         if app.replicas < 2 || app.need.is_some() {
@@ -222,8 +223,8 @@ impl Sight {
         self.budgets.see(name, now(), allows);
     }
 
-    /// A pod was lost: was one too many? A pod that is evicted, or that goes down with a cordoned server, is a
-    /// disruption; one that is doubted by the node controller for a moment on a server that runs is not.
+    /// Judges an app's budget after one of its pods changed. An evicted or deleted pod and a pod on a cordoned server are
+    /// disruptions. A pod on any other server is not: the node controller can call it not Ready for a moment.
     fn judge_budget(&mut self, pod: &Pod, before: usize, name: &str) {
         let Some(need) = self.apps.get(&pod.app).and_then(|app| app.need) else {
             return;
@@ -319,12 +320,12 @@ impl Sight {
             let before = self.nodes.insert(name(item).to_owned(), node.clone());
             let was = before.is_some_and(|before| before.cordoned);
             if was != node.cordoned {
-                self.cordons.push(Cordon {
+                self.cordon_changes.push(CordonChange {
                     node: name(item).to_owned(),
                     seen: now(),
-                    on: node.cordoned,
+                    cordoned: node.cordoned,
                     control_plane: node.control_plane,
-                    homes: self.homes(),
+                    apps: self.apps_by_node(),
                 });
                 if node.cordoned {
                     self.judge_limit(name(item));
@@ -334,8 +335,8 @@ impl Sight {
         }
     }
 
-    /// The written limit (10 %, rounded up), and beside tolerated failures (5 %, rounded up) one place more
-    /// (lifecycle.md 4).
+    /// Judges the default limits after a node was cordoned: 10 % of the nodes may be unavailable, rounded up, and always
+    /// one more than the tolerated failures (5 %, rounded up; docs/design/life-cycle.md#limits).
     fn judge_limit(&mut self, started: &str) {
         let unavailable = self.nodes.values().filter(|node| !node.available()).count();
         self.most_unavailable = self.most_unavailable.max(unavailable);
@@ -372,7 +373,7 @@ impl Sight {
         }
     }
 
-    /// A budget has its app's name.
+    /// A budget has the name of its app.
     fn see_budgets(&mut self, change: Change) {
         let items = match change {
             Change::All(items) => items,
@@ -440,13 +441,13 @@ fn service_of(item: &Value) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Need, Node, Pod, Sight};
+    use super::{Need, Node, Pod, Seen};
 
     #[test]
     fn an_app_without_a_budget_has_an_implied_one() {
         let allows = |replicas: usize, need, healthy: usize| {
-            let mut sight = Sight::default();
-            sight.apps.insert("web".to_owned(), Need { replicas, need });
+            let mut seen = Seen::default();
+            seen.apps.insert("web".to_owned(), Need { replicas, need });
             for number in 0..healthy {
                 let pod = Pod {
                     app: "web".to_owned(),
@@ -455,10 +456,10 @@ mod tests {
                     leaving: false,
                     evicted: false,
                 };
-                sight.pods.insert(number.to_string(), pod);
+                seen.pods.insert(number.to_string(), pod);
             }
-            sight.see_implied_budget("web");
-            sight.budgets.last("web")
+            seen.see_implied_budget("web");
+            seen.budgets.last("web")
         };
         assert_eq!(allows(15, None, 15), Some(true));
         assert_eq!(allows(15, None, 14), Some(false));
@@ -469,24 +470,24 @@ mod tests {
     }
 
     #[test]
-    fn only_as_many_failures_as_5_percent_give_a_further_place() {
+    fn failures_above_5_percent_give_no_further_place() {
         let broken = |failed: usize| {
-            let mut sight = Sight {
+            let mut seen = Seen {
                 judging: true,
-                ..Sight::default()
+                ..Seen::default()
             };
             for number in 1..=30 {
                 let node = Node {
                     ready: number > 4,
                     ..Node::default()
                 };
-                sight.nodes.insert(format!("node-{number}"), node);
+                seen.nodes.insert(format!("node-{number}"), node);
             }
-            sight.failed = (1..=failed).map(|number| format!("entry-{number}")).collect();
-            sight.judge_limit("node-4");
-            sight.broken.len()
+            seen.failed = (1..=failed).map(|number| format!("entry-{number}")).collect();
+            seen.judge_limit("node-4");
+            seen.broken.len()
         };
-        // Of 30 nodes 3 may be unavailable, and 2 may have failed: that gives no fourth place.
+        // Of 30 nodes 3 may be unavailable. 2 failures are tolerated, so a third failure gives no fourth place.
         assert_eq!((broken(2), broken(3)), (1, 1));
     }
 }

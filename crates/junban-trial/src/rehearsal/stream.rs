@@ -1,4 +1,5 @@
-//! Watches by kubectl alone: one list, then every event in the order of etcd, taken up again where it broke off.
+//! Watches that kubectl makes: one list, then every event in the order of etcd. A watch that breaks off continues at its
+//! last version.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bed::process::tied;
+use junban_testbed::process::tied;
 
-/// What a watch says.
+/// One message of a watch.
 pub(super) enum Change {
-    /// Everything there is: the first time, and after a gap.
+    /// All objects: the first message, and the message after a gap.
     All(Vec<Value>),
     Put(Value),
     Gone(Value),
@@ -34,7 +35,7 @@ pub(super) struct Stream {
     stop: Arc<AtomicBool>,
 }
 
-/// Follows `path` on a thread of its own until `stop` is set and one more event came.
+/// Follows `path` on its own thread. It ends at the next event after `stop` is set.
 pub(super) fn follow(
     kubectl: PathBuf,
     path: &'static str,
@@ -69,7 +70,7 @@ impl Stream {
         Some(version)
     }
 
-    /// Returns where to go on, or nothing where a list is needed.
+    /// Returns the version at which to continue, or `None` if a new list is needed.
     fn watch(&self, mut version: String, sink: &mut impl FnMut(Change)) -> Option<String> {
         let path = format!(
             "{}?watch=1&allowWatchBookmarks=true&resourceVersion={version}",
@@ -83,7 +84,7 @@ impl Stream {
             .spawn()
             .ok()?;
         let lines = BufReader::new(child.stdout.take()?).lines();
-        let mut well = true;
+        let mut is_valid = true;
         for line in lines.map_while(Result::ok) {
             let Ok(event) = serde_json::from_str::<Event>(&line) else {
                 break;
@@ -95,14 +96,14 @@ impl Stream {
                 "ADDED" | "MODIFIED" => sink(Change::Put(event.object)),
                 "DELETED" => sink(Change::Gone(event.object)),
                 "BOOKMARK" => {}
-                _ => well = false, // ERROR: the version is too old
+                _ => is_valid = false, // ERROR: the version is too old
             }
-            if !well || self.stop.load(Ordering::Relaxed) {
+            if !is_valid || self.stop.load(Ordering::Relaxed) {
                 break;
             }
         }
         let _ = child.kill();
         let _ = child.wait();
-        well.then_some(version)
+        is_valid.then_some(version)
     }
 }

@@ -1,26 +1,27 @@
-//! What goes wrong on purpose while everything is rebooted.
+//! Kills controllers and pauses the queue while all servers are rebooted.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use junban_testbed::junban::Controller;
 
-use super::bed::Bed;
-use super::figures::power_lines;
+use super::logs::power_lines;
+use super::testbed::InstalledTestbed;
 use super::watcher::{Watcher, now};
-use crate::bed::junban::Controller;
 
 const KILL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE_FOR: Duration = Duration::from_secs(15);
-/// From the command's end to the last thing that may still begin (lifecycle.md 5).
+/// Seconds after the end of `junban pause` in which something may still begin (docs/design/life-cycle.md#pause).
 const PAUSE_HOLDS_AFTER: f64 = 5.0;
 
 pub(super) struct Trouble {
-    /// SIGKILL for the controller every 20 s, and a pause in the middle.
+    /// The person asked for it with `--trouble`.
     pub(super) wanted: bool,
     last_kill: Instant,
     pub(super) kills: usize,
     paused: bool,
+    /// Rules that were broken, in words.
     pub(super) broken: Vec<String>,
 }
 
@@ -35,10 +36,10 @@ impl Trouble {
         }
     }
 
-    /// Called a few times a second while the run goes on.
+    /// Makes the trouble that is due. Called a few times a second during the run.
     pub(super) fn act(
         &mut self,
-        bed: &Bed,
+        bed: &InstalledTestbed,
         controllers: &mut [Controller],
         watcher: &Watcher,
         nodes: usize,
@@ -53,14 +54,14 @@ impl Trouble {
             controllers[next] = bed.controller()?;
             self.kills += 1;
         }
-        if !self.paused && watcher.look().turns_begun() * 2 >= nodes {
+        if !self.paused && watcher.seen().turns_begun() * 2 >= nodes {
             self.paused = true;
             self.pause(bed, watcher)?;
         }
         Ok(())
     }
 
-    fn pause(&mut self, bed: &Bed, watcher: &Watcher) -> Result<()> {
+    fn pause(&mut self, bed: &InstalledTestbed, watcher: &Watcher) -> Result<()> {
         let said = bed.junban(&["pause", "--reason", "rehearsal"])?;
         if !said.status.success() {
             let text = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -76,10 +77,10 @@ impl Trouble {
                     .push(format!("{} was powered while paused", line.node));
             }
         }
-        for cordon in &watcher.look().cordons {
-            if cordon.on && cordon.seen > from && cordon.seen < to {
+        for change in &watcher.seen().cordon_changes {
+            if change.cordoned && change.seen > from && change.seen < to {
                 self.broken
-                    .push(format!("{} was cordoned while paused", cordon.node));
+                    .push(format!("{} was cordoned while paused", change.node));
             }
         }
         Ok(())

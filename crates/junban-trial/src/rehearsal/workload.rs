@@ -1,21 +1,22 @@
-//! What runs on the cluster: Deployments and StatefulSets of 2 to 20 replicas under budgets of every form, some
-//! without, with a Service each; a DaemonSet; a few single replicas; pods with volumes, and a pinned one. The needs are computed here, not read back.
+//! The workload of the cluster: Deployments and StatefulSets of 2 to 20 replicas with a Service each, most with a
+//! budget; a DaemonSet; a few single replicas; pods with volumes; one pinned pod. How many Ready pods a budget needs is
+//! computed here, not read from the cluster.
 
 use serde_json::{Value, json};
 
 pub(super) const NAMESPACE: &str = "shop";
 
-/// The label by which a pod's app is known.
+/// The label that holds the name of a pod's app.
 pub(super) const APP: &str = "app";
 
-/// Sizes in the order in which apps get them, until the pods are used up.
+/// The replicas of one app after the other, until all pods are used.
 const SIZES: &[usize] = &[3, 2, 20, 10, 3, 5, 2, 7, 12, 4, 3, 6, 2, 8, 15];
 
 /// One Deployment or StatefulSet.
 pub(super) struct App {
     pub(super) name: String,
     pub(super) replicas: usize,
-    /// Ready pods that its budget demands; none without a budget.
+    /// How many Ready pods its budget needs; `None` without a budget.
     pub(super) need: Option<usize>,
 }
 
@@ -24,18 +25,18 @@ pub(super) struct Workload {
     pub(super) objects: Value,
 }
 
-/// The name of the app whose budget allows nothing.
+/// The name of the app whose budget allows no disruption.
 pub(super) const STUCK: &str = "stuck";
 
-/// About `pods` pods; with `stuck_on`, one more on that node whose budget allows no disruption.
+/// Makes `pods` pods. With `stuck_on` there is one more pod on that node, and its budget allows no disruption.
 pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
     let mut apps = Vec::new();
     let mut items = vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         daemon_set(),
     ];
-    apps.extend(beside(&mut items));
-    let mut left = pods.saturating_sub(BESIDE);
+    apps.extend(with_volumes_and_pinned(&mut items));
+    let mut left = pods.saturating_sub(WITH_VOLUMES_AND_PINNED);
     for index in 0.. {
         let size = match left {
             0 => break,
@@ -77,13 +78,13 @@ pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
     }
 }
 
-/// Pods of [`beside`].
-const BESIDE: usize = 4;
+/// Pods of [`with_volumes_and_pinned`].
+const WITH_VOLUMES_AND_PINNED: usize = 4;
 const FILES: usize = 3;
 
-/// What makes a drain wait for more than budgets: pods with volumes of the network, and one that can run on one
-/// server only.
-fn beside(items: &mut Vec<Value>) -> [App; 2] {
+/// Pods for which a drain waits longer than for budgets: pods with network volumes, and a pod that can run on one server
+/// only.
+fn with_volumes_and_pinned(items: &mut Vec<Value>) -> [App; 2] {
     items.push(
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "files"},
             "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}),
@@ -119,7 +120,7 @@ fn beside(items: &mut Vec<Value>) -> [App; 2] {
     [app("files", FILES, Some(FILES - 1)), app("pinned", 1, None)]
 }
 
-/// Percentages of a budget round up, also those of maxUnavailable.
+/// Kubernetes rounds the percentage of a budget up, that of maxUnavailable too.
 fn budget(index: usize, size: usize) -> (Option<Value>, Option<usize>) {
     match index % 5 {
         0 | 2 => (Some(json!({"maxUnavailable": 1})), Some(size - 1)),
@@ -186,7 +187,7 @@ mod tests {
     use super::generate;
 
     #[test]
-    fn the_pods_asked_for_are_made_and_each_budget_leaves_room() {
+    fn as_many_pods_as_asked_for_are_made_and_each_budget_allows_a_disruption() {
         for pods in [10, 40, 300] {
             let workload = generate(pods, None);
             assert_eq!(workload.apps.iter().map(|app| app.replicas).sum::<usize>(), pods);

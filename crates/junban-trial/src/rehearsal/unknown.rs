@@ -1,5 +1,5 @@
-//! Servers whose power command was killed: their entries may be Failed with reason `PowerUnknown`, and one `retry`
-//! must bring them to the same end as the others.
+//! Servers whose power command was killed: their entries may be Failed with the reason `PowerUnknown`. One
+//! `junban retry` must bring such a server to the same end state as the others.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::bed::Bed;
-use super::say;
+use super::say::say;
+use super::testbed::InstalledTestbed;
 use super::watcher::Watcher;
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Retries them once and waits until they are back, or for so long. Returns what `junban explain` said before.
+/// Retries each of these servers once, and waits until they are back or until [`PATIENCE`] is over. Returns what
+/// `junban explain` said of each server before.
 pub(super) fn retry(
-    bed: &Bed,
+    bed: &InstalledTestbed,
     watcher: &Watcher,
     boots_before: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
@@ -26,9 +27,7 @@ pub(super) fn retry(
     for entry in list["items"].as_array().into_iter().flatten() {
         let is_unknown = entry["status"]["phase"] == "Failed" && entry["status"]["reason"] == "PowerUnknown";
         if let Some(node) = entry["spec"]["nodeName"].as_str().filter(|_| is_unknown) {
-            let said = bed.junban(&["explain", node])?;
-            let text = String::from_utf8_lossy(&said.stdout).into_owned();
-            explained.insert(node.to_owned(), text);
+            explained.insert(node.to_owned(), bed.explain(node)?);
         }
     }
     for node in explained.keys() {
@@ -37,9 +36,9 @@ pub(super) fn retry(
     }
     let begun = Instant::now();
     let is_back = |node: &String| {
-        let sight = watcher.look();
-        let seen = sight.nodes().get(node);
-        seen.is_some_and(|seen| seen.ready && !seen.cordoned && boots_before.get(node) != Some(&seen.boot))
+        let seen = watcher.seen();
+        let node_now = seen.nodes().get(node);
+        node_now.is_some_and(|now| now.available() && boots_before.get(node) != Some(&now.boot))
     };
     while begun.elapsed() < PATIENCE && !explained.keys().all(is_back) {
         sleep(Duration::from_millis(200));
