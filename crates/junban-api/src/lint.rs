@@ -7,64 +7,14 @@
 
 mod across;
 mod document;
+mod finding;
 mod schema;
-
-use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::convert::FieldError;
-
 pub use document::check_object;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Severity {
-    /// The API server refuses it, or Junban cannot read it.
-    Error,
-    /// It is taken, and will not do what was meant.
-    Warning,
-    /// Worth knowing.
-    Info,
-}
-
-/// One finding in a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
-    pub severity: Severity,
-    /// The document's number in the file, from 1.
-    pub document: usize,
-    /// `RebootPolicy workers`, as far as it is known.
-    pub object: String,
-    /// May be empty: the document as a whole.
-    pub path: String,
-    pub problem: String,
-    /// What to write instead; may be empty.
-    pub hint: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
-        write!(f, "{severity}: document {}", self.document)?;
-        if !self.object.is_empty() {
-            write!(f, " ({})", self.object)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
-        }
-        write!(f, ": {}", self.problem)?;
-        if !self.hint.is_empty() {
-            write!(f, "\nhint: {}", self.hint)?;
-        }
-        Ok(())
-    }
-}
+pub use finding::{Finding, Severity};
 
 /// What a file holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -118,19 +68,6 @@ fn not_yaml(error: &serde_saphyr::Error) -> Finding {
         path: String::new(),
         problem: format!("the file is not YAML: {error}"),
         hint: "mend the line named above".to_owned(),
-    }
-}
-
-impl Finding {
-    fn of_field(severity: Severity, document: usize, object: &str, error: FieldError) -> Self {
-        Self {
-            severity,
-            document,
-            object: object.to_owned(),
-            path: error.path,
-            problem: error.problem,
-            hint: error.hint,
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod back_off;
 mod follow;
+mod jitter;
 mod kinds;
 
 use std::sync::Arc;

@@ -11,31 +11,34 @@ mod read;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use junban_api::names::FIELD_MANAGER;
 use kube::api::PostParams;
+use kube::runtime::events::{Recorder, Reporter};
 
 use crate::connect::Connection;
 use crate::store::Store;
-use control_plane::ControlPlaneClients;
+use control_plane::ControlPlane;
 
 /// Implements every port but power.
 pub struct KubePorts {
     connection: Connection,
     store: Arc<Store>,
-    /// Junban's own, for its Secrets.
-    namespace: String,
-    control_plane: ControlPlaneClients,
-    recorder: kube::runtime::events::Recorder,
+    control_plane: ControlPlane,
+    recorder: Recorder,
 }
 
 impl KubePorts {
     /// `identity` is the instance that Events name.
     pub fn new(connection: &Connection, store: &Arc<Store>, namespace: &str, identity: &str) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(identity.to_owned()),
+        };
         Self {
             connection: connection.clone(),
             store: store.clone(),
-            namespace: namespace.to_owned(),
-            control_plane: ControlPlaneClients::default(),
-            recorder: announce::recorder(connection, identity),
+            control_plane: ControlPlane::new(connection, namespace),
+            recorder: Recorder::new(connection.calls.clone(), reporter),
         }
     }
 
@@ -48,7 +51,7 @@ impl KubePorts {
 /// Every write of ours bears the manager's name: a cordon's owner is read from it.
 fn parameters() -> PostParams {
     PostParams {
-        field_manager: Some(junban_api::names::FIELD_MANAGER.to_owned()),
+        field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     }
 }

@@ -7,7 +7,7 @@ use junban_core::quantity::IntOrPercent;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::parse_goal;
+use super::time::parse_goal;
 use crate::resources::{COUNT_MAX, CountOrPercent};
 
 /// One thing wrong with one field.

@@ -1,7 +1,7 @@
 //! What is wrong between the documents of one file.
 
 use super::document::Document;
-use super::{Finding, Severity};
+use super::finding::{Finding, Severity};
 
 /// Policies that would be in each other's way, and objects that stand there twice.
 pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {

@@ -5,8 +5,8 @@ use kube::core::DynamicObject;
 use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
+use super::finding::{Finding, Severity};
 use super::schema;
-use super::{Finding, Severity};
 use crate::convert::{self, FieldError, Unreadable, selector};
 use crate::names;
 use crate::resources;

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use crate::names;
 
-use super::{NodeReboot, RebootPolicy, RebootQueue};
+use super::entry::NodeReboot;
+use super::policy::RebootPolicy;
+use super::queue::RebootQueue;
 
 /// The three CRDs as JSON, in the order in which they are applied.
 pub fn crds() -> Vec<Value> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::schema;
+use super::crd::schema;
 use crate::names;
 
 /// All fields of a spec with type, default, bounds and meaning, as Markdown.

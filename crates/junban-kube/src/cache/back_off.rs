@@ -5,7 +5,7 @@ use std::time::Duration;
 use junban_core::time::Mono;
 use junban_engine::clock::boottime;
 
-use super::follow::spread;
+use super::jitter::jittered;
 
 /// The first pause and the longest: each is twice the one before. An API server that is overloaded is not to get
 /// whole lists of pods asked of it five times a second by every controller.
@@ -55,7 +55,7 @@ impl BackOff {
             PAUSES_MS.0
         };
         self.last = Some(now);
-        Duration::from_millis(spread(self.pause_ms).into())
+        Duration::from_millis(jittered(self.pause_ms).into())
     }
 }
 

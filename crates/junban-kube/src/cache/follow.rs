@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::back_off::BackOff;
+use super::jitter::jittered;
 use crate::answer::chain;
 use crate::gone::Gone;
 use crate::store::Store;
@@ -76,18 +76,11 @@ impl Following {
     }
 }
 
-/// What begins together would go on together, each time, in every controller: up to a quarter less, by lot.
-pub(super) fn spread(number: u32) -> u32 {
-    let lot = RandomState::new().build_hasher().finish();
-    let quarter = u64::from(number / 4) + 1;
-    u32::try_from(lot % quarter).map_or(number, |less| number - less)
-}
-
 async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>, page: Duration)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().timeout(spread(kept.watch_seconds));
+    let config = watcher::Config::default().timeout(jittered(kept.watch_seconds));
     let begin = || watcher::watcher(api.clone(), config.clone());
     let mut events = std::pin::pin!(begin());
     let mut listed = Some(listed);
@@ -153,14 +146,6 @@ mod tests {
     use kube::Client;
 
     use super::*;
-
-    #[test]
-    fn watches_that_begin_together_end_apart_and_never_late() {
-        let ends: Vec<u32> = (0..200).map(|_| spread(30)).collect();
-        assert!(ends.iter().all(|end| (23..=30).contains(end)), "{ends:?}");
-        assert!(ends.iter().any(|end| *end != ends[0]));
-        assert_eq!(spread(1), 1);
-    }
 
     /// The head of the first list comes, and half of its body.
     #[tokio::test]

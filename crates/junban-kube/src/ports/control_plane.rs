@@ -5,37 +5,45 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use http::Request;
-use junban_core::effect::{Evidence, MemberHealth};
+use junban_core::effect::MemberHealth;
 use junban_engine::shell::locked;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::client::ClientBuilder;
 use kube::{Api, Client, Config};
 
-use super::KubePorts;
-use crate::answer::{SHORT_DEADLINE, chain, within};
+use crate::answer::{SHORT_DEADLINE, chain, cut, within};
+use crate::connect::Connection;
 
-/// One client per member, kept while URL and certificate stay the same.
-#[derive(Default)]
-pub(super) struct ControlPlaneClients {
+/// Asks the members of the control plane.
+pub(super) struct ControlPlane {
+    connection: Connection,
+    /// Junban's own: etcd's Secret lies there.
+    namespace: String,
+    /// One client per member, kept while its URL and its certificate stay the same.
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
 const CONNECT: Duration = Duration::from_secs(2);
 
-impl KubePorts {
-    pub(super) async fn control_plane(
+impl ControlPlane {
+    pub(super) fn new(connection: &Connection, namespace: &str) -> Self {
+        Self {
+            connection: connection.clone(),
+            namespace: namespace.to_owned(),
+            clients: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn health(
         &self,
         api_servers: Vec<String>,
         etcd: Vec<String>,
         etcd_client_secret: String,
-    ) -> Evidence {
-        let secret = match self.secret(&etcd_client_secret).await {
-            Ok(secret) => secret,
-            Err(why) => return Evidence::Failed(why),
-        };
+    ) -> Result<Vec<MemberHealth>, String> {
+        let secret = self.secret(&etcd_client_secret).await?;
         let api_servers = api_servers.into_iter().map(async |url| {
-            let client = self.control_plane.client(&url, "", || self.of_api_server(&url));
+            let client = self.client(&url, "", || self.of_api_server(&url));
             let state = match client {
                 Ok(client) => ask(&client, "/readyz", |_| true).await,
                 Err(why) => Err(why),
@@ -50,10 +58,7 @@ impl KubePorts {
                 .as_ref()
                 .and_then(|secret| secret.metadata.resource_version.clone());
             let config = || of_etcd(&url, secret.as_ref());
-            let state = match self
-                .control_plane
-                .client(&url, version.as_deref().unwrap_or_default(), config)
-            {
+            let state = match self.client(&url, version.as_deref().unwrap_or_default(), config) {
                 Ok(client) => ask(&client, "/health", is_healthy).await,
                 Err(why) => Err(why),
             };
@@ -67,7 +72,7 @@ impl KubePorts {
             futures::future::join_all(etcd)
         );
         members.extend(etcd);
-        Evidence::ControlPlane(members)
+        Ok(members)
     }
 
     /// The cluster's own credentials and authorities: only over TLS, or the token would go out in clear.
@@ -90,9 +95,7 @@ impl KubePorts {
         let describe = |why: String| format!("secret {}/{name} for etcd: {why}", self.namespace);
         secret.map(Some).map_err(|failure| describe(failure.words()))
     }
-}
 
-impl ControlPlaneClients {
     fn client(
         &self,
         url: &str,
@@ -155,7 +158,7 @@ async fn ask(client: &Client, path: &str, is_good: fn(&str) -> bool) -> Result<(
         .map_err(|error| error.to_string())?;
     match within(SHORT_DEADLINE, client.request_text(request)).await {
         Ok(text) if is_good(&text) => Ok(()),
-        Ok(text) => Err(crate::answer::cut(&text)),
+        Ok(text) => Err(cut(&text)),
         Err(failure) => Err(failure.words()),
     }
 }

@@ -56,7 +56,12 @@ impl ReadPort for KubePorts {
                 api_servers,
                 etcd,
                 etcd_client_secret,
-            } => self.control_plane(api_servers, etcd, etcd_client_secret).await,
+            } => {
+                let members = self.control_plane.health(api_servers, etcd, etcd_client_secret);
+                members
+                    .await
+                    .map_or_else(Evidence::Failed, Evidence::ControlPlane)
+            }
             Read::Lists => self.lists().await.unwrap_or_else(Evidence::Failed),
         }
     }
