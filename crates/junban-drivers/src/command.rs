@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use junban_core::effect::{PowerAnswer, PowerOrder};
 use junban_core::entry::PowerOutcome;
-use junban_core::policy::Step;
 use junban_engine::clock::boottime;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -25,6 +24,9 @@ const WORDS_CHARS_MAX: usize = 300;
 /// Bytes of output kept while it runs; the rest is read and dropped, so that no program blocks on a full pipe.
 const TAIL_BYTES_MAX: usize = 4_096;
 
+/// Time that the program has. After it the program is killed, and the outcome is unknown.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
 /// After SIGKILL. It may be refused (another user's process), or take for ever (one that waits for a dead disk): then
 /// the answer is as unknown as that of a killed command, and the node must not wait for it without a word.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -39,32 +41,54 @@ pub struct Variables {
     pub attempt: &'static str,
 }
 
-/// Carries out an order whose step is a command. The answer comes when the program has ended, or was killed with
-/// its whole process group because its time was up.
-pub async fn run(variables: Variables, order: &PowerOrder) -> PowerAnswer {
-    let Step::Command { command } = &order.step;
-    let Some((program, arguments)) = command.split_first() else {
-        return nothing_started("the command is empty");
-    };
-    let mut child = std::process::Command::new(program);
-    child
-        .args(arguments)
-        .env(variables.node, order.node.as_str())
-        .env(variables.boot_id, order.boot_id.as_str())
-        .env(variables.system_uuid, order.system_uuid.as_str())
-        .env(variables.attempt, order.attempt.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    // The last thing before the act: evidence that is too old starts nothing (lifecycle.md 6).
-    if boottime() >= order.not_after {
-        return nothing_started("too late: the reads that it rests on are too old");
+/// Runs commands.
+pub struct CommandDriver {
+    variables: Variables,
+    time_limit: Duration,
+}
+
+impl CommandDriver {
+    pub fn new(variables: Variables) -> Self {
+        Self {
+            variables,
+            time_limit: TIME_LIMIT,
+        }
     }
-    match Command::from(child).spawn() {
-        Ok(child) => see_through(child, order).await,
-        Err(error) if is_of_exec(&error) => nothing_started(&format!("{program} could not be run: {error}")),
-        Err(error) => answer(PowerOutcome::Unknown, &format!("it may run: {error}"), ""),
+
+    /// The longest time from an order to its answer.
+    pub(crate) fn longest(&self) -> Duration {
+        self.time_limit + KILLED_WITHIN
+    }
+
+    /// Carries out an order. The answer comes when the program has ended, or was killed with its whole process group
+    /// because its time was up.
+    pub(crate) async fn run(&self, command: &[String], order: &PowerOrder) -> PowerAnswer {
+        let variables = self.variables;
+        let Some((program, arguments)) = command.split_first() else {
+            return nothing_started("the command is empty");
+        };
+        let mut child = std::process::Command::new(program);
+        child
+            .args(arguments)
+            .env(variables.node, order.node.as_str())
+            .env(variables.boot_id, order.boot_id.as_str())
+            .env(variables.system_uuid, order.system_uuid.as_str())
+            .env(variables.attempt, order.attempt.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // The last thing before the act: evidence that is too old starts nothing (lifecycle.md 6).
+        if boottime() >= order.not_after {
+            return nothing_started("too late: the reads that it rests on are too old");
+        }
+        match Command::from(child).spawn() {
+            Ok(child) => see_through(child, order, self.time_limit.min(order.boot_timeout)).await,
+            Err(error) if is_of_exec(&error) => {
+                nothing_started(&format!("{program} could not be run: {error}"))
+            }
+            Err(error) => answer(PowerOutcome::Unknown, &format!("it may run: {error}"), ""),
+        }
     }
 }
 
@@ -87,12 +111,12 @@ fn is_of_exec(error: &std::io::Error) -> bool {
     )
 }
 
-async fn see_through(mut child: Child, order: &PowerOrder) -> PowerAnswer {
+async fn see_through(mut child: Child, order: &PowerOrder, time_limit: Duration) -> PowerAnswer {
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or_default()));
     let words = tokio::spawn(tail(child.stdout.take(), child.stderr.take()));
-    let ended = tokio::time::timeout(order.time_limit, child.wait()).await;
+    let ended = tokio::time::timeout(time_limit, child.wait()).await;
     // What it left behind must not act later, unless it says that it started the reboot: that may be its work.
     let started = matches!(&ended, Ok(Ok(status)) if status.success());
     if let Some(group) = group.filter(|_| !started)
@@ -112,7 +136,7 @@ async fn see_through(mut child: Child, order: &PowerOrder) -> PowerAnswer {
     let words = tokio::time::timeout(Duration::from_millis(200), words).await;
     let words = words.ok().and_then(Result::ok).unwrap_or_default();
     if !in_time {
-        let limit = order.time_limit.as_secs();
+        let limit = time_limit.as_secs();
         let how = match ended {
             Ok(_) => format!("killed after {limit} s"),
             Err(_) => format!("not ended after {limit} s, and could not be killed"),

@@ -8,6 +8,7 @@
 //! [`Cluster`]: junban_core::cluster::Cluster
 
 use std::future::Future;
+use std::time::Duration;
 
 use junban_core::effect::{
     Announcement, Effect, EvictOutcome, Evidence, NewEntry, NodePatch, Outcome, PodLeave, PowerAnswer,
@@ -66,6 +67,8 @@ pub trait ReadPort: Send + Sync {
 
 /// Power actions.
 pub trait PowerPort: Send + Sync {
+    /// The longest time that a call of [`PowerPort::power`] takes: a process that ends waits for it.
+    fn longest(&self) -> Duration;
     /// Starts a power action unless `not_after` has passed (then: surely nothing was started).
     fn power(&self, order: PowerOrder) -> impl Future<Output = PowerAnswer> + Send;
 }

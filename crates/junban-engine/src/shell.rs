@@ -52,8 +52,8 @@ pub struct Parts<P, L> {
     pub nonce: Box<dyn Fn() -> String + Send + Sync>,
 }
 
-/// A command may run for a minute, and begins less than 10 s after its record.
-const CLOSES_WITHIN: Duration = Duration::from_secs(75);
+/// A power action begins less than 10 s after its record: a process that ends waits for that, and for the action.
+const ACT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` resolves, for whatever reason it gives. Then nothing new starts; power actions that are on their
 /// way are seen through to the driver's answer, whoever leads by then, for a command that is cut off may leave a server
@@ -76,13 +76,14 @@ where
         writes: Arc::default(),
         powers: watch::Sender::default(),
     };
+    let closes_within = ACT_WITHIN + carrier.ports.longest();
     let closes_by = OnceLock::new();
     let stopped = async {
         let why = tokio::select! {
             why = stop => Ok(why),
             Err(error) = &mut renewals => Err(error),
         };
-        let _ = closes_by.set(boottime() + CLOSES_WITHIN);
+        let _ = closes_by.set(boottime() + closes_within);
         parts.changed.notify_one();
         why
     };

@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         metrics.is_ready();
         let adapters = Adapters {
             kube: KubePorts::new(&connection, &store, &arguments.namespace, &identity),
+            drivers: adapters::drivers(),
             metrics: metrics.clone(),
         };
         let parts = Parts {

@@ -66,6 +66,10 @@ impl NotifyPort for CutOff {
 }
 
 impl PowerPort for CutOff {
+    fn longest(&self) -> Duration {
+        self.command
+    }
+
     async fn power(&self, _: PowerOrder) -> PowerAnswer {
         self.begun.notify_one();
         tokio::time::sleep(self.command).await;
@@ -110,7 +114,7 @@ fn power() -> Effect {
         step: PolicyStep::Command {
             command: vec!["reboot".into()],
         },
-        time_limit: Duration::from_secs(20),
+        boot_timeout: Duration::from_secs(20),
         not_after: boottime() + Duration::from_secs(4),
     })
 }
