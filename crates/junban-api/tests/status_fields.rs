@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use junban_api::convert;
 use junban_api::resources;
 use junban_core::entry::{BackOff, BlockedBy, DrainProgress, Phase, PowerOutcome, PowerRecord, Record};
+use junban_core::format::Format;
 use junban_core::policy::{PolicySummary, Step};
 use junban_core::queue::{Ledger, QueueSummary, Slot};
 use junban_core::reason::Reason;
@@ -24,6 +25,7 @@ fn record() -> Record {
         running_ms: 1,
     };
     Record {
+        format: Format,
         observed_generation: 1,
         phase: Phase::Failed,
         reason: Some(Reason::BootTimeout),
@@ -54,6 +56,7 @@ fn record() -> Record {
         boot_ms: Some(1),
         retries_done: 1,
         back_off: Some(BackOff {
+            format: Format,
             releases: 1,
             from: reading,
             seconds: Duration::from_secs(300).as_secs(),

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod facts;
 #[cfg(test)]
 mod fixture;
+pub mod format;
 pub mod gates;
 pub mod goal;
 pub mod guard;

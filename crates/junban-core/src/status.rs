@@ -38,6 +38,11 @@ pub fn tell(draft: &mut Draft<'_>) {
         .iter()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     draft.report.notes.extend(unreadable);
+    let marks = draft.cluster.nodes.values().filter_map(|node| {
+        let text = node.mark.as_ref()?.as_ref().err()?;
+        Some(format!("node {}: {text}", node.name))
+    });
+    draft.report.notes.extend(marks);
     let turned_down = draft.memory.turned_down.iter();
     let lasting = turned_down.filter(|(_, down)| down.is_lasting());
     let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));

@@ -29,15 +29,12 @@ pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
     }
     let record = match object.data.get("status") {
         None | Some(Value::Null) => Record::default(),
-        Some(status) => {
-            let read = serde_json::from_value(status.clone());
-            fields.take(
-                "status",
-                read,
-                "the status is Junban's own: do not edit it",
-                Record::default(),
-            )
-        }
+        Some(status) => fields.take(
+            "status",
+            Record::read(status),
+            "the status is Junban's own: do not edit it",
+            Record::default(),
+        ),
     };
     let retries = u32::try_from(spec.retries).map_err(|_| format!("{} is below 0", spec.retries));
     let entry = Entry {

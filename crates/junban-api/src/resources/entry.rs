@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::parts;
+use super::policy::LadderStep;
 
 /// One node's turn for one goal. All but `cancel` and `retries` is immutable.
 #[derive(CustomResource, KubeSchema, Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -78,6 +79,9 @@ pub struct NodeRebootSpec {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeRebootStatus {
+    /// The version of this status. A release of Junban that knows only older versions leaves the entry alone.
+    #[schemars(schema_with = "parts::number")]
+    pub format: Option<i64>,
     /// The generation of the spec that this status knows.
     #[schemars(schema_with = "parts::number")]
     pub observed_generation: i64,
@@ -149,7 +153,7 @@ pub struct ReadingStatus {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PowerStatus {
-    pub step: super::LadderStep,
+    pub step: LadderStep,
     #[schemars(schema_with = "parts::number")]
     pub boot_timeout_seconds: i64,
     #[schemars(schema_with = "parts::number")]
@@ -172,6 +176,10 @@ pub struct PowerStatus {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackOffStatus {
+    /// The version of this part of the status.
+    #[serde(default)]
+    #[schemars(schema_with = "parts::number")]
+    pub format: Option<i64>,
     /// Releases so far.
     #[schemars(schema_with = "parts::number")]
     pub releases: i64,

@@ -9,6 +9,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
 use crate::facts::Turn;
+use crate::format::Format;
 use crate::goal;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
@@ -114,6 +115,7 @@ fn released(draft: &Draft<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
         to_seconds(until)
     );
     record.back_off = Some(BackOff {
+        format: Format,
         releases,
         from: draft.now.clock,
         seconds: wait.as_secs(),

@@ -5,6 +5,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{Entry, Phase};
 use crate::facts::Turn;
+use crate::format::Format;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::reason::{Blocker, Reason};
 use crate::turn::{end_without_a_node, give_back, verifying_record};
@@ -120,6 +121,7 @@ fn mark(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) {
         return;
     }
     let mark = Mark {
+        format: Format,
         id: mark_id(&draft.memory.nonce, &entry.uid, node.version),
         entry: entry.name.clone(),
         entry_uid: entry.uid.clone(),

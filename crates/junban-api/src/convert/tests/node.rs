@@ -79,6 +79,14 @@ fn a_mark_that_does_not_parse_is_kept_as_such() {
 }
 
 #[test]
+fn a_mark_of_a_newer_release_is_kept_and_not_read() {
+    let node = node(json!({"metadata": {"annotations": {names::MARK: r#"{"format":2}"#}}}));
+    let error = node.mark.unwrap().unwrap_err();
+    assert!(error.contains("written by a newer release"), "{error}");
+    assert_eq!(node.mark_text.as_deref(), Some(r#"{"format":2}"#));
+}
+
+#[test]
 fn a_waiver_may_be_spelt_in_any_way_that_is_a_time() {
     let waived = |text: &str| node(json!({"metadata": {"annotations": {names::WAIVED: text}}})).waived;
     let time = "2026-11-23T09:00:00Z".parse().unwrap();

@@ -264,6 +264,19 @@ fn an_entry_without_status_is_queued() {
 }
 
 #[test]
+fn an_entry_whose_record_a_newer_release_wrote_is_unreadable() {
+    let status = json!({"format": 2, "phase": "Queued"});
+    let error = entry::read(&object("NodeReboot", "node-1-abc", entry_spec(), status)).unwrap_err();
+    assert_eq!(paths(&error), ["status"]);
+    assert!(
+        error.0[0]
+            .problem
+            .starts_with("written by a newer release of Junban"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_policy_with_a_problem_is_not_ready() {
     let summary = PolicySummary {
         problem: "PolicyConflict".into(),
