@@ -1,6 +1,6 @@
-//! Drivers: each performs power actions in its own way. A new driver is a file, a field of [`Drivers`] and an arm below.
+//! Drivers perform power actions, each in its own way. A new driver is a file, a field of [`Drivers`] and an arm below.
 //!
-//! A driver knows nothing of Kubernetes. The engine has decided that the action may be performed; the driver only
+//! A driver knows nothing of Kubernetes. The engine has already decided that the action may be performed. A driver only
 //! refuses an order that is too late.
 
 mod command;

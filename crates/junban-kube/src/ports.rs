@@ -1,4 +1,4 @@
-//! The ports on a real cluster, one file each.
+//! The engine's ports on a real cluster, one file each.
 
 mod announce;
 mod control_plane;
@@ -19,7 +19,7 @@ use crate::connect::Connection;
 use crate::store::Store;
 use control_plane::ControlPlane;
 
-/// Implements every port but power.
+/// Implements every port except power.
 pub struct KubePorts {
     connection: Connection,
     store: Arc<Store>,
@@ -28,7 +28,7 @@ pub struct KubePorts {
 }
 
 impl KubePorts {
-    /// `identity` is the instance that Events name.
+    /// Events carry `identity` as their reporting instance.
     pub fn new(connection: &Connection, store: &Arc<Store>, namespace: &str, identity: &str) -> Self {
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
@@ -42,13 +42,13 @@ impl KubePorts {
         }
     }
 
-    /// The API server's time, for what is shown.
+    /// The API server's time, for times that are only shown.
     fn wall(&self) -> Timestamp {
         self.connection.wall.now()
     }
 }
 
-/// Every write of ours bears the manager's name: a cordon's owner is read from it.
+/// Every write of ours carries the name of our field manager: it tells later whose cordon it is.
 fn parameters() -> PostParams {
     PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),

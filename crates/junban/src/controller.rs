@@ -83,8 +83,8 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         tokio::select! {
             () = stop => Ok(()),
             // Who restarts the process gives it fresh ones.
-            () = caches.broken() => Err(anyhow::anyhow!("the caches are broken")),
-            () = cache::led_blindly(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
+            () = caches.watch_ended() => Err(anyhow::anyhow!("the caches are broken")),
+            () = cache::led_with_stale_caches(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
         }
     };
     shell::run(parts, ended)

@@ -38,7 +38,7 @@ async fn sh(script: &str) -> PowerAnswer {
 }
 
 #[tokio::test]
-async fn exit_0_is_started_75_is_nothing_started_and_all_else_is_unknown() {
+async fn exit_code_0_is_started_75_is_nothing_started_and_every_other_is_unknown() {
     assert_eq!(sh("exit 0").await.outcome, PowerOutcome::Started);
     assert_eq!(sh("exit 75").await.outcome, PowerOutcome::NothingStarted);
     for script in ["exit 1", "exit 127", "kill -9 $$", "kill -TERM $$"] {
@@ -59,7 +59,7 @@ async fn a_program_that_cannot_be_run_started_nothing() {
 
 /// The error may come after exec, and does not say so.
 #[test]
-fn an_error_that_exec_does_not_give_may_be_of_a_program_that_runs() {
+fn an_error_that_exec_does_not_give_may_mean_that_the_program_runs() {
     for errno in [
         Errno::MFILE,
         Errno::NOMEM,
@@ -67,13 +67,13 @@ fn an_error_that_exec_does_not_give_may_be_of_a_program_that_runs() {
         Errno::PERM,
         Errno::AGAIN,
     ] {
-        assert!(!is_of_exec(&errno.into()), "{errno}");
+        assert!(!is_exec_error(&errno.into()), "{errno}");
     }
-    assert!(!is_of_exec(&std::io::Error::other("no handler for SIGCHLD")));
+    assert!(!is_exec_error(&std::io::Error::other("no handler for SIGCHLD")));
 }
 
 #[tokio::test]
-async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
+async fn the_program_gets_its_variables_and_its_output_is_kept() {
     let answer =
         sh("echo $JUNBAN_NODE $JUNBAN_BOOT_ID $JUNBAN_SYSTEM_UUID $JUNBAN_ATTEMPT; echo no >&2; exit 3")
             .await;
@@ -83,14 +83,14 @@ async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
 }
 
 #[tokio::test]
-async fn its_words_are_cut_to_their_end_and_escaped() {
+async fn only_the_end_of_the_output_is_kept_and_control_characters_are_escaped() {
     let answer = sh("seq 1 2000; printf '\\033[2Jlast'; exit 1").await;
     assert!(answer.message.ends_with("\\u{1b}[2Jlast"), "{}", answer.message);
-    assert_eq!(answer.message.chars().count(), WORDS_CHARS_MAX);
+    assert_eq!(answer.message.chars().count(), MESSAGE_CHARS_MAX);
 }
 
 #[tokio::test]
-async fn when_its_time_is_up_the_whole_group_is_killed() {
+async fn the_whole_process_group_is_killed_when_the_time_is_over() {
     let folder = std::env::temp_dir().join(format!("junban-command-{}", std::process::id()));
     let file = folder.to_str().unwrap().to_owned();
     let mut order = order(&["sh", "-c", "(sleep 1; touch \"$0\") & sleep 30", &file]);
@@ -110,15 +110,15 @@ async fn when_its_time_is_up_the_whole_group_is_killed() {
     }
 }
 
-/// It left its group, so that the signal does not reach it.
+/// The program has left its process group, so the signal does not reach it.
 #[tokio::test]
 async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
     let mut order = order(&["perl", "-e", "setpgrp(0, getpgrp(getppid)); sleep 60"]);
-    // Long enough for it to have left, on a busy machine as well.
+    // Long enough for the program to leave its group, even on a busy machine.
     order.boot_timeout = Duration::from_secs(5);
     let answer = run(&order).await;
     assert_eq!(answer.outcome, PowerOutcome::Unknown);
-    // Waited for to its end it would be called killed.
+    // If its end had been waited for, the message would say "killed".
     assert!(
         answer.message.contains("could not be killed"),
         "{}",
@@ -127,7 +127,7 @@ async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn what_it_leaves_behind_does_not_act_later() {
+async fn processes_that_the_program_leaves_behind_do_not_act_later() {
     let folder = std::env::temp_dir().join(format!("junban-command-left-{}", std::process::id()));
     let file = folder.to_str().unwrap().to_owned();
     let answer = run(&order(&[

@@ -1,4 +1,4 @@
-//! Kubernetes Events on the Node and on the entry. Lost without harm.
+//! Sends Kubernetes Events on the Node and on the entry. A lost Event does no harm.
 
 use junban_api::names;
 use junban_core::effect::Announcement;
@@ -10,7 +10,7 @@ use super::KubePorts;
 use crate::answer::{DEADLINE, within};
 use crate::resource::Kind;
 
-/// An Event's note may have 1 KiB.
+/// The API server allows a note of 1 KiB.
 const NOTE_CHARS_MAX: usize = 1_000;
 
 impl NotifyPort for KubePorts {
@@ -43,7 +43,7 @@ impl NotifyPort for KubePorts {
         let node = announcement.on_node.then_some(node);
         for object in node.into_iter().chain([entry]) {
             if let Err(failure) = within(DEADLINE, self.recorder.publish(&event, &object)).await {
-                tracing::debug!(why = failure.words(), "an Event was lost");
+                tracing::debug!(why = failure.text(), "an Event was lost");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The health of API servers and etcd members, each asked by itself.
+//! Asks each API server and each etcd member for its health.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use crate::connect::Connection;
 /// Asks the members of the control plane.
 pub(super) struct ControlPlane {
     connection: Connection,
-    /// Junban's own: etcd's Secret lies there.
+    /// Junban's namespace, which holds the Secret for etcd.
     namespace: String,
     /// One client per member, kept while its URL and its certificate stay the same.
     clients: Mutex<BTreeMap<String, Client>>,
@@ -75,12 +75,12 @@ impl ControlPlane {
         Ok(members)
     }
 
-    /// The cluster's own credentials and authorities: only over TLS, or the token would go out in clear.
+    /// With the controller's own credentials and authorities. Only over TLS: else the token would go out in clear text.
     fn of_api_server(&self, url: &str) -> Result<Config, String> {
         let mut config = self.connection.config.clone();
         config.cluster_url = url.parse().map_err(|_| format!("{url} is not a URL"))?;
         if config.cluster_url.scheme_str() != Some("https") {
-            return Err("an API server is asked by https only".into());
+            return Err("an API server must be asked over https".into());
         }
         config.tls_server_name = None;
         Ok(config)
@@ -93,7 +93,7 @@ impl ControlPlane {
         let api: Api<Secret> = Api::namespaced(self.connection.calls.clone(), &self.namespace);
         let secret = within(SHORT_DEADLINE, api.get(name)).await;
         let describe = |why: String| format!("secret {}/{name} for etcd: {why}", self.namespace);
-        secret.map(Some).map_err(|failure| describe(failure.words()))
+        secret.map(Some).map_err(|failure| describe(failure.text()))
     }
 
     fn client(
@@ -113,14 +113,14 @@ impl ControlPlane {
             .map_err(|error| chain(&error))?
             .build();
         let mut clients = locked(&self.clients);
-        // With the certificates of before.
+        // These clients have an older certificate.
         clients.retain(|known, _| !known.starts_with(&format!("{url} ")));
         clients.insert(key, client.clone());
         Ok(client)
     }
 }
 
-/// The client certificate of the Secret; without one etcd is asked as its URL says, by http as a rule.
+/// With the client certificate of the Secret. Without a Secret etcd is asked as its URL says, usually over http.
 fn of_etcd(url: &str, secret: Option<&Secret>) -> Result<Config, String> {
     let mut config = Config::new(url.parse().map_err(|_| format!("{url} is not a URL"))?);
     let Some(secret) = secret else { return Ok(config) };
@@ -143,7 +143,7 @@ fn base64(bytes: &ByteString) -> Result<String, String> {
     }
 }
 
-/// PEM to DER, as kube wants its authorities.
+/// Converts PEM to DER: kube wants its authorities so.
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, String> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
@@ -159,11 +159,11 @@ async fn ask(client: &Client, path: &str, is_good: fn(&str) -> bool) -> Result<(
     match within(SHORT_DEADLINE, client.request_text(request)).await {
         Ok(text) if is_good(&text) => Ok(()),
         Ok(text) => Err(cut(&text)),
-        Err(failure) => Err(failure.words()),
+        Err(failure) => Err(failure.text()),
     }
 }
 
-/// etcd says `{"health":"true"}`; some releases answer 200 with "false" in it.
+/// etcd answers `{"health":"true"}`. Some releases answer 200 with "false".
 fn is_healthy(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text)
         .is_ok_and(|answer| answer["health"] == "true" || answer["health"] == true)
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etcd_that_says_false_is_not_healthy() {
+    fn an_etcd_member_that_answers_false_is_not_healthy() {
         assert!(is_healthy(r#"{"health":"true","reason":""}"#));
         assert!(!is_healthy(r#"{"health":"false","reason":"NOSPACE"}"#));
         assert!(!is_healthy("ok"));

@@ -15,7 +15,7 @@ use junban_core::memory::Memory;
 use junban_core::policy::Policy;
 use junban_core::reason::{Blocker, Reason};
 use junban_core::time::Now;
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use serde::Serialize;
 
 use super::{Asked, all, named};
