@@ -1,9 +1,10 @@
-//! The offline check of a file of Junban's objects: the same verdict as the API server's, and more words.
+//! Checks a file of Junban's objects without a cluster. The verdict is the same as the API server's, with better
+//! messages.
 //!
-//! Each document is taken as the server takes it: nulls dropped, defaults filled, unknown fields refused at every
-//! depth, the schema's bounds; then `convert`, which names what is wrong in its own words; then the CEL rules
-//! (whose offline evaluator runs CEL only, hence this order). One table of cases, `tests/cases`, is put to both
-//! and holds them equal. Reads no clock and no cluster.
+//! Each document is handled as the server handles it: nulls are dropped, defaults are filled in, unknown fields are
+//! refused at every depth, and the bounds of the schema are checked. Then `convert` reads it and gives messages of its
+//! own. Then the CEL rules run (their offline evaluator checks nothing else, so they come last). One table of cases,
+//! `tests/cases`, is given to the lint and to a real server, and holds their verdicts equal. The lint reads no clock.
 
 mod across;
 mod document;
@@ -16,17 +17,17 @@ use serde_json::Value;
 pub use document::check_object;
 pub use finding::{Finding, Severity};
 
-/// What a file holds.
+/// What was found in a file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Checked {
-    /// In the order of the documents; a file that is not YAML is one finding.
+    /// In the order of the documents. A file that is not YAML has one finding.
     pub findings: Vec<Finding>,
-    /// Objects of Junban's: without one nothing was checked.
+    /// How many objects of Junban the file has. 0: nothing was checked.
     pub objects: usize,
 }
 
-/// Checks a file of one or more YAML documents, and of Lists, as kubectl prints them, each item. `now` tells which
-/// goals lie in the future.
+/// Checks a file of one or more YAML documents. A List, as kubectl prints it, is checked item by item. `now` decides
+/// which goals lie in the future.
 pub fn lint(text: &str, now: Timestamp) -> Checked {
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
@@ -67,7 +68,7 @@ fn not_yaml(error: &serde_saphyr::Error) -> Finding {
         object: String::new(),
         path: String::new(),
         problem: format!("the file is not YAML: {error}"),
-        hint: "mend the line named above".to_owned(),
+        hint: "correct the line named above".to_owned(),
     }
 }
 

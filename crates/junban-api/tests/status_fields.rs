@@ -1,5 +1,5 @@
-//! What core writes as a status is what the schema knows: our own writes are strict, so a field that only core has
-//! would make every write of that status fail on a real API server.
+//! Checks that the schemas know every field that core writes into a status. Our own writes are strict: with a field that
+//! the schema does not know, a real API server would refuse every write of that status.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// Every field, spelt out: a new one in core does not compile here until somebody has thought of the schema.
+/// All fields are written out: a new field in core does not compile until somebody adds it here.
 fn record() -> Record {
     let reading = Reading {
         led_ms: 2,
@@ -74,7 +74,7 @@ fn record() -> Record {
 
 #[test]
 fn every_field_of_a_record_is_in_the_schema() {
-    known(
+    assert_known(
         "NodeReboot",
         &convert::entry::status(&record(), &Value::Null, NOW),
     );
@@ -101,7 +101,7 @@ fn every_field_of_the_queues_status_is_in_the_schema() {
         message: "m".into(),
         trouble: "Halted".into(),
     };
-    known(
+    assert_known(
         "RebootQueue",
         &convert::queue::status(Some(&ledger), &summary, &Value::Null, NOW),
     );
@@ -118,14 +118,14 @@ fn every_field_of_a_policys_status_is_in_the_schema() {
         problem: "NoDriver".into(),
         message: "m".into(),
     };
-    known(
+    assert_known(
         "RebootPolicy",
         &convert::policy::status(&summary, &Value::Null, NOW),
     );
 }
 
-/// Fails for each field of `status` that the kind's schema does not have.
-fn known(kind: &str, status: &Value) {
+/// Fails if `status` has a field that is not in the kind's schema.
+fn assert_known(kind: &str, status: &Value) {
     let crds = resources::crds();
     let crd = crds.iter().map(|crd| serde_json::to_value(crd).unwrap());
     let crd = crd

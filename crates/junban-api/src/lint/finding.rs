@@ -7,9 +7,9 @@ use crate::convert::FieldError;
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// The API server refuses it, or Junban cannot read it.
+    /// The API server refuses the object, or Junban cannot read it.
     Error,
-    /// It is taken, and will not do what was meant.
+    /// The API server accepts the object, but it will not do what was meant.
     Warning,
     /// Worth knowing.
     Info,
@@ -19,14 +19,14 @@ pub enum Severity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     pub severity: Severity,
-    /// The document's number in the file, from 1.
+    /// The number of the document in the file, from 1.
     pub document: usize,
-    /// `RebootPolicy workers`, as far as it is known.
+    /// Kind and name, for example `RebootPolicy workers`. May be incomplete.
     pub object: String,
-    /// May be empty: the document as a whole.
+    /// The field. Empty: the document as a whole.
     pub path: String,
     pub problem: String,
-    /// What to write instead; may be empty.
+    /// What to write instead. May be empty.
     pub hint: String,
 }
 
