@@ -168,8 +168,8 @@ pub struct PowerOrder {
     pub boot_id: BootId,
     pub system_uuid: SystemUuid,
     pub step: Step,
-    /// Time that the driver has to end; killed after it, which counts as unknown.
-    pub time_limit: Duration,
+    /// The attempt's bootTimeout. No driver works for longer; a driver that has to stop has an unknown outcome.
+    pub boot_timeout: Duration,
     /// Not started later than this: 4 s after the live reads began, 10 s after the record was sent.
     pub not_after: Mono,
 }

@@ -23,6 +23,7 @@ pub mod budget;
 pub mod cluster;
 pub mod detail;
 pub mod entry;
+pub mod format;
 pub mod journal;
 pub mod mark;
 pub mod node;

@@ -41,6 +41,11 @@ pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
         .iter()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     plan.report.notes.extend(unreadable);
+    let marks = plan.cluster.nodes.values().filter_map(|node| {
+        let text = node.mark.as_ref()?.as_ref().err()?;
+        Some(format!("node {}: {text}", node.name))
+    });
+    plan.report.notes.extend(marks);
     let turned_down = plan.memory.turned_down.iter();
     let lasting = turned_down.filter(|(_, down)| down.is_lasting());
     let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));

@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         metrics.is_ready();
         let adapters = Adapters {
             kube: KubePorts::new(&connection, &store, &arguments.namespace, &identity),
+            drivers: adapters::drivers(),
             metrics: metrics.clone(),
         };
         let parts = Parts {
@@ -82,8 +83,8 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         tokio::select! {
             () = stop => Ok(()),
             // Who restarts the process gives it fresh ones.
-            () = caches.broken() => Err(anyhow::anyhow!("the caches are broken")),
-            () = cache::led_blindly(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
+            () = caches.watch_ended() => Err(anyhow::anyhow!("the caches are broken")),
+            () = cache::led_with_stale_caches(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
         }
     };
     shell::run(parts, ended)

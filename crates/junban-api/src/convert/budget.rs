@@ -1,4 +1,4 @@
-//! PodDisruptionBudget, to core.
+//! PodDisruptionBudget to core.
 
 use junban_core::cluster::Budget;
 use junban_core::ids::PdbKey;

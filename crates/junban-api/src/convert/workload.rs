@@ -1,4 +1,4 @@
-//! Controllers of pods, to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
+//! Controllers of pods to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
 
 use junban_core::cluster::{Workload, WorkloadKey, WorkloadKind};
 use junban_core::ids::NodeName;
@@ -75,7 +75,7 @@ pub fn job(object: &Job) -> Result<Workload, Incomplete> {
     workload("Job", WorkloadKind::Job, &object.metadata, None)
 }
 
-/// The node that kured's lock names, if this DaemonSet is kured's and the lock is held.
+/// The node that kured's lock names, if this DaemonSet carries a lock that is held.
 pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     let text = object.metadata.annotations.as_ref()?.get(names::KURED_LOCK)?;
     let lock: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -83,13 +83,13 @@ pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     Some(NodeName::new(node))
 }
 
-/// The node on which a template has its pods made, past the scheduler.
+/// The node that a template names for its pods, which then bypass the scheduler.
 fn template_node(template: Option<&PodTemplateSpec>) -> Option<NodeName> {
     let node = template?.spec.as_ref()?.node_name.as_deref();
     node.filter(|node| !node.is_empty()).map(NodeName::new)
 }
 
-/// An absent `replicas` is 1 in every kind that has it.
+/// In every kind with `replicas`, an absent value means 1.
 fn scaled(replicas: Option<i32>) -> Option<u32> {
     Some(u32::try_from(replicas.unwrap_or(1)).unwrap_or_default())
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_node_that_a_template_names_is_known() {
+    fn the_node_that_a_template_names_is_read() {
         let metadata = json!({"name": "agent", "namespace": "shop", "uid": "1", "resourceVersion": "7"});
         let of = |spec| {
             let object = json!({"metadata": metadata, "spec": {"selector": {}, "template": {"spec": spec}}});

@@ -11,6 +11,7 @@ use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::{BackOff, Phase, Record};
+use crate::format::Format;
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
 use crate::node::Node;
@@ -115,6 +116,7 @@ fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
         to_seconds(until)
     );
     record.back_off = Some(BackOff {
+        format: Format,
         releases,
         from: plan.now.clock,
         seconds: wait.as_secs(),

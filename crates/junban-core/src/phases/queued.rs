@@ -8,6 +8,7 @@ use crate::derived::Turn;
 use crate::detail::Detail;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
+use crate::format::Format;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::node::Node;
 use crate::object::ObjectRef;
@@ -127,6 +128,7 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
         return;
     }
     let mark = Mark {
+        format: Format,
         id: mark_id(&plan.memory.nonce, &entry.uid, node.version),
         entry: entry.name.clone(),
         entry_uid: entry.uid.clone(),

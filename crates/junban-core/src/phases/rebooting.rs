@@ -22,8 +22,6 @@ use crate::start;
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
-/// A command that runs longer is killed, which counts as unknown.
-const COMMAND_TIME_LIMIT: Duration = Duration::from_secs(60);
 /// A next attempt that cannot be recorded so soon after the deadline (a pause, a control plane that is not whole,
 /// pods that came to the dead node) is left to a person.
 const NEXT_ROUND_WITHIN: Duration = Duration::from_secs(60);
@@ -262,7 +260,7 @@ fn act_or_go_back(
             .clone(),
         system_uuid: node.system_uuid.clone(),
         step: power.step.clone(),
-        time_limit: COMMAND_TIME_LIMIT.min(Duration::from_secs(power.boot_timeout_seconds)),
+        boot_timeout: Duration::from_secs(power.boot_timeout_seconds),
         not_after: latest.min(guard::until(Guard::ActEvidence, evidence.good_until())),
     }));
 }

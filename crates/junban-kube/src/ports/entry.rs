@@ -1,4 +1,4 @@
-//! Entries and the status of policies.
+//! Writes entries and the status of policies.
 
 use junban_api::convert;
 use junban_core::effect::{NewEntry, RecordWrite, WriteOutcome};
@@ -23,8 +23,8 @@ impl EntryPort for KubePorts {
         };
         let api = Kind::Entry.api(&self.connection.calls);
         match within(DEADLINE, api.create(&parameters(), &object)).await {
-            Ok(object) => self.created(&object),
-            Err(failure) if failure.code() == Some(409) => self.is_the_same(&new).await,
+            Ok(object) => self.written(&object),
+            Err(failure) if failure.code() == Some(409) => self.existing(&new).await,
             Err(failure) => failure.outcome(),
         }
     }
@@ -36,11 +36,12 @@ impl EntryPort for KubePorts {
         let object = status_object(Kind::Entry, name, write.uid.as_str(), write.version, status);
         let api = Kind::Entry.api(&self.connection.calls);
         match within(DEADLINE, api.replace_status(name, &parameters(), &object)).await {
-            Ok(object) => self.created(&object),
+            Ok(object) => self.written(&object),
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_entry(&write.name, Gone::Uid(write.uid.as_str()));
+                    self.store
+                        .remove_entry(&write.name, Gone::Uid(write.uid.as_str()));
                 }
                 outcome
             }
@@ -58,7 +59,7 @@ impl EntryPort for KubePorts {
         let api = Kind::Entry.api(&self.connection.calls);
         let outcome = match within(DEADLINE, api.delete(name.as_str(), &parameters)).await {
             Ok(answer) => match answer.left() {
-                // A finalizer of somebody else's keeps it.
+                // Somebody else's finalizer keeps it.
                 Some(object)
                     if object
                         .metadata
@@ -66,14 +67,14 @@ impl EntryPort for KubePorts {
                         .as_ref()
                         .is_some_and(|list| !list.is_empty()) =>
                 {
-                    return self.created(&object);
+                    return self.written(&object);
                 }
                 _ => WriteOutcome::Done,
             },
             Err(failure) => failure.outcome(),
         };
         if matches!(outcome, WriteOutcome::Done | WriteOutcome::Gone) {
-            self.store.no_entry(&name, Gone::Uid(uid.as_str()));
+            self.store.remove_entry(&name, Gone::Uid(uid.as_str()));
         }
         outcome
     }
@@ -95,13 +96,13 @@ impl EntryPort for KubePorts {
         .await
         {
             Ok(object) => {
-                self.store.policy(&object);
+                self.store.apply_policy(&object);
                 WriteOutcome::Done
             }
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_policy(name.as_str(), Gone::AsOf(version));
+                    self.store.remove_policy(name.as_str(), Gone::AsOf(version));
                 }
                 outcome
             }
@@ -110,32 +111,34 @@ impl EntryPort for KubePorts {
 }
 
 impl KubePorts {
-    fn created(&self, object: &DynamicObject) -> WriteOutcome {
-        match self.store.entry(object) {
+    fn written(&self, object: &DynamicObject) -> WriteOutcome {
+        match self.store.apply_entry(object) {
             Ok(_) => WriteOutcome::Done,
-            Err(why) => WriteOutcome::Unknown(format!("it was written and cannot be read: {why}")),
+            Err(why) => WriteOutcome::Unknown(format!(
+                "the entry was written, and the answer cannot be read: {why}"
+            )),
         }
     }
 
-    /// There is one of that name: made by our own earlier call, or another.
-    async fn is_the_same(&self, new: &NewEntry) -> WriteOutcome {
+    /// An entry of this name exists: an earlier call of ours created it, or it is another one.
+    async fn existing(&self, new: &NewEntry) -> WriteOutcome {
         let api = Kind::Entry.api(&self.connection.calls);
         match within(DEADLINE, api.get(new.name.as_str())).await {
-            Ok(object) => match self.store.entry(&object) {
+            Ok(object) => match self.store.apply_entry(&object) {
                 Ok(entry) if entry.spec == new.spec => WriteOutcome::Done,
-                Ok(_) => {
-                    WriteOutcome::Refused(format!("there is a NodeReboot {} with another spec", new.name))
-                }
-                Err(why) => WriteOutcome::Refused(format!("there is a NodeReboot {}: {why}", new.name)),
+                Ok(_) => WriteOutcome::Refused(format!("NodeReboot {} exists with another spec", new.name)),
+                Err(why) => WriteOutcome::Refused(format!(
+                    "NodeReboot {} exists and cannot be read: {why}",
+                    new.name
+                )),
             },
             Err(failure) if failure.is_not_found() => WriteOutcome::Conflict,
-            Err(failure) => WriteOutcome::Unknown(failure.words()),
+            Err(failure) => WriteOutcome::Unknown(failure.text()),
         }
     }
 }
 
-/// What a status write needs of an object. The server takes spec and labels from what it has; UID and version are
-/// its preconditions.
+/// The object of a status write. The server keeps its own spec and labels; UID and version are the preconditions.
 pub(super) fn status_object(
     kind: Kind,
     name: &str,

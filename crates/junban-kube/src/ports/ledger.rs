@@ -1,4 +1,4 @@
-//! The ledger: the queue's status, replaced by compare-and-swap.
+//! Writes the ledger: replaces the queue's status by compare-and-swap.
 
 use junban_api::convert;
 use junban_api::names;
@@ -25,13 +25,13 @@ impl LedgerPort for KubePorts {
         let api = Kind::Queue.api(&self.connection.calls);
         match within(DEADLINE, api.replace_status(names::QUEUE, &parameters(), &object)).await {
             Ok(object) => {
-                self.store.queue(&object);
+                self.store.apply_queue(&object);
                 WriteOutcome::Done
             }
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_queue(Gone::Uid(write.uid.as_str()));
+                    self.store.remove_queue(Gone::Uid(write.uid.as_str()));
                 }
                 outcome
             }

@@ -11,7 +11,7 @@ use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::{EntryName, NodeName};
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use junban_kube::resource::Kind;
 use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;

@@ -20,7 +20,7 @@ use junban_core::pod::Pod;
 use junban_core::reason::{Class, Reason};
 use junban_core::time::Now;
 use junban_core::tokens::budget_of;
-use junban_kube::glance::{self, Scope};
+use junban_kube::list_once::{self, Scope};
 use serde::Serialize;
 
 use self::since::{Of, Times};
@@ -36,7 +36,7 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
     let view = View::look(session, Scope::Everything).await?;
-    let clock = glance::clock(&session.connection, &arguments.namespace, names::LEASE);
+    let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
     // Without the right to read the Lease a lower bound of the clock serves.
     let clock = session.answer(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());

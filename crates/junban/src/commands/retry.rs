@@ -4,7 +4,7 @@ use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::{EntryName, NodeName};
 use junban_core::memory::Memory;
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use serde_json::json;
 
 use super::entries::{self, Changed, Decision};

@@ -14,7 +14,7 @@ use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
 use junban_kube::Store;
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use serde::Serialize;
 
 use super::columns::{natural, some, table};

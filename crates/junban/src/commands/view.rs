@@ -15,7 +15,7 @@ use junban_engine::clock::boottime;
 use junban_engine::shell::locked;
 use junban_kube::Store;
 use junban_kube::cache::{self, Caches};
-use junban_kube::glance::{self, Missed, Scope};
+use junban_kube::list_once::{self, Missed, Scope};
 
 use super::problem::Problem;
 use super::session::Session;
@@ -40,7 +40,7 @@ impl View {
         let store = Arc::new(Store::new(names::NAMESPACE));
         let mut missed = Vec::new();
         let mut has_nodes = scope >= Scope::Nodes;
-        for miss in glance::look(&session.connection, &store, scope).await {
+        for miss in list_once::list(&session.connection, &store, scope).await {
             let problem = problem(session, &miss);
             if NEEDED.contains(&miss.resource.as_str()) {
                 return Err(problem);

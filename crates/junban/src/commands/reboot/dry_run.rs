@@ -19,7 +19,7 @@ use junban_core::object::ObjectRef;
 use junban_core::policy::Policy;
 use junban_core::reason::Reason;
 use junban_core::time::Now;
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use serde::Serialize;
 
 use super::{Asked, all, named};
