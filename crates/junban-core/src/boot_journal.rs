@@ -34,7 +34,11 @@ pub(crate) fn due(plan: &PlanBuilder<'_>, node: &Node) -> Option<Journal> {
     if node.excluded || node.journal.as_ref().is_some_and(is_known) {
         return None;
     }
-    let seen = plan.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
+    let seen = plan
+        .memory
+        .sightings
+        .boot_of(node)
+        .filter(|seen| seen.boot_id == *boot_id);
     let turn = plan
         .derived
         .turns

@@ -13,7 +13,7 @@ use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
 use crate::guard::{self, Guard};
 use crate::ids::{EntryName, EntryUid, NodeName};
-use crate::memory::{Memory, Stage};
+use crate::memory::{AttemptStage, Memory};
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::Pod;
@@ -56,6 +56,7 @@ impl<'a> PlanBuilder<'a> {
             lanes: BTreeSet::new(),
             // Whatever waits for a lane that is held back: no event tells when it may go on.
             wake_at: memory
+                .lanes
                 .not_before
                 .values()
                 .copied()
@@ -72,10 +73,11 @@ impl<'a> PlanBuilder<'a> {
 
     /// Whether an effect of this lane could be sent now.
     pub fn is_free(&self, lane: &Lane) -> bool {
-        if self.lanes.contains(lane) || self.memory.busy.contains_key(lane) {
+        if self.lanes.contains(lane) || self.memory.lanes.busy.contains_key(lane) {
             return false;
         }
         self.memory
+            .lanes
             .not_before
             .get(lane)
             .is_none_or(|at| *at <= self.now.mono)
@@ -92,7 +94,7 @@ impl<'a> PlanBuilder<'a> {
         }
         if !self.is_free(&lane) {
             // A pause that is over is no reason to wake: the lane waits for an answer, and that wakes.
-            let pause = self.memory.not_before.get(&lane).copied();
+            let pause = self.memory.lanes.not_before.get(&lane).copied();
             if let Some(at) = pause.filter(|at| *at > self.now.mono) {
                 self.wake_at_mono(at);
             }
@@ -104,7 +106,7 @@ impl<'a> PlanBuilder<'a> {
         {
             return false;
         }
-        let effect = if self.memory.doubts.contains(&lane) && effect.is_write() {
+        let effect = if self.memory.lanes.unknown_writes.contains(&lane) && effect.is_write() {
             match self.read_for(&effect) {
                 Some(read) if Effect::Read(read.clone()).lane() == lane => Effect::Read(read),
                 Some(read) => {
@@ -142,10 +144,10 @@ impl<'a> PlanBuilder<'a> {
 
     /// Why the API server lets no write to a Node or its entry through, if it does not.
     pub fn turned_down(&self, node: &NodeName) -> Option<Blocker> {
-        if self.memory.turned_down.is_empty() {
+        if self.memory.lanes.rejected_writes.is_empty() {
             return None;
         }
-        let down = self.memory.turned_down.get(&Lane::Node(node.clone()))?;
+        let down = self.memory.lanes.rejected_writes.get(&Lane::Node(node.clone()))?;
         down.is_lasting().then(|| {
             let detail = Detail::Said(down.text.clone());
             Blocker::new(down.reason, ObjectRef::Node(node.clone()), detail)
@@ -203,7 +205,7 @@ impl<'a> PlanBuilder<'a> {
 
     /// Evictions without an answer, and those of this plan.
     pub fn evictions_under_way(&self) -> usize {
-        let busy = self.memory.busy.keys().chain(&self.lanes);
+        let busy = self.memory.lanes.busy.keys().chain(&self.lanes);
         busy.filter(|lane| matches!(lane, Lane::Budget(BudgetKey::Pdb(_))))
             .count()
     }
@@ -269,11 +271,18 @@ impl<'a> PlanBuilder<'a> {
     /// Whether a write-ahead record of this entry is on its way: in this plan, or sent and not yet seen.
     pub fn is_being_recorded(&self, entry: &Entry) -> bool {
         let sent = self.memory.attempts.iter().any(|((uid, attempt), own)| {
-            let under_way = matches!(own.stage, Stage::Recorded | Stage::Marked(_) | Stage::Acting);
+            let under_way = matches!(
+                own.stage,
+                AttemptStage::Recorded | AttemptStage::Marked(_) | AttemptStage::Acting
+            );
             *uid == entry.uid && *attempt > entry.record.attempt && under_way
         });
         // A write that ended in doubt may have been the record.
-        let doubtful = self.memory.doubts.contains(&Lane::Node(entry.spec.node.clone()))
+        let doubtful = self
+            .memory
+            .lanes
+            .unknown_writes
+            .contains(&Lane::Node(entry.spec.node.clone()))
             && entry.record.phase == Phase::Draining;
         self.recorded.contains(&entry.uid) || sent || doubtful
     }
@@ -308,11 +317,12 @@ impl<'a> PlanBuilder<'a> {
         if self.cluster.queue.is_paused() {
             return None;
         }
-        let until = self.memory.not_paused_until(self.now.mono);
+        let until = self.memory.reads.not_paused_until(self.now.mono);
         if until.is_none()
             && self
                 .memory
-                .queue_read
+                .reads
+                .queue
                 .as_ref()
                 .is_none_or(|read| !read.is_evidence_at(self.now.mono))
         {

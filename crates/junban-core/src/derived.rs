@@ -241,7 +241,7 @@ impl<'a> Derived<'a> {
 
 /// How long a node has been NotReady, as this process saw it or the leaders before it wrote down.
 pub fn down_for(node: &Node, turn: Option<&Turn<'_>>, memory: &Memory, now: Now) -> Duration {
-    let seen = memory.readiness_of(node);
+    let seen = memory.sightings.readiness_of(node);
     let seen = seen.map_or(Duration::ZERO, |seen| now.mono.since(seen.since));
     let record = turn.map(|turn| &turn.entry.record);
     let told = record.filter(|record| record.reason == Some(Reason::NodeDown));

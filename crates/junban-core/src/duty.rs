@@ -59,7 +59,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     if pod.terminating {
         return Duty::Leaving;
     }
-    if memory.is_some_and(|memory| memory.returns_for_ever(cluster, pod)) {
+    if memory.is_some_and(|memory| memory.sightings.returns_for_ever(cluster, pod)) {
         return Duty::Returns(blocker(Reason::PodReturns, Detail::Returns));
     }
     if !guard::stands(Guard::ForbiddenPods) {
@@ -72,7 +72,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         }
         Some(PodWish::NotBefore { until, .. })
             if memory
-                .and_then(|memory| memory.looked_wall)
+                .and_then(|memory| memory.sightings.wall)
                 .is_some_and(|now| now >= *until) => {}
         Some(PodWish::NotBefore { by, until }) => {
             let (by, until) = (by.clone(), *until);

@@ -33,7 +33,8 @@ pub(crate) fn watch_pause(plan: &mut PlanBuilder<'_>) {
     }
     let due = plan
         .memory
-        .queue_read
+        .reads
+        .queue
         .as_ref()
         .map_or(plan.now.mono, |read| read.begun + QUEUE_EVERY);
     if due <= plan.now.mono {
@@ -50,7 +51,7 @@ pub(crate) fn is_free_live(plan: &mut PlanBuilder<'_>, name: &NodeName, slot: &S
     if !guard::stands(Guard::FreeLive) {
         return true;
     }
-    let Some((_, seen)) = plan.memory.queue_version else {
+    let Some((_, seen)) = plan.memory.reads.queue_version else {
         return false;
     };
     let read = live_turn(plan, name, &slot.entry).filter(|read| read.begun > seen);
@@ -78,6 +79,7 @@ pub(crate) fn is_free_live(plan: &mut PlanBuilder<'_>, name: &NodeName, slot: &S
 /// The last live read of a node together with this very entry.
 fn live_turn<'a>(plan: &PlanBuilder<'a>, node: &NodeName, entry: &EntryName) -> Option<&'a Fresh<LiveTurn>> {
     plan.memory
+        .reads
         .turns
         .get(node)
         .filter(|read| read.value.asked.as_ref() == Some(entry))
@@ -86,7 +88,7 @@ fn live_turn<'a>(plan: &PlanBuilder<'a>, node: &NodeName, entry: &EntryName) -> 
 /// Reads a Node and its entry live. A read made earlier cannot show a later end, so the read is repeated, at most once a
 /// second as long as the caches show nothing newer.
 fn read_turn(plan: &mut PlanBuilder<'_>, name: &NodeName, entry: &EntryName) {
-    let seen = plan.memory.queue_version.map(|(_, seen)| seen);
+    let seen = plan.memory.reads.queue_version.map(|(_, seen)| seen);
     let last = live_turn(plan, name, entry).map(|read| read.begun);
     let cached = plan.cluster.entries.get(entry).map(|entry| entry.version);
     let read = live_turn(plan, name, entry).and_then(|read| Some(read.value.entry.as_ref()?.version));
@@ -144,6 +146,7 @@ pub(crate) fn node_is_gone_live(plan: &mut PlanBuilder<'_>, entry: &Entry) -> bo
 pub(crate) fn live_mark<'a>(plan: &mut PlanBuilder<'a>, node: &Node, mark: &Mark) -> Option<&'a LiveTurn> {
     let seen = plan
         .memory
+        .reads
         .queue_version
         .map_or(Mono::default(), |(_, seen)| seen);
     let read = live_turn(plan, &node.name, &mark.entry)

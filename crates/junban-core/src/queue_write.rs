@@ -48,7 +48,7 @@ pub(crate) fn settle(plan: &mut PlanBuilder<'_>, schedule: &Schedule) {
 /// Rebuilds a ledger that is missing, before the first grant. The live lists that it is made from begin at least 5 s
 /// after the queue was first read without a ledger.
 fn rebuild(plan: &mut PlanBuilder<'_>, queue: &Queue) {
-    let Some(missing) = plan.memory.ledger_missing else {
+    let Some(missing) = plan.memory.reads.ledger_missing else {
         return;
     };
     let earliest = missing + guard::waits(Guard::RebuildLater, BEFORE_REBUILD);
@@ -62,7 +62,7 @@ fn rebuild(plan: &mut PlanBuilder<'_>, queue: &Queue) {
     if plan.now.mono < earliest {
         return plan.wake_at_mono(earliest);
     }
-    let lists = plan.memory.lists.as_ref();
+    let lists = plan.memory.reads.lists.as_ref();
     let Some(lists) = lists.filter(|lists| lists.begun >= earliest) else {
         plan.emit(Effect::Read(Read::Lists));
         return;

@@ -182,7 +182,8 @@ const AFTER_DROP: Duration = Duration::from_secs(5);
 pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Queue, next: &mut Ledger) {
     wake_when_broken(plan);
     let mut tally = Tally::new(plan, queue, next);
-    let writable = plan.is_free(&Lane::QueueWrite) || plan.memory.doubts.contains(&Lane::QueueWrite);
+    let writable =
+        plan.is_free(&Lane::QueueWrite) || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite);
     let open = writable && !plan.memory.closing;
     let stop = stops_everything(plan);
     let mut startable = Vec::new();
@@ -295,7 +296,7 @@ fn wait(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, blocker: Block
 
 /// Whether the node's slot was dropped a moment ago although its entry had not ended.
 fn was_dropped(plan: &mut PlanBuilder<'_>, node: &Node) -> bool {
-    let dropped = plan.memory.dropped.get(&node.name);
+    let dropped = plan.memory.give_backs.dropped.get(&node.name);
     let again_at = dropped.map(|at| *at + guard::waits(Guard::AfterDrop, AFTER_DROP));
     let Some(at) = again_at.filter(|at| plan.now.mono < *at) else {
         return false;

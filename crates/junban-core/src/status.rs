@@ -46,14 +46,14 @@ pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
         Some(format!("node {}: {text}", node.name))
     });
     plan.report.notes.extend(marks);
-    let turned_down = plan.memory.turned_down.iter();
+    let turned_down = plan.memory.lanes.rejected_writes.iter();
     let lasting = turned_down.filter(|(_, down)| down.is_lasting());
     let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));
     plan.report.notes.extend(notes);
     entries(plan);
     policies(plan);
     history(plan);
-    for announcement in &plan.memory.announcements {
+    for announcement in &plan.memory.pacing.announcements {
         plan.emit(Effect::Announce(announcement.clone()));
     }
 }
@@ -62,7 +62,8 @@ fn entries(plan: &mut PlanBuilder<'_>) {
     let now = plan.now.mono;
     let recent = plan
         .memory
-        .told_queued
+        .pacing
+        .queued_writes
         .iter()
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
@@ -82,7 +83,7 @@ fn entries(plan: &mut PlanBuilder<'_>) {
             .reason
             .is_none_or(|reason| reason == Reason::LedgerRebuilding)
             || entry.record.observed_generation != entry.generation;
-        let told = plan.memory.told.get(&entry.name).copied();
+        let told = plan.memory.pacing.written_at.get(&entry.name).copied();
         let queued = entry.record.phase == Phase::Queued;
         // A reason that needs somebody is told soon, and so is its end, and the first.
         let needs_somebody =
@@ -155,7 +156,7 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
 
 fn policies(plan: &mut PlanBuilder<'_>) {
     for policy in plan.cluster.policies.values() {
-        let told = plan.memory.policy_told.get(policy.name.as_str()).copied();
+        let told = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
         // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
         let urgent = policy.generation != policy.summary.observed_generation
             || policy.summary.active > 0 && !is_under_way(plan, policy);
@@ -388,7 +389,11 @@ pub(crate) fn summary_is_due(plan: &mut PlanBuilder<'_>, queue: &Queue) -> bool 
 }
 
 fn has_passed_since_told(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
-    let due = plan.memory.summary_told.map_or(plan.now.mono, |at| at + span);
+    let due = plan
+        .memory
+        .pacing
+        .summary_written_at
+        .map_or(plan.now.mono, |at| at + span);
     if due > plan.now.mono {
         plan.wake_at_mono(due);
         return false;

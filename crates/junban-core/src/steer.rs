@@ -18,7 +18,8 @@ pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
     let now = plan.now.mono;
     let recent = plan
         .memory
-        .tainted
+        .pacing
+        .taint_writes
         .iter()
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();

@@ -127,7 +127,7 @@ pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap
         pod.ready
             && !pod.terminating
             && is_pinned(cluster, node, pod)
-            && !memory.book.was_accepted(&pod.key, &pod.uid)
+            && !memory.tokens.was_accepted(&pod.key, &pod.uid)
             && duty(cluster, Some(memory), pod, None).must_leave()
     });
     for key in pinned.filter_map(|pod| budget_of(cluster, pod).ok()) {
@@ -140,10 +140,10 @@ pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap
 pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
     let unready = cluster
         .pods_of_owner(owner)
-        .filter_map(|pod| memory.unready_pods.get(&pod.uid));
+        .filter_map(|pod| memory.sightings.unready_pods.get(&pod.uid));
     unready
         .map(|since| *since + UNREADY_COUNTS_FOR)
-        .filter(|at| *at > memory.seen_until())
+        .filter(|at| *at > memory.sightings.at)
         .min()
 }
 
@@ -198,7 +198,7 @@ impl<'a> Tokens<'a> {
             return Ok(());
         }
         let reserved = self.reservations.of_others(key, &node.name);
-        let unseen = self.memory.book.unseen(key);
+        let unseen = self.memory.tokens.unseen(key);
         let allowed = budget.disruptions_allowed + guard::slip(Slip::Token);
         if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
             return Ok(());
@@ -340,7 +340,7 @@ impl<'a> Tokens<'a> {
             .pods_of_owner(owner)
             .filter(|pod| pod.phase != PodPhase::Finished)
         {
-            if other.ready && !other.terminating && !self.memory.book.was_accepted(&other.key, &other.uid) {
+            if other.ready && !other.terminating && !self.memory.tokens.was_accepted(&other.key, &other.uid) {
                 ready += 1;
             } else if !other.terminating && self.unready_for_long(other) {
                 long_unready += 1;
@@ -357,8 +357,8 @@ impl<'a> Tokens<'a> {
     }
 
     fn unready_for_long(&self, pod: &Pod) -> bool {
-        let since = self.memory.unready_pods.get(&pod.uid);
-        since.is_some_and(|since| self.memory.seen_until().since(*since) >= UNREADY_COUNTS_FOR)
+        let since = self.memory.sightings.unready_pods.get(&pod.uid);
+        since.is_some_and(|since| self.memory.sightings.at.since(*since) >= UNREADY_COUNTS_FOR)
     }
 }
 

@@ -136,7 +136,7 @@ fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &P
 /// Whether Junban's own turns use the budget: an eviction that was asked for, or a pod of it on a node in Draining.
 /// A failed node's pod is down for as long as its server: that is no token that comes back by itself.
 fn is_held_by_junban(plan: &PlanBuilder<'_>, key: &BudgetKey, node: &Node) -> bool {
-    if plan.memory.book.unseen(key) > 0 {
+    if plan.memory.tokens.unseen(key) > 0 {
         return true;
     }
     plan.derived.in_flight().any(|turn| {
@@ -172,7 +172,7 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
         let reserved = plan.reservations.of_others(&key, &node.name) + taken;
         let free = budget
             .disruptions_allowed
-            .saturating_sub(reserved + plan.memory.book.unseen(&key));
+            .saturating_sub(reserved + plan.memory.tokens.unseen(&key));
         if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
             let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
             let (reason, detail) = if need > most && budget.expected_pods > 0 {

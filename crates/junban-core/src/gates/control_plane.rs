@@ -63,7 +63,7 @@ pub fn turn(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blo
         return turn_of(Detail::WorkersInFlight);
     }
     if worker_is_queued(plan) {
-        let idle = plan.memory.workers_idle.unwrap_or(plan.now.mono);
+        let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
         if plan.now.mono.since(idle) < WORKERS_IDLE_FOR && !workers_have_rested(plan) {
             plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
             return turn_of(Detail::WorkersFirst);
@@ -214,6 +214,7 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
     }
     let age = plan
         .memory
+        .reads
         .control_plane
         .as_ref()
         .map(|read| plan.now.mono.since(read.begun));
@@ -228,6 +229,7 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
     // What was seen stands while it is looked at again: a look that is under way ends no settle time.
     let seen = plan
         .memory
+        .reads
         .control_plane
         .as_ref()
         .filter(|read| plan.now.mono.since(read.begun) < stands);

@@ -31,7 +31,7 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         .values()
         .filter(|node| !node.ready)
         .filter(|node| {
-            let seen = plan.memory.readiness_of(node);
+            let seen = plan.memory.sightings.readiness_of(node);
             seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
         })
         // Our own reboots are no surprise.
@@ -50,6 +50,7 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     }
     let most = plan
         .memory
+        .sightings
         .node_counts
         .iter()
         .map(|(_, count)| *count)

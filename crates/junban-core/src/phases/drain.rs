@@ -64,7 +64,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
     left.peek()?;
     let stays = |pod: &Pod| {
         let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
-        waits && !memory.book.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
+        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
     };
     if !left.all(stays) {
         return None;
@@ -77,7 +77,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
 pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
     let pods = || plan.cluster.pods_of(&node.name);
     let denied = pods().find_map(|pod| {
-        let denial = plan.memory.book.denials.get(&pod.key)?;
+        let denial = plan.memory.tokens.denials.get(&pod.key)?;
         (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
     });
     // A budget without a token is not asked: then it is no denial that blocks, but the budget all the same.
@@ -110,12 +110,12 @@ pub(super) fn advance(
 ) -> Option<Drained> {
     let marked = turn
         .mark
-        .and_then(|mark| plan.memory.marked.get(&mark.id).copied())?;
+        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
     if list_since(plan, node, marked).is_none() {
         read_pods(plan, node);
         return None;
     }
-    if plan.memory.book.is_unsure_of(&node.name) {
+    if plan.memory.tokens.is_unsure_of(&node.name) {
         read_pods(plan, node);
     }
     if let Some(wait) = load_balancers(plan, turn, policy) {
@@ -182,7 +182,7 @@ fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) 
 pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
     let marked = turn
         .mark
-        .and_then(|mark| plan.memory.marked.get(&mark.id).copied())?;
+        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
     still_drained_since(
         plan,
         turn,
@@ -249,6 +249,7 @@ fn wait_after_refusal(refusals: u32) -> Duration {
 
 fn list_since<'a>(plan: &PlanBuilder<'a>, node: &Node, earliest: Mono) -> Option<&'a Fresh<LivePods>> {
     plan.memory
+        .reads
         .pods
         .get(&node.name)
         .filter(|list| list.begun >= earliest)
@@ -292,7 +293,7 @@ fn attached_volume(
 /// Whether a pod of the node is on its way out.
 pub(crate) fn is_leaving(plan: &PlanBuilder<'_>, node: &NodeName) -> bool {
     let mut pods = plan.cluster.pods_of(node);
-    pods.any(|pod| pod.terminating || plan.memory.book.was_accepted(&pod.key, &pod.uid))
+    pods.any(|pod| pod.terminating || plan.memory.tokens.was_accepted(&pod.key, &pod.uid))
 }
 
 /// How long a turn has been in Draining; stands still while paused.

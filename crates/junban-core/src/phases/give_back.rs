@@ -93,7 +93,7 @@ pub(super) fn release(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, 
     if turn.mark.is_some() {
         return restore(plan, turn, node, false, Some(why));
     }
-    let why = plan.memory.given_back.get(&node.name).cloned().unwrap_or(why);
+    let why = plan.memory.give_backs.why.get(&node.name).cloned().unwrap_or(why);
     let record = released(plan, turn, &why);
     plan.record(turn.entry, record);
 }

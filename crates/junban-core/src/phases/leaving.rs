@@ -63,7 +63,7 @@ pub(super) fn let_leave(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
                     plan.wait(turn.entry, blocker);
                 }
             }
-            Duty::Evict if plan.memory.book.was_accepted(&pod.key, &pod.uid) => {
+            Duty::Evict if plan.memory.tokens.was_accepted(&pod.key, &pod.uid) => {
                 stage = stage.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();
             }
@@ -99,7 +99,7 @@ fn stage_of(cluster: &Cluster, node: &Node, pod: &Pod) -> Stage {
 }
 
 fn wait_for_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
-    let Some(since) = plan.memory.terminating_pods.get(&pod.uid).copied() else {
+    let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
     let stuck_at = since + pod.grace + STUCK_MARGIN;
@@ -126,7 +126,11 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
     let lane = Lane::Budget(budget.clone());
     let now = plan.now.mono;
     let deletes = policy.drain.deletes_after_denial(&pod.key.namespace);
-    if let Some(denial) = plan.memory.book.denial(&pod.key, &pod.uid, plan.cluster, &budget) {
+    if let Some(denial) = plan
+        .memory
+        .tokens
+        .denial(&pod.key, &pod.uid, plan.cluster, &budget)
+    {
         let delete = denial.may_delete && deletes;
         let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
         if delete {
@@ -140,7 +144,7 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
         }
     }
     if let Err(blocker) = plan.tokens().take(&budget, pod, node, policy) {
-        if let Some(at) = plan.memory.book.next_change(now) {
+        if let Some(at) = plan.memory.tokens.next_change(now) {
             plan.wake_at_mono(at);
         }
         let may_delete = deletes
@@ -160,7 +164,7 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return false;
         }
     }
-    if let Some(at) = plan.memory.book.held_back_until(now) {
+    if let Some(at) = plan.memory.tokens.held_back_until(now) {
         plan.wake_at_mono(at);
         return false;
     }
@@ -168,12 +172,12 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
     if charges
         && plan
             .memory
-            .book
+            .tokens
             .is_ahead(plan.cluster, plan.evictions_under_way(), now)
     {
         // A budget that changes wakes; a watch that is silent does not.
         plan.wake_in(Duration::from_secs(1));
-        let late = plan.memory.book.unconfirmed_for_long(plan.cluster, now);
+        let late = plan.memory.tokens.unconfirmed_for_long(plan.cluster, now);
         if let Some((left, pdb)) = late {
             plan.wait(
                 turn.entry,

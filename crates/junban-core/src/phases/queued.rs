@@ -167,12 +167,15 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
 /// A cordon rests on a read of the queue that shows the entry's own slot, and on no write under way that drops it.
 fn holds_slot_live(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> bool {
     let node = &turn.entry.spec.node;
-    if plan.memory.dropping.contains(node) || plan.memory.doubts.contains(&Lane::QueueWrite) {
+    if plan.memory.give_backs.dropping.contains(node)
+        || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite)
+    {
         return false;
     }
     let read = plan
         .memory
-        .queue_read
+        .reads
+        .queue
         .as_ref()
         .and_then(|read| read.value.present());
     let ledger = read.and_then(|queue| queue.ledger.as_ref());

@@ -13,7 +13,7 @@ use crate::effect::{Effect, NodeChange, NodeWrite, PowerOrder, Read};
 use crate::entry::{Entry, Phase, PowerOutcome, PowerRecord};
 use crate::guard::{self, Guard};
 use crate::mark::Mark;
-use crate::memory::{OwnAttempt, Stage};
+use crate::memory::{AttemptStage, OwnAttempt};
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::policy::{Policy, RebootRules};
@@ -143,7 +143,7 @@ fn before_attempt(
 ) {
     let Some(own) = own.filter(|own| {
         let soon = plan.now.mono.since(own.recorded) < ACT_WITHIN;
-        own.stage == Stage::Recorded && guard::holds(Guard::ActInTime, soon)
+        own.stage == AttemptStage::Recorded && guard::holds(Guard::ActInTime, soon)
     }) else {
         if !guard::stands(Guard::VoidFirst) {
             return back_to_draining(plan, turn, None);
@@ -187,13 +187,13 @@ fn under_attempt(
         return wait_for_boot(plan, turn, node, None);
     };
     match &attempt.stage {
-        Stage::Marked(at) => act_or_go_back(plan, turn, node, mark, attempt, *at),
-        Stage::Acting => {}
-        Stage::Ended(answer) if answer.outcome == PowerOutcome::NothingStarted => {
+        AttemptStage::Marked(at) => act_or_go_back(plan, turn, node, mark, attempt, *at),
+        AttemptStage::Acting => {}
+        AttemptStage::Ended(answer) if answer.outcome == PowerOutcome::NothingStarted => {
             void_mark(plan, turn, node, mark, "the driver started nothing")
         }
-        Stage::Ended(_) => wait_for_boot(plan, turn, node, own),
-        Stage::Recorded | Stage::Abandoned(_) => void_mark(
+        AttemptStage::Ended(_) => wait_for_boot(plan, turn, node, own),
+        AttemptStage::Recorded | AttemptStage::Abandoned(_) => void_mark(
             plan,
             turn,
             node,
@@ -225,7 +225,7 @@ fn act_or_go_back(
         );
     }
     let evidence =
-        plan.memory.acts.get(&node.name).filter(|read| {
+        plan.memory.reads.acts.get(&node.name).filter(|read| {
             read.begun >= marked && guard::holds(Guard::ActEvidence, read.is_evidence_at(now))
         });
     let Some(evidence) = evidence else {
@@ -268,11 +268,11 @@ fn act_or_go_back(
 /// The attempt is void: surely nothing was started, so the turn goes back to Draining.
 fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
     let (reason, message) = match own.map(|own| &own.stage) {
-        Some(Stage::Ended(answer)) => (
+        Some(AttemptStage::Ended(answer)) => (
             Reason::PowerRefused,
             format!("the driver started nothing: {}", answer.message),
         ),
-        Some(Stage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}")),
+        Some(AttemptStage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}")),
         _ => (
             Reason::Evicting,
             "nothing was started by the attempt before".to_owned(),
@@ -292,14 +292,14 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
     let entry = turn.entry;
     let Some(power) = &entry.record.power else { return };
     let outcome = match own.map(|own| &own.stage) {
-        Some(Stage::Ended(answer)) => answer.outcome,
+        Some(AttemptStage::Ended(answer)) => answer.outcome,
         _ => power.outcome,
     };
     let left = power.deadline_led_ms.saturating_sub(plan.now.clock.led_ms);
     if left > 0 {
         plan.wake_in(Duration::from_millis(left));
         let message = match own.map(|own| &own.stage) {
-            Some(Stage::Ended(answer)) if outcome != PowerOutcome::Started => {
+            Some(AttemptStage::Ended(answer)) if outcome != PowerOutcome::Started => {
                 format!("the outcome of the power action is not known: {}", answer.message)
             }
             _ if outcome == PowerOutcome::Started => {

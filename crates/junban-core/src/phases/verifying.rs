@@ -155,7 +155,11 @@ pub(super) fn unproven(
     if !node.ready {
         return Some(Blocker::new(Reason::NodeNotReady, object, Detail::NotReady));
     }
-    let seen = plan.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
+    let seen = plan
+        .memory
+        .sightings
+        .boot_of(node)
+        .filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
         return Some(Blocker::new(Reason::NodeNotReady, object, Detail::LeaseUnchanged));
     }

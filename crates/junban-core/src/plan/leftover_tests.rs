@@ -300,7 +300,7 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
     });
     let at = Mono::from_millis;
     let counts = |toy: &Toy| {
-        let book = &toy.memory.book;
+        let book = &toy.memory.tokens;
         (book.was_accepted(&one.key, &one.uid), book.unseen(&budget))
     };
     for stays in [true, false] {
@@ -319,10 +319,10 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
         // A list that began before the answer was due says nothing.
         toy.memory
             .fold(&list, at(1_500), listed(false), &toy.cluster, at(2_100));
-        assert!(toy.memory.book.is_unsure_of(&"node-1".into()));
+        assert!(toy.memory.tokens.is_unsure_of(&"node-1".into()));
         toy.memory
             .fold(&list, at(2_200), listed(!stays), &toy.cluster, at(2_300));
-        assert!(!toy.memory.book.is_unsure_of(&"node-1".into()));
+        assert!(!toy.memory.tokens.is_unsure_of(&"node-1".into()));
         assert_eq!(counts(&toy), (!stays, u32::from(!stays)));
     }
 }
@@ -397,7 +397,7 @@ fn a_webhook_that_asks_for_patience_has_denied_nothing_and_its_pod_may_not_be_de
         toy.cluster.apply_pod(stays.clone());
         toy.run(20);
         assert!(!toy.evicted.is_empty(), "{outcome:?}");
-        let denial = toy.memory.book.denials.get(&stays.key);
+        let denial = toy.memory.tokens.denials.get(&stays.key);
         assert_eq!(
             denial.map(|denial| denial.may_delete),
             Some(may_delete),

@@ -58,7 +58,7 @@ struct Charge {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Book {
+pub struct TokenBook {
     pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
     pub denials: BTreeMap<PodKey, Denial>,
     /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. Asking again for a UID
@@ -95,7 +95,7 @@ const UNCONFIRMED_MAX: usize = 2;
 /// An eviction whose charge the watch does not show counts as unconfirmed for so long.
 const UNSEEN_COUNTS_FOR: Duration = Duration::from_secs(5);
 
-impl Book {
+impl TokenBook {
     /// Whether the budgets' controller is behind with what this process evicted. `under_way`: requests without an
     /// answer, and those that are about to be sent.
     pub fn is_ahead(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
