@@ -135,7 +135,7 @@ fn opened(
     is_more.then(|| {
         let names = Vec::from_iter(open).join(", ");
         format!(
-            "policy {policy}: groups {names} are open, but atOnce is {}",
+            "groups of policy {policy}: {names} are open, but atOnce is {}",
             groups.at_once
         )
     })

@@ -221,7 +221,7 @@ fn s4_at_most_at_once_groups_are_open() {
     let mut p = zones(1);
     p.slots_of(&["w1", "w2"]).allowed();
     p.slots_of(&["w1", "w2", "w3"]);
-    assert_eq!(p.texts(), ["policy p: groups a, b are open, but atOnce is 1"]);
+    assert_eq!(p.texts(), ["groups of policy p: a, b are open, but atOnce is 1"]);
     let mut p = zones(2);
     p.slots_of(&["w1", "w3", "w4"]).allowed();
     p.slots_of(&["w1", "w3", "w4", "w5"]);
@@ -235,7 +235,7 @@ fn s4_a_node_without_the_label_is_a_group_of_its_own() {
     p.slots_of(&["w9", "w10"]);
     assert_eq!(
         p.texts(),
-        ["policy p: groups node w10, node w9 are open, but atOnce is 1"]
+        ["groups of policy p: node w10, node w9 are open, but atOnce is 1"]
     );
 }
 
