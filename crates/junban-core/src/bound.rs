@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::builder::PlanBuilder;
 use crate::derived::group_of;
 use crate::entry::Phase;
-use crate::gates::limits;
 use crate::queue::Queue;
 
 /// One node that is still to be rebooted. Times in seconds.
@@ -157,7 +156,7 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
     proven.sort_unstable();
     let typical = proven.get(proven.len() / 2).map(|ms| *ms as f64 / 1_000.0);
     let mut input = BoundInput {
-        places: limits::places(queue, plan.derived.counted.len(), plan.derived.broken.len()),
+        places: queue.places(plan.derived.counted.len(), plan.broken()),
         first_proof: proven.is_empty(),
         ..BoundInput::default()
     };

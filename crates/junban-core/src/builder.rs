@@ -295,6 +295,15 @@ impl<'a> PlanBuilder<'a> {
         retried || self.is_being_moved(turn)
     }
 
+    /// How many nodes are broken and stay so.
+    pub fn broken(&self) -> usize {
+        let stays = |name: &&&NodeName| {
+            let turn = self.derived.turns.get(**name);
+            !turn.is_some_and(|turn| self.goes_back(turn))
+        };
+        self.derived.broken.iter().filter(stays).count()
+    }
+
     /// Whether a write that was sent, or is in this plan, may move a Failed entry back into flight.
     pub fn is_being_moved(&self, turn: &Turn<'_>) -> bool {
         turn.phase() == Phase::Failed && !self.node_is_free(&turn.entry.spec.node)

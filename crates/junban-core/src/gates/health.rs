@@ -7,7 +7,6 @@ use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::detail::Detail;
 use crate::entry::Phase;
-use crate::gates::limits;
 use crate::guard::{self, Guard};
 use crate::object::ObjectRef;
 use crate::reason::Reason;
@@ -68,7 +67,7 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
 /// While Failed entries exceed `failures.max` nothing starts. Machines that boot suspiciously long count as well.
 fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     let queue = plan.derived.queue?;
-    let most = limits::failures_max(queue, plan.derived.counted.len());
+    let most = queue.failures_tolerated(plan.derived.counted.len());
     let failed = plan.derived.failed.len();
     let overdue = plan
         .derived

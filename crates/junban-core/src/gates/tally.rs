@@ -1,8 +1,7 @@
-//! What the gates are asked about, and what is taken already.
+//! What the gates are asked about, and what is taken already: places, limits, groups and tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::{Turn, group_of};
@@ -52,7 +51,7 @@ impl Tally {
         let nodes = derived.counted.len();
         let mut tally = Self {
             places: derived.places.iter().map(|name| (*name).clone()).collect(),
-            max_unavailable: limits::places(queue, nodes, limits::broken(plan)),
+            max_unavailable: queue.places(nodes, plan.broken()),
             max_concurrent: queue.max_concurrent.of_rounded_up(nodes).max(1),
             ..Self::default()
         };

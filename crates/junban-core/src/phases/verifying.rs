@@ -37,8 +37,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     match unproven.filter(|_| guard::stands(Guard::Proof)) {
         Some(blocker) => {
             // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
-            let not_seen_yet =
-                blocker.detail == Detail::LeaseUnchanged || blocker.reason == Reason::ControlPlaneChecking;
+            let not_seen_yet = matches!(blocker.detail, Detail::LeaseUnchanged)
+                || blocker.reason == Reason::ControlPlaneChecking;
             if entry.record.settling_at.is_some() && !not_seen_yet {
                 let mut record = entry.record.clone();
                 record.settling_at = None;
