@@ -102,7 +102,7 @@ impl<'a> PlanBuilder<'a> {
         }
         if let Effect::PatchNode(_) | Effect::CreateEntry(_) | Effect::DeleteEntry { .. } = &effect
             && let Lane::Node(node) = &lane
-            && self.is_to_be_told(node)
+            && self.must_tell_rejection(node)
         {
             return false;
         }
@@ -143,7 +143,7 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Why the API server lets no write to a Node or its entry through, if it does not.
-    pub fn turned_down(&self, node: &NodeName) -> Option<Blocker> {
+    pub fn rejected_write(&self, node: &NodeName) -> Option<Blocker> {
         if self.memory.lanes.rejected_writes.is_empty() {
             return None;
         }
@@ -155,8 +155,8 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Whether the turn of a node has yet to say why no write gets through.
-    pub fn is_to_be_told(&self, node: &NodeName) -> bool {
-        let Some(down) = self.turned_down(node) else {
+    pub fn must_tell_rejection(&self, node: &NodeName) -> bool {
+        let Some(down) = self.rejected_write(node) else {
             return false;
         };
         let entry = self.derived.turns.get(node).map(|turn| turn.entry);

@@ -65,7 +65,7 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
         // Another entry's mark: `orphan` brings that to its end first.
         return;
     }
-    if plan.is_to_be_told(&node.name) {
+    if plan.must_tell_rejection(&node.name) {
         // Nor is there room for a record that says something else.
         return;
     }

@@ -15,6 +15,7 @@ use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Class, Reason};
+use crate::report::Told;
 use crate::{bound, derived, phases};
 
 /// A Queued entry's reason is written at most once in this time.
@@ -69,82 +70,87 @@ fn entries(plan: &mut PlanBuilder<'_>) {
         .count();
     let mut queued_left = QUEUED_RATE.saturating_sub(recent);
     for entry in plan.cluster.entries.values() {
+        let record = &entry.record;
         if plan.has_moved(&entry.name)
-            || entry.record.phase.is_ended()
+            || record.phase.is_ended()
             || derived::is_made_again(plan.cluster, entry)
         {
             continue;
         }
-        let Some(record) = said_anew(plan, entry) else {
+        let told = told(plan, entry);
+        let is_seen = record.observed_generation == entry.generation;
+        let is_news = !is_seen
+            || (told.drain, told.reason, &told.message) != (record.drain, record.reason, &record.message);
+        plan.report.told.insert(entry.name.clone(), told.clone());
+        if !is_news {
             continue;
-        };
-        let first = entry
-            .record
+        }
+        let is_first = record
             .reason
             .is_none_or(|reason| reason == Reason::LedgerRebuilding)
-            || entry.record.observed_generation != entry.generation;
-        let told = plan.memory.pacing.written_at.get(&entry.name).copied();
-        let queued = entry.record.phase == Phase::Queued;
-        // A reason that needs somebody is told soon, and so is its end, and the first.
+            || !is_seen;
+        let is_queued = record.phase == Phase::Queued;
         let needs_somebody =
             |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
-        let urgent = first || needs_somebody(record.reason) || needs_somebody(entry.record.reason);
-        let every = match queued && !urgent {
-            true if record.reason == entry.record.reason => QUEUED_WORDS_EVERY,
+        // Write sooner when a reason that needs a person starts or ends, and for an entry's first reason.
+        let is_urgent = is_first || needs_somebody(told.reason) || needs_somebody(record.reason);
+        let every = match is_queued && !is_urgent {
+            true if told.reason == record.reason => QUEUED_WORDS_EVERY,
             true => QUEUED_EVERY,
             false => PROGRESS_EVERY,
         };
-        if let Some(at) = told.map(|at| at + every)
-            && at > now
-        {
+        let written_at = plan.memory.pacing.written_at.get(&entry.name);
+        if let Some(at) = written_at.map(|at| *at + every).filter(|at| *at > now) {
             plan.wake_at_mono(at);
             continue;
         }
-        if queued {
+        if is_queued {
             if queued_left == 0 {
                 plan.wake_in(Duration::from_millis(250));
                 continue;
             }
             queued_left -= 1;
         }
+        let record = Record {
+            drain: told.drain,
+            reason: told.reason,
+            message: told.message,
+            ..record.clone()
+        };
         plan.record(entry, record);
     }
 }
 
-/// The record with what the report says now, where that differs.
-fn said_anew(plan: &PlanBuilder<'_>, entry: &Entry) -> Option<Record> {
+/// What people are told of an entry now.
+fn told(plan: &PlanBuilder<'_>, entry: &Entry) -> Told {
     let record = &entry.record;
     let left = plan.report.progress.get(&entry.name);
     let drain = left.map_or(record.drain, |left| {
         Some(DrainProgress::after(record.drain, *left))
     });
-    let turned_down = plan.turned_down(&entry.spec.node);
+    let rejected = plan.rejected_write(&entry.spec.node);
     let blockers = plan.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
-    let said = turned_down.as_ref().or_else(worst);
-    let (reason, message) = match said {
+    let (reason, message) = match rejected.as_ref().or_else(worst) {
         Some(blocker) => (Some(blocker.reason), blocker.to_string()),
-        // A new leader asks once more what the one before was refused: until a pod leaves nothing has changed.
-        None if record.is_blocked() && !phases::drain::is_leaving(plan, &entry.spec.node) => {
-            (record.reason, record.message.clone())
-        }
-        None if record.phase == Phase::Draining && left.is_some() => {
+        None if record.phase == Phase::Draining
+            && left.is_some()
+            // A new leader asks again for evictions that the leader before it was denied. Until a pod leaves, the
+            // blocker is the same.
+            && (!record.is_blocked() || phases::drain::is_leaving(plan, &entry.spec.node)) =>
+        {
             (Some(Reason::Evicting), "pods leave".to_owned())
         }
         None => (record.reason, record.message.clone()),
     };
-    let is_news = (drain, reason, &message) != (record.drain, record.reason, &record.message)
-        || record.observed_generation != entry.generation;
-    is_news.then(|| Record {
-        drain,
+    Told {
         reason,
         message,
-        observed_generation: entry.generation,
-        ..record.clone()
-    })
+        drain,
+    }
 }
 
-/// What needs somebody is said before what passes, and that before progress.
+/// A blocker that needs somebody is told before one that passes, and that one before progress.
 fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     let class = match blocker.reason.class() {
         Class::NeedsSomebody => 0,
@@ -214,7 +220,7 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
         };
         // Where there is no entry yet that could say so.
         if !plan.derived.turns.contains_key(name)
-            && let Some(down) = plan.turned_down(name)
+            && let Some(down) = plan.rejected_write(name)
         {
             summary.problem = down.reason.to_string();
             summary.message = format!("node {name}: {down}");

@@ -47,6 +47,8 @@ pub struct Parts<P, L> {
     pub changed: Arc<Notify>,
     pub wall: Arc<ServerClock>,
     pub elector: Arc<Mutex<Elector>>,
+    /// The report of the last step, for the metrics.
+    pub report: Arc<Mutex<Report>>,
     pub on_write: OnWrite,
     /// Makes a nonce for each engine.
     pub nonce: Box<dyn Fn() -> String + Send + Sync>,
@@ -91,6 +93,7 @@ where
         &executor,
         &parts.cluster,
         &parts.changed,
+        &parts.report,
         &parts.wall,
         &parts.nonce,
         &closes_by,
@@ -222,6 +225,7 @@ async fn lead<P: Ports + 'static>(
     executor: &Executor<P>,
     cluster: &Mutex<Cluster>,
     changed: &Notify,
+    report: &Mutex<Report>,
     wall: &ServerClock,
     nonce: &(dyn Fn() -> String + Send + Sync),
     closes_by: &OnceLock<Mono>,
@@ -238,7 +242,7 @@ async fn lead<P: Ports + 'static>(
         let mut engine = Engine::new(nonce());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut answers = Vec::new();
-        let mut previous = Report::default();
+        *locked(report) = Report::default();
         loop {
             if closes_by.get().is_some() {
                 engine.close();
@@ -247,8 +251,8 @@ async fn lead<P: Ports + 'static>(
             let Some(output) = step(&mut engine, &executor.elector, term, cluster, wall, arrived) else {
                 break;
             };
-            log_changes(&output, &previous);
-            previous = output.report;
+            log_changes(&output, &locked(report));
+            *locked(report) = output.report;
             for request in output.requests {
                 executor.start(request, term, sender.clone());
             }

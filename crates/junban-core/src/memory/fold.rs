@@ -121,7 +121,7 @@ impl Memory {
                 self.fold_done(effect, sent, cluster, now);
             }
             WriteOutcome::Forbidden(text) => {
-                self.turn_down(effect, Reason::Forbidden, text);
+                self.reject(effect, Reason::Forbidden, text);
                 self.lanes.not_before.insert(lane, now + Duration::from_secs(10));
             }
             WriteOutcome::Throttled(after) => {
@@ -135,7 +135,7 @@ impl Memory {
             | WriteOutcome::Unknown(_) => {
                 self.lanes.unknown_writes.insert(lane.clone());
                 if let WriteOutcome::Refused(text) = outcome {
-                    self.turn_down(effect, Reason::WriteRefused, text);
+                    self.reject(effect, Reason::WriteRefused, text);
                 }
                 // A write that the server refuses again and again must not become a loop.
                 let lasting = self
@@ -184,7 +184,7 @@ impl Memory {
         }
     }
 
-    fn turn_down(&mut self, effect: &Effect, reason: Reason, text: &str) {
+    fn reject(&mut self, effect: &Effect, reason: Reason, text: &str) {
         let before = self.lanes.rejected_writes.get(&effect.lane());
         let turned_down = RejectedWrite {
             reason,

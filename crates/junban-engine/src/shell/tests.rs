@@ -191,6 +191,7 @@ async fn a_process_whose_renewals_have_ended_ends() {
         changed: Arc::default(),
         wall: Arc::default(),
         elector: Arc::new(Mutex::new(Elector::new(Settings::new("a")))),
+        report: Arc::default(),
         on_write: Arc::new(|_| ()),
         nonce: Box::new(String::new),
     };
