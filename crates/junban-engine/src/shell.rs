@@ -155,7 +155,7 @@ async fn renew<L: LeasePort>(
         if leads != led {
             match leads {
                 Some(term) => tracing::info!(term, "leads"),
-                None => tracing::warn!(holder = locked(&elector).holder(), "does not lead any more"),
+                None => tracing::warn!(holder = locked(&elector).holder(), "no longer leads"),
             }
             led = leads;
             changed.notify_one();
@@ -178,7 +178,7 @@ impl<P: Ports + 'static> Executor<P> {
         let Request { id, effect } = request;
         let (ports, elector) = (self.ports.clone(), self.elector.clone());
         let (on_write, writes) = (self.on_write.clone(), self.writes.clone());
-        let if_it_panics = answer_without_port(&effect, true, "the task that executed it panicked");
+        let if_it_panics = answer_without_port(&effect, true, "the task that executed the effect panicked");
         let power_action = matches!(effect, Effect::Power(_)).then(|| self.power_actions.subscribe());
         tokio::spawn(async move {
             let is_write = effect.is_write();
@@ -187,7 +187,7 @@ impl<P: Ports + 'static> Executor<P> {
                 if leads {
                     execute(ports.as_ref(), effect).await
                 } else {
-                    answer_without_port(&effect, false, "the Lease was lost before it was sent")
+                    answer_without_port(&effect, false, "the Lease was lost before the effect was sent")
                 }
             });
             let outcome = match task.await {
