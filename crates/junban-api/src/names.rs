@@ -3,7 +3,6 @@
 //! No other crate spells one of these names. `junban_core::reason` spells the reasons. The reference page is generated
 //! from [`TABLE`].
 
-/// What a name is the name of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     Group,
@@ -144,7 +143,7 @@ names! {
     Environment ENV_LOG = "JUNBAN_LOG", "controller", "The filter of the log, for example `info,junban_kube=debug`.";
 }
 
-/// Value and effect of the steering taint [`PENDING`].
+/// The effect of the steering taint [`PENDING`].
 pub const PENDING_EFFECT: &str = "PreferNoSchedule";
 
 /// Junban's kinds, each with its plural and its short name.

@@ -42,7 +42,6 @@ pub struct Variables {
     pub attempt: &'static str,
 }
 
-/// Runs commands.
 pub struct CommandDriver {
     variables: Variables,
     time_limit: Duration,

@@ -64,7 +64,7 @@ impl ServerClock {
         self.read(boottime(), Timestamp::now())
     }
 
-    /// The wall time that counts at `now`, if the machine's correct time is `machine`.
+    /// The wall time that counts at `now`. `machine` is this machine's time, without `ahead`.
     pub fn read(&self, now: Mono, machine: Timestamp) -> Timestamp {
         self.at(now)
             .unwrap_or_else(|| machine.checked_add(self.ahead).unwrap_or(machine))

@@ -3,7 +3,7 @@
 //!
 //! It knows nothing of Kubernetes and reads no clock. It judges as client-go does whether another holder is dead: by how
 //! long *this* process, on its own CLOCK_BOOTTIME, has seen no change of the Lease. It never compares the time that the
-//! holder wrote. The Lease only makes it rare that two controllers try at once; compare-and-swap keeps them safe
+//! holder wrote. The Lease only makes it rare that two controllers act at once; compare-and-swap keeps them safe
 //! (docs/design/ledger.md#two-controllers).
 
 use std::time::Duration;

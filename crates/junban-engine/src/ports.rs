@@ -79,7 +79,6 @@ pub trait NotifyPort: Send + Sync {
     fn announce(&self, announcement: Announcement) -> impl Future<Output = ()> + Send;
 }
 
-/// All ports.
 pub trait Ports: LedgerPort + NodePort + EntryPort + EvictPort + ReadPort + PowerPort + NotifyPort {}
 
 impl<T: LedgerPort + NodePort + EntryPort + EvictPort + ReadPort + PowerPort + NotifyPort> Ports for T {}

@@ -158,7 +158,7 @@ async fn renew<L: LeasePort>(
         if leads != led {
             match leads {
                 Some(term) => tracing::info!(term, "leads"),
-                None => tracing::warn!(holder = locked(&elector).holder(), "does not lead any more"),
+                None => tracing::warn!(holder = locked(&elector).holder(), "no longer leads"),
             }
             led = leads;
             changed.notify_one();
@@ -181,7 +181,7 @@ impl<P: Ports + 'static> Executor<P> {
         let Request { id, effect } = request;
         let (ports, elector) = (self.ports.clone(), self.elector.clone());
         let (on_write, writes) = (self.on_write.clone(), self.writes.clone());
-        let if_it_panics = answer_after_panic(&effect);
+        let if_it_panics = answer_without_port(&effect, true, "the task that executed the effect panicked");
         let power_action = matches!(effect, Effect::Power(_)).then(|| self.power_actions.subscribe());
         tokio::spawn(async move {
             let is_write = effect.is_write();
@@ -190,7 +190,7 @@ impl<P: Ports + 'static> Executor<P> {
                 if leads {
                     execute(ports.as_ref(), effect).await
                 } else {
-                    answer_if_not_sent(&effect)
+                    answer_without_port(&effect, false, "the Lease was lost before the effect was sent")
                 }
             });
             let outcome = match task.await {
@@ -356,33 +356,22 @@ fn is_acknowledged(outcome: &Outcome) -> bool {
     )
 }
 
-/// The answer to an effect that was not sent because the Lease was lost.
-fn answer_if_not_sent(effect: &Effect) -> Outcome {
-    const WHY: &str = "the Lease was lost before it was sent";
+/// The answer to an effect that no port has answered. `sent`: whether it may have been executed.
+fn answer_without_port(effect: &Effect, sent: bool, why: &str) -> Outcome {
     match effect {
-        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::TooLate),
+        Effect::Evict(_) | Effect::DeletePod(_) if !sent => Outcome::Evict(EvictOutcome::TooLate),
+        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::Unknown(why.into())),
         Effect::Power(_) => Outcome::Power(PowerAnswer {
-            outcome: PowerOutcome::NothingStarted,
-            message: WHY.into(),
+            outcome: if sent {
+                PowerOutcome::Unknown
+            } else {
+                PowerOutcome::NothingStarted
+            },
+            message: why.into(),
         }),
-        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
+        Effect::Read(_) => Outcome::Read(Evidence::Failed(why.into())),
         Effect::Announce(_) => Outcome::Announced,
-        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
-    }
-}
-
-/// The answer to an effect whose task panicked.
-fn answer_after_panic(effect: &Effect) -> Outcome {
-    const WHY: &str = "the task that executed it panicked";
-    match effect {
-        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::Unknown(WHY.into())),
-        Effect::Power(_) => Outcome::Power(PowerAnswer {
-            outcome: PowerOutcome::Unknown,
-            message: WHY.into(),
-        }),
-        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
-        Effect::Announce(_) => Outcome::Announced,
-        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
+        _ => Outcome::Write(WriteOutcome::Unknown(why.into())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tombstones: which objects are gone, and as of which version.
 //!
 //! The cluster keeps the highest version of each object that exists, but it has no place for the version at which an
-//! object went. Without tombstones, a list that the server made before a deletion, and that is read after it, would
+//! object was deleted. Without tombstones, a list that the server made before a deletion, and that is read after it, would
 //! put the object back; and no watch would report the deletion again.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ use junban_core::time::Mono;
 pub(crate) enum Gone<'a> {
     /// A watch reported the deletion, at this version.
     AsOf(Version),
-    /// We knew the object with this UID, and a later call did not find it. An object that has been created under the
-    /// same name since is another one. Empty: we did not know the UID.
+    /// We knew the object with this UID, and a later call did not find it. An object that was created later under the
+    /// same name is another one. Empty: we did not know the UID.
     Uid(&'a str),
 }
 
@@ -33,7 +33,7 @@ impl Gone<'_> {
 /// No call takes longer than this, and no watch is further behind.
 const KEPT: Duration = Duration::from_secs(120);
 
-/// For each `KIND/NAME` that went lately: the version up to which it is gone.
+/// For each `KIND/NAME` that was deleted lately: the version up to which it is gone.
 #[derive(Default)]
 pub(crate) struct Tombstones {
     gone: BTreeMap<String, (Version, Mono)>,

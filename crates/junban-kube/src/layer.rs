@@ -40,7 +40,6 @@ impl Answered {
     }
 }
 
-/// The layer itself.
 #[derive(Clone)]
 pub struct RequestLayer {
     wall: Arc<ServerClock>,

@@ -48,7 +48,7 @@ impl KubePorts {
     }
 }
 
-/// Every write of ours carries the name of our field manager: it tells later whose cordon it is.
+/// Every write carries the name of our field manager, so that we can tell later whether a cordon is ours.
 fn parameters() -> PostParams {
     PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),

@@ -165,14 +165,10 @@ impl Store {
             &node_key(name),
             gone,
             |cluster| {
-                cluster
-                    .nodes
-                    .get(name)
-                    .map(|node| (node.uid.as_str(), node.version))
+                let node = cluster.nodes.get(name)?;
+                Some((node.uid.as_str(), node.version))
             },
-            |cluster| {
-                cluster.nodes.remove(name);
-            },
+            |cluster| drop(cluster.nodes.remove(name)),
         );
     }
 
@@ -331,9 +327,7 @@ impl Store {
             &key,
             gone,
             |cluster| cluster.attachments.get(name).map(|known| ("", known.version)),
-            |cluster| {
-                cluster.attachments.remove(name);
-            },
+            |cluster| drop(cluster.attachments.remove(name)),
         );
     }
 
@@ -361,9 +355,7 @@ impl Store {
                 QueueView::Unreadable(_) => Some(("", Version::default())),
                 QueueView::Present(queue) => Some((queue.uid.as_str(), queue.version)),
             },
-            |cluster| {
-                cluster.queue = QueueView::Absent;
-            },
+            |cluster| cluster.queue = QueueView::Absent,
         );
     }
 
@@ -412,9 +404,7 @@ impl Store {
             &key,
             gone,
             |cluster| cluster.policies.get(&name).map(|policy| ("", policy.version)),
-            |cluster| {
-                cluster.policies.remove(&name);
-            },
+            |cluster| drop(cluster.policies.remove(&name)),
         );
         locked(&self.extra).conditions.remove(&key);
     }
@@ -455,9 +445,7 @@ impl Store {
                 let entry = cluster.entries.get(name)?;
                 Some((entry.uid.as_str(), entry.version))
             },
-            |cluster| {
-                cluster.entries.remove(name);
-            },
+            |cluster| drop(cluster.entries.remove(name)),
         );
         locked(&self.extra).conditions.remove(&key);
     }

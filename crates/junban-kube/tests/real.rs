@@ -295,26 +295,14 @@ impl World {
         of_another.uid = "another".into();
         assert_eq!(self.ports.write_queue(of_another).await, WriteOutcome::Conflict);
         // A pause between the decision and the write makes the write fail.
-        self.testbed.kubectl(&[
-            "patch",
-            "rbq",
-            "default",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"paused\":true}}",
-        ]);
+        self.testbed
+            .patch("rbq", "default", r#"{"spec":{"paused":true}}"#);
         assert_eq!(
             self.ports.write_queue(write.clone()).await,
             WriteOutcome::Conflict
         );
-        self.testbed.kubectl(&[
-            "patch",
-            "rbq",
-            "default",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"paused\":false}}",
-        ]);
+        self.testbed
+            .patch("rbq", "default", r#"{"spec":{"paused":false}}"#);
         let Evidence::Queue(QueueView::Present(queue)) = self.ports.read(Read::Queue).await else {
             panic!("no queue")
         };
@@ -372,14 +360,8 @@ impl World {
             "an old version"
         );
         // The server itself refuses to reboot a node whose entry is cancelled.
-        self.testbed.kubectl(&[
-            "patch",
-            "nrb",
-            "real-test",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"cancel\":true}}",
-        ]);
+        self.testbed
+            .patch("nrb", "real-test", r#"{"spec":{"cancel":true}}"#);
         let cancelled = eventually("the cancel", || {
             let entry = locked(&self.store.cluster).entries.get(&new.name).cloned();
             entry.filter(|entry| entry.spec.cancel)

@@ -12,7 +12,6 @@ use super::{condition, format_goal, meta};
 use crate::names;
 use crate::resources::NodeRebootSpec;
 
-/// Reads an entry.
 pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
     let meta =
         meta::read("NodeReboot", &object.metadata).map_err(|error| Unreadable::one("metadata", error, ""))?;

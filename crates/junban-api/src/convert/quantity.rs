@@ -99,7 +99,6 @@ fn exponent(suffix: &str) -> Option<(i128, i128)> {
     Some(if power < 0 { (1, factor) } else { (factor, 1) })
 }
 
-/// Adds the amounts of both.
 pub(super) fn add(sum: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
         let entry = sum.entry(name.clone()).or_default();

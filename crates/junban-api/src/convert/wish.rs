@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes() {
+    fn wishes_are_read() {
         let by = |by: &str| by.to_owned();
         assert_eq!(wish(json!({}), json!({})), None);
         assert_eq!(wish(json!({names::SAFE_TO_EVICT: "true"}), json!({})), None);

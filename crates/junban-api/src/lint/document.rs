@@ -148,39 +148,14 @@ impl Document {
     }
 
     fn header(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        for name in self
-            .object
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-        {
-            const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-            if !KNOWN.contains(&name) {
-                errors.push(field_error(
-                    name,
-                    "unknown field",
-                    &schema::suggestion(name, &KNOWN),
-                ));
-            }
-        }
+        const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+        let mut errors = unknown_fields(&self.object, "", &ROOT);
         if self.object["apiVersion"] != names::API_VERSION {
             let problem = format!("{} is not known", self.object["apiVersion"]);
             errors.push(field_error("apiVersion", &problem, "write junban.dev/v1alpha1"));
         }
         let metadata = &self.object["metadata"];
-        for name in metadata
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-        {
-            if !METADATA.contains(&name) {
-                let hint = schema::suggestion(name, &METADATA);
-                errors.push(field_error(&format!("metadata.{name}"), "unknown field", &hint));
-            }
-        }
+        errors.extend(unknown_fields(metadata, "metadata.", &METADATA));
         if self.name.is_empty() {
             errors.push(field_error(
                 "metadata.name",
@@ -298,6 +273,17 @@ fn cel(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     errors
         .into_iter()
         .map(|error| field_error(&error.field_path, &error.message, ""))
+        .collect()
+}
+
+fn unknown_fields(object: &Value, prefix: &str, known: &[&str]) -> Vec<FieldError> {
+    let names = object.as_object().into_iter().flat_map(|fields| fields.keys());
+    let unknown = names.filter(|name| !known.contains(&name.as_str()));
+    unknown
+        .map(|name| {
+            let path = format!("{prefix}{name}");
+            field_error(&path, "unknown field", &schema::suggestion(name, known))
+        })
         .collect()
 }
 

@@ -18,7 +18,6 @@ pub fn crds() -> Vec<Value> {
         .collect()
 }
 
-/// The CRD of a kind.
 pub fn crd(kind: &str) -> Option<Value> {
     crds()
         .into_iter()

@@ -1,4 +1,5 @@
-//! The pauses of a list or watch after errors: each longer than the one before, and not each with a line in the log.
+//! The pauses after errors of a list or watch. Each pause is longer than the one before. The same error is logged once a
+//! minute.
 
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use super::jitter::jittered;
 /// ask an overloaded API server for the list of all pods five times a second.
 const PAUSES_MS: (u32, u32) = (200, 10_000);
 
-/// After so much time without an error the first pause counts again. Longer than any call that fails may take. The
-/// events in between cannot tell: kube reports the beginning of a list before every try, and does not report that a
-/// watch has begun.
+/// If the last error is older than this, the pauses begin again with the first. Longer than any failing call takes. kube's
+/// events cannot show whether a watch has recovered: it reports the beginning of a list before every try, and it does not
+/// report that a watch has begun.
 const RECOVERED: Duration = Duration::from_secs(60);
 
 /// How often the same error is logged.

@@ -1,7 +1,7 @@
 //! Follows one kind: a consistent list, then a watch, again and again.
 //!
-//! A later list also removes the objects that went in the meantime. These can only be objects that were known *before*
-//! the list began: an object that our own write has put into the store since then may be missing in the list.
+//! A later list also removes the objects that were deleted in the meantime. Only an object that was known *before* the
+//! list began can be one of these: the list may not show an object that our own write has put into the store since.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use junban_core::ids::Version;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -26,16 +27,14 @@ use crate::store::Store;
 /// How the objects of a kind get into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
 pub(crate) struct Handlers<K> {
     pub(crate) what: &'static str,
-    /// The server ends the watch after this time, and this process 5 s later at the latest: so long may a dead
-    /// connection go unnoticed.
+    /// The server ends the watch after this time, and this process 5 s later at the latest. A dead connection
+    /// can go unnoticed for that long.
     pub(crate) watch_seconds: u32,
     pub(crate) apply: fn(&Arc<Store>, &K),
-    /// The object was deleted. The store may already know a later object of the same name.
-    pub(crate) delete: fn(&Arc<Store>, &K),
     /// The known ids, each with its UID. The UID is empty for kinds whose UID is not kept.
     pub(crate) known: fn(&Store) -> BTreeMap<String, String>,
-    /// The object is missing in a list that began when it was known with that UID.
-    pub(crate) vanished: fn(&Arc<Store>, &str, Gone<'_>),
+    /// An object with this id is gone. The store may already know a later object of the same name.
+    pub(crate) remove: fn(&Arc<Store>, &str, Gone<'_>),
 }
 
 /// The length of a watch for kinds that turns wait for.
@@ -118,7 +117,7 @@ async fn follow<K>(
             Ok(Event::InitDone) => {
                 lists = false;
                 for (id, uid) in std::mem::take(&mut missing) {
-                    (handlers.vanished)(&store, &id, Gone::Uid(&uid));
+                    (handlers.remove)(&store, &id, Gone::Uid(&uid));
                 }
                 if let Some(listed) = listed.take() {
                     tracing::debug!(what = handlers.what, "listed");
@@ -126,7 +125,7 @@ async fn follow<K>(
                 }
             }
             Ok(Event::Apply(object)) => (handlers.apply)(&store, &object),
-            Ok(Event::Delete(object)) => (handlers.delete)(&store, &object),
+            Ok(Event::Delete(object)) => (handlers.remove)(&store, &id(&object), as_of(&object)),
             Err(error) => {
                 lists = false;
                 back_off.failed(handlers.what, &chain(&error)).await;
@@ -136,11 +135,19 @@ async fn follow<K>(
 }
 
 /// `NAMESPACE/NAME`, or `NAME` of a cluster-scoped object.
-pub(crate) fn id<K: Resource>(object: &K) -> String {
+fn id<K: Resource>(object: &K) -> String {
     match object.meta().namespace.as_deref() {
         Some(namespace) => format!("{namespace}/{}", object.name_any()),
         None => object.name_any(),
     }
+}
+
+/// A deletion that a watch reports, with its version.
+fn as_of(object: &impl Resource) -> Gone<'_> {
+    let version = object.meta().resource_version.as_deref();
+    let version = version.and_then(|text| text.parse().ok());
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    version.map_or(Gone::Uid(uid), |version| Gone::AsOf(Version(version)))
 }
 
 #[cfg(test)]
@@ -174,9 +181,8 @@ mod tests {
             what: "Node",
             watch_seconds: SHORT_WATCH,
             apply: |_, _| {},
-            delete: |_, _| {},
             known: |_| BTreeMap::new(),
-            vanished: |_, _, _| {},
+            remove: |_, _, _| {},
         };
         let (sender, listed) = oneshot::channel();
         let (api, store) = (

@@ -1,8 +1,8 @@
-//! Jitter: requests that begin together would repeat together for ever, from every controller at once.
+//! Jitter: without it, requests that begin together would be repeated together, by every controller at once.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-/// The number, less up to a quarter of it by chance.
+/// A random number from three quarters of `number` up to `number`.
 pub(super) fn jittered(number: u32) -> u32 {
     let random = RandomState::new().build_hasher().finish();
     let quarter = u64::from(number / 4) + 1;

@@ -5,22 +5,19 @@ use std::sync::Arc;
 
 use junban_api::{convert, names};
 use junban_core::cluster::{Cluster, WorkloadKey, WorkloadKind};
-use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, Version};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
+use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey};
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 
 use super::follow::{Handlers, LONG_WATCH, SHORT_WATCH, Watches};
 use crate::connect::Connection;
-use crate::gone::Gone;
 use crate::resource::Kind;
 use crate::store::{Store, is_the_queue};
 
-/// Starts to watch all kinds.
 pub(super) fn all(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     own(connection, store, watches);
     nodes_and_pods(connection, store, watches);
@@ -42,18 +39,17 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                     store.apply_queue(object);
                 }
             },
-            delete: |store, object| {
-                if is_the_queue(object) {
-                    store.remove_queue(as_of(object));
-                }
-            },
             known: |store| {
                 let uid = store.queue_uid();
                 uid.map(|uid| (names::QUEUE.to_owned(), uid))
                     .into_iter()
                     .collect()
             },
-            vanished: |store, _, gone| store.remove_queue(gone),
+            remove: |store, id, gone| {
+                if id == names::QUEUE {
+                    store.remove_queue(gone);
+                }
+            },
         },
     );
     watches.add(
@@ -63,14 +59,13 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
             what: Kind::Policy.as_str(),
             watch_seconds: SHORT_WATCH,
             apply: |store, object| store.apply_policy(object),
-            delete: |store, object| store.remove_policy(&object.name_any(), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
                     let read = cluster.policies.keys().map(|name| without_uid(name.as_str()));
                     read.chain(unreadable(cluster, Kind::Policy)).collect()
                 })
             },
-            vanished: |store, id, gone| store.remove_policy(id, gone),
+            remove: |store, id, gone| store.remove_policy(id, gone),
         },
     );
     watches.add(
@@ -83,7 +78,6 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                 // The cluster keeps the names of entries that cannot be read.
                 let _ = store.apply_entry(object);
             },
-            delete: |store, object| store.remove_entry(&EntryName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
                     let read = cluster.entries.iter();
@@ -91,7 +85,7 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                     unreadable(cluster, Kind::Entry).chain(read).collect()
                 })
             },
-            vanished: |store, id, gone| store.remove_entry(&EntryName::from(id), gone),
+            remove: |store, id, gone| store.remove_entry(&EntryName::from(id), gone),
         },
     );
 }
@@ -107,7 +101,6 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
             apply: |store, object| {
                 store.apply_node(object);
             },
-            delete: |store, object| store.remove_node(&NodeName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
                     let nodes = cluster.nodes.iter();
@@ -116,7 +109,7 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                         .collect()
                 })
             },
-            vanished: |store, id, gone| store.remove_node(&NodeName::from(id), gone),
+            remove: |store, id, gone| store.remove_node(&NodeName::from(id), gone),
         },
     );
     watches.add(
@@ -131,9 +124,8 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                 }
             },
             // A deleted Lease is not renewed, and only renewals are looked at.
-            delete: |_, _| {},
             known: |_| BTreeMap::new(),
-            vanished: |_, _, _| {},
+            remove: |_, _, _| {},
         },
     );
     watches.add(
@@ -145,10 +137,6 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
             apply: |store, object| {
                 store.apply_pod(object);
             },
-            delete: |store, object| {
-                let key = PodKey::new(object.namespace().unwrap_or_default(), object.name_any());
-                store.remove_pod(&key, as_of(object));
-            },
             known: |store| {
                 store.with(|cluster| {
                     let pods = cluster.pods.iter();
@@ -156,7 +144,7 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                         .collect()
                 })
             },
-            vanished: |store, id, gone| {
+            remove: |store, id, gone| {
                 let (namespace, name) = split(id);
                 store.remove_pod(&PodKey::new(namespace, name), gone);
             },
@@ -169,14 +157,8 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
             what: "PodDisruptionBudget",
             watch_seconds: SHORT_WATCH,
             apply: |store, object| store.apply_budget(object),
-            delete: |store, object| {
-                store.remove_budget(&PdbKey::new(
-                    object.namespace().unwrap_or_default(),
-                    object.name_any(),
-                ));
-            },
             known: |store| store.with(|cluster| cluster.budgets.keys().map(without_uid).collect()),
-            vanished: |store, id, _| {
+            remove: |store, id, _| {
                 let (namespace, name) = split(id);
                 store.remove_budget(&PdbKey::new(namespace, name));
             },
@@ -186,17 +168,16 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
 
 /// Watches one kind of workload: `$what` is core's name for it, `$read` converts it.
 macro_rules! workload {
-    ($watches:expr, $connection:expr, $store:expr, $type:ty, $what:ident, $read:expr) => {
+    ($watches:expr, $connection:expr, $store:expr, $what:ident, $read:expr) => {
         $watches.add(
-            Api::<$type>::all($connection.watches.clone()),
+            Api::all($connection.watches.clone()),
             $store,
             Handlers {
                 what: stringify!($what),
                 watch_seconds: LONG_WATCH,
                 apply: |store, object| store.apply_workload($read(object)),
-                delete: |store, object| store.remove_workload(&workload_key(WorkloadKind::$what, object)),
                 known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::$what)),
-                vanished: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::$what, id)),
+                remove: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::$what, id)),
             },
         );
     };
@@ -204,39 +185,17 @@ macro_rules! workload {
 
 fn workloads(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     use convert::workload;
+    workload!(watches, connection, store, Deployment, workload::deployment);
+    workload!(watches, connection, store, ReplicaSet, workload::replica_set);
+    workload!(watches, connection, store, StatefulSet, workload::stateful_set);
     workload!(
         watches,
         connection,
         store,
-        Deployment,
-        Deployment,
-        workload::deployment
-    );
-    workload!(
-        watches,
-        connection,
-        store,
-        ReplicaSet,
-        ReplicaSet,
-        workload::replica_set
-    );
-    workload!(
-        watches,
-        connection,
-        store,
-        StatefulSet,
-        StatefulSet,
-        workload::stateful_set
-    );
-    workload!(
-        watches,
-        connection,
-        store,
-        core::ReplicationController,
         ReplicationController,
         workload::replication_controller
     );
-    workload!(watches, connection, store, Job, Job, workload::job);
+    workload!(watches, connection, store, Job, workload::job);
     watches.add(
         Api::<DaemonSet>::all(connection.watches.clone()),
         store,
@@ -245,14 +204,12 @@ fn workloads(connection: &Connection, store: &Arc<Store>, watches: &mut Watches)
             watch_seconds: LONG_WATCH,
             apply: |store, object| {
                 store.apply_workload(workload::daemon_set(object));
-                store.apply_kured_lock(
-                    &workload_key(WorkloadKind::DaemonSet, object),
-                    workload::kured_lock_holder(object),
-                );
+                let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                let key = WorkloadKey::new(WorkloadKind::DaemonSet, namespace, name);
+                store.apply_kured_lock(&key, workload::kured_lock_holder(object));
             },
-            delete: |store, object| store.remove_workload(&workload_key(WorkloadKind::DaemonSet, object)),
             known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::DaemonSet)),
-            vanished: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
+            remove: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
         },
     );
 }
@@ -266,12 +223,8 @@ fn volumes(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
             what: "PersistentVolumeClaim",
             watch_seconds: LONG_WATCH,
             apply: |store, object| store.volumes(|volumes, cluster| volumes.claim(object, cluster)),
-            delete: |store, object| {
-                let key = ClaimKey::new(object.namespace().unwrap_or_default(), object.name_any());
-                store.volumes(|volumes, cluster| volumes.remove_claim(&key, cluster));
-            },
             known: |store| store.with(|cluster| cluster.claims.keys().map(without_uid).collect()),
-            vanished: |store, id, _| {
+            remove: |store, id, _| {
                 let (namespace, name) = split(id);
                 let key = ClaimKey::new(namespace, name);
                 store.volumes(|volumes, cluster| volumes.remove_claim(&key, cluster));
@@ -285,12 +238,8 @@ fn volumes(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
             what: "PersistentVolume",
             watch_seconds: LONG_WATCH,
             apply: |store, object| store.volumes(|volumes, cluster| volumes.volume(object, cluster)),
-            delete: |store, object| {
-                let name = object.name_any();
-                store.volumes(|volumes, cluster| volumes.remove_volume(&name, cluster));
-            },
             known: |store| store.volume_names().map(without_uid).collect(),
-            vanished: |store, id, _| store.volumes(|volumes, cluster| volumes.remove_volume(id, cluster)),
+            remove: |store, id, _| store.volumes(|volumes, cluster| volumes.remove_volume(id, cluster)),
         },
     );
     watches.add(
@@ -302,9 +251,8 @@ fn volumes(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
             apply: |store, object| {
                 store.apply_attachment(object);
             },
-            delete: |store, object| store.remove_attachment(&object.name_any(), as_of(object)),
             known: |store| store.with(|cluster| cluster.attachments.keys().map(without_uid).collect()),
-            vanished: |store, id, gone| store.remove_attachment(id, gone),
+            remove: |store, id, gone| store.remove_attachment(id, gone),
         },
     );
 }
@@ -320,18 +268,6 @@ fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = (String, St
 
 fn without_uid(id: impl ToString) -> (String, String) {
     (id.to_string(), String::new())
-}
-
-/// A deletion that a watch reports, with its version.
-fn as_of(object: &impl Resource) -> Gone<'_> {
-    let version = object.meta().resource_version.as_deref();
-    let version = version.and_then(|text| text.parse().ok());
-    let uid = object.meta().uid.as_deref().unwrap_or_default();
-    version.map_or(Gone::Uid(uid), |version| Gone::AsOf(Version(version)))
-}
-
-fn workload_key(kind: WorkloadKind, object: &impl Resource) -> WorkloadKey {
-    WorkloadKey::new(kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeMap<String, String> {

@@ -143,7 +143,7 @@ fn base64(bytes: &ByteString) -> Result<String, String> {
     }
 }
 
-/// Converts PEM to DER: kube wants its authorities so.
+/// Converts PEM to DER, which kube wants for certificate authorities.
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, String> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;

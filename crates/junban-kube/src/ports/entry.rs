@@ -10,7 +10,7 @@ use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::{Value, json};
 
 use super::{KubePorts, parameters};
-use crate::answer::{DEADLINE, within};
+use crate::answer::{DEADLINE, Failure, within};
 use crate::gone::Gone;
 use crate::resource::Kind;
 
@@ -33,15 +33,15 @@ impl EntryPort for KubePorts {
         let name = write.name.as_str();
         let previous = self.store.previous_status(Kind::Entry, name);
         let status = convert::entry::status(&write.record, &previous, self.wall());
-        let object = status_object(Kind::Entry, name, write.uid.as_str(), write.version, status);
-        let api = Kind::Entry.api(&self.connection.calls);
-        match within(DEADLINE, api.replace_status(name, &parameters(), &object)).await {
+        let uid = write.uid.as_str();
+        match self
+            .replace_status(Kind::Entry, name, uid, write.version, status)
+            .await
+        {
             Ok(object) => self.written(&object),
-            Err(failure) => {
-                let outcome = failure.outcome();
+            Err(outcome) => {
                 if outcome == WriteOutcome::Gone {
-                    self.store
-                        .remove_entry(&write.name, Gone::Uid(write.uid.as_str()));
+                    self.store.remove_entry(&write.name, Gone::Uid(uid));
                 }
                 outcome
             }
@@ -87,20 +87,15 @@ impl EntryPort for KubePorts {
     ) -> WriteOutcome {
         let previous = self.store.previous_status(Kind::Policy, name.as_str());
         let status = convert::policy::status(&summary, &previous, self.wall());
-        let object = status_object(Kind::Policy, name.as_str(), "", version, status);
-        let api = Kind::Policy.api(&self.connection.calls);
-        match within(
-            DEADLINE,
-            api.replace_status(name.as_str(), &parameters(), &object),
-        )
-        .await
+        match self
+            .replace_status(Kind::Policy, name.as_str(), "", version, status)
+            .await
         {
             Ok(object) => {
                 self.store.apply_policy(&object);
                 WriteOutcome::Done
             }
-            Err(failure) => {
-                let outcome = failure.outcome();
+            Err(outcome) => {
                 if outcome == WriteOutcome::Gone {
                     self.store.remove_policy(name.as_str(), Gone::AsOf(version));
                 }
@@ -136,28 +131,33 @@ impl KubePorts {
             Err(failure) => WriteOutcome::Unknown(failure.text()),
         }
     }
-}
 
-/// The object of a status write. The server keeps its own spec and labels; UID and version are the preconditions.
-pub(super) fn status_object(
-    kind: Kind,
-    name: &str,
-    uid: &str,
-    version: Version,
-    status: Value,
-) -> DynamicObject {
-    let resource = kind.resource();
-    DynamicObject {
-        types: Some(TypeMeta {
-            api_version: resource.api_version.clone(),
-            kind: resource.kind.clone(),
-        }),
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            uid: Some(uid.to_owned()).filter(|uid| !uid.is_empty()),
-            resource_version: Some(version.0.to_string()),
-            ..ObjectMeta::default()
-        },
-        data: json!({ "status": status }),
+    /// Replaces the status of one of our objects. The server keeps its own spec and labels; UID (if not empty) and version
+    /// are the preconditions.
+    pub(super) async fn replace_status(
+        &self,
+        kind: Kind,
+        name: &str,
+        uid: &str,
+        version: Version,
+        status: Value,
+    ) -> Result<DynamicObject, WriteOutcome> {
+        let resource = kind.resource();
+        let object = DynamicObject {
+            types: Some(TypeMeta {
+                api_version: resource.api_version,
+                kind: resource.kind,
+            }),
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                uid: Some(uid.to_owned()).filter(|uid| !uid.is_empty()),
+                resource_version: Some(version.0.to_string()),
+                ..ObjectMeta::default()
+            },
+            data: json!({ "status": status }),
+        };
+        let api = kind.api(&self.connection.calls);
+        let answer = within(DEADLINE, api.replace_status(name, &parameters(), &object)).await;
+        answer.map_err(Failure::outcome)
     }
 }

@@ -81,14 +81,13 @@ impl Testbed {
         output(Command::new(&self.kubectl).args(arguments))
     }
 
+    pub(crate) fn patch(&self, kind: &str, name: &str, json: &str) {
+        self.kubectl(&["patch", kind, name, "--type=merge", "-p", json]);
+    }
+
     pub(crate) fn apply(&self, path: &Path) {
-        self.kubectl(&[
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "-f",
-            path.to_str().unwrap(),
-        ]);
+        let path = path.to_str().unwrap();
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
     }
 
     /// Applies all manifests except the controller's Deployment.
@@ -96,14 +95,8 @@ impl Testbed {
         let manifests = manifests();
         self.apply(&manifests.join("crds"));
         let label = "app.kubernetes.io/name=junban";
-        self.kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd",
-            "-l",
-            label,
-        ]);
+        let established = "--for=condition=Established";
+        self.kubectl(&["wait", established, "--timeout=60s", "crd", "-l", label]);
         let mut files: Vec<_> = std::fs::read_dir(manifests.join("junban"))
             .unwrap()
             .map(|file| file.unwrap().path())
