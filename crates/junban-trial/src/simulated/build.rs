@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
 use crate::scenario::workload::{READY, START, STOP};
+use junban_sim::custom_resources;
 use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
-use junban_sim::rules;
 
 /// How old the world is when a scenario begins.
 pub(super) const BEGINS_AT_MS: Ms = 120_000;
@@ -38,7 +38,7 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
         );
     }
     let mut world = builder.build();
-    rules::install(&mut world);
+    custom_resources::install(&mut world);
     let policies: Vec<String> = ["workers", "control-plane"]
         .into_iter()
         .map(str::to_owned)
