@@ -25,7 +25,7 @@ fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
     let flag = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
     let phase = new.status["phase"].as_str().unwrap_or_default();
     if flag(new) && matches!(phase, "Rebooting" | "Verifying") {
-        return Err("a cancelled entry is never rebooted: cancel with Rebooting or Verifying".into());
+        return Err("a cancelled entry cannot be in Rebooting or Verifying".into());
     }
     let Some(old) = old else { return Ok(()) };
     if flag(old) && !flag(new) {

@@ -148,11 +148,11 @@ impl Controllers {
         let child = self
             .running
             .get(&number)
-            .context("this controller does not run")?;
+            .with_context(|| format!("controller {number} does not run"))?;
         let pid = i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
-            .context("it has no pid")?;
+            .context("the pid of the controller is not valid")?;
         Ok(kill_process(pid, signal)?)
     }
 

@@ -36,8 +36,8 @@ pub(super) struct Rules {
     doubted: BTreeMap<String, Duration>,
 }
 
-const WELL: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
-const WITHIN_LIMITS: &str = "no node is taken above the limits";
+const PODS_READY: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
+const WITHIN_LIMITS: &str = "no start exceeds a limit";
 
 /// A rule that looks broken for this long is broken.
 const DOUBTED_FOR: Duration = Duration::from_millis(300);
@@ -112,12 +112,12 @@ impl Rules {
             let id = budget_id(&name);
             if self.falls(&id, &workload, healthy >= needed, at) {
                 let seen = format!("{id}: {healthy} healthy, {needed} needed");
-                broken.push((id, WELL, seen));
+                broken.push((id, PODS_READY, seen));
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
             if self.falls(workload, workload, facts.ready_pods(workload) > 0, at) {
-                broken.push((workload.clone(), WELL, format!("{workload}: no Ready pod")));
+                broken.push((workload.clone(), PODS_READY, format!("{workload}: no Ready pod")));
             }
         }
         broken.extend(

@@ -320,7 +320,7 @@ fn reboot(words: &mut Words<'_>) -> Result<Act, Mistake> {
     };
     let again = words.eat("--again");
     if again && target != Target::All {
-        return Err("`--again` goes with `--all`".into());
+        return Err("`--again` needs `--all`".into());
     }
     let reason = if words.eat("--reason") {
         words.rest().join(" ")

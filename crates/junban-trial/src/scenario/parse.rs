@@ -291,7 +291,7 @@ fn nodes(text: &str) -> Result<Nodes, Mistake> {
         } else if words.eat("memory") {
             nodes.memory = Some(Quantity::parse(words.next("a quantity such as 8Gi")?)?);
         } else {
-            return Err(unknown(&words.rest_peek(), "said of the nodes", &PARTS));
+            return Err(unknown(&words.rest_peek(), "a part of the line `nodes:`", &PARTS));
         }
         words.end()?;
     }

@@ -95,7 +95,7 @@ impl<'a> Words<'a> {
         let (from, to) = word.split_once("..").unwrap_or((word, word));
         match (parse_duration(from), parse_duration(to)) {
             (Some(from), Some(to)) if from <= to => Ok(Span { from, to }),
-            (Some(_), Some(_)) => Err(format!("`{word}` begins after its end")),
+            (Some(_), Some(_)) => Err(format!("the first time of `{word}` is longer than the second")),
             _ => Err(format!("`{word}` is not a time: write 20s, or 20s..30s")),
         }
     }

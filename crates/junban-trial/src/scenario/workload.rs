@@ -165,7 +165,11 @@ fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake
         let (key, value) = pair(words)?;
         workload.annotations.insert(key, value);
     } else {
-        return Err(unknown(&words.rest_peek(), "said of a workload", TRAITS));
+        return Err(unknown(
+            &words.rest_peek(),
+            "a part of the line of a workload",
+            TRAITS,
+        ));
     }
     Ok(())
 }
@@ -217,7 +221,7 @@ pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Mistake> {
     if !words.eat("selects") {
         return Err(unknown(
             &words.rest_peek(),
-            "said first of a budget",
+            "the first part of the line of a budget",
             &["selects"],
         ));
     }

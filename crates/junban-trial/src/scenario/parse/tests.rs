@@ -81,7 +81,7 @@ fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
         ),
         (
             "nodes: 3, rack 2",
-            "x.txt:2: `rack 2` is not said of the nodes; did you mean `racks`?",
+            "x.txt:2: `rack 2` is not a part of the line `nodes:`; did you mean `racks`?",
         ),
         ("deployment shop/cart: replica 2", "did you mean `replicas`?"),
         (
@@ -128,7 +128,7 @@ fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
             "deployment shop/cart\nstatefulset shop/cart",
             "x.txt:3: the workload shop/cart is already in line 2",
         ),
-        ("nodes: 3, cpu 1,5", "`5` is not said of the nodes"),
+        ("nodes: 3, cpu 1,5", "`5` is not a part of the line `nodes:`"),
         ("deployment shop/cart: cpu 1.5x", "`1.5x` is not a quantity"),
         (
             "deployment shop/cart: local volume, on node-1 node-2",
@@ -139,7 +139,7 @@ fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
             "statefulset shop/x: replicas 2, never ready",
             "makes no second pod before the first is Ready",
         ),
-        ("do: reboot node-1 --again", "`--again` goes with `--all`"),
+        ("do: reboot node-1 --again", "`--again` needs `--all`"),
         ("do: cancel -l role=worker", "`-l` is not a node"),
     ] {
         let found = errors(line);
