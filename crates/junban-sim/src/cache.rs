@@ -1,5 +1,5 @@
-//! The [`Cluster`] that an engine in the simulated world sees: kept from the world's change log, each watch with a
-//! lag of its own, and from what the answers to its own requests showed; the higher resourceVersion stands.
+//! The [`Cluster`] that an engine in the simulated world sees. It comes from the world's change log, which each watch
+//! shows with a lag of its own, and from the answers to the process's own requests. The higher resourceVersion wins.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,10 +10,10 @@ use junban_world::{self as world, Change, Object, World};
 use crate::objects::{self, ENTRY, POLICY, QUEUE};
 use crate::watch::{Lags, Watch};
 
-/// What an answer showed, with the resourceVersion as of which it was so.
+/// What an answer showed. The number is the resourceVersion at which it was true.
 #[derive(Clone, Debug)]
 pub(crate) enum Shown {
-    /// An object after a write, or as read.
+    /// An object after a write or a read.
     Is(Object),
     NoNode(NodeName, u64),
     NoEntry(EntryName, u64),
@@ -25,22 +25,23 @@ pub(crate) enum Shown {
     AttachmentsOf(NodeName, Vec<std::sync::Arc<world::Attachment>>, u64),
 }
 
-/// One process's view.
+/// What one process knows of the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct ClusterCache {
     pub(crate) cluster: Cluster,
-    /// The change log has been taken in up to here.
+    /// The changes up to this resourceVersion have been read from the log.
     rv: u64,
-    /// Changes that were taken in and that their watch has not shown yet, oldest first.
+    /// Changes that have been read and that their watch has not shown yet, oldest first.
     coming: BTreeMap<Watch, VecDeque<Change>>,
-    /// What is known to be gone, and as of when: a watch that is behind must not bring it back.
+    /// Objects that are known to be gone, and the version at which they were gone: a watch that is behind must not bring
+    /// them back.
     gone: BTreeMap<String, u64>,
     volumes: BTreeMap<String, std::sync::Arc<world::Volume>>,
     claims: BTreeMap<ClaimKey, std::sync::Arc<world::Claim>>,
 }
 
 impl ClusterCache {
-    /// Everything listed now.
+    /// A cache with all objects of the moment.
     pub(crate) fn listed(world: &World) -> Self {
         let mut listed = Self::default();
         let cache = world.cache();
@@ -75,9 +76,9 @@ impl ClusterCache {
         listed
     }
 
-    /// Takes in what the watches have shown until `now`. Returns whether anything changed that a plan looks at.
+    /// Takes in what the watches show until `now`. Returns whether a plan can depend on one of the changes.
     pub(crate) fn follow(&mut self, world: &World, now: world::Ms, lags: &Lags) -> bool {
-        if !self.take_in(world) {
+        if !self.read_log(world) {
             *self = Self::listed(world);
             return true;
         }
@@ -87,20 +88,20 @@ impl ClusterCache {
             let shown = coming.partition_point(|change| change.at <= until);
             due.extend(coming.drain(..shown));
         }
-        let mut told = false;
+        let mut news = false;
         for change in due {
-            told |= self.is_news(&change.object);
+            news |= self.is_news(&change.object);
             if change.deleted {
                 self.remove(&change.object, change.rv);
             } else {
                 self.put(&change.object);
             }
         }
-        told
+        news
     }
 
-    /// Takes in the log; false where it does not reach back to what is known.
-    fn take_in(&mut self, world: &World) -> bool {
+    /// Reads new changes from the log. Returns false if the log no longer has all of them.
+    fn read_log(&mut self, world: &World) -> bool {
         let Ok(changes) = world.changes_since(self.rv) else {
             return false;
         };
@@ -112,13 +113,13 @@ impl ClusterCache {
         true
     }
 
-    /// When the watches show the next change that they have not shown yet.
+    /// When a watch shows its next change.
     pub(crate) fn next_shown_at(&self, lags: &Lags) -> Option<world::Ms> {
         let first = |(watch, coming): (&Watch, &VecDeque<Change>)| Some(coming.front()?.at + lags.of(*watch));
         self.coming.iter().filter_map(first).min()
     }
 
-    /// A renewal of a Lease says nothing unless its node is in somebody's turn.
+    /// A renewed Lease is no news, unless a turn of its node is under way.
     fn is_news(&self, object: &Object) -> bool {
         let Object::Lease(lease) = object else { return true };
         let node = NodeName::from(&*lease.node);
@@ -135,7 +136,7 @@ impl ClusterCache {
         marked || ledger.is_some_and(|ledger| ledger.slots.contains_key(&node))
     }
 
-    /// Takes in what the answer to a request showed.
+    /// Takes in what answers showed.
     pub(crate) fn take(&mut self, shown: Vec<Shown>) {
         for shown in shown {
             self.take_one(shown);
@@ -186,7 +187,8 @@ impl ClusterCache {
                     .filter(|pod| !listed.contains(&pod.key))
                     .map(|pod| (pod.key.clone(), pod.version.0))
                     .collect();
-                // Not as of the list: there may be another of that name on another node by then.
+                // Use the pod's own version, not the version of the list: since then a pod of the same name may have
+                // come up on another node.
                 for (key, version) in vanished {
                     self.no_pod(&key, version);
                 }
@@ -358,7 +360,7 @@ fn claim_key(claim: &world::Claim) -> ClaimKey {
     ClaimKey::new(claim.meta.namespace.clone(), claim.meta.name.clone())
 }
 
-/// Kinds that answers can show to be gone, by name, with the version.
+/// The name and version of an object. The name is empty for kinds that no answer can show to be gone.
 fn identity(object: &Object) -> (String, u64) {
     match object {
         Object::Node(node) => (format!("node {}", node.meta.name), node.meta.resource_version),
@@ -377,9 +379,10 @@ mod tests {
 
     use super::*;
 
-    /// The next one of a StatefulSet is on another node, older than the list of this one, and its watch is behind.
+    /// The next pod of a StatefulSet runs on another node. It is older than the list of the first node, and its watch is
+    /// behind.
     #[test]
-    fn a_pod_that_was_made_again_elsewhere_is_shown_though_the_list_of_its_old_node_is_newer() {
+    fn a_pod_on_another_node_is_shown_although_the_list_of_its_old_node_is_newer() {
         let pod = |uid: &str, node: &str, resource_version| {
             Object::Pod(Arc::new(world::Pod {
                 meta: world::Meta {

@@ -1,6 +1,5 @@
-//! The demo: a generated cluster of racks, services and budgets, rebooted in virtual time by the production engine.
-//!
-//! It knows the cluster's truth and shows it; who draws it, and how fast, is the command's matter.
+//! The demo: the production engine reboots a generated cluster of racks, services and budgets in virtual time. The command
+//! draws what the demo shows, and decides how fast time passes.
 
 mod bound;
 mod frame;
@@ -11,37 +10,35 @@ use junban_world::{Checkers, Demo as Cluster, Fault, IntOrPercent, Metrics, Ms, 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::custom_resources;
 use crate::objects::{POLICY, QUEUE, wall};
-use crate::rules;
 use crate::sim::{Delays, Sim};
 
 pub use frame::{Frame, NodeView, Rack};
 
-/// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Nodes in all, those of the control plane among them.
+    /// All nodes, the control-plane nodes included.
     pub nodes: usize,
     pub seed: u64,
-    /// Servers that never come back.
+    /// How many servers never come back.
     pub fail: usize,
 }
 
 impl Options {
-    /// Nodes that are not of the control plane: only they can be made to fail.
+    /// How many nodes are not control-plane nodes. Only these can be made to fail.
     pub fn workers(&self) -> usize {
         cluster(*self).nodes
     }
 }
 
-/// Nothing has happened for so long: nothing will.
+/// If nothing has happened for this long, nothing will.
 const STUCK_MS: Ms = 3 * 3_600_000;
-/// A server that never comes back is given up on after so long.
 const BOOT_TIMEOUT: &str = "30m";
-/// Changes of so many milliseconds are one look at the cluster, as a busy controller does it.
+/// The engine plans once for all changes within this time, as a busy controller does.
 const GRAIN_MS: Ms = 1_000;
 
-/// A demo under way.
+/// A demo that runs.
 pub struct Demo {
     options: Options,
     sim: Sim,
@@ -49,48 +46,49 @@ pub struct Demo {
     checkers: Checkers,
     /// When the goal was set.
     goal_at: Ms,
-    /// When each node was proven.
+    /// When each node's reboot was proven.
     proven: BTreeMap<String, Ms>,
     phases: BTreeMap<String, String>,
     last_progress: Ms,
-    bound: bound::Before,
+    bound: bound::ClusterBefore,
 }
 
-/// Figures at the end: the line that `--output json` prints last.
+/// The figures at the end; `--output json` prints them as its last line.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     pub nodes: usize,
     pub succeeded: usize,
-    /// Failed, or never started.
+    /// How many are Failed or never started.
     pub failed: usize,
     pub seed: u64,
-    /// From the goal to the last proof.
+    /// From the moment at which the goal was set to the last proof.
     pub makespan_seconds: u64,
-    /// The least time that any scheduler could have needed with the very boots of this run.
+    /// The least time that any scheduler needs for the boots of this run.
     pub lower_bound_seconds: u64,
     pub bound_by: String,
     pub evictions: u64,
-    /// For each pod that had to leave.
+    /// Evictions for each pod that had to leave.
     pub evictions_per_pod: f64,
     pub pods: usize,
-    /// What the world's own checkers saw of budgets below their need and services without endpoints.
+    /// How often the world's checkers saw a budget below its need or a service without endpoints.
     pub budget_violations: usize,
-    /// What they saw of all other rules broken.
+    /// How often they saw another rule broken.
     pub rule_violations: usize,
-    /// Evictions denied for want of a token: nobody but Junban takes any here.
+    /// Evictions that were denied because a budget had no token left. Nobody else evicts pods here, so each is Junban's own
+    /// fault.
     #[serde(rename = "selfInflicted429")]
     pub self_inflicted_429: u64,
     pub most_nodes_down: u64,
-    /// Servers that were not proven: name, phase, reason and message of each.
+    /// Name, phase, reason and message of each server that was not proven.
     pub failed_nodes: Vec<String>,
-    /// Further rules broken, for whoever reads the line.
+    /// The first five broken rules in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<String>,
 }
 
 impl Demo {
-    /// The cluster as it is before, with the goal set.
+    /// Makes the cluster, sets the goal and starts the controller.
     pub fn new(options: Options) -> Self {
         let (mut world, control_planes) = build(options);
         let places = options.nodes.div_ceil(10);
@@ -102,7 +100,7 @@ impl Demo {
             metrics.observe(&event);
             checkers.observe(&event);
         }
-        let bound = bound::Before::look(&world);
+        let bound = bound::ClusterBefore::of(&world);
         let delays = Delays {
             grain: GRAIN_MS,
             ..Delays::default()
@@ -123,7 +121,7 @@ impl Demo {
         }
     }
 
-    /// Lets so many milliseconds pass.
+    /// Lets this many milliseconds pass.
     pub fn advance(&mut self, by: Ms) {
         let until = self.sim.now() + by;
         while self.sim.now() < until {
@@ -132,7 +130,7 @@ impl Demo {
         }
     }
 
-    /// Lets it run to its end.
+    /// Runs the demo to its end.
     pub fn run(&mut self) {
         while !self.is_over() {
             let limit = self.sim.now() + 60_000;
@@ -141,14 +139,14 @@ impl Demo {
         }
     }
 
-    /// Every node is proven or failed, or nothing happens any more.
+    /// Whether every node has ended, or nothing happens any more.
     pub fn is_over(&self) -> bool {
         let settled = |phase: &String| matches!(phase.as_str(), "Succeeded" | "Failed" | "Cancelled");
         let all = self.phases.len() >= self.options.nodes && self.phases.values().all(settled);
         all && self.is_quiet() || self.sim.now() >= self.last_progress + STUCK_MS
     }
 
-    /// No slot is held but by what failed.
+    /// Whether only failed nodes hold a slot.
     fn is_quiet(&self) -> bool {
         let world = self.sim.world();
         let queue = world.store().custom(QUEUE, junban_api::names::QUEUE);
@@ -172,23 +170,23 @@ impl Demo {
         }
     }
 
-    /// Virtual milliseconds since the goal was set.
+    /// Milliseconds of virtual time since the goal was set.
     pub fn elapsed(&self) -> Ms {
         self.sim.now() - self.goal_at
     }
 
-    /// What is to be seen now.
+    /// What the demo shows now.
     pub fn frame(&self) -> Frame {
         let elapsed = self.elapsed();
         frame::frame(&self.sim.world(), &self.phases, elapsed)
     }
 
-    /// How many looks at the cluster there were.
+    /// How many steps the engine took.
     pub fn steps(&self) -> u64 {
         self.sim.steps()
     }
 
-    /// Figures so far.
+    /// The figures so far.
     pub fn summary(&self) -> Summary {
         let world = self.sim.world();
         let bound = self.bound.bound(&world, &self.metrics, &self.proven);
@@ -214,7 +212,7 @@ impl Demo {
             .iter()
             .filter(|one| budget_rules.contains(&one.rule.as_str()))
             .count();
-        let told: BTreeSet<String> = violations
+        let in_words: BTreeSet<String> = violations
             .iter()
             .map(|one| format!("{}: {}", one.rule, one.text))
             .collect();
@@ -241,7 +239,7 @@ impl Demo {
                 .filter(|name| !self.proven.contains_key(name))
                 .map(why)
                 .collect(),
-            violations: told.into_iter().take(5).collect(),
+            violations: in_words.into_iter().take(5).collect(),
         }
     }
 }
@@ -256,11 +254,11 @@ fn build(options: Options) -> (World, usize) {
     let cluster = cluster(options);
     let control_planes = cluster.control_planes;
     let mut world = cluster.builder().build();
-    rules::install(&mut world);
+    custom_resources::install(&mut world);
     (world, control_planes)
 }
 
-/// Servers that go down and stay down, spread over the racks.
+/// Makes servers that never come back, spread over the racks. Returns how many.
 fn break_some(world: &mut World, options: Options) -> usize {
     let workers: Vec<String> = world
         .store()
@@ -276,7 +274,8 @@ fn break_some(world: &mut World, options: Options) -> usize {
     fails
 }
 
-/// Queue and policies: the defaults, racks in turns, and as many failures tolerated as were asked for.
+/// Creates the queue and the policies: the defaults, but with one rack after the other, and as many tolerated failures as
+/// there are servers that never come back.
 fn create_objects(world: &mut World, control_planes: usize, places: usize, fails: usize) {
     const RACK: usize = 8;
     let urls = |port: u32| -> Vec<String> {

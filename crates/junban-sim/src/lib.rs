@@ -1,10 +1,10 @@
-//! The production engine over a simulated cluster in virtual time: the ports over the world, the loop that runs the
-//! processes, and the demo.
+//! Runs the production engine on a simulated cluster in virtual time. Here are the engine's ports over the world, the loop
+//! that runs the controller processes, and the demo.
 
 mod cache;
+pub mod custom_resources;
 pub mod demo;
 pub mod objects;
 mod ports;
-pub mod rules;
 pub mod sim;
 pub mod watch;

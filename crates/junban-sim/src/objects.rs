@@ -1,5 +1,5 @@
-//! The world's objects as a Kubernetes client would read them, so that they reach core through the very conversion
-//! that a real cluster's objects take (`junban_api::convert`).
+//! Turns the world's objects into objects as a Kubernetes client reads them. So they go through the same conversion to
+//! core (`junban_api::convert`) as the objects of a real cluster.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,15 @@ use serde_json::json;
 use junban_api::names;
 use junban_world as world;
 
-/// Kinds of Junban's own objects.
+/// The kinds of Junban's own objects.
 pub const QUEUE: &str = "RebootQueue";
 pub const POLICY: &str = "RebootPolicy";
 pub const ENTRY: &str = "NodeReboot";
 
-/// What the world's clock showed at its beginning, as wall time.
+/// The wall time at which the world begins.
 pub const EPOCH: Timestamp = Timestamp::constant(1_795_000_000, 0);
 
-/// Wall time of a moment of the world.
+/// The wall time of a moment of the world.
 pub fn wall(ms: world::Ms) -> Timestamp {
     let span = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
     EPOCH.checked_add(span).unwrap_or(EPOCH)
@@ -86,7 +86,7 @@ fn taint_effect(effect: world::Effect) -> &'static str {
     }
 }
 
-/// A Node without its Lease.
+/// A Node; its Lease is not part of it.
 pub fn node(node: &world::Node) -> Option<core::Node> {
     let mut metadata = meta(&node.meta);
     metadata.managed_fields = node.unschedulable_manager.as_ref().map(|manager| {
@@ -132,7 +132,7 @@ pub fn node(node: &world::Node) -> Option<core::Node> {
     junban_api::convert::node::read(&read).ok()
 }
 
-/// A Lease's renewal as text.
+/// When a Lease was renewed, as text.
 pub(crate) fn renewal(lease: &world::Lease) -> String {
     wall(lease.renewed).to_string()
 }
@@ -309,7 +309,7 @@ fn selector(selector: &world::Selector) -> apis::LabelSelector {
     }
 }
 
-/// A controller of pods. The world's foreign kinds are no objects that a client could watch: `None`.
+/// A controller of pods; `None` for the world's foreign kinds, which no client can watch.
 pub(crate) fn workload(owner: &world::Owner) -> Option<core::Workload> {
     let scaled = !matches!(owner.kind, world::OwnerKind::DaemonSet | world::OwnerKind::Job);
     Some(core::Workload {
@@ -345,7 +345,7 @@ fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {
     })
 }
 
-/// A claim with its volume's node affinity, which local volumes have by host name.
+/// A claim with the node affinity of its volume: a local volume names its host.
 pub(crate) fn claim(claim: &world::Claim, volume: Option<&world::Volume>) -> core::Claim {
     let term = |node: &world::Name| {
         let requirement = k8s::NodeSelectorRequirement {
@@ -391,7 +391,7 @@ pub(crate) fn attachment(attachment: &world::Attachment) -> core::Attachment {
     }
 }
 
-/// A custom object as the conversion takes it.
+/// A custom object in the form that the conversion reads.
 pub fn custom(custom: &world::Custom) -> DynamicObject {
     let mut data = json!({ "spec": custom.spec });
     if !custom.status.is_null() {
@@ -404,7 +404,7 @@ pub fn custom(custom: &world::Custom) -> DynamicObject {
     }
 }
 
-/// The queue as read.
+/// The queue as core reads it.
 pub(crate) fn queue(custom: &world::Custom) -> QueueView {
     match junban_api::convert::queue::read(&self::custom(custom)) {
         Ok(queue) => QueueView::Present(Box::new(queue)),

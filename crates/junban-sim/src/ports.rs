@@ -1,5 +1,5 @@
-//! The engine's ports over the simulated world. Each call acts on the world at once; when its answer arrives is the
-//! driver's matter (`crate::sim`). What the answers showed is kept aside until then.
+//! The engine's ports over the simulated world. Each call acts on the world at once. The loop (`crate::sim`) decides when
+//! the answer arrives, so what the answer shows is kept until then.
 
 mod patch;
 
@@ -22,13 +22,12 @@ use serde_json::Value;
 use crate::cache::Shown;
 use crate::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
-/// One process's way to the world.
+/// The ports of one process for one request.
 pub(crate) struct SimPorts {
     world: Arc<Mutex<World>>,
-    /// When the request left its process: what must not begin later is judged then, not when it arrives.
+    /// When the request left its process. `not_after` is compared with this moment, not with the arrival.
     sent: Ms,
-    /// Also its field manager.
-    who: &'static str,
+    field_manager: &'static str,
     shown: Mutex<Vec<Shown>>,
 }
 
@@ -37,12 +36,12 @@ impl SimPorts {
         Self {
             world,
             sent,
-            who: junban_api::names::FIELD_MANAGER,
+            field_manager: junban_api::names::FIELD_MANAGER,
             shown: Mutex::default(),
         }
     }
 
-    /// What the calls since the last time showed.
+    /// Takes what the calls since the last time showed.
     pub(crate) fn take_shown(&self) -> Vec<Shown> {
         std::mem::take(&mut *locked(&self.shown))
     }
@@ -64,7 +63,7 @@ impl SimPorts {
         Mono::from_millis(self.sent) >= not_after
     }
 
-    /// Writes a status on the version given.
+    /// Writes a status if the object still has this version.
     fn write_status(
         &self,
         kind: &str,
@@ -77,10 +76,10 @@ impl SimPorts {
             uid: uid.map(str::to_owned),
             resource_version: Some(version.0),
         };
-        let written = self
-            .world()
-            .client(self.who)
-            .write_status(kind, name, status, &preconditions);
+        let written =
+            self.world()
+                .client(self.field_manager)
+                .write_status(kind, name, status, &preconditions);
         match written {
             Ok(custom) => {
                 self.show_custom(custom);
@@ -115,8 +114,8 @@ impl SimPorts {
 
     fn read_node(&self, name: &NodeName) -> Result<Option<junban_core::cluster::Node>, ApiError> {
         let mut world = self.world();
-        let read = world.client(self.who).node(name.as_str());
-        let lease = world.client(self.who).lease(name.as_str()).ok();
+        let read = world.client(self.field_manager).node(name.as_str());
+        let lease = world.client(self.field_manager).lease(name.as_str()).ok();
         let rv = world.store().resource_version();
         drop(world);
         match read {
@@ -137,7 +136,10 @@ impl SimPorts {
     }
 
     fn read_entry(&self, name: &EntryName) -> Result<Option<Entry>, ApiError> {
-        let read = self.world().client(self.who).custom(ENTRY, name.as_str());
+        let read = self
+            .world()
+            .client(self.field_manager)
+            .custom(ENTRY, name.as_str());
         match read {
             Ok(custom) => {
                 let custom = self.show_custom(custom);
@@ -154,7 +156,7 @@ impl SimPorts {
     fn read_queue(&self) -> Result<QueueView, ApiError> {
         let read = self
             .world()
-            .client(self.who)
+            .client(self.field_manager)
             .custom(QUEUE, junban_api::names::QUEUE);
         match read {
             Ok(custom) => {
@@ -170,14 +172,14 @@ impl SimPorts {
     }
 
     fn read_pods(&self, node: &NodeName) -> Result<Vec<junban_core::cluster::Pod>, ApiError> {
-        let (rv, pods) = self.world().client(self.who).pods_on(node.as_str())?;
+        let (rv, pods) = self.world().client(self.field_manager).pods_on(node.as_str())?;
         self.show(Shown::PodsOf(node.clone(), pods.clone(), rv));
         Ok(pods.iter().filter_map(|pod| objects::pod(pod)).collect())
     }
 
     fn read_attachments(&self, node: &NodeName) -> Result<Vec<junban_core::cluster::Attachment>, ApiError> {
         let mut world = self.world();
-        let all = world.client(self.who).attachments()?;
+        let all = world.client(self.field_manager).attachments()?;
         let rv = world.store().resource_version();
         drop(world);
         let of_node: Vec<_> = all
@@ -193,8 +195,8 @@ impl SimPorts {
 
     fn read_lists(&self) -> Result<Evidence, ApiError> {
         let mut world = self.world();
-        let (_, nodes) = world.client(self.who).nodes()?;
-        let (_, entries) = world.client(self.who).customs(ENTRY)?;
+        let (_, nodes) = world.client(self.field_manager).nodes()?;
+        let (_, entries) = world.client(self.field_manager).customs(ENTRY)?;
         drop(world);
         for node in &nodes {
             self.show(Shown::Is(Object::Node(node.clone())));
@@ -243,8 +245,7 @@ impl SimPorts {
         })
     }
 
-    /// A member's URL names its machine: `https://cp-1:6443`. It is good while the machine runs and its Node is
-    /// Ready.
+    /// A member of the control plane is healthy while its machine runs. Its URL names the machine: `https://cp-1:6443`.
     fn health(&self, url: &str) -> MemberHealth {
         let world = self.world();
         let host = url
@@ -263,9 +264,9 @@ impl SimPorts {
         }
     }
 
-    fn shown_pod(&self, pod: &PodKey) {
+    fn show_pod(&self, pod: &PodKey) {
         let mut world = self.world();
-        let read = world.client(self.who).pod(&pod.namespace, &pod.name);
+        let read = world.client(self.field_manager).pod(&pod.namespace, &pod.name);
         let rv = world.store().resource_version();
         drop(world);
         self.show(match read {
@@ -291,11 +292,13 @@ impl NodePort for SimPorts {
         }
         let mut world = self.world();
         let taints = world
-            .client(self.who)
+            .client(self.field_manager)
             .node(patch.node.as_str())
             .map(|node| node.taints.clone());
         let ops = patch::operations(&patch, taints.unwrap_or_default());
-        let written = world.client(self.who).patch_node(patch.node.as_str(), &ops);
+        let written = world
+            .client(self.field_manager)
+            .patch_node(patch.node.as_str(), &ops);
         let rv = world.store().resource_version();
         drop(world);
         match written {
@@ -307,7 +310,7 @@ impl NodePort for SimPorts {
                 self.show(Shown::NoNode(patch.node, rv));
                 WriteOutcome::Gone
             }
-            // Every 422 of a guarded patch is a failed `test`.
+            // The API server answers a guarded patch with 422 only if a `test` failed.
             Err(ApiError::Invalid { .. }) => WriteOutcome::Conflict,
             Err(error) => write_outcome(error),
         }
@@ -318,13 +321,16 @@ impl EntryPort for SimPorts {
     async fn create_entry(&self, new: NewEntry) -> WriteOutcome {
         let object = convert::entry::object(&new.name, &new.spec);
         let labels = serde_json::from_value(object["metadata"]["labels"].clone()).unwrap_or_default();
-        let created = self.world().client(self.who).create_custom(world::NewCustom {
-            kind: ENTRY.into(),
-            name: new.name.as_str().into(),
-            labels,
-            annotations: world::Map::new(),
-            spec: object["spec"].clone(),
-        });
+        let created = self
+            .world()
+            .client(self.field_manager)
+            .create_custom(world::NewCustom {
+                kind: ENTRY.into(),
+                name: new.name.as_str().into(),
+                labels,
+                annotations: world::Map::new(),
+                spec: object["spec"].clone(),
+            });
         match created {
             Ok(custom) => {
                 self.show_custom(custom);
@@ -351,10 +357,10 @@ impl EntryPort for SimPorts {
             uid: Some(uid.as_str().into()),
             resource_version: Some(version.0),
         };
-        let deleted = self
-            .world()
-            .client(self.who)
-            .delete_custom(ENTRY, name.as_str(), &preconditions);
+        let deleted =
+            self.world()
+                .client(self.field_manager)
+                .delete_custom(ENTRY, name.as_str(), &preconditions);
         match deleted {
             Ok(()) => {
                 self.show_absent(ENTRY, name.as_str());
@@ -386,8 +392,11 @@ impl EvictPort for SimPorts {
             ..world::EvictOptions::default()
         };
         let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
-        let evicted = self.world().client(self.who).evict(namespace, name, &options);
-        self.left(&leave.pod, evicted)
+        let evicted = self
+            .world()
+            .client(self.field_manager)
+            .evict(namespace, name, &options);
+        self.leave_answer(&leave.pod, evicted)
     }
 
     async fn delete_pod(&self, leave: PodLeave) -> EvictOutcome {
@@ -401,21 +410,21 @@ impl EvictPort for SimPorts {
         let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
         let deleted = self
             .world()
-            .client(self.who)
+            .client(self.field_manager)
             .delete_pod(namespace, name, &options);
-        self.left(&leave.pod, deleted)
+        self.leave_answer(&leave.pod, deleted)
     }
 }
 
 impl SimPorts {
-    /// What came of a pod's eviction or deletion; the answer shows the pod as it is now.
-    fn left(&self, pod: &PodKey, answer: Result<(), ApiError>) -> EvictOutcome {
+    /// The outcome of an eviction or a deletion. The answer shows the pod as it is now.
+    fn leave_answer(&self, pod: &PodKey, answer: Result<(), ApiError>) -> EvictOutcome {
         let outcome = match answer {
             Ok(()) => EvictOutcome::Accepted,
             Err(ApiError::NotFound { .. } | ApiError::Conflict { .. }) => EvictOutcome::Gone,
             Err(error) => return evict_outcome(error),
         };
-        self.shown_pod(pod);
+        self.show_pod(pod);
         outcome
     }
 }
@@ -487,7 +496,7 @@ fn write_outcome(error: ApiError) -> WriteOutcome {
     }
 }
 
-/// drain.md, "What an eviction answers".
+/// docs/design/drain.md#what-an-eviction-answers
 fn evict_outcome(error: ApiError) -> EvictOutcome {
     use std::time::Duration;
     match error {

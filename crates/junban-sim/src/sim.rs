@@ -1,8 +1,8 @@
-//! The driver: production engines over the simulated world in virtual time.
+//! The loop: runs production engines over the simulated world in virtual time.
 //!
-//! Each process has an elector, a view of the cluster that its watches keep with a lag, and an engine while it
-//! leads. A request leaves when the engine wants it, acts on the world half a latency later, and its answer arrives
-//! after the other half. Everything follows from the world's seed.
+//! Each process has an elector, a cache of the cluster that its watches update with a lag, and an engine while it
+//! leads. The engine sends a request; half a latency later the request acts on the world; after the other half the
+//! answer arrives. The world's seed decides everything.
 
 mod event;
 mod lease;
@@ -23,7 +23,7 @@ use junban_world::{Ms, Rng, Span, World};
 
 use crate::ports::{SimPorts, locked};
 use crate::watch::{Lags, Watch};
-use event::{Event, Who};
+use event::{Event, ProcessLife};
 use lease::LeaseObject;
 use process::{Process, State};
 pub use trouble::{OnArrival, OnSend, Trouble, Troubles};
@@ -31,15 +31,15 @@ pub use trouble::{OnArrival, OnSend, Trouble, Troubles};
 /// Delays between a process and the API server.
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
-    /// From sending a request to its answer.
+    /// From a request to its answer.
     pub latency: Span,
     /// How long a power driver takes.
     pub driver: Span,
-    /// From a change to the watch that shows it: drawn once for each watch of each process.
+    /// From a change until a watch shows it. It is drawn once for each watch of each process.
     pub watch: Span,
-    /// One watch of one process, by its number, that is so late.
+    /// One watch of one process (by its number) with this lag.
     pub late_watch: Option<(u32, Watch, Ms)>,
-    /// Watches are looked at on multiples of this: many changes, one plan.
+    /// Processes look at their watches on multiples of this, so that many changes give one plan.
     pub grain: Ms,
 }
 
@@ -55,7 +55,7 @@ impl Default for Delays {
     }
 }
 
-/// What the ports of the real API server wait for an answer, in milliseconds.
+/// How long the ports of a real cluster wait for an answer, in milliseconds.
 const DEADLINE: Ms = 10_000;
 const SHORT_DEADLINE: Ms = 2_000;
 const LEASE_DEADLINE: Ms = 5_000;
@@ -68,16 +68,16 @@ pub struct Sim {
     events: BTreeMap<(Ms, u64), Event>,
     sequence: u64,
     rng: Rng,
-    /// One Lease for all; in a split brain one for each process.
+    /// One Lease for all processes; in a split brain one for each.
     leases: BTreeMap<u32, LeaseObject>,
     troubles: Troubles,
-    /// How far the clock of the machine is ahead on which a process runs, where it is wrong.
+    /// For each process whose machine has a wrong clock, how far that clock is ahead.
     clocks: BTreeMap<u32, SignedDuration>,
-    /// Effects that the engines' independent check refused: each is a bug of the planner.
+    /// Effects that the engine's independent check refused. Each is a bug of the planner.
     refused: Vec<String>,
-    /// Changes of the world up to here have been announced to the processes.
+    /// The processes have been told of changes up to this resourceVersion.
     seen: u64,
-    /// No byte passes between the processes and the API server.
+    /// Nothing passes between the processes and the API server.
     cut_off: bool,
 }
 
@@ -101,12 +101,12 @@ impl Sim {
         }
     }
 
-    /// What goes wrong on the way between processes and API server.
+    /// Sets what goes wrong on the way between the processes and the API server.
     pub fn trouble(&mut self, troubles: Troubles) {
         self.troubles = troubles;
     }
 
-    /// Effects that were refused since the last call.
+    /// Takes the effects that the independent check refused since the last call.
     pub fn take_refused(&mut self) -> Vec<String> {
         std::mem::take(&mut self.refused)
     }
@@ -119,12 +119,12 @@ impl Sim {
         self.world().now()
     }
 
-    /// From its next start on the clock of its machine is so far ahead; behind, if negative.
+    /// From the next start of this process, its machine's clock is this far ahead; a negative value is behind.
     pub fn set_clock(&mut self, number: u32, ahead: SignedDuration) {
         self.clocks.insert(number, ahead);
     }
 
-    /// Starts a process; one that runs is left alone. It ends after its `exit_after_writes`-th acknowledged write.
+    /// Starts a process unless it runs. With `exit_after_writes` it ends itself after that acknowledged write.
     pub fn start(&mut self, number: u32, exit_after_writes: Option<u64>) {
         let life = self.processes.get(&number).map_or(1, |process| process.life + 1);
         if self.is_running(number) {
@@ -142,7 +142,7 @@ impl Sim {
         let process = Process::new(number, life, &self.world(), lags, exit_after_writes, wall);
         self.processes.insert(number, process);
         let now = self.now();
-        self.push(now, Event::Tick(Who { number, life }));
+        self.push(now, Event::Tick(ProcessLife { number, life }));
     }
 
     pub fn is_running(&self, number: u32) -> bool {
@@ -151,25 +151,25 @@ impl Sim {
             .is_some_and(|process| process.state != State::Dead)
     }
 
-    /// SIGKILL: memory is lost, requests that were sent are not.
+    /// SIGKILL: the process loses its memory; requests that it has sent still arrive.
     pub fn kill(&mut self, number: u32) {
         if let Some(process) = self.processes.get_mut(&number) {
             process.state = State::Dead;
         }
     }
 
-    /// From now on everything between the processes and the API server is swallowed and nothing is closed; or it
-    /// passes again.
+    /// Cuts the processes off from the API server, or connects them again. While they are cut off, every byte is lost
+    /// and no connection closes.
     pub fn cut_off(&mut self, on: bool) {
         self.cut_off = on;
         let now = self.now();
-        let all: Vec<Who> = self.processes.values().map(Process::who).collect();
+        let all: Vec<ProcessLife> = self.processes.values().map(Process::who).collect();
         for who in all {
             self.push(now, Event::Tick(who));
         }
     }
 
-    /// SIGTERM: it ends when the power actions on their way have been answered.
+    /// SIGTERM: the process ends when all its power actions have been answered.
     pub fn stop(&mut self, number: u32) {
         let now = self.now();
         if let Some(process) = self.processes.get_mut(&number)
@@ -181,7 +181,7 @@ impl Sim {
         }
     }
 
-    /// Whether a process was stopped and has not ended yet.
+    /// Whether a process got SIGTERM and has not ended yet.
     pub fn is_closing(&self, number: u32) -> bool {
         self.processes
             .get(&number)
@@ -197,7 +197,7 @@ impl Sim {
         }
     }
 
-    /// SIGCONT: what has arrived meanwhile is dealt with now.
+    /// SIGCONT: the process now receives what arrived in the meantime.
     pub fn thaw(&mut self, number: u32) {
         let now = self.now();
         let Some(process) = self.processes.get_mut(&number) else {
@@ -214,7 +214,7 @@ impl Sim {
         self.push(now, Event::Tick(who));
     }
 
-    /// Processes that ended by themselves since the last call: their `exit_after_writes` was reached.
+    /// Takes the processes that ended themselves since the last call.
     pub fn take_exited(&mut self) -> Vec<u32> {
         let mut exited = Vec::new();
         for process in self.processes.values_mut() {
@@ -225,18 +225,18 @@ impl Sim {
         exited
     }
 
-    /// Acknowledged writes of a process in its present life.
+    /// How many writes of this process were acknowledged since its last start.
     pub fn writes(&self, number: u32) -> u64 {
         self.processes.get(&number).map_or(0, |process| process.writes)
     }
 
-    /// How long the engines' steps took, and how many there were.
+    /// How many steps all engines took.
     pub fn steps(&self) -> u64 {
         self.processes.values().map(|process| process.steps).sum()
     }
 
-    /// Lets things happen until something changed in the world other than a Lease, or a process ended, but not
-    /// beyond `limit`.
+    /// Runs until an object other than a Lease changed in the world, or a process ended itself, but not beyond
+    /// `limit`.
     pub fn advance(&mut self, limit: Ms) {
         loop {
             let next_own = self.events.keys().next().map(|(at, _)| *at);
@@ -263,7 +263,7 @@ impl Sim {
         }
     }
 
-    /// Tells the processes of changes in the world. Returns whether one was other than a Lease's.
+    /// Wakes the processes if the world has changed. Returns whether an object other than a Lease has.
     fn announce(&mut self) -> bool {
         let world = locked(&self.world);
         let last = world.store().resource_version();
@@ -277,7 +277,7 @@ impl Sim {
         let due = world.now() + self.delays.watch.min;
         drop(world);
         let due = due.next_multiple_of(self.delays.grain);
-        let told: Vec<Who> = self
+        let woken: Vec<ProcessLife> = self
             .processes
             .values_mut()
             .filter(|process| process.state != State::Dead && process.tick_at.is_none_or(|at| at > due))
@@ -286,7 +286,7 @@ impl Sim {
                 process.who()
             })
             .collect();
-        for who in told {
+        for who in woken {
             self.push(due, Event::Tick(who));
         }
         news
@@ -297,7 +297,7 @@ impl Sim {
         self.events.insert((at, self.sequence), event);
     }
 
-    fn living(&mut self, who: Who) -> Option<&mut Process> {
+    fn living(&mut self, who: ProcessLife) -> Option<&mut Process> {
         self.processes
             .get_mut(&who.number)
             .filter(|process| process.life == who.life && process.state != State::Dead)
@@ -341,7 +341,7 @@ impl Sim {
         }
     }
 
-    /// What a process receives; a frozen one does later.
+    /// Gives a process its event; a frozen process gets it later.
     fn receive(&mut self, now: Ms, event: Event) {
         let (Event::Answer(who, ..) | Event::LeaseAnswer(who, ..)) = &event else {
             return;
@@ -363,7 +363,7 @@ impl Sim {
             Event::LeaseAnswer(_, call, began, answer) => process.lease_answered(&call, began, now, answer),
             _ => return,
         }
-        // Answers of one moment are folded in before the next plan.
+        // Take in all answers of this moment before the next plan.
         let due = now.next_multiple_of(grain);
         if process.tick_at.is_none_or(|at| at > due) {
             process.tick_at = Some(due);
@@ -371,7 +371,15 @@ impl Sim {
         }
     }
 
-    fn execute(&mut self, now: Ms, who: Who, term: u64, mut request: Request, sent: Ms, trouble: Trouble) {
+    fn execute(
+        &mut self,
+        now: Ms,
+        who: ProcessLife,
+        term: u64,
+        mut request: Request,
+        sent: Ms,
+        trouble: Trouble,
+    ) {
         let ports = SimPorts::new(self.world.clone(), sent);
         if let Some(on_arrival) = &mut self.troubles.on_arrival {
             on_arrival(&mut request.effect, &locked(&self.world));
@@ -380,7 +388,7 @@ impl Sim {
         let is_write = request.effect.is_write();
         let is_power = matches!(request.effect, Effect::Power(_));
         let silent = self.silence(&request.effect);
-        // The ports over the world never wait.
+        // The ports over the world answer at once.
         let outcome = if trouble.request_lost || silent.is_some() {
             unknown.clone()
         } else {
@@ -407,7 +415,8 @@ impl Sim {
         self.push(now + back, Event::Answer(who, term, answer, shown, acknowledged));
     }
 
-    /// How long a process that is cut off waits for the answer to this request; `None`: it has another way.
+    /// How long a process that is cut off waits for an answer. `None` if it is not cut off, or if the request does not go
+    /// through the API server.
     fn silence(&self, effect: &Effect) -> Option<Ms> {
         match effect {
             Effect::Power(_) | Effect::Read(Read::ControlPlane { .. }) => None,
@@ -417,8 +426,8 @@ impl Sim {
         .filter(|_| self.cut_off)
     }
 
-    /// One turn of a process: the elector, then the engine, if it leads.
-    fn step(&mut self, who: Who, now: Ms) {
+    /// Lets a process look at its clock: first its elector acts, then its engine if it leads.
+    fn step(&mut self, who: ProcessLife, now: Ms) {
         let grain = self.delays.grain;
         let cut_off = self.cut_off;
         let Some(process) = self.living(who) else { return };

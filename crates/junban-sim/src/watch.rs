@@ -1,11 +1,10 @@
-//! Watches: each kind has one of its own, and each is late by itself. A Node may show the mark of an entry that the
-//! watch of entries has not shown yet.
+//! Watches: each kind of object has its own watch, and each watch has its own lag. So a Node may show the mark of an entry
+//! that the watch of entries has not shown yet.
 
 use junban_world::{Ms, Object, Rng, Span};
 
 use crate::objects::{POLICY, QUEUE};
 
-/// What one watch shows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Watch {
     Nodes,
@@ -43,12 +42,12 @@ impl Watch {
     }
 }
 
-/// How late each watch of one process is.
+/// The lag of each watch of one process.
 #[derive(Debug)]
 pub struct Lags([Ms; Watch::COUNT]);
 
 impl Lags {
-    /// Each drawn from `span`, but for the one that is as late as `late` says.
+    /// Draws each lag from `span`. `late` names one watch that has a lag of its own.
     pub(crate) fn draw(rng: &mut Rng, span: Span, late: Option<(Watch, Ms)>) -> Self {
         let mut lags = std::array::from_fn(|_| span.draw(rng));
         if let Some((watch, ms)) = late {
@@ -57,7 +56,7 @@ impl Lags {
         Self(lags)
     }
 
-    /// From a change to the watch that shows it.
+    /// The time from a change until the watch shows it.
     pub fn of(&self, watch: Watch) -> Ms {
         self.0[watch as usize]
     }

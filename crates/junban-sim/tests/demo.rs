@@ -1,4 +1,4 @@
-//! The demo's figures: they add up, they are the same for the same seed, and no run beats its lower bound.
+//! The figures of the demo: they add up, the same seed gives the same figures, and no run is faster than its lower bound.
 
 use junban_sim::demo::{Demo, Options, Summary};
 
@@ -16,7 +16,7 @@ fn the_same_seed_gives_the_same_figures_and_another_seed_others() {
 }
 
 #[test]
-fn every_server_is_proven_within_the_rules_and_not_before_the_lower_bound() {
+fn every_server_is_proven_by_the_rules_and_not_before_the_lower_bound() {
     for seed in [1, 2, 3] {
         let summary = figures(10, seed, 0);
         assert_eq!((summary.succeeded, summary.failed), (10, 0), "seed {seed}");
@@ -30,7 +30,7 @@ fn every_server_is_proven_within_the_rules_and_not_before_the_lower_bound() {
         assert!(summary.lower_bound_seconds > 0);
         assert!(
             summary.lower_bound_seconds <= summary.makespan_seconds,
-            "seed {seed}: {} s were needed, {} s is the bound ({})",
+            "seed {seed}: the run took {} s, and the lower bound is {} s ({})",
             summary.makespan_seconds,
             summary.lower_bound_seconds,
             summary.bound_by
@@ -39,7 +39,7 @@ fn every_server_is_proven_within_the_rules_and_not_before_the_lower_bound() {
 }
 
 #[test]
-fn servers_that_never_come_back_are_named_and_the_rest_go_on() {
+fn a_server_that_never_comes_back_is_named_and_the_others_go_on() {
     let summary = figures(8, 1, 1);
     assert_eq!(summary.succeeded + summary.failed, 8);
     assert_eq!(

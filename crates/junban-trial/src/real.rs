@@ -1,8 +1,7 @@
-//! Runs a scenario on the real control plane of `testbed/`: real API servers, controllers and scheduler, simulated
-//! machines, the controller as a child process under its own ServiceAccount and nothing more.
+//! Runs a scenario on the real control plane of `testbed/`: real API servers, controllers and scheduler, and simulated
+//! machines. The controllers are child processes with the token of their own ServiceAccount.
 //!
-//! What is judged comes from watches of an administrator and from the machines' power log; Junban's own processes
-//! are asked for nothing.
+//! The facts come from an administrator's watches and from the power log of the machines, not from Junban's processes.
 
 mod controllers;
 mod facts;
@@ -24,38 +23,38 @@ use anyhow::{Context as _, Result, bail};
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
-use crate::scenario::sweep::{self, Ended, Swept};
+use crate::scenario::sweep::{self, SweepReport, SweptRun};
 
 use controllers::Controllers;
 pub use options::Options;
 use testbed::Testbed;
 
-/// What came of it.
+/// What a run showed.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct RealReport {
     pub failures: Vec<Failure>,
     pub end: EndState,
-    /// Whether the first controller ended after its write, as asked.
+    /// Whether the first controller ended itself after its write.
     pub exited: bool,
     pub took: Duration,
-    /// Where logs are, if something failed.
+    /// The folder of the logs. It exists only if something failed.
     pub logs: PathBuf,
 }
 
-/// A crash may cost a whole `bootTimeout`, 15 minutes by default, before a person may retry.
+/// After a crash, all limits are longer: a person can retry only after `bootTimeout`, which is 15 minutes by default.
 const LENIENCY_AFTER_A_CRASH: Duration = Duration::from_secs(20 * 60);
-/// Between the start of the first controller and the others'.
+/// The time between the starts of two controllers, so that the first becomes the leader.
 const OTHERS_AFTER: Duration = Duration::from_secs(3);
-/// The processes are looked after so often, also if nothing changes.
+/// The processes and the power log are looked at this often, even if nothing changes.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// The watches show nothing new for so long.
+/// If the watches show nothing for this long, they have shown everything that there is.
 const QUIET: Duration = Duration::from_secs(3);
-/// A dead machine's Node is NotReady by then.
+/// The Node of a dead machine must be NotReady within this time.
 const NOTICED_WITHIN: Duration = Duration::from_secs(120);
 
-/// Runs it.
-pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome> {
+/// Runs a scenario on a testbed of its own.
+pub fn run(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -63,25 +62,26 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     runtime.block_on(run_on(scenario, options))
 }
 
-/// Runs it with a crash after each write from `first` to `last`, one testbed each. `told` hears of each run.
+/// Runs a scenario once for each write from `first` to `last`, with a crash after that write and on a testbed of its own.
+/// Calls `each_run` after each run.
 pub fn sweep(
     scenario: &Scenario,
     options: &Options,
     first: u64,
     last: u64,
-    mut told: impl FnMut(Option<u64>, &Outcome),
-) -> Result<Swept> {
+    mut each_run: impl FnMut(Option<u64>, &RealReport),
+) -> Result<SweepReport> {
     sweep::sweep(first, last, |exit_after_writes| {
         let options = Options {
             exit_after_writes,
             ..options.clone()
         };
-        let outcome = run(scenario, &options)?;
-        told(exit_after_writes, &outcome);
-        Ok(Ended {
-            failures: outcome.failures,
-            end: outcome.end,
-            exited: outcome.exited,
+        let report = run(scenario, &options)?;
+        each_run(exit_after_writes, &report);
+        Ok(SweptRun {
+            failures: report.failures,
+            end: report.end,
+            exited: report.exited,
         })
     })
 }
@@ -103,7 +103,7 @@ fn dead_before(scenario: &Scenario) -> BTreeSet<&str> {
     dead
 }
 
-async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
+async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     let bed = Testbed::up(scenario, options)?;
     manifests::apply(&bed, scenario)?;
     workloads::apply(&bed, scenario)?;
@@ -115,8 +115,8 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     }
     let mut watches = watches::start(&bed).await?;
     let mut facts = facts::Collector::default();
-    // Everything that there is has been listed, and what people did and what is dead already is known.
-    let listening = Instant::now();
+    // Wait until the watches have listed everything, and until the Nodes of dead machines are NotReady.
+    let began_to_watch = Instant::now();
     loop {
         while let Ok(Some(event)) = tokio::time::timeout(QUIET, watches.recv()).await {
             facts.apply(event);
@@ -129,8 +129,8 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
         {
             break;
         }
-        if listening.elapsed() > NOTICED_WITHIN {
-            bail!("a machine is dead, and its Node is Ready all the same");
+        if began_to_watch.elapsed() > NOTICED_WITHIN {
+            bail!("a machine is dead, but its Node stays Ready");
         }
     }
     facts.begin(&bed);
@@ -151,7 +151,6 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     for number in 1..=scenario.controllers {
         controllers.start(number)?;
         if number < scenario.controllers {
-            // The first has become the leader by then.
             tokio::time::sleep(OTHERS_AFTER).await;
         }
     }
@@ -192,7 +191,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<Outcome> {
     }
     controllers.stop();
     let failures = judge.failures().to_vec();
-    Ok(Outcome {
+    Ok(RealReport {
         end: EndState::of(&facts.facts()),
         exited: controllers.exited(),
         took: began.elapsed(),

@@ -1,5 +1,5 @@
-//! Runs a scenario in the simulated world. The world's own checkers watch every run; a rule that they see broken
-//! fails the scenario as well.
+//! Runs a scenario in the simulated world. The world's checkers watch every run: a rule that they see broken also fails the
+//! scenario.
 
 mod build;
 mod facts;
@@ -16,16 +16,16 @@ use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
 use crate::scenario::model::{Act, Scenario, Target};
-use crate::scenario::sweep::{self, Ended, Swept};
+use crate::scenario::sweep::{self, SweepReport, SweptRun};
 use junban_sim::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
 
-/// How a scenario is run.
+/// How to run a scenario.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub seed: u64,
-    /// The controller ends after its so-many-th acknowledged write, and is started again at once.
+    /// The controller ends itself after this acknowledged write, and is started again.
     pub exit_after_writes: Option<u64>,
     /// Adds time to every limit of the file, because trouble on the way costs time.
     pub lenient: bool,
@@ -33,47 +33,47 @@ pub struct Options {
     pub rules_only: bool,
 }
 
-/// What came of a run.
+/// What a run showed.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Empty: everything was as claimed.
+pub struct SimulatedReport {
+    /// Empty if every claim held.
     pub failures: Vec<Failure>,
     pub end: EndState,
-    /// Acknowledged writes of the first controller in its last life.
+    /// Acknowledged writes of the first controller since its last start.
     pub writes: u64,
-    /// Whether the controller ended itself.
+    /// Whether the first controller ended itself.
     pub exited: bool,
-    /// Virtual time that the run took.
+    /// How much virtual time the run took.
     pub took: Duration,
-    /// Steps of the engines.
+    /// How many steps the engines took.
     pub steps: u64,
-    /// Evictions that a budget denied: Junban asks for none that it knows to be impossible.
+    /// Evictions that a budget denied. Junban knew all budgets, so it should not have asked.
     pub denied: u32,
-    /// What happened to nodes, entries, machines and the ledger, and what people did: a line each.
+    /// One line for each event of nodes, entries, machines and the ledger, and for each act of a person.
     pub log: Vec<String>,
 }
 
-/// A person looks at a server whose power action is in doubt, and says `retry`, at most so often.
+/// A person retries a server whose power action is in doubt, at most this often.
 const RETRIES_OF_A_PERSON: u32 = 1;
-/// The first controller has become the leader by then.
+/// The other controllers start this much later than the first, so that the first becomes the leader.
 const OTHERS_AFTER_MS: Ms = 1_000;
-/// How long a controller takes to be started again.
+/// A controller that ended itself starts again after this time.
 const RESTART_MS: Ms = 1_000;
 
-/// Runs it.
-pub fn run(scenario: &Scenario, options: Options) -> Outcome {
+/// Runs a scenario over the usual network.
+pub fn run(scenario: &Scenario, options: Options) -> SimulatedReport {
     run_in(scenario, options, Delays::default(), Troubles::default())
 }
 
-/// Runs it over a network of one's own.
-pub fn run_in(scenario: &Scenario, options: Options, delays: Delays, troubles: Troubles) -> Outcome {
+/// Runs a scenario over this network.
+pub fn run_in(scenario: &Scenario, options: Options, delays: Delays, troubles: Troubles) -> SimulatedReport {
     Run::new(scenario, options, delays, troubles).run()
 }
 
-/// Runs it with a crash after each write from `first` to `last`, one run each.
-pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> Swept {
+/// Runs a scenario once for each write from `first` to `last`, with a crash after that write.
+pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> SweepReport {
     let swept = sweep::sweep(first, last, |exit_after_writes| {
-        let outcome = run(
+        let report = run(
             scenario,
             Options {
                 seed,
@@ -81,10 +81,10 @@ pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> Swept {
                 ..Options::default()
             },
         );
-        Ok::<_, Infallible>(Ended {
-            failures: outcome.failures,
-            end: outcome.end,
-            exited: outcome.exited,
+        Ok::<_, Infallible>(SweptRun {
+            failures: report.failures,
+            end: report.end,
+            exited: report.exited,
         })
     });
     match swept {
@@ -103,7 +103,7 @@ struct Run<'s> {
     facts: facts::Collector,
     began: Ms,
     restart_at: Option<Ms>,
-    /// When the controllers after the first are started, so that the first leads.
+    /// When the other controllers start.
     others_at: Option<Ms>,
     retried: BTreeMap<String, u32>,
     exited: bool,
@@ -149,14 +149,14 @@ impl<'s> Run<'s> {
         }
     }
 
-    fn run(mut self) -> Outcome {
+    fn run(mut self) -> SimulatedReport {
         for at in &self.scenario.given {
             self.act(at.line, &at.text, &at.what);
         }
         for fault in &self.scenario.faults {
             people::inject(&mut self.sim.world(), &fault.what);
         }
-        // What people did and what is dead already is known before the controller comes.
+        // The control plane knows all of this before the controller starts.
         let settled = self.sim.now() + build::BEGINS_AT_MS;
         self.sim.world().advance_to(settled);
         self.began = settled;
@@ -167,17 +167,17 @@ impl<'s> Run<'s> {
         }
         self.others_at = (self.scenario.controllers > 1).then_some(settled + OTHERS_AFTER_MS);
         while !self.judge.is_over() {
-            self.turn();
+            self.look_and_advance();
         }
-        self.outcome()
+        self.report()
     }
 
-    /// One look, all acts that are due, then on to the next change.
-    fn turn(&mut self) {
+    /// Looks at the world, does all acts that are due, and runs on to the next change.
+    fn look_and_advance(&mut self) {
         self.look_at_truth();
         self.look_at_refusals();
-        self.restart();
-        self.person();
+        self.start_controllers();
+        self.retry_what_is_in_doubt();
         let mut facts = self.facts.collect(&self.sim.world());
         while let Some(at) = self.judge.look(self.elapsed(), &facts) {
             self.act(at.line, &at.text, &at.what);
@@ -213,8 +213,8 @@ impl<'s> Run<'s> {
         for event in &truth {
             self.facts.observe(&event.what);
             self.denied += u32::from(is_denial(&event.what, self.checkers.params()));
-            if let Some(told) = told(&event.what) {
-                self.note(event.at, &told);
+            if let Some(line) = log_line(&event.what) {
+                self.note(event.at, &line);
             }
             if self.checkers.observe(event) > 0 && event.at >= self.began {
                 let broken: Vec<String> = self
@@ -233,7 +233,7 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// An effect that the engine's independent check refused is a bug of the planner, whatever came of the run.
+    /// An effect that the engine's independent check refused is a bug of the planner, so it fails the run.
     fn look_at_refusals(&mut self) {
         let refused = self.sim.take_refused();
         if !refused.is_empty() {
@@ -252,8 +252,8 @@ impl<'s> Run<'s> {
         self.log.push(format!("{seconds:9.3} {what}"));
     }
 
-    /// A controller that ended after its write is started again.
-    fn restart(&mut self) {
+    /// Starts the controllers that are due: one that ended itself, and those after the first.
+    fn start_controllers(&mut self) {
         if !self.sim.take_exited().is_empty() {
             self.exited = true;
             self.note(self.sim.now(), "the controller ended after its write");
@@ -271,9 +271,9 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// After a crash a person retries what is in doubt, and one `retry` gives the same end state
-    /// (safety.md 4, crash sweep).
-    fn person(&mut self) {
+    /// After a crash a person retries a server whose power action is in doubt. One `retry` must give the same end state
+    /// (docs/design/safety.md#crash-sweep).
+    fn retry_what_is_in_doubt(&mut self) {
         if !self.exited {
             return;
         }
@@ -303,11 +303,11 @@ impl<'s> Run<'s> {
                 Ok(())
             }
             Act::StartController(number, _) if self.sim.is_closing(*number) => Err(
-                people::PeopleError::Other(format!("controller {number} was stopped and has not ended yet")),
+                people::PeopleError::Other(format!("controller {number} got SIGTERM and has not ended yet")),
             ),
             Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
                 Err(people::PeopleError::Other(format!(
-                    "controller {number} runs: its clock is set when it starts"
+                    "controller {number} runs; its clock can only be set at its start"
                 )))
             }
             Act::StartController(number, ahead) => {
@@ -356,9 +356,9 @@ impl<'s> Run<'s> {
         self.sim.start(number, ends);
     }
 
-    fn outcome(self) -> Outcome {
+    fn report(self) -> SimulatedReport {
         let facts = self.facts.collect(&self.sim.world());
-        Outcome {
+        SimulatedReport {
             end: EndState::of(&facts),
             writes: self.sim.writes(1),
             exited: self.exited,
@@ -371,7 +371,8 @@ impl<'s> Run<'s> {
     }
 }
 
-/// A denial by a budget; in a namespace of `deleteAfterDenial` it is asked for, since only then a pod may be deleted.
+/// Whether a budget denied an eviction that Junban should not have asked for. In a namespace of `deleteAfterDenial` it
+/// must ask: only after a denial may it delete the pod.
 fn is_denial(truth: &Truth, params: &Params) -> bool {
     let Truth::Eviction {
         pod,
@@ -386,8 +387,8 @@ fn is_denial(truth: &Truth, params: &Params) -> bool {
     !params.delete_allowed.contains(namespace)
 }
 
-/// What of the truth belongs into the log of a run.
-fn told(truth: &Truth) -> Option<String> {
+/// The line for the log of a run, if this event belongs there.
+fn log_line(truth: &Truth) -> Option<String> {
     match truth {
         Truth::Entry {
             node,

@@ -1,16 +1,17 @@
-//! A request that is lost, an answer that is lost, and a process that dies with its request still on the way: for each
-//! write of a run in turn. Each run must end as the one without trouble does (safety.md 4, crash sweep; F1, F3).
+//! One write of a run meets trouble: its request is lost, its answer is lost, or its process dies while the request is
+//! under way. There is a run for each write, and each must end in the same state as the run without trouble
+//! (docs/design/safety.md#crash-sweep, docs/design/safety.md#f1, docs/design/safety.md#f3).
 
 #![expect(
     clippy::panic,
-    reason = "a scenario that does not parse is a mistake of its file"
+    reason = "a scenario file that cannot be read is a mistake of the file"
 )]
 
 use junban_core::effect::Effect;
 use junban_sim::sim::{Delays, Trouble, Troubles};
 use junban_trial::scenario::model::Scenario;
 use junban_trial::scenario::parse;
-use junban_trial::simulated::{Options, Outcome, run, run_in};
+use junban_trial::simulated::{Options, SimulatedReport, run, run_in};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -27,8 +28,8 @@ const OPTIONS: Options = Options {
     rules_only: false,
 };
 
-/// Trouble with the `nth` write that the first controller sends. Returns the outcome, and whether there was one.
-fn with_trouble(scenario: &Scenario, nth: u32, trouble: Trouble) -> (Outcome, bool) {
+/// Runs with trouble for the `nth` write of the first controller. Returns the report, and whether there was such a write.
+fn with_trouble(scenario: &Scenario, nth: u32, trouble: Trouble) -> (SimulatedReport, bool) {
     let sent = Rc::new(Cell::new(0));
     let count = Rc::clone(&sent);
     let on_send = move |number: u32, effect: &Effect| {
@@ -62,18 +63,18 @@ fn ends_the_same(name: &str, step: u32, trouble: Trouble) {
     assert!(without.failures.is_empty(), "{name}: {:#?}", without.failures);
     let mut troubled = 0;
     for nth in (1..500).step_by(step as usize) {
-        let (outcome, met) = with_trouble(&scenario, nth, trouble);
+        let (report, met) = with_trouble(&scenario, nth, trouble);
         if !met {
             break;
         }
         troubled += 1;
-        let told: Vec<String> = outcome
+        let failures: Vec<String> = report
             .failures
             .iter()
             .map(|failure| failure.describe(name))
             .collect();
-        assert!(told.is_empty(), "write {nth}, {trouble:?}: {told:#?}");
-        assert_eq!(outcome.end, without.end, "{name}: write {nth}, {trouble:?}");
+        assert!(failures.is_empty(), "write {nth}, {trouble:?}: {failures:#?}");
+        assert_eq!(report.end, without.end, "{name}: write {nth}, {trouble:?}");
     }
     assert!(troubled > 5, "{name}: only {troubled} writes met trouble");
 }
@@ -91,8 +92,8 @@ const ANSWER_LOST: Trouble = Trouble {
     answer_lost: true,
     ..REQUEST_LOST
 };
-/// It arrives when the successor has taken over.
-const KILLED_ON_THE_WAY: Trouble = Trouble {
+/// The request arrives after another process has become the leader.
+const KILLED_WITH_REQUEST_UNDER_WAY: Trouble = Trouble {
     late: 2_500,
     request_lost: false,
     kill: true,
@@ -115,8 +116,8 @@ macro_rules! sweeps {
             }
 
             #[test]
-            fn killed_with_each_request_on_the_way() {
-                ends_the_same(stringify!($name), $step, KILLED_ON_THE_WAY);
+            fn killed_with_each_request_under_way() {
+                ends_the_same(stringify!($name), $step, KILLED_WITH_REQUEST_UNDER_WAY);
             }
         })*
     };
@@ -131,7 +132,8 @@ sweeps! {
     no_budget_two_nodes every 2,
 }
 
-/// Killed ones apart: there a person retries a server that never returns, and two power actions are right.
+/// Without killed processes: after a crash a person retries the server that never returns, so two power actions are
+/// correct.
 mod never_returns_first_of_3 {
     use super::*;
 

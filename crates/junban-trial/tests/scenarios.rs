@@ -1,10 +1,10 @@
-//! Every file of `tests/scenarios/` in the simulated world, with two seeds; once more with watches that are seconds
-//! apart; once more in bad weather, where requests are lost, late and answered late, and controllers die; and a few
-//! with a crash after each write. Each is a test of its own, named after its file; a failing one names file and line.
+//! Runs every file of `tests/scenarios/` in the simulated world: with two seeds, with watches that are seconds apart, and
+//! in bad weather, where requests and answers are lost or late and controllers die. A few files are also run with a
+//! crash after each write. Each of these is a test with the name of the file. A failed test names file and line.
 //!
-//! Takes words as cargo's own tests do: only tests whose name contains one of them are run.
+//! Words on the command line choose tests as with cargo's own tests: a test runs if its name contains one of the words.
 
-#![expect(clippy::print_stdout, reason = "a test harness talks to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "a test harness prints its results")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,12 +16,12 @@ use junban_core::effect::{Effect, NodeWrite};
 use junban_sim::sim::{Delays, Trouble, Troubles};
 use junban_trial::scenario::model::Scenario;
 use junban_trial::scenario::parse;
-use junban_trial::simulated::{Options, Outcome, run, run_in, sweep};
+use junban_trial::simulated::{Options, SimulatedReport, run, run_in, sweep};
 use junban_world::{Rng, Span};
 
 const SEEDS: [u64; 2] = [1, 2];
 
-/// Swept on every run; `cargo xtask scenario FILE --sweep` does any other.
+/// The files with a crash sweep. `cargo xtask scenario FILE --sweep` sweeps any other file.
 const SWEPT: [&str; 5] = [
     "three_empty_nodes",
     "budget_of_one",
@@ -30,22 +30,22 @@ const SWEPT: [&str; 5] = [
     "uncordon_in_mid_drain",
 ];
 
-/// How far each watch of a process may be behind, by itself: whatever a process sees first, a run ends well. Only a
-/// denial may be its own fault then (drain.md: a budget is believed 1 s after an eviction).
+/// The lag of each watch of a process. Whatever a process sees first, a run must end well. Only a budget may then deny an
+/// eviction: its status is believed 1 s after the last eviction (docs/design/drain.md#tokens).
 const APART: Span = Span::ms(5, 3_000);
 
-/// In bad weather so many of 1,000 requests are lost, as many are late, and as many of the answers.
+/// In bad weather this many of 1,000 requests are lost and this many are late. The same holds for answers.
 const TROUBLED_PER_MILLE: u32 = 30;
-/// And so many kill whoever sent them.
+/// This many of 1,000 requests kill the process that sends them.
 const KILLED_PER_MILLE: u32 = 5;
-/// The most that something is late by, in milliseconds.
+/// A late request or answer is at most this many milliseconds late.
 const LATE_MAX: u64 = 8_000;
 
 #[derive(Clone, Copy)]
-enum Way {
+enum Kind {
     Seeds,
     WatchesApart,
-    /// What the file claims of times and order does not hold there; what no run may ever do is judged.
+    /// Only the rules of every scenario are judged: the claims of the file about times and order do not hold there.
     BadWeather,
     Sweep,
 }
@@ -53,7 +53,7 @@ enum Way {
 struct Test {
     name: String,
     path: PathBuf,
-    way: Way,
+    kind: Kind,
 }
 
 fn main() -> ExitCode {
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(test) = chosen.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let wrong = carry_out(test);
+                    let wrong = run_test(test);
                     println!(
                         "test {} ... {}",
                         test.name,
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
         all.len() - chosen.len(),
         began.elapsed().as_secs_f64()
     );
-    // No file at all is no success.
+    // Without any file the test fails.
     if failures.is_empty() && !all.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -125,27 +125,27 @@ fn tests() -> Vec<Test> {
             .map(|stem| stem.to_string_lossy().into_owned())
             .unwrap_or_default()
     };
-    let test = |path: &PathBuf, words: &str, way| Test {
+    let test = |path: &PathBuf, words: &str, kind| Test {
         name: format!("{}{words}", name(path)),
         path: path.clone(),
-        way,
+        kind,
     };
-    let whole = files.iter().map(|path| test(path, "", Way::Seeds));
+    let whole = files.iter().map(|path| test(path, "", Kind::Seeds));
     let apart = files
         .iter()
-        .map(|path| test(path, "_with_watches_apart", Way::WatchesApart));
+        .map(|path| test(path, "_with_watches_apart", Kind::WatchesApart));
     let weather = files
         .iter()
-        .map(|path| test(path, "_in_bad_weather", Way::BadWeather));
+        .map(|path| test(path, "_in_bad_weather", Kind::BadWeather));
     let swept = files
         .iter()
         .filter(|path| SWEPT.contains(&name(path).as_str()))
-        .map(|path| test(path, "_ended_after_each_write", Way::Sweep));
+        .map(|path| test(path, "_ended_after_each_write", Kind::Sweep));
     whole.chain(apart).chain(weather).chain(swept).collect()
 }
 
-/// What was wrong, a line each.
-fn carry_out(test: &Test) -> Vec<String> {
+/// Runs one test. Returns a line for each failure.
+fn run_test(test: &Test) -> Vec<String> {
     let file = format!(
         "tests/scenarios/{}",
         test.path.file_name().unwrap_or_default().to_string_lossy()
@@ -164,19 +164,19 @@ fn carry_out(test: &Test) -> Vec<String> {
     };
     let mut wrong = Vec::new();
     for seed in SEEDS {
-        let outcome = match test.way {
-            Way::Seeds => run(&scenario, options(seed)),
-            Way::WatchesApart => watches_apart(&scenario, options(seed)),
-            Way::BadWeather => bad_weather(&scenario, options(seed)),
-            Way::Sweep => return swept(&scenario),
+        let report = match test.kind {
+            Kind::Seeds => run(&scenario, options(seed)),
+            Kind::WatchesApart => watches_apart(&scenario, options(seed)),
+            Kind::BadWeather => bad_weather(&scenario, options(seed)),
+            Kind::Sweep => return swept(&scenario),
         };
-        let told = outcome.failures.iter().map(|failure| failure.describe(&file));
-        wrong.extend(told.map(|text| format!("with seed {seed}: {text}")));
+        let failures = report.failures.iter().map(|failure| failure.describe(&file));
+        wrong.extend(failures.map(|text| format!("with seed {seed}: {text}")));
     }
     wrong
 }
 
-fn watches_apart(scenario: &Scenario, options: Options) -> Outcome {
+fn watches_apart(scenario: &Scenario, options: Options) -> SimulatedReport {
     let delays = Delays {
         watch: APART,
         ..Delays::default()
@@ -188,7 +188,7 @@ fn watches_apart(scenario: &Scenario, options: Options) -> Outcome {
     run_in(scenario, options, delays, Troubles::default())
 }
 
-/// What must begin by a moment: once sent, nobody can call it back, however late it arrives.
+/// Whether this effect must begin by a certain moment. Once it is sent, nobody can call it back, however late it arrives.
 fn rests_on_evidence(effect: &Effect) -> bool {
     match effect {
         Effect::Evict(_) | Effect::DeletePod(_) | Effect::Power(_) => true,
@@ -197,21 +197,21 @@ fn rests_on_evidence(effect: &Effect) -> bool {
     }
 }
 
-fn bad_weather(scenario: &Scenario, options: Options) -> Outcome {
+fn bad_weather(scenario: &Scenario, options: Options) -> SimulatedReport {
     let mut rng = Rng::stream(options.seed, "weather");
     let on_send = move |_: u32, effect: &Effect| {
-        let mut strikes = |per_mille| rng.chance(per_mille);
+        let mut happens = |per_mille| rng.chance(per_mille);
         let trouble = Trouble {
-            request_lost: strikes(TROUBLED_PER_MILLE),
-            answer_lost: strikes(TROUBLED_PER_MILLE),
-            kill: strikes(KILLED_PER_MILLE),
+            request_lost: happens(TROUBLED_PER_MILLE),
+            answer_lost: happens(TROUBLED_PER_MILLE),
+            kill: happens(KILLED_PER_MILLE),
             ..Trouble::default()
         };
-        let (late, answer_late) = (strikes(TROUBLED_PER_MILLE), strikes(TROUBLED_PER_MILLE));
-        let mut so_late = |is_late| if is_late { rng.below(LATE_MAX) } else { 0 };
+        let (late, answer_late) = (happens(TROUBLED_PER_MILLE), happens(TROUBLED_PER_MILLE));
+        let mut lateness = |is_late| if is_late { rng.below(LATE_MAX) } else { 0 };
         Trouble {
-            late: so_late(late && !rests_on_evidence(effect)),
-            answer_late: so_late(answer_late),
+            late: lateness(late && !rests_on_evidence(effect)),
+            answer_late: lateness(answer_late),
             ..trouble
         }
     };
@@ -241,7 +241,7 @@ fn swept(scenario: &Scenario) -> Vec<String> {
     let mut wrong: Vec<String> = without.collect();
     if swept.crashes < 10 {
         wrong.push(format!(
-            "{}: only {} writes: nothing was swept",
+            "{}: only {} writes, which is too few for a sweep",
             scenario.file, swept.crashes
         ));
     }
@@ -250,14 +250,14 @@ fn swept(scenario: &Scenario) -> Vec<String> {
             .failures
             .iter()
             .map(|failure| failure.describe(&scenario.file));
-        let told: Vec<String> = failures.collect();
+        let failures: Vec<String> = failures.collect();
         wrong.push(format!(
             "{}: ended after write {}: {:?} and not {:?} {}",
             scenario.file,
             difference.write,
             difference.end,
             swept.without,
-            told.join("; ")
+            failures.join("; ")
         ));
     }
     wrong

@@ -1,5 +1,5 @@
-//! The lower bound of a demo's run, from the world's truth: the boots that really were, the pods and budgets that
-//! were there before it began. What is read here is never shown to the engine.
+//! The lower bound of a demo's run. It is computed from the truth of the world: how long the boots really took, and which
+//! pods and budgets there were before the run. The engine never sees this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use junban_core::bound::{Bound, BoundInput, MovableBudget, NodeTime, PinnedBudge
 use junban_world::api::node::ZONE;
 use junban_world::{Metrics, Ms, OwnerKind, Pod, VolumeKind, World};
 
-/// Any scheduler waits so long after a cordon before it knows that a node is empty (drain.md, which pods).
+/// Seconds after a cordon before anybody can know that the node is empty (docs/design/drain.md#drained).
 const AFTER_A_CORDON_S: f64 = 5.0;
-/// And so long until a control-plane server counts as settled (lifecycle.md 7).
+/// Seconds until a control-plane node has settled (docs/design/proof.md#settle).
 const CONTROL_PLANE_SETTLE_S: f64 = 30.0;
 
-/// A pod as it was.
+/// A pod before the run.
 #[derive(Clone, Debug)]
-struct Seat {
+struct PodBefore {
     node: String,
     pinned: bool,
     stop_s: f64,
@@ -23,18 +23,19 @@ struct Seat {
 
 /// The cluster before the run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Before {
-    /// Pods that had to leave.
+pub(super) struct ClusterBefore {
+    /// How many pods had to leave.
     pub(super) pods: usize,
     places: usize,
     groups_at_once: Option<u32>,
-    /// By budget: tokens, and the pods that it counts.
-    budgets: BTreeMap<String, (u32, Vec<Seat>)>,
+    /// For each budget its tokens and its pods.
+    budgets: BTreeMap<String, (u32, Vec<PodBefore>)>,
+    /// For each node whether it is a control-plane node, and its rack.
     nodes: BTreeMap<String, (bool, Option<String>)>,
 }
 
-impl Before {
-    pub(super) fn look(world: &World) -> Self {
+impl ClusterBefore {
+    pub(super) fn of(world: &World) -> Self {
         let store = world.store();
         let control_planes: BTreeSet<String> = store
             .nodes()
@@ -61,12 +62,12 @@ impl Before {
             ..Self::default()
         };
         for pod in store.pods() {
-            before.sit(world, pod, &control_planes);
+            before.add_pod(world, pod, &control_planes);
         }
         before
     }
 
-    fn sit(&mut self, world: &World, pod: &Pod, control_planes: &BTreeSet<String>) {
+    fn add_pod(&mut self, world: &World, pod: &Pod, control_planes: &BTreeSet<String>) {
         let Some(node) = pod.node.as_ref().map(ToString::to_string) else {
             return;
         };
@@ -83,7 +84,7 @@ impl Before {
             let ms = ms as f64;
             ms / 1_000.0
         };
-        let seat = Seat {
+        let pod_before = PodBefore {
             node,
             pinned: pod
                 .template
@@ -97,15 +98,23 @@ impl Before {
         if let [budget] = store.budgets_of(pod).as_slice() {
             let tokens = u32::try_from(budget.status.disruptions_allowed).unwrap_or_default();
             let name = budget.meta.key().to_string();
-            self.budgets.entry(name).or_insert((tokens, vec![])).1.push(seat);
+            self.budgets
+                .entry(name)
+                .or_insert((tokens, vec![]))
+                .1
+                .push(pod_before);
         } else if let Some(owner) = store.topmost(pod).filter(|owner| owner.replicas >= 2) {
             let tokens = u32::try_from((owner.replicas / 10).max(1)).unwrap_or(1);
             let name = format!("implied for {}", owner.meta.key());
-            self.budgets.entry(name).or_insert((tokens, vec![])).1.push(seat);
+            self.budgets
+                .entry(name)
+                .or_insert((tokens, vec![]))
+                .1
+                .push(pod_before);
         }
     }
 
-    /// The bound for the nodes that were proven, with the boots that they really had.
+    /// The bound for the nodes that were proven, with the time that their boots really took.
     pub(super) fn bound(
         &self,
         world: &World,
@@ -138,24 +147,24 @@ impl Before {
             first_proof: true,
             ..BoundInput::default()
         };
-        for (name, (allowed, seats)) in &self.budgets {
-            let here: Vec<&Seat> = seats
+        for (name, (allowed, pods)) in &self.budgets {
+            let here: Vec<&PodBefore> = pods
                 .iter()
-                .filter(|seat| boots.contains_key(seat.node.as_str()))
+                .filter(|pod_before| boots.contains_key(pod_before.node.as_str()))
                 .collect();
             let holds: Vec<(f64, f64)> = here
                 .iter()
-                .filter(|seat| seat.pinned)
-                .map(|seat| {
+                .filter(|pod_before| pod_before.pinned)
+                .map(|pod_before| {
                     (
-                        seat.stop_s
-                            + boots.get(seat.node.as_str()).copied().unwrap_or_default()
-                            + seat.start_s,
-                        seat.start_s,
+                        pod_before.stop_s
+                            + boots.get(pod_before.node.as_str()).copied().unwrap_or_default()
+                            + pod_before.start_s,
+                        pod_before.start_s,
                     )
                 })
                 .collect();
-            let moves: Vec<&&Seat> = here.iter().filter(|seat| !seat.pinned).collect();
+            let moves: Vec<&&PodBefore> = here.iter().filter(|pod_before| !pod_before.pinned).collect();
             if !holds.is_empty() {
                 input.pinned.push(PinnedBudget {
                     name: name.clone(),
@@ -163,7 +172,11 @@ impl Before {
                     holds,
                 });
             }
-            if let Some(shortest) = moves.iter().map(|seat| seat.start_s).min_by(f64::total_cmp) {
+            if let Some(shortest) = moves
+                .iter()
+                .map(|pod_before| pod_before.start_s)
+                .min_by(f64::total_cmp)
+            {
                 input.movable.push(MovableBudget {
                     name: name.clone(),
                     allowed: (*allowed).max(1),
@@ -176,7 +189,8 @@ impl Before {
     }
 }
 
-/// From the power action to Ready with a new bootID; where that was not seen, the least that the machine needs.
+/// Seconds from the power action until the node was Ready with a new bootID. If that was not seen, the shortest time in
+/// which the machine boots.
 fn boot_s(world: &World, metrics: &Metrics, node: &str) -> f64 {
     let seen = metrics
         .turns

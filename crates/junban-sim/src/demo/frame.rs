@@ -1,4 +1,4 @@
-//! What is to be seen of a demo at one moment.
+//! What a demo shows at one moment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use junban_world::{Custom, Ms, World};
 
 use crate::objects::{ENTRY, QUEUE};
 
-/// One node of the map.
+/// A node on the map.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeView {
     pub name: String,
-    /// `Queued` until it has an entry.
+    /// The phase of its entry; `Queued` until it has one.
     pub phase: String,
 }
 
-/// Nodes that share power and network.
+/// Nodes that share power and network, or the control plane.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rack {
     pub name: String,
@@ -28,19 +28,19 @@ pub struct Rack {
 pub struct Frame {
     pub elapsed_ms: Ms,
     pub racks: Vec<Rack>,
-    /// Nodes by phase.
+    /// How many nodes are in each phase.
     pub phases: BTreeMap<String, usize>,
     pub nodes: usize,
     pub done: usize,
-    /// What is left takes at least so long, and what binds it; as the queue's status says.
+    /// From the queue's status: the least time that the rest takes, and what limits it.
     pub at_least_seconds: Option<u64>,
     pub bound_by: String,
-    /// Reasons of nodes that wait: reason, how many, and one message.
+    /// For each reason of waiting nodes: the reason, how many nodes wait for it, and one message.
     pub blockers: Vec<(String, usize, String)>,
 }
 
 impl Frame {
-    /// Seconds until the end at the pace so far, once there is one.
+    /// Estimated seconds until the end; `None` until the first node has succeeded.
     pub fn eta_seconds(&self) -> Option<u64> {
         let left = self.nodes.saturating_sub(self.done) as u64;
         let pace = (self.done > 0).then(|| self.elapsed_ms * left / self.done as u64 / 1_000)?;
@@ -83,7 +83,7 @@ pub(super) fn frame(world: &World, phases: &BTreeMap<String, String>, elapsed_ms
     }
 }
 
-/// The number at a name's end, so that rack-10 comes after rack-9.
+/// The number at the end of a name, so that rack-10 comes after rack-9.
 fn number(name: &str) -> usize {
     let digits = name.rsplit('-').next().unwrap_or_default();
     digits.parse().unwrap_or(0)
@@ -114,7 +114,7 @@ fn blockers(world: &World) -> Vec<(String, usize, String)> {
     blockers
 }
 
-/// Entries by node, newest first, as frames need them.
+/// The newest entry of each node.
 pub(super) fn newest_entries(world: &World) -> BTreeMap<String, Arc<Custom>> {
     let mut newest: BTreeMap<String, Arc<Custom>> = BTreeMap::new();
     for custom in world.store().customs().filter(|custom| custom.kind == ENTRY) {

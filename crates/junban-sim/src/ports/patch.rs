@@ -1,10 +1,10 @@
-//! A guarded patch of a Node in the world's words.
+//! Turns a guarded patch of a Node into the world's operations.
 
 use junban_api::{convert, names};
 use junban_core::effect::{NodeChange, NodePatch};
 use junban_world::{Effect, NodeOp, Taint};
 
-/// All tests, then all changes. `taints`: those of the Node; a patch that changes them is on its version.
+/// All tests, then all changes. `taints` are the taints of the Node. A patch that changes them tests the Node's version.
 pub(super) fn operations(patch: &NodePatch, taints: Vec<Taint>) -> Vec<NodeOp> {
     let mut operations = vec![NodeOp::TestUid(patch.uid.as_str().into())];
     if let Some(version) = patch.version {

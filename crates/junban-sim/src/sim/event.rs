@@ -1,4 +1,4 @@
-//! What happens at a moment of virtual time between the processes and the world.
+//! What can happen at a moment of virtual time.
 
 use junban_engine::elector::{LeaseAnswer, LeaseCall};
 use junban_engine::step::{Answer, Request};
@@ -7,20 +7,20 @@ use junban_world::Ms;
 use super::trouble::Trouble;
 use crate::cache::Shown;
 
-/// Names a process: number from 1, and how often it was started.
+/// One life of a process: its number, which starts at 1, and how often it was started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Who {
+pub(super) struct ProcessLife {
     pub(super) number: u32,
     pub(super) life: u32,
 }
 
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The request reaches the world. Once sent, its process need not live for that.
-    Execute(Who, u64, Box<Request>, Ms, Trouble),
-    Answer(Who, u64, Box<Answer>, Vec<Shown>, bool),
-    Lease(Who, LeaseCall, Ms),
-    LeaseAnswer(Who, LeaseCall, Ms, LeaseAnswer),
-    /// The process looks at its watches and its clock.
-    Tick(Who),
+    /// A request reaches the world, even if its process has died since.
+    Execute(ProcessLife, u64, Box<Request>, Ms, Trouble),
+    Answer(ProcessLife, u64, Box<Answer>, Vec<Shown>, bool),
+    Lease(ProcessLife, LeaseCall, Ms),
+    LeaseAnswer(ProcessLife, LeaseCall, Ms, LeaseAnswer),
+    /// A process looks at its watches and its clock.
+    Tick(ProcessLife),
 }

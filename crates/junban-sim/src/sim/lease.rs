@@ -1,4 +1,4 @@
-//! The Lease of the leader as the API server holds it.
+//! The Lease of the leader in the API server.
 
 use junban_core::ids::Version;
 use junban_core::time::Reading;

@@ -1,4 +1,4 @@
-//! One controller process: what it has in memory, all of which a SIGKILL takes.
+//! One controller process and all that it has in memory. SIGKILL takes all of it.
 
 use junban_core::effect::{EvictOutcome, Outcome, WriteOutcome};
 use junban_core::time::{Mono, Now};
@@ -7,12 +7,12 @@ use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
 use junban_engine::step::{Answer, Engine, Request};
 use junban_world::{Ms, World};
 
-use super::event::{Event, Who};
+use super::event::{Event, ProcessLife};
 use crate::cache::{ClusterCache, Shown};
 use crate::objects::wall;
 use crate::watch::Lags;
 
-/// A plan that wants to be woken so often in a row, and does nothing, is a busy loop.
+/// A plan that asks to be woken this many times in a row, and sends nothing, is a busy loop.
 const IDLE_WAKES_MAX: u32 = 100;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,16 +26,16 @@ pub(super) struct Process {
     pub(super) number: u32,
     pub(super) life: u32,
     pub(super) state: State,
-    /// The term of the engine; 0: it does not lead.
+    /// The term of the engine; 0 if the process does not lead.
     pub(super) term: u64,
-    /// When the next tick is due that has been asked for already.
+    /// When the next tick comes, if one has been asked for.
     pub(super) tick_at: Option<Ms>,
-    /// What arrived while it was frozen.
+    /// Events that arrived while the process was frozen.
     pub(super) waiting: Vec<Event>,
     pub(super) writes: u64,
     pub(super) steps: u64,
     pub(super) exited: bool,
-    /// It was asked to end.
+    /// The process got SIGTERM.
     pub(super) closing: bool,
     elector: Elector,
     lease_call_under_way: bool,
@@ -44,14 +44,14 @@ pub(super) struct Process {
     cache: ClusterCache,
     lags: Lags,
     answers: Vec<Answer>,
-    /// Something happened that a plan looks at.
+    /// Something changed since the last plan.
     news: bool,
     engine_wake: Option<Mono>,
-    /// How often in a row the engine woke by itself and wanted nothing.
+    /// How often in a row the engine woke by its own wish and sent nothing.
     idle_wakes: u32,
     exit_after_writes: Option<u64>,
     wall: ServerClock,
-    /// What the engine's independent check refused.
+    /// Effects that the engine's independent check refused.
     refused: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl Process {
             steps: 0,
             exited: false,
             closing: false,
-            // As a pod's name stays when its container is started again.
+            // The same name after each start, as a pod keeps its name when its container starts again.
             elector: Elector::new(Settings::new(format!("junban-{number}"))),
             lease_call_under_way: false,
             lease_wait: None,
@@ -92,7 +92,7 @@ impl Process {
         }
     }
 
-    /// It ends by itself, and is to be started again.
+    /// The process ends itself; somebody will start it again.
     pub(super) fn end(&mut self) {
         self.state = State::Dead;
         self.exited = true;
@@ -102,8 +102,8 @@ impl Process {
         std::mem::take(&mut self.refused)
     }
 
-    pub(super) fn who(&self) -> Who {
-        Who {
+    pub(super) fn who(&self) -> ProcessLife {
+        ProcessLife {
             number: self.number,
             life: self.life,
         }
@@ -113,12 +113,11 @@ impl Process {
         self.news |= self.cache.follow(world, now, &self.lags);
     }
 
-    /// When its watches show the next change.
     pub(super) fn next_shown_at(&self) -> Option<Ms> {
         self.cache.next_shown_at(&self.lags)
     }
 
-    /// An answer of this term's engine, or of one that is no more: then nobody listens.
+    /// Takes in an answer. The engine gets it only if it sent the request itself, in the same term.
     pub(super) fn answered(&mut self, term: u64, answer: Answer, shown: Vec<Shown>, acknowledged: bool) {
         self.cache.take(shown);
         if acknowledged {
@@ -158,7 +157,7 @@ impl Process {
         }
     }
 
-    /// Steps the engine if this process leads and there is something to step for.
+    /// Steps the engine if the process leads and something changed, an answer came or the engine asked to be woken.
     pub(super) fn step(&mut self, now: Ms) -> Vec<Request> {
         let mono = Mono::from_millis(now);
         let Some(term) = self.elector.leads(mono) else {
@@ -200,14 +199,14 @@ impl Process {
         if self.idle_wakes == IDLE_WAKES_MAX {
             let wake = step.wake_at;
             self.refused.push(format!(
-                "the plan wakes again and again for nothing: next at {wake:?}"
+                "the plan woke {IDLE_WAKES_MAX} times in a row and sent nothing; it wakes next at {wake:?}"
             ));
         }
         step.requests
     }
 
-    /// A process that was asked to end does so when it leads no more or its engine has closed. Returns the call that
-    /// releases its Lease.
+    /// Ends a process that got SIGTERM, when it no longer leads or its engine has closed. Returns the call that releases
+    /// its Lease.
     pub(super) fn release_if_closed(&mut self, now: Ms) -> Option<LeaseCall> {
         if !self.closing || self.engine.as_ref().is_some_and(|engine| !engine.is_closed()) {
             return None;
@@ -216,7 +215,7 @@ impl Process {
         self.elector.release(Mono::from_millis(now))
     }
 
-    /// When it must look at its clock again at the latest.
+    /// The latest time at which the process must look at its clock again.
     pub(super) fn wake_at(&self, now: Ms) -> Option<Ms> {
         let until = self.elector.valid_until().filter(|_| self.engine.is_some());
         let ms = |at: Mono| u64::try_from(at.0.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
@@ -228,7 +227,7 @@ impl Process {
     }
 }
 
-/// Whether a write was acknowledged, as `--exit-after-writes` counts.
+/// Whether `--exit-after-writes` counts this outcome as an acknowledged write.
 pub(super) fn is_acknowledged(outcome: &Outcome) -> bool {
     matches!(
         outcome,

@@ -1,30 +1,31 @@
-//! What goes wrong between a process and the API server, for tests that aim at one request: a request that arrives
-//! late or never, an answer that is late or lost, a process that dies with its request on the way.
+//! What goes wrong between a process and the API server: a request arrives late or never, an answer is late or lost, a
+//! process dies after it has sent a request. Tests use it to hit one request.
 
 use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
 use junban_core::entry::PowerOutcome;
 use junban_world::{Ms, World};
 
-/// What becomes of one request. The default: nothing special.
+/// What happens to one request. By default nothing goes wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
-    /// It arrives so much later.
+    /// The request arrives this much later.
     pub late: Ms,
-    /// Its answer arrives so much later.
+    /// The answer arrives this much later.
     pub answer_late: Ms,
-    /// It never arrives, and its sender does not know.
+    /// The request never arrives, and its sender does not know that.
     pub request_lost: bool,
-    /// It is done, and its sender does not know.
+    /// The request is carried out, but its answer is lost.
     pub answer_lost: bool,
-    /// Its sender has the answer, and its view learns of what the answer shows by the watches alone.
+    /// The sender gets the answer, but its cache does not take in the objects that the answer shows: only the watches
+    /// show them.
     pub unshown: bool,
-    /// Its process gets a SIGKILL when it has sent it.
+    /// The process gets SIGKILL after it has sent the request.
     pub kill: bool,
 }
 
-/// Decides for each request of each process, by the process's number.
+/// Called for each request with the number of the process that sends it.
 pub type OnSend = Box<dyn FnMut(u32, &Effect) -> Trouble>;
-/// Changes a request when it arrives: to take out a precondition that the API server would hold.
+/// Changes a request when it arrives, for example to remove a precondition that the API server tests.
 pub type OnArrival = Box<dyn FnMut(&mut Effect, &World)>;
 
 /// Everything that goes wrong in a run.
@@ -32,11 +33,11 @@ pub type OnArrival = Box<dyn FnMut(&mut Effect, &World)>;
 pub struct Troubles {
     pub on_send: Option<OnSend>,
     pub on_arrival: Option<OnArrival>,
-    /// Each process holds a Lease of its own: all lead, all the time.
+    /// Each process has a Lease of its own, so all of them lead all the time.
     pub split_brain: bool,
 }
 
-/// The answer that a client makes up when none came.
+/// The answer that a client makes up when it got none.
 pub(super) fn unknown(effect: &Effect) -> Outcome {
     let text = || "the request timed out".to_owned();
     match effect {

@@ -1,9 +1,9 @@
-//! Runs scenario files; [`USAGE`] has the flags.
+//! Runs scenario files; [`USAGE`] lists the options.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command talks to people"
+    reason = "a command prints its results"
 )]
 
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use junban_trial::real;
 use junban_trial::scenario::model::Scenario;
 use junban_trial::scenario::parse;
-use junban_trial::scenario::sweep::Swept;
+use junban_trial::scenario::sweep::SweepReport;
 use junban_trial::simulated::{self, Options};
 
 struct Arguments {
@@ -22,7 +22,7 @@ struct Arguments {
     seed: u64,
     exit_after_writes: Option<u64>,
     sweep: bool,
-    /// Which writes a sweep goes over.
+    /// The first and the last write of a sweep.
     writes: (u64, u64),
     log: bool,
     testbed: Option<PathBuf>,
@@ -61,13 +61,13 @@ fn main() -> ExitCode {
         let good = match arguments.world.as_str() {
             "sim" if arguments.sweep => {
                 let (first, last) = arguments.writes;
-                is_good(
+                print_sweep(
                     &scenario,
                     &simulated::sweep(&scenario, arguments.seed, first, last),
                 )
             }
             "sim" => simulated_once(&scenario, &arguments),
-            _ => for_real(&scenario, &arguments),
+            _ => on_the_real_control_plane(&scenario, &arguments),
         };
         failed += u32::from(!good);
     }
@@ -115,7 +115,7 @@ fn arguments() -> Result<Arguments, String> {
         }
     }
     if arguments.files.is_empty() {
-        return Err("which file?".into());
+        return Err("no scenario file is given".into());
     }
     match arguments.world.as_str() {
         "sim" | "real" => Ok(arguments),
@@ -124,20 +124,20 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is no number"))
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
-/// `3..17`, both included.
+/// `3..17`; both ends are included.
 fn range(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = text
         .split_once("..")
-        .ok_or_else(|| format!("`{text}` is no range: 3..17"))?;
+        .ok_or_else(|| format!("`{text}` is not a range: write 3..17"))?;
     Ok((number(first)?.max(1), number(last)?))
 }
 
 fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
     let began = std::time::Instant::now();
-    let outcome = simulated::run(
+    let report = simulated::run(
         scenario,
         Options {
             seed: arguments.seed,
@@ -146,25 +146,26 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
         },
     );
     let took = began.elapsed().as_secs_f64();
-    let good = outcome.failures.is_empty();
+    let good = report.failures.is_empty();
     if arguments.log {
-        outcome.log.iter().for_each(|line| println!("{line}"));
+        report.log.iter().for_each(|line| println!("{line}"));
     }
     println!(
         "{} {}: {} ({} s of the simulated world, {} steps, {took:.2} s)",
         if good { "ok    " } else { "FAILED" },
         scenario.file,
         scenario.title,
-        outcome.took.as_secs(),
-        outcome.steps
+        report.took.as_secs(),
+        report.steps
     );
-    for failure in &outcome.failures {
+    for failure in &report.failures {
         println!("  {}", failure.describe(&scenario.file));
     }
     good
 }
 
-fn is_good(scenario: &Scenario, swept: &Swept) -> bool {
+/// Prints the result of a sweep. Returns whether it had no failure.
+fn print_sweep(scenario: &Scenario, swept: &SweepReport) -> bool {
     let good = swept.failures.is_empty() && swept.differences.is_empty();
     println!(
         "{} {}: {}: {} crashes, {} ended otherwise",
@@ -192,14 +193,14 @@ fn is_good(scenario: &Scenario, swept: &Swept) -> bool {
     good
 }
 
-fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
+fn on_the_real_control_plane(scenario: &Scenario, arguments: &Arguments) -> bool {
     let (Some(testbed), Some(junban), Some(manifests)) = (
         arguments.testbed.clone(),
         arguments.junban.clone(),
         arguments.manifests.clone(),
     ) else {
         eprintln!(
-            "error: the real world needs --testbed, --junban and --manifests\nhint: cargo xtask scenario FILE --world real"
+            "error: --world real needs --testbed, --junban and --manifests\nhint: type cargo xtask scenario FILE --world real"
         );
         return false;
     };
@@ -212,15 +213,15 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
     };
     let run = if arguments.sweep {
         let (first, last) = arguments.writes;
-        let told = |write: Option<u64>, outcome: &real::Outcome| {
+        let each_run = |write: Option<u64>, report: &real::RealReport| {
             let after = write.map_or("without a crash".to_owned(), |write| {
                 format!("after write {write}")
             });
-            tell(scenario, &after, outcome);
+            print_real(scenario, &after, report);
         };
-        real::sweep(scenario, &options, first, last, told).map(|swept| is_good(scenario, &swept))
+        real::sweep(scenario, &options, first, last, each_run).map(|swept| print_sweep(scenario, &swept))
     } else {
-        real::run(scenario, &options).map(|outcome| tell(scenario, &scenario.title, &outcome))
+        real::run(scenario, &options).map(|report| print_real(scenario, &scenario.title, &report))
     };
     run.unwrap_or_else(|error| {
         println!("FAILED {}: it could not be run: {error:#}", scenario.file);
@@ -228,20 +229,20 @@ fn for_real(scenario: &Scenario, arguments: &Arguments) -> bool {
     })
 }
 
-/// Tells of one run on the real control plane, and returns whether it was good.
-fn tell(scenario: &Scenario, what: &str, outcome: &real::Outcome) -> bool {
-    let good = outcome.failures.is_empty();
+/// Prints the result of one run on the real control plane. Returns whether it had no failure.
+fn print_real(scenario: &Scenario, what: &str, report: &real::RealReport) -> bool {
+    let good = report.failures.is_empty();
     println!(
         "{} {}: {what} (on the real control plane, {} s)",
         if good { "ok    " } else { "FAILED" },
         scenario.file,
-        outcome.took.as_secs()
+        report.took.as_secs()
     );
-    for failure in &outcome.failures {
+    for failure in &report.failures {
         println!("  {}", failure.describe(&scenario.file));
     }
     if !good {
-        println!("  logs: {}", outcome.logs.display());
+        println!("  logs: {}", report.logs.display());
     }
     good
 }

@@ -1,4 +1,4 @@
-//! The controllers as child processes under the ServiceAccount's token: started, killed, stopped, continued.
+//! The controllers: child processes with the token of their ServiceAccount.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,12 +20,12 @@ pub(super) struct Controllers {
     kubeconfig: PathBuf,
     logs: PathBuf,
     exit_after_writes: Option<u64>,
-    /// How far the clock of the machine is ahead on which one runs, where it is wrong.
+    /// For each controller how far the clock of its machine is ahead.
     clocks: BTreeMap<u32, SignedDuration>,
     running: BTreeMap<u32, Child>,
-    /// Asked to end, and not ended yet.
+    /// Controllers that got SIGTERM and have not ended yet.
     closing: BTreeSet<u32>,
-    /// The one that was to end itself has done so.
+    /// The first controller has ended itself after its write.
     exited: bool,
 }
 
@@ -48,11 +48,11 @@ impl Controllers {
         })
     }
 
-    /// Starts one; one that runs is left alone.
+    /// Starts a controller unless it runs.
     pub(super) fn start(&mut self, number: u32) -> Result<()> {
         self.look_after()?;
         if self.closing.contains(&number) {
-            bail!("controller {number} was stopped and has not ended yet");
+            bail!("controller {number} got SIGTERM and has not ended yet");
         }
         if self.running.contains_key(&number) {
             return Ok(());
@@ -66,7 +66,7 @@ impl Controllers {
             .arg("controller")
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
-            // As a pod's name stays when its container is started again.
+            // The same name after each start, as a pod keeps its name when its container starts again.
             .args(["--identity", &format!("junban-{number}")])
             .args(["--log", "info,junban=debug,junban_kube=debug,junban_engine=debug"])
             .stdin(Stdio::null())
@@ -84,18 +84,17 @@ impl Controllers {
 
     fn start_at(&mut self, number: u32, clock_ahead: SignedDuration) -> Result<()> {
         if !clock_ahead.is_zero() && self.running.contains_key(&number) {
-            bail!("controller {number} runs: its clock is set when it starts");
+            bail!("controller {number} runs; its clock can only be set at its start");
         }
         self.clocks.insert(number, clock_ahead);
         self.start(number)
     }
 
-    /// Whether the controller that was to end after a write has done so.
     pub(super) fn exited(&self) -> bool {
         self.exited
     }
 
-    /// Starts the one again that ended after its write; any other that ended by itself is an error.
+    /// Starts the controller again that ended itself after its write. Any other controller that ended is an error.
     pub(super) fn look_after(&mut self) -> Result<()> {
         let mut ended = Vec::new();
         for (number, child) in &mut self.running {
@@ -118,7 +117,7 @@ impl Controllers {
         Ok(())
     }
 
-    /// Does what concerns controllers; `None`: something else.
+    /// Does an act that concerns controllers; `None` for any other act.
     pub(super) fn act(&mut self, act: &Act) -> Option<Result<()>> {
         Some(match act {
             Act::KillController(number) => self.kill(*number),
@@ -149,11 +148,11 @@ impl Controllers {
         let child = self
             .running
             .get(&number)
-            .context("that controller does not run")?;
+            .with_context(|| format!("controller {number} does not run"))?;
         let pid = i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
-            .context("it has no pid")?;
+            .context("the pid of the controller is not valid")?;
         Ok(kill_process(pid, signal)?)
     }
 
@@ -178,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a run whose first controller, asked to end after a write, ends with this status the first time.
+    /// The first controller is asked to end itself after a write, and ends with this status.
     fn ends_with(status: i32) -> (bool, Result<(), String>) {
         let logs = std::env::temp_dir().join(format!("junban-controllers-{}-{status}", std::process::id()));
         std::fs::create_dir_all(&logs).unwrap();
@@ -208,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_that_was_asked_for_is_not_taken_for_a_panic() {
+    fn an_exit_after_a_write_is_not_taken_for_a_panic() {
         assert_eq!(ends_with(EXIT_AS_ASKED), (true, Ok(())));
     }
 
     #[test]
-    fn a_panic_is_not_taken_for_the_exit_that_was_asked_for() {
+    fn a_panic_is_not_taken_for_an_exit_after_a_write() {
         let (exited, said) = ends_with(101);
         assert!(!exited);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The facts of a real cluster, from an administrator's watches and the machines' power log.
+//! The facts of a real cluster, from an administrator's watches and the power log of the machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,18 +16,18 @@ type Key = (&'static str, String);
 #[derive(Default)]
 pub(super) struct Collector {
     objects: BTreeMap<Key, DynamicObject>,
-    /// Objects that a list under way has shown so far.
+    /// The objects that an unfinished list has shown so far.
     listed: BTreeMap<&'static str, BTreeSet<Key>>,
     boots: BTreeMap<String, u32>,
     boot_ids: BTreeMap<String, String>,
-    /// In which order entries were first seen, by UID.
+    /// For each entry, by UID, how many entries were seen before it.
     order: BTreeMap<String, u64>,
     power: BTreeMap<String, u32>,
     power_lines_before: usize,
     retried: BTreeSet<String>,
 }
 
-/// A budget as the API shows it: `namespace/name`, healthy, needed.
+/// A budget in the API: `namespace/name`, healthy pods, needed pods.
 pub(super) type BudgetState = (String, i64, i64);
 
 impl Collector {
@@ -70,7 +70,7 @@ impl Collector {
         key
     }
 
-    /// What counts from here on.
+    /// Starts counting boots and power actions.
     pub(super) fn begin(&mut self, bed: &Testbed) {
         self.boots.clear();
         self.power_lines_before = lines(bed).len();
@@ -89,7 +89,7 @@ impl Collector {
         }
     }
 
-    /// Nodes whose power action is in doubt after a crash, each once.
+    /// The nodes whose power action is in doubt after a crash. Each is returned once.
     pub(super) fn in_doubt_after(&mut self, crash: bool) -> Vec<String> {
         if !crash {
             return vec![];
@@ -134,12 +134,12 @@ impl Collector {
         self.of("PodDisruptionBudget").map(state).collect()
     }
 
-    /// What is written in the queue, if there is one.
+    /// The spec of the queue, if there is one.
     pub(super) fn queue(&self) -> Option<&Value> {
         self.of("RebootQueue").next().map(|queue| &queue.data["spec"])
     }
 
-    /// What is written in the policies.
+    /// The specs of the policies, by name.
     pub(super) fn policies(&self) -> BTreeMap<String, Value> {
         self.of("RebootPolicy")
             .map(|policy| (full_name(policy), policy.data["spec"].clone()))
@@ -222,7 +222,7 @@ fn key(kind: &'static str, object: &DynamicObject) -> Key {
     (kind, full_name(object))
 }
 
-/// `namespace/name`, or the name of what is in no namespace.
+/// `namespace/name`, or the name of an object without a namespace.
 fn full_name(object: &DynamicObject) -> String {
     let name = object.metadata.name.clone().unwrap_or_default();
     match &object.metadata.namespace {
@@ -258,7 +258,7 @@ fn pod(pod: &DynamicObject) -> (String, PodFacts) {
             .cloned()
     };
     let workload = owner.map(|owner| {
-        // A Deployment's ReplicaSet is named after it and the hash of the template.
+        // The name of a ReplicaSet is the name of its Deployment and the hash of the template.
         let hash = label("pod-template-hash")
             .map(|hash| format!("-{hash}"))
             .unwrap_or_default();

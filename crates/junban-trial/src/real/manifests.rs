@@ -8,9 +8,9 @@ use super::testbed::Testbed;
 use crate::scenario::model::{Right, Scenario};
 use crate::scenario::settings;
 
-/// The controller's account, and the role that holds its rights.
+/// The name of the controller's account and of its ClusterRole.
 const ACCOUNT: &str = "junban";
-/// The role that lets it delete pods, in the namespaces where it is bound.
+/// The role that lets the controller delete pods in a namespace. An administrator binds it there.
 const FORCE: &str = "junban-force";
 
 /// Binds the rights that the scenario needs, and applies its queue and policies.
@@ -35,7 +35,7 @@ fn policies(scenario: &Scenario) -> Vec<String> {
     names
 }
 
-/// The queue as the scenario has it.
+/// Applies the queue of the scenario.
 pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let mut spec = json!({});
     if scenario.nodes.control_planes > 1 {
@@ -46,7 +46,7 @@ pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     bed.apply(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
 }
 
-/// A policy as the scenario has it.
+/// Applies a policy of the scenario.
 pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Result<()> {
     let mut spec =
         json!({"reboot": {"ladder": [{"driver": "command", "command": bed.ready().power_command}]}});
@@ -65,7 +65,7 @@ pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Re
     bed.apply(&[object("RebootPolicy", name, spec)])
 }
 
-/// Takes a right from the controller's account, which must have it.
+/// Takes a right from the controller's account. The account must have it.
 pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
     let (verb, resource) = match right {
         Right::DeletePodsIn(namespace) => {
@@ -89,7 +89,7 @@ pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
         .map(drop)
 }
 
-/// The rules less one right: a rule that grants it among others is split.
+/// The rules without one right. A rule that grants this right and others is split.
 fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
     let less = |list: &Value, word: &str| {
         let words = list.as_array().into_iter().flatten();
@@ -120,14 +120,15 @@ fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
     rest
 }
 
-/// The account's rights as the manifests have them, and as an administrator has bound them.
+/// Gives the account the rights of the manifests and of the bindings again.
 pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let account = bed.manifests.join("junban/20-account.yaml").display().to_string();
     bed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &account])?;
     bind_force(bed, scenario)
 }
 
-/// What an administrator binds by hand in each namespace that a policy names in `drain.deleteAfterDenial`.
+/// Binds the role for deleting pods in each namespace that a policy names in `drain.deleteAfterDenial`. On a real cluster
+/// an administrator does that.
 fn bind_force(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     settings::deletes_in(scenario)
         .iter()
@@ -148,7 +149,7 @@ fn force_binding(namespace: &str) -> [Value; 2] {
     ]
 }
 
-/// Seconds since 1970; the testbed's servers are on this machine.
+/// Seconds since 1970. The servers of the testbed use the clock of this machine.
 pub(super) fn now() -> i64 {
     Timestamp::now().as_second()
 }
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_right_is_taken_and_the_others_of_its_rule_stay() {
+    fn one_right_is_taken_and_the_other_rights_of_its_rule_stay() {
         let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": [""], "resources": resources, "verbs": verbs});
         let rules = [
             rule(&["nodes"], &["get", "patch"]),

@@ -1,5 +1,5 @@
-//! What people do on the real control plane: with the `junban` command where it has a verb for it, else with kubectl
-//! and the testbed's own commands.
+//! What people do on the real control plane: with `junban` if it has a verb for the act, else with kubectl or the commands
+//! of the testbed.
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::workloads::amount;
 use crate::scenario::model::{Act, Demand, Fault, MachineFault, Scenario, Setting, Target};
 use crate::scenario::settings;
 
-/// Does it now.
+/// Does one act.
 pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
     let kubectl = |arguments: &[&str]| bed.kubectl(arguments).map(drop);
     let junban = |arguments: &[&str]| bed.junban(arguments);
@@ -108,7 +108,7 @@ fn machine(bed: &Testbed, node: &str, what: &str) -> Result<()> {
     bed.command("machine", &[node, what])
 }
 
-/// What is wrong with a machine from now on.
+/// Gives a machine this fault.
 pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<()> {
     let name = match fault.fault {
         Fault::NeverReturns => "never-returns".to_owned(),
@@ -128,7 +128,7 @@ fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<()> 
     let known: Value = serde_json::from_str(&text)?;
     let mut spec = known["spec"].clone();
     settings::apply(&mut spec, edits, manifests::now());
-    // Replaced as a whole, so that a field that is absent now goes.
+    // Replace the whole spec, so that an absent field is removed.
     let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
     bed.kubectl(&["patch", kind, name, "--type", "json", "-p", &patch])
         .map(drop)

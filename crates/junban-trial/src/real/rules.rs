@@ -1,6 +1,6 @@
-//! Rules that hold on the real control plane in every scenario, judged from watches alone: no budget below its need,
-//! no workload of two or more replicas without a Ready pod, no node taken above the limits and no more in flight
-//! than may be. What the file itself does to a workload or a budget takes that one out, and nothing else.
+//! The rules of every scenario on the real control plane, judged from watches alone: no budget falls below its need, a
+//! workload of two or more replicas keeps a Ready pod, no start exceeds a limit. If the file itself harms a workload or a
+//! budget, only that workload or budget is not judged.
 
 mod in_flight;
 mod limits;
@@ -19,30 +19,30 @@ use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
 use crate::scenario::settings;
 
 pub(super) struct Rules {
-    /// Namespaces in which a policy lets pods be deleted after a denial: there a budget does not hold.
+    /// Namespaces of `deleteAfterDenial`. There a budget may fall below its need.
     deletes_in: BTreeSet<String>,
     limits: Limits,
-    /// The workload that each further budget selects.
+    /// For each budget with a line of its own, the workload that it selects.
     selects: BTreeMap<String, String>,
     in_flight: InFlight,
-    /// Workloads and budgets that were well at some time: before that they are only being made.
-    were_well: BTreeSet<String>,
-    /// Workloads and budgets that the file itself does harm to: what becomes of them is not Junban's doing.
+    /// Workloads and budgets that have held their rule once. Before that their pods are still starting.
+    have_held: BTreeSet<String>,
+    /// Workloads and budgets that the file itself harms. They are not judged any more.
     harmed: BTreeSet<String>,
-    /// When a pod of a workload was last on a node that was NotReady, or gone, without a turn: a machine that lost
-    /// its power, or an API server that went away under a kubelet.
+    /// For each workload, when one of its pods was last on a node that was NotReady or gone outside of a turn. The machine
+    /// may have lost its power, or a kubelet its API server.
     shaken: BTreeMap<String, Duration>,
-    /// Since when a rule looks broken: watches of different kinds show one moment one after the other.
+    /// Since when each rule looks broken. Different watches show the same moment at different times.
     doubted: BTreeMap<String, Duration>,
 }
 
-const WELL: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
-const WITHIN_LIMITS: &str = "no node is taken above the limits";
+const PODS_READY: &str = "no budget falls below its need, and two replicas or more keep a Ready pod";
+const WITHIN_LIMITS: &str = "no start exceeds a limit";
 
-/// What looks broken for so long is.
+/// A rule that looks broken for this long is broken.
 const DOUBTED_FOR: Duration = Duration::from_millis(300);
 
-/// After a node is Ready again its pods' statuses follow.
+/// After a node is Ready again, the statuses of its pods need this long.
 const SHAKEN_FOR: Duration = Duration::from_secs(15);
 
 impl Rules {
@@ -58,17 +58,17 @@ impl Rules {
             limits: Limits::new(&queue),
             selects: selects.collect(),
             in_flight: InFlight::default(),
-            were_well: BTreeSet::new(),
+            have_held: BTreeSet::new(),
             harmed: BTreeSet::new(),
             shaken: BTreeMap::new(),
             doubted: BTreeMap::new(),
         }
     }
 
-    /// What the file does to pods itself is not judged from then on: of the workloads that it concerns, no others.
-    /// A fault of a machine that Junban takes down itself concerns none: its pods have left before.
+    /// Stops judging the workloads and budgets that an act of the file harms, and no others. A fault of a machine that
+    /// Junban reboots harms none: the pods have left before.
     pub(super) fn forgive(&mut self, act: &Act, facts: &Facts) {
-        let those = |is_one: &dyn Fn(&str, &PodFacts) -> bool| {
+        let workloads_of = |is_one: &dyn Fn(&str, &PodFacts) -> bool| {
             let pods = facts.pods.iter().filter(|(name, pod)| is_one(name, pod));
             pods.map(|(_, pod)| pod.workload.clone()).collect::<Vec<_>>()
         };
@@ -79,8 +79,8 @@ impl Rules {
             | Act::Fault(MachineFault {
                 node,
                 fault: Fault::Dead,
-            }) => those(&|_, pod| pod.node == *node),
-            Act::DeletePod(namespace, name) => those(&|pod, _| pod == format!("{namespace}/{name}")),
+            }) => workloads_of(&|_, pod| pod.node == *node),
+            Act::DeletePod(namespace, name) => workloads_of(&|pod, _| pod == format!("{namespace}/{name}")),
             Act::Scale { namespace, name, .. } => vec![format!("{namespace}/{name}")],
             Act::EditBudget { namespace, name, .. } => vec![budget_id(&format!("{namespace}/{name}"))],
             _ => vec![],
@@ -112,12 +112,12 @@ impl Rules {
             let id = budget_id(&name);
             if self.falls(&id, &workload, healthy >= needed, at) {
                 let seen = format!("{id}: {healthy} healthy, {needed} needed");
-                broken.push((id, WELL, seen));
+                broken.push((id, PODS_READY, seen));
             }
         }
         for (workload, _) in facts.replicas.iter().filter(|(_, replicas)| **replicas >= 2) {
             if self.falls(workload, workload, facts.ready_pods(workload) > 0, at) {
-                broken.push((workload.clone(), WELL, format!("{workload}: no Ready pod")));
+                broken.push((workload.clone(), PODS_READY, format!("{workload}: no Ready pod")));
             }
         }
         broken.extend(
@@ -135,7 +135,7 @@ impl Rules {
         }
     }
 
-    /// Finds the workloads that a node without a turn takes with it.
+    /// Finds the workloads with a pod on a node that is down outside of a turn.
     fn shake(&mut self, facts: &Facts, at: Duration) {
         let is_away = |node: &str| {
             let node = facts.nodes.get(node);
@@ -148,26 +148,26 @@ impl Rules {
         }
     }
 
-    /// Whether what was well is no more, and nobody else is to blame.
-    fn falls(&mut self, id: &str, workload: &str, is_well: bool, at: Duration) -> bool {
+    /// Whether a rule that held does not hold any more, and Junban is the cause.
+    fn falls(&mut self, id: &str, workload: &str, holds: bool, at: Duration) -> bool {
         let is_shaken = self
             .shaken
             .get(workload)
             .is_some_and(|when| at < *when + SHAKEN_FOR);
         if is_shaken {
-            // To be judged again it must first be well again.
-            self.were_well.remove(id);
+            // It is judged again after it has held once more.
+            self.have_held.remove(id);
             return false;
         }
-        if is_well {
-            self.were_well.insert(id.to_owned());
+        if holds {
+            self.have_held.insert(id.to_owned());
         }
         let is_harmed = self.harmed.contains(workload) || self.harmed.contains(id);
-        !is_well && !is_harmed && self.were_well.contains(id)
+        !holds && !is_harmed && self.have_held.contains(id)
     }
 }
 
-/// No workload is named so.
+/// The name of a workload never has this form.
 fn budget_id(name: &str) -> String {
     format!("budget {name}")
 }

@@ -1,4 +1,4 @@
-//! The volumes of a scenario's workloads, made by hand, and the claims that they are bound to.
+//! The volumes of a scenario's workloads and their claims. Nothing provisions volumes in the testbed.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ fn class(workload: &Workload) -> String {
     format!("{}-{}", workload.namespace, workload.name)
 }
 
-/// Volumes made by hand, one for each pod. A local one is on its pod's own place; where the scheduler chooses that,
-/// there is one on each worker.
+/// One volume for each pod. A local volume is on the node of its pod; if the scheduler chooses that node, there is a local
+/// volume on each worker.
 pub(super) fn volumes(workload: &Workload, nodes: &[String]) -> Vec<Value> {
     if !has_volume(workload) {
         return vec![];

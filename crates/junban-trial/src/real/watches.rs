@@ -1,4 +1,4 @@
-//! An administrator's watches, one for each kind that claims are made about; they list again by themselves.
+//! An administrator's watches, one for each kind of object that facts need. They list again when they break off.
 
 use anyhow::Result;
 use futures::StreamExt as _;
@@ -10,7 +10,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::testbed::Testbed;
 
-/// Kinds that are watched.
 const KINDS: [(&str, &str, &str); 10] = [
     ("", "v1", "Node"),
     ("", "v1", "Pod"),
@@ -24,18 +23,18 @@ const KINDS: [(&str, &str, &str); 10] = [
     ("junban.dev", "v1alpha1", "NodeReboot"),
 ];
 
-/// One thing that a watch showed.
+/// One event of a watch.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) kind: &'static str,
     pub(super) event: watcher::Event<DynamicObject>,
 }
 
-/// Starts them.
+/// Starts the watches.
 pub(super) async fn start(bed: &Testbed) -> Result<UnboundedReceiver<Seen>> {
     let kubeconfig = Kubeconfig::read_from(&bed.ready().kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    // Another caller of the process may have installed one.
+    // An error means that another part of the process has installed one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = Client::try_from(config)?;
     let (sender, receiver) = unbounded_channel();
@@ -44,11 +43,11 @@ pub(super) async fn start(bed: &Testbed) -> Result<UnboundedReceiver<Seen>> {
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
         let sender = sender.clone();
         tokio::spawn(async move {
-            // Short, for a watch whose API server went away silently.
+            // Short, because an API server can go away without closing its watches.
             let config = watcher::Config::default().timeout(20);
             let mut events = watcher(api, config).default_backoff().boxed();
             while let Some(event) = events.next().await {
-                // An error is retried by the watcher; a receiver that is gone ends the run.
+                // The watcher tries again after an error. Without a receiver the run has ended.
                 if let Ok(event) = event
                     && sender.send(Seen { kind, event }).is_err()
                 {

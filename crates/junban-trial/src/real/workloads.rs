@@ -1,4 +1,4 @@
-//! A scenario's workloads as Kubernetes objects, with the testbed's annotations for how their pods behave.
+//! A scenario's workloads as Kubernetes objects. Annotations tell the testbed how their pods behave.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::volumes::{claim_templates, has_volume, volumes};
 use crate::scenario::model::{Demand, Kind, Scenario, Span, Workload};
 use crate::scenario::workload::{READY, START, STOP};
 
-/// Makes them, and waits until every pod is where it shall be and as it shall be.
+/// Makes the workloads, and waits until every pod is on its node and Ready.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     label_racks(bed, scenario)?;
     let namespaces: BTreeSet<&str> = scenario
@@ -38,7 +38,7 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
             false,
         )])?;
     }
-    // Budgets are computed, DaemonSets are Ready.
+    // Wait until the budgets have a status and the pods of DaemonSets are Ready.
     std::thread::sleep(Duration::from_secs(2));
     Ok(())
 }
@@ -73,7 +73,7 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     let is_placed = !workload.on.is_empty();
     objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
     if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
-        alone(bed, scenario, place, || {
+        with_only(bed, scenario, place, || {
             bed.apply(&objects)?;
             wait_until_bound(bed, workload, 1)
         })?;
@@ -86,10 +86,10 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     wait_for_pods(bed, workload)
 }
 
-/// One pod after the other, each where it shall be.
+/// Makes one pod after the other, each on its node.
 fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     for (index, place) in workload.on.iter().enumerate() {
-        alone(bed, scenario, place, || {
+        with_only(bed, scenario, place, || {
             scale(bed, workload, index + 1)?;
             wait_until_bound(bed, workload, index + 1)
         })?;
@@ -97,9 +97,9 @@ fn place(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> 
     scale(bed, workload, workload.replicas as usize)
 }
 
-/// Does something while every other node is cordoned. A pod that named its node would go past the scheduler, and so
-/// would each that its controller makes in its place.
-fn alone(bed: &Testbed, scenario: &Scenario, node: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Does something while every other node is cordoned. The pods do not name their node: such a pod bypasses the scheduler,
+/// and so does every pod that its controller makes in its place.
+fn with_only(bed: &Testbed, scenario: &Scenario, node: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let nodes = scenario.nodes.names();
     let others: Vec<&str> = nodes
         .iter()
@@ -118,7 +118,7 @@ fn alone(bed: &Testbed, scenario: &Scenario, node: &str, act: impl FnOnce() -> R
 fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<()> {
     wait_until(
         workload,
-        &format!("pod {count} of {} is bound", workload.key()),
+        &format!("\"pod {count} of {} is bound\"", workload.key()),
         || {
             let pods = pods(bed, workload)?.into_iter();
             Ok(pods.filter(|pod| pod["spec"]["nodeName"].is_string()).count() >= count)
@@ -152,7 +152,7 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     }
     wait_until(
         workload,
-        &format!("the pods of {} are up", workload.key()),
+        &format!("\"the pods of {} are up\"", workload.key()),
         || {
             let good = |pod: &&Value| {
                 let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
@@ -166,7 +166,7 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     )
 }
 
-/// Waits for a minute and what the pods take by themselves, one after the other as those of a StatefulSet come.
+/// Waits for a minute, and for the time that the pods need if they start one after the other, as in a StatefulSet.
 fn wait_until(workload: &Workload, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let own = workload.start.unwrap_or(START).to + workload.ready.unwrap_or(READY).to;
     let patience = Duration::from_secs(60) + own * workload.replicas;
@@ -177,7 +177,7 @@ fn wait_until(workload: &Workload, what: &str, mut holds: impl FnMut() -> Result
         }
         std::thread::sleep(Duration::from_millis(150));
     }
-    bail!("after {} s it is not so that {what}", patience.as_secs())
+    bail!("{what} is not true after {} s", patience.as_secs())
 }
 
 fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>> {
@@ -341,7 +341,7 @@ fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) ->
     })
 }
 
-/// `1` as a number, `50%` as a text.
+/// The number 1 for `1`, the text `50%` for `50%`.
 pub(super) fn amount(text: &str) -> Value {
     text.parse::<u32>()
         .map_or_else(|_| json!(text), |number| json!(number))

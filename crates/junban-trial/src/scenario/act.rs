@@ -1,14 +1,14 @@
-//! What people do, as written in a scenario.
+//! Reads the acts of people: `reboot --all`, `kill controller 2`.
 
 use jiff::SignedDuration;
 
 use super::condition::is_node_name;
-use super::model::{Act, Demand, Fault as MachineFaultKind, MachineFault, Right, Target};
+use super::model::{Act, Demand, Fault, MachineFault, Right, Target};
 use super::selector;
 use super::settings;
-use super::words::{Fault, Words, unknown};
+use super::words::{Mistake, Words, unknown};
 
-/// The first words of every act.
+/// How each act begins, for error messages.
 const ACTS: &[&str] = &[
     "reboot --all",
     "reboot node-N",
@@ -48,11 +48,11 @@ const ACTS: &[&str] = &[
     "reconnect the controllers",
 ];
 
-pub(super) fn parse(text: &str) -> Result<Act, Fault> {
+pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
     if let Some(act) = text.strip_suffix(" is refused") {
         return Ok(Act::Refused(Box::new(parse(act)?)));
     }
-    // The edits and faults keep their own colon: `edit queue: maxUnavailable 1`.
+    // Edits, faults and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
     if let Some((head, tail)) = text.split_once(':') {
         return with_colon(head.trim(), tail.trim());
     }
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> Result<Act, Fault> {
     Ok(act)
 }
 
-fn with_colon(head: &str, tail: &str) -> Result<Act, Fault> {
+fn with_colon(head: &str, tail: &str) -> Result<Act, Mistake> {
     let mut words = Words::of(head);
     let act = if words.eat("edit queue") {
         Act::EditQueue(settings::queue(tail)?)
@@ -90,7 +90,7 @@ fn with_colon(head: &str, tail: &str) -> Result<Act, Fault> {
     Ok(act)
 }
 
-fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
+fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
     if words.eat("reboot machine") {
         let node = node(words)?;
         words.eat("by hand");
@@ -196,10 +196,10 @@ fn read(words: &mut Words<'_>) -> Result<Act, Fault> {
     Err(unknown(&words.rest_peek(), "an act", ACTS))
 }
 
-/// As RBAC spells them.
+/// The verbs of RBAC.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 
-/// What the account's role for the whole cluster grants (`manifests/junban`): nothing else can be taken from it.
+/// The rights that the account's ClusterRole grants (`manifests/junban`). Only these can be taken away.
 const RIGHTS: [(&[&str], &[&str]); 5] = [
     (
         &["get", "list", "watch"],
@@ -234,7 +234,7 @@ const RIGHTS: [(&[&str], &[&str]); 5] = [
     ),
 ];
 
-/// A phrase, and the act that it is about what comes next.
+/// A phrase, and what makes the act from the word after it.
 type Phrase<T> = (&'static str, fn(T) -> Act);
 
 const ON_A_NODE: [Phrase<String>; 7] = [
@@ -254,8 +254,8 @@ const ON_A_CONTROLLER: [Phrase<u32>; 4] = [
     ("thaw controller", Act::ThawController),
 ];
 
-/// Of the controller that is to start: the first, if none is written.
-fn number(words: &mut Words<'_>) -> Result<u32, Fault> {
+/// The number of a controller; 1 if none is written.
+fn number(words: &mut Words<'_>) -> Result<u32, Mistake> {
     let is_written = words.peek().is_some_and(|word| word.parse::<u32>().is_ok());
     if is_written {
         words.number("a controller's number")
@@ -264,11 +264,11 @@ fn number(words: &mut Words<'_>) -> Result<u32, Fault> {
     }
 }
 
-/// More is a slip of the pen.
+/// A clock that is off by more is a mistake in the file.
 const CLOCK_OFF_MAX: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
-/// `with its clock 24h ahead`; nothing: its clock is right.
-fn clock(words: &mut Words<'_>) -> Result<SignedDuration, Fault> {
+/// `with its clock 24h ahead`. Without these words the clock is right.
+fn clock(words: &mut Words<'_>) -> Result<SignedDuration, Mistake> {
     if words.peek().is_none() {
         return Ok(SignedDuration::ZERO);
     }
@@ -278,18 +278,18 @@ fn clock(words: &mut Words<'_>) -> Result<SignedDuration, Fault> {
     let off = SignedDuration::try_from(off)
         .ok()
         .filter(|off| !off.is_zero() && *off <= CLOCK_OFF_MAX)
-        .ok_or("a clock is off by more than nothing and by ten years at most")?;
+        .ok_or("a clock is off by more than 0 s and by ten years at most")?;
     Ok(if ahead { off } else { -off })
 }
 
-pub(super) fn node(words: &mut Words<'_>) -> Result<String, Fault> {
+pub(super) fn node(words: &mut Words<'_>) -> Result<String, Mistake> {
     let word = words.next("a node")?;
     is_node_name(word).then(|| word.to_owned()).ok_or_else(|| {
-        format!("`{word}` is no node: they are called node-1, node-2 and on, and cp-1 to cp-3")
+        format!("`{word}` is not a node: nodes have the names node-1, node-2 and so on, and cp-1 to cp-3")
     })
 }
 
-fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
+fn target(words: &mut Words<'_>) -> Result<Target, Mistake> {
     if words.eat("--all") {
         return Ok(Target::All);
     }
@@ -300,8 +300,8 @@ fn target(words: &mut Words<'_>) -> Result<Target, Fault> {
     Ok(Target::Nodes(nodes))
 }
 
-/// A selector may have spaces within its brackets.
-fn selected(words: &mut Words<'_>) -> Result<Target, Fault> {
+/// A label selector, which may have spaces inside its brackets.
+fn selected(words: &mut Words<'_>) -> Result<Target, Mistake> {
     let mut parts = vec![words.next("a label selector")?];
     while let Some(word) = words.peek().filter(|word| !word.starts_with("--")) {
         parts.push(word);
@@ -312,7 +312,7 @@ fn selected(words: &mut Words<'_>) -> Result<Target, Fault> {
     Ok(Target::Selector(text))
 }
 
-fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
+fn reboot(words: &mut Words<'_>) -> Result<Act, Mistake> {
     let target = if words.eat("-l") {
         selected(words)?
     } else {
@@ -320,7 +320,7 @@ fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
     };
     let again = words.eat("--again");
     if again && target != Target::All {
-        return Err("`--again` goes with `--all`".into());
+        return Err("`--again` needs `--all`".into());
     }
     let reason = if words.eat("--reason") {
         words.rest().join(" ")
@@ -334,7 +334,7 @@ fn reboot(words: &mut Words<'_>) -> Result<Act, Fault> {
     })
 }
 
-fn label(words: &mut Words<'_>) -> Result<Act, Fault> {
+fn label(words: &mut Words<'_>) -> Result<Act, Mistake> {
     let node = node(words)?;
     let word = words.next("LABEL=VALUE, or LABEL- to remove it")?;
     let (key, value) = match (word.split_once('='), word.strip_suffix('-')) {
@@ -350,7 +350,7 @@ fn label(words: &mut Words<'_>) -> Result<Act, Fault> {
 }
 
 /// `maxUnavailable 1`, `minAvailable 50%`.
-pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Fault> {
+pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Mistake> {
     let make: fn(String) -> Demand = words.eat_one(
         &[
             ("maxUnavailable", Demand::MaxUnavailable as fn(String) -> Demand),
@@ -364,21 +364,21 @@ pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Fault> {
 }
 
 /// `never returns`, `slow x3`.
-pub(super) fn fault(text: &str) -> Result<MachineFaultKind, Fault> {
-    const FAULTS: [(&str, MachineFaultKind); 7] = [
-        ("never returns", MachineFaultKind::NeverReturns),
-        ("same bootID", MachineFaultKind::SameBootId),
-        ("NotReady", MachineFaultKind::NotReady),
-        ("power lost", MachineFaultKind::PowerLost),
-        ("refused", MachineFaultKind::Refused),
-        ("unknown", MachineFaultKind::Unknown),
-        ("dead", MachineFaultKind::Dead),
+pub(super) fn fault(text: &str) -> Result<Fault, Mistake> {
+    const FAULTS: [(&str, Fault); 7] = [
+        ("never returns", Fault::NeverReturns),
+        ("same bootID", Fault::SameBootId),
+        ("NotReady", Fault::NotReady),
+        ("power lost", Fault::PowerLost),
+        ("refused", Fault::Refused),
+        ("unknown", Fault::Unknown),
+        ("dead", Fault::Dead),
     ];
     let mut words = Words::of(text);
     let fault = if words.eat("slow") {
         let factor = words.next("a factor such as x3")?;
         let number = factor.strip_prefix('x').and_then(|digits| digits.parse().ok());
-        MachineFaultKind::Slow(number.ok_or_else(|| format!("`{factor}` is no factor: write x3"))?)
+        Fault::Slow(number.ok_or_else(|| format!("`{factor}` is not a factor: write x3"))?)
     } else {
         words.eat_one(&FAULTS, "a fault (or `slow x3`)")?
     };
@@ -391,7 +391,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acts_are_read_as_written() {
+    fn each_act_is_read() {
         for (text, act) in [
             (
                 "reboot --all --again --reason BIOS 2.19",
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_act_names_the_nearest() {
+    fn the_error_for_a_misspelt_act_names_the_nearest_word() {
         for (text, near) in [
             ("resum", "`resume`"),
             ("delete nod node-1", "`delete node`"),
@@ -482,13 +482,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_said_in_full() {
+    fn an_incomplete_clock_is_an_error() {
         for (text, message) in [
             (
                 "start controller with its clock",
                 "a time such as 20s is expected",
             ),
-            ("start controller with its clock a day ahead", "`a` is no time"),
+            ("start controller with its clock a day ahead", "`a` is not a time"),
             (
                 "start controller with its clock 24h",
                 "`ahead` or `behind` is expected",
@@ -497,12 +497,15 @@ mod tests {
                 "start controller with its clock 24h ahead of us",
                 "after this: `of us`",
             ),
-            ("start controller with its clock 0s ahead", "by more than nothing"),
+            ("start controller with its clock 0s ahead", "by more than 0 s"),
             (
                 "start controller with its clock 100000h behind",
                 "ten years at most",
             ),
-            ("kill controller with its clock 24h ahead", "`with` is no number"),
+            (
+                "kill controller with its clock 24h ahead",
+                "`with` is not a number",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(message), "{text}: {error}");

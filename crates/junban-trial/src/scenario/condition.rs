@@ -1,13 +1,13 @@
-//! Conditions: what may be claimed of a cluster and how it is written. Whether it holds is judged in [`judging`].
+//! Conditions: what a file can claim of a cluster, and how it is written. [`judging`] decides whether a condition holds.
 
 mod judging;
 
 use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
-use super::words::{Fault, Words, split_key, unknown};
+use super::words::{Mistake, Words, split_key, unknown};
 
-/// Claims that must all hold, joined by `and` or a comma.
+/// Claims that must all hold. The file joins them with `and` or a comma.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Condition {
     claims: Vec<Claim>,
@@ -24,7 +24,7 @@ enum Claim {
         naming: Option<String>,
     },
     HasEntry(String),
-    /// `None`: every node.
+    /// `None` means every node.
     Node(Option<String>, NodeState),
     Exists(String),
     Boots(Option<String>, Compare, u32),
@@ -34,7 +34,7 @@ enum Claim {
     CountEntries(Vec<String>, Compare, u32),
     ReadyPods(String, Compare, u32),
     Disrupted(String, Compare, u32),
-    /// On one node, or anywhere.
+    /// How many pods the workload has, on this node or on all nodes.
     Pods(String, Option<String>, Compare, u32),
     Pod(String, bool),
     PodOn(String, String),
@@ -144,18 +144,18 @@ const BEGINNINGS: [&str; 12] = [
 ];
 
 impl Condition {
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let parts = text.split(',').flat_map(|part| part.split(" and "));
         let claims = parts.map(Claim::parse).collect::<Result<_, _>>()?;
         Ok(Self { claims })
     }
 
-    /// The names of nodes in it, so that a misspelt one is found before anything runs.
+    /// The nodes that it names.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(Claim::node)
     }
 
-    /// Workloads whose Ready pods are counted.
+    /// The workloads whose Ready pods it counts.
     pub(super) fn ready_workloads(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(|claim| match claim.positive() {
             Claim::ReadyPods(workload, ..) => Some(workload.as_str()),
@@ -163,7 +163,7 @@ impl Condition {
         })
     }
 
-    /// Workloads whose pods are compared with their replicas.
+    /// The workloads whose pods it compares with their replicas.
     pub(super) fn disrupted_workloads(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(|claim| match claim.positive() {
             Claim::Disrupted(workload, ..) => Some(workload.as_str()),
@@ -171,7 +171,7 @@ impl Condition {
         })
     }
 
-    /// Pods by name.
+    /// The pods that it names.
     pub(super) fn pods(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().filter_map(|claim| match claim.positive() {
             Claim::Pod(pod, _) | Claim::PodOn(pod, _) => Some(pod.as_str()),
@@ -181,14 +181,14 @@ impl Condition {
 }
 
 impl Claim {
-    fn parse(text: &str) -> Result<Self, Fault> {
+    fn parse(text: &str) -> Result<Self, Mistake> {
         let mut words = Words::of(text);
         let claim = Self::read(&mut words)?;
         words.end()?;
         Ok(claim)
     }
 
-    fn read(words: &mut Words<'_>) -> Result<Self, Fault> {
+    fn read(words: &mut Words<'_>) -> Result<Self, Mistake> {
         if words.eat("not") {
             return Ok(Self::Not(Box::new(Self::read(words)?)));
         }
@@ -201,7 +201,7 @@ impl Claim {
         }
         if words.eat("no") {
             return Ok(Self::No(
-                words.eat_one(&THINGS, "something that there may be none of")?,
+                words.eat_one(&THINGS, "something that `no` can stand before")?,
             ));
         }
         if words.eat("power log") {
@@ -237,7 +237,7 @@ impl Claim {
         ))
     }
 
-    /// What is claimed, or said not to be so.
+    /// The claim without `not`.
     fn positive(&self) -> &Self {
         match self {
             Self::Not(claim) => claim.positive(),
@@ -265,7 +265,7 @@ pub(super) fn is_node_name(word: &str) -> bool {
 }
 
 /// `Draining`, `Succeeded or Cancelled`.
-fn phases(words: &mut Words<'_>) -> Result<Vec<String>, Fault> {
+fn phases(words: &mut Words<'_>) -> Result<Vec<String>, Mistake> {
     let mut phases = vec![phase(words.next("a phase")?)?];
     while words.eat("or") {
         phases.push(phase(words.next("a phase")?)?);
@@ -273,7 +273,7 @@ fn phases(words: &mut Words<'_>) -> Result<Vec<String>, Fault> {
     Ok(phases)
 }
 
-pub(super) fn phase(word: &str) -> Result<String, Fault> {
+pub(super) fn phase(word: &str) -> Result<String, Mistake> {
     let names: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
     if names.contains(&word) {
         Ok(word.to_owned())
@@ -286,7 +286,7 @@ fn is_phase(word: Option<&str>) -> bool {
     word.is_some_and(|word| phase(word).is_ok())
 }
 
-fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Fault> {
+fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mistake> {
     words.eat("is");
     if words.eat("not") {
         return Ok(Claim::Not(Box::new(about_node(node, words)?)));
@@ -324,10 +324,10 @@ fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Faul
         names.extend(["gone", "has no entry", "has an entry"]);
     }
     let found = words.rest_peek();
-    Err(unknown(&found, "something that is said of a node", &names))
+    Err(unknown(&found, "a state of a node", &names))
 }
 
-fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Fault> {
+fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Mistake> {
     let phases = phases(words)?;
     let reason = match words.peek() {
         None | Some("naming") => None,
@@ -340,7 +340,7 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Fault> {
     };
     let naming = words.eat("naming").then(|| words.rest().join(" "));
     if naming.as_deref() == Some("") {
-        return Err("the line ends where the object is expected that the message names".into());
+        return Err("the line ends where the text after `naming` is expected".into());
     }
     Ok(Claim::Entry {
         node,
@@ -350,11 +350,11 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Fault> {
     })
 }
 
-fn about_workload(words: &mut Words<'_>) -> Result<Claim, Fault> {
+fn about_workload(words: &mut Words<'_>) -> Result<Claim, Mistake> {
     let (namespace, name) = words.namespaced("a workload")?;
     let workload = format!("{namespace}/{name}");
     let said = ["ready", "disrupted", "pods"].map(|word| (word, word));
-    let said = words.eat_one(&said, "said of a workload")?;
+    let said = words.eat_one(&said, "a count of pods of a workload")?;
     let node = match said {
         "pods" if words.eat("on") => Some(words.next("a node")?.to_owned()),
         _ => None,
@@ -368,7 +368,7 @@ fn about_workload(words: &mut Words<'_>) -> Result<Claim, Fault> {
     })
 }
 
-fn pod(words: &mut Words<'_>) -> Result<Claim, Fault> {
+fn pod(words: &mut Words<'_>) -> Result<Claim, Mistake> {
     let (namespace, name) = words.namespaced("a pod")?;
     let pod = format!("{namespace}/{name}");
     words.eat("is");
@@ -377,12 +377,12 @@ fn pod(words: &mut Words<'_>) -> Result<Claim, Fault> {
     }
     let there = words.eat_one(
         &[("there", true), ("gone", false)],
-        "said of a pod (`there`, `gone`, `on NODE`)",
+        "a state of a pod (`there`, `gone`, `on NODE`)",
     )?;
     Ok(Claim::Pod(pod, there))
 }
 
-fn power_log(words: &mut Words<'_>) -> Result<Claim, Fault> {
+fn power_log(words: &mut Words<'_>) -> Result<Claim, Mistake> {
     if words.eat("empty") {
         return Ok(Claim::PowerLines(None, Compare::Equal, 0));
     }
@@ -407,13 +407,13 @@ fn power_log(words: &mut Words<'_>) -> Result<Claim, Fault> {
     Err("`per node` or `for NODE` is expected".into())
 }
 
-/// `more than 2 nodes unavailable` (the amount read already), or `nodes unavailable > 2`.
-fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Claim, Fault> {
+/// `more than 2 nodes unavailable`, of which `amount` has been read already, or `nodes unavailable > 2`.
+fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Claim, Mistake> {
     let entries = words.eat("entries");
     let set = if entries {
         None
     } else {
-        Some(words.eat_one(&SETS, "something counted")?)
+        Some(words.eat_one(&SETS, "something to count")?)
     };
     let made: Box<dyn Fn(Compare, u32) -> Claim> = match set {
         None if words.eat("in flight") => {
@@ -439,8 +439,8 @@ fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Clai
     Ok(made(compare, amount))
 }
 
-/// A comparison, `=` where none is written.
-fn comparison(words: &mut Words<'_>) -> Result<Compare, Fault> {
+/// A comparison; `=` if none is written.
+fn comparison(words: &mut Words<'_>) -> Result<Compare, Mistake> {
     match words.peek() {
         Some(word) if word.starts_with(|c: char| c.is_ascii_digit()) => Ok(Compare::Equal),
         _ => words.eat_one(&COMPARES, "a comparison or a number"),

@@ -1,8 +1,9 @@
-//! What can be seen of a cluster at one moment, the same in every world. Conditions are judged on this alone.
+//! What can be seen of a cluster at one moment. Both runners collect the same facts, and conditions are judged by them
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One moment.
+/// A cluster at one moment.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Facts {
     pub nodes: BTreeMap<String, NodeFacts>,
@@ -13,9 +14,9 @@ pub struct Facts {
     pub replicas: BTreeMap<String, u32>,
     /// Nodes with a slot in the ledger.
     pub slots: BTreeSet<String>,
-    /// No queue counts as paused.
+    /// Without a queue the cluster counts as paused.
     pub paused: bool,
-    /// Power actions that took effect since the run began, by node.
+    /// For each node how many power actions took effect since the run began.
     pub power: BTreeMap<String, u32>,
 }
 
@@ -24,14 +25,14 @@ pub struct NodeFacts {
     pub ready: bool,
     pub cordoned: bool,
     pub marked: bool,
-    /// The steering taint.
+    /// It has the steering taint.
     pub steered: bool,
     pub off_load_balancers: bool,
     pub control_plane: bool,
-    /// A volume of the network is attached to it.
+    /// A network volume is attached to it.
     pub with_volume: bool,
     pub rack: String,
-    /// Boots since the run began.
+    /// How often it booted since the run began.
     pub boots: u32,
 }
 
@@ -44,7 +45,7 @@ pub struct EntryFacts {
     pub phase: String,
     pub reason: String,
     pub message: String,
-    /// Increases from one entry to the next.
+    /// A newer entry has a higher number.
     pub order: u64,
 }
 
@@ -52,14 +53,14 @@ pub struct EntryFacts {
 pub struct PodFacts {
     pub uid: String,
     pub node: String,
-    /// `namespace/name` of the topmost controller; of the pod itself where it has none.
+    /// `namespace/name` of the topmost controller, or of the pod itself if it has no controller.
     pub workload: String,
     pub ready: bool,
     pub terminating: bool,
 }
 
 impl NodeFacts {
-    /// lifecycle.md 4: cordoned or NotReady, whoever caused it.
+    /// Cordoned or NotReady, whoever caused it (docs/design/life-cycle.md#limits).
     pub fn unavailable(&self) -> bool {
         self.cordoned || !self.ready
     }
@@ -74,31 +75,31 @@ impl Facts {
             .max_by_key(|entry| entry.order)
     }
 
-    /// Pods of a workload in whatever state, on one node or anywhere.
+    /// Pods of a workload in any state, on one node or on all nodes.
     pub fn pods_of(&self, workload: &str, node: Option<&str>) -> u32 {
         let is_one = |pod: &&PodFacts| pod.workload == workload && node.is_none_or(|node| pod.node == node);
         u32::try_from(self.pods.values().filter(is_one).count()).unwrap_or(u32::MAX)
     }
 
-    /// Pods of a workload that are Ready and not on their way out.
+    /// Pods of a workload that are Ready and not terminating.
     pub fn ready_pods(&self, workload: &str) -> u32 {
         let ready = |pod: &&PodFacts| pod.workload == workload && pod.ready && !pod.terminating;
         u32::try_from(self.pods.values().filter(ready).count()).unwrap_or(u32::MAX)
     }
 }
 
-/// What two runs of one scenario must have in common.
+/// The state that a run with a crash and a run without one must share.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EndState {
-    /// Phase of each node's newest entry.
+    /// The phase of each node's newest entry.
     pub phases: BTreeMap<String, String>,
     pub cordoned: BTreeSet<String>,
     pub marked: BTreeSet<String>,
-    /// Nodes with the steering taint.
+    /// The nodes with the steering taint.
     pub steered: BTreeSet<String>,
     pub off_load_balancers: BTreeSet<String>,
     pub slots: BTreeSet<String>,
-    /// Power actions that took effect, per node.
+    /// For each node how many power actions took effect.
     pub power: BTreeMap<String, u32>,
 }
 
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_crash_leaves_on_a_node_makes_another_end() {
+    fn anything_that_a_crash_leaves_on_a_node_changes_the_end_state() {
         let end = |change: fn(&mut NodeFacts)| {
             let mut node = NodeFacts::default();
             change(&mut node);

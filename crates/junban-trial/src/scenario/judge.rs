@@ -1,28 +1,28 @@
-//! Judges a run: says which act is due, and whether what was claimed is so. Knows no world: it is shown facts.
+//! Judges a run: says which act is due, and whether the claims hold. It sees only facts, so it works for both runners.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::condition::Condition;
 use super::facts::Facts;
-use super::model::{Act, At, Order, Scenario, Step};
+use super::model::{Act, At, Order, Scenario, ScenarioStep};
 
-/// How long the claims about the end may take to become true.
+/// The claims about the end must hold within this time after the last step.
 const END_WITHIN: Duration = Duration::from_secs(60);
-/// What people asked for is seen a moment later: `eventually` looks from then on, or it would see what was before.
+/// `eventually` waits this long after an act. Before, it could still see the state from before the act.
 const AFTER_AN_ACT: Duration = Duration::from_secs(1);
-/// And how long they must stay true.
+/// The claims about the end must hold for this long.
 const END_HOLDS: Duration = Duration::from_secs(5);
 
-/// A line that was not so.
+/// A claim that does not hold, or a rule that was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// 0: a rule that holds in every scenario.
+    /// 0 for a rule of every scenario.
     pub line: usize,
     pub text: String,
     /// What was seen instead.
     pub seen: String,
-    /// Since the run began.
+    /// The time since the run began.
     pub at: Duration,
 }
 
@@ -43,14 +43,14 @@ impl Failure {
 /// Follows one run.
 pub struct Judge<'s> {
     scenario: &'s Scenario,
-    /// Added to every time within which something must be: a crash costs time.
+    /// Added to every time limit, because a crash costs time.
     leniency: Duration,
     step: usize,
-    /// When the step before was done.
+    /// When the last step was done.
     since: Duration,
-    /// When each repeated act is due.
+    /// When each repeated act is due next.
     repeated: Vec<Duration>,
-    /// Phases per entry: its node, then the phases in order.
+    /// For each entry, by UID: its node, and its phases in order.
     histories: BTreeMap<String, (String, Vec<String>)>,
     failures: Vec<Failure>,
     end_began: Option<Duration>,
@@ -78,29 +78,28 @@ impl<'s> Judge<'s> {
         }
     }
 
-    /// From now on the file's `never` lines are not judged: after a crash that left a power action in doubt one
-    /// server more may be down than the file counts on (lifecycle.md 4). The world's checkers go on.
+    /// Stops judging the `never` lines of the file. After a crash that left a power action in doubt, one more server may be
+    /// down than the file expects (docs/design/life-cycle.md#limits). The rules of every scenario are still judged.
     pub fn suspend_never(&mut self) {
         self.never_suspended = true;
     }
 
-    /// What the file claims is not judged at all, and a step that waits in vain is given up: the run goes on to its
-    /// end, so that the rules of every run are judged to the end.
+    /// Judges the rules of every scenario only, and no claim of the file. A step that waits too long is skipped, so that the
+    /// run goes on to its end.
     pub fn judge_rules_only(&mut self) {
         self.rules_only = true;
     }
 
-    /// Whether the run is over.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
-    /// What was not so; empty: everything was.
+    /// Empty if everything held.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
-    /// A rule outside the file was broken.
+    /// A rule of every scenario was broken.
     pub fn fail(&mut self, at: Duration, text: impl Into<String>, seen: impl Into<String>) {
         self.failures.push(Failure {
             line: 0,
@@ -111,7 +110,7 @@ impl<'s> Judge<'s> {
         self.over = true;
     }
 
-    /// An act of the file could not be done.
+    /// An act of the file failed.
     pub fn not_done(&mut self, at: Duration, line: usize, text: &str, why: impl Into<String>) {
         self.broken(vec![Failure {
             line,
@@ -121,7 +120,7 @@ impl<'s> Judge<'s> {
         }]);
     }
 
-    /// What the file claims is not so.
+    /// Claims of the file do not hold.
     fn broken(&mut self, failures: Vec<Failure>) {
         if !self.rules_only && !failures.is_empty() {
             self.failures.extend(failures);
@@ -129,13 +128,15 @@ impl<'s> Judge<'s> {
         }
     }
 
-    /// When to look again even if nothing changes.
+    /// When to look again if nothing changes before.
     pub fn next_look(&self, now: Duration) -> Option<Duration> {
         let step = self.scenario.steps.get(self.step).map(|at| match &at.what {
-            Step::Do(_) => self.since,
-            Step::After(span, _) | Step::Wait(span) => self.since + *span,
-            Step::Eventually(..) if now < self.since + AFTER_AN_ACT => self.since + AFTER_AN_ACT,
-            Step::When(within, ..) | Step::Eventually(within, _) => self.since + *within + self.leniency,
+            ScenarioStep::Do(_) => self.since,
+            ScenarioStep::After(span, _) | ScenarioStep::Wait(span) => self.since + *span,
+            ScenarioStep::Eventually(..) if now < self.since + AFTER_AN_ACT => self.since + AFTER_AN_ACT,
+            ScenarioStep::When(within, ..) | ScenarioStep::Eventually(within, _) => {
+                self.since + *within + self.leniency
+            }
         });
         let repeated = if step.is_some() {
             self.repeated.iter().min().copied()
@@ -149,8 +150,7 @@ impl<'s> Judge<'s> {
         [step, repeated, end].into_iter().flatten().min()
     }
 
-    /// Looks at the facts at `now`. Returns an act that is due; it must be done, and the facts be read again,
-    /// before the next look.
+    /// Looks at the facts of `now`. Returns an act that is due: do it, then read the facts again, then look again.
     pub fn look(&mut self, now: Duration, facts: &Facts) -> Option<At<Act>> {
         if self.over {
             return None;
@@ -160,22 +160,23 @@ impl<'s> Judge<'s> {
         if self.over {
             return None;
         }
-        if let Some(act) = self.repeat(now) {
+        if let Some(act) = self.repeated_act(now) {
             return Some(act);
         }
         while let Some(at) = self.scenario.steps.get(self.step) {
             let done = match &at.what {
-                Step::Do(act) => Some(Some(act)),
-                Step::After(span, act) => (now >= self.since + *span).then_some(Some(act)),
-                Step::Wait(span) => (now >= self.since + *span).then_some(None),
-                Step::When(within, condition, act) => self
-                    .reached(now, facts, at, *within, condition)
+                ScenarioStep::Do(act) => Some(Some(act)),
+                ScenarioStep::After(span, act) => (now >= self.since + *span).then_some(Some(act)),
+                ScenarioStep::Wait(span) => (now >= self.since + *span).then_some(None),
+                ScenarioStep::When(within, condition, act) => self
+                    .is_reached(now, facts, at, *within, condition)
                     .then_some(Some(act)),
-                Step::Eventually(within, condition) => {
+                ScenarioStep::Eventually(within, condition) => {
                     if now < self.since + AFTER_AN_ACT {
                         return None;
                     }
-                    self.reached(now, facts, at, *within, condition).then_some(None)
+                    self.is_reached(now, facts, at, *within, condition)
+                        .then_some(None)
                 }
             };
             let act = done?;
@@ -219,7 +220,7 @@ impl<'s> Judge<'s> {
         self.broken(verdicts.collect());
     }
 
-    fn repeat(&mut self, now: Duration) -> Option<At<Act>> {
+    fn repeated_act(&mut self, now: Duration) -> Option<At<Act>> {
         if self.step >= self.scenario.steps.len() {
             return None;
         }
@@ -233,7 +234,7 @@ impl<'s> Judge<'s> {
         })
     }
 
-    fn reached<T>(
+    fn is_reached<T>(
         &mut self,
         now: Duration,
         facts: &Facts,
@@ -245,11 +246,11 @@ impl<'s> Judge<'s> {
         if verdict.holds {
             return true;
         }
-        let in_vain = now >= self.since + within + self.leniency;
-        if in_vain {
+        let is_too_late = now >= self.since + within + self.leniency;
+        if is_too_late {
             self.broken(vec![failure(at, verdict.seen, now)]);
         }
-        in_vain && self.rules_only
+        is_too_late && self.rules_only
     }
 
     fn look_at_the_end(&mut self, now: Duration, facts: &Facts) {
@@ -283,26 +284,26 @@ impl<'s> Judge<'s> {
         self.broken(wrong.collect());
     }
 
-    /// What was seen, if the order is not that of the line.
+    /// What was seen, if the phases had another order than the line says.
     fn out_of_order(&self, order: &Order) -> Option<String> {
         let histories: Vec<&(String, Vec<String>)> = self
             .histories
             .values()
             .filter(|(node, _)| order.node.as_ref().is_none_or(|wanted| wanted == node))
             .collect();
-        let told = |(node, phases): &(String, Vec<String>)| format!("{node}: {}", phases.join(", "));
+        let in_words = |(node, phases): &(String, Vec<String>)| format!("{node}: {}", phases.join(", "));
         if histories.is_empty() {
             return Some("there is no entry".into());
         }
-        // Of one node some entry must have gone so; of every node each must have.
+        // For one node, one of its entries must have the order. For every node, all entries must have it.
         let good = |history: &&&(String, Vec<String>)| is_within(&order.phases, &history.1);
         let wrong: Vec<String> = match order.node {
             Some(_) if histories.iter().any(|history| good(&history)) => vec![],
-            Some(_) => histories.iter().map(|history| told(history)).collect(),
+            Some(_) => histories.iter().map(|history| in_words(history)).collect(),
             None => histories
                 .iter()
                 .filter(|history| !good(history))
-                .map(|history| told(history))
+                .map(|history| in_words(history))
                 .collect(),
         };
         (!wrong.is_empty()).then(|| wrong.join("; "))

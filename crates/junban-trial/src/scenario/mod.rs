@@ -1,6 +1,6 @@
-//! Scenarios: prose and commands, line by line. `docs/scenarios.md` describes the language for its writers.
+//! The scenario language: one statement a line. `docs/scenarios.md` describes it for people who write scenarios.
 //!
-//! This module knows the language and what is claimed; how a world is built and driven is the runners' matter.
+//! This module reads a file and judges its claims. The runners build a cluster and drive it.
 
 mod act;
 pub mod condition;

@@ -1,4 +1,4 @@
-//! What a scenario says, as data. The same for every world; nothing here knows how a world is built.
+//! What a scenario file says, as data. Both runners use it, so nothing here depends on one of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use super::condition::Condition;
 pub use super::quantity::Quantity;
 pub use super::words::Span;
 
-/// A line of the file and what it means.
+/// What a line of the file says, with its place.
 #[derive(Clone, PartialEq, Debug)]
 pub struct At<T> {
-    /// From 1.
+    /// The first line is 1.
     pub line: usize,
-    /// As written, for messages.
+    /// The text of the line, for messages.
     pub text: String,
     pub what: T,
 }
@@ -23,40 +23,40 @@ pub struct At<T> {
 /// One scenario file.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scenario {
-    /// The file's name as it stands in messages.
+    /// The name of the file in messages.
     pub file: String,
     pub title: String,
     pub nodes: Nodes,
     pub workloads: Vec<At<Workload>>,
     pub budgets: Vec<At<ExtraBudget>>,
-    /// By policy name, in the order written.
+    /// The settings of each policy, in the order of the file.
     pub policies: BTreeMap<String, Vec<Setting>>,
     pub queue: Vec<Setting>,
     pub faults: Vec<At<MachineFault>>,
-    /// Done by people before the controller starts.
+    /// Acts of people before the controller starts.
     pub given: Vec<At<Act>>,
-    /// Done and waited for one after the other, from the controller's start.
-    pub steps: Vec<At<Step>>,
-    /// Done again and again beside the steps, until the last of them has been done.
+    /// Acts and waits after the controller's start, one after the other.
+    pub steps: Vec<At<ScenarioStep>>,
+    /// Acts that are repeated at this interval until the last step has been done.
     pub repeated: Vec<At<(Duration, Act)>>,
     pub orders: Vec<At<Order>>,
-    /// Must not hold at any moment.
+    /// Conditions that must not hold at any moment.
     pub never: Vec<At<Condition>>,
-    /// Must all hold when everything else is over.
+    /// Conditions that must hold when all steps are done.
     pub at_the_end: Vec<At<Condition>>,
     pub controllers: u32,
-    /// The first controller ends after its so-many-th acknowledged write, and is started again.
+    /// The first controller ends itself after this acknowledged write, and is started again.
     pub exit_after_writes: Option<u64>,
 }
 
 /// The machines.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Nodes {
-    /// Workers: `node-1` and on.
+    /// How many workers: `node-1`, `node-2` and so on.
     pub workers: u32,
-    /// 1: the control plane is no Node. 3: the Nodes `cp-1` to `cp-3` besides.
+    /// With 1 the control plane is not a Node. With 3 there are also the Nodes `cp-1` to `cp-3`.
     pub control_planes: u32,
-    /// Workers are dealt out to `rack-1` and on, in turn; 1: none has the label.
+    /// The workers are spread over `rack-1`, `rack-2` and so on. With 1 no node has the label of a rack.
     pub racks: u32,
     pub boot: Span,
     pub cpu: Option<Quantity>,
@@ -64,7 +64,7 @@ pub struct Nodes {
 }
 
 impl Scenario {
-    /// Everything that is done, in no order.
+    /// All acts, in no order.
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         let given = self.given.iter().map(|at| &at.what);
         given
@@ -91,7 +91,7 @@ impl Default for Nodes {
 }
 
 impl Nodes {
-    /// Names of all Nodes.
+    /// The names of all Nodes.
     pub fn names(&self) -> Vec<String> {
         let masters = if self.control_planes > 1 {
             self.control_planes
@@ -115,38 +115,38 @@ pub enum Kind {
     Pod,
 }
 
-/// What runs on the cluster.
+/// A workload on the cluster.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Workload {
     pub kind: Kind,
     pub namespace: String,
     pub name: String,
     pub replicas: u32,
-    /// Where its pods are at the beginning, one entry a pod; they may move afterwards.
+    /// The node of each pod at the beginning. The pods may move later.
     pub on: Vec<String>,
-    /// They may run there and nowhere else.
+    /// The only node on which its pods may run.
     pub only_on: Option<String>,
     pub budget: Option<Demand>,
     /// The budget's `unhealthyPodEvictionPolicy: AlwaysAllow`.
     pub always_allow_unhealthy: bool,
-    /// From bound to running.
+    /// The time until a bound pod runs.
     pub start: Option<Span>,
-    /// From running to Ready.
+    /// The time until a running pod is Ready.
     pub ready: Option<Span>,
-    /// From SIGTERM to its end.
+    /// The time from SIGTERM until a pod ends.
     pub stop: Option<Span>,
     pub grace: Option<Duration>,
     pub ignores_sigterm: bool,
     pub never_ready: bool,
-    /// Its program ends by itself.
+    /// Its program ends by itself after this time.
     pub runs_for: Option<Duration>,
     pub local_volume: bool,
-    /// A network volume that is detached this long after its pod's end.
+    /// It has a network volume, which is detached this long after its pod has ended.
     pub csi_volume: Option<Duration>,
     pub empty_dir: bool,
     pub finalizer: Option<String>,
     pub tolerates_unschedulable: bool,
-    /// No two of its pods on one node.
+    /// No two of its pods run on one node.
     pub spread: bool,
     pub cpu: Option<Quantity>,
     pub memory: Option<Quantity>,
@@ -161,14 +161,14 @@ impl Workload {
     }
 }
 
-/// What a budget demands, as the API spells the value: `1`, `50%`.
+/// What a budget demands. The value is a text as in the API: `1`, `50%`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
     MaxUnavailable(String),
     MinAvailable(String),
 }
 
-/// A budget besides the one of a workload's own line.
+/// A budget that has a line of its own.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ExtraBudget {
     pub namespace: String,
@@ -181,7 +181,7 @@ pub struct ExtraBudget {
 /// One field of a policy or of the queue.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Setting {
-    /// Below `spec`.
+    /// The path below `spec`.
     pub path: Vec<&'static str>,
     pub value: SettingValue,
 }
@@ -189,9 +189,9 @@ pub struct Setting {
 #[derive(Clone, PartialEq, Debug)]
 pub enum SettingValue {
     Json(Value),
-    /// A time so many seconds from the moment at which it is set; negative: ago.
+    /// A time this many seconds after the moment at which the field is set; a negative number is before it.
     FromNow(i64),
-    /// The field is taken out.
+    /// The field is removed.
     Absent,
 }
 
@@ -207,34 +207,34 @@ pub enum Fault {
     NeverReturns,
     SameBootId,
     NotReady,
-    /// Boots so many times as long.
+    /// The boot takes this many times as long.
     Slow(u64),
-    /// The driver says that it started; nothing happens.
+    /// The driver says that the reboot has started, but nothing happens.
     PowerLost,
-    /// Surely nothing is started (exit 75).
+    /// The driver says that it has started nothing (exit 75).
     Refused,
-    /// The machine reboots, but the driver does not know.
+    /// The machine reboots, but the driver says that it does not know.
     Unknown,
-    /// Down already when the run begins.
+    /// The machine is down when the run begins.
     Dead,
 }
 
 /// A step of the run.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Step {
+pub enum ScenarioStep {
     Do(Act),
-    /// So long after the step before.
+    /// Does the act this long after the step before.
     After(Duration, Act),
-    /// As soon as the condition holds; it must within the time.
+    /// Does the act when the condition holds. It must hold within the time.
     When(Duration, Condition, Act),
-    /// Goes on when the condition holds; it must within the time.
+    /// Waits until the condition holds. It must hold within the time.
     Eventually(Duration, Condition),
-    /// So long, in which nothing is done.
+    /// Waits this long.
     Wait(Duration),
 }
 
-impl Step {
-    /// What it does, if it does something.
+impl ScenarioStep {
+    /// The act of the step, if it has one.
     pub fn act(&self) -> Option<&Act> {
         match self {
             Self::Do(act) | Self::After(_, act) | Self::When(_, _, act) => Some(act),
@@ -243,7 +243,7 @@ impl Step {
     }
 }
 
-/// What a person, or the weather, does.
+/// What a person does, or what happens to the cluster.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Act {
     Reboot {
@@ -260,23 +260,23 @@ pub enum Act {
     Label {
         node: String,
         key: String,
-        /// `None`: removed.
+        /// `None` removes the label.
         value: Option<String>,
     },
     DeleteNode(String),
-    /// The same machine registers itself again, with another UID.
+    /// The same machine registers its Node again, with another UID.
     RegisterNode(String),
     DeleteQueue,
-    /// As the scenario set it at the beginning.
+    /// The queue as the scenario sets it at the beginning.
     ApplyQueue,
     DeletePolicy(String),
     ApplyPolicy(String),
-    /// The entries of one node, or all.
+    /// Deletes the entries of one node, or all.
     DeleteEntries(Target),
     DeletePod(String, String),
     /// The controller's account loses a right.
     Deny(Right),
-    /// The account's rights are as the manifests have them again.
+    /// The controller's account gets the rights of the manifests again.
     AllowEverything,
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
@@ -290,38 +290,38 @@ pub enum Act {
         name: String,
         replicas: u32,
     },
-    /// By hand, as with `systemctl reboot`.
+    /// A person reboots the machine, as with `systemctl reboot`.
     RebootMachine(String),
-    /// Loses its power and stays down.
+    /// The machine loses its power and stays down.
     PowerOff(String),
     Fault(MachineFault),
-    /// Its faults end; if it is down it boots.
+    /// The faults of the machine end. If it is down, it boots.
     Repair(String),
     /// SIGKILL. Nothing starts it again.
     KillController(u32),
-    /// The second says how far the clock of its machine is ahead; behind, if negative.
+    /// The second value says how far the clock of its machine is ahead; a negative value is behind.
     StartController(u32, SignedDuration),
-    /// SIGTERM: it sees its power actions through and releases the Lease. Nothing starts it again.
+    /// SIGTERM: the controller finishes its power actions and releases the Lease. Nothing starts it again.
     StopController(u32),
-    /// SIGKILL, and started again at once.
+    /// SIGKILL. The controller is started again at once.
     RestartController(u32, SignedDuration),
     /// SIGSTOP.
     FreezeController(u32),
     /// SIGCONT.
     ThawController(u32),
-    /// What lies between the controllers and the API server swallows every byte and closes nothing.
+    /// Every byte between the controllers and the API server is lost, and no connection closes.
     CutOff,
     Reconnect,
-    /// The command, or the API server, must refuse it.
+    /// The command or the API server must refuse this act.
     Refused(Box<Act>),
 }
 
 /// A right of the controller's account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Right {
-    /// Of the role for the whole cluster, as RBAC spells it: `create`, `pods/eviction`.
+    /// A right of its ClusterRole in the words of RBAC: `create`, `pods/eviction`.
     Cluster { verb: String, resource: String },
-    /// Deleting pods in this one namespace: the role `junban-force`, bound there by an administrator.
+    /// Deleting pods in this namespace: an administrator has bound the role `junban-force` there.
     DeletePodsIn(String),
 }
 
@@ -329,14 +329,14 @@ pub enum Right {
 pub enum Target {
     All,
     Nodes(Vec<String>),
-    /// A label selector.
+    /// The nodes that this label selector selects.
     Selector(String),
 }
 
-/// Phases through which an entry went in this order; others may lie between.
+/// An entry has these phases in this order, with any other phases in between.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Order {
-    /// `None`: every node that has an entry.
+    /// `None` means every node that has an entry.
     pub node: Option<String>,
     pub phases: Vec<String>,
 }

@@ -1,34 +1,34 @@
-//! Names that a line uses and the scenario does not have: a misspelt one would make a claim that always holds, or an
-//! act that does nothing.
+//! Finds names that a line uses and the scenario does not have. A claim about a misspelt name could always hold, and an act
+//! on it would do nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition::Condition;
-use super::model::{Act, Kind, Right, Scenario, Step, Target, Workload};
+use super::model::{Act, Kind, Right, Scenario, ScenarioStep, Target, Workload};
 use super::settings;
-use super::words::{Fault, nearest, unknown};
+use super::words::{Mistake, nearest, unknown};
 
-/// The policies that are there as in the manifests.
+/// The policies of the manifests.
 const POLICIES: [&str; 2] = ["workers", "control-plane"];
 
-type Faults = Vec<(usize, Fault)>;
+type Mistakes = Vec<(usize, Mistake)>;
 
-/// Every name that is not there, with its line. `policy_lines` says where each policy is written first.
-pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize>) -> Faults {
-    let mut faults = nodes(scenario);
-    faults.extend(policies(scenario, policy_lines));
+/// Every missing name with its line. `policy_lines` has the first line of each policy.
+pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize>) -> Mistakes {
+    let mut mistakes = nodes(scenario);
+    mistakes.extend(policies(scenario, policy_lines));
     for (line, act) in acts(scenario) {
-        faults.extend(of_an_act(scenario, act).map(|fault| (line, fault)));
+        mistakes.extend(of_an_act(scenario, act).map(|mistake| (line, mistake)));
     }
     for (line, condition) in conditions(scenario) {
-        faults.extend(of_a_condition(scenario, condition).map(|fault| (line, fault)));
+        mistakes.extend(of_a_condition(scenario, condition).map(|mistake| (line, mistake)));
     }
     for at in &scenario.budgets {
         let (namespace, name) = (&at.what.namespace, &at.what.selects);
-        let fault = workload(scenario, &format!("{namespace}/{name}"), |_| true);
-        faults.extend(fault.map(|fault| (at.line, fault)));
+        let mistake = workload(scenario, &format!("{namespace}/{name}"), |_| true);
+        mistakes.extend(mistake.map(|mistake| (at.line, mistake)));
     }
-    faults
+    mistakes
 }
 
 fn acts(scenario: &Scenario) -> impl Iterator<Item = (usize, &Act)> {
@@ -41,14 +41,16 @@ fn acts(scenario: &Scenario) -> impl Iterator<Item = (usize, &Act)> {
 
 fn conditions(scenario: &Scenario) -> impl Iterator<Item = (usize, &Condition)> {
     let steps = scenario.steps.iter().filter_map(|at| match &at.what {
-        Step::When(_, condition, _) | Step::Eventually(_, condition) => Some((at.line, condition)),
-        Step::Do(_) | Step::After(..) | Step::Wait(_) => None,
+        ScenarioStep::When(_, condition, _) | ScenarioStep::Eventually(_, condition) => {
+            Some((at.line, condition))
+        }
+        ScenarioStep::Do(_) | ScenarioStep::After(..) | ScenarioStep::Wait(_) => None,
     });
     let claims = scenario.never.iter().chain(&scenario.at_the_end);
     steps.chain(claims.map(|at| (at.line, &at.what)))
 }
 
-fn nodes(scenario: &Scenario) -> Faults {
+fn nodes(scenario: &Scenario) -> Mistakes {
     let nodes: BTreeSet<String> = scenario.nodes.names().into_iter().collect();
     let mut named: BTreeSet<(usize, String)> = BTreeSet::new();
     for workload in &scenario.workloads {
@@ -97,8 +99,8 @@ fn nodes_of(act: &Act) -> Vec<String> {
     }
 }
 
-/// A policy of another name is one of its own, and governs nothing without these two.
-fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Faults {
+/// A policy that is not in the manifests governs no node without these two fields.
+fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
     let others = scenario.policies.iter();
     let others = others.filter(|(name, _)| !POLICIES.contains(&name.as_str()));
     let incomplete = others.filter(|(_, settings)| {
@@ -110,13 +112,13 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Faults {
             let hint = nearest(name, &POLICIES)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
-            let fault = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
-            (lines.get(name).copied().unwrap_or(1), fault)
+            let mistake = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
+            (lines.get(name).copied().unwrap_or(1), mistake)
         })
         .collect()
 }
 
-fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Fault> {
+fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Mistake> {
     match act {
         Act::EditPolicy(name, _) | Act::DeletePolicy(name) | Act::ApplyPolicy(name) => {
             let written = scenario.policies.keys().map(String::as_str);
@@ -153,29 +155,29 @@ fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Fault> {
     }
 }
 
-fn of_a_condition(scenario: &Scenario, condition: &Condition) -> Option<Fault> {
+fn of_a_condition(scenario: &Scenario, condition: &Condition) -> Option<Mistake> {
     let ready = condition.ready_workloads();
     let disrupted = condition.disrupted_workloads();
-    let mut faults = ready
+    let mut mistakes = ready
         .filter_map(|name| workload(scenario, name, |_| true))
         .chain(disrupted.filter_map(|name| workload(scenario, name, has_replicas)))
         .chain(condition.pods().filter_map(|name| pod(scenario, name)));
-    faults.next()
+    mistakes.next()
 }
 
 fn has_replicas(workload: &Workload) -> bool {
     matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
 }
 
-fn workload(scenario: &Scenario, name: &str, fits: impl Fn(&Workload) -> bool) -> Option<Fault> {
+fn workload(scenario: &Scenario, name: &str, fits: impl Fn(&Workload) -> bool) -> Option<Mistake> {
     let fitting = scenario.workloads.iter().filter(|at| fits(&at.what));
     let known: BTreeSet<String> = fitting.map(|at| at.what.key()).collect();
     let known = known.iter().map(String::as_str).collect();
-    among(name, "such a workload of this scenario", &known)
+    among(name, "a workload of this scenario that fits here", &known)
 }
 
-/// Pods are called after their workload; what follows the name is drawn.
-fn pod(scenario: &Scenario, name: &str) -> Option<Fault> {
+/// The name of a pod begins with the name of its workload; the rest is drawn.
+fn pod(scenario: &Scenario, name: &str) -> Option<Mistake> {
     let belongs = |workload: &Workload| match workload.kind {
         Kind::Pod => name == workload.key(),
         _ => name.starts_with(&format!("{}-", workload.key())),
@@ -196,7 +198,7 @@ fn first_pod(workload: &Workload) -> String {
     }
 }
 
-fn among(name: &str, expected: &str, known: &BTreeSet<&str>) -> Option<Fault> {
+fn among(name: &str, expected: &str, known: &BTreeSet<&str>) -> Option<Mistake> {
     let names: Vec<&str> = known.iter().copied().collect();
     (!known.contains(name)).then(|| unknown(name, expected, &names))
 }

@@ -1,4 +1,4 @@
-//! A file as a [`Scenario`]: each line by its first word, all errors at once.
+//! Reads a file into a [`Scenario`]. The first word of a line says what the line is. All mistakes are reported together.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,32 +6,31 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Quantity, Scenario, Step};
+use super::model::{At, MachineFault, Nodes, Order, Quantity, Scenario, ScenarioStep};
 use super::names;
 use super::settings;
-use super::words::{Fault, Words, unknown};
+use super::words::{Mistake, Words, unknown};
 use super::workload;
 
-/// Every wrong line of a file.
+/// The wrong lines of a file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct Error {
     file: String,
-    /// Line and what is wrong with it.
-    faults: Vec<(usize, String)>,
+    mistakes: Vec<(usize, Mistake)>,
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self
-            .faults
+            .mistakes
             .iter()
-            .map(|(line, fault)| format!("{}:{line}: {fault}", self.file))
+            .map(|(line, mistake)| format!("{}:{line}: {mistake}", self.file))
             .collect();
         f.write_str(&lines.join("\n"))
     }
 }
 
-/// How long `eventually` and `when` wait that say nothing.
+/// How long `eventually` and `when` wait without `within`.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const STATEMENTS: &[&str] = &[
@@ -67,7 +66,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
         controllers: 1,
         ..Scenario::default()
     };
-    let mut faults = Vec::new();
+    let mut mistakes = Vec::new();
     let mut written = Written::default();
     for (index, line) in text.lines().enumerate() {
         let line = without_comment(line).trim();
@@ -78,26 +77,26 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
             line: index + 1,
             text: line,
         };
-        if let Err(fault) = written.note(place).and_then(|()| statement(&mut scenario, place)) {
-            faults.push((index + 1, fault));
+        if let Err(mistake) = written.note(place).and_then(|()| statement(&mut scenario, place)) {
+            mistakes.push((index + 1, mistake));
         }
     }
-    faults.extend(names::missing(&scenario, &written.policies));
+    mistakes.extend(names::missing(&scenario, &written.policies));
     if scenario.title.is_empty() {
-        faults.push((1, "a scenario begins with `scenario: WHAT IT SHOWS`".into()));
+        mistakes.push((1, "a scenario begins with `scenario: WHAT IT SHOWS`".into()));
     }
-    faults.sort();
-    if faults.is_empty() {
+    mistakes.sort();
+    if mistakes.is_empty() {
         Ok(scenario)
     } else {
         Err(Error {
             file: file.to_owned(),
-            faults,
+            mistakes,
         })
     }
 }
 
-/// A `#` at the beginning of a line or after a space begins a comment.
+/// A comment begins with `#` at the beginning of a line or after a space.
 fn without_comment(line: &str) -> &str {
     if line.trim_start().starts_with('#') {
         return "";
@@ -121,17 +120,17 @@ impl Place<'_> {
     }
 }
 
-/// What a file says once, and where it has said it.
+/// Statements that a file may have once, and where it has them.
 #[derive(Default)]
 struct Written {
     once: BTreeMap<String, usize>,
-    /// Where each policy is written first: its line may be continued by others.
+    /// The first line of each policy; a policy may have several lines.
     policies: BTreeMap<String, usize>,
 }
 
 impl Written {
-    /// A second line of the same would win without a word.
-    fn note(&mut self, place: Place<'_>) -> Result<(), Fault> {
+    /// A second line of these would replace the first without an error, so it is a mistake.
+    fn note(&mut self, place: Place<'_>) -> Result<(), Mistake> {
         let head = place.text.split(':').next().unwrap_or_default();
         let words: Vec<&str> = head.split_whitespace().collect();
         let what = match words.as_slice() {
@@ -148,13 +147,13 @@ impl Written {
             _ => return Ok(()),
         };
         match self.once.insert(what.clone(), place.line) {
-            Some(line) => Err(format!("{what} is written in line {line} already")),
+            Some(line) => Err(format!("{what} is already in line {line}")),
             None => Ok(()),
         }
     }
 }
 
-fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
+fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
     let (head, tail) = place.text.split_once(':').unwrap_or((place.text, ""));
     let (head, tail) = (head.trim(), tail.trim());
     let mut words = Words::of(head);
@@ -224,7 +223,7 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Fault> {
     words.end()
 }
 
-/// Statements whose line says nothing without what follows the colon.
+/// Whether this statement needs a colon and text after it.
 fn needs_a_colon(first: &str) -> bool {
     let known = STATEMENTS
         .iter()
@@ -233,26 +232,26 @@ fn needs_a_colon(first: &str) -> bool {
     known && !alone
 }
 
-fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<Step, Fault> {
+fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<ScenarioStep, Mistake> {
     Ok(match first {
-        "do" => Step::Do(act::parse(tail)?),
-        "after" => Step::After(words.duration()?, act::parse(tail)?),
+        "do" => ScenarioStep::Do(act::parse(tail)?),
+        "after" => ScenarioStep::After(words.duration()?, act::parse(tail)?),
         "wait" if !tail.is_empty() => {
             return Err(format!(
                 "nothing is expected after this: `{tail}`; write `after 10s: ...`"
             ));
         }
-        "wait" => Step::Wait(words.duration()?),
+        "wait" => ScenarioStep::Wait(words.duration()?),
         "when" => {
             let patience = within(words)?;
             let condition = Condition::parse(&words.rest().join(" "))?;
-            Step::When(patience, condition, act::parse(tail)?)
+            ScenarioStep::When(patience, condition, act::parse(tail)?)
         }
-        _ => Step::Eventually(within(words)?, Condition::parse(tail)?),
+        _ => ScenarioStep::Eventually(within(words)?, Condition::parse(tail)?),
     })
 }
 
-fn within(words: &mut Words<'_>) -> Result<Duration, Fault> {
+fn within(words: &mut Words<'_>) -> Result<Duration, Mistake> {
     if words.eat("within") {
         words.duration()
     } else {
@@ -260,7 +259,7 @@ fn within(words: &mut Words<'_>) -> Result<Duration, Fault> {
     }
 }
 
-fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Fault> {
+fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Mistake> {
     let node = if words.eat("every node") {
         None
     } else {
@@ -274,7 +273,7 @@ fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Fault> {
 }
 
 /// `3, racks 3, boot 2s..4s`.
-fn nodes(text: &str) -> Result<Nodes, Fault> {
+fn nodes(text: &str) -> Result<Nodes, Mistake> {
     const PARTS: [&str; 5] = ["control-planes", "racks", "boot", "cpu", "memory"];
     let mut nodes = Nodes::default();
     for (index, part) in text.split(',').enumerate() {
@@ -292,12 +291,12 @@ fn nodes(text: &str) -> Result<Nodes, Fault> {
         } else if words.eat("memory") {
             nodes.memory = Some(Quantity::parse(words.next("a quantity such as 8Gi")?)?);
         } else {
-            return Err(unknown(&words.rest_peek(), "said of the nodes", &PARTS));
+            return Err(unknown(&words.rest_peek(), "a part of the line `nodes:`", &PARTS));
         }
         words.end()?;
     }
     if nodes.racks == 0 {
-        return Err("there is at least one rack".into());
+        return Err("racks must be at least 1".into());
     }
     Ok(nodes)
 }

@@ -1,22 +1,22 @@
 //! Quantities as Kubernetes writes them: `500m`, `1.5`, `64Mi`, `1G`, `2e3`.
 
-use super::words::Fault;
+use super::words::Mistake;
 
 /// An amount of CPU or memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quantity {
-    /// As written: that is what a real API server gets.
+    /// As written in the file: a real API server gets this text.
     pub text: String,
-    /// In thousandths of a CPU or a byte, rounded up.
+    /// In thousandths of a CPU or of a byte, rounded up.
     pub milli: i64,
 }
 
 impl Quantity {
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let milli = nano(text).and_then(|nano| i64::try_from((nano + 999_999) / 1_000_000).ok());
         Ok(Self {
             text: text.to_owned(),
-            milli: milli.ok_or_else(|| format!("`{text}` is no quantity: write 500m, 1.5, 64Mi, 8Gi"))?,
+            milli: milli.ok_or_else(|| format!("`{text}` is not a quantity: write 500m, 1.5, 64Mi, 8Gi"))?,
         })
     }
 
@@ -38,7 +38,7 @@ fn nano(text: &str) -> Option<i128> {
         .checked_div(10_i128.checked_pow(tens)?)
 }
 
-/// Billionths of a unit with this suffix.
+/// How many billionths a unit with this suffix has.
 fn factor(suffix: &str) -> Option<i128> {
     const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];

@@ -2,10 +2,10 @@
 
 use junban_core::selector::{Requirement, Selector};
 
-use super::words::Fault;
+use super::words::Mistake;
 
-/// All requirements of a selector; it has at least one.
-pub(crate) fn parse(text: &str) -> Result<Selector, Fault> {
+/// Reads a selector, which has at least one requirement.
+pub(crate) fn parse(text: &str) -> Result<Selector, Mistake> {
     let parts = parts(text);
     let requirements = parts.iter().map(|part| requirement(part.trim()));
     Ok(Selector {
@@ -13,7 +13,7 @@ pub(crate) fn parse(text: &str) -> Result<Selector, Fault> {
     })
 }
 
-/// What the commas separate that stand in no brackets.
+/// Splits at the commas outside of brackets.
 fn parts(text: &str) -> Vec<&str> {
     let mut is_inside = false;
     let comma = |c: char| {
@@ -27,10 +27,10 @@ fn parts(text: &str) -> Vec<&str> {
     text.split(comma).collect()
 }
 
-fn requirement(part: &str) -> Result<Requirement, Fault> {
+fn requirement(part: &str) -> Result<Requirement, Mistake> {
     let wrong = || {
         format!(
-            "`{part}` is no part of a label selector: write role=worker, role!=db, zone in (a,b), zone notin (a), gpu, !gpu"
+            "`{part}` is not a part of a label selector: write role=worker, role!=db, zone in (a,b), zone notin (a), gpu, !gpu"
         )
     };
     let key = |word: &str| {

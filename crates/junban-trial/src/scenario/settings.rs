@@ -1,11 +1,11 @@
-//! The fields of queue and policies that a scenario can set, and how each value is written.
+//! The fields of the queue and of policies that a scenario can set, and how each value is written.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::model::{Act, Scenario, Setting, SettingValue};
-use super::words::{Fault, Words, parse_duration, unknown};
+use super::words::{Mistake, Words, parse_duration, unknown};
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
@@ -16,14 +16,14 @@ enum Form {
     /// `1h30m`.
     Duration,
     Text,
-    /// Words until the comma.
+    /// All words up to the comma.
     List,
-    /// `role=worker`, several with spaces between: `matchLabels`.
+    /// `role=worker gpu=yes`, for `matchLabels`.
     Labels,
     OneOf(&'static [&'static str]),
     /// `+15m`, `-1h`, `now`, or RFC 3339.
     Time,
-    /// Only `none`.
+    /// Only `none`: an empty ladder.
     Ladder,
 }
 
@@ -65,16 +65,16 @@ const POLICY: &[Field] = &[
 ];
 
 /// `maxUnavailable 1, failures.max 1`.
-pub(super) fn queue(text: &str) -> Result<Vec<Setting>, Fault> {
+pub(super) fn queue(text: &str) -> Result<Vec<Setting>, Mistake> {
     parse(text, QUEUE, "a field of the queue")
 }
 
 /// `drain.timeout 20s, reboot.attempts 2`.
-pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Fault> {
+pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Mistake> {
     parse(text, POLICY, "a field of a policy")
 }
 
-fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Fault> {
+fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Mistake> {
     text.split(',')
         .map(|part| {
             let mut words = Words::of(part);
@@ -93,13 +93,13 @@ fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, F
         .collect()
 }
 
-fn unknown_field(name: &str, fields: &[Field], expected: &str) -> Fault {
+fn unknown_field(name: &str, fields: &[Field], expected: &str) -> Mistake {
     let names: Vec<String> = fields.iter().map(|(path, _)| path.join(".")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     unknown(name, expected, &names)
 }
 
-fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Fault> {
+fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
     if words.peek() == Some("absent") {
         words.rest();
         return Ok(SettingValue::Absent);
@@ -113,7 +113,7 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Fault> {
             let good = parse_duration(word).is_some() && !word.ends_with("ms");
             json!(
                 good.then_some(word)
-                    .ok_or_else(|| format!("`{word}` is no time: write 20s, 5m, 1h30m"))?
+                    .ok_or_else(|| format!("`{word}` is not a time: write 20s, 5m, 1h30m"))?
             )
         }
         Form::Text => json!(words.rest().join(" ")),
@@ -129,8 +129,8 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Fault> {
     Ok(SettingValue::Json(json))
 }
 
-/// As the API carries it: a number, or a text with its sign.
-pub(super) fn int_or_percent(word: &str) -> Result<Value, Fault> {
+/// As the API has it: a number, or a text with `%`.
+pub(super) fn int_or_percent(word: &str) -> Result<Value, Mistake> {
     let wrong = || format!("`{word}` is neither a number nor a percentage");
     match word.strip_suffix('%') {
         Some(digits) => digits.parse::<u32>().map(|_| json!(word)).map_err(|_| wrong()),
@@ -141,7 +141,7 @@ pub(super) fn int_or_percent(word: &str) -> Result<Value, Fault> {
     }
 }
 
-fn labels(pairs: &[&str]) -> Result<Value, Fault> {
+fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
     let mut map = Map::new();
     for pair in pairs {
         let (key, value) = pair
@@ -152,11 +152,11 @@ fn labels(pairs: &[&str]) -> Result<Value, Fault> {
     Ok(json!({ "matchLabels": map }))
 }
 
-fn time(word: &str) -> Result<SettingValue, Fault> {
+fn time(word: &str) -> Result<SettingValue, Mistake> {
     let seconds = |text: &str| {
         parse_duration(text)
             .and_then(|span| i64::try_from(span.as_secs()).ok())
-            .ok_or_else(|| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+            .ok_or_else(|| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
     };
     if word == "now" {
         return Ok(SettingValue::FromNow(0));
@@ -169,10 +169,10 @@ fn time(word: &str) -> Result<SettingValue, Fault> {
     }
     word.parse::<junban_core::time::Timestamp>()
         .map(|_| SettingValue::Json(json!(word)))
-        .map_err(|_| format!("`{word}` is no time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+        .map_err(|_| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
 }
 
-/// The namespaces in which a policy of the scenario has pods deleted whose eviction was denied, be it by a later edit.
+/// The namespaces that a policy of the scenario, or a later edit, names in `drain.deleteAfterDenial`.
 pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     let mut namespaces = BTreeSet::new();
     let edits = scenario.acts().filter_map(|act| match act {
@@ -189,7 +189,7 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     namespaces
 }
 
-/// `spec` with the settings in it; `now` in seconds since 1970.
+/// Writes the settings into `spec`. `now` is in seconds since 1970.
 pub fn apply(spec: &mut Value, settings: &[Setting], now: i64) {
     for setting in settings {
         let mut place = &mut *spec;
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_become_a_spec() {
+    fn settings_are_written_into_a_spec() {
         let mut spec = json!({"priority": 1, "drain": {"bare": "Block"}});
         let text = "drain.timeout 20s, nodeSelector role=worker, bootedAfter +1m, drain.bare absent, \
                     drain.unbudgeted.maxUnavailable 10%, drain.deleteAfterDenial shop db, reboot.ladder none";
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_or_value_is_refused() {
+    fn a_wrong_field_or_value_is_an_error() {
         assert!(
             policy("drain.timout 20s")
                 .unwrap_err()

@@ -1,22 +1,23 @@
-//! The crash sweep: the controller ends after its first write, then in another run after its second, and so on, until
-//! a run makes fewer. Each run must end as the one without a crash does.
+//! The crash sweep. In the first run the controller ends itself after its first write, in the second run after its second
+//! write, and so on, until a run has fewer writes. Each run must end in the same state as the run without a crash
+//! (docs/design/safety.md#crash-sweep).
 
 use super::facts::EndState;
 use super::judge::Failure;
 
-/// What a sweep looks at in one run, in whichever world.
+/// What a sweep needs to know of one run.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct SweptRun {
     pub failures: Vec<Failure>,
     pub end: EndState,
-    /// Whether the controller ended itself after the write that was asked for.
+    /// Whether the controller ended itself after the write.
     pub exited: bool,
 }
 
-/// One crash that changed what came of a run.
+/// One crash that changed the result of a run.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// The crash came after this acknowledged write.
+    /// The acknowledged write after which the crash came.
     pub write: u64,
     pub failures: Vec<Failure>,
     pub end: EndState,
@@ -24,24 +25,24 @@ pub struct Difference {
 
 /// What a sweep found.
 #[derive(Clone, Debug)]
-pub struct Swept {
-    /// Runs with a crash.
+pub struct SweepReport {
+    /// How many runs had a crash.
     pub crashes: u64,
+    /// The end state without a crash.
     pub without: EndState,
-    /// What was wrong in the run without a crash.
+    /// The failures of the run without a crash.
     pub failures: Vec<Failure>,
     pub differences: Vec<Difference>,
 }
 
-/// Sweeps over the writes from `first` on, but not beyond `last`. `run` carries out one run that ends after the write
-/// given, or none.
+/// Sweeps over the writes from `first` to `last`. `run` does one run with a crash after this write, or without a crash.
 pub fn sweep<E>(
     first: u64,
     last: u64,
-    mut run: impl FnMut(Option<u64>) -> Result<Ended, E>,
-) -> Result<Swept, E> {
+    mut run: impl FnMut(Option<u64>) -> Result<SweptRun, E>,
+) -> Result<SweepReport, E> {
     let whole = run(None)?;
-    let mut swept = Swept {
+    let mut swept = SweepReport {
         crashes: 0,
         without: whole.end,
         failures: whole.failures,

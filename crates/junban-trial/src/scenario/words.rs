@@ -1,8 +1,8 @@
-//! A line as words, and the errors that name the nearest word.
+//! Splits a line into words, and makes errors that name the nearest word.
 
 use std::time::Duration;
 
-/// From so long to so long, drawn evenly.
+/// A time between `from` and `to`. Every time in between is equally likely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     pub from: Duration,
@@ -16,8 +16,8 @@ pub(super) struct Words<'a> {
     at: usize,
 }
 
-/// What is wrong with a line, without its place.
-pub(super) type Fault = String;
+/// What is wrong with a line; the line's number is kept apart.
+pub(super) type Mistake = String;
 
 impl<'a> Words<'a> {
     pub(super) fn of(text: &'a str) -> Self {
@@ -31,8 +31,8 @@ impl<'a> Words<'a> {
         self.words.get(self.at).copied()
     }
 
-    /// The next word; `expected` says what it should be.
-    pub(super) fn next(&mut self, expected: &str) -> Result<&'a str, Fault> {
+    /// Takes the next word. `expected` says what it should be.
+    pub(super) fn next(&mut self, expected: &str) -> Result<&'a str, Mistake> {
         let word = self
             .peek()
             .ok_or_else(|| format!("the line ends where {expected} is expected"))?;
@@ -51,7 +51,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes the first phrase of `phrases` that comes next.
-    pub(super) fn eat_one<T: Copy>(&mut self, phrases: &[(&str, T)], expected: &str) -> Result<T, Fault> {
+    pub(super) fn eat_one<T: Copy>(&mut self, phrases: &[(&str, T)], expected: &str) -> Result<T, Mistake> {
         for (phrase, value) in phrases {
             if self.eat(phrase) {
                 return Ok(*value);
@@ -64,50 +64,50 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// All that is left, taken.
+    /// Takes all words that are left.
     pub(super) fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words[self.at..].to_vec();
         self.at = self.words.len();
         rest
     }
 
-    /// All that is left, not taken.
+    /// All words that are left; they stay.
     pub(super) fn rest_peek(&self) -> String {
         self.words[self.at..].join(" ")
     }
 
-    /// Nothing may be left.
-    pub(super) fn end(&self) -> Result<(), Fault> {
+    /// It is a mistake if words are left.
+    pub(super) fn end(&self) -> Result<(), Mistake> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(format!("nothing is expected after this: `{}`", self.rest_peek())),
         }
     }
 
-    pub(super) fn duration(&mut self) -> Result<Duration, Fault> {
+    pub(super) fn duration(&mut self) -> Result<Duration, Mistake> {
         let word = self.next("a time such as 20s")?;
-        parse_duration(word).ok_or_else(|| format!("`{word}` is no time: write 500ms, 20s, 5m, 1h30m"))
+        parse_duration(word).ok_or_else(|| format!("`{word}` is not a time: write 500ms, 20s, 5m, 1h30m"))
     }
 
     /// `20s..30s`, or `20s` for both ends.
-    pub(super) fn span(&mut self) -> Result<Span, Fault> {
+    pub(super) fn span(&mut self) -> Result<Span, Mistake> {
         let word = self.next("a time such as 20s or 20s..30s")?;
         let (from, to) = word.split_once("..").unwrap_or((word, word));
         match (parse_duration(from), parse_duration(to)) {
             (Some(from), Some(to)) if from <= to => Ok(Span { from, to }),
-            (Some(_), Some(_)) => Err(format!("`{word}` begins after its end")),
-            _ => Err(format!("`{word}` is no time: write 20s, or 20s..30s")),
+            (Some(_), Some(_)) => Err(format!("the first time of `{word}` is longer than the second")),
+            _ => Err(format!("`{word}` is not a time: write 20s, or 20s..30s")),
         }
     }
 
-    pub(super) fn number<N: std::str::FromStr>(&mut self, expected: &str) -> Result<N, Fault> {
+    pub(super) fn number<N: std::str::FromStr>(&mut self, expected: &str) -> Result<N, Mistake> {
         let word = self.next(expected)?;
         word.parse()
-            .map_err(|_| format!("`{word}` is no number; {expected} is expected"))
+            .map_err(|_| format!("`{word}` is not a number; {expected} is expected"))
     }
 
-    /// `shop/cart` in its two parts.
-    pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Fault> {
+    /// Takes `shop/cart` and splits it.
+    pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Mistake> {
         let word = self.next(expected)?;
         split_key(word)
             .ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
@@ -141,8 +141,8 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
-/// An error about a word that is none of `names`.
-pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Fault {
+/// The mistake of a text that is none of `names`.
+pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Mistake {
     let hint = nearest(found, names)
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default();
@@ -154,7 +154,8 @@ pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Fault {
     format!("`{found}` is not {expected}{hint} ({names})")
 }
 
-/// The name that differs least, if it differs little. Of a longer text only as many words are compared as the name has.
+/// The most similar name, if it is similar enough. If `found` has more words than a name, only its first words are
+/// compared.
 pub(super) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
     names
         .iter()
@@ -168,7 +169,7 @@ pub(super) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
         .map(|(_, name)| name)
 }
 
-/// Letters to insert, remove or replace.
+/// How many letters must be inserted, removed or replaced to make `b` from `a`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_in_the_api() {
+    fn times_are_read_as_the_api_reads_them() {
         let read = |text| parse_duration(text).map(|d| d.as_millis());
         assert_eq!(read("1h30m"), Some(5_400_000));
         assert_eq!(read("500ms"), Some(500));

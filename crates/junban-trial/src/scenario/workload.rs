@@ -1,11 +1,11 @@
-//! Lines about what runs on the cluster.
+//! Reads the lines about workloads and budgets.
 
 use std::time::Duration;
 
 use super::act::{demand, node};
 use super::condition::is_node_name;
 use super::model::{ExtraBudget, Kind, Quantity, Span, Workload};
-use super::words::{Fault, Words, split_key, unknown};
+use super::words::{Mistake, Words, split_key, unknown};
 
 pub(super) const KINDS: [(&str, Kind); 5] = [
     ("deployment", Kind::Deployment),
@@ -39,8 +39,8 @@ const TRAITS: &[&str] = &[
     "annotation",
 ];
 
-/// `deployment shop/cart: replicas 2, on node-1 node-1`; `tail` is what follows the colon, if there is one.
-pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Fault> {
+/// `deployment shop/cart: replicas 2, on node-1 node-1`; `tail` is the text after the colon.
+pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Mistake> {
     let (namespace, name) =
         split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME in small letters"))?;
     let mut workload = empty(kind, namespace, name);
@@ -60,42 +60,45 @@ pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Fault
     Ok(workload)
 }
 
-fn check(workload: &Workload, counted: bool) -> Result<(), Fault> {
+fn check(workload: &Workload, counted: bool) -> Result<(), Mistake> {
     if workload.on.len() > workload.replicas as usize {
         return Err(format!(
-            "{} places for {} replicas",
+            "`on` names {} nodes for {} replicas",
             workload.on.len(),
             workload.replicas
         ));
     }
     let has_volume = workload.local_volume || workload.csi_volume.is_some();
     if workload.local_volume && workload.csi_volume.is_some() {
-        return Err("one volume a pod: local or csi".into());
+        return Err("a pod has one volume: `local volume` or `csi volume`".into());
     }
     if has_volume
         && workload.kind != Kind::StatefulSet
         && workload.on.iter().any(|node| *node != workload.on[0])
     {
         return Err(
-            "these pods share one volume, which is on one node at a time: in a statefulset each has its own"
+            "these pods share one volume, which can be on one node only: write a statefulset, where each pod has a volume"
                 .into(),
         );
     }
     let mut places = workload.on.iter().chain(&workload.only_on);
     if let Some(node) = places.find(|node| node.starts_with("cp-")) {
         return Err(format!(
-            "nothing is placed on {node}: control-plane nodes have a NoSchedule taint"
+            "no pod can run on {node}: control-plane nodes have a NoSchedule taint"
         ));
     }
     match workload.kind {
         Kind::StatefulSet if workload.never_ready && workload.replicas > 1 => Err(
-            "a statefulset makes no second pod before the first is Ready: `never ready` goes with one replica".into(),
+            "a statefulset makes no second pod before the first is Ready: `never ready` needs one replica"
+                .into(),
         ),
-        Kind::DaemonSet if has_volume => Err("a daemonset has no volume of its own here".into()),
+        Kind::DaemonSet if has_volume => Err("a daemonset has no volume in a scenario".into()),
         Kind::DaemonSet if counted || !workload.on.is_empty() => {
-            Err("a daemonset has a pod on every node: neither `replicas` nor `on`".into())
+            Err("a daemonset has a pod on every node: write neither `replicas` nor `on`".into())
         }
-        Kind::Pod if workload.replicas != 1 => Err("a pod is one: no `replicas`, one place".into()),
+        Kind::Pod if workload.replicas != 1 => {
+            Err("a pod has one replica: write no `replicas`, and one node after `on`".into())
+        }
         Kind::Pod | Kind::DaemonSet | Kind::Job if workload.budget.is_some() => {
             Err("a budget needs a deployment or a statefulset".into())
         }
@@ -103,7 +106,7 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Fault> {
     }
 }
 
-fn trait_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault> {
+fn trait_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake> {
     if words.eat("budget") {
         workload.budget = Some(demand(words)?);
         workload.always_allow_unhealthy = words.eat("always allow unhealthy");
@@ -142,7 +145,7 @@ fn trait_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault>
     Ok(())
 }
 
-fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault> {
+fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake> {
     if words.eat("empty dir") {
         workload.empty_dir = true;
     } else if words.eat("finalizer") {
@@ -162,12 +165,16 @@ fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Fault> 
         let (key, value) = pair(words)?;
         workload.annotations.insert(key, value);
     } else {
-        return Err(unknown(&words.rest_peek(), "said of a workload", TRAITS));
+        return Err(unknown(
+            &words.rest_peek(),
+            "a part of the line of a workload",
+            TRAITS,
+        ));
     }
     Ok(())
 }
 
-fn pair(words: &mut Words<'_>) -> Result<(String, String), Fault> {
+fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {
     let word = words.next("KEY=VALUE")?;
     word.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -205,16 +212,16 @@ fn empty(kind: Kind, namespace: String, name: String) -> Workload {
 }
 
 /// `budget shop/second: selects cart, maxUnavailable 1`.
-pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Fault> {
+pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Mistake> {
     let (namespace, name) = split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME"))?;
     let (first, second) = tail
         .split_once(',')
-        .ok_or("written so: budget shop/second: selects cart, maxUnavailable 1")?;
+        .ok_or("write it like this: budget shop/second: selects cart, maxUnavailable 1")?;
     let mut words = Words::of(first);
     if !words.eat("selects") {
         return Err(unknown(
             &words.rest_peek(),
-            "said first of a budget",
+            "the first part of the line of a budget",
             &["selects"],
         ));
     }
@@ -231,15 +238,15 @@ pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Fault> {
     })
 }
 
-/// What a workload does that says nothing: the same in every world.
+/// The default of `starts in`, in both worlds.
 pub const START: Span = Span {
     from: Duration::from_millis(300),
     to: Duration::from_millis(600),
 };
-/// See [`START`].
+/// The default of `ready after`.
 pub const READY: Span = Span {
     from: Duration::from_millis(200),
     to: Duration::from_millis(500),
 };
-/// See [`START`].
+/// The default of `stops in`.
 pub const STOP: Span = START;

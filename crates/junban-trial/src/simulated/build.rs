@@ -1,4 +1,4 @@
-//! A scenario's cluster as a world.
+//! Builds the world of a scenario.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
 use crate::scenario::workload::{READY, START, STOP};
+use junban_sim::custom_resources;
 use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
-use junban_sim::rules;
 
-/// How old the world is when a scenario begins.
+/// The age of the world when a scenario begins.
 pub(super) const BEGINS_AT_MS: Ms = 120_000;
-/// The name under which people act.
+/// The field manager of everything that people do.
 pub(super) const PEOPLE: &str = "kubectl";
 
-/// The cluster as it is before anybody does anything.
+/// The cluster before anybody does anything.
 pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
     let mut builder = WorldBuilder::new(seed);
     add_nodes(&mut builder, scenario);
@@ -38,7 +38,7 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
         );
     }
     let mut world = builder.build();
-    rules::install(&mut world);
+    custom_resources::install(&mut world);
     let policies: Vec<String> = ["workers", "control-plane"]
         .into_iter()
         .map(str::to_owned)
@@ -50,7 +50,7 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
                 .cloned(),
         )
         .collect();
-    // Times in the file count from the scenario's beginning.
+    // Times in the file count from the beginning of the scenario.
     let begins = wall(BEGINS_AT_MS).as_second();
     for name in policies {
         let spec = policy_spec(scenario, &name, begins);
@@ -60,7 +60,7 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
     world
 }
 
-/// Server-side apply: what the file says is written, what others have set besides stays.
+/// Server-side apply: writes the fields of the file; fields that others have set stay.
 pub(super) fn apply(world: &mut World, kind: &str, name: &str, spec: Value) {
     let known = world
         .client(PEOPLE)
@@ -77,7 +77,7 @@ pub(super) fn apply(world: &mut World, kind: &str, name: &str, spec: Value) {
     drop(world.client(PEOPLE).create_custom(new));
 }
 
-/// As in the manifests, with the scenario's settings; `now` in seconds since 1970.
+/// A policy of the manifests with the scenario's settings. `now` is in seconds since 1970.
 pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
     let operator = match name {
         "workers" => Some("DoesNotExist"),
@@ -94,7 +94,7 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
     spec
 }
 
-/// As in the manifests, with the scenario's settings and the servers of three control planes.
+/// The queue of the manifests with the scenario's settings. With three control planes it names their servers.
 pub(super) fn queue_spec(scenario: &Scenario) -> Value {
     let mut spec = json!({});
     if scenario.nodes.control_planes > 1 {
@@ -126,7 +126,7 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             boot: span(nodes.boot),
             ..NodeSpec::worker(name)
         };
-        // As the machines of the testbed register their Nodes.
+        // The same labels and taints with which the machines of the testbed register their Nodes.
         let role = if control_plane { "control-plane" } else { "worker" };
         let own = [
             ("kubernetes.io/os", "linux"),
@@ -198,7 +198,7 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
 
 fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
     let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
-    // What a pod is if nothing is said of it, whoever owns it.
+    // The pod template has the defaults of any pod, so the kind of the owner does not matter.
     let pod = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1);
     let pod = pod.with(|template| fill(template, workload));
     let node = workload.on.first().map(String::as_str);
@@ -234,7 +234,7 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     if workload.kind == Kind::DaemonSet {
         template.tolerations.push(Toleration::default());
     }
-    // The pods of a StatefulSet have a claim each; those of any other kind share one.
+    // Each pod of a StatefulSet has a claim of its own; the pods of another kind share one.
     let claim = match workload.kind {
         Kind::StatefulSet => "data".to_owned(),
         _ => format!("data-{}", workload.name),

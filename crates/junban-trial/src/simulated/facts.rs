@@ -1,4 +1,4 @@
-//! The facts of the simulated world, read from its truth: its store and its machines, not through anybody's caches.
+//! The facts of the simulated world. They come from its store and its machines, not from the cache of a controller.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use junban_world::{ObjKey, Truth, World};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
 use junban_sim::objects::{ENTRY, QUEUE};
 
-/// Collects facts, and remembers what was so at the beginning.
+/// Collects facts.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    /// The bootID that each Node showed last, also if the Node is gone.
+    /// The last bootID of each Node, also of a Node that is gone.
     boot_ids: BTreeMap<String, String>,
     boots: BTreeMap<String, u32>,
     power: BTreeMap<String, u32>,
 }
 
 impl Collector {
-    /// What counts from here on.
+    /// Starts counting boots and power actions.
     pub(super) fn begin(&mut self) {
         self.boots.clear();
         self.power.clear();
     }
 
-    /// A boot is counted where everybody sees it: when the Node shows another bootID.
+    /// Counts power actions and boots. A boot counts when the Node shows another bootID.
     pub(super) fn observe(&mut self, truth: &Truth) {
         match truth {
             Truth::PowerEffect { node, .. } => *self.power.entry(node.clone()).or_default() += 1,

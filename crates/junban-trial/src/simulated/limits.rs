@@ -1,5 +1,6 @@
-//! What the world's checkers hold a run to: what queue and policies say now, for edits take effect in mid-run. For a
-//! moment after an edit a controller may go by either text, and is held to the more lenient of the two.
+//! The limits by which the world's checkers judge a run: those in the queue and the policies at that moment, because edits
+//! take effect during the run. For a short time after an edit a controller may use the old text or the new one, so the
+//! checkers use the more lenient of the two.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +10,16 @@ use serde_json::Value;
 use super::build::ms;
 use junban_sim::objects::{POLICY, QUEUE};
 
-/// By then every watch shows an edit, and what was decided before it has been done.
+/// After this time every watch shows an edit, and everything decided before the edit has been done.
 const KNOWN_AFTER_MS: Ms = 10_000;
 
-/// Follows the edits.
+/// The limits of the moment.
 #[derive(Debug)]
 pub(super) struct Limits {
     now: Params,
-    /// Until when what was written before is legitimate as well.
+    /// The limits before the last edit, and until when they are allowed as well.
     before: Option<(Ms, Params)>,
-    /// Nobody has heard of the last change.
+    /// [`Self::take_new`] has not returned the last change yet.
     is_new: bool,
 }
 
@@ -31,7 +32,7 @@ impl Limits {
         }
     }
 
-    /// Somebody may have edited queue or policies.
+    /// Reads the limits again: somebody may have edited the queue or the policies.
     pub(super) fn look(&mut self, world: &World) {
         let now = read(world, &self.now);
         if now != self.now {
@@ -42,7 +43,7 @@ impl Limits {
         }
     }
 
-    /// What holds from now on, if that has changed.
+    /// The limits that hold from now on, if they have changed.
     pub(super) fn take_new(&mut self, world: &World) -> Option<Params> {
         let is_over = self.before.take_if(|(until, _)| *until <= world.now()).is_some();
         let is_new = std::mem::take(&mut self.is_new);
@@ -61,7 +62,7 @@ fn nodes(world: &World) -> i64 {
     i64::try_from(world.store().nodes().count()).unwrap_or(i64::MAX)
 }
 
-/// The limits as written; where there is no queue, as they were written `last`.
+/// Reads the limits. Without a queue its `last` limits stay.
 fn read(world: &World, last: &Params) -> Params {
     let defaults = Params::default();
     let mut params = last.clone();
@@ -83,7 +84,8 @@ fn read(world: &World, last: &Params) -> Params {
         if let Some(written) = share(&drain["unbudgeted"]["maxUnavailable"]) {
             unbudgeted = Some(unbudgeted.map_or(written, |other| more(other, written, PODS)));
         }
-        // An entry keeps what the policy said when its power action was recorded, so these two only grow more lenient.
+        // An entry keeps the values that its policy had when its power action was recorded. So these two only become
+        // more lenient.
         if let Some(attempts) = reboot["attempts"].as_u64() {
             params.attempts = params.attempts.max(attempts);
         }
@@ -113,7 +115,7 @@ fn policies(world: &World) -> BTreeMap<String, PolicyLimits> {
     limits.collect()
 }
 
-/// A number and a percentage of an owner's pods are compared as if it had so many.
+/// To compare a number with a percentage, a workload is taken to have this many pods.
 const PODS: i64 = 10;
 
 fn share(value: &Value) -> Option<IntOrPercent> {
@@ -127,7 +129,7 @@ fn share(value: &Value) -> Option<IntOrPercent> {
     }
 }
 
-/// The one of two limits that allows more of `total`.
+/// The limit that allows more of `total`.
 fn more(one: IntOrPercent, other: IntOrPercent, total: i64) -> IntOrPercent {
     if other.of(total) > one.of(total) {
         other
@@ -136,7 +138,7 @@ fn more(one: IntOrPercent, other: IntOrPercent, total: i64) -> IntOrPercent {
     }
 }
 
-/// What both texts together allow.
+/// The limits that allow whatever one of the two allows.
 fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     let mut both = other.clone();
     both.max_unavailable = more(one.max_unavailable, other.max_unavailable, nodes);
@@ -155,7 +157,7 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
 
 fn lenient_policy(one: &PolicyLimits, other: &PolicyLimits) -> PolicyLimits {
     let most = one.max_concurrent.zip(other.max_concurrent);
-    // Groups by two labels allow anything together.
+    // If the two group by different labels, no limit is left.
     let groups = one.groups.as_ref().zip(other.groups.as_ref());
     let groups = groups.filter(|(one, other)| one.by == other.by);
     PolicyLimits {

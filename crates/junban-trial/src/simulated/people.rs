@@ -1,4 +1,4 @@
-//! What people do in the simulated world: the writes that the commands of the CLI and kubectl make.
+//! What people do in the simulated world: the writes that `junban` and kubectl make.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
 use junban_sim::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
-/// Why something could not be done.
+/// Why an act could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
     #[error("the API server says {0}")]
@@ -28,7 +28,7 @@ pub enum PeopleError {
 
 type Done = Result<(), PeopleError>;
 
-/// Does it now.
+/// Does one act.
 pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
     match act {
         Act::Reboot {
@@ -53,7 +53,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             let labels = world.store().node(node).map(|node| &node.meta.labels);
             let change = match value {
                 Some(value) => NodeOp::SetLabel(key.clone(), value.clone()),
-                // kubectl's patch is a merge: what is not there is not missed.
+                // kubectl merges: removing a label that is absent is no error.
                 None if labels.is_some_and(|labels| !labels.contains_key(key)) => return Ok(()),
                 None => NodeOp::RemoveLabel(key.clone()),
             };
@@ -129,11 +129,13 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
             world.heal(node);
             Ok(())
         }
-        _ => Err(PeopleError::Other("nobody can do that here".into())),
+        _ => Err(PeopleError::Other(
+            "this act concerns a controller, not the world".into(),
+        )),
     }
 }
 
-/// What is wrong with a machine from now on, and nothing else.
+/// Gives a machine this fault and no other.
 pub(super) fn inject(world: &mut World, fault: &MachineFault) {
     let node = fault.node.as_str();
     let kind = match fault.fault {
@@ -149,7 +151,7 @@ pub(super) fn inject(world: &mut World, fault: &MachineFault) {
     world.set_fault(node, kind);
 }
 
-/// A right as the world has it: its custom objects go by their kind.
+/// Translates a right: the world names custom objects by their kind.
 fn denial(right: &Right) -> Result<Deny, PeopleError> {
     let (verb, resource) = match right {
         Right::DeletePodsIn(namespace) => {
@@ -314,7 +316,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
             .map(|policy| policy.meta.name.to_string())
             .collect();
         for policy in policies {
-            // The file's field manager owns the goal: the command line's apply is a conflict.
+            // On a real cluster the apply of the command conflicts with the field manager of the file.
             if build::policy_spec(scenario, &policy, 0)["bootedAfter"].is_string() {
                 return Err(PeopleError::Other(format!(
                     "the file sets the goal of policy {policy}"
@@ -333,7 +335,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
     Ok(())
 }
 
-/// lifecycle.md 1, *Asked twice*: whether a second `reboot --all` joins this policy's goal.
+/// Whether a second `reboot --all` joins this policy's goal (docs/design/life-cycle.md#asking-twice).
 fn is_under_way(world: &World, policy: &Custom) -> bool {
     let Some(goal) = policy.spec["bootedAfter"].as_str() else {
         return false;
@@ -394,23 +396,21 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
     Ok(())
 }
 
-/// `junban cancel NODE`: the command refuses where there is nothing to cancel, or nothing that can be called back.
+/// `junban cancel NODE`. The command refuses if the node has no entry, or if the entry's power action has begun.
 fn cancel_named(world: &mut World, node: &str) -> Done {
     let is_live = |entry: &Arc<Custom>| node_of(entry) == node && !is_ended(entry);
     if !entries(world).iter().any(is_live) {
-        return Err(PeopleError::Other(format!(
-            "node {node} has no entry that could be cancelled"
-        )));
+        return Err(PeopleError::Other(format!("node {node} has no entry to cancel")));
     }
     if cancel(world, node)? {
         return Ok(());
     }
-    let text = format!("node {node} is past its power action, so seen through to the end");
+    let text = format!("node {node} is past its power action, so Junban finishes its turn");
     Err(PeopleError::Other(text))
 }
 
-/// The waiver on the Node first, then the entry. Whether all were cancelled: one that is past its power action is seen
-/// through to its end.
+/// Writes the waiver on the Node, then cancels its entries. Returns whether all of them were cancelled: an entry past its
+/// power action is not.
 fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
     let mut all = true;
     for entry in entries(world)
@@ -418,7 +418,7 @@ fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
         .filter(|entry| node_of(entry) == node && !is_ended(entry))
     {
         let own = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
-        // Times of one form are in the order of their texts.
+        // All goals have the same form, so the order of the texts is the order of the times.
         let goal = raised_goal(world, node).map_or(own.clone(), |raised| raised.max(own));
         if world.store().node(node).is_some() {
             patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
@@ -428,7 +428,7 @@ fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
     Ok(all)
 }
 
-/// Whether the API server took it: a rule of the entry's refuses it past the power action.
+/// Returns whether the API server accepted it: past the power action a rule of the CRD refuses it.
 fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> {
     let cancelled = json!({"cancel": true});
     let written =
@@ -442,7 +442,7 @@ fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> 
     }
 }
 
-/// The goal of the policy that governs the node, if it is due.
+/// The goal of the policy that governs the node, if the goal is due.
 fn raised_goal(world: &World, node: &str) -> Option<String> {
     let cluster = cluster_of_policies(world);
     let node = objects::node(world.store().node(node)?)?;
@@ -462,7 +462,7 @@ fn cluster_of_policies(world: &World) -> Cluster {
     }
 }
 
-/// `junban cancel --all`: it withdraws the goals, waives none, and leaves failed entries as they are.
+/// `junban cancel --all`: removes the goals from the policies, writes no waiver, and leaves Failed entries.
 pub(super) fn cancel_all(world: &mut World) -> Done {
     let policies: Vec<String> = world
         .store()
@@ -489,7 +489,7 @@ fn retry(world: &mut World, node: &str) -> Done {
         .iter()
         .filter(|entry| node_of(entry) == node && !is_ended(entry))
         .max_by_key(|entry| entry.meta.created)
-        .ok_or_else(|| PeopleError::Other(format!("{node} has no entry to retry")))?;
+        .ok_or_else(|| PeopleError::Other(format!("node {node} has no entry to retry")))?;
     let retries = entry.spec["retries"].as_u64().unwrap_or_default() + 1;
     let wanted = json!({ "retries": retries });
     world

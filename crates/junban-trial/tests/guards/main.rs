@@ -1,15 +1,15 @@
-//! A test per guard of lifecycle.md 4 to 6: with the guard a run is good, without it a claim of the scenario or a
-//! checker of the world turns red (safety.md 4, planted bugs).
+//! A test for each guard (docs/design/safety.md#guards). With the guard a run has no failure. Without it, a claim of the
+//! scenario or a checker of the world must fail.
 //!
-//! The network of most runs here takes 50 ms each way, always, so that an act of a person can be aimed between two
-//! steps. With the write-ahead record done at R, the attempt stands in the mark at R + 100 ms, the live reads see
+//! In most runs here the network always takes 50 ms each way, so that an act of a person can be placed between two
+//! steps. If the write-ahead record is done at time R, then the attempt is in the mark at R + 100 ms, the live reads see
 //! the cluster of R + 200 ms, and the driver is called at R + 300 ms.
 //!
-//! Not each guard can be seen to matter alone. Where a rule is held twice both are taken out, and the test says so.
+//! Some guards protect the same rule. Then one of them alone changes nothing, so the test removes both and says so.
 
 #![expect(
     clippy::panic,
-    reason = "a scenario that does not parse is a mistake of this file"
+    reason = "a scenario that cannot be read is a mistake of this file"
 )]
 
 use junban_core::effect::{Effect, NodeWrite, Read};
@@ -18,7 +18,7 @@ use junban_sim::sim::{Delays, Trouble, Troubles};
 use junban_sim::watch::Watch;
 use junban_trial::scenario::model::Scenario;
 use junban_trial::scenario::parse;
-use junban_trial::simulated::{Options, Outcome, run_in};
+use junban_trial::simulated::{Options, SimulatedReport, run_in};
 use junban_world::Span;
 
 mod budgets;
@@ -28,17 +28,17 @@ mod the_ledger;
 mod the_node;
 mod two_leaders;
 
-/// One way of running a scenario.
+/// A scenario, and how to run it.
 struct Trial {
     scenario: Scenario,
     delays: Delays,
     troubles: fn() -> Troubles,
     seeds: Vec<u64>,
-    /// Runs end after each of so many writes, one run each.
+    /// For each of the first writes, up to this number, there is a run with a crash after it.
     crashes: u64,
 }
 
-/// A file of `tests/scenarios/`, over the usual network.
+/// A file of `tests/scenarios/` over the usual network.
 fn file(name: &str) -> Trial {
     let path = format!("{}/../../tests/scenarios/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -51,7 +51,7 @@ fn file(name: &str) -> Trial {
     }
 }
 
-/// A scenario over the network with 50 ms each way.
+/// A scenario over a network that takes 50 ms each way.
 fn aimed(lines: &str) -> Trial {
     let text = format!("scenario: aimed\n{lines}");
     Trial {
@@ -72,11 +72,11 @@ impl Trial {
         Self { troubles, ..self }
     }
 
-    fn ended_after_each_of(self, crashes: u64) -> Self {
+    fn crashed_after_each_of_the_first(self, crashes: u64) -> Self {
         Self { crashes, ..self }
     }
 
-    /// From sending a request to its answer.
+    /// Sets the time from a request to its answer.
     fn takes(mut self, ms: u64) -> Self {
         self.delays.latency = Span::ms(ms, ms);
         self
@@ -87,13 +87,13 @@ impl Trial {
         self
     }
 
-    /// One watch of one controller is so late.
+    /// Sets the lag of one watch of one controller.
     fn watch_lags(mut self, controller: u32, watch: Watch, ms: u64) -> Self {
         self.delays.late_watch = Some((controller, watch, ms));
         self
     }
 
-    fn runs(&self) -> Vec<Outcome> {
+    fn runs(&self) -> Vec<SimulatedReport> {
         let crashes = (0..=self.crashes).filter(|nth| *nth > 0 || self.crashes == 0);
         let exits = crashes.map(|nth| Some(nth).filter(|nth| *nth > 0));
         let one = |seed, exit_after_writes| {
@@ -110,65 +110,66 @@ impl Trial {
             .collect()
     }
 
-    /// What was wrong in any of the runs.
+    /// The failures of all runs.
     fn wrong(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for outcome in self.runs() {
+        for report in self.runs() {
             wrong.extend(
-                outcome
+                report
                     .failures
                     .iter()
                     .map(|failure| failure.describe(&self.scenario.file)),
             );
-            if outcome.denied > 0 {
+            if report.denied > 0 {
                 wrong.push(format!(
-                    "denied: {} evictions that Junban need not have asked for",
-                    outcome.denied
+                    "denied: {} evictions that Junban should not have asked for",
+                    report.denied
                 ));
             }
         }
         wrong
     }
 
-    fn is_good(&self) {
+    fn has_no_failure(&self) {
         let wrong = self.wrong();
         assert!(wrong.is_empty(), "with all guards: {wrong:#?}");
     }
 
-    /// Good as it is; without the guards something turns red, and says one of `words`.
+    /// With all guards there is no failure. Without these guards there is one, and a failure contains `words`.
     fn needs(&self, guards: &[Guard], words: &str) {
-        self.is_good();
+        self.has_no_failure();
         let wrong = without(guards, || self.wrong());
-        assert!(!wrong.is_empty(), "nothing turned red without {guards:?}");
+        assert!(!wrong.is_empty(), "there is no failure without {guards:?}");
         assert!(
             wrong.iter().any(|line| says(line, words)),
-            "without {guards:?}: `{words}` is not in {wrong:#?}"
+            "without {guards:?} no failure contains `{words}`: {wrong:#?}"
         );
     }
 
+    /// With a planted mistake in the arithmetic, and without the guards `off`, a failure contains `words`.
     fn needs_arithmetic(&self, slip: Slip, off: &[Guard], words: &str) {
-        self.is_good();
+        self.has_no_failure();
         let wrong = without(off, || with_slip(slip, || self.wrong()));
         assert!(
             wrong.iter().any(|line| says(line, words)),
-            "with {slip:?}: `{words}` is not in {wrong:#?}"
+            "with {slip:?} no failure contains `{words}`: {wrong:#?}"
         );
     }
 }
 
-/// Whether a line has these words as they are: S1 is not S16.
+/// Whether a line contains exactly these words: S16 does not contain S1.
 fn says(line: &str, words: &str) -> bool {
     let ends = |(at, found): (usize, &str)| !line[at + found.len()..].starts_with(char::is_alphanumeric);
     line.match_indices(words).any(ends)
 }
 
 #[test]
-fn the_name_of_a_rule_is_not_the_beginning_of_another_s() {
+fn a_rule_is_not_found_in_the_name_of_another_rule() {
     assert!(says("a rule broken: S16: ended is ended; S1: twice", "S1"));
     assert!(!says("a rule broken: S16: ended is ended", "S1"));
 }
 
-/// Something goes wrong with the first request that `aim` picks.
+/// The first request that `aim` picks has this trouble.
 fn once(aim: fn(&Effect) -> bool, trouble: Trouble) -> Troubles {
     let mut hit = false;
     Troubles {
@@ -187,7 +188,7 @@ fn is_attempt(effect: &Effect) -> bool {
     matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Attempt)
 }
 
-fn is_look_before_the_act(effect: &Effect) -> bool {
+fn is_read_before_the_act(effect: &Effect) -> bool {
     matches!(effect, Effect::Read(Read::Act { .. }))
 }
 

@@ -1,5 +1,5 @@
-//! What a write asks of the API server: UID, resourceVersion, `test`. Here the server forgets to look at one of
-//! them, and something turns red: they are what keeps two leaders, and Junban and people, apart.
+//! The preconditions of a write: UID, resourceVersion, `test`. They keep two leaders apart, and Junban and people. Here the
+//! API server ignores one of them, and a rule must break. Each test name goes on after "preconditions".
 
 use junban_core::ids::Version;
 use junban_world::World;
@@ -7,20 +7,20 @@ use junban_world::World;
 use super::two_leaders::broken_rules;
 use super::*;
 
-fn server_that(forgets: fn(&mut Effect, &World)) -> Troubles {
+fn server_that(ignores: fn(&mut Effect, &World)) -> Troubles {
     Troubles {
-        on_arrival: Some(Box::new(forgets)),
+        on_arrival: Some(Box::new(ignores)),
         ..Troubles::default()
     }
 }
 
-/// The version of an object as it is when the request arrives: no write is too late any more.
+/// The version that an object has when the request arrives. With this version no write is too late.
 fn version_of(world: &World, kind: &str, name: &str) -> Option<Version> {
     let custom = world.store().custom(kind, name)?;
     Some(Version(custom.meta.resource_version))
 }
 
-fn forgets_the_queue_s_version(effect: &mut Effect, world: &World) {
+fn ignores_the_queue_s_version(effect: &mut Effect, world: &World) {
     if let Effect::WriteQueue(write) = effect
         && let Some(now) = version_of(world, "RebootQueue", junban_api::names::QUEUE)
     {
@@ -28,7 +28,7 @@ fn forgets_the_queue_s_version(effect: &mut Effect, world: &World) {
     }
 }
 
-fn forgets_the_record_s_version(effect: &mut Effect, world: &World) {
+fn ignores_the_record_s_version(effect: &mut Effect, world: &World) {
     if let Effect::WriteRecord(write) = effect
         && let Some(now) = version_of(world, "NodeReboot", write.name.as_str())
     {
@@ -36,7 +36,7 @@ fn forgets_the_record_s_version(effect: &mut Effect, world: &World) {
     }
 }
 
-fn forgets_tests_of_nodes(effect: &mut Effect, _: &World) {
+fn ignores_tests_of_nodes(effect: &mut Effect, _: &World) {
     if let Effect::PatchNode(patch) = effect {
         patch.version = None;
         patch.mark_is = None;
@@ -44,7 +44,7 @@ fn forgets_tests_of_nodes(effect: &mut Effect, _: &World) {
     }
 }
 
-fn forgets_the_uid_of_pods(effect: &mut Effect, world: &World) {
+fn ignores_the_uid_of_pods(effect: &mut Effect, world: &World) {
     if let Effect::Evict(leave) = effect
         && let Some(pod) = world.store().pod(&leave.pod.namespace, &leave.pod.name)
     {
@@ -52,22 +52,22 @@ fn forgets_the_uid_of_pods(effect: &mut Effect, world: &World) {
     }
 }
 
-/// The requests of the second leader arrive so late that the first has gone on.
-fn late_from_the_second(which: fn(&Effect) -> bool, forgets: fn(&mut Effect, &World)) -> Troubles {
+/// The requests of the second leader arrive so late that the first leader has gone on.
+fn late_from_the_second(which: fn(&Effect) -> bool, ignores: fn(&mut Effect, &World)) -> Troubles {
     Troubles {
         split_brain: true,
         on_send: Some(Box::new(move |number, effect| Trouble {
             late: if number == 2 && which(effect) { 700 } else { 0 },
             ..Trouble::default()
         })),
-        ..server_that(forgets)
+        ..server_that(ignores)
     }
 }
 
-fn forgets_nothing(_: &mut Effect, _: &World) {}
+fn ignores_nothing(_: &mut Effect, _: &World) {}
 
-/// Both lead eight servers with a service on them, over a network that is never twice as fast.
-fn two_lead(troubles: fn() -> Troubles) -> Trial {
+/// Two leaders, eight servers with a service on them, and a network whose speed varies.
+fn two_leaders_with(troubles: fn() -> Troubles) -> Trial {
     let mut trial = aimed(
         "nodes: 8, boot 20s..40s\ncontrollers: 2\nqueue: maxUnavailable 2\n\
          deployment shop/web: replicas 8, budget maxUnavailable 2, \
@@ -80,13 +80,13 @@ fn two_lead(troubles: fn() -> Troubles) -> Trial {
     trial
 }
 
-fn turns_red(forgetful: fn() -> Troubles, good: fn() -> Troubles, words: &str) {
-    let wrong = broken_rules(&two_lead(good));
-    assert!(wrong.is_empty(), "a server that looks: {wrong:#?}");
-    let wrong = broken_rules(&two_lead(forgetful));
+fn breaks(ignoring: fn() -> Troubles, correct: fn() -> Troubles, words: &str) {
+    let wrong = broken_rules(&two_leaders_with(correct));
+    assert!(wrong.is_empty(), "a correct server: {wrong:#?}");
+    let wrong = broken_rules(&two_leaders_with(ignoring));
     assert!(
         wrong.iter().any(|line| says(line, words)),
-        "a server that forgets: `{words}` is not in {wrong:#?}"
+        "with a server that ignores it no failure contains `{words}`: {wrong:#?}"
     );
 }
 
@@ -108,41 +108,41 @@ fn is_eviction(effect: &Effect) -> bool {
 
 #[test]
 fn of_the_ledger_keep_two_leaders_within_the_limits() {
-    turns_red(
-        || late_from_the_second(is_queue_write, forgets_the_queue_s_version),
-        || late_from_the_second(is_queue_write, forgets_nothing),
+    breaks(
+        || late_from_the_second(is_queue_write, ignores_the_queue_s_version),
+        || late_from_the_second(is_queue_write, ignores_nothing),
         "S4",
     );
 }
 
 #[test]
 fn of_a_record_keep_two_leaders_from_a_second_power_action() {
-    turns_red(
-        || late_from_the_second(is_record, forgets_the_record_s_version),
-        || late_from_the_second(is_record, forgets_nothing),
+    breaks(
+        || late_from_the_second(is_record, ignores_the_record_s_version),
+        || late_from_the_second(is_record, ignores_nothing),
         "S1",
     );
 }
 
 #[test]
 fn of_a_node_keep_two_leaders_from_a_second_power_action() {
-    turns_red(
-        || late_from_the_second(is_patch, forgets_tests_of_nodes),
-        || late_from_the_second(is_patch, forgets_nothing),
+    breaks(
+        || late_from_the_second(is_patch, ignores_tests_of_nodes),
+        || late_from_the_second(is_patch, ignores_nothing),
         "S1",
     );
 }
 
-/// A pod of a StatefulSet that was made again has its name, not its UID.
+/// The next pod of a StatefulSet has the same name and another UID.
 #[test]
-fn of_an_eviction_spare_the_next_pod_of_that_name() {
-    fn late(forgets: fn(&mut Effect, &World)) -> Troubles {
+fn of_an_eviction_protect_the_next_pod_of_the_same_name() {
+    fn late(ignores: fn(&mut Effect, &World)) -> Troubles {
         let trouble = Trouble {
             late: 20_000,
             ..Trouble::default()
         };
         Troubles {
-            on_arrival: Some(Box::new(forgets)),
+            on_arrival: Some(Box::new(ignores)),
             ..once(is_eviction, trouble)
         }
     }
@@ -157,10 +157,10 @@ fn of_an_eviction_spare_the_next_pod_of_that_name() {
         )
         .with(troubles)
     };
-    trial(|| late(forgets_nothing)).is_good();
-    let wrong = trial(|| late(forgets_the_uid_of_pods)).wrong();
+    trial(|| late(ignores_nothing)).has_no_failure();
+    let wrong = trial(|| late(ignores_the_uid_of_pods)).wrong();
     assert!(
         wrong.iter().any(|line| line.contains("ready = 2")),
-        "a server that forgets: {wrong:#?}"
+        "with a server that ignores the UID: {wrong:#?}"
     );
 }

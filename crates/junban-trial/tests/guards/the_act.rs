@@ -1,4 +1,4 @@
-//! Between the write-ahead record and the power action.
+//! The act: the time between the write-ahead record and the power action. Each test name goes on after "the act".
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn is_not_begun_when_the_queue_was_paused_after_the_record() {
         .needs(&[Guard::ActNotPaused], "power log empty");
 }
 
-/// Held twice: a turn goes on only with its slot, and the live read must show it.
+/// Two guards: a turn goes on only with its slot, and the live read must show the slot.
 #[test]
 fn is_not_begun_when_the_queue_does_not_show_the_slot() {
     after_the_record(
@@ -18,7 +18,7 @@ fn is_not_begun_when_the_queue_does_not_show_the_slot() {
 }
 
 #[test]
-fn is_not_begun_on_a_node_that_a_person_gave_back() {
+fn is_not_begun_on_a_node_that_a_person_uncordoned() {
     after_the_record("after 150ms: uncordon node-1\nwait 3s\neventually within 1s: power log empty")
         .needs(&[Guard::ActCordoned], "power log empty");
 }
@@ -31,27 +31,28 @@ fn is_not_begun_for_a_goal_that_was_waived() {
     .needs(&[Guard::ActWaiver], "power log empty");
 }
 
-/// What the look before the act shows reaches only whoever asked for it; the watches are far behind.
+/// The cache does not take in what the reads before the act show. The watches are far behind.
 fn unshown() -> Troubles {
     Troubles {
         on_send: Some(Box::new(|_, effect| Trouble {
-            unshown: is_look_before_the_act(effect),
+            unshown: is_read_before_the_act(effect),
             ..Trouble::default()
         })),
         ..Troubles::default()
     }
 }
 
-/// Held twice in a usual run: what is read live also reaches the view, and the turn ends before the act is judged.
+/// In a usual run the cache takes in the live reads, and the turn ends before the act is judged. So the cache must not
+/// take them in here.
 #[test]
-fn is_not_begun_on_a_node_that_is_another_one() {
+fn is_not_begun_on_a_node_with_another_uid() {
     after_the_record("after 150ms: delete node node-1\nwait 3s\neventually within 1s: power log empty")
         .watches_lag(9_000)
         .with(unshown)
         .needs(&[Guard::ActSameNode], "power log empty");
 }
 
-/// As for the Node.
+/// The cache must not take in the live reads, as for the Node.
 #[test]
 fn is_not_begun_for_an_entry_that_is_gone() {
     after_the_record("after 150ms: delete entry of node-1\nwait 3s\neventually within 1s: power log empty")
@@ -89,10 +90,10 @@ fn begins_within_10_s_of_the_record() {
 }
 
 #[test]
-fn rests_on_reads_of_the_last_4_s() {
+fn needs_reads_of_the_last_4_s() {
     let late = || {
         once(
-            is_look_before_the_act,
+            is_read_before_the_act,
             Trouble {
                 answer_late: 6_000,
                 ..Trouble::default()
@@ -104,7 +105,7 @@ fn rests_on_reads_of_the_last_4_s() {
         .needs(&[Guard::ActEvidence], "S11");
 }
 
-/// The write of an attempt whose process died arrives when its successor has powered the machine.
+/// A process dies after it has sent its attempt. The write arrives after the next leader has powered the machine.
 #[test]
 fn tests_the_whole_mark_when_its_attempt_is_written() {
     let late_and_killed = || {
@@ -122,7 +123,7 @@ fn tests_the_whole_mark_when_its_attempt_is_written() {
         .needs(&[Guard::AttemptTestsMark], "S1");
 }
 
-/// Held twice: by the `test` and by the live reads after it.
+/// Two guards: the `test`, and the live reads after it.
 #[test]
 fn tests_the_cordon_when_its_attempt_is_written() {
     after_the_record("after 50ms: uncordon node-1\nwait 3s\neventually within 1s: power log empty").needs(
@@ -132,7 +133,7 @@ fn tests_the_cordon_when_its_attempt_is_written() {
 }
 
 #[test]
-fn of_another_process_counts_as_started() {
+fn of_another_process_counts_as_begun() {
     after_the_record(
         "after 350ms: kill controller\nafter 1s: start controller\neventually: every entry Succeeded\n\
          at the end: power log one line per node, no cordon, no mark",
@@ -141,17 +142,17 @@ fn of_another_process_counts_as_started() {
 }
 
 #[test]
-fn is_seen_through_by_a_process_that_is_asked_to_end() {
+fn is_finished_by_a_process_that_got_sigterm() {
     file("stop_in_rebooting").needs(&[Guard::SeenThrough], "BootTimeout");
 }
 
-/// The successor writes the record once more, for its outcome.
+/// The next leader writes the record once more, with the outcome.
 #[test]
-fn is_a_process_s_own_only_by_the_record_that_began_it() {
+fn belongs_to_the_process_that_wrote_its_write_ahead_record() {
     aimed(
         "nodes: 1, boot 30s..30s\ndo: reboot --all\neventually: every entry Succeeded\n\
          at the end: power log one line per node, no mark",
     )
-    .ended_after_each_of(24)
+    .crashed_after_each_of_the_first(24)
     .needs(&[Guard::OwnRecordOnly], "S1");
 }

@@ -1,4 +1,4 @@
-//! Slots, limits and the gates before a start.
+//! The ledger: slots, limits and the gates before a start. Each test name goes on after "the ledger".
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn gets_the_slot_of_a_mark_back() {
         .needs(&[Guard::PutBack], "`eventually within 5m: node-1 is Succeeded`");
 }
 
-/// The next leader's watch of Nodes still shows the mark of a turn that has ended.
+/// The next leader's watch of Nodes still shows the mark of an ended turn.
 #[test]
 fn gets_no_slot_back_for_a_mark_that_is_gone() {
     let trial = file("stop_in_draining").watch_lags(2, Watch::Nodes, 2_000);
@@ -28,9 +28,9 @@ fn keeps_the_mark_of_an_entry_that_it_has_not_seen() {
     .needs(&[Guard::OrphanLive], "node-1 cordoned");
 }
 
-/// The start that is under way when the queue is made again arrives after a list that begins at once.
+/// A start is under way when the queue is created again. It arrives after a list that begins at once.
 #[test]
-fn is_rebuilt_when_what_was_under_way_has_arrived() {
+fn is_rebuilt_after_all_requests_under_way_have_arrived() {
     let late_and_killed = || {
         once(
             |effect| matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Start),
@@ -55,16 +55,16 @@ fn is_rebuilt_when_what_was_under_way_has_arrived() {
     .needs(&[Guard::RebuildLater], "S4");
 }
 
-/// Held twice: a slot is freed for an ended entry, and after live reads that show the same.
+/// Two guards: the entry must have ended, and live reads must show that.
 #[test]
-fn frees_a_slot_only_for_what_has_ended() {
+fn frees_a_slot_only_for_an_ended_entry() {
     file("three_empty_nodes").needs(
         &[Guard::FreeEnded, Guard::FreeLive],
         "S4: node-1 was cordoned without a slot",
     );
 }
 
-/// Held twice: by the lists, and by putting back the slot of each mark.
+/// Two guards: the lists, and the slot that is put back for each mark.
 #[test]
 fn is_rebuilt_from_marks() {
     aimed(
@@ -134,7 +134,7 @@ fn stops_when_failures_exceed_their_limit() {
 }
 
 #[test]
-fn starts_no_boot_that_another_entry_may_have_powered() {
+fn starts_no_node_on_a_boot_that_another_entry_may_have_powered() {
     aimed(
         "nodes: 1, boot 30s..30s\nfault node-1: power lost\ndo: reboot --all\neventually: node-1 is Rebooting\n\
          after 5s: delete node node-1\nafter 5s: register node node-1\nwait 60s\n\
@@ -158,16 +158,16 @@ fn retries_no_worker_beside_a_control_plane_node() {
     file("retry_beside_the_control_plane").needs(&[Guard::RetryAlone], "nodes in flight > 1");
 }
 
-/// Held twice: by the health of the members, and by the Nodes that are out of service.
+/// Two guards: the health of the members, and the Nodes that are unavailable.
 #[test]
 fn starts_no_control_plane_node_beside_a_dead_one() {
     file("control_plane_that_never_returns")
         .needs(&[Guard::ControlPlaneHealth, Guard::ControlPlaneAlone], "S5");
 }
 
-/// The gate opens again in the second after it closed.
+/// The gate closes, and opens again a second later.
 #[test]
-fn is_granted_again_5_s_after_it_was_dropped() {
+fn grants_a_dropped_slot_again_after_5_s() {
     aimed(
         "nodes: 1, boot 5s..5s\ndo: reboot --all\neventually: node-1 is holding a slot\ndo: pause\neventually: no slot\n\
          do: resume\nwait 3s\neventually within 500ms: no slot",

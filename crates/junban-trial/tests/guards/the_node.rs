@@ -1,9 +1,10 @@
-//! Cordons, the drain before a power action, and the way back.
+//! The node: its cordon, its drain before the power action, and how it is given back. Each test name goes on after "the
+//! node".
 
 use super::*;
 
 #[test]
-fn keeps_the_cordon_that_a_person_took_over() {
+fn keeps_the_cordon_that_a_person_set_again() {
     let trial = after_the_record(
         "after 2s: uncordon node-1\ndo: cordon node-1\neventually: every entry Succeeded\n\
          at the end: node-1 cordoned, no mark, no slot",
@@ -12,7 +13,7 @@ fn keeps_the_cordon_that_a_person_took_over() {
     trial.needs(&[Guard::UncordonOwnManager, Guard::Recheck], "S9");
 }
 
-/// Held twice: whose field manager owns the cordon, and what was before.
+/// Two guards: the field manager of the cordon, and whether the node was cordoned before.
 #[test]
 fn keeps_the_cordon_that_was_there_before() {
     let trial = file("cordon_before_the_run");
@@ -31,9 +32,9 @@ fn is_powered_5_s_after_its_cordon_at_the_earliest() {
     .needs(&[Guard::ListAfterCordon], "power log empty");
 }
 
-/// Held twice: by the list that proves the drain, and by the live reads of the act.
+/// Two guards: the list that proves the drain, and the live reads before the act.
 #[test]
-fn is_powered_without_a_pod_on_it() {
+fn is_powered_only_without_a_pod_on_it() {
     aimed(
         "nodes: 2, boot 30s..30s\n\
          deployment shop/slow: replicas 1, on node-1, stops in 60s, grace 120s\n\
@@ -43,7 +44,7 @@ fn is_powered_without_a_pod_on_it() {
 }
 
 #[test]
-fn is_powered_when_its_volumes_are_detached() {
+fn is_powered_only_when_its_volumes_are_detached() {
     aimed(
         "nodes: 2, boot 30s..30s\n\
          deployment shop/files: replicas 1, on node-1, csi volume, stops in 10s\n\
@@ -53,27 +54,27 @@ fn is_powered_when_its_volumes_are_detached() {
 }
 
 #[test]
-fn is_given_back_when_proven() {
+fn is_given_back_only_after_the_proof() {
     file("boot_check_fails_for_long").needs(&[Guard::Proof], "S10");
 }
 
 #[test]
-fn is_given_back_for_an_entry_that_is_gone_when_proven() {
+fn is_given_back_for_a_deleted_entry_only_after_the_proof() {
     file("entry_deleted_in_rebooting").needs(&[Guard::OrphanProven], "S10");
 }
 
 #[test]
-fn is_given_back_when_given_up_and_ready() {
+fn is_given_back_after_giving_up_only_when_ready() {
     file("giving_up").needs(&[Guard::LiveAttempt], "S10");
 }
 
-/// A boot of our own began after the record: without that in the journal the newer goal would have it powered again,
-/// wherever the proof comes in the moment in which the boot shows.
+/// The boot of a turn began after its record. If the journal did not say so, a newer goal would power the node again. The
+/// seeds let the proof come at any moment in which the boot is shown.
 #[test]
 fn has_its_boot_in_the_journal_when_it_is_given_back() {
     let mut trial = file("goal_raised_in_mid_drain");
     trial.seeds = (1..=40).collect();
-    trial.is_good();
+    trial.has_no_failure();
 }
 
 #[test]

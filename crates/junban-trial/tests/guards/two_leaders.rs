@@ -1,14 +1,15 @@
-//! Two processes that both believe they lead.
+//! Two processes that both believe that they lead. Each test name goes on after "two leaders".
 
 use super::*;
 
-/// Both hold a Lease of their own, all the time. What they promise each other then is safety, not an end in time.
+/// The broken rules of a run. Two leaders must break no rule, but they need not end in time.
 pub(super) fn broken_rules(trial: &Trial) -> Vec<String> {
     let rules =
         |line: &String| line.contains("a checker") || line.contains("independent") || line.contains("never");
     trial.wrong().into_iter().filter(rules).collect()
 }
 
+/// Each process has a Lease of its own, all the time.
 fn both_lead() -> Troubles {
     Troubles {
         split_brain: true,
@@ -31,12 +32,12 @@ fn are_kept_apart_by_what_each_write_tests() {
     let wrong = without(&[Guard::OwnRecordDone], || broken_rules(&trial(both_lead)));
     assert!(
         wrong.iter().any(|line| says(line, "S1")),
-        "an attempt of the other taken for its own: {wrong:#?}"
+        "a process took the attempt of the other for its own: {wrong:#?}"
     );
 }
 
-/// The first has recorded its attempt, and its write of the mark takes a moment longer; its watch of entries is behind.
-/// The other finds the entry Rebooting and its mark without the attempt.
+/// The first process has written its record, but the write of its attempt is late and its watch of entries is behind. The
+/// other process finds the entry Rebooting and the mark without an attempt.
 fn attempt_is_late() -> Troubles {
     let mut sent = false;
     Troubles {
@@ -47,11 +48,11 @@ fn attempt_is_late() -> Troubles {
             Trouble {
                 late: match number {
                     1 if first => 400,
-                    // It is never the first to record.
+                    // So the second process never writes the record first.
                     2 if lists => 300,
                     _ => 0,
                 },
-                unshown: is_look_before_the_act(effect),
+                unshown: is_read_before_the_act(effect),
                 ..Trouble::default()
             }
         })),
@@ -59,7 +60,7 @@ fn attempt_is_late() -> Troubles {
     }
 }
 
-/// Held twice: the one whose attempt is late also looks once more at the entry, which has gone back.
+/// Two guards: the process with the late attempt also reads the entry again, which has gone back.
 #[test]
 fn void_the_attempt_of_the_other_before_its_entry_goes_back() {
     let trial = aimed("nodes: 1, boot 20s..20s\ncontrollers: 2\ndo: reboot --all\nwait 10m")
@@ -72,9 +73,9 @@ fn void_the_attempt_of_the_other_before_its_entry_goes_back() {
     assert!(wrong.iter().any(|line| says(line, "S3")), "{wrong:#?}");
 }
 
-/// The watch of entries of the one is behind: it sees the mark of the second attempt before its record.
+/// The watch of entries of one process is behind: it sees the mark of the second attempt before the record.
 #[test]
-fn void_no_attempt_that_is_later_than_the_record_they_know() {
+fn void_no_attempt_that_is_later_than_the_known_record() {
     let mut trial = aimed(
         "nodes: 1, boot 20s..20s\ncontrollers: 2\npolicy workers: reboot.bootTimeout 30s, reboot.attempts 2\n\
          fault node-1: power lost\ndo: reboot --all\neventually: node-1 is Rebooting\nafter 5s: repair machine node-1\n\

@@ -1,5 +1,5 @@
-//! At the moment at which a node is marked no more entries are in flight than `maxConcurrent` allows, and no group is
-//! opened beside `atOnce` open ones. In flight is a marked node whose entry is neither Failed nor ended.
+//! When a node is marked, no more entries are in flight than `maxConcurrent` allows, and no more groups are open than
+//! `atOnce` allows. A node is in flight if it has a mark and its entry is neither Failed nor ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,26 +9,26 @@ use serde_json::Value;
 use super::limits::{EDIT_KNOWN_AFTER, share};
 use crate::scenario::facts::Facts;
 
-/// Specs of policies, by name.
+/// The specs of policies, by name.
 pub(in crate::real) type Policies = BTreeMap<String, Value>;
 
-/// The only label by which facts know groups.
+/// The label of a node's group; facts know no other.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 #[derive(Default)]
 pub(super) struct InFlight {
     /// `maxConcurrent` of the queue, and the policies.
-    written: Option<(Value, Policies)>,
-    /// After an edit a controller may go by either text until then.
+    limits: Option<(Value, Policies)>,
+    /// Until then a controller may use the text from before the last edit.
     edit_known_at: Duration,
     marked: BTreeSet<String>,
     exceeded: BTreeSet<String>,
-    /// What a start exceeded and still does.
-    blamed: BTreeSet<String>,
+    /// What a start has exceeded and what is still exceeded.
+    found: BTreeSet<String>,
 }
 
 impl InFlight {
-    /// What a start has exceeded. An edit and a retry may exceed as well, and mark nothing.
+    /// Returns what a start has exceeded. An edit or a retry may exceed a limit too, but it marks no node.
     pub(super) fn look(
         &mut self,
         facts: &Facts,
@@ -38,27 +38,27 @@ impl InFlight {
     ) -> BTreeSet<String> {
         if let Some(queue) = queue {
             let now = (queue["maxConcurrent"].clone(), policies);
-            if self.written.as_ref().is_some_and(|before| *before != now) {
+            if self.limits.as_ref().is_some_and(|before| *before != now) {
                 self.edit_known_at = at + EDIT_KNOWN_AFTER;
             }
-            self.written = Some(now);
+            self.limits = Some(now);
         }
-        let Some((most, policies)) = &self.written else {
+        let Some((most, policies)) = &self.limits else {
             return BTreeSet::new();
         };
         let exceeded = exceeded(facts, most, policies);
         let marks = facts.nodes.iter().filter(|(_, node)| node.marked);
         let marked: BTreeSet<String> = marks.map(|(name, _)| name.clone()).collect();
         if !marked.is_subset(&self.marked) && at >= self.edit_known_at {
-            self.blamed.extend(exceeded.difference(&self.exceeded).cloned());
+            self.found.extend(exceeded.difference(&self.exceeded).cloned());
         }
-        self.blamed.retain(|what| exceeded.contains(what));
+        self.found.retain(|what| exceeded.contains(what));
         (self.marked, self.exceeded) = (marked, exceeded);
-        self.blamed.clone()
+        self.found.clone()
     }
 }
 
-/// Each names who is in flight, or which groups are open: one more makes it another.
+/// Every exceeded limit in words. The words name the nodes or groups, so one more node or group gives another text.
 fn exceeded(facts: &Facts, most: &Value, policies: &Policies) -> BTreeSet<String> {
     let turns = in_flight(facts);
     let nodes = turns.iter().map(|(node, _)| *node).collect();
@@ -76,19 +76,19 @@ fn exceeded(facts: &Facts, most: &Value, policies: &Policies) -> BTreeSet<String
                 .iter()
                 .map(|node| facts.nodes[*node].rack.as_str())
                 .collect();
-            let told = || format!("groups of policy {name}: {open:?} are open, {most} may be");
-            exceeded.extend((open.len() > most).then(told));
+            let text = || format!("groups of policy {name}: {open:?} are open, {most} may be");
+            exceeded.extend((open.len() > most).then(text));
         }
     }
     exceeded
 }
 
 fn too_many(whose: &str, most: usize, nodes: &BTreeSet<&str>) -> Option<String> {
-    let told = || format!("maxConcurrent of {whose}: {nodes:?} are in flight, {most} may be");
-    (nodes.len() > most).then(told)
+    let text = || format!("maxConcurrent of {whose}: {nodes:?} are in flight, {most} may be");
+    (nodes.len() > most).then(text)
 }
 
-/// Nodes and the policy of each one's newest entry.
+/// The nodes in flight, each with the policy of its newest entry.
 fn in_flight(facts: &Facts) -> Vec<(&str, &str)> {
     let turn = |name: &String| {
         let failed = facts
@@ -115,7 +115,7 @@ mod tests {
     use crate::scenario::facts::{EntryFacts, NodeFacts};
     use serde_json::json;
 
-    /// Four nodes in two zones, each with an entry of `workers`.
+    /// Four nodes in two zones. Each has an entry of the policy `workers`.
     fn cluster() -> Facts {
         let mut facts = Facts::default();
         for (name, rack) in [("n1", "a"), ("n2", "a"), ("n3", "b"), ("n4", "b")] {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     impl Watcher {
-        fn blames(&mut self, facts: &Facts) -> bool {
+        fn finds(&mut self, facts: &Facts) -> bool {
             self.seconds += 1;
             let policies = BTreeMap::from([("workers".to_owned(), self.policy.clone())]);
             let at = Duration::from_secs(self.seconds);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_above_max_concurrent_is_blamed_and_a_failed_entry_is_not_in_flight() {
+    fn a_start_above_max_concurrent_is_found_and_a_failed_entry_is_not_in_flight() {
         for (queue, policy) in [
             (json!({"maxConcurrent": 1}), json!({})),
             (json!({"maxConcurrent": "25%"}), json!({})),
@@ -177,58 +177,58 @@ mod tests {
         ] {
             let (mut watcher, mut facts) = (watcher(queue, policy), cluster());
             mark(&mut facts, "n1");
-            assert!(!watcher.blames(&facts));
+            assert!(!watcher.finds(&facts));
             phase(&mut facts, "n1", "Failed");
             mark(&mut facts, "n2");
-            assert!(!watcher.blames(&facts));
+            assert!(!watcher.finds(&facts));
             mark(&mut facts, "n3");
-            assert!(watcher.blames(&facts));
-            // It stays so until it is over.
-            assert!(watcher.blames(&facts));
+            assert!(watcher.finds(&facts));
+            // It is found until the limit is no longer exceeded.
+            assert!(watcher.finds(&facts));
             phase(&mut facts, "n2", "Succeeded");
-            assert!(!watcher.blames(&facts));
+            assert!(!watcher.finds(&facts));
         }
     }
 
     #[test]
-    fn an_edit_and_a_retry_are_no_starts() {
+    fn an_edit_or_a_retry_is_not_a_start() {
         let (mut watcher, mut facts) = (watcher(json!({}), json!({})), cluster());
         for node in ["n1", "n2", "n3"] {
             mark(&mut facts, node);
         }
         phase(&mut facts, "n1", "Failed");
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         watcher.queue = json!({"maxConcurrent": 1});
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         phase(&mut facts, "n1", "Queued");
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         watcher.seconds += 10;
         mark(&mut facts, "n4");
-        assert!(watcher.blames(&facts));
+        assert!(watcher.finds(&facts));
     }
 
     #[test]
-    fn a_start_that_opens_a_group_too_many_is_blamed() {
+    fn a_start_that_opens_one_group_too_many_is_found() {
         let policy = json!({"groups": {"by": ZONE, "atOnce": 1}});
         let (mut watcher, mut facts) = (watcher(json!({}), policy), cluster());
         mark(&mut facts, "n1");
         mark(&mut facts, "n2");
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         mark(&mut facts, "n3");
-        assert!(watcher.blames(&facts));
+        assert!(watcher.finds(&facts));
     }
 
     #[test]
-    fn a_start_in_an_open_group_opens_none() {
+    fn a_start_in_an_open_group_opens_no_group() {
         let policy = json!({"groups": {"by": ZONE, "atOnce": 2}});
         let (mut watcher, mut facts) = (watcher(json!({}), policy), cluster());
         mark(&mut facts, "n1");
         mark(&mut facts, "n3");
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         watcher.policy = json!({"groups": {"by": ZONE, "atOnce": 1}});
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
         watcher.seconds += 10;
         mark(&mut facts, "n2");
-        assert!(!watcher.blames(&facts));
+        assert!(!watcher.finds(&facts));
     }
 }

@@ -5,8 +5,8 @@ use crate::scenario::parse;
 const HEAD: &str = "scenario: x\nnodes: 3\ndeployment shop/cart: replicas 2, budget maxUnavailable 1, on node-1 node-1\n\
      deployment shop/web: replicas 2, budget maxUnavailable 1, on node-2 node-2\n";
 
-/// Three Ready nodes; two Ready pods of `cart` on the first, two of `web` on the second.
-fn well() -> Facts {
+/// Three Ready nodes. The first has two Ready pods of `cart`, the second has two of `web`.
+fn facts() -> Facts {
     let mut facts = Facts::default();
     for name in ["node-1", "node-2", "node-3"] {
         let node = NodeFacts {
@@ -34,12 +34,12 @@ fn budgets(cart: i64, web: i64) -> Vec<BudgetState> {
     vec![("shop/cart".into(), cart, 1), ("shop/web".into(), web, 1)]
 }
 
-/// What the rules say of a file when, after all of its acts, the budgets of `cart` and `web` have so many healthy pods.
+/// The failures when the budgets of `cart` and `web` have this many healthy pods after all acts of the file.
 fn judged(lines: &str, cart: i64, web: i64, change: impl Fn(&mut Facts)) -> Vec<String> {
     let scenario = parse("x", &format!("{HEAD}{lines}\n")).unwrap();
     let mut judge = Judge::new(&scenario, Duration::ZERO);
     let mut rules = Rules::new(&scenario);
-    let mut facts = well();
+    let mut facts = facts();
     rules.look(
         &facts,
         budgets(2, 2),
@@ -70,13 +70,13 @@ fn judged(lines: &str, cart: i64, web: i64, change: impl Fn(&mut Facts)) -> Vec<
 }
 
 #[test]
-fn a_condition_that_names_a_node_leaves_the_watcher_on() {
+fn a_condition_that_names_a_node_stops_no_rule() {
     let seen = judged("when node-1 cordoned: pause", 0, 2, |_| ());
     assert_eq!(seen, ["budget shop/cart: 0 healthy, 1 needed"]);
 }
 
 #[test]
-fn a_fault_of_a_machine_that_junban_drains_leaves_the_watcher_on() {
+fn a_fault_of_a_machine_that_junban_drains_stops_no_rule() {
     for fault in [
         "refused",
         "slow x3",
@@ -91,7 +91,7 @@ fn a_fault_of_a_machine_that_junban_drains_leaves_the_watcher_on() {
 }
 
 #[test]
-fn an_act_takes_out_what_it_harms_and_nothing_else() {
+fn an_act_stops_the_rule_for_what_it_harms_and_for_nothing_else() {
     for act in [
         "edit budget shop/cart: maxUnavailable 0",
         "scale shop/cart to 3",
@@ -108,7 +108,7 @@ fn an_act_takes_out_what_it_harms_and_nothing_else() {
 }
 
 #[test]
-fn a_node_that_is_not_ready_without_a_turn_takes_out_its_own_pods_only() {
+fn a_node_that_is_not_ready_outside_of_a_turn_stops_the_rule_for_its_own_pods_only() {
     let away = |facts: &mut Facts| facts.nodes.get_mut("node-1").unwrap().ready = false;
     assert_eq!(judged("do: reboot --all", 0, 2, away), [""; 0]);
     let seen = judged("do: reboot --all", 2, 0, away);

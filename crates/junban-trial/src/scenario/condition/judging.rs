@@ -1,11 +1,11 @@
-//! Whether a condition holds for the facts of one moment, and what was seen.
+//! Decides whether a condition holds for the facts of one moment.
 
 use std::collections::BTreeSet;
 
 use super::{Claim, Compare, Condition, NodeState, Set, Thing};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
-/// Whether a condition holds, and what was seen.
+/// Whether a condition or a claim holds, and what was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::scenario) struct Verdict {
     pub(in crate::scenario) holds: bool,
@@ -13,7 +13,6 @@ pub(in crate::scenario) struct Verdict {
 }
 
 impl Condition {
-    /// Judges it.
     pub(in crate::scenario) fn judge(&self, facts: &Facts) -> Verdict {
         let verdicts: Vec<Verdict> = self.claims.iter().map(|claim| claim.judge(facts)).collect();
         let seen: Vec<String> = verdicts.iter().map(|verdict| verdict.seen.clone()).collect();
@@ -165,7 +164,7 @@ fn every_entry(facts: &Facts, phases: &[String]) -> Verdict {
         return verdict(false, "there is no entry");
     }
     let seen = if others.is_empty() {
-        format!("all {} are", facts.entries.len())
+        format!("all {} entries are", facts.entries.len())
     } else {
         others.join("; ")
     };
@@ -204,7 +203,7 @@ fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
             .collect(),
     };
     let seen = if others.is_empty() {
-        "it is so".to_owned()
+        "it holds".to_owned()
     } else {
         format!("{} not {state:?}", others.join(", "))
     };
@@ -219,7 +218,7 @@ fn per_node(
     compare: Compare,
     wanted: u32,
 ) -> Verdict {
-    // A server can be powered whose Node is gone.
+    // The power log can name a server whose Node is gone.
     let all = || facts.nodes.keys().chain(facts.power.keys()).map(String::as_str);
     let names: BTreeSet<&str> = node.map_or_else(|| all().collect(), |name| BTreeSet::from([name]));
     let wrong: Vec<String> = names

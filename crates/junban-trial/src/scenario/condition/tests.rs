@@ -89,7 +89,7 @@ fn each_claim_can_hold_and_can_fail() {
 }
 
 #[test]
-fn a_power_action_counts_when_its_node_is_gone() {
+fn a_power_action_counts_although_its_node_is_gone() {
     let facts = Facts {
         power: [("node-1".to_owned(), 1)].into(),
         ..Facts::default()
@@ -100,7 +100,7 @@ fn a_power_action_counts_when_its_node_is_gone() {
 }
 
 #[test]
-fn a_misspelt_claim_names_the_nearest_word() {
+fn the_error_for_a_misspelt_claim_names_the_nearest_word() {
     for (text, near) in [
         ("node-1 is Drainin", "`Draining`"),
         ("node-1 Failed BootTimout", "`BootTimeout`"),

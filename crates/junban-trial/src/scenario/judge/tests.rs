@@ -18,7 +18,7 @@ fn facts(phase: &str) -> Facts {
 }
 
 #[test]
-fn steps_wait_for_each_other_and_the_end_must_stay_so() {
+fn steps_wait_for_each_other_and_the_end_must_hold_for_a_while() {
     let text = "scenario: x\nwhen node-1 is Draining: pause\nafter 10s: resume\norder node-1: Draining, Succeeded\n\
                 eventually within 1m: every entry Succeeded\nat the end: no failure\n";
     let scenario = parse("x", text).unwrap();
@@ -45,7 +45,7 @@ fn steps_wait_for_each_other_and_the_end_must_stay_so() {
 }
 
 #[test]
-fn what_never_happens_what_comes_too_late_and_a_wrong_order_name_their_line() {
+fn each_failure_names_its_line() {
     let run = |text: &str, phases: &[&str]| {
         let scenario = parse("x", &format!("scenario: x\n{text}")).unwrap();
         let mut judge = Judge::new(&scenario, Duration::ZERO);
@@ -83,9 +83,9 @@ fn what_never_happens_what_comes_too_late_and_a_wrong_order_name_their_line() {
     );
 }
 
-/// In bad weather what is claimed of times does not hold, and what no run may ever do is still to be judged.
+/// In bad weather the claims of a file do not hold. The rules of every scenario must be judged to the end all the same.
 #[test]
-fn a_broken_claim_ends_no_run_of_which_only_the_rules_are_judged() {
+fn with_rules_only_a_broken_claim_does_not_end_the_run() {
     let text = "scenario: x\nnever: node-1 is Queued\norder node-1: Succeeded\nwhen within 5s node-1 is Draining: pause\n\
                 eventually within 5s: every entry Succeeded\nat the end: no failure\n";
     let scenario = parse("x", text).unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::model::{Demand, Fault as Wrong, Kind};
+use crate::scenario::model::{Demand, Fault, Kind};
 
 const EXAMPLE: &str = "\
 scenario: two pods of one budget leave a node one after the other
@@ -20,7 +20,7 @@ fn errors(lines: &str) -> String {
 }
 
 #[test]
-fn the_example_of_the_design_is_read() {
+fn the_example_is_read() {
     let scenario = parse("example.txt", EXAMPLE).unwrap();
     assert_eq!(scenario.nodes.workers, 3);
     assert_eq!(scenario.nodes.boot.to, Duration::from_secs(30));
@@ -37,7 +37,7 @@ fn the_example_of_the_design_is_read() {
 }
 
 #[test]
-fn everything_else_that_can_be_written() {
+fn every_other_statement_is_read() {
     let text = "\
 # a comment
 scenario: all
@@ -65,7 +65,7 @@ never: more than 2 nodes unavailable
 ";
     let scenario = parse("all.txt", text).unwrap();
     assert_eq!(scenario.workloads.len(), 6);
-    assert_eq!(scenario.faults[0].what.fault, Wrong::Slow(3));
+    assert_eq!(scenario.faults[0].what.fault, Fault::Slow(3));
     assert_eq!(scenario.exit_after_writes, Some(7));
     assert_eq!(scenario.nodes.names().len(), 8);
     assert_eq!(scenario.steps.len(), 5);
@@ -73,7 +73,7 @@ never: more than 2 nodes unavailable
 }
 
 #[test]
-fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
+fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
     for (line, message) in [
         (
             "nods: 3",
@@ -81,17 +81,17 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
         ),
         (
             "nodes: 3, rack 2",
-            "x.txt:2: `rack 2` is not said of the nodes; did you mean `racks`?",
+            "x.txt:2: `rack 2` is not a part of the line `nodes:`; did you mean `racks`?",
         ),
         ("deployment shop/cart: replica 2", "did you mean `replicas`?"),
         (
             "deployment cart: replicas 2",
             "x.txt:2: `cart` is not written NAMESPACE/NAME",
         ),
-        ("deployment shop/cart: replicas two", "`two` is no number"),
+        ("deployment shop/cart: replicas two", "`two` is not a number"),
         (
             "deployment shop/cart: replicas 1, on node-1 node-2",
-            "2 places for 1 replicas",
+            "`on` names 2 nodes for 1 replicas",
         ),
         ("daemonset a/b: replicas 2", "a daemonset has a pod on every node"),
         ("fault node-2: never return", "did you mean `never returns`?"),
@@ -102,7 +102,7 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
         ),
         ("do: reboot --all now", "nothing is expected after this: `now`"),
         ("do reboot --all", "a colon is expected"),
-        ("eventually within soon: no cordon", "`soon` is no time"),
+        ("eventually within soon: no cordon", "`soon` is not a time"),
         ("never: no cordon, no mark", "one condition a line"),
         ("policy workers: maxConcurent 1", "did you mean `maxConcurrent`?"),
         (
@@ -122,28 +122,25 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
             "kill controller after write 7: resume",
             "nothing is expected after this: `resume`",
         ),
-        (
-            "nodes: 3\nnodes: 4",
-            "x.txt:3: `nodes:` is written in line 2 already",
-        ),
-        ("scenario: y", "x.txt:2: `scenario:` is written in line 1 already"),
+        ("nodes: 3\nnodes: 4", "x.txt:3: `nodes:` is already in line 2"),
+        ("scenario: y", "x.txt:2: `scenario:` is already in line 1"),
         (
             "deployment shop/cart\nstatefulset shop/cart",
-            "x.txt:3: the workload shop/cart is written in line 2 already",
+            "x.txt:3: the workload shop/cart is already in line 2",
         ),
-        ("nodes: 3, cpu 1,5", "`5` is not said of the nodes"),
-        ("deployment shop/cart: cpu 1.5x", "`1.5x` is no quantity"),
+        ("nodes: 3, cpu 1,5", "`5` is not a part of the line `nodes:`"),
+        ("deployment shop/cart: cpu 1.5x", "`1.5x` is not a quantity"),
         (
             "deployment shop/cart: local volume, on node-1 node-2",
             "these pods share one volume",
         ),
-        ("pod shop/x: on cp-1", "nothing is placed on cp-1"),
+        ("pod shop/x: on cp-1", "no pod can run on cp-1"),
         (
             "statefulset shop/x: replicas 2, never ready",
             "makes no second pod before the first is Ready",
         ),
-        ("do: reboot node-1 --again", "`--again` goes with `--all`"),
-        ("do: cancel -l role=worker", "`-l` is no node"),
+        ("do: reboot node-1 --again", "`--again` needs `--all`"),
+        ("do: cancel -l role=worker", "`-l` is not a node"),
     ] {
         let found = errors(line);
         assert!(
@@ -154,7 +151,7 @@ fn a_misspelt_line_is_an_error_with_file_line_and_the_nearest_word() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_an_error() {
+fn a_name_that_the_scenario_does_not_have_is_an_error() {
     let cart =
         "statefulset shop/cart: replicas 2, budget maxUnavailable 1\npod shop/lonely\ndaemonset shop/agent\n";
     for (line, message) in [
@@ -170,7 +167,7 @@ fn a_name_that_is_not_there_is_an_error() {
         ("never: shop/crat disrupted > 0", "did you mean `shop/cart`?"),
         (
             "never: shop/agent disrupted > 0",
-            "`shop/agent` is not such a workload",
+            "`shop/agent` is not a workload of this scenario that fits here",
         ),
         (
             "at the end: pod shop/crat-0 is gone",
@@ -189,7 +186,10 @@ fn a_name_that_is_not_there_is_an_error() {
             "do: edit budget shop/crat: maxUnavailable 1",
             "did you mean `shop/cart`?",
         ),
-        ("do: scale shop/agent to 3", "`shop/agent` is not such a workload"),
+        (
+            "do: scale shop/agent to 3",
+            "`shop/agent` is not a workload of this scenario that fits here",
+        ),
         ("do: deny delete pods in shop", "there is none"),
     ] {
         let found = errors(&format!("{cart}{line}"));
@@ -204,7 +204,7 @@ fn a_name_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn all_wrong_lines_are_told_at_once() {
+fn all_wrong_lines_are_reported_together() {
     let found = errors("nods: 3\ndo: reboot --all\nevntually: no cordon");
     assert_eq!(found.lines().count(), 2, "{found}");
     assert!(

@@ -6,7 +6,7 @@ fn policy(world: &World) -> Value {
 }
 
 #[test]
-fn an_apply_writes_what_the_file_says_and_leaves_what_others_set() {
+fn an_apply_writes_the_fields_of_the_file_and_leaves_those_of_others() {
     let text = "scenario: an apply\nnodes: 1\npolicy workers: drain.timeout 20s\ndo: reboot --all\n\
                 do: edit policy workers: drain.timeout 5m, maxConcurrent 1\ndo: apply policy workers";
     let scenario = parse("apply", text).unwrap();
@@ -21,7 +21,7 @@ fn an_apply_writes_what_the_file_says_and_leaves_what_others_set() {
 }
 
 #[test]
-fn a_goal_that_is_applied_later_counts_from_then() {
+fn a_relative_goal_counts_from_the_apply() {
     let text = "scenario: a goal\nnodes: 1\npolicy workers: bootedAfter +10m\ndo: apply policy workers";
     let scenario = parse("goal", text).unwrap();
     let mut world = build::world(&scenario, 1);
@@ -32,7 +32,7 @@ fn a_goal_that_is_applied_later_counts_from_then() {
 }
 
 #[test]
-fn a_goal_that_a_file_sets_is_not_overwritten() {
+fn reboot_all_does_not_overwrite_a_goal_of_the_file() {
     let text = "scenario: a goal in the file\nnodes: 1\npolicy workers: bootedAfter +1m\ndo: reboot --all\n\
                 eventually: node-1 is Queued";
     let scenario = parse("goal", text).unwrap();

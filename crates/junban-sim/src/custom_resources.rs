@@ -1,5 +1,5 @@
-//! What the API server's schema of our objects does in the simulated world: the rules that refuse a write, and what
-//! a write means to the world's checkers.
+//! Teaches the simulated world about Junban's custom resources: which writes its API server refuses, and what a write
+//! means for the world's checkers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,30 +11,29 @@ use serde_json::{Value, json};
 
 use crate::objects::{ENTRY, QUEUE};
 
-/// Installs both.
 pub fn install(world: &mut World) {
     world.admit(Box::new(admit));
     world.interpret(Box::new(interpret));
 }
 
-/// What the CRDs refuse: of what people write, all; of entries the rules that a controller can run into (lifecycle.md
-/// 2).
+/// Refuses what the CRDs refuse. For a queue and a policy these are all rules; for an entry, only the rules that a
+/// controller can break (docs/design/life-cycle.md#edges).
 fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
     if new.kind != ENTRY {
-        return admit_written(old, new);
+        return admit_by_schema(old, new);
     }
     let flag = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
     let phase = new.status["phase"].as_str().unwrap_or_default();
     if flag(new) && matches!(phase, "Rebooting" | "Verifying") {
-        return Err("a cancelled entry is never rebooted: cancel with Rebooting or Verifying".into());
+        return Err("a cancelled entry cannot be in Rebooting or Verifying".into());
     }
     let Some(old) = old else { return Ok(()) };
     if flag(old) && !flag(new) {
-        return Err("spec.cancel goes one way".into());
+        return Err("spec.cancel cannot go back to false".into());
     }
     let retries = |custom: &Custom| custom.spec["retries"].as_u64().unwrap_or_default();
     if retries(new) < retries(old) {
-        return Err("spec.retries only rises".into());
+        return Err("spec.retries cannot become smaller".into());
     }
     let rest = |custom: &Custom| {
         let mut spec = custom.spec.clone();
@@ -50,7 +49,7 @@ fn admit(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
     }
 }
 
-fn admit_written(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
+fn admit_by_schema(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
     if old.is_some_and(|old| old.spec == new.spec) {
         return Ok(());
     }
@@ -58,7 +57,7 @@ fn admit_written(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
         "apiVersion": names::API_VERSION, "kind": &*new.kind,
         "metadata": {"name": &*new.meta.name}, "spec": new.spec,
     });
-    // The rules are compiled for each object, and sweeps write the same few over and over.
+    // Each check compiles the rules again, and sweeps write the same few objects very often.
     let text = object.to_string();
     CHECKED.with_borrow_mut(|checked| {
         let answer = checked
@@ -72,10 +71,11 @@ fn admit_written(old: Option<&Custom>, new: &Custom) -> Result<(), String> {
 }
 
 thread_local! {
-    /// What was said of each object as it was written.
+    /// The answers for objects that were checked before, by their text.
     static CHECKED: RefCell<BTreeMap<String, Result<(), String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
+/// The facts that a write means for the checkers.
 fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     match new.or(old).map(|custom| custom.kind.as_str()) {
         Some(ENTRY) => entry(old, new),
@@ -119,7 +119,7 @@ fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     };
     let (from, to) = (old.map(phase).unwrap_or_default(), phase(new));
     if !to.is_empty() && (from != to || old.map(attempt) != Some(attempt(new))) {
-        // An entry without a status is Queued; but the one that is made again as Failed never was.
+        // An entry without a status was Queued. But an entry that is created again as Failed never was Queued.
         let unseen = from.is_empty() && !matches!(to.as_str(), "Queued" | "Failed");
         if unseen {
             moved("", "Queued");
@@ -155,7 +155,7 @@ fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     if paused(old) != paused(new) || old.is_none() {
         notes.push(Truth::Paused { paused: paused(new) });
     }
-    // A queue that is deleted frees no slot: the marks still hold them.
+    // A deleted queue frees no slot: the marks still hold them.
     if new.is_some() && holders(old) != holders(new) {
         notes.push(Truth::Slots {
             holders: holders(new),
