@@ -51,43 +51,65 @@ struct Gate {
     stages: &'static [Stage],
     /// The reasons that the gate gives.
     gives: &'static [Reason],
+    /// The name under which a test takes the gate out.
+    guard: Option<Guard>,
 }
 
-const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason]) -> Gate {
-    Gate { ask, stages, gives }
+const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason], guard: Option<Guard>) -> Gate {
+    Gate {
+        ask,
+        stages,
+        gives,
+        guard,
+    }
 }
 
 /// All gates, in the order in which they are asked.
 #[rustfmt::skip]
 const GATES: &[Gate] = &[
-    gate(Ask::OfCluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused]),
-    gate(Ask::OfCluster(health::check), &[Stage::Everything, Stage::Granted], &[Reason::Implausible, Reason::Halted]),
+    gate(Ask::OfCluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
+    gate(Ask::OfCluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
+    gate(Ask::OfCluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
     gate(Ask::OfNode(policy::check), &[Stage::Slot, Stage::Granted], &[
         Reason::UnreadablePolicy, Reason::NoPolicy, Reason::PolicyConflict, Reason::NoDriver,
-    ]),
-    gate(Ask::OfNode(node::check), &[Stage::Slot, Stage::Granted], &[
-        Reason::Excluded, Reason::Hold, Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
-        Reason::EarlierPower,
-    ]),
-    gate(Ask::OfNode(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval]),
-    gate(Ask::OfNode(limits::check), &[Stage::Slot], &[Reason::QueueLimit, Reason::PolicyLimit, Reason::NoPlace]),
-    gate(Ask::OfNode(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof]),
-    gate(Ask::OfNode(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof]),
-    gate(Ask::OfNode(groups::check), &[Stage::Slot], &[Reason::GroupClosed]),
-    gate(Ask::OfNode(control_plane::turn), &[Stage::Slot], &[Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy]),
+    ], None),
+    gate(Ask::OfNode(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
+    gate(Ask::OfNode(node::state), &[Stage::Slot, Stage::Granted], &[
+        Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
+    ], None),
+    gate(Ask::OfNode(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
+    gate(Ask::OfNode(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
+    gate(Ask::OfNode(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
+    gate(Ask::OfNode(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
+    gate(Ask::OfNode(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
+    gate(Ask::OfNode(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof], Some(Guard::FirstProofStart)),
+    gate(Ask::OfNode(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof], Some(Guard::FirstProofPower)),
+    gate(Ask::OfNode(groups::check), &[Stage::Slot], &[Reason::GroupClosed], Some(Guard::Groups)),
+    gate(Ask::OfNode(control_plane::before_worker), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::OfNode(control_plane::alone), &[Stage::Slot], &[
+        Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy,
+    ], Some(Guard::ControlPlaneAlone)),
+    gate(Ask::OfNode(control_plane::after_workers), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
     gate(Ask::OfNode(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
         Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
-    ]),
+    ], Some(Guard::ControlPlaneHealth)),
     gate(Ask::OfPods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
         Reason::ReplacementUnschedulable, Reason::ImpliedBudget,
-    ]),
-    gate(Ask::OfNode(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity]),
+    ], None),
+    gate(Ask::OfNode(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
 ];
 
 impl Gate {
+    fn is_taken_out(&self) -> bool {
+        self.guard.is_some_and(|guard| !guard::stands(guard))
+    }
+
     fn unmet(&self, plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
+        if self.is_taken_out() {
+            return Vec::new();
+        }
         let unmet = match self.ask {
             Ask::OfCluster(ask) => ask(plan).into_iter().collect(),
             Ask::OfNode(ask) => ask(plan, candidate).into_iter().collect(),
@@ -114,7 +136,7 @@ fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candida
 /// The first gate that keeps everything from starting. It is asked once, not for each entry.
 fn stops_everything(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     GATES.iter().find_map(|gate| match gate.ask {
-        Ask::OfCluster(ask) => ask(plan),
+        Ask::OfCluster(ask) if !gate.is_taken_out() => ask(plan),
         _ => None,
     })
 }
