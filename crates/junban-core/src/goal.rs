@@ -80,7 +80,7 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
         return false;
     }
     let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-    !plan.cluster.entries.contains_key(&name) && !plan.cluster.unreadable_entry(&name).is_some()
+    !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entry(&name).is_none()
 }
 
 /// `NODE-HASH`: the first 10 digits of the lower-case RFC 4648 base32 of SHA-256 over node UID, policy and goal in

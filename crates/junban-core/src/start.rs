@@ -39,10 +39,10 @@ enum Stage {
 
 /// How a gate is asked.
 enum Ask {
-    OfCluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
-    OfNode(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
+    Cluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
+    Node(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
     /// Several pods and budgets may hold one node back.
-    OfPods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
+    Pods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
 }
 
 /// One row of the table.
@@ -67,38 +67,38 @@ const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason], guar
 /// All gates, in the order in which they are asked.
 #[rustfmt::skip]
 const GATES: &[Gate] = &[
-    gate(Ask::OfCluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
-    gate(Ask::OfCluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
-    gate(Ask::OfCluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
-    gate(Ask::OfNode(policy::check), &[Stage::Slot, Stage::Granted], &[
+    gate(Ask::Cluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
+    gate(Ask::Cluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
+    gate(Ask::Cluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
+    gate(Ask::Node(policy::check), &[Stage::Slot, Stage::Granted], &[
         Reason::UnreadablePolicy, Reason::NoPolicy, Reason::PolicyConflict, Reason::NoDriver,
     ], None),
-    gate(Ask::OfNode(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
-    gate(Ask::OfNode(node::state), &[Stage::Slot, Stage::Granted], &[
+    gate(Ask::Node(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
+    gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[
         Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
     ], None),
-    gate(Ask::OfNode(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
-    gate(Ask::OfNode(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
-    gate(Ask::OfNode(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
-    gate(Ask::OfNode(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
-    gate(Ask::OfNode(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
-    gate(Ask::OfNode(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof], Some(Guard::FirstProofStart)),
-    gate(Ask::OfNode(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof], Some(Guard::FirstProofPower)),
-    gate(Ask::OfNode(groups::check), &[Stage::Slot], &[Reason::GroupClosed], Some(Guard::Groups)),
-    gate(Ask::OfNode(control_plane::before_worker), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
-    gate(Ask::OfNode(control_plane::alone), &[Stage::Slot], &[
+    gate(Ask::Node(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
+    gate(Ask::Node(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
+    gate(Ask::Node(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
+    gate(Ask::Node(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
+    gate(Ask::Node(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
+    gate(Ask::Node(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof], Some(Guard::FirstProofStart)),
+    gate(Ask::Node(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof], Some(Guard::FirstProofPower)),
+    gate(Ask::Node(groups::check), &[Stage::Slot], &[Reason::GroupClosed], Some(Guard::Groups)),
+    gate(Ask::Node(control_plane::before_worker), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::alone), &[Stage::Slot], &[
         Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy,
     ], Some(Guard::ControlPlaneAlone)),
-    gate(Ask::OfNode(control_plane::after_workers), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
-    gate(Ask::OfNode(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
+    gate(Ask::Node(control_plane::after_workers), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
         Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
     ], Some(Guard::ControlPlaneHealth)),
-    gate(Ask::OfPods(budgets::check), &[Stage::Pods, Stage::Granted], &[
+    gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
         Reason::ReplacementUnschedulable, Reason::ImpliedBudget,
     ], None),
-    gate(Ask::OfNode(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
+    gate(Ask::Node(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
 ];
 
 impl Gate {
@@ -111,9 +111,9 @@ impl Gate {
             return Vec::new();
         }
         let unmet = match self.ask {
-            Ask::OfCluster(ask) => ask(plan).into_iter().collect(),
-            Ask::OfNode(ask) => ask(plan, candidate).into_iter().collect(),
-            Ask::OfPods(ask) => ask(plan, candidate),
+            Ask::Cluster(ask) => ask(plan).into_iter().collect(),
+            Ask::Node(ask) => ask(plan, candidate).into_iter().collect(),
+            Ask::Pods(ask) => ask(plan, candidate),
         };
         debug_assert!(
             unmet.iter().all(|blocker| self.gives.contains(&blocker.reason)),
@@ -136,7 +136,7 @@ fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candida
 /// The first gate that keeps everything from starting. It is asked once, not for each entry.
 fn stops_everything(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     GATES.iter().find_map(|gate| match gate.ask {
-        Ask::OfCluster(ask) if !gate.is_taken_out() => ask(plan),
+        Ask::Cluster(ask) if !gate.is_taken_out() => ask(plan),
         _ => None,
     })
 }
