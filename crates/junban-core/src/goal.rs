@@ -72,11 +72,7 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
         return false;
     }
     // Without a current journal it is not known whether the node has booted since.
-    let journalled = node
-        .journal
-        .as_ref()
-        .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled || plan.derived.has_booted_since(node, goal) {
+    if node.current_journal().is_none() || plan.derived.has_booted_since(node, goal) {
         return false;
     }
     let name = entry_name(&node.name, &node.uid, &policy.name, goal);

@@ -12,7 +12,7 @@ use junban_core::detail::Detail;
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::explain::explain;
 use junban_core::goal::entry_name;
-use junban_core::ids::{EntryUid, NodeName, Version};
+use junban_core::ids::{EntryUid, NodeName, Version, natural};
 use junban_core::memory::Memory;
 use junban_core::node::Node;
 use junban_core::object::ObjectRef;
@@ -231,7 +231,7 @@ impl Forecast {
             self.reboot.len()
         );
         for (policy, mut nodes) in by_policy {
-            nodes.sort_by_key(|name| crate::commands::columns::natural(name));
+            nodes.sort_by_key(|name| natural(name));
             text.push_str(&format!(
                 "  policy {policy}: {} ({})\n",
                 nodes.len(),
