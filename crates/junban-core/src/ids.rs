@@ -131,6 +131,27 @@ pub fn natural(name: &str) -> (String, u64, String) {
 #[serde(transparent)]
 pub struct Version(pub u64);
 
+/// What an object as read says beside the one that is known under its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// A late answer: the known object stays.
+    Old,
+    /// The known object once more.
+    Same,
+    News,
+}
+
+impl Version {
+    /// Compares the version of an object as read with the version that is known, if one is.
+    pub fn freshness(self, known: Option<Self>) -> Freshness {
+        match known {
+            Some(known) if self < known => Freshness::Old,
+            Some(known) if self == known => Freshness::Same,
+            _ => Freshness::News,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +161,12 @@ mod tests {
         let mut names = ["node-10", "node-2", "cp-1"];
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["cp-1", "node-2", "node-10"]);
+    }
+
+    #[test]
+    fn only_a_newer_version_is_news() {
+        let freshness = [4, 5, 6].map(|read| Version(read).freshness(Some(Version(5))));
+        assert_eq!(freshness, [Freshness::Old, Freshness::Same, Freshness::News]);
+        assert_eq!(Version(1).freshness(None), Freshness::News);
     }
 }

@@ -243,7 +243,7 @@ impl ClusterCache {
             }
             Object::Owner(owner) => {
                 if let Some(workload) = objects::workload(owner) {
-                    self.cluster.workloads.insert(workload.key.clone(), workload);
+                    self.cluster.apply_workload(workload);
                 }
             }
             Object::Volume(volume) => {
@@ -259,10 +259,7 @@ impl ClusterCache {
                 self.put_claim(claim);
             }
             Object::Attachment(attachment) => {
-                let attachment = objects::attachment(attachment);
-                self.cluster
-                    .attachments
-                    .insert(attachment.name.clone(), attachment);
+                self.cluster.apply_attachment(objects::attachment(attachment));
             }
             Object::Service(_) => {}
             Object::Custom(custom) => self.put_custom(custom),
@@ -285,10 +282,7 @@ impl ClusterCache {
             }
             POLICY => match junban_api::convert::policy::read(&object) {
                 Ok(policy) => {
-                    let known = self.cluster.policies.get(&policy.name);
-                    if known.is_none_or(|known| known.version <= policy.version) {
-                        self.cluster.policies.insert(policy.name.clone(), policy);
-                    }
+                    self.cluster.apply_policy(policy);
                     None
                 }
                 Err(error) => {
