@@ -217,6 +217,12 @@ impl<'a> Derived<'a> {
         self.places = places.into_iter().collect();
     }
 
+    /// The turn of the Node under this name, unless it has ended.
+    pub fn open_turn(&self, node: &NodeName) -> Option<&Turn<'a>> {
+        let turn = self.turns.get(node)?;
+        (turn.node.is_some() && !turn.phase().is_ended()).then_some(turn)
+    }
+
     /// Entries in Draining, Rebooting or Verifying.
     pub fn in_flight(&self) -> impl Iterator<Item = &Turn<'a>> {
         self.turns.values().filter(|turn| turn.phase().is_in_flight())
