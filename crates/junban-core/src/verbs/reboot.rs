@@ -39,6 +39,7 @@ pub enum Refusal {
     GoalInFuture {
         policy: PolicyName,
         goal: Timestamp,
+        now: Timestamp,
     },
     NoSuchNodes(Vec<NodeName>),
     /// The node is labelled `junban.dev/exclude`.
@@ -143,7 +144,7 @@ fn no_goal_in_the_future(cluster: &Cluster, now: Timestamp) -> Result<(), Refusa
         (by > SKEW).then(|| (policy.name.clone(), goal))
     });
     ahead.map_or(Ok(()), |(policy, goal)| {
-        Err(Refusal::GoalInFuture { policy, goal })
+        Err(Refusal::GoalInFuture { policy, goal, now })
     })
 }
 
@@ -407,6 +408,7 @@ mod tests {
         let refused = Refusal::GoalInFuture {
             policy: "workers".into(),
             goal: fixture::at(1_000),
+            now: fixture::at(200),
         };
         assert_eq!(decide_all(&cluster, fixture::now(200), false), Err(refused));
         assert_eq!(goal(&cluster, true), NEW);
