@@ -10,6 +10,11 @@ use junban_world::{self as world, Change, Object, World};
 use crate::objects::{self, ENTRY, POLICY, QUEUE};
 use crate::watch::{Lags, Watch};
 
+/// The cluster as a command sees it that lists everything now.
+pub fn cluster(world: &World) -> Cluster {
+    ClusterCache::listed(world).cluster
+}
+
 /// What an answer showed. The number is the resourceVersion at which it was true.
 #[derive(Clone, Debug)]
 pub(crate) enum Shown {
