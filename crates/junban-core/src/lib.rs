@@ -73,5 +73,8 @@ pub mod recheck;
 mod status;
 mod steer;
 
+// Storey 11: what the verbs of the command line decide
+pub mod verbs;
+
 #[cfg(test)]
 mod fixture;

@@ -128,6 +128,13 @@ impl Mark {
             .filter(|power| guard::stands(Guard::LiveAttempt) && (!power.void || power.earlier))
     }
 
+    /// The bootID from which a changed one is told: the one before the attempt that may have been started, else the
+    /// one at the start of the turn.
+    pub fn boot_id_before(&self) -> &BootId {
+        self.live_attempt()
+            .map_or(&self.boot_id, |power| &power.boot_id_before)
+    }
+
     /// The first digits of an ID, without its `containerd://`.
     pub fn digits(id: &str) -> String {
         let bare = id.rsplit("//").next().unwrap_or(id);

@@ -16,7 +16,7 @@ use crate::gates::{
     pause, policy,
 };
 use crate::guard::{self, Guard};
-use crate::ids::NodeName;
+use crate::ids::natural;
 use crate::node::Node;
 use crate::queue::{Ledger, Queue};
 use crate::reason::{Class, Reason};
@@ -273,17 +273,9 @@ fn in_order(schedule: &Schedule, turns: &mut [Turn<'_>]) {
             control_plane,
             Reverse(spec.priority),
             schedule.rank(&spec.node),
-            natural(&spec.node),
+            natural(spec.node.as_str()),
         )
     });
-}
-
-/// A key by which node-2 comes before node-10.
-fn natural(name: &NodeName) -> (String, u64, NodeName) {
-    let text = name.as_str();
-    let head = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = text[head.len()..].parse().unwrap_or(0);
-    (head.to_owned(), number, name.clone())
 }
 
 /// A node that is down counts as broken after a time: no event tells.
