@@ -177,8 +177,6 @@ reasons! {
     NodeNotReady Progress ""
     /// Waits for a DaemonSet's pod.
     DaemonSetNotReady Progress ""
-    /// Being restored.
-    Restoring Progress ""
     /// Settle time.
     Settle Progress ""
 
