@@ -74,4 +74,5 @@ mod status;
 mod steer;
 
 #[cfg(test)]
+#[path = "tests/fixture.rs"]
 mod fixture;
