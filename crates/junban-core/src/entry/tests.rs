@@ -4,7 +4,7 @@ use super::*;
 use crate::format::Format;
 
 #[test]
-fn edges_only_these() {
+fn only_these_edges_exist() {
     let edges: Vec<String> = Phase::ALL
         .iter()
         .flat_map(|from| Phase::ALL.iter().map(move |to| (from, to)))
@@ -42,6 +42,7 @@ fn a_back_off_stands_still_while_paused() {
     assert!(!back_off.is_over(from.advanced(Duration::from_secs(3_600), true)));
     assert!(back_off.is_over(from.advanced(Duration::from_secs(300), false)));
 }
+
 fn stored() -> Value {
     let from = json!({"led": 1_000, "running": 1_000});
     let back_off =
@@ -72,7 +73,7 @@ fn a_record_or_back_off_of_a_newer_release_is_not_read_whatever_its_other_fields
         let expected =
             "written by a newer release of Junban (format 2, this release reads up to 1): use that release";
         assert_eq!(Record::read(&newer).unwrap_err(), expected);
-        // Nor by a way past `read`.
+        // Without `Record::read` it is refused as well.
         assert_eq!(
             serde_json::from_value::<Record>(newer.clone())
                 .unwrap_err()
