@@ -173,18 +173,14 @@ impl<'a> Derived<'a> {
         let Some(boot_id) = &node.boot_id else {
             return false;
         };
-        let journal = node
-            .journal
-            .as_ref()
-            .filter(|journal| journal.boot_id == *boot_id);
+        let journal = node.current_journal();
         journal.is_some_and(|journal| journal.booted_since(goal))
             || self.succeeded.get(boot_id).is_some_and(|met| *met >= goal)
     }
 
     /// Whether no goal up to this one is the node's any more (lifecycle.md 1, waiver).
     pub fn is_waived(&self, node: &Node, goal: Timestamp) -> bool {
-        let ended = self.waived.get(&node.name).copied();
-        node.waived.max(ended).is_some_and(|waived| waived >= goal)
+        node.has_waived(goal) || self.waived.get(&node.name).is_some_and(|waived| *waived >= goal)
     }
 
     fn count(&mut self, cluster: &'a Cluster, memory: &Memory, now: Now) {
@@ -219,6 +215,12 @@ impl<'a> Derived<'a> {
         }
         self.counted = counted.into_iter().collect();
         self.places = places.into_iter().collect();
+    }
+
+    /// The turn of the Node under this name, unless it has ended.
+    pub fn open_turn(&self, node: &NodeName) -> Option<&Turn<'a>> {
+        let turn = self.turns.get(node)?;
+        (turn.node.is_some() && !turn.phase().is_ended()).then_some(turn)
     }
 
     /// Entries in Draining, Rebooting or Verifying.

@@ -73,6 +73,9 @@ pub mod recheck;
 mod status;
 mod steer;
 
+// Storey 11: what the verbs of the command line decide
+pub mod verbs;
+
 #[cfg(test)]
 #[path = "tests/fixture.rs"]
 mod fixture;

@@ -130,6 +130,13 @@ impl Mark {
             .filter(|power| guard::stands(Guard::LiveAttempt) && (!power.void || power.earlier))
     }
 
+    /// The bootID before the attempt that may have been started, else the one at the start of the turn. Another bootID
+    /// means that the machine has booted.
+    pub fn boot_id_before(&self) -> &BootId {
+        self.live_attempt()
+            .map_or(&self.boot_id, |power| &power.boot_id_before)
+    }
+
     /// The first digits of an ID, without a prefix like `containerd://`.
     pub fn digits(id: &str) -> String {
         let bare = id.rsplit("//").next().unwrap_or(id);

@@ -335,7 +335,7 @@ fn phase_counts(cluster: &Cluster) -> BTreeMap<String, u32> {
 
 /// The queue's state in a word, why it stands still if it does, and the trouble that it would have without a pause.
 fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
-    let trouble = health::check(plan);
+    let trouble = health::implausible(plan).or_else(|| health::halted(plan));
     let named = trouble
         .as_ref()
         .map_or_else(String::new, |stop| stop.reason.to_string());

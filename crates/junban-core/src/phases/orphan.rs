@@ -43,10 +43,7 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         )));
         return;
     };
-    let rebooted = node
-        .boot_id
-        .as_ref()
-        .is_some_and(|boot_id| *boot_id != power.boot_id_before);
+    let rebooted = node.has_rebooted_since(&power.boot_id_before);
     let rules = VerifyRules {
         timeout: Duration::MAX,
         daemon_sets: true,
