@@ -78,4 +78,5 @@ mod steer;
 pub mod verbs;
 
 #[cfg(test)]
+#[path = "tests/fixture.rs"]
 mod fixture;
