@@ -38,8 +38,7 @@ const HOLDING_MAX: usize = 50;
 pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
     let unreadable = plan
         .cluster
-        .unreadable
-        .iter()
+        .unreadable()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     plan.report.notes.extend(unreadable);
     let marks = plan.cluster.nodes.values().filter_map(|node| {
@@ -246,7 +245,7 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
 
 /// What a policy says of itself: why it does nothing, and what else a person would want to know.
 fn policy_state(plan: &PlanBuilder<'_>, policy: &Policy) -> (Option<Reason>, String) {
-    if let Some(text) = plan.cluster.unreadable_policy(&policy.name) {
+    if let Some(text) = plan.cluster.unreadable_policies.get(&policy.name) {
         return (Some(Reason::UnreadablePolicy), text.clone());
     }
     if let Err(text) = &policy.node_selector {

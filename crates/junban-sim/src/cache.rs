@@ -279,39 +279,34 @@ impl ClusterCache {
 
     fn put_custom(&mut self, custom: &world::Custom) {
         let object = objects::custom(custom);
-        let key = format!("{}/{}", custom.kind, custom.meta.name);
-        let unreadable = match custom.kind.as_str() {
-            QUEUE => {
-                self.cluster.apply_queue(objects::queue(custom));
-                None
-            }
-            POLICY => match junban_api::convert::policy::read(&object) {
-                Ok(policy) => {
-                    self.cluster.apply_policy(policy);
-                    None
-                }
-                Err(error) => {
-                    let name = PolicyName::from(&*custom.meta.name);
-                    self.cluster.policies.remove(&name);
-                    if let Some(outline) = junban_api::convert::policy::outline(&object) {
-                        self.cluster.policies.insert(name, outline);
+        let cluster = &mut self.cluster;
+        match custom.kind.as_str() {
+            QUEUE => drop(cluster.apply_queue(objects::queue(custom))),
+            POLICY => {
+                let name = PolicyName::from(&*custom.meta.name);
+                cluster.unreadable_policies.remove(&name);
+                match junban_api::convert::policy::read(&object) {
+                    Ok(policy) => drop(cluster.apply_policy(policy)),
+                    Err(error) => {
+                        cluster.policies.remove(&name);
+                        let outline = junban_api::convert::policy::outline(&object);
+                        cluster
+                            .policies
+                            .extend(outline.map(|outline| (name.clone(), outline)));
+                        cluster.unreadable_policies.insert(name, error.to_string());
                     }
-                    Some(error.to_string())
                 }
-            },
-            ENTRY => match junban_api::convert::entry::read(&object) {
-                Ok(entry) => {
-                    self.cluster.apply_entry(entry);
-                    None
+            }
+            ENTRY => {
+                let name = EntryName::from(&*custom.meta.name);
+                cluster.unreadable_entries.remove(&name);
+                match junban_api::convert::entry::read(&object) {
+                    Ok(entry) => drop(cluster.apply_entry(entry)),
+                    Err(error) => drop(cluster.unreadable_entries.insert(name, error.to_string())),
                 }
-                Err(error) => Some(error.to_string()),
-            },
-            _ => return,
-        };
-        match unreadable {
-            Some(why) => self.cluster.unreadable.insert(key, why),
-            None => self.cluster.unreadable.remove(&key),
-        };
+            }
+            _ => {}
+        }
     }
 
     fn remove(&mut self, object: &Object, rv: u64) {

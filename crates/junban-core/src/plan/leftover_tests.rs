@@ -230,9 +230,7 @@ fn a_policy_that_cannot_be_read_keeps_its_nodes_from_the_next_one() {
     unreadable.reboot.ladder.clear();
     toy.cluster.policies.insert("db".into(), unreadable);
     let why = "spec.reboot.ladder[0].driver: agent is not known";
-    toy.cluster
-        .unreadable
-        .insert("RebootPolicy/db".into(), why.into());
+    toy.cluster.unreadable_policies.insert("db".into(), why.into());
     toy.run(120);
     assert!(toy.powered.is_empty());
     assert_eq!(

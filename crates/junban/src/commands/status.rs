@@ -170,8 +170,7 @@ impl Status {
             holding: Vec::new(),
             blockers: blockers(&entries),
             unreadable: cluster
-                .unreadable
-                .iter()
+                .unreadable()
                 .map(|(key, text)| format!("{key}: {text}"))
                 .collect(),
             cost: None,

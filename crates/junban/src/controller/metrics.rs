@@ -1,6 +1,5 @@
 //! Metrics: counters of what was done, and gauges that are read from the cluster when somebody asks.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -163,12 +162,10 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         Some((vec![("node", entry.spec.node.to_string())], left.into()))
     });
     let held = cluster.nodes.values().filter(|node| node.mark_text.is_some());
-    let mut unreadable = BTreeMap::<&str, i64>::new();
-    for key in cluster.unreadable.keys() {
-        *unreadable
-            .entry(key.split('/').next().unwrap_or_default())
-            .or_default() += 1;
-    }
+    let unreadable = [
+        ("RebootPolicy", cluster.unreadable_policies.len()),
+        ("NodeReboot", cluster.unreadable_entries.len()),
+    ];
     // By the entries, not by what this process saw: a new leader says the same.
     let proven = entries().filter(|entry| entry.record.phase == Phase::Succeeded);
     let last_proof = proven.filter_map(|entry| entry.record.since).max();
@@ -207,7 +204,8 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
             names::METRIC_UNREADABLE,
             unreadable
                 .into_iter()
-                .map(|(kind, count)| (vec![("kind", kind.to_owned())], count))
+                .filter(|(_, count)| *count > 0)
+                .map(|(kind, count)| (vec![("kind", kind.to_owned())], as_i64(count)))
                 .collect(),
         ),
     ];
