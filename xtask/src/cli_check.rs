@@ -19,7 +19,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<()> {
     let mut check = Check {
-        program: bed::junban(false)?,
+        program: bed::junban(&[])?,
         controller: None,
         bed: bed::up(&["--nodes=2"], Stdio::null())?,
         passed: 0,
