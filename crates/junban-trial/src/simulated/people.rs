@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, Error, Result, bail};
 use junban_api::{convert, names};
 use junban_core::cluster::Cluster;
 use junban_core::reason::{Class, Reason};
@@ -17,19 +18,8 @@ use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
 use junban_sim::objects::{self, ENTRY, POLICY, QUEUE, wall};
 
-/// Why an act could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum PeopleError {
-    #[error("the API server says {0}")]
-    Api(#[from] ApiError),
-    #[error("{0}")]
-    Other(String),
-}
-
-type Done = Result<(), PeopleError>;
-
 /// Does one act.
-pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
+pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Result<()> {
     match act {
         Act::Reboot {
             target,
@@ -40,7 +30,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
         Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
         Act::Refused(refused) => match self::act(world, scenario, refused) {
-            Ok(()) => Err(PeopleError::Other("it was not refused".into())),
+            Ok(()) => bail!("it was not refused"),
             Err(_) => Ok(()),
         },
         Act::Cancel(target) => selected(world, target)?
@@ -86,7 +76,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
     }
 }
 
-fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
+fn act_on_the_rest(world: &mut World, act: &Act) -> Result<()> {
     match act {
         Act::DeletePod(namespace, name) => {
             let options = junban_world::DeleteOptions::default();
@@ -129,9 +119,7 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
             world.heal(node);
             Ok(())
         }
-        _ => Err(PeopleError::Other(
-            "this act concerns a controller, not the world".into(),
-        )),
+        _ => bail!("this act concerns a controller, not the world"),
     }
 }
 
@@ -152,7 +140,7 @@ pub(super) fn inject(world: &mut World, fault: &MachineFault) {
 }
 
 /// Translates a right: the world names custom objects by their kind.
-fn denial(right: &Right) -> Result<Deny, PeopleError> {
+fn denial(right: &Right) -> Result<Deny> {
     let (verb, resource) = match right {
         Right::DeletePodsIn(namespace) => {
             return Ok(Deny {
@@ -171,7 +159,7 @@ fn denial(right: &Right) -> Result<Deny, PeopleError> {
         "update" => Verb::Update,
         "patch" => Verb::Patch,
         "delete" => Verb::Delete,
-        _ => return Err(PeopleError::Other(format!("there is no verb {verb}"))),
+        _ => bail!("there is no verb {verb}"),
     };
     let (plural, rest) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
     let kind = match plural {
@@ -187,30 +175,30 @@ fn denial(right: &Right) -> Result<Deny, PeopleError> {
     })
 }
 
-fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
+fn patch(world: &mut World, node: &str, change: NodeOp) -> Result<()> {
     world.client(PEOPLE).patch_node(node, &[change])?;
     Ok(())
 }
 
-fn delete(world: &mut World, kind: &str, name: &str) -> Done {
+fn delete(world: &mut World, kind: &str, name: &str) -> Result<()> {
     Ok(world
         .client(PEOPLE)
         .delete_custom(kind, name, &Preconditions::default())?)
 }
 
-fn set_queue(world: &mut World, spec: &Value) -> Done {
+fn set_queue(world: &mut World, spec: &Value) -> Result<()> {
     world
         .client(PEOPLE)
         .patch_custom(QUEUE, names::QUEUE, spec, &Preconditions::default())?;
     Ok(())
 }
 
-fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Done {
+fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Result<()> {
     let now = wall(world.now()).as_second();
     let custom = world
         .store()
         .custom(kind, name)
-        .ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
+        .with_context(|| format!("there is no {kind} {name}"))?;
     let mut spec = custom.spec.clone();
     settings::apply(&mut spec, edits, now);
     world
@@ -219,11 +207,11 @@ fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> 
     Ok(())
 }
 
-fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::Demand) -> Done {
+fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::Demand) -> Result<()> {
     let known = world
         .store()
         .budget(namespace, name)
-        .ok_or_else(|| PeopleError::Other(format!("there is no budget {namespace}/{name}")))?;
+        .with_context(|| format!("there is no budget {namespace}/{name}"))?;
     let budget = Budget {
         demand: build::demand(demand),
         selector: known
@@ -235,14 +223,14 @@ fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::D
     Ok(world.client(PEOPLE).apply_budget(budget)?)
 }
 
-fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Done {
+fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Result<()> {
     let is_mine = |key: &OwnerKey| *key.namespace == *namespace && *key.name == *name;
     let key = world
         .store()
         .owners()
         .map(|owner| owner.key())
         .find(|key| is_mine(key) && matches!(key.kind, OwnerKind::Deployment | OwnerKind::StatefulSet))
-        .ok_or_else(|| PeopleError::Other(format!("there is no workload {namespace}/{name}")))?;
+        .with_context(|| format!("there is no workload {namespace}/{name}"))?;
     Ok(world.client(PEOPLE).scale(&key, i64::from(replicas))?)
 }
 
@@ -267,7 +255,7 @@ fn is_ended(entry: &Custom) -> bool {
     matches!(phase_of(entry), "Succeeded" | "Cancelled")
 }
 
-fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> {
+fn selected(world: &World, target: &Target) -> Result<Vec<String>> {
     let names = world.store().nodes();
     let nodes = match target {
         Target::All => {
@@ -279,13 +267,11 @@ fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> 
         }
         Target::Nodes(nodes) => nodes.clone(),
         Target::Selector(text) => {
-            let selector = selector::parse(text).map_err(PeopleError::Other)?;
+            let selector = selector::parse(text).map_err(Error::msg)?;
             let nodes = names.filter(|node| selector.selects(&node.meta.labels));
             let nodes: Vec<String> = nodes.map(|node| node.meta.name.to_string()).collect();
             if nodes.is_empty() {
-                return Err(PeopleError::Other(format!(
-                    "no node has labels that {text:?} selects"
-                )));
+                bail!("no node has labels that {text:?} selects");
             }
             nodes
         }
@@ -294,7 +280,7 @@ fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> 
 }
 
 /// `junban reboot`.
-fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, reason: &str) -> Done {
+fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, reason: &str) -> Result<()> {
     let now = convert::format_goal(wall(world.now()));
     if *target == Target::All {
         let cluster = cluster_of_policies(world);
@@ -305,8 +291,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
         if !governed.iter().any(Result::is_ok)
             && let Some(Err(refusal)) = governed.first()
         {
-            let text = format!("no node can be rebooted: {}", refusal.message);
-            return Err(PeopleError::Other(text));
+            bail!("no node can be rebooted: {}", refusal.message);
         }
         let policies: Vec<String> = world
             .store()
@@ -318,9 +303,7 @@ fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, 
         for policy in policies {
             // On a real cluster the apply of the command conflicts with the field manager of the file.
             if build::policy_spec(scenario, &policy, 0)["bootedAfter"].is_string() {
-                return Err(PeopleError::Other(format!(
-                    "the file sets the goal of policy {policy}"
-                )));
+                bail!("the file sets the goal of policy {policy}");
             }
             let goal = json!({ "bootedAfter": now });
             world
@@ -358,7 +341,7 @@ fn is_under_way(world: &World, policy: &Custom) -> bool {
     })
 }
 
-fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done {
+fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Result<()> {
     if entries(world)
         .iter()
         .any(|entry| node_of(entry) == node && !is_ended(entry))
@@ -369,19 +352,18 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
         .store()
         .node(node)
         .cloned()
-        .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
+        .with_context(|| format!("there is no node {node}"))?;
     let cluster = cluster_of_policies(world);
     let governs = objects::node(&known).map(|known| facts::governing(&cluster, &known));
     let policy = match governs {
         Some(Ok(policy)) => policy.name.to_string(),
         Some(Err(refusal)) => {
-            let text = format!("node {node} cannot be rebooted: {}", refusal.message);
-            return Err(PeopleError::Other(text));
+            bail!("node {node} cannot be rebooted: {}", refusal.message);
         }
-        None => return Err(PeopleError::Other(format!("node {node} cannot be read"))),
+        None => bail!("node {node} cannot be read"),
     };
     let uid = known.meta.uid.to_string();
-    let time = convert::parse_goal(goal).map_err(PeopleError::Other)?;
+    let time = convert::parse_goal(goal).map_err(Error::msg)?;
     let spec = json!({
         "nodeName": node, "nodeUID": uid, "policy": policy, "bootedAfter": goal, "reason": reason,
         "requestedBy": PEOPLE, "priority": 0, "cancel": false, "retries": 0,
@@ -397,21 +379,20 @@ fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done 
 }
 
 /// `junban cancel NODE`. The command refuses if the node has no entry, or if the entry's power action has begun.
-fn cancel_named(world: &mut World, node: &str) -> Done {
+fn cancel_named(world: &mut World, node: &str) -> Result<()> {
     let is_live = |entry: &Arc<Custom>| node_of(entry) == node && !is_ended(entry);
     if !entries(world).iter().any(is_live) {
-        return Err(PeopleError::Other(format!("node {node} has no entry to cancel")));
+        bail!("node {node} has no entry to cancel");
     }
     if cancel(world, node)? {
         return Ok(());
     }
-    let text = format!("node {node} is past its power action, so Junban finishes its turn");
-    Err(PeopleError::Other(text))
+    bail!("node {node} is past its power action, so Junban finishes its turn")
 }
 
 /// Writes the waiver on the Node, then cancels its entries. Returns whether all of them were cancelled: an entry past its
 /// power action is not.
-fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
+fn cancel(world: &mut World, node: &str) -> Result<bool> {
     let mut all = true;
     for entry in entries(world)
         .iter()
@@ -429,7 +410,7 @@ fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
 }
 
 /// Returns whether the API server accepted it: past the power action a rule of the CRD refuses it.
-fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> {
+fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool> {
     let cancelled = json!({"cancel": true});
     let written =
         world
@@ -463,7 +444,7 @@ fn cluster_of_policies(world: &World) -> Cluster {
 }
 
 /// `junban cancel --all`: removes the goals from the policies, writes no waiver, and leaves Failed entries.
-pub(super) fn cancel_all(world: &mut World) -> Done {
+pub(super) fn cancel_all(world: &mut World) -> Result<()> {
     let policies: Vec<String> = world
         .store()
         .customs()
@@ -483,13 +464,13 @@ pub(super) fn cancel_all(world: &mut World) -> Done {
 }
 
 /// `junban retry NODE`.
-fn retry(world: &mut World, node: &str) -> Done {
+fn retry(world: &mut World, node: &str) -> Result<()> {
     let entries = entries(world);
     let entry = entries
         .iter()
         .filter(|entry| node_of(entry) == node && !is_ended(entry))
         .max_by_key(|entry| entry.meta.created)
-        .ok_or_else(|| PeopleError::Other(format!("node {node} has no entry to retry")))?;
+        .with_context(|| format!("node {node} has no entry to retry"))?;
     let retries = entry.spec["retries"].as_u64().unwrap_or_default() + 1;
     let wanted = json!({ "retries": retries });
     world
