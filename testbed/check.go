@@ -9,7 +9,7 @@ import (
 
 func runCheck(args []string) error {
 	if len(args) > 0 {
-		return errors.New("check takes no flags")
+		return errors.New("check takes no arguments")
 	}
 	binary, err := os.Executable()
 	if err != nil {

@@ -24,10 +24,10 @@ import (
 	"junban.dev/testbed/internal/wire"
 )
 
-// infoFile holds what `up` printed.
+// infoFile holds the JSON line of `up`.
 const infoFile = "testbed.json"
 
-var errNotUp = errors.New("no testbed is up here\nhint: `testbed up`, or name its directory with --dir")
+var errNotUp = errors.New("no testbed is running in this directory\nhint: start one with `testbed up`, or name its directory with --dir")
 
 func readInfo(dir string) (cluster.Info, error) {
 	var info cluster.Info
@@ -73,7 +73,7 @@ func runStatus(args []string) error {
 	return w.Flush()
 }
 
-// runDown returns when the supervisor, and with it every child, is gone.
+// runDown waits until the supervisor has ended, and so all its children.
 func runDown(args []string) error {
 	set, dir, _ := flagsWithDir("down")
 	if err := set.Parse(args); err != nil {
@@ -89,12 +89,12 @@ func runDown(args []string) error {
 	}
 	for range 300 {
 		if syscall.Kill(info.PID, 0) != nil {
-			fmt.Println("down; logs stay in", info.Dir)
+			fmt.Println("The testbed has ended. Its logs are in", info.Dir)
 			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Errorf("process %d does not end", info.PID)
+	return fmt.Errorf("the supervisor (process %d) has not ended after 30 s", info.PID)
 }
 
 func runMachine(args []string) error {
@@ -129,16 +129,16 @@ func runProxy(args []string) error {
 	return wire.Call(info.ControlSocket, "POST", "/proxy/"+set.Arg(0), nil, &answer)
 }
 
-// runKubeconfig prints credentials: by client certificate for users and nodes,
-// by a real token for service accounts.
+// runKubeconfig prints credentials: a client certificate for users and nodes, a
+// token for service accounts.
 func runKubeconfig(args []string) error {
 	set, dir, _ := flagsWithDir("kubeconfig")
 	user := set.String("user", "", "user name")
 	groups := set.String("groups", "", "comma-separated groups")
-	node := set.String("node", "", "a node's own credentials")
-	account := set.String("service-account", "", "NAMESPACE/NAME; the token holds for --token-seconds")
-	life := set.Int64("token-seconds", 86400, "life of a service account's token")
-	throughProxy := set.Bool("proxy", false, "through the way in that `testbed proxy freeze` stops")
+	node := set.String("node", "", "a node, for its kubelet's credentials")
+	account := set.String("service-account", "", "NAMESPACE/NAME, for a token that is valid for --token-seconds")
+	life := set.Int64("token-seconds", 86400, "how long the token is valid, in seconds")
+	throughProxy := set.Bool("proxy", false, "use the proxy, which `testbed proxy freeze` stops")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func runKubeconfig(args []string) error {
 	case *user != "":
 		err = certKubeconfig(info, made.Name(), server, *user, strings.FieldsFunc(*groups, func(r rune) bool { return r == ',' })...)
 	default:
-		err = errors.New("one of --user, --node and --service-account is needed")
+		err = errors.New("give one of --user, --node and --service-account")
 	}
 	if err != nil {
 		return err

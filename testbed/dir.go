@@ -7,23 +7,24 @@ import (
 	"syscall"
 )
 
-// marker tells a testbed's directory from any other that --dir may name by
-// mistake: only a directory that holds it is ever emptied. Its supervisor
-// keeps it locked; the kernel drops the lock when the supervisor dies.
+// marker is a file in every testbed directory. If --dir names another directory
+// by mistake, it has no marker and is not emptied. The supervisor locks the
+// marker; the kernel frees the lock when the supervisor ends.
 const marker = "junban-testbed"
 
-// supervisorLog is open already when the supervisor empties the directory.
+// supervisorLog is open before the supervisor empties the directory, so it
+// stays.
 const supervisorLog = "testbed.log"
 
 func defaultDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("junban-testbed-%d", os.Getuid()))
 }
 
-// claimDir makes sure that a directory is this testbed's alone and empty, and
-// returns the lock on it. An empty name becomes a new temporary directory.
+// claimDir locks the directory for this testbed, empties it and returns the
+// lock. An empty name stands for a new temporary directory.
 func claimDir(dir *string) (*os.File, error) {
 	if *dir == "" {
-		sweep()
+		removeDeadRuns()
 		made, err := os.MkdirTemp("", "junban-testbed-run-")
 		if err != nil {
 			return nil, err
@@ -44,11 +45,11 @@ func claimDir(dir *string) (*os.File, error) {
 	}
 	path := filepath.Join(absolute, marker)
 	if _, err := os.Stat(path); len(entries) > 0 && err != nil {
-		return nil, fmt.Errorf("%s is not empty and not a testbed's\nhint: name an empty directory with --dir", absolute)
+		return nil, fmt.Errorf("%s has files, and they are not from a testbed\nhint: name an empty directory with --dir", absolute)
 	}
 	lock, err := lockMarker(path)
 	if err != nil {
-		return nil, fmt.Errorf("a testbed is up in %s already\nhint: `testbed down --dir %s`, or give this one another --dir", absolute, absolute)
+		return nil, fmt.Errorf("another testbed is running in %s\nhint: end it with `testbed down --dir %s`, or name another directory with --dir", absolute, absolute)
 	}
 	for _, entry := range entries {
 		if entry.Name() == supervisorLog || entry.Name() == marker {
@@ -73,9 +74,8 @@ func lockMarker(path string) (*os.File, error) {
 	return lock, nil
 }
 
-// sweep removes the temporary directories of runs that were killed before
-// they could tidy up.
-func sweep() {
+// removeDeadRuns removes the temporary directories of runs that were killed.
+func removeDeadRuns() {
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "junban-testbed-run-*", marker))
 	if err != nil {
 		return

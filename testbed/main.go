@@ -1,6 +1,6 @@
-// The testbed is a real Kubernetes control plane on loopback with simulated
-// machines. One binary holds the servers that it starts as children,
-// kubectl, and the commands of a person.
+// The testbed is a real Kubernetes control plane on loopback, with simulated
+// machines. This one binary contains the commands, kubectl, and the servers,
+// which it starts as child processes.
 package main
 
 import (
@@ -17,12 +17,12 @@ import (
 
 const usage = `usage: testbed COMMAND [flags]
   up           start a cluster; --help lists the flags
-  status       what runs, and how each machine is
-  down         end it; nothing is left running
+  status       show the processes and the machines
+  down         end the cluster and wait until every process has ended
   machine      NODE FAULT|heal|reboot|register|status
-  proxy        freeze|thaw: swallow all bytes on the second way in
-  kubeconfig   credentials for a user, a node or a service account
-  check        bring up three nodes and prove what the testbed promises
+  proxy        freeze|thaw: the proxy drops all bytes, or passes them on again
+  kubeconfig   print credentials for a user, a node or a service account
+  check        test the testbed itself on two clusters of three nodes
   kubectl, etcd, kube-apiserver, kube-controller-manager, kube-scheduler
 `
 
@@ -32,8 +32,8 @@ func main() {
 		os.Exit(2)
 	}
 	command, args := os.Args[1], os.Args[2:]
-	// The servers and kubectl read os.Args and keep global state; each runs as
-	// a process of its own.
+	// Each server and kubectl run in a process of their own, because they read
+	// os.Args and keep global state.
 	os.Args = append([]string{command}, args...)
 	switch command {
 	case "etcd":
@@ -53,7 +53,7 @@ func main() {
 	}
 	run, known := commands[command]
 	if !known {
-		fmt.Fprintf(os.Stderr, "testbed: no command %q\n%s", command, usage)
+		fmt.Fprintf(os.Stderr, "testbed: the command %q does not exist\n%s", command, usage)
 		os.Exit(2)
 	}
 	if err := run(args); err != nil {

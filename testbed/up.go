@@ -41,13 +41,13 @@ func parseUp(args []string) (upFlags, error) {
 	set.IntVar(&f.options.Nodes, "nodes", 3, "workers: node-1 .. node-N")
 	set.IntVar(&f.options.ControlPlanes, "control-planes", 1, "1 (not a Node) or 3 (cp-1 .. cp-3, each a Node)")
 	set.IntVar(&f.options.RackSize, "rack-size", 4, "workers per rack (topology.kubernetes.io/zone=rack-K)")
-	set.StringVar(&f.options.Workload, "workload", "", "Kubernetes YAML, applied when the nodes are up")
-	set.StringVar(&boot, "boot-seconds", boot, "boot time, A..B")
-	set.Uint64Var(&f.options.Machines.Seed, "seed", 1, "for boot times, bootIDs and delays")
-	set.StringVar(&f.options.Dir, "dir", "", "state, logs, kubeconfig (default: one per user, with --foreground one per run, removed at the end)")
-	set.Float64Var(&grace, "monitor-grace-seconds", 0, "node controller: silence until a node is Unknown (8; 20 with three control planes)")
+	set.StringVar(&f.options.Workload, "workload", "", "Kubernetes YAML, applied when the nodes are Ready")
+	set.StringVar(&boot, "boot-seconds", boot, "range of the boot times, A..B")
+	set.Uint64Var(&f.options.Machines.Seed, "seed", 1, "seed of boot times, bootIDs and delays")
+	set.StringVar(&f.options.Dir, "dir", "", "directory for state, logs and kubeconfig (default: one per user; with --foreground one per run, removed at the end)")
+	set.Float64Var(&grace, "monitor-grace-seconds", 0, "the node controller sets a node to Unknown after this time without a Lease (default 8; 20 with three control planes)")
 	set.Float64Var(&lease, "lease-seconds", 2, "how often a node renews its Lease")
-	set.Float64Var(&start, "start-timeout-seconds", 120, "for each step of the start")
+	set.Float64Var(&start, "start-timeout-seconds", 120, "limit for each step of the start")
 	set.BoolVar(&f.options.Machines.MirrorPods, "mirror-pods", false, "a static pod on every worker")
 	f.options.Machines.Capacity = v1.ResourceList{v1.ResourceEphemeralStorage: resource.MustParse("200Gi")}
 	quantity := func(name v1.ResourceName, flag, value string) {
@@ -69,15 +69,15 @@ func parseUp(args []string) (upFlags, error) {
 		f.options.Faults[node] = fault
 		return err
 	})
-	set.BoolVar(&f.foreground, "foreground", false, "stay, and end when the parent process ends")
-	set.BoolVar(&f.detached, "detached", false, "internal: stop watching the parent once the cluster is up")
-	set.IntVar(&f.parent, "parent", os.Getppid(), "with --foreground: the process with which it ends (default: its parent)")
+	set.BoolVar(&f.foreground, "foreground", false, "keep running in the foreground, and end with the parent process")
+	set.BoolVar(&f.detached, "detached", false, "internal: no longer end with the parent once the cluster is up")
+	set.IntVar(&f.parent, "parent", os.Getppid(), "with --foreground: the parent process (default: the process that starts it)")
 	set.StringVar(&f.output, "output", "text", "text or json (one line)")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	if set.NArg() > 0 {
-		return f, fmt.Errorf("unexpected %q", set.Arg(0))
+		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
 	f.options.MonitorGrace = monitorGrace(grace, f.options.ControlPlanes)
 	f.options.StartTimeout = seconds(start)
@@ -85,9 +85,10 @@ func parseUp(args []string) (upFlags, error) {
 	return f, errors.Join(parseBoot(boot, &f.options.Machines), validate(&f))
 }
 
-// monitorGrace is long enough, with three control planes, for an etcd election
-// and for every client to find another API server: else each reboot of one of
-// them makes all nodes Unknown, which the 50 s of a real cluster never do.
+// monitorGrace: with three control planes the grace period must be longer than
+// an etcd election and than the time until every client has found another API
+// server. Else each reboot of a control plane makes all nodes Unknown, which
+// does not happen with the 50 s of a real cluster.
 func monitorGrace(given float64, controlPlanes int) time.Duration {
 	switch {
 	case given > 0:
@@ -107,7 +108,7 @@ func parseBoot(text string, options *machines.Options) error {
 	a, errA := strconv.ParseFloat(low, 64)
 	b, errB := strconv.ParseFloat(high, 64)
 	if errA != nil || errB != nil || a < 0 || b < a {
-		return fmt.Errorf("--boot-seconds %q is not A..B", text)
+		return fmt.Errorf("--boot-seconds %q: want A..B with 0 <= A <= B", text)
 	}
 	options.BootMin, options.BootMax = seconds(a), seconds(b)
 	return nil
@@ -116,13 +117,13 @@ func parseBoot(text string, options *machines.Options) error {
 func validate(f *upFlags) error {
 	var errs []error
 	if f.options.ControlPlanes != 1 && f.options.ControlPlanes != 3 {
-		errs = append(errs, fmt.Errorf("--control-planes is 1 or 3, not %d", f.options.ControlPlanes))
+		errs = append(errs, fmt.Errorf("--control-planes %d: want 1 or 3", f.options.ControlPlanes))
 	}
 	if f.options.Nodes < 0 || f.options.RackSize < 1 {
-		errs = append(errs, errors.New("--nodes is at least 0 and --rack-size at least 1"))
+		errs = append(errs, errors.New("--nodes must be at least 0 and --rack-size at least 1"))
 	}
 	if f.output != "text" && f.output != "json" {
-		errs = append(errs, fmt.Errorf("--output is text or json, not %q", f.output))
+		errs = append(errs, fmt.Errorf("--output %q: want text or json", f.output))
 	}
 	if f.options.Workload != "" {
 		absolute, err := filepath.Abs(f.options.Workload)
@@ -148,11 +149,11 @@ func runUp(args []string) error {
 	return background(f, args)
 }
 
-// foreground brings the cluster up, says so, and stays until a signal, `down`,
-// or the end of its parent.
+// foreground starts the cluster, prints how to reach it, and runs until a
+// signal, `down`, or the end of its parent.
 func foreground(f upFlags) error {
 	if os.Getppid() != f.parent {
-		return errors.New("whoever started it is gone")
+		return errors.New("the parent process has ended")
 	}
 	temporary := f.options.Dir == ""
 	lock, err := claimDir(&f.options.Dir)
@@ -168,13 +169,13 @@ func foreground(f upFlags) error {
 	c, err := cluster.Up(ctx, end, f.options)
 	defer c.Stop()
 	if err != nil {
-		return err // with the logs left where they are
+		return err // the logs stay
 	}
 	if temporary {
 		defer os.RemoveAll(f.options.Dir)
 	}
 	if f.detached {
-		unwatch() // up to here whoever gives up waiting ends the testbed
+		unwatch() // until here the testbed ends if `up` is interrupted
 	}
 	if err := printInfo(c.Info(), f.output); err != nil {
 		return err
@@ -183,11 +184,10 @@ func foreground(f upFlags) error {
 	return nil
 }
 
-// watchParent ends the testbed when whoever started it is gone. The kernel's
-// death signal would come too early: it is sent when the *thread* that
-// started us ends. A parent that says who it is (--parent) is missed however
-// early it dies: without it another process may be the parent by the time we
-// ask.
+// watchParent ends the testbed when its parent process has ended. It polls,
+// because the kernel sends its death signal already when the *thread* that
+// started this process ends. --parent names the parent: if the parent ends
+// before this process has asked for it, another process is the parent by then.
 func watchParent(ctx context.Context, end context.CancelFunc, parent int) {
 	for range time.Tick(100 * time.Millisecond) {
 		if ctx.Err() != nil {
@@ -200,8 +200,8 @@ func watchParent(ctx context.Context, end context.CancelFunc, parent int) {
 	}
 }
 
-// background starts a supervisor that outlives this process, and waits until
-// it says that the cluster is up.
+// background starts a supervisor that keeps running after this process, and
+// waits until the cluster is up.
 func background(f upFlags, args []string) error {
 	if f.options.Dir == "" {
 		f.options.Dir = defaultDir()
@@ -210,7 +210,7 @@ func background(f upFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	lock.Close() // the supervisor takes it
+	lock.Close() // the supervisor locks it again
 	log, err := os.Create(filepath.Join(f.options.Dir, supervisorLog))
 	if err != nil {
 		return err
@@ -245,7 +245,7 @@ func background(f upFlags, args []string) error {
 }
 
 func printInfo(info cluster.Info, output string) error {
-	// `status`, `down` and the rest find the socket through this file.
+	// The other commands find the control socket through this file.
 	line, err := json.Marshal(info)
 	if err != nil {
 		return err

@@ -1,23 +1,26 @@
-//! `cargo xtask api-check`: what only a real API server can say of the manifests. The table of cases that the
-//! offline lint is held by (`crates/junban-api/tests/cases`), the two admission policies with a node's own
-//! credentials and a stranger's, the rights of the account's token against the golden list, and that applying
-//! the manifests again resets nothing.
+//! `cargo xtask api-check`: checks the manifests against a real API server.
+//!
+//! - The server judges each case of `crates/junban-api/tests/cases` as the offline lint does.
+//! - The two admission policies refuse a node and a stranger, under their own credentials.
+//! - The token of Junban's account has the rights of the golden list, and no others.
+//! - Applying the manifests again resets nothing.
 
 mod cases;
+mod findings;
 mod people;
 mod rights;
 mod server;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use findings::Findings;
 use server::Server;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the cases whose name contains this
+    /// Check only the cases whose name contains this
     #[arg(long)]
     cases: Option<String>,
 }
@@ -27,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let server = Server::start()?;
     let mut findings = Findings::default();
 
-    // The cases first: there is no queue yet whose name would be taken.
+    // Check the cases before a queue exists: a case creates a queue of the same name.
     server.bed.apply_crds()?;
     cases::check(&server, &root, args.cases.as_deref(), &mut findings)?;
     if args.cases.is_none() {
@@ -43,39 +46,7 @@ fn manifests(root: &Path, folder: &str) -> PathBuf {
     root.join("manifests").join(folder)
 }
 
-/// What was found, each told as it comes if it is wrong.
-#[derive(Default)]
-struct Findings {
-    good: usize,
-    wrong: usize,
-}
-
-impl Findings {
-    fn expect(&mut self, holds: bool, what: &str, seen: &str) -> Result<()> {
-        if holds {
-            self.good += 1;
-        } else {
-            self.wrong += 1;
-            writeln!(std::io::stdout(), "FAILED {what}\n       {}", seen.trim())?;
-        }
-        Ok(())
-    }
-
-    fn report(&self) -> Result<()> {
-        writeln!(
-            std::io::stdout(),
-            "api-check: {} passed, {} failed",
-            self.good,
-            self.wrong
-        )?;
-        if self.wrong > 0 || self.good == 0 {
-            bail!("the manifests and the API server disagree");
-        }
-        Ok(())
-    }
-}
-
-/// lifecycle.md 5: neither GitOps nor a new release resets a pause, a goal or a limit.
+/// Neither GitOps nor a new release resets a pause, a goal or a limit (docs/design/life-cycle.md#pause).
 fn applying_again_resets_nothing(server: &Server, root: &Path, findings: &mut Findings) -> Result<()> {
     let edits = [
         (
@@ -101,7 +72,7 @@ fn applying_again_resets_nothing(server: &Server, root: &Path, findings: &mut Fi
     };
     let before = read()?;
     let edited = before.contains("true 3 2026-11-23T09:00:00Z") && before.contains("45m");
-    findings.expect(edited, "a pause, a limit and a goal are set", &before)?;
+    findings.expect(edited, "a pause, a limit and a goal can be set", &before)?;
     for how in [&["apply", "--server-side"][..], &["apply"][..]] {
         for folder in ["crds", "junban", "defaults"] {
             let path = manifests(root, folder);

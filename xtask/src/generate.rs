@@ -1,5 +1,5 @@
-//! `cargo xtask generate [--check]`: the CRDs and the page of names. What they say is the business of
-//! `junban-api`, whose own binary writes them.
+//! `cargo xtask generate [--check]`: writes the CRDs and the page of names, by running the program of `junban-api`
+//! that makes them.
 
 use anyhow::{Context as _, Result, bail};
 
@@ -7,7 +7,7 @@ use crate::cargo::cargo;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail where a file is not what the sources say
+    /// Write nothing, and fail if a file differs from what the sources say
     #[arg(long)]
     check: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let status = command.status().context("run cargo")?;
     if !status.success() {
-        bail!("what is generated is not what the sources say");
+        bail!("the generated files are not what the sources say: type cargo xtask generate");
     }
     Ok(())
 }

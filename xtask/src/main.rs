@@ -1,5 +1,4 @@
-//! Entry points for people and CI. Each verb is one file that only calls
-//! what does the work; nothing of the product is linked here.
+//! Commands for people and CI. Nothing of the product is linked here: the commands build its programs and run them.
 
 use std::process::ExitCode;
 
@@ -17,7 +16,7 @@ mod testbed;
 mod tidy;
 
 #[derive(Parser)]
-#[command(about = "Entry points for people and CI")]
+#[command(about = "Commands for people and CI")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -25,22 +24,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// The verbs and bad input against a real API server (about 3 minutes)
+    /// Run every verb of the command line, and bad input, against a real API server (about 3 minutes)
     CliCheck(cli_check::Args),
-    /// A real control plane on loopback with simulated machines
+    /// Start, change and stop a real control plane on loopback with simulated machines
     Testbed(testbed::Args),
-    /// The manifests, put to a real API server
+    /// Check the manifests against a real API server
     ApiCheck(api_check::Args),
-    /// The CRDs and the page of names
+    /// Write the CRDs and the page of names
     Generate(generate::Args),
-    /// Reboots a whole cluster under load and watches it
+    /// Reboot a whole cluster under load on a real control plane, and watch it
     #[command(disable_help_flag = true)]
     Rehearsal(rehearsal::Args),
-    /// Scenario files, in the simulated world or on the real control plane
+    /// Run scenario files, in the simulated world or on the real control plane
     Scenario(scenario::Args),
-    /// Everything that CI runs
+    /// Run everything that CI runs
     Test(test::Args),
-    /// The edges of the architecture, file sizes and banned calls
+    /// Check the rules of the repository: what may use what, file sizes, citations, banned words
     Tidy,
 }
 
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "an entry point talks to a person")]
+#[expect(clippy::print_stderr, reason = "a person reads it")]
 fn report(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }

@@ -1,5 +1,7 @@
-//! `cargo xtask test`: everything, on a machine that has Rust and Go, with the number of passed and failed at its
-//! end. A part that cannot run says so loudly and counts as failed: nothing is skipped in silence.
+//! `cargo xtask test`: every test of the repository, on a machine that has Rust and Go, with the number of passed and
+//! failed tests in its last line. A part that cannot run has failed: nothing is skipped in silence.
+
+mod tools;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -13,28 +15,29 @@ use junban_testbed::process::tied;
 
 use crate::cargo::as_from_a_shell;
 use crate::tidy;
+use tools::Tool;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only parts whose name contains this
+    /// Run only the parts whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// Leave out what needs the real control plane (says so at the end)
+    /// Leave out the parts that need the real control plane (and say so at the end)
     #[arg(long)]
     without_real: bool,
 }
 
-/// One part: a name, what it needs, and a command.
 struct Part {
     name: &'static str,
-    command: &'static [&'static str],
-    /// Brings up the testbed.
+    /// Its words, with a space between them.
+    command: &'static str,
+    /// Starts a testbed.
     real: bool,
-    /// Runs beside its neighbours: it waits for machines that boot more than it works.
+    /// Runs at the same time as the parts next to it: it waits for machines to boot more than it works.
     beside: bool,
 }
 
-const fn part(name: &'static str, command: &'static [&'static str]) -> Part {
+const fn part(name: &'static str, command: &'static str) -> Part {
     Part {
         name,
         command,
@@ -43,143 +46,69 @@ const fn part(name: &'static str, command: &'static [&'static str]) -> Part {
     }
 }
 
-const fn real(name: &'static str, command: &'static [&'static str]) -> Part {
+const fn real(name: &'static str, command: &'static str) -> Part {
     Part {
-        name,
-        command,
         real: true,
-        beside: false,
+        ..part(name, command)
     }
 }
 
-const fn beside(name: &'static str, command: &'static [&'static str]) -> Part {
+const fn beside(name: &'static str, command: &'static str) -> Part {
     Part {
         beside: true,
         ..real(name, command)
     }
 }
 
-/// Parts at a time, of those that run beside each other: a testbed keeps about one core busy.
+/// How many parts run at the same time where they may: a testbed keeps about one core busy.
 const AT_ONCE: usize = 2;
 
-/// In the order in which a mistake is found soonest.
+/// In the order that finds a mistake soonest.
 const PARTS: &[Part] = &[
-    part("format", &["cargo", "fmt", "--all", "--check"]),
-    part("tidy", &["cargo", "xtask", "tidy"]),
+    part("format", "cargo fmt --all --check"),
+    part("tidy", "cargo xtask tidy"),
     part(
         "lints",
-        &[
-            "cargo",
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        "cargo clippy --workspace --all-targets --locked -- -D warnings",
     ),
-    part(
-        "tests",
-        &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
-    ),
-    part(
-        "alerts",
-        &["promtool", "test", "rules", "manifests/alerts_test.yaml"],
-    ),
-    part("go format", &["gofmt", "-d", "testbed"]),
-    // What links nothing of Kubernetes, with the flags of the testbed's own build: so one cache serves both.
+    part("tests", "cargo test --workspace --locked --no-fail-fast"),
+    part("alerts", "promtool test rules manifests/alerts_test.yaml"),
+    part("go format", "gofmt -d testbed"),
+    // Only packages that link nothing of Kubernetes. The flags are those of the testbed's build, so that both use the
+    // same build cache.
     part(
         "go tests",
-        &[
-            "env",
-            "CGO_ENABLED=0",
-            "go",
-            "-C",
-            "testbed",
-            "test",
-            "-trimpath",
-            "./internal/...",
-            "./cmd/...",
-        ],
+        "env CGO_ENABLED=0 go -C testbed test -trimpath ./internal/... ./cmd/...",
     ),
-    // Vet looks at all that a package uses: of what links Kubernetes that would be minutes.
+    // `go vet` reads everything that a package uses: for a package that links Kubernetes it would take minutes.
     part(
         "go lints",
-        &[
-            "env",
-            "CGO_ENABLED=0",
-            "go",
-            "-C",
-            "testbed",
-            "vet",
-            "-trimpath",
-            "./internal/...",
-            "./cmd/...",
-        ],
+        "env CGO_ENABLED=0 go -C testbed vet -trimpath ./internal/... ./cmd/...",
     ),
-    real("testbed", &["cargo", "xtask", "testbed", "check"]),
-    // Its figures are times: nothing runs beside it.
+    real("testbed", "cargo xtask testbed check"),
+    // It measures times, so nothing may run beside it.
     real(
         "rehearsal",
-        &[
-            "cargo",
-            "xtask",
-            "rehearsal",
-            "--nodes",
-            "5",
-            "--control-planes",
-            "1",
-            "--pods",
-            "40",
-            "--minutes",
-            "5",
-        ],
+        "cargo xtask rehearsal --nodes 5 --control-planes 1 --pods 40 --minutes 5",
     ),
-    // The longest first.
+    // The part that takes longest starts first.
     beside(
         "scenarios",
-        &[
-            "cargo",
-            "xtask",
-            "scenario",
-            "--world",
-            "real",
-            "tests/scenarios/three_control_planes.txt",
-            "tests/scenarios/kill_in_rebooting.txt",
-            "tests/scenarios/pause_in_draining.txt",
-            "tests/scenarios/budget_of_one.txt",
-        ],
+        "cargo xtask scenario --world real tests/scenarios/three_control_planes.txt \
+         tests/scenarios/kill_in_rebooting.txt tests/scenarios/pause_in_draining.txt \
+         tests/scenarios/budget_of_one.txt",
     ),
     beside(
         "more scenarios",
-        &[
-            "cargo",
-            "xtask",
-            "scenario",
-            "--world",
-            "real",
-            "tests/scenarios/freeze_in_rebooting.txt",
-            "tests/scenarios/pinned_pods_one_after_the_other.txt",
-            "tests/scenarios/impossible_budget.txt",
-            "tests/scenarios/volume_is_detached_first.txt",
-        ],
+        "cargo xtask scenario --world real tests/scenarios/freeze_in_rebooting.txt \
+         tests/scenarios/pinned_pods_one_after_the_other.txt tests/scenarios/impossible_budget.txt \
+         tests/scenarios/volume_is_detached_first.txt",
     ),
-    beside("command line", &["cargo", "xtask", "cli-check"]),
-    beside("api", &["cargo", "xtask", "api-check"]),
+    beside("command line", "cargo xtask cli-check"),
+    beside("api", "cargo xtask api-check"),
     beside(
         "ports",
-        &[
-            "cargo",
-            "test",
-            "--locked",
-            "-p",
-            "junban-kube",
-            "--test",
-            "real",
-            "--",
-            "--ignored",
-        ],
+        "cargo test --locked -p junban-kube --test real -- --ignored",
     ),
 ];
 
@@ -195,8 +124,41 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ))?;
         tally.left_out.push(part.name);
     }
+    let root = tidy::root()?;
+    let missing = missing(&parts, |tool| tool.is_installed(&root));
+    for (tool, parts) in &missing {
+        let names: Vec<_> = parts.iter().map(|part| part.name).collect();
+        say(&format!(
+            "MISSING: {}, which these parts need: {}",
+            tool.name,
+            names.join(", ")
+        ))?;
+        say(&format!("         install it: {}", tool.install))?;
+        tally.broken.extend(names);
+    }
+    if !missing.is_empty() {
+        // The other parts take a quarter of an hour: a person would learn only then what is missing.
+        say("Nothing was run.")?;
+        tally.failed = tally.broken.len();
+        return tally.close();
+    }
     run_all(&parts, &mut tally)?;
     tally.close()
+}
+
+/// The tools that are not installed, each with the parts that need it.
+fn missing<'a>(
+    parts: &[&'a Part],
+    is_installed: impl Fn(&Tool) -> bool,
+) -> Vec<(&'static Tool, Vec<&'a Part>)> {
+    let users = |tool: &Tool| {
+        let needs = |part: &&&Part| tool.is_needed_by(part.command, part.real);
+        parts.iter().filter(needs).copied().collect::<Vec<_>>()
+    };
+    let needed = tools::ALL.iter().map(|tool| (tool, users(tool)));
+    needed
+        .filter(|(tool, users)| !users.is_empty() && !is_installed(tool))
+        .collect()
 }
 
 /// The parts whose name contains `word`.
@@ -211,23 +173,23 @@ fn wanted(word: &str) -> Result<Vec<&'static Part>> {
 
 fn run_all(parts: &[&Part], tally: &mut Tally) -> Result<()> {
     for neighbours in parts.chunk_by(|one, next| one.beside && next.beside) {
-        for (part, ended) in side_by_side(neighbours) {
-            tally.count(part, ended)?;
+        for (part, result) in run_beside_each_other(neighbours) {
+            tally.count(part, result)?;
         }
     }
     Ok(())
 }
 
-/// Runs parts, [`AT_ONCE`] at a time; a single one has the output for itself.
-fn side_by_side<'a>(parts: &[&'a Part]) -> Vec<(&'a Part, Result<Ended>)> {
+/// Runs parts, [`AT_ONCE`] at a time.
+fn run_beside_each_other<'a>(parts: &[&'a Part]) -> Vec<(&'a Part, Result<Counts>)> {
     let next = AtomicUsize::new(0);
-    let ended = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(parts.len()) {
             scope.spawn(|| {
                 while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = part.run(parts.len() > 1);
-                    ended
+                    results
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((*part, result));
@@ -235,32 +197,32 @@ fn side_by_side<'a>(parts: &[&'a Part]) -> Vec<(&'a Part, Result<Ended>)> {
             });
         }
     });
-    ended.into_inner().unwrap_or_else(PoisonError::into_inner)
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What came of a part.
-struct Ended {
+/// The tests of a part.
+struct Counts {
     passed: usize,
     failed: usize,
     good: bool,
 }
 
 impl Part {
-    /// Runs it and passes its output on; beside others, with its name before each line. Test runners count each of
-    /// their tests, other parts count one.
-    fn run(&self, named: bool) -> Result<Ended> {
-        say(&format!("== {}: {}", self.name, self.command.join(" ")))?;
+    /// Runs the part and prints its output; with `named`, the part's name stands before each line. A test runner says
+    /// how many tests it ran; any other command counts as one test.
+    fn run(&self, named: bool) -> Result<Counts> {
+        say(&format!("== {}: {}", self.name, self.command))?;
         let begun = Instant::now();
-        let root = tidy::root()?;
-        let mut command = tied(Path::new(self.command[0]));
+        let (program, arguments) = self.command.split_once(' ').unwrap_or((self.command, ""));
+        let mut command = tied(Path::new(program));
         as_from_a_shell(&mut command);
         let mut child = command
-            .args(&self.command[1..])
-            .current_dir(root)
+            .args(arguments.split_whitespace())
+            .current_dir(tidy::root()?)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{} cannot run: is {} installed?", self.name, self.command[0]))?;
+            .with_context(|| format!("{} cannot run: is {program} installed?", self.name))?;
         let (mut passed, mut failed) = (0, 0);
         if let Some(output) = child.stdout.take() {
             for line in BufReader::new(output).lines() {
@@ -288,7 +250,7 @@ impl Part {
             self.name,
             begun.elapsed().as_secs_f64()
         ))?;
-        Ok(Ended { passed, failed, good })
+        Ok(Counts { passed, failed, good })
     }
 }
 
@@ -301,22 +263,22 @@ struct Tally {
 }
 
 impl Tally {
-    /// What cannot run has failed, and the others go on.
-    fn count(&mut self, part: &Part, ended: Result<Ended>) -> Result<()> {
-        let ended = match ended {
-            Ok(ended) => ended,
+    /// A part that could not run has failed; the other parts still run.
+    fn count(&mut self, part: &Part, result: Result<Counts>) -> Result<()> {
+        let counts = match result {
+            Ok(counts) => counts,
             Err(error) => {
                 say(&format!("== {}: FAILED: {error:#}", part.name))?;
-                Ended {
+                Counts {
                     passed: 0,
                     failed: 1,
                     good: false,
                 }
             }
         };
-        self.passed += ended.passed;
-        self.failed += ended.failed;
-        if !ended.good {
+        self.passed += counts.passed;
+        self.failed += counts.failed;
+        if !counts.good {
             self.broken.push(part.name);
         }
         Ok(())
@@ -337,8 +299,8 @@ impl Tally {
     }
 }
 
-/// What the closing line of a test runner says: `test result: ok. 3 passed; 0 failed; ...` of cargo's, or
-/// `3 passed, 0 failed` of ours, where one word with a colon may stand before it.
+/// How many tests passed and failed, if this is the closing line of a test runner: `test result: ok. 3 passed; 0
+/// failed; ...` of cargo, or `3 passed, 0 failed` of xtask, perhaps after one word with a colon.
 fn counts(line: &str) -> Option<(usize, usize)> {
     let number_before =
         |text: &str, word: &str| text.split(word).next()?.split_whitespace().last()?.parse().ok();
@@ -360,14 +322,37 @@ fn say(line: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, counts, part, run_all, wanted};
+    use super::{PARTS, Tally, counts, missing, part, run_all, wanted};
 
     #[test]
     fn a_part_that_cannot_run_has_failed_and_the_others_go_on() {
-        let parts = [part("gone", &["no-such-program"]), part("here", &["true"])];
+        let parts = [part("gone", "no-such-program"), part("here", "true")];
         let mut tally = Tally::default();
         run_all(&parts.each_ref(), &mut tally).unwrap();
         assert_eq!((tally.passed, tally.failed, tally.broken), (1, 1, vec!["gone"]));
+    }
+
+    #[test]
+    fn a_missing_tool_is_named_with_the_parts_that_need_it() {
+        let all: Vec<_> = PARTS.iter().collect();
+        assert!(missing(&all, |_| true).is_empty());
+        let found = missing(&all, |tool| tool.name != "promtool");
+        assert_eq!(
+            (found.len(), found[0].0.name, found[0].1[0].name),
+            (1, "promtool", "alerts")
+        );
+        let without = |word| missing(&wanted(word).unwrap(), |_| false);
+        let names = |word| {
+            without(word)
+                .iter()
+                .map(|(tool, _)| tool.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("format"), ["rustfmt", "gofmt"]);
+        assert_eq!(names("lints"), ["clippy", "go"]);
+        assert_eq!(names("tidy"), Vec::<&str>::new());
+        // The testbed is a Go program, whatever command starts it.
+        assert_eq!(names("scenarios"), ["go"]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! `cargo xtask testbed`: builds the Go binary of `testbed/` once per state of
-//! its sources, outside the checkout, and becomes it. What the commands mean
-//! is the binary's business (`testbed/README.md`); nothing of it is known here.
+//! `cargo xtask testbed`: builds the Go program of `testbed/`, once for each state of its sources and outside the
+//! checkout, and then becomes that program. `testbed/README.md` describes its commands.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,17 +11,17 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-/// Clients refuse to parse the version of a server that was built without it.
+/// The version that the servers report, whole, major and minor: clients cannot parse the version of a server that was
+/// built without it.
 const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
-/// Binaries of this many states of the sources stay in the cache; one is
-/// about 145 MB.
+/// The cache keeps this many builds, each for one state of the sources. A build has about 145 MB.
 const KEPT: usize = 8;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// up, status, down, machine, proxy, kubeconfig, check (`up --help` lists
-    /// the flags); `path` builds and prints where the binary is
+    /// up, status, down, machine, proxy, kubeconfig, check (`up --help` lists the flags); `path` builds the program
+    /// and prints where it is
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
@@ -33,15 +32,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         writeln!(std::io::stdout(), "{}", binary.display())?;
         return Ok(());
     }
-    // Becoming the program keeps the caller its parent: with --foreground the
-    // testbed ends when the caller does.
+    // With --foreground the testbed ends when its parent ends. The caller is its parent only if this process becomes
+    // the testbed.
     let error = Command::new(&binary).args(&args.command).exec();
     Err(error).with_context(|| format!("run {}", binary.display()))
 }
 
-/// The testbed's binary, built if this state of the sources never was.
+/// The path of the testbed's program. Builds it if this state of the sources was never built.
 pub(crate) fn binary() -> Result<PathBuf> {
-    // As cargo says it now: two checkouts may share one target directory.
+    // Ask cargo at run time: two checkouts may share one target directory, and so this program.
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
     let sources = Path::new(&xtask).join("../testbed");
     let cache = cache_dir()?;
@@ -50,12 +49,12 @@ pub(crate) fn binary() -> Result<PathBuf> {
         return Ok(binary);
     }
     fs::create_dir_all(&cache)?;
-    // Whoever waits here finds the binary that the other one built.
+    // A process that waits here finds what the other process built.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
     if !binary.exists() {
         build(&sources, &binary)?;
-        forget_old(&cache)?;
+        remove_old_builds(&cache)?;
     }
     Ok(binary)
 }
@@ -70,9 +69,9 @@ fn build(sources: &Path, binary: &Path) -> Result<()> {
     }
     writeln!(
         std::io::stderr(),
-        "building the testbed (minutes the first time, seconds later)"
+        "building the testbed (6 minutes the first time, seconds later)"
     )?;
-    // The power program first: where the testbed is, both are.
+    // Build the power program first: if the testbed is there, both are there.
     go_build(sources, "./cmd/power", "-s -w", &binary.with_file_name("power"))?;
     go_build(sources, ".", &flags, binary)
 }
@@ -103,7 +102,7 @@ fn cache_dir() -> Result<PathBuf> {
     Ok(base.join("junban/testbed"))
 }
 
-/// A hash over everything that the binary is made from.
+/// A hash of everything that the program is built from.
 fn fingerprint(sources: &Path) -> Result<String> {
     let mut files = Vec::new();
     collect(sources, &mut files)?;
@@ -138,8 +137,8 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Drops all but the newest builds. One that still runs keeps its file open.
-fn forget_old(cache: &Path) -> Result<()> {
+/// Removes all but the newest builds. A program that still runs keeps its file open, and is not disturbed.
+fn remove_old_builds(cache: &Path) -> Result<()> {
     let mut builds: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in fs::read_dir(cache)? {
         let entry = entry?;

@@ -1,6 +1,6 @@
 //! The custom resources, their conversion to and from core's types, and every name that users see.
 //!
-//! Knows the shape of Kubernetes objects; talks to no server and decides nothing.
+//! This crate knows the shape of Kubernetes objects. It talks to no server and decides nothing.
 
 pub mod convert;
 pub mod lint;

@@ -1,82 +1,33 @@
-//! The offline check of a file of Junban's objects: the same verdict as the API server's, and more words.
+//! Checks a file of Junban's objects without a cluster. The verdict is the same as the API server's, with better
+//! messages.
 //!
-//! Each document is taken as the server takes it: nulls dropped, defaults filled, unknown fields refused at every
-//! depth, the schema's bounds; then `convert`, which names what is wrong in its own words; then the CEL rules
-//! (whose offline evaluator runs CEL only, hence this order). One table of cases, `tests/cases`, is put to both
-//! and holds them equal. Reads no clock and no cluster.
+//! Each document is handled as the server handles it: nulls are dropped, defaults are filled in, unknown fields are
+//! refused at every depth, and the bounds of the schema are checked. Then `convert` reads it and gives messages of its
+//! own. Then the CEL rules run (their offline evaluator checks nothing else, so they come last). One table of cases,
+//! `tests/cases`, is given to the lint and to a real server, and holds their verdicts equal. The lint reads no clock.
 
 mod across;
 mod document;
+mod finding;
 mod schema;
-
-use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::convert::FieldError;
-
 pub use document::check_object;
+pub use finding::{Finding, Severity};
 
-/// How bad a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Severity {
-    /// The API server refuses it, or Junban cannot read it.
-    Error,
-    /// It is taken, and will not do what was meant.
-    Warning,
-    /// Worth knowing.
-    Info,
-}
-
-/// One finding in a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
-    pub severity: Severity,
-    /// The document's number in the file, from 1.
-    pub document: usize,
-    /// `RebootPolicy workers`, as far as it is known.
-    pub object: String,
-    /// May be empty: the document as a whole.
-    pub path: String,
-    pub problem: String,
-    /// What to write instead; may be empty.
-    pub hint: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
-        write!(f, "{severity}: document {}", self.document)?;
-        if !self.object.is_empty() {
-            write!(f, " ({})", self.object)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
-        }
-        write!(f, ": {}", self.problem)?;
-        if !self.hint.is_empty() {
-            write!(f, "\nhint: {}", self.hint)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a file holds.
+/// What was found in a file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Checked {
-    /// In the order of the documents; a file that is not YAML is one finding.
+    /// In the order of the documents. A file that is not YAML has one finding.
     pub findings: Vec<Finding>,
-    /// Objects of Junban's: without one nothing was checked.
+    /// How many objects of Junban the file has. 0: nothing was checked.
     pub objects: usize,
 }
 
-/// Checks a file of one or more YAML documents, and of Lists, as kubectl prints them, each item. `now` tells which
-/// goals lie in the future.
+/// Checks a file of one or more YAML documents. A List, as kubectl prints it, is checked item by item. `now` decides
+/// which goals lie in the future.
 pub fn lint(text: &str, now: Timestamp) -> Checked {
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
@@ -117,20 +68,7 @@ fn not_yaml(error: &serde_saphyr::Error) -> Finding {
         object: String::new(),
         path: String::new(),
         problem: format!("the file is not YAML: {error}"),
-        hint: "mend the line named above".to_owned(),
-    }
-}
-
-impl Finding {
-    fn of_field(severity: Severity, document: usize, object: &str, error: FieldError) -> Self {
-        Self {
-            severity,
-            document,
-            object: object.to_owned(),
-            path: error.path,
-            problem: error.problem,
-            hint: error.hint,
-        }
+        hint: "correct the line named above".to_owned(),
     }
 }
 

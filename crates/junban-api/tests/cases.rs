@@ -1,14 +1,14 @@
-//! The table of cases, put to the offline lint. `cargo xtask api-check` puts the same files to a real API server, so
+//! Gives the table of cases to the offline lint. `cargo xtask api-check` gives the same files to a real API server, so
 //! that the two verdicts stay equal.
 //!
-//! `NAME.accept.yaml` and `NAME.refuse.yaml` are objects to create; `NAME.from.yaml` is one that exists and
-//! `NAME.to.accept.yaml` or `NAME.to.refuse.yaml` what it is changed to. Comments at the head of a file:
+//! `NAME.accept.yaml` and `NAME.refuse.yaml` are objects to create. `NAME.from.yaml` is an existing object, and
+//! `NAME.to.accept.yaml` or `NAME.to.refuse.yaml` is what it is changed to. Comments at the head of a file:
 //!
 //! | comment | meaning |
 //! |---|---|
-//! | `# field: PATH` | a refusal names this field (or one below it) |
-//! | `# exception: lint only: WHY` | the server takes it |
-//! | `# exception: server only: WHY` | the lint takes it |
+//! | `# field: PATH` | the refusal names this field (or one below it) |
+//! | `# exception: lint only: WHY` | the server accepts it |
+//! | `# exception: server only: WHY` | the lint accepts it |
 //! | `# subresource: status` | the change is a write of the status |
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -90,7 +90,7 @@ fn the_lint_judges_every_case_as_its_name_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Every rule, bound and enum of a spec is met by a refused case: the field that it guards is named by one.
+/// For every rule, bound and enum of a spec there is a refused case that names the field.
 #[test]
 fn every_field_with_a_rule_has_a_refused_case() {
     let mut guarded = BTreeSet::new();
@@ -107,7 +107,7 @@ fn every_field_with_a_rule_has_a_refused_case() {
             (kind, without_indices(case.head("field").unwrap_or_default()))
         })
         .collect();
-    // A rule on an object is met at the field that breaks it.
+    // A case for a rule on an object names the field that breaks the rule.
     let is_refused = |kind: &str, path: &str| {
         refused.iter().any(|(other, field)| {
             other == kind
@@ -116,13 +116,13 @@ fn every_field_with_a_rule_has_a_refused_case() {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     };
-    // Selectors have their cases at the selector, whatever part of it is wrong; one more is not needed per place.
+    // The cases of selectors name the selector, whatever part of it is wrong. Not every place needs cases of its own.
     let missing: Vec<_> = guarded
         .iter()
         .filter(|(kind, path)| {
             !path.contains("nodeSelector.") && !path.contains("jobs.evict.") && !is_refused(kind, path)
         })
-        // Free words have one bound, in one place tried.
+        // Free text has one bound, which one case tests.
         .filter(|(_, path)| !matches!(path.rsplit('.').next(), Some("reason" | "requestedBy")))
         .collect();
     assert!(missing.is_empty(), "no refused case for {missing:?}");
@@ -166,7 +166,7 @@ fn without_indices(path: &str) -> String {
 }
 
 #[test]
-fn exceptions_say_which_and_why() {
+fn every_exception_says_which_side_and_why() {
     for case in cases().values() {
         if let Some(text) = case.head("exception") {
             let why = text

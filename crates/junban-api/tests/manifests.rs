@@ -1,5 +1,4 @@
-//! What the manifests written by hand must hold, by inspection. A real API server judges them in
-//! `cargo xtask api-check`.
+//! Checks the hand-written manifests. `cargo xtask api-check` also checks them on a real API server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +38,7 @@ fn words(value: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Rules as lines of the golden file, verbs by what they are for.
+/// Rules as lines of the golden file: the verbs of each scope and resource.
 fn flatten(scope: &str, rules: &Value, into: &mut BTreeMap<String, BTreeSet<String>>) {
     for rule in rules.as_array().unwrap() {
         for group in words(&rule["apiGroups"]) {
@@ -68,7 +67,7 @@ fn flatten(scope: &str, rules: &Value, into: &mut BTreeMap<String, BTreeSet<Stri
 }
 
 #[test]
-fn the_accounts_rights_are_the_golden_list() {
+fn the_account_has_exactly_the_rights_of_the_golden_list() {
     let mut rights = BTreeMap::new();
     for role in of_kind("junban/20-account.yaml", "ClusterRole") {
         flatten("cluster", &role["rules"], &mut rights);
@@ -92,9 +91,9 @@ fn the_accounts_rights_are_the_golden_list() {
     assert_eq!(lines, golden);
 }
 
-/// safety.md C6, "never".
+/// The rights that the account must never have (docs/design/safety.md#c6).
 #[test]
-fn what_the_account_must_never_have_is_not_in_the_golden_list() {
+fn the_golden_list_has_no_right_that_the_account_must_never_have() {
     let golden: Vec<&str> = include_str!("golden/rights.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -143,9 +142,9 @@ fn the_account_is_bound_and_the_force_role_is_not() {
     assert_eq!(force["metadata"]["name"], names::FORCE_ROLE);
 }
 
-/// A command looks at what the controller looks at.
+/// Commands read what the controller reads.
 #[test]
-fn whoever_may_view_reads_what_the_account_reads() {
+fn the_role_for_viewers_may_read_what_the_account_reads() {
     let of = |path: &str, name: &str| {
         let roles = of_kind(path, "ClusterRole");
         let role = roles
@@ -172,7 +171,7 @@ fn whoever_may_view_reads_what_the_account_reads() {
     );
 }
 
-/// The restricted profile of pod security, and safety.md C7: never on a worker.
+/// The restricted profile of pod security; never on a worker (docs/design/safety.md#c7).
 #[test]
 fn the_controller_passes_restricted_pod_security_and_stays_off_workers() {
     let deployment = &of_kind("junban/40-controller.yaml", "Deployment")[0];
@@ -206,9 +205,9 @@ fn the_controller_passes_restricted_pod_security_and_stays_off_workers() {
     );
 }
 
-/// Junban knows its own pods by these labels.
+/// Junban recognises its own pods by these labels.
 #[test]
-fn the_controllers_pods_carry_the_labels_by_which_they_are_known() {
+fn the_controllers_pods_carry_their_labels() {
     let deployment = &of_kind("junban/40-controller.yaml", "Deployment")[0];
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels[names::APP_NAME], names::APP);
@@ -217,9 +216,9 @@ fn the_controllers_pods_carry_the_labels_by_which_they_are_known() {
     assert_eq!(budget["spec"]["selector"]["matchLabels"], *labels);
 }
 
-/// lifecycle.md 5: what has a default is not stated, so applying again resets nothing.
+/// The default objects set no field that has a default, so to apply them again resets nothing (docs/design/life-cycle.md#pause).
 #[test]
-fn the_defaults_state_only_what_has_no_default() {
+fn the_default_objects_set_only_fields_without_a_default() {
     let queue = &documents("defaults/queue.yaml")[0];
     assert_eq!(queue["metadata"]["name"], names::QUEUE);
     assert_eq!(queue["spec"], serde_json::json!({}));
@@ -238,9 +237,9 @@ fn the_defaults_state_only_what_has_no_default() {
     }
 }
 
-/// The names in YAML are those of the table.
+/// The names in the YAML are those of the table.
 #[test]
-fn the_admission_policies_speak_of_the_names_of_the_table() {
+fn the_admission_policies_use_the_names_of_the_table() {
     let path = folder().join("junban/30-admission.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     for name in [names::KEY_PREFIX, names::SERVICE_ACCOUNT_USER] {
@@ -256,7 +255,7 @@ fn the_admission_policies_speak_of_the_names_of_the_table() {
     }
 }
 
-/// Metrics that alerts use exist.
+/// The alerts use only metrics that exist.
 #[test]
 fn the_alerts_use_metrics_of_the_table() {
     let text = std::fs::read_to_string(folder().join("alerts.yaml")).unwrap();
@@ -276,7 +275,7 @@ fn the_alerts_use_metrics_of_the_table() {
 }
 
 #[test]
-fn what_is_generated_is_what_the_sources_say() {
+fn generated_files_are_up_to_date() {
     let generator = env!("CARGO_BIN_EXE_generate-manifests");
     let output = std::process::Command::new(generator)
         .arg("--check")

@@ -1,12 +1,15 @@
-//! The least time that any scheduler could need (performance.md 1.1), and what binds it.
+//! The least time that any scheduler could need, and what binds it (docs/design/performance.md#lower-bound).
 
 use std::collections::BTreeMap;
 
-use crate::draft::Draft;
+use crate::builder::PlanBuilder;
+use crate::derived::group_of;
+use crate::duty::{is_pinned, must_leave};
 use crate::entry::Phase;
-use crate::facts::group_of;
-use crate::gates::limits;
+use crate::ids::PdbKey;
+use crate::node::Node;
 use crate::queue::Queue;
+use crate::tokens::impossible;
 
 /// One node that is still to be rebooted. Times in seconds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -146,10 +149,17 @@ fn movable(budget: &MovableBudget) -> f64 {
     (f64::from(budget.moves) * budget.hold - allowed * budget.hold) / allowed
 }
 
-/// The bound of what is left, from forecasts: boots proven so far, else a fifth of `bootTimeout`.
-pub fn of_rest(draft: &Draft<'_>, queue: &Queue) -> Option<Bound> {
-    let cluster = draft.cluster;
-    let mut proven: Vec<u64> = cluster
+/// A move of a pod holds its token at least so long, in seconds: the budget's controller sees the successor no sooner.
+const MOVE_S: f64 = 1.0;
+/// A node is empty no sooner than this many seconds after its cordon (docs/design/drain.md#drained).
+const DRAIN_S: f64 = 5.0;
+
+/// The bound of what is left, from forecasts: the median of the boots proven so far, else a fifth of `bootTimeout`.
+/// Times that nobody has measured, as the start of a pod, count as nothing.
+pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
+    let derived = &plan.derived;
+    let mut proven: Vec<u64> = plan
+        .cluster
         .entries
         .values()
         .filter_map(|entry| entry.record.boot_ms)
@@ -157,36 +167,94 @@ pub fn of_rest(draft: &Draft<'_>, queue: &Queue) -> Option<Bound> {
     proven.sort_unstable();
     let typical = proven.get(proven.len() / 2).map(|ms| *ms as f64 / 1_000.0);
     let mut input = BoundInput {
-        places: limits::places(queue, draft.facts.counted.len(), draft.facts.broken.len()),
+        places: queue.places(derived.counted.len(), plan.broken()),
         first_proof: proven.is_empty(),
         ..BoundInput::default()
     };
-    for turn in draft.facts.turns.values() {
+    let mut budgets = BTreeMap::new();
+    for turn in derived.turns.values() {
         let left = matches!(turn.phase(), Phase::Queued | Phase::Draining | Phase::Rebooting);
         let (Some(node), true) = (turn.node, left) else {
             continue;
         };
-        let policy = draft.facts.policy_of(&node.name);
+        let policy = derived.policy_of(&node.name);
         let guess = policy.map_or(300.0, |policy| policy.reboot.boot_timeout.as_secs_f64() / 5.0);
+        let boot = typical.unwrap_or(guess);
         if let Some(groups) = policy.and_then(|policy| policy.groups.as_ref()) {
             input.groups_at_once = Some(groups.at_once);
         }
+        if !node.control_plane && turn.phase() != Phase::Rebooting {
+            count_budgets(plan, node, boot, &mut budgets);
+        }
         input.nodes.push(NodeTime {
             name: node.name.to_string(),
-            drain: 5.0,
-            boot: typical.unwrap_or(guess),
+            drain: DRAIN_S,
+            boot,
             control_plane: node.control_plane,
             group: policy
                 .and_then(|policy| group_of(policy, node))
                 .map(|group| group.to_string()),
         });
     }
+    for (key, (pinned, movable)) in budgets {
+        let Some(budget) = plan.cluster.budgets.get(key) else {
+            continue;
+        };
+        let name = key.to_string();
+        let allowed = budget.expected_pods.saturating_sub(budget.desired_healthy);
+        input.movable.push(MovableBudget {
+            name: name.clone(),
+            allowed,
+            hold: MOVE_S,
+            moves: movable,
+        });
+        input.pinned.push(PinnedBudget {
+            name,
+            allowed,
+            holds: pinned,
+        });
+    }
     lower_bound(&input)
+}
+
+/// What the pods of one budget need: for each pinned pod how long it holds its token, and how many pods must move.
+type Needs = (Vec<(f64, f64)>, u32);
+
+/// Counts the Ready pods of a node that must leave it, by their budget. A budget that can never allow an eviction keeps
+/// its nodes from starting at all, so it bounds nothing.
+fn count_budgets<'a>(
+    plan: &PlanBuilder<'a>,
+    node: &Node,
+    boot: f64,
+    budgets: &mut BTreeMap<&'a PdbKey, Needs>,
+) {
+    let cluster = plan.cluster;
+    for pod in cluster
+        .pods_of(&node.name)
+        .filter(|pod| pod.ready && !pod.terminating)
+    {
+        let mut selecting = cluster.budgets_of(pod);
+        let (Some(budget), None) = (selecting.next(), selecting.next()) else {
+            continue;
+        };
+        if impossible(budget).is_some() || !must_leave(cluster, plan.memory, pod, None) {
+            continue;
+        }
+        let (pinned, movable) = budgets.entry(&budget.key).or_default();
+        if is_pinned(cluster, node, pod) {
+            pinned.push((boot, 0.0));
+        } else {
+            *movable += 1;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{Toy, budget, pod};
+    use crate::pod::Pod;
+    use crate::quantity::IntOrPercent;
 
     fn nodes(count: usize, boot: f64) -> Vec<NodeTime> {
         (0..count)
@@ -343,6 +411,28 @@ mod tests {
         assert_eq!(bound(input(1)), said(180, "pdb shop/cart"));
         assert_eq!(bound(input(2)), said(80, "pdb shop/cart"));
         assert_eq!(bound(input(4)), said(65, "path"));
+    }
+
+    #[test]
+    fn the_live_bound_names_the_budget_of_pinned_pods() {
+        let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
+        let queue = toy.queue();
+        (queue.max_unavailable, queue.paused) = (IntOrPercent::Count(3), true);
+        for node in ["node-1", "node-2", "node-3"] {
+            let labels = BTreeMap::from([("kubernetes.io/hostname".to_owned(), node.to_owned())]);
+            toy.node(node).labels.extend(labels.clone());
+            toy.cluster.apply_pod(Pod {
+                node_selector: labels,
+                ..pod(&format!("store-{node}"), node)
+            });
+        }
+        toy.cluster.apply_budget(budget("store", 3, 2, 3));
+        toy.settle();
+        let plan = PlanBuilder::new(&toy.cluster, &toy.memory, toy.now());
+        let bound = of_rest(&plan, plan.derived.queue.unwrap()).unwrap();
+        assert_eq!(bound.by, "pdb shop/store");
+        // Three boots of a fifth of bootTimeout, one after the other.
+        assert_eq!(bound.seconds, 36);
     }
 
     #[test]

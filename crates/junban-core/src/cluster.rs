@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use smol_str::SmolStr;
-
+pub use crate::budget::Budget;
 use crate::entry::Entry;
-use crate::ids::{
-    BootId, ClaimKey, EntryName, NodeName, NodeUid, PdbKey, PodKey, PodUid, PolicyName, SystemUuid, Version,
-};
-use crate::journal::Journal;
-use crate::mark::Mark;
+use crate::ids::{ClaimKey, EntryName, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version};
+pub use crate::node::Node;
+pub use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
 use crate::queue::Queue;
-use crate::selector::{Labels, Selector};
-use crate::time::Timestamp;
+pub use crate::taint::{CORDON_TAINT, Taint, Toleration};
+pub use crate::volume::{Attachment, Claim};
+pub use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
-/// Everything observed. An adapter applies watch events, live reads and the answers to our own writes; whatever
-/// has the higher resourceVersion stands.
+/// Everything observed. An adapter applies watch events, live reads and the answers to Junban's own writes. The higher
+/// resourceVersion wins. Each `apply_...` says whether the object was news.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub queue: QueueView,
@@ -68,260 +65,33 @@ impl QueueView {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Node {
-    pub name: NodeName,
-    pub uid: NodeUid,
-    pub version: Version,
-    pub created: Timestamp,
-    pub labels: Labels,
-    pub unschedulable: bool,
-    /// Whether Junban's own field manager owns `spec.unschedulable` (managedFields).
-    pub cordon_is_ours: bool,
-    pub taints: Vec<Taint>,
-    /// `junban.dev/exclude`: never touched, counts nowhere.
-    pub excluded: bool,
-    /// `junban.dev/hold`: not started for now, counts.
-    pub held: bool,
-    /// `node-role.kubernetes.io/control-plane`.
-    pub control_plane: bool,
-    /// The exclude-from-external-load-balancers label is there.
-    pub excluded_from_load_balancers: bool,
-    /// The steering taint `junban.dev/pending` is there.
-    pub pending_taint: bool,
-    pub ready: bool,
-    /// `None`: not reported yet.
-    pub boot_id: Option<BootId>,
-    pub system_uuid: SystemUuid,
-    /// `renewTime` of the node's Lease, as text: only its change is looked at, never its value as a time.
-    pub lease: String,
-    /// By resource name: cpu in millicores, memory and others in their base unit.
-    pub allocatable: BTreeMap<String, i64>,
-    /// `Err`: an annotation that does not parse: the node counts as marked by somebody and is not touched.
-    pub mark: Option<Result<Mark, String>>,
-    /// The annotation's value exactly as read: what a `test` compares.
-    pub mark_text: Option<String>,
-    pub journal: Option<Journal>,
-    /// `junban.dev/waived`: no goal up to then is this node's any more.
-    pub waived: Option<Timestamp>,
-    /// Whether other tools' signs say that another actor owns this node, and which (drain.md, order).
-    pub foreign_owner: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Taint {
-    pub key: String,
-    pub value: String,
-    pub effect: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pod {
-    pub key: PodKey,
-    pub uid: PodUid,
-    pub version: Version,
-    pub node: Option<NodeName>,
-    /// The scheduler has found no node for it.
-    pub fits_nowhere: bool,
-    pub labels: Labels,
-    pub phase: PodPhase,
-    pub ready: bool,
-    /// `metadata.deletionTimestamp` is set.
-    pub terminating: bool,
-    pub created: Timestamp,
-    pub grace: Duration,
-    pub has_finalizers: bool,
-    /// The pod's direct controller, if any.
-    pub owner: Option<WorkloadKey>,
-    /// The annotation `kubernetes.io/config.mirror`, or an owner of kind Node.
-    pub is_mirror: bool,
-    /// Names of its emptyDir volumes, less those that `safe-to-evict-local-volumes` names.
-    pub empty_dirs: Vec<String>,
-    /// What an annotation or label of the pod asks of whoever would evict it.
-    pub wish: Option<PodWish>,
-    pub claims: Vec<ClaimKey>,
-    /// Containers that run now: IDs as reported.
-    pub running_containers: Vec<String>,
-    pub requests: BTreeMap<String, i64>,
-    pub node_selector: Labels,
-    /// `spec.affinity.nodeAffinity` that is required, flattened to match terms: any one must match.
-    pub required_affinity: Vec<Selector>,
-    pub tolerations: Vec<Toleration>,
-    pub priority: i32,
-    /// One of Junban's own controller pods.
-    pub is_junban: bool,
-}
-
-/// The taint of a cordoned node.
-pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
-
-impl Pod {
-    /// Whether it tolerates the taint of a cordoned node, so that it may land there again.
-    pub fn tolerates_cordon(&self) -> bool {
-        self.tolerations.iter().any(|toleration| {
-            let any_key = toleration.key.is_empty() && toleration.value.is_none();
-            let effect = toleration.effect.is_empty() || toleration.effect == "NoSchedule";
-            (any_key || toleration.key == CORDON_TAINT) && effect
-        })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PodPhase {
-    Pending,
-    Running,
-    /// Succeeded or Failed.
-    Finished,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Toleration {
-    /// Empty with `Exists`: tolerates everything.
-    pub key: String,
-    /// `Some`: operator Equal.
-    pub value: Option<String>,
-    /// Empty: every effect.
-    pub effect: String,
-}
-
-impl Toleration {
-    pub fn tolerates(&self, taint: &Taint) -> bool {
-        (self.effect.is_empty() || self.effect == taint.effect)
-            && (self.key.is_empty() && self.value.is_none() || self.key == taint.key)
-            && self.value.as_ref().is_none_or(|value| *value == taint.value)
-    }
-}
-
-/// A pod's own wish, with the key that says so (drain.md, which pods).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PodWish {
-    /// `safe-to-evict: "false"`, or `do-not-disrupt: "true"`.
-    DoNotDisrupt { by: String },
-    /// `do-not-disrupt` with a duration from the pod's start.
-    NotBefore { by: String, until: Timestamp },
-    /// `cluster.x-k8s.io/drain: skip`: treated like a DaemonSet's pod.
-    Skip { by: String },
-    /// `cluster.x-k8s.io/drain: wait-completed`: waited for like a Job's.
-    WaitCompleted { by: String },
-}
-
-/// A controller of pods.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct WorkloadKey {
-    pub kind: WorkloadKind,
-    pub namespace: SmolStr,
-    pub name: SmolStr,
-}
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum WorkloadKind {
-    Deployment,
-    ReplicaSet,
-    StatefulSet,
-    ReplicationController,
-    DaemonSet,
-    Job,
-    /// A kind that Junban knows nothing of: an operator's own.
-    Other(String),
-}
-
-impl WorkloadKey {
-    pub fn new(kind: WorkloadKind, namespace: impl Into<SmolStr>, name: impl Into<SmolStr>) -> Self {
-        let (namespace, name) = (namespace.into(), name.into());
-        Self {
-            kind,
-            namespace,
-            name,
-        }
-    }
-
-    /// `deployment shop/cart`.
-    pub fn describe(&self) -> String {
-        let kind = match &self.kind {
-            WorkloadKind::Deployment => "deployment",
-            WorkloadKind::ReplicaSet => "replicaset",
-            WorkloadKind::StatefulSet => "statefulset",
-            WorkloadKind::ReplicationController => "replicationcontroller",
-            WorkloadKind::DaemonSet => "daemonset",
-            WorkloadKind::Job => "job",
-            WorkloadKind::Other(kind) => kind,
-        };
-        format!("{kind} {}/{}", self.namespace, self.name)
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Workload {
-    pub key: WorkloadKey,
-    pub version: Version,
-    /// `spec.replicas`; `None` for kinds without.
-    pub replicas: Option<u32>,
-    /// The controller of this controller: a ReplicaSet's Deployment, a Job's CronJob.
-    pub owner: Option<WorkloadKey>,
-    /// `nodeName` of the template: its pods are made on this node, cordoned or not.
-    pub template_node: Option<NodeName>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Budget {
-    pub key: PdbKey,
-    pub uid: String,
-    pub version: Version,
-    pub generation: i64,
-    pub observed_generation: i64,
-    /// `None`: no selector, selects nothing. An empty one selects every pod of the namespace.
-    pub selector: Option<Selector>,
-    /// `unhealthyPodEvictionPolicy: AlwaysAllow`.
-    pub always_allow_unhealthy: bool,
-    pub disruptions_allowed: u32,
-    pub current_healthy: u32,
-    pub desired_healthy: u32,
-    pub expected_pods: u32,
-    /// Names of pods whose eviction was accepted and not yet seen by the budget's controller. It forgets a name when
-    /// its pod is gone or terminating, else after two minutes: a StatefulSet may have made the pod again by then.
-    pub disrupted_pods: Vec<String>,
-    /// Message of the condition `DisruptionAllowed=False` with reason `SyncFailed`.
-    pub sync_failed: Option<String>,
-}
-
-/// A PersistentVolumeClaim with what matters of its volume.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Claim {
-    pub volume: String,
-    /// Node affinity of the bound volume: any one term must match. Empty: none.
-    pub node_affinity: Vec<Selector>,
-}
-
-/// A VolumeAttachment.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Attachment {
-    pub name: String,
-    pub version: Version,
-    pub node: NodeName,
-    pub volume: String,
-    pub attached: bool,
-}
-
 impl Cluster {
-    /// Why a policy cannot be read: it governs its nodes all the same, and nothing starts under it.
+    /// Policies that cannot be read, by name, with the reason.
+    pub fn unreadable_policies(&self) -> impl Iterator<Item = (&str, &String)> {
+        self.unreadable
+            .iter()
+            .filter_map(|(key, why)| Some((key.strip_prefix("RebootPolicy/")?, why)))
+    }
+
+    /// Why a policy cannot be read. It governs its nodes all the same, and nothing starts under it.
     pub fn unreadable_policy(&self, name: &PolicyName) -> Option<&String> {
         self.unreadable.get(&format!("RebootPolicy/{name}"))
     }
 
-    /// Applies a pod as read; an older version of the same pod changes nothing.
-    pub fn apply_pod(&mut self, pod: Pod) {
-        if self
-            .pods
-            .get(&pod.key)
-            .is_some_and(|known| known.version > pod.version)
-        {
-            return;
+    /// Why an entry cannot be read: an entry that cannot be read is not gone.
+    pub fn unreadable_entry(&self, name: &EntryName) -> Option<&String> {
+        self.unreadable.get(&format!("NodeReboot/{name}"))
+    }
+
+    /// Applies a pod as read.
+    pub fn apply_pod(&mut self, pod: Pod) -> bool {
+        let known = self.pods.get(&pod.key);
+        let freshness = pod.version.freshness(known.map(|known| known.version));
+        if freshness == Freshness::Old {
+            return false;
         }
         // A pod's labels hardly ever change: then the same budgets select it.
-        let same_labels = self
-            .pods
-            .get(&pod.key)
-            .is_some_and(|known| known.labels == pod.labels);
+        let same_labels = known.is_some_and(|known| known.labels == pod.labels);
         let selected_by = same_labels.then(|| self.selected_by.remove(&pod.key).unwrap_or_default());
         self.remove_pod(&pod.key);
         let selected_by = selected_by.unwrap_or_else(|| self.selecting(&pod));
@@ -341,9 +111,10 @@ impl Cluster {
             self.unsettled.insert(pod.key.clone(), pod.clone());
         }
         self.pods.insert(pod.key.clone(), pod);
+        freshness == Freshness::News
     }
 
-    /// Notes that this very pod is being deleted, as the server has just said; returns whether that is news.
+    /// Notes that this very pod is being deleted, as the server has just said.
     pub fn pod_terminates(&mut self, key: &PodKey, uid: &PodUid) -> bool {
         let known = self.pods.get(key);
         let Some(known) = known.filter(|pod| pod.uid == *uid && !pod.terminating) else {
@@ -370,38 +141,56 @@ impl Cluster {
     }
 
     /// Applies a node as read, keeping the Lease that is known of it: the two come by different watches.
-    pub fn apply_node(&mut self, mut node: Node) {
-        if let Some(known) = self.nodes.get(&node.name) {
-            if known.version > node.version {
-                return;
-            }
-            if node.lease.is_empty() && known.uid == node.uid {
-                node.lease.clone_from(&known.lease);
-            }
+    pub fn apply_node(&mut self, mut node: Node) -> bool {
+        let known = self.nodes.get(&node.name).filter(|known| known.uid == node.uid);
+        if let Some(known) = known.filter(|_| node.lease.is_empty()) {
+            node.lease.clone_from(&known.lease);
         }
-        self.nodes.insert(node.name.clone(), node);
+        put(&mut self.nodes, node.name.clone(), node, |node| node.version)
     }
 
     /// Applies an entry as read.
-    pub fn apply_entry(&mut self, entry: Entry) {
-        if self
-            .entries
-            .get(&entry.name)
-            .is_none_or(|known| known.version <= entry.version)
-        {
-            self.entries.insert(entry.name.clone(), entry);
-        }
+    pub fn apply_entry(&mut self, entry: Entry) -> bool {
+        put(&mut self.entries, entry.name.clone(), entry, |entry| {
+            entry.version
+        })
+    }
+
+    /// Applies a policy as read.
+    pub fn apply_policy(&mut self, policy: Policy) -> bool {
+        put(&mut self.policies, policy.name.clone(), policy, |policy| {
+            policy.version
+        })
+    }
+
+    /// Applies a workload as read.
+    pub fn apply_workload(&mut self, workload: Workload) -> bool {
+        put(&mut self.workloads, workload.key.clone(), workload, |workload| {
+            workload.version
+        })
+    }
+
+    /// Applies a VolumeAttachment as read.
+    pub fn apply_attachment(&mut self, attachment: Attachment) -> bool {
+        put(
+            &mut self.attachments,
+            attachment.name.clone(),
+            attachment,
+            |attachment| attachment.version,
+        )
     }
 
     /// Applies the queue as read. Another UID is another queue, whatever its version.
-    pub fn apply_queue(&mut self, queue: QueueView) {
+    pub fn apply_queue(&mut self, queue: QueueView) -> bool {
         if let (Some(known), QueueView::Present(new)) = (self.queue.present(), &queue)
             && known.uid == new.uid
-            && known.version > new.version
+            && new.version.freshness(Some(known.version)) == Freshness::Old
         {
-            return;
+            return false;
         }
+        let is_news = self.queue != queue;
         self.queue = queue;
+        is_news
     }
 
     /// Whether a pod may come to a cordoned node: it tolerates the taint, or no scheduler is asked.
@@ -420,10 +209,13 @@ impl Cluster {
         on_node.into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
-    /// Applies a budget as read; returns whether anything changed.
+    /// Applies a budget as read.
     pub fn apply_budget(&mut self, budget: Budget) -> bool {
-        let known = self.budgets.get(&budget.key);
-        if known.is_some_and(|known| known.uid == budget.uid && known.version >= budget.version) {
+        let known = self
+            .budgets
+            .get(&budget.key)
+            .filter(|known| known.uid == budget.uid);
+        if budget.version.freshness(known.map(|known| known.version)) != Freshness::News {
             return false;
         }
         let same_selector = known.is_some_and(|known| known.selector == budget.selector);
@@ -530,6 +322,15 @@ impl Cluster {
         }
         Some(key)
     }
+}
+
+/// Puts in an object as read, unless a newer one is known. Returns whether it was news.
+fn put<K: Ord, V>(objects: &mut BTreeMap<K, V>, key: K, object: V, version: fn(&V) -> Version) -> bool {
+    let freshness = version(&object).freshness(objects.get(&key).map(version));
+    if freshness != Freshness::Old {
+        objects.insert(key, object);
+    }
+    freshness == Freshness::News
 }
 
 fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeMap<PodKey, Arc<Pod>>>, of: &K, pod: &PodKey) {

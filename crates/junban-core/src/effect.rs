@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Node, Pod, QueueView, WorkloadKey};
+use crate::blocker::Blocker;
+use crate::cluster::QueueView;
 use crate::entry::{Entry, EntrySpec, PowerOutcome, Record};
 use crate::guard::{self, Guard};
 use crate::ids::{
@@ -12,10 +13,12 @@ use crate::ids::{
 };
 use crate::journal::Journal;
 use crate::mark::Mark;
+use crate::node::Node;
+use crate::pod::Pod;
 use crate::policy::{PolicySummary, Step};
 use crate::queue::{Ledger, QueueSummary};
-use crate::reason::Blocker;
 use crate::time::{Mono, Timestamp};
+use crate::workload::WorkloadKey;
 
 /// One thing to do in the world.
 #[expect(clippy::large_enum_variant, reason = "one per request, moved a few times")]
@@ -165,8 +168,8 @@ pub struct PowerOrder {
     pub boot_id: BootId,
     pub system_uuid: SystemUuid,
     pub step: Step,
-    /// Time that the driver has to end; killed after it, which counts as unknown.
-    pub time_limit: Duration,
+    /// The attempt's bootTimeout. No driver works for longer; a driver that has to stop has an unknown outcome.
+    pub boot_timeout: Duration,
     /// Not started later than this: 4 s after the live reads began, 10 s after the record was sent.
     pub not_after: Mono,
 }

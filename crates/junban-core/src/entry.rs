@@ -4,10 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::format::{BackOffFormat, RecordFormat};
 use crate::ids::{BootId, EntryName, EntryUid, NodeName, NodeUid, PolicyName, Version};
+use crate::object::ObjectRef;
 use crate::policy::{Step, VerifyRules};
-use crate::reason::Reason;
+use crate::reason::{Class, Reason};
 use crate::time::{Reading, Timestamp};
 
 /// An entry as read.
@@ -110,6 +113,7 @@ impl fmt::Display for Phase {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Record {
+    pub format: RecordFormat,
     pub observed_generation: i64,
     pub phase: Phase,
     /// Why it waits or how it ended.
@@ -163,6 +167,27 @@ pub struct Record {
     pub waived: Option<Timestamp>,
 }
 
+impl Record {
+    /// Whether an entry in Draining says what is in its way.
+    pub fn is_blocked(&self) -> bool {
+        let blocks = |reason: Reason| reason.class() != Class::Progress && reason != Reason::Paused;
+        self.phase == Phase::Draining && self.reason.is_some_and(blocks)
+    }
+
+    /// How long it has said so.
+    pub fn blocked_for(&self, clock: Reading) -> Option<Duration> {
+        let since = self.reason_at.filter(|_| self.is_blocked())?;
+        Some(clock.led_since(since))
+    }
+
+    /// Reads the status of an entry.
+    pub fn read(status: &Value) -> Result<Self, String> {
+        RecordFormat::check(status)?;
+        status.get("backOff").map_or(Ok(()), BackOffFormat::check)?;
+        Self::deserialize(status).map_err(|error| error.to_string())
+    }
+}
+
 /// What the write-ahead record stores, so that edits and deletions of the policy never touch a turn past it
 /// (safety.md S23).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -209,6 +234,8 @@ pub enum PowerOutcome {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackOff {
+    #[serde(default)]
+    pub format: BackOffFormat,
     /// Releases so far.
     pub releases: u32,
     /// The cluster clock at the release.
@@ -223,8 +250,7 @@ pub struct BackOff {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BlockedBy {
-    /// `pdb shop/cart`, `pod shop/cart-1`.
-    pub object: String,
+    pub object: ObjectRef,
     /// What is compared: of a budget its `metadata.generation` and whether it allows anything, of a pod its UID, of an
     /// owner without a budget its replicas and how many are Ready.
     pub seen: String,
@@ -256,9 +282,22 @@ pub struct DrainProgress {
     pub left: u32,
 }
 
+impl DrainProgress {
+    /// The progress after `before`, with so many pods left.
+    pub fn after(before: Option<Self>, left: u32) -> Self {
+        Self {
+            total: before.map_or(left, |known| known.total.max(left)),
+            left,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::format::Format;
 
     #[test]
     fn edges_only_these() {
@@ -289,6 +328,7 @@ mod tests {
             running_ms: 1_000,
         };
         let back_off = BackOff {
+            format: Format,
             releases: 1,
             from,
             seconds: 300,
@@ -297,5 +337,46 @@ mod tests {
         };
         assert!(!back_off.is_over(from.advanced(Duration::from_secs(3_600), true)));
         assert!(back_off.is_over(from.advanced(Duration::from_secs(300), false)));
+    }
+    fn stored() -> Value {
+        let from = json!({"led": 1_000, "running": 1_000});
+        let back_off =
+            json!({"format": 1, "releases": 1, "from": from, "seconds": 300, "until": Timestamp::UNIX_EPOCH});
+        json!({"format": 1, "phase": "Queued", "backOff": back_off})
+    }
+
+    #[test]
+    fn a_record_and_its_back_off_are_read_with_the_current_format_and_without_one() {
+        let record = Record::read(&stored()).unwrap();
+        let written = serde_json::to_value(&record).unwrap();
+        assert_eq!(
+            (&written["format"], &written["backOff"]["format"]),
+            (&json!(1), &json!(1))
+        );
+        let mut older = stored();
+        older.as_object_mut().unwrap().remove("format");
+        older["backOff"].as_object_mut().unwrap().remove("format");
+        assert_eq!(Record::read(&older), Ok(record));
+    }
+
+    #[test]
+    fn a_record_or_back_off_of_a_newer_release_is_not_read_whatever_its_other_fields_are() {
+        for part in ["", "/backOff"] {
+            let mut newer = stored();
+            let fields = newer.pointer_mut(part).unwrap();
+            fields["format"] = json!(2);
+            let expected = "written by a newer release of Junban (format 2, this release reads up to 1): use that release";
+            assert_eq!(Record::read(&newer).unwrap_err(), expected);
+            // Nor by a way past `read`.
+            assert_eq!(
+                serde_json::from_value::<Record>(newer.clone())
+                    .unwrap_err()
+                    .to_string(),
+                expected
+            );
+            newer["attempt"] = json!("many");
+            newer["backOff"]["blockedBy"] = json!(5);
+            assert_eq!(Record::read(&newer).unwrap_err(), expected);
+        }
     }
 }

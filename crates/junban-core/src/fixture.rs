@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Budget, Cluster, Node, Pod, PodPhase, QueueView, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
+use crate::cluster::{Cluster, QueueView};
 use crate::effect::{
     ActEvidence, Effect, EvictOutcome, Evidence, NodeChange, NodePatch, Outcome, PowerAnswer, Read,
     WriteOutcome,
@@ -12,13 +13,17 @@ use crate::effect::{
 use crate::entry::{Entry, Phase, PowerOutcome, Record};
 use crate::ids::{EntryUid, NodeName, PdbKey, PodKey, Version};
 use crate::memory::Memory;
+use crate::node::Node;
 use crate::plan::plan;
+use crate::pod::{Pod, PodPhase};
 use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules};
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use crate::reason::Reason;
+use crate::schedule::Schedule;
 use crate::selector::Selector;
 use crate::time::{Mono, Now, Reading, Timestamp};
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// When every test begins, by the wall clock.
 pub(crate) const EPOCH: i64 = 1_763_888_400;
@@ -276,7 +281,8 @@ impl Toy {
         for _ in 0..500 {
             let now = self.now();
             self.memory.observe(&self.cluster, now);
-            let plan = plan(&self.cluster, &self.memory, now);
+            let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
+            let plan = plan(&self.cluster, &self.memory, &schedule, now);
             let effects: Vec<_> = plan.effects;
             if effects.is_empty() {
                 return plan.wake_at;
@@ -292,7 +298,7 @@ impl Toy {
         }
         panic!(
             "the plan never comes to rest: {:?}",
-            plan(&self.cluster, &self.memory, self.now()).effects
+            plan(&self.cluster, &self.memory, &Schedule::default(), self.now()).effects
         );
     }
 

@@ -1,16 +1,16 @@
-//! Goals become entries; the boot journal says which nodes have booted since (lifecycle.md 1).
+//! Goals become entries (docs/design/life-cycle.md#goals).
 
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::cluster::Node;
-use crate::draft::Draft;
-use crate::effect::{Effect, NewEntry, NodeChange, NodePatch, NodeWrite};
-use crate::entry::{EntrySpec, Phase};
+use crate::builder::PlanBuilder;
+use crate::derived::Derived;
+use crate::effect::{Effect, NewEntry};
+use crate::entry::EntrySpec;
 use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
 use crate::in_order::InOrder;
-use crate::journal::Journal;
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::time::Timestamp;
 
@@ -18,12 +18,17 @@ use crate::time::Timestamp;
 const CREATED_PER_PLAN: usize = 50;
 
 /// Makes the entries that the declared goals ask for.
-pub fn settle(draft: &mut Draft<'_>) {
+pub fn settle(plan: &mut PlanBuilder<'_>) {
     let mut left = CREATED_PER_PLAN;
-    let mut governing = InOrder::new(&draft.facts.governed);
-    let mut turns = InOrder::new(&draft.facts.turns);
-    let waiting: BTreeSet<&NodeName> = draft.facts.waiting.iter().map(|entry| &entry.spec.node).collect();
-    let free = draft.cluster.nodes.values().filter_map(|node| {
+    let mut governing = InOrder::new(&plan.derived.governed);
+    let mut turns = InOrder::new(&plan.derived.turns);
+    let waiting: BTreeSet<&NodeName> = plan
+        .derived
+        .waiting
+        .iter()
+        .map(|entry| &entry.spec.node)
+        .collect();
+    let free = plan.cluster.nodes.values().filter_map(|node| {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
         // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
@@ -36,9 +41,9 @@ pub fn settle(draft: &mut Draft<'_>) {
     for (node, policy) in free {
         let Some(goal) = policy.booted_after else { continue };
         if left == 0 {
-            return draft.wake_in(std::time::Duration::from_millis(50));
+            return plan.wake_in(std::time::Duration::from_millis(50));
         }
-        if is_due_here(draft, node, policy, goal) {
+        if is_due_here(plan, node, policy, goal) {
             let spec = EntrySpec {
                 node: node.name.clone(),
                 node_uid: node.uid.clone(),
@@ -51,36 +56,30 @@ pub fn settle(draft: &mut Draft<'_>) {
                 retries: 0,
             };
             let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-            left -= usize::from(draft.emit(Effect::CreateEntry(NewEntry { name, spec })));
+            left -= usize::from(plan.emit(Effect::CreateEntry(NewEntry { name, spec })));
         }
     }
 }
 
 /// Whether a policy's goal asks for a new entry of this node.
-fn is_due_here(draft: &mut Draft<'_>, node: &Node, policy: &Policy, goal: Timestamp) -> bool {
-    if goal > draft.now.wall {
-        if let Ok(left) = std::time::Duration::try_from(goal.duration_since(draft.now.wall)) {
-            draft.wake_in(left);
+fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: Timestamp) -> bool {
+    if goal > plan.now.wall {
+        if let Ok(left) = std::time::Duration::try_from(goal.duration_since(plan.now.wall)) {
+            plan.wake_in(left);
         }
         return false;
     }
-    if node.excluded || node.mark.is_some() || draft.facts.is_waived(node, goal) {
-        return false;
+    asks_for(&plan.derived, node, goal) && {
+        let name = entry_name(&node.name, &node.uid, &policy.name, goal);
+        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entry(&name).is_none()
     }
+}
+
+/// Whether a goal that is due asks for a boot of this node, whatever entries the node has.
+pub(crate) fn asks_for(derived: &Derived<'_>, node: &Node, goal: Timestamp) -> bool {
+    let aside = node.excluded || node.mark.is_some() || derived.is_waived(node, goal);
     // Without a current journal it is not known whether the node has booted since.
-    let journalled = node
-        .journal
-        .as_ref()
-        .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled || draft.facts.has_booted_since(node, goal) {
-        return false;
-    }
-    let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-    !draft.cluster.entries.contains_key(&name)
-        && !draft
-            .cluster
-            .unreadable
-            .contains_key(&format!("NodeReboot/{name}"))
+    !aside && node.current_journal().is_some() && !derived.has_booted_since(node, goal)
 }
 
 /// `NODE-HASH`: the first 10 digits of the lower-case RFC 4648 base32 of SHA-256 over node UID, policy and goal in
@@ -97,62 +96,6 @@ pub fn entry_name(node: &NodeName, uid: &NodeUid, policy: &PolicyName, goal: Tim
     let node = node.as_str();
     let kept = &node[..node.len().min(253 - DIGITS - 1)];
     EntryName::new(format!("{}-{hash}", kept.trim_end_matches(['.', '-'])))
-}
-
-/// One patch per boot, where the end of a turn has not brought it already.
-pub fn journal(draft: &mut Draft<'_>) {
-    for node in draft.cluster.nodes.values() {
-        let Some(journal) = journal_due(draft, node) else {
-            continue;
-        };
-        draft.emit(Effect::PatchNode(NodePatch {
-            node: node.name.clone(),
-            uid: node.uid.clone(),
-            version: Some(node.version),
-            mark_is: None,
-            unschedulable_is: None,
-            changes: vec![NodeChange::Journal(journal)],
-            what: NodeWrite::Journal,
-            not_after: None,
-            why: None,
-        }));
-    }
-}
-
-/// The journal of a boot that the Node's own does not name yet.
-pub fn journal_due(draft: &Draft<'_>, node: &Node) -> Option<Journal> {
-    let boot_id = node.boot_id.as_ref()?;
-    let is_known = |journal: &Journal| journal.boot_id == *boot_id;
-    if node.excluded || node.journal.as_ref().is_some_and(is_known) {
-        return None;
-    }
-    let seen = draft.memory.boot_of(node).filter(|seen| seen.boot_id == *boot_id);
-    let turn = draft
-        .facts
-        .turns
-        .get(&node.name)
-        .filter(|turn| turn.node.is_some());
-    // The boot of a turn of our own: it began after the write-ahead record.
-    let recorded = turn.and_then(|turn| {
-        let record = &turn.entry.record;
-        let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);
-        let changed = record
-            .boot_id_before
-            .as_ref()
-            .is_some_and(|before| before != boot_id);
-        record
-            .power
-            .as_ref()
-            .filter(|_| ours && changed)
-            .map(|power| power.recorded_at)
-    });
-    Some(Journal::of_boot(
-        boot_id.clone(),
-        node.journal.as_ref(),
-        seen.and_then(|seen| seen.old_seen),
-        recorded,
-        draft.now.wall,
-    ))
 }
 
 #[cfg(test)]

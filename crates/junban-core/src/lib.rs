@@ -1,38 +1,80 @@
 //! The pure heart of Junban: what is observed, what is decided, and why. No IO, no clock, no randomness, no logs.
 //!
-//! The way of one datum: an adapter keeps [`cluster::Cluster`]; [`plan::plan`] reads it together with
-//! [`memory::Memory`] and the clocks, and returns [`effect::Effect`]s and a [`report::Report`]; the engine carries
-//! the effects and folds the answers into the memory.
+//! An adapter keeps [`cluster::Cluster`] up to date. [`plan::plan`] reads it together with [`memory::Memory`], a
+//! [`schedule::Schedule`] and the clocks, and returns [`effect::Effect`]s and a [`report::Report`]. The engine carries
+//! out the effects and folds the answers into the memory.
+//!
+//! The modules stand in storeys. A module uses its own storey and lower ones only, and never in a circle:
+//! `cargo xtask tidy` reads the order from this file.
 
-mod back_off;
-pub mod bound;
-pub mod cluster;
-pub mod draft;
-pub mod drain;
-pub mod effect;
-pub mod entry;
-pub mod explain;
-pub mod facts;
-#[cfg(test)]
-mod fixture;
-pub mod gates;
-pub mod goal;
+// Storey 1: ids and values
 pub mod guard;
 pub mod ids;
 mod in_order;
-pub mod journal;
-pub mod ledger;
-pub mod mark;
-pub mod memory;
-pub mod plan;
-pub mod policy;
 pub mod quantity;
-pub mod queue;
 pub mod reason;
-pub mod recheck;
-pub mod report;
 pub mod selector;
-pub mod status;
-pub mod steer;
+pub mod taint;
 pub mod time;
-mod turn;
+
+// Storey 2: objects
+pub mod blocker;
+pub mod budget;
+pub mod cluster;
+pub mod detail;
+pub mod entry;
+pub mod format;
+pub mod journal;
+pub mod mark;
+pub mod node;
+pub mod object;
+pub mod pod;
+pub mod policy;
+pub mod queue;
+pub mod schedule;
+pub mod volume;
+pub mod workload;
+
+// Storey 3: effects, and what one process remembers
+pub mod effect;
+pub mod memory;
+pub mod report;
+
+// Storey 4: derived
+mod back_off;
+pub mod derived;
+
+// Storey 5: tokens and duties
+pub mod duty;
+pub mod tokens;
+
+// Storey 6: the plan while it is made
+mod boot_journal;
+pub mod builder;
+mod live;
+
+// Storey 7: gates
+pub mod gates;
+
+// Storey 8: the start desk
+pub mod start;
+
+// Storey 9: phases
+mod phases;
+
+// Storey 10: the plan
+pub mod bound;
+pub mod explain;
+pub mod goal;
+mod ledger;
+pub mod plan;
+mod queue_write;
+pub mod recheck;
+mod status;
+mod steer;
+
+// Storey 11: what the verbs of the command line decide
+pub mod verbs;
+
+#[cfg(test)]
+mod fixture;

@@ -1,16 +1,22 @@
 //! The mark: an annotation on the Node that says whose cordon this is and what was done to it (lifecycle.md 6).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Pod, WorkloadKind};
+use crate::format::MarkFormat;
 use crate::guard::{self, Guard};
 use crate::ids::{BootId, EntryName, EntryUid, MarkId, NodeUid, PolicyName, SystemUuid};
+use crate::pod::Pod;
 use crate::time::Timestamp;
+use crate::workload::WorkloadKind;
 
 /// As it stands in the annotation, as compact JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
+    #[serde(default)]
+    pub format: MarkFormat,
     /// Random, so that two controllers that mark the same node for the same entry can be told apart.
     pub id: MarkId,
     pub entry: EntryName,
@@ -103,7 +109,10 @@ impl Mark {
 
     /// Parses the annotation's value.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| format!("the mark cannot be read: {error}"))
+        let unreadable = |error: &dyn fmt::Display| format!("the mark cannot be read: {error}");
+        let stored = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        MarkFormat::check(&stored).map_err(|error| unreadable(&error))?;
+        serde_json::from_str(text).map_err(|error| unreadable(&error))
     }
 
     /// The annotation's value.
@@ -119,9 +128,65 @@ impl Mark {
             .filter(|power| guard::stands(Guard::LiveAttempt) && (!power.void || power.earlier))
     }
 
+    /// The bootID from which a changed one is told: the one before the attempt that may have been started, else the
+    /// one at the start of the turn.
+    pub fn boot_id_before(&self) -> &BootId {
+        self.live_attempt()
+            .map_or(&self.boot_id, |power| &power.boot_id_before)
+    }
+
     /// The first digits of an ID, without its `containerd://`.
     pub fn digits(id: &str) -> String {
         let bare = id.rsplit("//").next().unwrap_or(id);
         bare.chars().take(Self::DIGITS).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Format;
+
+    fn mark() -> Mark {
+        Mark {
+            format: Format,
+            id: "id".into(),
+            entry: "node-1-abc".into(),
+            entry_uid: "e1".into(),
+            node_uid: "n1".into(),
+            policy: "workers".into(),
+            booted_after: Timestamp::UNIX_EPOCH,
+            prior: Prior {
+                cordoned: false,
+                excluded_from_load_balancers: true,
+            },
+            boot_id: "b1".into(),
+            system_uuid: "s1".into(),
+            daemons: Vec::new(),
+            power: None,
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_with_the_current_format_and_without_one() {
+        let text = mark().to_annotation();
+        assert!(text.starts_with(r#"{"format":1,"id":"id","#), "{text}");
+        assert_eq!(Mark::parse(&text), Ok(mark()));
+        assert_eq!(Mark::parse(&text.replace(r#""format":1,"#, "")), Ok(mark()));
+    }
+
+    #[test]
+    fn a_mark_of_a_newer_release_is_not_read_whatever_its_other_fields_are() {
+        let expected = "the mark cannot be read: written by a newer release of Junban \
+             (format 2, this release reads up to 1): use that release";
+        let text = mark().to_annotation().replace(r#""format":1"#, r#""format":2"#);
+        for text in [text.as_str(), r#"{"id":5,"format":2}"#] {
+            assert_eq!(Mark::parse(text).unwrap_err(), expected, "{text}");
+        }
+        let error = Mark::parse(r#"{"format":"new"}"#).unwrap_err();
+        assert!(
+            error.starts_with("the mark cannot be read: invalid type"),
+            "{error}"
+        );
     }
 }

@@ -1,13 +1,14 @@
-//! The plan: total, synchronous, infallible for bad clusters. It reads as a table of contents; each line is a file
-//! that answers one question.
+//! The plan: it is total and synchronous, and no cluster makes it fail. It reads as a table of contents: each line is a
+//! file that answers one question.
 
+use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
-use crate::draft::Draft;
 use crate::effect::Effect;
 use crate::memory::Memory;
 use crate::report::Report;
+use crate::schedule::Schedule;
 use crate::time::{Mono, Now};
-use crate::{goal, ledger, status, steer, turn};
+use crate::{boot_journal, goal, live, phases, queue_write, status, steer};
 
 /// What is to be done now, and why nothing else is.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -19,23 +20,23 @@ pub struct Plan {
 }
 
 /// Plans from one observation. Pure: the same input gives the same plan.
-pub fn plan(cluster: &Cluster, memory: &Memory, now: Now) -> Plan {
-    let mut draft = Draft::new(cluster, memory, now);
-    // 1. The queue is read live while anything is in flight (lifecycle.md 5).
-    ledger::watch_pause(&mut draft);
+pub fn plan(cluster: &Cluster, memory: &Memory, schedule: &Schedule, now: Now) -> Plan {
+    let mut plan = PlanBuilder::new(cluster, memory, now);
+    // 1. While anything is in flight, the queue is read live.
+    live::watch_pause(&mut plan);
     // 2. Every turn that is under way moves along its edges, or is recovered.
-    turn::advance_all(&mut draft);
-    // 3. Slots: put back, freed, dropped, granted; all in one compare-and-swap.
-    ledger::settle(&mut draft);
-    // 4. Goals become entries; entries whose goal is met or withdrawn end.
-    goal::settle(&mut draft);
+    phases::advance_all(&mut plan);
+    // 3. Slots are put back, freed, dropped and granted, all in one compare-and-swap.
+    queue_write::settle(&mut plan, schedule);
+    // 4. Goals become entries. Entries whose goal is met or withdrawn end.
+    goal::settle(&mut plan);
     // 5. The boot journal.
-    goal::journal(&mut draft);
+    boot_journal::write(&mut plan);
     // 6. The steering taint.
-    steer::taints(&mut draft);
+    steer::taints(&mut plan);
     // 7. What people see.
-    status::tell(&mut draft);
-    let (effects, report, wake_at) = draft.into_parts();
+    status::tell(&mut plan);
+    let (effects, report, wake_at) = plan.into_parts();
     Plan {
         effects,
         report,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PolicyName, Version};
+use crate::node::Node;
 use crate::quantity::IntOrPercent;
 use crate::selector::Selector;
 use crate::time::Timestamp;
@@ -137,6 +138,12 @@ pub struct VerifyRules {
 impl VerifyRules {
     /// A kubelet renews its Lease every ten seconds, and the proof needs a fresh one.
     pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
+    /// How long the node stays Ready before its turn ends.
+    pub fn settle_of(&self, node: &Node) -> Duration {
+        let default = if node.control_plane { 30 } else { 0 };
+        self.settle.unwrap_or(Duration::from_secs(default))
+    }
 }
 
 /// The policy's status as last written: nothing is decided from it.

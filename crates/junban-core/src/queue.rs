@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::{self, Slip};
 use crate::ids::{EntryName, EntryUid, NodeName, NodeUid, QueueUid, Version};
 use crate::quantity::IntOrPercent;
 
@@ -29,6 +30,27 @@ pub struct Queue {
     pub ledger: Option<Ledger>,
     /// What the status says beside the ledger, as last written.
     pub summary: QueueSummary,
+}
+
+impl Queue {
+    /// `failures.max` as a number of nodes: in percent at least 1; the number 0 stops at the first failure; never more
+    /// than half of the nodes.
+    pub fn failures_tolerated(&self, nodes: usize) -> usize {
+        let written = match self.failures_max {
+            IntOrPercent::Count(count) => count as usize,
+            percent => percent.of_rounded_up(nodes).max(1),
+        };
+        written.min(nodes / 2)
+    }
+
+    /// How many nodes may be unavailable while `broken` nodes are broken: max(⌈maxUnavailable⌉,
+    /// min(broken, failures.max) + 1). Without failures it is the written limit. Beside tolerated failures there is
+    /// always one place more, so one dead server does not stop a cluster of three.
+    pub fn places(&self, nodes: usize, broken: usize) -> usize {
+        let written = self.max_unavailable.of_rounded_up(nodes).max(1);
+        let beside_failures = broken.min(self.failures_tolerated(nodes)) + 1;
+        written.max(beside_failures) + guard::slip(Slip::Place) as usize
+    }
 }
 
 /// Where the control plane is found and whether its quorum may be lost (lifecycle.md 7).
@@ -87,4 +109,45 @@ pub struct QueueSummary {
     pub message: String,
     /// `Halted` or `Implausible`, while paused as well: a pause hides no trouble. Else empty.
     pub trouble: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn limits(max_unavailable: &str, failures_max: &str) -> Queue {
+        let parse = |text| IntOrPercent::parse(text).unwrap();
+        Queue {
+            max_unavailable: parse(max_unavailable),
+            failures_max: parse(failures_max),
+            ..fixture::queue()
+        }
+    }
+
+    #[test]
+    fn without_failures_it_is_the_written_limit() {
+        let queue = limits("10%", "5%");
+        assert_eq!([3, 10, 11, 30].map(|nodes| queue.places(nodes, 0)), [1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn beside_tolerated_failures_there_is_always_one_place_more() {
+        let queue = limits("10%", "5%");
+        assert_eq!(queue.places(3, 1), 2);
+        // More than failures.max tolerates makes no further place.
+        assert_eq!(queue.places(3, 2), 2);
+        assert_eq!(limits("50%", "5%").places(30, 1), 15);
+    }
+
+    #[test]
+    fn failures_max_in_percent_is_at_least_one_and_the_number_zero_stops_at_the_first() {
+        assert_eq!(limits("1", "5%").failures_tolerated(3), 1);
+        assert_eq!(limits("1", "0").failures_tolerated(3), 0);
+        assert_eq!(
+            limits("1", "100%").failures_tolerated(7),
+            3,
+            "never more than half of the nodes"
+        );
+    }
 }

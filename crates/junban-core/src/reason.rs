@@ -79,6 +79,8 @@ reasons! {
     GroupClosed Passes ""
     /// Control-plane nodes go one at a time and never beside workers.
     ControlPlaneTurn Passes ""
+    /// The health of API servers and etcd members is being read.
+    ControlPlaneChecking Passes ""
     /// An API server or etcd member is not good, or missing.
     ControlPlaneUnhealthy NeedsSomebody "look at the API servers and etcd members named here"
     /// The queue names no API servers or etcd members, or fewer than there are control-plane nodes.
@@ -214,31 +216,5 @@ reasons! {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// One unmet gate or one step that is waited for: a reason with the object that causes it. Never a bare "no".
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Blocker {
-    pub reason: Reason,
-    /// The object that causes it: `pdb shop/cart`, `node node-3`, `limit maxUnavailable`. May be empty.
-    pub object: String,
-    /// A sentence without running times: a time that changes would be a write each second.
-    pub message: String,
-}
-
-impl Blocker {
-    pub fn new(reason: Reason, object: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            object: object.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Blocker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason, self.message)
     }
 }

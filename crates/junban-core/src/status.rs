@@ -1,18 +1,22 @@
 //! What people see: reasons of entries, progress, the queue's and the policies' status, Events. Written when it
 //! changes and at a bounded rate; never with running times (lifecycle.md 6).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::draft::{Draft, phases};
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::cluster::Cluster;
 use crate::effect::Effect;
-use crate::entry::{Entry, Phase, Record};
+use crate::entry::{DrainProgress, Entry, Phase, Record};
+use crate::gates::{health, pause};
 use crate::ids::NodeName;
 use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
-use crate::reason::{Blocker, Class, Reason};
-use crate::{bound, drain, facts, gates};
+use crate::reason::{Class, Reason};
+use crate::report::Told;
+use crate::{bound, derived, phases};
 
 /// A Queued entry's reason is written at most once in this time.
 const QUEUED_EVERY: Duration = Duration::from_secs(60);
@@ -31,107 +35,122 @@ const POLICY_EVERY: Duration = Duration::from_secs(15);
 /// Holders of places that the status names.
 const HOLDING_MAX: usize = 50;
 
-pub fn tell(draft: &mut Draft<'_>) {
-    let unreadable = draft
+pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
+    let unreadable = plan
         .cluster
         .unreadable
         .iter()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
-    draft.report.notes.extend(unreadable);
-    let turned_down = draft.memory.turned_down.iter();
+    plan.report.notes.extend(unreadable);
+    let marks = plan.cluster.nodes.values().filter_map(|node| {
+        let text = node.mark.as_ref()?.as_ref().err()?;
+        Some(format!("node {}: {text}", node.name))
+    });
+    plan.report.notes.extend(marks);
+    let turned_down = plan.memory.lanes.rejected_writes.iter();
     let lasting = turned_down.filter(|(_, down)| down.is_lasting());
     let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));
-    draft.report.notes.extend(notes);
-    entries(draft);
-    policies(draft);
-    history(draft);
-    for announcement in &draft.memory.announcements {
-        draft.emit(Effect::Announce(announcement.clone()));
+    plan.report.notes.extend(notes);
+    entries(plan);
+    policies(plan);
+    history(plan);
+    for announcement in &plan.memory.pacing.announcements {
+        plan.emit(Effect::Announce(announcement.clone()));
     }
 }
 
-fn entries(draft: &mut Draft<'_>) {
-    let now = draft.now.mono;
-    let recent = draft
+fn entries(plan: &mut PlanBuilder<'_>) {
+    let now = plan.now.mono;
+    let recent = plan
         .memory
-        .told_queued
+        .pacing
+        .queued_writes
         .iter()
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
     let mut queued_left = QUEUED_RATE.saturating_sub(recent);
-    for entry in draft.cluster.entries.values() {
-        if draft.has_moved(&entry.name)
-            || entry.record.phase.is_ended()
-            || facts::is_made_again(draft.cluster, entry)
+    for entry in plan.cluster.entries.values() {
+        let record = &entry.record;
+        if plan.has_moved(&entry.name)
+            || record.phase.is_ended()
+            || derived::is_made_again(plan.cluster, entry)
         {
             continue;
         }
-        let Some(record) = said_anew(draft, entry) else {
+        let told = told(plan, entry);
+        let is_seen = record.observed_generation == entry.generation;
+        let is_news = !is_seen
+            || (told.drain, told.reason, &told.message) != (record.drain, record.reason, &record.message);
+        plan.report.told.insert(entry.name.clone(), told.clone());
+        if !is_news {
             continue;
-        };
-        let first = entry
-            .record
+        }
+        let is_first = record
             .reason
             .is_none_or(|reason| reason == Reason::LedgerRebuilding)
-            || entry.record.observed_generation != entry.generation;
-        let told = draft.memory.told.get(&entry.name).copied();
-        let queued = entry.record.phase == Phase::Queued;
-        // A reason that needs somebody is told soon, and so is its end, and the first.
+            || !is_seen;
+        let is_queued = record.phase == Phase::Queued;
         let needs_somebody =
             |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
-        let urgent = first || needs_somebody(record.reason) || needs_somebody(entry.record.reason);
-        let every = match queued && !urgent {
-            true if record.reason == entry.record.reason => QUEUED_WORDS_EVERY,
+        // Write sooner when a reason that needs a person starts or ends, and for an entry's first reason.
+        let is_urgent = is_first || needs_somebody(told.reason) || needs_somebody(record.reason);
+        let every = match is_queued && !is_urgent {
+            true if told.reason == record.reason => QUEUED_WORDS_EVERY,
             true => QUEUED_EVERY,
             false => PROGRESS_EVERY,
         };
-        if let Some(at) = told.map(|at| at + every)
-            && at > now
-        {
-            draft.wake_at_mono(at);
+        let written_at = plan.memory.pacing.written_at.get(&entry.name);
+        if let Some(at) = written_at.map(|at| *at + every).filter(|at| *at > now) {
+            plan.wake_at_mono(at);
             continue;
         }
-        if queued {
+        if is_queued {
             if queued_left == 0 {
-                draft.wake_in(Duration::from_millis(250));
+                plan.wake_in(Duration::from_millis(250));
                 continue;
             }
             queued_left -= 1;
         }
-        draft.record(entry, record);
+        let record = Record {
+            drain: told.drain,
+            reason: told.reason,
+            message: told.message,
+            ..record.clone()
+        };
+        plan.record(entry, record);
     }
 }
 
-/// The record with what the report says now, where that differs.
-fn said_anew(draft: &Draft<'_>, entry: &Entry) -> Option<Record> {
+/// What people are told of an entry now.
+fn told(plan: &PlanBuilder<'_>, entry: &Entry) -> Told {
     let record = &entry.record;
-    let left = draft.report.progress.get(&entry.name);
-    let drain = left.map_or(record.drain, |left| Some(drain::progress(record.drain, *left)));
-    let turned_down = draft.turned_down(&entry.spec.node);
-    let blockers = draft.report.blockers.get(&entry.name);
+    let left = plan.report.progress.get(&entry.name);
+    let drain = left.map_or(record.drain, |left| {
+        Some(DrainProgress::after(record.drain, *left))
+    });
+    let rejected = plan.rejected_write(&entry.spec.node);
+    let blockers = plan.report.blockers.get(&entry.name);
     let worst = || blockers?.iter().min_by_key(|blocker| rank(blocker));
-    let said = turned_down.as_ref().or_else(worst);
-    let (reason, message) = match said {
-        Some(blocker) => (Some(blocker.reason), blocker.message.as_str()),
-        // A new leader asks once more what the one before was refused: until a pod leaves nothing has changed.
-        None if drain::is_blocked(record) && !drain::is_leaving(draft, &entry.spec.node) => {
-            (record.reason, record.message.as_str())
+    let (reason, message) = match rejected.as_ref().or_else(worst) {
+        Some(blocker) => (Some(blocker.reason), blocker.to_string()),
+        None if record.phase == Phase::Draining
+            && left.is_some()
+            // A new leader asks again for evictions that the leader before it was denied. Until a pod leaves, the
+            // blocker is the same.
+            && (!record.is_blocked() || phases::drain::is_leaving(plan, &entry.spec.node)) =>
+        {
+            (Some(Reason::Evicting), "pods leave".to_owned())
         }
-        None if record.phase == Phase::Draining && left.is_some() => (Some(Reason::Evicting), "pods leave"),
-        None => (record.reason, record.message.as_str()),
+        None => (record.reason, record.message.clone()),
     };
-    let is_news = (drain, reason, message) != (record.drain, record.reason, record.message.as_str())
-        || record.observed_generation != entry.generation;
-    is_news.then(|| Record {
-        drain,
+    Told {
         reason,
-        message: message.to_owned(),
-        observed_generation: entry.generation,
-        ..record.clone()
-    })
+        message,
+        drain,
+    }
 }
 
-/// What needs somebody is said before what passes, and that before progress.
+/// A blocker that needs somebody is told before one that passes, and that one before progress.
 fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     let class = match blocker.reason.class() {
         Class::NeedsSomebody => 0,
@@ -141,25 +160,25 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     (class, blocker)
 }
 
-fn policies(draft: &mut Draft<'_>) {
-    for policy in draft.cluster.policies.values() {
-        let told = draft.memory.policy_told.get(policy.name.as_str()).copied();
+fn policies(plan: &mut PlanBuilder<'_>) {
+    for policy in plan.cluster.policies.values() {
+        let told = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
         // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
         let urgent = policy.generation != policy.summary.observed_generation
-            || policy.summary.active > 0 && !is_under_way(draft, policy);
+            || policy.summary.active > 0 && !is_under_way(plan, policy);
         if let Some(at) = told.map(|at| at + POLICY_EVERY)
-            && at > draft.now.mono
+            && at > plan.now.mono
             && !urgent
         {
-            draft.wake_at_mono(at);
+            plan.wake_at_mono(at);
             continue;
         }
-        let summary = policy_summary(draft, policy);
+        let summary = policy_summary(plan, policy);
         if summary == policy.summary {
             continue;
         }
         let (name, version) = (policy.name.clone(), policy.version);
-        draft.emit(Effect::WritePolicySummary {
+        plan.emit(Effect::WritePolicySummary {
             name,
             version,
             summary,
@@ -167,31 +186,31 @@ fn policies(draft: &mut Draft<'_>) {
     }
 }
 
-fn is_under_way(draft: &Draft<'_>, policy: &Policy) -> bool {
-    let mut turns = draft.facts.turns.values();
+fn is_under_way(plan: &PlanBuilder<'_>, policy: &Policy) -> bool {
+    let mut turns = plan.derived.turns.values();
     turns.any(|turn| {
         let phase = turn.phase();
         turn.entry.spec.policy == policy.name && !phase.is_ended() && phase != Phase::Failed
     })
 }
 
-fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
-    let (problem, message) = policy_state(draft, policy);
+fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
+    let (problem, message) = policy_state(plan, policy);
     let mut summary = PolicySummary {
         observed_generation: policy.generation,
         problem: problem.map_or_else(String::new, |reason| reason.to_string()),
         message,
         ..PolicySummary::default()
     };
-    let mut node_of = InOrder::new(&draft.cluster.nodes);
-    for (name, governing) in &draft.facts.governed {
+    let mut node_of = InOrder::new(&plan.cluster.nodes);
+    for (name, governing) in &plan.derived.governed {
         match governing {
             Ok(governing) if governing.name == policy.name => {}
             Err(blocker)
-                if blocker.reason == Reason::PolicyConflict && is_in_conflict(draft, policy, name) =>
+                if blocker.reason == Reason::PolicyConflict && is_in_conflict(plan, policy, name) =>
             {
                 summary.problem = blocker.reason.to_string();
-                summary.message.clone_from(&blocker.message);
+                summary.message = blocker.to_string();
                 continue;
             }
             _ => continue,
@@ -200,21 +219,21 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
             continue;
         };
         // Where there is no entry yet that could say so.
-        if !draft.facts.turns.contains_key(name)
-            && let Some(down) = draft.turned_down(name)
+        if !plan.derived.turns.contains_key(name)
+            && let Some(down) = plan.rejected_write(name)
         {
             summary.problem = down.reason.to_string();
-            summary.message = format!("node {name}: {}", down.message);
+            summary.message = format!("node {name}: {down}");
         }
         summary.desired += 1;
         summary.done += u32::from(
             policy
                 .booted_after
-                .is_some_and(|goal| draft.facts.has_booted_since(node, goal)),
+                .is_some_and(|goal| plan.derived.has_booted_since(node, goal)),
         );
     }
-    for turn in draft
-        .facts
+    for turn in plan
+        .derived
         .turns
         .values()
         .filter(|turn| turn.entry.spec.policy == policy.name)
@@ -226,8 +245,8 @@ fn policy_summary(draft: &Draft<'_>, policy: &Policy) -> PolicySummary {
 }
 
 /// What a policy says of itself: why it does nothing, and what else a person would want to know.
-fn policy_state(draft: &Draft<'_>, policy: &Policy) -> (Option<Reason>, String) {
-    if let Some(text) = draft.cluster.unreadable_policy(&policy.name) {
+fn policy_state(plan: &PlanBuilder<'_>, policy: &Policy) -> (Option<Reason>, String) {
+    if let Some(text) = plan.cluster.unreadable_policy(&policy.name) {
         return (Some(Reason::UnreadablePolicy), text.clone());
     }
     if let Err(text) = &policy.node_selector {
@@ -237,24 +256,23 @@ fn policy_state(draft: &Draft<'_>, policy: &Policy) -> (Option<Reason>, String) 
         let message = "the ladder is empty: no node of this policy can be rebooted";
         return (Some(Reason::NoDriver), message.to_owned());
     }
-    if let Some(goal) = policy.booted_after.filter(|goal| *goal > draft.now.wall) {
+    if let Some(goal) = policy.booted_after.filter(|goal| *goal > plan.now.wall) {
         return (
             None,
             format!("the goal {goal:.0} lies in the future: not due yet"),
         );
     }
-    (None, nodes_without_a_group(draft, policy))
+    (None, nodes_without_a_group(plan, policy))
 }
 
 /// A node without the label is a group of its own, and reported (lifecycle.md 4).
-fn nodes_without_a_group(draft: &Draft<'_>, policy: &Policy) -> String {
+fn nodes_without_a_group(plan: &PlanBuilder<'_>, policy: &Policy) -> String {
     let Some(groups) = &policy.groups else {
         return String::new();
     };
-    let nodes = draft.cluster.nodes.values().filter(|node| !node.excluded);
+    let nodes = plan.cluster.nodes.values().filter(|node| !node.excluded);
     let governs = |name| {
-        draft
-            .facts
+        plan.derived
             .policy_of(name)
             .is_some_and(|of| of.name == policy.name)
     };
@@ -277,26 +295,26 @@ fn nodes_without_a_group(draft: &Draft<'_>, policy: &Policy) -> String {
 }
 
 /// Whether the policy is one of those that tie for a node.
-fn is_in_conflict(draft: &Draft<'_>, policy: &Policy, node: &NodeName) -> bool {
-    let Some(node) = draft.cluster.nodes.get(node) else {
+fn is_in_conflict(plan: &PlanBuilder<'_>, policy: &Policy, node: &NodeName) -> bool {
+    let Some(node) = plan.cluster.nodes.get(node) else {
         return false;
     };
     let selects = |policy: &Policy| {
         let selector = policy.node_selector.as_ref();
         selector.is_ok_and(|selector| selector.selects(&node.labels))
     };
-    let mut others = draft.cluster.policies.values();
+    let mut others = plan.cluster.policies.values();
     selects(policy) && !others.any(|other| other.priority > policy.priority && selects(other))
 }
 
 /// What the queue's status is to say beside the ledger.
-pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
-    let holding = holding(draft, ledger);
-    let (state, message, trouble) = queue_state(draft);
-    let bound = bound::of_rest(draft, queue);
+pub(crate) fn queue_summary(plan: &PlanBuilder<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
+    let holding = holding(plan, ledger);
+    let (state, message, trouble) = queue_state(plan);
+    let bound = bound::of_rest(plan, queue);
     QueueSummary {
         observed_generation: queue.generation,
-        phases: phases(draft.cluster),
+        phases: phase_counts(plan.cluster),
         holding,
         lower_bound_seconds: bound.as_ref().map(|bound| bound.seconds),
         bound_by: bound.map_or_else(String::new, |bound| bound.by),
@@ -306,27 +324,36 @@ pub fn queue_summary(draft: &Draft<'_>, queue: &Queue, ledger: &Ledger) -> Queue
     }
 }
 
+/// How many entries are in each phase.
+fn phase_counts(cluster: &Cluster) -> BTreeMap<String, u32> {
+    let mut phases = BTreeMap::new();
+    for entry in cluster.entries.values() {
+        *phases.entry(entry.record.phase.as_str().to_owned()).or_insert(0) += 1;
+    }
+    phases
+}
+
 /// The queue's state in a word, why it stands still if it does, and the trouble that it would have without a pause.
-fn queue_state(draft: &Draft<'_>) -> (String, String, String) {
-    let trouble = gates::health::check(draft);
+fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
+    let trouble = health::implausible(plan).or_else(|| health::halted(plan));
     let named = trouble
         .as_ref()
         .map_or_else(String::new, |stop| stop.reason.to_string());
-    let stops: Vec<Blocker> = gates::pause::check(draft).into_iter().chain(trouble).collect();
+    let stops: Vec<Blocker> = pause::check(plan).into_iter().chain(trouble).collect();
     if let Some(first) = stops.first() {
-        let messages: Vec<&str> = stops.iter().map(|stop| stop.message.as_str()).collect();
+        let messages: Vec<String> = stops.iter().map(ToString::to_string).collect();
         return (first.reason.to_string(), messages.join("; "), named);
     }
-    let mut turns = draft.facts.turns.values();
+    let mut turns = plan.derived.turns.values();
     let busy = turns.any(|turn| !turn.phase().is_ended() && turn.phase() != Phase::Failed);
     let state = if busy { "Active" } else { "Idle" };
     (state.to_owned(), String::new(), named)
 }
 
 /// The nodes that hold places once `ledger` is written, and what holds each.
-fn holding(draft: &Draft<'_>, ledger: &Ledger) -> Vec<String> {
-    let names: BTreeSet<&NodeName> = draft
-        .facts
+fn holding(plan: &PlanBuilder<'_>, ledger: &Ledger) -> Vec<String> {
+    let names: BTreeSet<&NodeName> = plan
+        .derived
         .places
         .iter()
         .copied()
@@ -334,16 +361,16 @@ fn holding(draft: &Draft<'_>, ledger: &Ledger) -> Vec<String> {
         .collect();
     let held = names
         .into_iter()
-        .filter_map(|name| Some(format!("{name} ({})", what_holds(draft, ledger, name)?)));
+        .filter_map(|name| Some(format!("{name} ({})", what_holds(plan, ledger, name)?)));
     held.take(HOLDING_MAX).collect()
 }
 
-fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &NodeName) -> Option<String> {
-    let Some(node) = draft.cluster.nodes.get(name) else {
+fn what_holds(plan: &PlanBuilder<'_>, ledger: &Ledger, name: &NodeName) -> Option<String> {
+    let Some(node) = plan.cluster.nodes.get(name) else {
         return Some("gone".into());
     };
     if ledger.slots.contains_key(name) {
-        let turn = draft.facts.turns.get(name);
+        let turn = plan.derived.turns.get(name);
         return Some(turn.map_or("holds a slot".into(), |turn| turn.phase().to_string()));
     }
     if !node.ready {
@@ -356,33 +383,37 @@ fn what_holds(draft: &Draft<'_>, ledger: &Ledger, name: &NodeName) -> Option<Str
 }
 
 /// Whether a summary that differs is written by itself: its numbers are not even worked out before.
-pub fn summary_is_due(draft: &mut Draft<'_>, queue: &Queue) -> bool {
-    if !has_passed_since_told(draft, SUMMARY_EVERY) {
+pub(crate) fn summary_is_due(plan: &mut PlanBuilder<'_>, queue: &Queue) -> bool {
+    if !has_passed_since_told(plan, SUMMARY_EVERY) {
         return false;
     }
     let told = &queue.summary;
     let words = (told.state.clone(), told.message.clone(), told.trouble.clone());
     told.observed_generation != queue.generation
-        || words != queue_state(draft)
-        || has_passed_since_told(draft, NUMBERS_EVERY)
+        || words != queue_state(plan)
+        || has_passed_since_told(plan, NUMBERS_EVERY)
 }
 
-fn has_passed_since_told(draft: &mut Draft<'_>, span: Duration) -> bool {
-    let due = draft.memory.summary_told.map_or(draft.now.mono, |at| at + span);
-    if due > draft.now.mono {
-        draft.wake_at_mono(due);
+fn has_passed_since_told(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
+    let due = plan
+        .memory
+        .pacing
+        .summary_written_at
+        .map_or(plan.now.mono, |at| at + span);
+    if due > plan.now.mono {
+        plan.wake_at_mono(due);
         return false;
     }
     true
 }
 
 /// `history.perNode` ended entries are kept per node name; a node's newest is never dropped.
-fn history(draft: &mut Draft<'_>) {
+fn history(plan: &mut PlanBuilder<'_>) {
     const GONE_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
-    let Some(queue) = draft.facts.queue else { return };
+    let Some(queue) = plan.derived.queue else { return };
     let keep = queue.history_per_node.max(1);
-    let mut node_of = InOrder::new(&draft.cluster.nodes);
-    let by_node = draft.facts.by_node.clone();
+    let mut node_of = InOrder::new(&plan.cluster.nodes);
+    let by_node = plan.derived.by_node.clone();
     for entries in by_node.chunk_by(|one, next| one.spec.node == next.spec.node) {
         let node_is_gone = node_of.get(&entries[0].spec.node).is_none();
         if entries.len() <= keep && !node_is_gone {
@@ -392,7 +423,7 @@ fn history(draft: &mut Draft<'_>) {
         entries.sort_by_key(|entry| std::cmp::Reverse((entry.created, &entry.name)));
         let old = |entry: &Entry| {
             let ended = entry.record.since.unwrap_or(entry.created);
-            Duration::try_from(draft.now.wall.duration_since(ended)).is_ok_and(|ago| ago > GONE_KEPT)
+            Duration::try_from(plan.now.wall.duration_since(ended)).is_ok_and(|ago| ago > GONE_KEPT)
         };
         let surplus: Vec<_> = entries
             .iter()
@@ -408,12 +439,12 @@ fn history(draft: &mut Draft<'_>) {
             .map(|(_, entry)| *entry)
             .collect();
         for entry in surplus {
-            let holds = draft
-                .facts
+            let holds = plan
+                .derived
                 .ledger
                 .is_some_and(|ledger| ledger.slots.values().any(|slot| slot.entry_uid == entry.uid));
             if !holds {
-                draft.emit(Effect::DeleteEntry {
+                plan.emit(Effect::DeleteEntry {
                     node: entry.spec.node.clone(),
                     name: entry.name.clone(),
                     uid: entry.uid.clone(),

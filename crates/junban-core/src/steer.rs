@@ -3,29 +3,30 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
-use crate::draft::Draft;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
 use crate::entry::Phase;
-use crate::facts::Turn;
 use crate::in_order::InOrder;
+use crate::node::Node;
 use crate::reason::{Class, Reason};
 
 /// Writes a second.
 const RATE: usize = 20;
 
-pub fn taints(draft: &mut Draft<'_>) {
-    let now = draft.now.mono;
-    let recent = draft
+pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
+    let now = plan.now.mono;
+    let recent = plan
         .memory
-        .tainted
+        .pacing
+        .taint_writes
         .iter()
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
     let mut left = RATE.saturating_sub(recent);
-    let mut turn_of = InOrder::new(&draft.facts.turns);
+    let mut turn_of = InOrder::new(&plan.derived.turns);
     let mut changes = Vec::new();
-    for node in draft.cluster.nodes.values() {
+    for node in plan.cluster.nodes.values() {
         // A marked node is restored in one patch with its taint.
         if node.mark.is_some() {
             continue;
@@ -39,7 +40,7 @@ pub fn taints(draft: &mut Draft<'_>) {
     }
     for (node, wanted) in changes {
         if left == 0 {
-            return draft.wake_in(Duration::from_millis(200));
+            return plan.wake_in(Duration::from_millis(200));
         }
         let patch = NodePatch {
             node: node.name.clone(),
@@ -52,7 +53,7 @@ pub fn taints(draft: &mut Draft<'_>) {
             not_after: None,
             why: None,
         };
-        left -= usize::from(draft.emit(Effect::PatchNode(patch)));
+        left -= usize::from(plan.emit(Effect::PatchNode(patch)));
     }
 }
 
@@ -67,12 +68,5 @@ fn is_wanted(turn: &Turn<'_>, node: &Node) -> bool {
         reason == Reason::NotDue
             || (reason.class() == Class::NeedsSomebody && !matches!(reason, Reason::Paused | Reason::Halted))
     });
-    if turn.entry.spec.cancel
-        || node
-            .waived
-            .is_some_and(|waived| waived >= turn.entry.spec.booted_after)
-    {
-        return false;
-    }
-    !waits_for_somebody
+    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || waits_for_somebody)
 }

@@ -1,12 +1,12 @@
-//! The two clocks that the shell and the adapters read: CLOCK_BOOTTIME, and the API server's wall clock as its
-//! `Date` headers tell it. The cluster clock is the elector's.
+//! The two clocks that the shell and the adapters read: CLOCK_BOOTTIME, and the API server's wall clock, which its
+//! `Date` headers show. The elector keeps the cluster clock.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use junban_core::time::{Mono, SignedDuration, Timestamp};
 
-/// CLOCK_BOOTTIME: never jumps and counts suspend time, which Rust's `Instant` does not.
+/// CLOCK_BOOTTIME. It never jumps, and it also counts time in suspend, which Rust's `Instant` does not.
 pub fn boottime() -> Mono {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
@@ -14,12 +14,12 @@ pub fn boottime() -> Mono {
     Mono(Duration::new(seconds, nanos))
 }
 
-/// The API server's wall clock: the last `Date` header, moved on by CLOCK_BOOTTIME. The clock of this machine is
-/// used only until the first answer has come.
+/// The API server's wall clock: the last `Date` header plus the time since then on CLOCK_BOOTTIME. The clock of this
+/// machine counts only until the first answer.
 #[derive(Debug, Default)]
 pub struct ServerClock {
     seen: Mutex<Option<Sighting>>,
-    /// So far is this machine's clock taken to be ahead; behind, if negative.
+    /// How far this machine's clock is ahead; negative: behind. Zero except in tests.
     ahead: SignedDuration,
 }
 
@@ -30,7 +30,7 @@ struct Sighting {
 }
 
 impl ServerClock {
-    /// As on a machine whose clock is so far ahead; behind, if negative. For tests.
+    /// A clock on a machine whose own clock is ahead by this much; negative: behind. For tests.
     pub fn on_machine_ahead(ahead: SignedDuration) -> Self {
         Self {
             ahead,
@@ -38,13 +38,13 @@ impl ServerClock {
         }
     }
 
-    /// Takes note of a `Date` header that arrived at `at`. The header has a resolution of one second and is
-    /// always a little old, so of two sightings the one that puts the clock further ahead is the better one;
-    /// one that is more than two seconds off is a clock that was set, and stands.
-    pub fn saw(&self, date: Timestamp, at: Mono) {
+    /// Notes a `Date` header that arrived at `at`. A header is cut to the second and always a little old. So of two
+    /// headers the better one is the one that puts this clock further ahead. A header that is more than two seconds
+    /// behind means that the server's clock was set back: it counts.
+    pub fn observe(&self, date: Timestamp, at: Mono) {
         let Ok(mut seen) = self.seen.lock() else { return };
         let keep = seen.is_some_and(|last| {
-            let expected = moved_on(last, at);
+            let expected = advanced(last, at);
             let behind = expected.as_millisecond() - date.as_millisecond();
             (0..=2_000).contains(&behind)
         });
@@ -53,25 +53,25 @@ impl ServerClock {
         }
     }
 
-    /// The API server's time at `now`; `None` before its first answer.
+    /// The API server's time at `now`. `None` before its first answer.
     pub fn at(&self, now: Mono) -> Option<Timestamp> {
         let seen = *self.seen.lock().ok()?;
-        seen.map(|last| moved_on(last, now))
+        seen.map(|last| advanced(last, now))
     }
 
-    /// The wall clock to go by.
+    /// The wall time that counts now.
     pub fn now(&self) -> Timestamp {
         self.read(boottime(), Timestamp::now())
     }
 
-    /// The wall clock to go by at `now`, on a machine whose clock shows `machine`, but for what it is ahead.
+    /// The wall time that counts at `now`. `machine` is this machine's time, without `ahead`.
     pub fn read(&self, now: Mono, machine: Timestamp) -> Timestamp {
         self.at(now)
             .unwrap_or_else(|| machine.checked_add(self.ahead).unwrap_or(machine))
     }
 }
 
-fn moved_on(last: Sighting, now: Mono) -> Timestamp {
+fn advanced(last: Sighting, now: Mono) -> Timestamp {
     last.date.checked_add(now.since(last.at)).unwrap_or(last.date)
 }
 
@@ -84,36 +84,36 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_moves_on_between_two_headers() {
+    fn the_clock_advances_between_two_headers() {
         let clock = ServerClock::default();
         assert_eq!(clock.at(Mono::from_millis(5)), None);
-        clock.saw(second(100), Mono::from_millis(1_000));
+        clock.observe(second(100), Mono::from_millis(1_000));
         assert_eq!(clock.at(Mono::from_millis(4_000)), Some(second(103)));
     }
 
     #[test]
     fn a_header_cut_to_the_second_does_not_set_the_clock_back() {
         let clock = ServerClock::default();
-        clock.saw(second(100), Mono::from_millis(1_000));
-        clock.saw(second(100), Mono::from_millis(1_900));
+        clock.observe(second(100), Mono::from_millis(1_000));
+        clock.observe(second(100), Mono::from_millis(1_900));
         assert_eq!(clock.at(Mono::from_millis(2_000)), Some(second(101)));
     }
 
     #[test]
-    fn a_clock_that_was_set_is_followed_both_ways() {
+    fn a_server_clock_that_is_set_is_followed_in_both_directions() {
         let clock = ServerClock::default();
-        clock.saw(second(100), Mono::from_millis(1_000));
-        clock.saw(second(50), Mono::from_millis(2_000));
+        clock.observe(second(100), Mono::from_millis(1_000));
+        clock.observe(second(50), Mono::from_millis(2_000));
         assert_eq!(clock.at(Mono::from_millis(2_000)), Some(second(50)));
-        clock.saw(second(500), Mono::from_millis(3_000));
+        clock.observe(second(500), Mono::from_millis(3_000));
         assert_eq!(clock.at(Mono::from_millis(3_000)), Some(second(500)));
     }
 
     #[test]
-    fn the_clock_of_the_machine_counts_until_the_first_header() {
+    fn the_machines_clock_counts_until_the_first_header() {
         let clock = ServerClock::on_machine_ahead(SignedDuration::from_secs(-50));
         assert_eq!(clock.read(Mono::from_millis(0), second(100)), second(50));
-        clock.saw(second(103), Mono::from_millis(1_000));
+        clock.observe(second(103), Mono::from_millis(1_000));
         assert_eq!(clock.read(Mono::from_millis(1_000), second(100)), second(103));
     }
 

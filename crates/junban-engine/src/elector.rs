@@ -1,32 +1,31 @@
-//! The Lease elector: a synchronous state machine that says which call to make on the Lease and when, and whether
-//! this process leads. It keeps the cluster clock (lifecycle.md 3), which travels in an annotation of the Lease.
+//! The Lease elector: a synchronous state machine. It says which call on the Lease to make and when, and whether this
+//! process leads. It keeps the cluster clock (docs/design/life-cycle.md#time), which an annotation of the Lease carries.
 //!
-//! It knows nothing of Kubernetes and reads no clock. Whether another holder is dead is judged as client-go does:
-//! by how long *this* process has seen no change of the Lease, on its own CLOCK_BOOTTIME; the time that the holder
-//! wrote is never compared with anything. The Lease only keeps two controllers from trying; safety rests on
-//! compare-and-swap (lifecycle.md 6).
+//! It knows nothing of Kubernetes and reads no clock. It judges as client-go does whether another holder is dead: by how
+//! long *this* process, on its own CLOCK_BOOTTIME, has seen no change of the Lease. It never compares the time that the
+//! holder wrote. The Lease only makes it rare that two controllers act at once; compare-and-swap keeps them safe
+//! (docs/design/ledger.md#two-controllers).
 
 use std::time::Duration;
 
 use junban_core::ids::Version;
 use junban_core::time::{Mono, Reading};
 
-/// Who we are and how patient.
+/// Our identity, and the times of the election.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Unique among living processes. A process that starts under the name of the holder takes over at once.
+    /// Unique among running processes. A process that starts with the holder's identity takes over at once.
     pub identity: String,
-    /// How long a Lease must stand unchanged before it may be taken.
+    /// How long a Lease must be unchanged before another process may take it.
     pub lease_duration: Duration,
-    /// How long after the beginning of the last successful renewal we still lead.
+    /// How long we still lead after the last successful renewal began.
     pub renew_deadline: Duration,
-    /// Between two calls.
+    /// The time between two calls.
     pub retry: Duration,
 }
 
 impl Settings {
-    /// 10, 7 and 2 s. From the renew deadline to the lease duration there are 3 s for calls that were sent in
-    /// time and arrive late.
+    /// 10, 7 and 2 s. So a call that a leader sends in time has 3 s to arrive before another process can lead.
     pub fn new(identity: impl Into<String>) -> Self {
         Self {
             identity: identity.into(),
@@ -40,20 +39,20 @@ impl Settings {
 /// The Lease as read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeaseView {
-    /// Empty: released.
+    /// Empty: the Lease was released.
     pub holder: String,
     pub transitions: u32,
-    /// `renewTime` as text: only its change is looked at.
+    /// `renewTime` as text: only its changes count.
     pub renew: String,
     pub version: Version,
-    /// The cluster clock at that renewal.
+    /// The cluster clock at this renewal.
     pub clock: Reading,
 }
 
-/// The Lease as it shall be; whoever writes it adds the times, which nobody reads.
+/// The Lease to write. The port adds the times, which nobody reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeaseWrite {
-    /// Empty: released.
+    /// Empty: the Lease is released.
     pub holder: String,
     pub transitions: u32,
     /// Whether `acquireTime` changes as well.
@@ -61,25 +60,25 @@ pub struct LeaseWrite {
     pub clock: Reading,
 }
 
-/// A call on the Lease. At most one is under way; each has a deadline of 2 s.
+/// A call on the Lease. There is at most one at a time. Each has a deadline of 2 s.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LeaseCall {
     Read,
     Create(LeaseWrite),
-    /// On the resourceVersion.
+    /// Only if the Lease still has this resourceVersion.
     Replace(Version, LeaseWrite),
 }
 
-/// What came of it.
+/// The answer to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LeaseAnswer {
-    /// Read, or written as asked.
+    /// The Lease as it was read or written.
     Is(LeaseView),
     /// 404.
     Absent,
-    /// 409: somebody else wrote.
+    /// 409: somebody else wrote the Lease.
     Conflict,
-    /// Anything else. A write may or may not have been done.
+    /// Any other answer. A write may or may not have been done.
     Failed(String),
 }
 
@@ -87,7 +86,7 @@ pub enum LeaseAnswer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Next {
     Call(LeaseCall),
-    /// Nothing before then.
+    /// Make no call before then.
     Wait(Mono),
 }
 
@@ -98,9 +97,9 @@ pub struct Elector {
     seen: Option<(LeaseView, Mono)>,
     absent: bool,
     last_call: Option<Mono>,
-    /// Set while leading: when the last successful renewal began.
+    /// When the last successful renewal began. `None`: not leading.
     renewed: Option<Mono>,
-    /// Rises each time that leading begins.
+    /// Rises each time that this process begins to lead.
     term: u64,
     clock: Reading,
     counted_to: Mono,
@@ -122,26 +121,26 @@ impl Elector {
         }
     }
 
-    /// The term, if this process can prove at `now` that it leads. Another term is another leader: what the one
-    /// before remembered counts no more.
+    /// The term, if this process can prove at `now` that it leads. A new term is a new leader: it must forget what the
+    /// leader of the old term remembered.
     pub fn leads(&self, now: Mono) -> Option<u64> {
         self.valid_until()
             .is_some_and(|end| now < end)
             .then_some(self.term)
     }
 
-    /// Up to when it leads if nothing more is heard.
+    /// Until when this process leads if no further renewal succeeds.
     pub fn valid_until(&self) -> Option<Mono> {
         self.renewed.map(|began| began + self.settings.renew_deadline)
     }
 
-    /// The holder as last read; empty: nobody, or not known.
+    /// The holder as last read. Empty: nobody, or unknown.
     pub fn holder(&self) -> &str {
         self.seen.as_ref().map_or("", |(lease, _)| lease.holder.as_str())
     }
 
-    /// Moves the cluster clock on to `now`. `paused` holds from now on; the time since the last call counts as
-    /// what was said then. Time in which this process could not prove that it leads does not count.
+    /// Advances the cluster clock to `now`. `paused` counts from now on; the time since the last call counts as the last
+    /// call said. Time in which this process could not prove that it leads does not count.
     pub fn advance(&mut self, now: Mono, paused: bool) -> Reading {
         if let Some(end) = self.valid_until() {
             let to = now.min(end);
@@ -152,7 +151,7 @@ impl Elector {
         self.clock
     }
 
-    /// The call to make at `now`, or until when there is none.
+    /// The call to make at `now`, or until when to wait.
     pub fn next(&mut self, now: Mono) -> Next {
         let due = match self.last_call {
             Some(last) => last + self.settings.retry,
@@ -189,7 +188,7 @@ impl Elector {
     }
 
     fn claim(&self, transitions: u32) -> LeaseWrite {
-        // What the Lease says, unless this process knows of more: a clock never runs backwards.
+        // The later of the stored clock and our own: the cluster clock never runs backwards.
         let stored = self
             .seen
             .as_ref()
@@ -202,13 +201,13 @@ impl Elector {
         }
     }
 
-    /// Folds in the answer to `call`, which was sent at `began` and came at `now`.
+    /// Takes in the answer to `call`, which was sent at `began` and answered at `now`.
     pub fn answer(&mut self, call: &LeaseCall, began: Mono, now: Mono, answer: LeaseAnswer) {
         match answer {
             LeaseAnswer::Is(lease) => {
                 let claimed = !matches!(call, LeaseCall::Read);
                 self.absent = false;
-                self.saw(lease, now);
+                self.observe(lease, now);
                 if claimed {
                     self.claimed(began, now);
                     return;
@@ -217,7 +216,7 @@ impl Elector {
                     self.renewed = None;
                 }
                 if !matches!(self.call(now), LeaseCall::Read) {
-                    // It can be had at once: released, or our own.
+                    // Released, or our own: we can take it at once.
                     self.last_call = None;
                 }
             }
@@ -227,7 +226,7 @@ impl Elector {
                 self.last_call = None;
             }
             LeaseAnswer::Conflict => {
-                // Somebody wrote: read before anything else. Our validity stands until that says otherwise.
+                // Somebody wrote it: read it first. Until that read we still lead as long as before.
                 self.seen = None;
                 self.absent = false;
                 self.last_call = None;
@@ -236,7 +235,7 @@ impl Elector {
         }
     }
 
-    fn saw(&mut self, lease: LeaseView, now: Mono) {
+    fn observe(&mut self, lease: LeaseView, now: Mono) {
         let since = match &self.seen {
             Some((known, since))
                 if (&known.holder, &known.renew, known.transitions)
@@ -250,7 +249,7 @@ impl Elector {
     }
 
     fn claimed(&mut self, began: Mono, now: Mono) {
-        // By now, and not by when it began: who was seen not to lead in between has given up that term.
+        // Judged at `now`, not at `began`: if this process was seen not to lead in between, that term is over.
         if self.leads(now).is_none() {
             self.term += 1;
             self.clock = later(
@@ -264,7 +263,7 @@ impl Elector {
         self.renewed = Some(began);
     }
 
-    /// Stops leading, and the call that says so to the others, if we lead.
+    /// Stops leading. Returns the call that tells the others, if this process led.
     pub fn release(&mut self, now: Mono) -> Option<LeaseCall> {
         self.leads(now)?;
         let clock = self.advance(now, self.paused);

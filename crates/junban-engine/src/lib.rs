@@ -1,4 +1,4 @@
-//! The engine: ports by need, a synchronous step function, and the async shell that carries its effects.
+//! The engine: the ports, a synchronous step function, and the async shell that executes its effects.
 
 pub mod clock;
 pub mod elector;

@@ -1,13 +1,14 @@
-//! The ports, named by need. They take effects' data and return outcome enums in which "unknown" is a variant of
-//! its own; the real cluster and the simulated one implement them.
+//! The ports, named after what the engine needs. They take the data of effects and return outcomes, in which "unknown"
+//! is a variant of its own. The real cluster and the simulated one implement them.
 //!
-//! Contract of every port that reads or writes an object: *before* the answer is returned, what the server showed
-//! (the object after a write, the object read live, its absence) has been applied to the [`Cluster`] that the
-//! next plan sees, the higher resourceVersion winning. So the engine reads its own writes, whatever the watch's lag.
+//! Every port that reads or writes an object must do this *before* it returns: put what the server showed (the object
+//! after a write, the object of a live read, or its absence) into the [`Cluster`] that the next plan sees. The higher
+//! resourceVersion wins. So the engine sees its own writes, however late a watch is.
 //!
 //! [`Cluster`]: junban_core::cluster::Cluster
 
 use std::future::Future;
+use std::time::Duration;
 
 use junban_core::effect::{
     Announcement, Effect, EvictOutcome, Evidence, NewEntry, NodePatch, Outcome, PodLeave, PowerAnswer,
@@ -16,33 +17,33 @@ use junban_core::effect::{
 use junban_core::ids::{EntryName, EntryUid, PolicyName, Version};
 use junban_core::policy::PolicySummary;
 
-/// The ledger: who may make a node unavailable.
+/// Writes to the ledger.
 pub trait LedgerPort: Send + Sync {
-    /// Replaces the queue's status if its UID and resourceVersion are still those given.
+    /// Replaces the queue's status, if the queue still has this UID and resourceVersion.
     fn write_queue(&self, write: QueueWrite) -> impl Future<Output = WriteOutcome> + Send;
 }
 
-/// Guarded writes to Nodes.
+/// Writes to Nodes.
 pub trait NodePort: Send + Sync {
-    /// One JSON patch whose tests must all hold.
+    /// Applies a patch, if all its tests hold.
     fn patch_node(&self, patch: NodePatch) -> impl Future<Output = WriteOutcome> + Send;
 }
 
-/// Entries and policy status.
+/// Writes to entries and to the status of policies.
 pub trait EntryPort: Send + Sync {
-    /// Creates an entry. One of that name with the same spec counts as [`WriteOutcome::Done`]; with another spec
-    /// it is [`WriteOutcome::Refused`].
+    /// Creates an entry. If an entry of this name exists: [`WriteOutcome::Done`] if it has the same spec, else
+    /// [`WriteOutcome::Refused`].
     fn create_entry(&self, new: NewEntry) -> impl Future<Output = WriteOutcome> + Send;
-    /// Replaces an entry's status on its resourceVersion.
+    /// Replaces an entry's status, if the entry still has this resourceVersion.
     fn write_record(&self, write: RecordWrite) -> impl Future<Output = WriteOutcome> + Send;
-    /// Deletes an entry, with UID and resourceVersion as preconditions.
+    /// Deletes an entry, if it still has this UID and resourceVersion.
     fn delete_entry(
         &self,
         name: EntryName,
         uid: EntryUid,
         version: Version,
     ) -> impl Future<Output = WriteOutcome> + Send;
-    /// Replaces a policy's status on its resourceVersion.
+    /// Replaces a policy's status, if the policy still has this resourceVersion.
     fn write_policy_summary(
         &self,
         name: PolicyName,
@@ -51,37 +52,38 @@ pub trait EntryPort: Send + Sync {
     ) -> impl Future<Output = WriteOutcome> + Send;
 }
 
-/// How pods leave.
+/// Makes pods leave.
 pub trait EvictPort: Send + Sync {
-    /// The Eviction API. Not sent when `not_after` has passed.
+    /// Asks the Eviction API. Not sent if `not_after` has passed.
     fn evict(&self, leave: PodLeave) -> impl Future<Output = EvictOutcome> + Send;
-    /// A plain deletion after a denial, where the policy allows it.
+    /// Deletes a pod whose eviction was denied, if the policy allows that.
     fn delete_pod(&self, leave: PodLeave) -> impl Future<Output = EvictOutcome> + Send;
 }
 
-/// Reads that bypass every cache.
+/// Live reads, past every cache.
 pub trait ReadPort: Send + Sync {
     fn read(&self, read: Read) -> impl Future<Output = Evidence> + Send;
 }
 
 /// Power actions.
 pub trait PowerPort: Send + Sync {
-    /// Starts a power action unless `not_after` has passed (then: surely nothing was started).
+    /// The longest time that a call of [`PowerPort::power`] takes. A process that ends waits so long.
+    fn longest(&self) -> Duration;
+    /// Starts a power action. If `not_after` has passed, it starts nothing and says so.
     fn power(&self, order: PowerOrder) -> impl Future<Output = PowerAnswer> + Send;
 }
 
-/// Telling people.
+/// Events for people.
 pub trait NotifyPort: Send + Sync {
-    /// Sends an Event; failing is logged and nothing else.
+    /// Sends an Event. A failure is only logged.
     fn announce(&self, announcement: Announcement) -> impl Future<Output = ()> + Send;
 }
 
-/// Everything an engine needs to act.
 pub trait Ports: LedgerPort + NodePort + EntryPort + EvictPort + ReadPort + PowerPort + NotifyPort {}
 
 impl<T: LedgerPort + NodePort + EntryPort + EvictPort + ReadPort + PowerPort + NotifyPort> Ports for T {}
 
-/// Carries one effect to its port. No choice is made here.
+/// Hands an effect to its port. Decides nothing.
 pub async fn execute(ports: &impl Ports, effect: Effect) -> Outcome {
     match effect {
         Effect::WriteQueue(write) => Outcome::Write(ports.write_queue(write).await),

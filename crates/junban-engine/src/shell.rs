@@ -1,10 +1,10 @@
-//! The async shell around the step function: it waits, reads the clocks, carries effects side by side, and makes
-//! no choice. A wake-up (a watch event, an answer, the timer that the last step asked for) is one step, with all
-//! answers that have come by then folded in; nothing here polls.
+//! The async shell around the step function. It waits, reads the clocks and executes effects side by side. It decides
+//! nothing. Each wake-up (a watch event, an answer, the timer that the last step asked for) makes one step, which takes
+//! in all answers that have arrived. Nothing here polls.
 //!
-//! It steps only while the elector can prove that this process leads, and checks that once more right before an
-//! effect is carried. Effects that are under way when the Lease is lost are left to end: each carries its own
-//! preconditions. Their answers reach nobody.
+//! The shell steps only while the elector can prove that this process leads, and checks that again right before it
+//! executes an effect. When the Lease is lost, effects that are already under way go on: each carries its own
+//! preconditions. Nobody receives their answers.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use junban_core::blocker::Blocker;
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
 use junban_core::entry::PowerOutcome;
-use junban_core::reason::Blocker;
 use junban_core::report::Report;
 use junban_core::time::{Mono, Now};
 use tokio::sync::{Notify, mpsc, watch};
@@ -24,43 +24,45 @@ use tokio::task::JoinError;
 use crate::clock::{ServerClock, boottime};
 use crate::elector::{Elector, LeaseAnswer, LeaseCall, Next};
 use crate::ports::{Ports, execute};
-use crate::step::{Answer, Engine, Request, Step};
+use crate::step::{Answer, Engine, Request, StepOutput};
 
-/// Calls on the Lease, each with a deadline of 2 s.
+/// Makes calls on the Lease, each with a deadline of 2 s.
 pub trait LeasePort: Send + Sync {
     fn call(&self, call: LeaseCall) -> impl Future<Output = LeaseAnswer> + Send;
 }
 
-/// Told of each acknowledged write, with its number from 1, before anything else happens.
+/// Is called after each acknowledged write, before anything else happens, with the number of the write, from 1.
 pub type OnWrite = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// The exit status of a process that was asked to end after a write, and did. No panic and no error has it.
+/// The exit status of a process that ended after a write because it was told to. No panic and no error gives it.
 pub const EXIT_AS_ASKED: i32 = 86;
 
 /// What a shell works with.
 pub struct Parts<P, L> {
     pub ports: Arc<P>,
     pub lease: L,
-    /// Every initial list is in it.
+    /// Contains every first list already.
     pub cluster: Arc<Mutex<Cluster>>,
-    /// Woken whenever the cluster has changed.
+    /// Notified whenever the cluster has changed.
     pub changed: Arc<Notify>,
     pub wall: Arc<ServerClock>,
     pub elector: Arc<Mutex<Elector>>,
+    /// The report of the last step, for the metrics.
+    pub report: Arc<Mutex<Report>>,
     pub on_write: OnWrite,
-    /// A nonce for each engine.
+    /// Makes a nonce for each engine.
     pub nonce: Box<dyn Fn() -> String + Send + Sync>,
 }
 
-/// A command may run for a minute, and begins less than 10 s after its record.
-const CLOSES_WITHIN: Duration = Duration::from_secs(75);
+/// A power action begins less than 10 s after its record. A process that ends waits for that and for the action.
+const ACT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs until `stop` resolves, for whatever reason it gives. Then nothing new starts; power actions that are on their
-/// way are seen through to the driver's answer, whoever leads by then, for a command that is cut off may leave a server
-/// half way, and whoever leads next could not know what it did; and the Lease is released.
+/// Runs until `stop` resolves, and returns its value. Then nothing new starts and the Lease is released. Running power
+/// actions go on until their drivers answer, even if another process leads by then: a command that is cut off may leave
+/// a server half rebooted, and the next leader could not know what the command did.
 ///
-/// Calls on the Lease have a task of their own here, so that a long step delays no renewal. The error: that task has
-/// ended, which only a bug can do, and this process would never lead again.
+/// A task of its own makes the calls on the Lease, so that a long step delays no renewal. An error means that this task
+/// has ended. Only a bug can end it, and then this process would never lead again.
 pub async fn run<P, L, R>(parts: Parts<P, L>, stop: impl Future<Output = R>) -> Result<R, JoinError>
 where
     P: Ports + 'static,
@@ -69,27 +71,29 @@ where
     let lease = Arc::new(parts.lease);
     let elector = parts.elector.clone();
     let mut renewals = tokio::spawn(renew(lease.clone(), elector.clone(), parts.changed.clone()));
-    let carrier = Carrier {
+    let executor = Executor {
         ports: parts.ports,
         elector: elector.clone(),
         on_write: parts.on_write,
         writes: Arc::default(),
-        powers: watch::Sender::default(),
+        power_actions: watch::Sender::default(),
     };
+    let closes_within = ACT_WITHIN + executor.ports.longest();
     let closes_by = OnceLock::new();
     let stopped = async {
         let why = tokio::select! {
             why = stop => Ok(why),
             Err(error) = &mut renewals => Err(error),
         };
-        let _ = closes_by.set(boottime() + CLOSES_WITHIN);
+        let _ = closes_by.set(boottime() + closes_within);
         parts.changed.notify_one();
         why
     };
     let led = lead(
-        &carrier,
+        &executor,
         &parts.cluster,
         &parts.changed,
+        &parts.report,
         &parts.wall,
         &parts.nonce,
         &closes_by,
@@ -98,16 +102,17 @@ where
     renewals.abort();
     let release = locked(&elector).release(boottime());
     if let Some(call) = release {
-        release_with(lease.as_ref(), call).await;
+        release_lease(lease.as_ref(), call).await;
     }
     if let Some(by) = closes_by.get() {
-        carrier.powers_ended(*by).await;
+        executor.wait_for_power_actions(*by).await;
     }
     why
 }
 
-/// Others need not wait 10 s. A renewal that was cut off may have been done: then the version has moved on.
-async fn release_with<L: LeasePort>(lease: &L, call: LeaseCall) {
+/// Releases the Lease, so that others need not wait 10 s. A renewal that was cut off may have been done. Then the Lease
+/// has a newer version: it is read, and released again.
+async fn release_lease<L: LeasePort>(lease: &L, call: LeaseCall) {
     let mut answer = lease.call(call.clone()).await;
     if answer == LeaseAnswer::Conflict
         && let LeaseCall::Replace(_, write) = call
@@ -122,7 +127,7 @@ async fn release_with<L: LeasePort>(lease: &L, call: LeaseCall) {
     }
 }
 
-/// Keeps the Lease, and wakes the engine when leading begins or ends.
+/// Renews the Lease, and wakes the engine when this process begins or stops to lead.
 async fn renew<L: LeasePort>(
     lease: Arc<L>,
     elector: Arc<Mutex<Elector>>,
@@ -153,7 +158,7 @@ async fn renew<L: LeasePort>(
         if leads != led {
             match leads {
                 Some(term) => tracing::info!(term, "leads"),
-                None => tracing::warn!(holder = locked(&elector).holder(), "does not lead any more"),
+                None => tracing::warn!(holder = locked(&elector).holder(), "no longer leads"),
             }
             led = leads;
             changed.notify_one();
@@ -161,71 +166,72 @@ async fn renew<L: LeasePort>(
     }
 }
 
-struct Carrier<P> {
+struct Executor<P> {
     ports: Arc<P>,
     elector: Arc<Mutex<Elector>>,
     on_write: OnWrite,
     writes: Arc<AtomicU64>,
-    /// Each power action on its way holds a receiver.
-    powers: watch::Sender<()>,
+    /// Each running power action holds a receiver.
+    power_actions: watch::Sender<()>,
 }
 
-impl<P: Ports + 'static> Carrier<P> {
-    /// Carries a request in a task of its own; whatever becomes of the task, an answer comes.
-    fn carry(&self, request: Request, term: u64, answers: mpsc::UnboundedSender<Answer>) {
+impl<P: Ports + 'static> Executor<P> {
+    /// Executes a request in a task of its own. Even if the task panics, an answer comes.
+    fn start(&self, request: Request, term: u64, answers: mpsc::UnboundedSender<Answer>) {
         let Request { id, effect } = request;
         let (ports, elector) = (self.ports.clone(), self.elector.clone());
         let (on_write, writes) = (self.on_write.clone(), self.writes.clone());
-        let lost = of_a_lost_task(&effect);
-        let on_its_way = matches!(effect, Effect::Power(_)).then(|| self.powers.subscribe());
+        let if_it_panics = answer_without_port(&effect, true, "the task that executed the effect panicked");
+        let power_action = matches!(effect, Effect::Power(_)).then(|| self.power_actions.subscribe());
         tokio::spawn(async move {
             let is_write = effect.is_write();
             let task = tokio::spawn(async move {
-                let still = locked(&elector).leads(boottime()) == Some(term);
-                if still {
+                let leads = locked(&elector).leads(boottime()) == Some(term);
+                if leads {
                     execute(ports.as_ref(), effect).await
                 } else {
-                    not_sent(&effect)
+                    answer_without_port(&effect, false, "the Lease was lost before the effect was sent")
                 }
             });
             let outcome = match task.await {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    tracing::error!(%error, "a task that carried an effect failed");
-                    lost
+                    tracing::error!(%error, "a task that executed an effect panicked");
+                    if_it_panics
                 }
             };
             if is_write && is_acknowledged(&outcome) {
                 on_write(writes.fetch_add(1, Ordering::SeqCst) + 1);
             }
-            // Nobody listens any more when the Lease is lost.
+            // Nobody listens after the Lease was lost.
             let _ = answers.send(Answer { id, outcome });
-            drop(on_its_way);
+            drop(power_action);
         });
     }
 
-    /// Waits for the power actions on their way, until `by` at the latest. One may outlive the engine that sent it:
-    /// when the Lease lapses that engine is gone, and the one after it knows nothing of the command that still runs.
-    async fn powers_ended(&self, by: Mono) {
+    /// Waits for running power actions, until `by` at the latest. An action may outlive the engine that sent it: that
+    /// engine ends with the Lease, and the next engine does not know that the command still runs.
+    async fn wait_for_power_actions(&self, by: Mono) {
         tokio::select! {
             biased;
-            () = self.powers.closed() => {}
-            () = sleep_until(by) => tracing::warn!("ends while a power action is on its way"),
+            () = self.power_actions.closed() => {}
+            () = sleep_until(by) => tracing::warn!("this process ends while a power action is running"),
         }
     }
 }
 
-/// Leads whenever it can, until it has closed: that is by `closes_by` at the latest, once that is set.
+/// Leads whenever it can. Once `closes_by` is set, it closes and returns, at `closes_by` at the latest.
 async fn lead<P: Ports + 'static>(
-    carrier: &Carrier<P>,
+    executor: &Executor<P>,
     cluster: &Mutex<Cluster>,
     changed: &Notify,
+    report: &Mutex<Report>,
     wall: &ServerClock,
     nonce: &(dyn Fn() -> String + Send + Sync),
     closes_by: &OnceLock<Mono>,
 ) {
     loop {
-        let leads = locked(&carrier.elector).leads(boottime());
+        let leads = locked(&executor.elector).leads(boottime());
         let Some(term) = leads else {
             if closes_by.get().is_some() {
                 return;
@@ -236,25 +242,25 @@ async fn lead<P: Ports + 'static>(
         let mut engine = Engine::new(nonce());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut answers = Vec::new();
-        let mut said = Report::default();
+        *locked(report) = Report::default();
         loop {
             if closes_by.get().is_some() {
                 engine.close();
             }
-            let folded = std::mem::take(&mut answers);
-            let Some(step) = step(&mut engine, &carrier.elector, term, cluster, wall, folded) else {
+            let arrived = std::mem::take(&mut answers);
+            let Some(output) = step(&mut engine, &executor.elector, term, cluster, wall, arrived) else {
                 break;
             };
-            log_anew(&step, &said);
-            said = step.report;
-            for request in step.requests {
-                carrier.carry(request, term, sender.clone());
+            log_changes(&output, &locked(report));
+            *locked(report) = output.report;
+            for request in output.requests {
+                executor.start(request, term, sender.clone());
             }
             let late = closes_by.get().is_some_and(|at| *at <= boottime());
             if engine.is_closed() || late {
                 return;
             }
-            let wake_at = step.wake_at.into_iter().chain(closes_by.get().copied()).min();
+            let wake_at = output.wake_at.into_iter().chain(closes_by.get().copied()).min();
             tokio::select! {
                 () = changed.notified() => {}
                 Some(answer) = receiver.recv() => answers.push(answer),
@@ -267,40 +273,45 @@ async fn lead<P: Ports + 'static>(
     }
 }
 
-/// The report is the log: each of its notes once per change, and for whoever looks closer what each entry waits for.
-fn log_anew(step: &crate::step::Step, said: &Report) {
-    for refused in &step.refused {
+/// Logs what changed in the report: its notes, and at the level debug what each entry waits for.
+fn log_changes(output: &StepOutput, previous: &Report) {
+    for refused in &output.refused {
         tracing::error!(
             refused,
             "the independent check refused an effect: a bug in the planner"
         );
     }
-    for note in step.report.notes.iter().filter(|note| !said.notes.contains(note)) {
+    for note in output
+        .report
+        .notes
+        .iter()
+        .filter(|note| !previous.notes.contains(note))
+    {
         tracing::warn!("{note}");
     }
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    for (entry, blockers) in &step.report.blockers {
+    for (entry, blockers) in &output.report.blockers {
         let (now, before) = (
             blockers.first(),
-            said.blockers.get(entry).and_then(|old| old.first()),
+            previous.blockers.get(entry).and_then(|old| old.first()),
         );
         let what = |blocker: &Blocker| (blocker.reason, blocker.object.clone());
         if let Some(blocker) = now.filter(|now| Some(what(now)) != before.map(what)) {
-            tracing::debug!(%entry, reason = %blocker.reason, object = %blocker.object, "waits: {}", blocker.message);
+            tracing::debug!(%entry, reason = %blocker.reason, object = %blocker.object, "waits: {blocker}");
         }
     }
-    for entry in said
+    for entry in previous
         .blockers
         .keys()
-        .filter(|entry| !step.report.blockers.contains_key(*entry))
+        .filter(|entry| !output.report.blockers.contains_key(*entry))
     {
         tracing::debug!(%entry, "waits for nothing");
     }
 }
 
-/// One step; `None`: this process does not lead this term any more.
+/// Makes one step. `None`: this process no longer leads in this term.
 fn step(
     engine: &mut Engine,
     elector: &Mutex<Elector>,
@@ -308,7 +319,7 @@ fn step(
     cluster: &Mutex<Cluster>,
     wall: &ServerClock,
     answers: Vec<Answer>,
-) -> Option<Step> {
+) -> Option<StepOutput> {
     let cluster = locked(cluster);
     let mono = boottime();
     let clock = {
@@ -332,7 +343,7 @@ async fn sleep_until(at: Mono) {
 
 async fn sleep_until_some(at: Option<Mono>) {
     match at {
-        // A timer of zero would starve nobody, but a plan that asks for the past must not spin.
+        // At least 1 ms: a plan that asks for a moment in the past must not spin.
         Some(at) => tokio::time::sleep(at.since(boottime()).max(Duration::from_millis(1))).await,
         None => std::future::pending().await,
     }
@@ -345,37 +356,26 @@ fn is_acknowledged(outcome: &Outcome) -> bool {
     )
 }
 
-/// The answer to an effect that was surely not begun.
-fn not_sent(effect: &Effect) -> Outcome {
-    const WHY: &str = "the Lease was lost before it was sent";
+/// The answer to an effect that no port has answered. `sent`: whether it may have been executed.
+fn answer_without_port(effect: &Effect, sent: bool, why: &str) -> Outcome {
     match effect {
-        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::TooLate),
+        Effect::Evict(_) | Effect::DeletePod(_) if !sent => Outcome::Evict(EvictOutcome::TooLate),
+        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::Unknown(why.into())),
         Effect::Power(_) => Outcome::Power(PowerAnswer {
-            outcome: PowerOutcome::NothingStarted,
-            message: WHY.into(),
+            outcome: if sent {
+                PowerOutcome::Unknown
+            } else {
+                PowerOutcome::NothingStarted
+            },
+            message: why.into(),
         }),
-        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
+        Effect::Read(_) => Outcome::Read(Evidence::Failed(why.into())),
         Effect::Announce(_) => Outcome::Announced,
-        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
+        _ => Outcome::Write(WriteOutcome::Unknown(why.into())),
     }
 }
 
-/// The answer to an effect whose task ended without one.
-fn of_a_lost_task(effect: &Effect) -> Outcome {
-    const WHY: &str = "the task that carried it failed";
-    match effect {
-        Effect::Evict(_) | Effect::DeletePod(_) => Outcome::Evict(EvictOutcome::Unknown(WHY.into())),
-        Effect::Power(_) => Outcome::Power(PowerAnswer {
-            outcome: PowerOutcome::Unknown,
-            message: WHY.into(),
-        }),
-        Effect::Read(_) => Outcome::Read(Evidence::Failed(WHY.into())),
-        Effect::Announce(_) => Outcome::Announced,
-        _ => Outcome::Write(WriteOutcome::Unknown(WHY.into())),
-    }
-}
-
-/// A lock that a panic elsewhere does not take away: what it guards is replaced whole, never left half done.
+/// Locks a mutex even after a panic elsewhere: what our mutexes guard is replaced as a whole, never half changed.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

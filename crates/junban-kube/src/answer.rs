@@ -1,4 +1,4 @@
-//! What an answer of the API server means for a write.
+//! What an answer of the API server means for the call.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,79 +6,79 @@ use std::time::Duration;
 use junban_core::effect::WriteOutcome;
 use kube::core::Status;
 
-/// For every call that has no shorter one.
+/// The deadline of every call that has no shorter one.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// For the live read of the queue and for calls on the Lease.
+/// The deadline of a live read of the queue, of a call on the Lease, and of a call to a member of the control plane.
 pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A call that did not succeed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server said no.
-    Said(Box<Status>),
-    /// Nobody knows what became of it.
+    /// The server refused it with this status.
+    Status(Box<Status>),
+    /// It may or may not have been done.
     Unknown(String),
 }
 
 impl Failure {
     pub(crate) fn code(&self) -> Option<u16> {
         match self {
-            Self::Said(status) => Some(status.code),
+            Self::Status(status) => Some(status.code),
             Self::Unknown(_) => None,
         }
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Said(status) if is_not_found(status))
+        matches!(self, Self::Status(status) if is_not_found(status))
     }
 
-    /// In words, cut to what a status message may hold.
-    pub(crate) fn words(&self) -> String {
+    /// What went wrong, short enough for a status message.
+    pub(crate) fn text(&self) -> String {
         match self {
-            Self::Said(status) => cut(&status.message),
+            Self::Status(status) => cut(&status.message),
             Self::Unknown(why) => cut(why),
         }
     }
 
-    /// What it means for a write that carried preconditions.
+    /// The outcome of a write that carried preconditions.
     pub(crate) fn outcome(self) -> WriteOutcome {
-        let words = self.words();
-        let Self::Said(status) = self else {
-            return WriteOutcome::Unknown(words);
+        let text = self.text();
+        let Self::Status(status) = self else {
+            return WriteOutcome::Unknown(text);
         };
         match status.code {
             404 if is_not_found(&status) => WriteOutcome::Gone,
             409 => WriteOutcome::Conflict,
-            400 | 413 | 415 | 422 => WriteOutcome::Refused(words),
-            401 | 403 => WriteOutcome::Forbidden(words),
+            400 | 413 | 415 | 422 => WriteOutcome::Refused(text),
+            401 | 403 => WriteOutcome::Forbidden(text),
             429 => WriteOutcome::Throttled(retry_after(&status)),
-            // With a 503, as with any 5xx, the store may have taken it.
-            _ => WriteOutcome::Unknown(words),
+            // After a 5xx, a 503 included, the server may have stored the write.
+            _ => WriteOutcome::Unknown(text),
         }
     }
 }
 
-/// The API server's own word, of which the code is not enough: a proxy in front of it has pages of its own that say
-/// 404, and so has a server that does not know the kind at all.
+/// Whether the API server says that this object does not exist. The code alone is not enough: a proxy in front of the
+/// server answers 404 with pages of its own, and so does a server that does not know the kind.
 pub(crate) fn is_not_found(status: &Status) -> bool {
     status.code == 404 && status.reason == "NotFound"
 }
 
-/// How long the server asks to wait.
+/// How long the server asks us to wait.
 pub(crate) fn retry_after(status: &Status) -> Option<Duration> {
     let seconds = status.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// Carries a call to its end within a deadline; dropping it then closes its connection.
+/// Waits for a call until its deadline. Then the call is dropped, which closes its connection.
 pub(crate) async fn within<T>(
     deadline: Duration,
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, Failure> {
     match tokio::time::timeout(deadline, call).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) => Err(Failure::Said(status)),
+        Ok(Err(kube::Error::Api(status))) => Err(Failure::Status(status)),
         Ok(Err(error)) => Err(Failure::Unknown(chain(&error))),
         Err(_) => Err(Failure::Unknown(format!(
             "no answer within {} s",
@@ -87,7 +87,7 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// An error with its causes: kube's own text says "ServiceError" and no more.
+/// An error with its causes: the text of kube's own error is only "ServiceError".
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -102,7 +102,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// At most 300 characters, and none that could forge a log line.
+/// At most 300 characters, without control characters, which could forge a log line.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

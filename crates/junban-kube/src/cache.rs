@@ -1,9 +1,10 @@
-//! The caches: every kind that is observed, listed and then watched into the store.
+//! The caches: each kind that Junban observes is listed and then watched into the store.
 //!
-//! Watch events carry no decision: they change the store and wake the engine.
+//! A watch event decides nothing: it changes the store and wakes the engine.
 
 mod back_off;
 mod follow;
+mod jitter;
 mod kinds;
 
 use std::sync::Arc;
@@ -13,28 +14,28 @@ use junban_core::time::Mono;
 use junban_engine::clock::boottime;
 use tokio::task::JoinSet;
 
-use follow::Following;
+use follow::Watches;
 
 use crate::connect::Connection;
 use crate::layer::Answered;
 use crate::store::Store;
 
-/// Older than this, nothing new rests on them (safety.md S27).
-const STALE: Duration = Duration::from_secs(60);
+/// Caches that are older may be wrong: nothing new starts (docs/design/safety.md#s27).
+const STALE_AFTER: Duration = Duration::from_secs(60);
 
-/// So long may one lead with them: others may see more, and so may this process begun anew.
-const BLIND: Duration = Duration::from_secs(60);
+/// How long a process may lead with stale caches. Another process may see more, and so may this one after a restart.
+const LEADS_STALE_MAX: Duration = Duration::from_secs(60);
 
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the age of the caches is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// Follows every kind until dropped. Returns once every initial list is in the store: a plan over half of a
-/// cluster would be a plan over another cluster.
+/// Watches every kind until the result is dropped. Returns when every first list is in the store: a plan over half of
+/// the objects would be wrong.
 pub async fn start(connection: &Connection, store: &Arc<Store>) -> Caches {
     begin(connection, store, kinds::all).await
 }
 
-/// Follows queue, policies and entries only, for a command that waits for them. Returns once they are in the store.
+/// Watches the queue, policies and entries only, for a command that waits for them. Returns when they are in the store.
 pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
     begin(connection, store, kinds::own).await
 }
@@ -42,34 +43,34 @@ pub async fn start_own(connection: &Connection, store: &Arc<Store>) -> Caches {
 async fn begin(
     connection: &Connection,
     store: &Arc<Store>,
-    kinds: fn(&Connection, &Arc<Store>, &mut Following),
+    kinds: fn(&Connection, &Arc<Store>, &mut Watches),
 ) -> Caches {
-    let mut following = Following::default();
-    kinds(connection, store, &mut following);
-    let Following {
+    let mut watches = Watches::default();
+    kinds(connection, store, &mut watches);
+    let Watches {
         mut tasks,
         listed,
-        brisk,
-    } = following;
+        short,
+    } = watches;
     for listed in listed {
         listed.await;
     }
-    tasks.spawn(watch_the_watches(
+    tasks.spawn(report_stale_watches(
         connection.answered.clone(),
         store.clone(),
-        brisk,
+        short,
     ));
     Caches { tasks }
 }
 
-/// The watches; dropping it ends them.
+/// The running watches. To drop it ends them.
 pub struct Caches {
     tasks: JoinSet<()>,
 }
 
 impl Caches {
-    /// Resolves when a watch has ended, which only a bug can do: what it kept would grow old without a word.
-    pub async fn broken(&mut self) {
+    /// Resolves when a watch has ended. Only a bug can end one, and then its objects would grow old unnoticed.
+    pub async fn watch_ended(&mut self) {
         match self.tasks.join_next().await {
             Some(Err(error)) => tracing::error!(%error, "a watch has ended"),
             _ => tracing::error!("a watch has ended"),
@@ -77,47 +78,55 @@ impl Caches {
     }
 }
 
-/// Resolves when this process has led for a minute with caches that may be old: its calls on the Lease get through and
-/// its watches do not (safety.md L10).
-pub async fn led_blindly(store: &Store, leads: impl Fn() -> bool) {
+/// Resolves when this process has led for a minute with stale caches: its calls on the Lease get an answer, and its
+/// watches do not (docs/design/safety.md#l10).
+pub async fn led_with_stale_caches(store: &Store, leads: impl Fn() -> bool) {
     let mut since = None;
     loop {
-        tokio::time::sleep(LOOK).await;
-        let blind = leads() && store.with(|cluster| cluster.stale.is_some());
-        if blind_for(&mut since, blind, boottime()) >= BLIND {
-            return tracing::error!("led for {} s with caches that may be old", BLIND.as_secs());
+        tokio::time::sleep(CHECK_EVERY).await;
+        let stale = leads() && store.with(|cluster| cluster.stale.is_some());
+        if stale_for(&mut since, stale, boottime()) >= LEADS_STALE_MAX {
+            return tracing::error!("led for {} s with stale caches", LEADS_STALE_MAX.as_secs());
         }
     }
 }
 
-fn blind_for(since: &mut Option<Mono>, blind: bool, now: Mono) -> Duration {
-    if !blind {
+fn stale_for(since: &mut Option<Mono>, stale: bool, now: Mono) -> Duration {
+    if !stale {
         *since = None;
         return Duration::ZERO;
     }
     now.since(*since.get_or_insert(now))
 }
 
-/// Says when the caches may be old: a dead watch looks like a cluster in which nothing happens.
-async fn watch_the_watches(answered: Arc<Answered>, store: Arc<Store>, brisk: Vec<(&'static str, String)>) {
+/// Keeps `Cluster::stale` up to date: a dead watch looks like a cluster in which nothing happens.
+async fn report_stale_watches(
+    answered: Arc<Answered>,
+    store: Arc<Store>,
+    watched: Vec<(&'static str, String)>,
+) {
     loop {
-        tokio::time::sleep(LOOK).await;
-        let old = stale(&answered, &brisk, boottime());
+        tokio::time::sleep(CHECK_EVERY).await;
+        let stale = stale(&answered, &watched, boottime());
         store.change(|cluster| {
-            let news = cluster.stale != old;
-            if news && let Some(why) = &old {
-                tracing::warn!(why, "the caches may be old");
+            let news = cluster.stale != stale;
+            if news && let Some(why) = &stale {
+                tracing::warn!(why, "the caches are stale");
             }
-            cluster.stale.clone_from(&old);
+            cluster.stale.clone_from(&stale);
             news
         });
     }
 }
 
-/// Which watches were not answered lately; no running times, since that would be a change each second.
-fn stale(answered: &Answered, brisk: &[(&'static str, String)], now: Mono) -> Option<String> {
-    let is_old = |path: &str| answered.last(path).is_none_or(|last| now.since(last) > STALE);
-    let old: Vec<&str> = brisk
+/// Which watches had no answer lately. Without times: with them the text would change every second.
+fn stale(answered: &Answered, watched: &[(&'static str, String)], now: Mono) -> Option<String> {
+    let is_old = |path: &str| {
+        answered
+            .last(path)
+            .is_none_or(|last| now.since(last) > STALE_AFTER)
+    };
+    let old: Vec<&str> = watched
         .iter()
         .filter(|(_, path)| is_old(path))
         .map(|(what, _)| *what)
@@ -125,7 +134,7 @@ fn stale(answered: &Answered, brisk: &[(&'static str, String)], now: Mono) -> Op
     (!old.is_empty()).then(|| {
         format!(
             "no answer to watches for {} s: {}",
-            STALE.as_secs(),
+            STALE_AFTER.as_secs(),
             old.join(", ")
         )
     })
@@ -136,13 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leader_is_blind_only_while_it_leads_and_sees_nothing() {
+    fn only_time_in_which_a_leader_has_stale_caches_counts() {
         let mut since = None;
         let second = |second| Mono(Duration::from_secs(second));
-        assert_eq!(blind_for(&mut since, true, second(100)), Duration::ZERO);
-        assert_eq!(blind_for(&mut since, true, second(159)), Duration::from_secs(59));
-        assert_eq!(blind_for(&mut since, false, second(160)), Duration::ZERO);
-        assert_eq!(blind_for(&mut since, true, second(165)), Duration::ZERO);
-        assert!(blind_for(&mut since, true, second(225)) >= BLIND);
+        assert_eq!(stale_for(&mut since, true, second(100)), Duration::ZERO);
+        assert_eq!(stale_for(&mut since, true, second(159)), Duration::from_secs(59));
+        assert_eq!(stale_for(&mut since, false, second(160)), Duration::ZERO);
+        assert_eq!(stale_for(&mut since, true, second(165)), Duration::ZERO);
+        assert!(stale_for(&mut since, true, second(225)) >= LEADS_STALE_MAX);
     }
 }

@@ -1,10 +1,11 @@
-//! Clients for the API server: which there are, what each waits for, and what all of them do to every request.
+//! The clients of the API server, and how long each waits.
 //!
-//! Traps of kube that this file is there for (each was seen): its client retries 429 by itself and so hides "blocked
-//! by a budget"; it waits without end for an answer on a half-open connection; one that swallowed a call goes back
-//! into the pool unless the call is dropped. So nothing of the controller is retried here, each call has a deadline
-//! and dropping it drops its connection (HTTP/1), and calls that must not wait behind dead connections have a pool of
-//! their own.
+//! This file avoids three traps of kube's client (we have seen each):
+//! - It retries a 429 by itself, which hides "a budget denies this eviction". So the controller's clients retry nothing.
+//! - It waits for ever for an answer on a half-open connection. So each call has a deadline.
+//! - A connection on which no answer came goes back into the pool, unless the call is dropped. So a call is dropped at
+//!   its deadline, which closes its connection (HTTP/1), and calls that must not wait behind dead connections have a
+//!   pool of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +18,18 @@ use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 
-use crate::layer::{Answered, Requests, Warnings};
+use crate::layer::{Answered, RequestLayer, Warnings};
 
-/// To the head of a watch's response; its body may go on.
+/// The time for the head of a watch's response. Its body may take as long as the watch lasts.
 const WATCH_HEAD: Duration = Duration::from_secs(10);
 
-/// A command asks so often again when the server asks for patience: one whose storage has just begun says 429 for a
-/// second or two. The pauses between are the server's `Retry-After`, else these.
-const PATIENCE: u32 = 4;
+/// How often a command repeats a call when the server is too busy: a server whose storage has just started answers 429
+/// for a second or two.
+const RETRIES: u32 = 4;
+/// The shortest and the longest pause between two tries, if the server sends no `Retry-After`.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
-/// To a TCP and TLS connection.
+/// The time for a TCP and TLS connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The clients of one process.
@@ -37,26 +39,26 @@ pub struct Connection {
     pub calls: Client,
     /// Lists and watches of the caches.
     pub watches: Client,
-    /// The live read of the queue: two connections that swallow everything must not delay a pause.
+    /// Live reads of the queue. In a pool of their own, so that dead connections of other calls do not delay a pause.
     pub queue: Client,
-    /// The Lease, for the same reason.
+    /// Calls on the Lease, in a pool of their own for the same reason.
     pub lease: Client,
     pub config: Config,
-    /// The API server's clock, from every `Date` header.
+    /// The API server's clock, read from the `Date` header of each answer.
     pub wall: Arc<ServerClock>,
     pub warnings: Arc<Warnings>,
-    /// Which lists and watches are answered.
+    /// When lists and watches were last answered.
     pub answered: Arc<Answered>,
 }
 
 impl Connection {
-    /// The clients of a command: as [`Connection::new`], but a call that the server was too busy for (429, 503, 504)
-    /// is made again a few times, for a person waits. Nothing of a command is an eviction, to which 429 is an answer.
+    /// The clients of a command. A person waits, so a call for which the server was too busy (429, 503, 504) is
+    /// repeated a few times. A command sends no eviction, for which a 429 would be an answer.
     pub fn of_command(config: Config) -> kube::Result<Self> {
         let mut connection = Self::new(config)?;
-        let requests = Requests::new(connection.wall.clone(), connection.warnings.clone());
+        let requests = RequestLayer::new(connection.wall.clone(), connection.warnings.clone());
         let builder = ClientBuilder::try_from(connection.config.clone())?;
-        let policy = RetryPolicy::new(PAUSES.0, PAUSES.1, PATIENCE, true)
+        let policy = RetryPolicy::new(PAUSES.0, PAUSES.1, RETRIES, true)
             .map_err(|error| kube::Error::Service(error.into()))?;
         connection.calls = builder
             .with_layer(&BufferLayer::new(1))
@@ -66,20 +68,20 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Builds the clients; talks to nobody. A rustls provider must have been installed.
+    /// Builds the clients of the controller, without a call. A rustls provider must be installed already.
     pub fn new(config: Config) -> kube::Result<Self> {
         Self::with_clock(config, ServerClock::default())
     }
 
-    /// The same, with a clock that has seen nothing yet.
+    /// The same, with a clock that has not seen an answer yet.
     pub fn with_clock(mut config: Config, wall: ServerClock) -> kube::Result<Self> {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
-        // A limit on silence is a limit on idle watches as well; deadlines are set call by call.
+        // A read timeout would also end idle watches. Each call has a deadline of its own.
         config.read_timeout = None;
         let wall = Arc::new(wall);
         let warnings = Arc::<Warnings>::default();
-        let requests = Requests::new(wall.clone(), warnings.clone());
+        let requests = RequestLayer::new(wall.clone(), warnings.clone());
         let answered = Arc::<Answered>::default();
         let client = || -> kube::Result<Client> {
             Ok(ClientBuilder::try_from(config.clone())?

@@ -1,6 +1,8 @@
-//! What is known to be gone, and as of when. The cluster keeps the higher version of what is there; absence has no
-//! place in it to keep a version. Without one, a list that was served before a deletion and read after it would put
-//! the object back, and no watch would ever say again that it is gone.
+//! Tombstones: which objects are gone, and as of which version.
+//!
+//! The cluster keeps the highest version of each object that exists, but it has no place for the version at which an
+//! object was deleted. Without tombstones, a list that the server made before a deletion, and that is read after it, would
+//! put the object back; and no watch would report the deletion again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,18 +10,19 @@ use std::time::Duration;
 use junban_core::ids::Version;
 use junban_core::time::Mono;
 
-/// What has shown that an object is gone.
+/// How we know that an object is gone.
 #[derive(Clone, Copy)]
 pub(crate) enum Gone<'a> {
-    /// A watch said so at this version.
+    /// A watch reported the deletion, at this version.
     AsOf(Version),
-    /// A call begun when the object with this UID was known, and which did not find it: it will never come back, and
-    /// another one that was made under its name since is not meant. Empty: one whose UID was not known.
+    /// We knew the object with this UID, and a later call did not find it. An object that was created later under the
+    /// same name is another one. Empty: we did not know the UID.
     Uid(&'a str),
 }
 
 impl Gone<'_> {
-    pub(crate) fn means(self, uid: &str, version: Version) -> bool {
+    /// Whether the object with this UID and version is the one that is gone.
+    pub(crate) fn covers(self, uid: &str, version: Version) -> bool {
         match self {
             Self::AsOf(as_of) => version <= as_of,
             Self::Uid(gone) => gone.is_empty() || uid.is_empty() || uid == gone,
@@ -27,29 +30,29 @@ impl Gone<'_> {
     }
 }
 
-/// No call lasts so long, and no watch is behind by so much.
+/// No call takes longer than this, and no watch is further behind.
 const KEPT: Duration = Duration::from_secs(120);
 
-/// By `KIND/NAME`, for a while: the version up to which nothing of that name is there.
+/// For each `KIND/NAME` that was deleted lately: the version up to which it is gone.
 #[derive(Default)]
-pub(crate) struct Graves {
-    graves: BTreeMap<String, (Version, Mono)>,
-    swept: Mono,
+pub(crate) struct Tombstones {
+    gone: BTreeMap<String, (Version, Mono)>,
+    last_cleanup: Mono,
 }
 
-impl Graves {
-    pub(crate) fn bury(&mut self, key: &str, as_of: Version, now: Mono) {
-        if now.since(self.swept) >= KEPT {
-            self.graves.retain(|_, (_, dug)| now.since(*dug) < KEPT);
-            self.swept = now;
+impl Tombstones {
+    pub(crate) fn add(&mut self, key: &str, as_of: Version, now: Mono) {
+        if now.since(self.last_cleanup) >= KEPT {
+            self.gone.retain(|_, (_, added)| now.since(*added) < KEPT);
+            self.last_cleanup = now;
         }
-        let grave = self.graves.entry(key.to_owned()).or_insert((as_of, now));
-        *grave = (grave.0.max(as_of), now);
+        let known = self.gone.entry(key.to_owned()).or_insert((as_of, now));
+        *known = (known.0.max(as_of), now);
     }
 
-    /// Whether what is shown of that name and version is gone already.
-    pub(crate) fn hold(&self, key: &str, version: Version) -> bool {
-        self.graves.get(key).is_some_and(|(as_of, _)| version <= *as_of)
+    /// Whether the object of this name and version is gone already.
+    pub(crate) fn cover(&self, key: &str, version: Version) -> bool {
+        self.gone.get(key).is_some_and(|(as_of, _)| version <= *as_of)
     }
 }
 
@@ -58,14 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grave_holds_the_highest_version_and_is_forgotten_in_time() {
-        let mut graves = Graves::default();
+    fn a_tombstone_keeps_the_highest_version_and_is_removed_after_two_minutes() {
+        let mut tombstones = Tombstones::default();
         let second = |second| Mono(Duration::from_secs(second));
-        graves.bury("Pod/a", Version(7), second(200));
-        graves.bury("Pod/a", Version(5), second(201));
-        assert!(graves.hold("Pod/a", Version(7)) && !graves.hold("Pod/a", Version(8)));
-        assert!(!graves.hold("Pod/b", Version(1)));
-        graves.bury("Pod/b", Version(9), second(330));
-        assert!(!graves.hold("Pod/a", Version(7)) && graves.hold("Pod/b", Version(9)));
+        tombstones.add("Pod/a", Version(7), second(200));
+        tombstones.add("Pod/a", Version(5), second(201));
+        assert!(tombstones.cover("Pod/a", Version(7)) && !tombstones.cover("Pod/a", Version(8)));
+        assert!(!tombstones.cover("Pod/b", Version(1)));
+        tombstones.add("Pod/b", Version(9), second(330));
+        assert!(!tombstones.cover("Pod/a", Version(7)) && tombstones.cover("Pod/b", Version(9)));
     }
 }

@@ -1,4 +1,4 @@
-//! What is done to every request and answer: `fieldValidation=Strict` on writes, the `Date` header, warnings.
+//! A layer around every client: it makes writes strict, and reads the `Date` header and warnings of each answer.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,8 +14,7 @@ use junban_engine::clock::{ServerClock, boottime};
 use junban_engine::shell::locked;
 use tower::{Layer, Service};
 
-/// Warnings of the API server. A warning on a write of ours is a bug of ours: they are counted so that a test, and
-/// a metric, can tell.
+/// Counts the API server's warnings for a metric and for tests. A warning about a write of ours is a bug of ours.
 #[derive(Debug, Default)]
 pub struct Warnings {
     count: AtomicU64,
@@ -27,29 +26,28 @@ impl Warnings {
     }
 }
 
-/// When each path was last answered with success. A watch that ends after 30 s begins again, so a path that is
-/// watched and was not answered for a minute is one of which nothing is known.
+/// When the server last answered each path with success. A short watch begins again after 30 s at the latest. So if a
+/// watched path had no answer for a minute, its watch is dead.
 #[derive(Debug, Default)]
 pub struct Answered {
     paths: Mutex<BTreeMap<String, Mono>>,
 }
 
 impl Answered {
-    /// When the last answer began to come; `None`: there was none yet.
+    /// When the last answer began to arrive. `None`: the server has not answered yet.
     pub(crate) fn last(&self, path: &str) -> Option<Mono> {
         locked(&self.paths).get(path).copied()
     }
 }
 
-/// The layer.
 #[derive(Clone)]
-pub struct Requests {
+pub struct RequestLayer {
     wall: Arc<ServerClock>,
     warnings: Arc<Warnings>,
     answered: Option<Arc<Answered>>,
 }
 
-impl Requests {
+impl RequestLayer {
     pub fn new(wall: Arc<ServerClock>, warnings: Arc<Warnings>) -> Self {
         Self {
             wall,
@@ -58,7 +56,7 @@ impl Requests {
         }
     }
 
-    /// The same, taking note of which paths are answered: for lists and watches, which are few.
+    /// A layer that also notes which paths are answered. For lists and watches, which use few paths.
     pub fn noting(&self, answered: Arc<Answered>) -> Self {
         Self {
             answered: Some(answered),
@@ -66,7 +64,7 @@ impl Requests {
         }
     }
 
-    fn read(&self, what: &str, path: &str, status: StatusCode, headers: &HeaderMap) {
+    fn read_answer(&self, what: &str, path: &str, status: StatusCode, headers: &HeaderMap) {
         if let Some(answered) = self.answered.as_ref().filter(|_| status.is_success()) {
             locked(&answered.paths).insert(path.to_owned(), boottime());
         }
@@ -75,23 +73,23 @@ impl Requests {
             .and_then(|value| value.to_str().ok())
             .and_then(parse_date)
         {
-            self.wall.saw(date, boottime());
+            self.wall.observe(date, boottime());
         }
         for warning in headers.get_all(header::WARNING) {
             self.warnings.count.fetch_add(1, Ordering::Relaxed);
             let text = String::from_utf8_lossy(warning.as_bytes());
-            tracing::warn!(%text, what, "the API server warns");
+            tracing::warn!(%text, what, "the API server sent a warning");
         }
     }
 }
 
-impl<S> Layer<S> for Requests {
+impl<S> Layer<S> for RequestLayer {
     type Service = Layered<S>;
 
     fn layer(&self, inner: S) -> Layered<S> {
         Layered {
             inner,
-            requests: self.clone(),
+            layer: self.clone(),
         }
     }
 }
@@ -99,7 +97,7 @@ impl<S> Layer<S> for Requests {
 /// A client's service under the layer.
 pub struct Layered<S> {
     inner: S,
-    requests: Requests,
+    layer: RequestLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for Layered<S>
@@ -121,20 +119,20 @@ where
         {
             *request.uri_mut() = uri;
         }
-        let requests = self.requests.clone();
+        let layer = self.layer.clone();
         let path = request.uri().path().to_owned();
         let what = format!("{} {path}", request.method());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
-            requests.read(&what, &path, response.status(), response.headers());
+            layer.read_answer(&what, &path, response.status(), response.headers());
             Ok(response)
         })
     }
 }
 
-/// The same with `fieldValidation=Strict`: a field that the server does not know is a 400 and not a warning that
-/// nobody reads.
+/// The URI with `fieldValidation=Strict`: the server then answers a field that it does not know with a 400, not with a
+/// warning that nobody reads. `None`: the URI says already how fields are validated.
 fn strict(uri: &Uri) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     let path = uri.path();
@@ -147,7 +145,7 @@ fn strict(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// A `Date` header, as `Mon, 23 Nov 2026 17:04:10 GMT`.
+/// Reads a `Date` header, for example `Mon, 23 Nov 2026 17:04:10 GMT`.
 pub fn parse_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(text)

@@ -1,4 +1,4 @@
-//! The calls that the elector wants, on a Lease of coordination.k8s.io. The cluster clock travels in its annotation.
+//! The elector's calls on a Lease of coordination.k8s.io. An annotation of the Lease carries the cluster clock.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,14 +16,14 @@ use kube::api::PostParams;
 use crate::answer::{Failure, SHORT_DEADLINE, within};
 use crate::connect::Connection;
 
-/// What others may see in the Lease as its duration; nobody of ours reads it.
+/// The duration that the Lease shows to people. Junban does not read it.
 const DURATION_SECONDS: i32 = 10;
 
 pub struct KubeLease {
     api: Api<Lease>,
     name: String,
     wall: Arc<ServerClock>,
-    /// A renewal replaces the whole Lease: when it was acquired is written again each time.
+    /// When the Lease was acquired. A renewal replaces the whole Lease, so this is written again each time.
     acquired: Mutex<Option<MicroTime>>,
 }
 
@@ -97,7 +97,7 @@ fn of_failure(failure: &Failure) -> LeaseAnswer {
     match failure.code() {
         Some(404) if failure.is_not_found() => LeaseAnswer::Absent,
         Some(409) => LeaseAnswer::Conflict,
-        _ => LeaseAnswer::Failed(failure.words()),
+        _ => LeaseAnswer::Failed(failure.text()),
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn clock_of(lease: &Lease) -> Option<Reading> {
     parse_clock(annotations.get(names::CLOCK)?)
 }
 
-/// `LED RUNNING` in milliseconds; running is never more than led.
+/// Reads `LED RUNNING`, both in milliseconds. Running is never more than led.
 fn parse_clock(text: &str) -> Option<Reading> {
     let (led, running) = text.split_once(' ')?;
     let led_ms: u64 = led.parse().ok()?;

@@ -1,15 +1,15 @@
-//! The ports on a real cluster: clients, caches, guarded writes, evictions, live reads, the Lease, Events.
+//! The engine's ports on a real cluster: clients, caches, guarded writes, evictions, live reads, the Lease, Events.
 //!
-//! Only this crate talks to an API server. It makes no choice: what it does was decided, and what it sees is
-//! handed on as core's types.
+//! Only this crate talks to an API server. It decides nothing: it executes what the plan decided, and hands on what
+//! it sees as core's types.
 
 mod answer;
 pub mod cache;
 pub mod connect;
-pub mod glance;
 mod gone;
 pub mod layer;
 pub mod lease;
+pub mod list_once;
 mod patch;
 pub mod ports;
 pub mod resource;

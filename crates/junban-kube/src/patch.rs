@@ -1,15 +1,17 @@
 //! A Node's patch as JSON (RFC 6902): all tests, then all changes, in one request.
 //!
-//! What the API server does with it (each was seen): a `test` for null passes where the field is absent, but not
-//! where its parent is; `unschedulable: false` is stored as absent; removing what is absent is an error; every
-//! error and every failed test is a 422.
+//! The API server treats such a patch like this (we have seen each):
+//! - A `test` for null passes if the field is absent, but not if its parent is absent.
+//! - `unschedulable: false` is stored as absent.
+//! - To remove an absent field is an error.
+//! - Every error and every failed test is a 422.
 
 use junban_api::names;
 use junban_core::cluster::Node;
 use junban_core::effect::{NodeChange, NodePatch};
 use serde_json::{Map, Value, json};
 
-/// Which maps of a Node's metadata exist at all: an API server drops empty ones.
+/// Which maps of a Node's metadata exist. The API server drops empty ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
     pub(crate) annotations: bool,
@@ -17,15 +19,15 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Of every node that a kubelet has registered.
+    /// Every Node that a kubelet has registered has both.
     pub(crate) const USUAL: Shape = Shape {
         annotations: true,
         labels: true,
     };
 }
 
-/// The operations. `node` is the Node as known, for what depends on what is there: indices into its taints, and
-/// removals. `None`: it is known already that the patch cannot succeed.
+/// The operations of a patch. Removals, and indices into the taints, depend on what `node`, the Node as last seen,
+/// has. `None`: we know already that the patch cannot succeed.
 pub(crate) fn operations(patch: &NodePatch, node: &Node, shape: Shape) -> Option<Value> {
     let mut operations = tests(patch, shape)?;
     let needs = |wanted: fn(&NodeChange) -> bool| patch.changes.iter().any(wanted);
@@ -81,7 +83,7 @@ fn change(change: &NodeChange, patch: &NodePatch, node: &Node) -> Option<Vec<Val
         NodeChange::Mark(None) => vec![remove(&annotation(names::MARK))],
         NodeChange::Journal(journal) => vec![add(&annotation(names::BOOT), json!(journal.to_string()))],
         NodeChange::Waive(time) => vec![add(&annotation(names::WAIVED), json!(time.to_string()))],
-        // `add` sets what is there as well; false is stored as absent.
+        // `add` also replaces a value. False is stored as absent.
         NodeChange::Unschedulable(value) => vec![add("/spec/unschedulable", Value::Bool(*value))],
         NodeChange::ExcludeFromLoadBalancers(true) => vec![add(&label, json!(""))],
         NodeChange::ExcludeFromLoadBalancers(false) if node.excluded_from_load_balancers => {
@@ -92,8 +94,8 @@ fn change(change: &NodeChange, patch: &NodePatch, node: &Node) -> Option<Vec<Val
     })
 }
 
-/// The list of taints is atomic and others write it at the same moments: single elements are changed, at indices
-/// that hold for exactly one resourceVersion.
+/// Others write the taints at the same time. So single elements are changed, at indices that are right for exactly one
+/// resourceVersion.
 fn pending_taint(there: bool, patch: &NodePatch, node: &Node) -> Option<Vec<Value>> {
     if patch.version != Some(node.version) {
         return None;
@@ -115,7 +117,7 @@ fn annotation(key: &str) -> String {
     format!("/metadata/annotations/{}", escape(key))
 }
 
-/// A key within a JSON pointer (RFC 6901).
+/// Escapes a key for a JSON pointer (RFC 6901).
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

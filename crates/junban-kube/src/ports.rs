@@ -1,4 +1,4 @@
-//! The ports on a real cluster, one file each.
+//! The engine's ports on a real cluster, one file each.
 
 mod announce;
 mod control_plane;
@@ -11,44 +11,47 @@ mod read;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use junban_api::names::FIELD_MANAGER;
 use kube::api::PostParams;
+use kube::runtime::events::{Recorder, Reporter};
 
 use crate::connect::Connection;
 use crate::store::Store;
-use control_plane::ControlPlaneClients;
+use control_plane::ControlPlane;
 
-/// Implements every port but power.
+/// Implements every port except power.
 pub struct KubePorts {
     connection: Connection,
     store: Arc<Store>,
-    /// Junban's own, for its Secrets.
-    namespace: String,
-    control_plane: ControlPlaneClients,
-    recorder: kube::runtime::events::Recorder,
+    control_plane: ControlPlane,
+    recorder: Recorder,
 }
 
 impl KubePorts {
-    /// `identity` is the instance that Events name.
+    /// Events carry `identity` as their reporting instance.
     pub fn new(connection: &Connection, store: &Arc<Store>, namespace: &str, identity: &str) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(identity.to_owned()),
+        };
         Self {
             connection: connection.clone(),
             store: store.clone(),
-            namespace: namespace.to_owned(),
-            control_plane: ControlPlaneClients::default(),
-            recorder: announce::recorder(connection, identity),
+            control_plane: ControlPlane::new(connection, namespace),
+            recorder: Recorder::new(connection.calls.clone(), reporter),
         }
     }
 
-    /// The API server's time, for what is shown.
+    /// The API server's time, for times that are only shown.
     fn wall(&self) -> Timestamp {
         self.connection.wall.now()
     }
 }
 
-/// Every write of ours bears the manager's name: a cordon's owner is read from it.
+/// Every write carries the name of our field manager, so that we can tell later whether a cordon is ours.
 fn parameters() -> PostParams {
     PostParams {
-        field_manager: Some(junban_api::names::FIELD_MANAGER.to_owned()),
+        field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     }
 }

@@ -1,10 +1,9 @@
-//! Junban's own kinds as the API server names them.
+//! Junban's own kinds, as the API server names them.
 
 use junban_api::names;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 
-/// One of the three kinds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Queue,
@@ -23,7 +22,7 @@ impl Kind {
         (kind, plural)
     }
 
-    /// `KIND/NAME`: how core's cluster names one that does not parse.
+    /// `KIND/NAME`: the key under which core's cluster keeps an object that cannot be read.
     pub fn key(self, name: &str) -> String {
         format!("{}/{name}", self.names().0)
     }
@@ -32,7 +31,7 @@ impl Kind {
         self.names().0
     }
 
-    /// Untyped on purpose: one object that does not parse must not hide the others.
+    /// Untyped on purpose: one object that cannot be read must not hide the others.
     pub fn api(self, client: &Client) -> Api<DynamicObject> {
         Api::all_with(client.clone(), &self.resource())
     }

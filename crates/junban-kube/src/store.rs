@@ -1,7 +1,7 @@
-//! What is observed, in one place: core's cluster, and beside it the little that only this adapter needs of an
-//! object. Watches, live reads and the answers to our own writes all end here; the higher version stands.
+//! Everything that Junban observes: core's cluster, and the few facts that only this adapter needs. Watches, live reads
+//! and the answers to our own writes put objects in; the higher version wins.
 //!
-//! It knows nothing of watches or requests.
+//! This file knows nothing of watches or requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,41 +22,42 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::gone::{Gone, Graves};
+use crate::gone::{Gone, Tombstones};
 use crate::patch::Shape;
 use crate::resource::Kind;
 use crate::volumes::Volumes;
 
-/// Between two wake-ups that only a node's Lease asks for.
+/// The least time between two wake-ups for renewals of nodes' Leases.
 const LEASE_WAKE: Duration = Duration::from_secs(1);
 
 /// Shared by the watches and the ports.
 pub struct Store {
     pub cluster: Arc<Mutex<Cluster>>,
-    /// Woken when the cluster has changed.
+    /// Notified when the cluster has changed.
     pub changed: Arc<Notify>,
     /// The namespace that Junban runs in.
     namespace: String,
-    side: Mutex<Side>,
+    /// Lock order: this one first, then `cluster`.
+    extra: Mutex<Extra>,
 }
 
-/// Facts that core has no use for.
+/// Facts that core does not need.
 #[derive(Default)]
-struct Side {
-    /// Nodes without annotations or labels; all others are [`Shape::USUAL`].
+struct Extra {
+    /// Nodes without annotations or without labels. All others have [`Shape::USUAL`].
     shapes: BTreeMap<NodeName, Shape>,
     /// `status.conditions` of our own objects, for the times in them.
     conditions: BTreeMap<String, Value>,
     volumes: Volumes,
-    graves: Graves,
-    /// By DaemonSet: the node that kured's lock names.
+    tombstones: Tombstones,
+    /// For each DaemonSet of kured: the node that its lock names.
     kured: BTreeMap<WorkloadKey, NodeName>,
-    /// When a node's Lease last woke the engine, or will.
+    /// When a node's Lease last woke the engine, or will wake it.
     lease_woken: Option<Mono>,
     lease_wake_pending: bool,
 }
 
-/// What core calls the owner of a node that kured's lock names.
+/// The owner that core reports for a node that kured's lock names.
 const KURED: &str = "kured: its lock names this node";
 
 impl Store {
@@ -65,7 +66,7 @@ impl Store {
             cluster: Arc::default(),
             changed: Arc::default(),
             namespace: namespace.to_owned(),
-            side: Mutex::default(),
+            extra: Mutex::default(),
         }
     }
 
@@ -73,40 +74,39 @@ impl Store {
         look(&locked(&self.cluster))
     }
 
-    /// Changes the cluster and wakes the engine if the change says that there was one.
+    /// Changes the cluster, and wakes the engine if `change` returns that something is new.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Cluster) -> bool) {
         if change(&mut locked(&self.cluster)) {
             self.changed.notify_one();
         }
     }
 
-    /// Changes the cluster by what was shown of an object, unless that is known to be gone by now.
+    /// Puts an object into the cluster, unless a tombstone says that this version is gone.
     fn put(&self, key: &str, version: Version, change: impl FnOnce(&mut Cluster) -> bool) {
-        // In the order in which every other caller takes the two locks: side first.
-        let side = locked(&self.side);
-        if !side.graves.hold(key, version) {
+        let extra = locked(&self.extra);
+        if !extra.tombstones.cover(key, version) {
             self.change(change);
         }
     }
 
-    /// Forgets the object that is known under a name, if it is the one that is gone.
-    fn forget(
+    /// Removes the known object of a name, if it is the one that is gone.
+    fn remove(
         &self,
         key: &str,
         gone: Gone<'_>,
         known: impl FnOnce(&Cluster) -> Option<(&str, Version)>,
         remove: impl FnOnce(&mut Cluster),
     ) {
-        let mut side = locked(&self.side);
+        let mut extra = locked(&self.extra);
         self.change(|cluster| {
-            let known = known(cluster).filter(|(uid, version)| gone.means(uid, *version));
+            let known = known(cluster).filter(|(uid, version)| gone.covers(uid, *version));
             let known = known.map(|(_, version)| version);
             let as_of = match gone {
                 Gone::AsOf(version) => Some(version),
                 Gone::Uid(_) => known,
             };
             if let Some(as_of) = as_of {
-                side.graves.bury(key, as_of, boottime());
+                extra.tombstones.add(key, as_of, boottime());
             }
             if known.is_some() {
                 remove(cluster);
@@ -115,11 +115,11 @@ impl Store {
         });
     }
 
-    /// Applies a Node; `None`: it cannot be read, which is reported.
-    pub(crate) fn node(&self, object: &core::Node) -> Option<Node> {
+    /// Puts a Node in. `None`: it cannot be read, which is logged.
+    pub(crate) fn apply_node(&self, object: &core::Node) -> Option<Node> {
         let mut node = reported(convert::node::read(object))?;
         {
-            let mut side = locked(&self.side);
+            let mut extra = locked(&self.extra);
             let shape = Shape {
                 annotations: object
                     .metadata
@@ -129,11 +129,11 @@ impl Store {
                 labels: object.metadata.labels.as_ref().is_some_and(|map| !map.is_empty()),
             };
             if shape == Shape::USUAL {
-                side.shapes.remove(&node.name);
+                extra.shapes.remove(&node.name);
             } else {
-                side.shapes.insert(node.name.clone(), shape);
+                extra.shapes.insert(node.name.clone(), shape);
             }
-            if node.foreign_owner.is_none() && side.kured.values().any(|name| *name == node.name) {
+            if node.foreign_owner.is_none() && extra.kured.values().any(|name| *name == node.name) {
                 node.foreign_owner = Some(KURED.to_owned());
             }
         }
@@ -145,7 +145,7 @@ impl Store {
             cluster.apply_node(node.clone());
             news
         });
-        // With the Lease that is known of it.
+        // The known Node also has its Lease.
         Some(
             self.with(|cluster| cluster.nodes.get(&node.name).cloned())
                 .unwrap_or(node),
@@ -153,31 +153,27 @@ impl Store {
     }
 
     pub(crate) fn shape(&self, node: &NodeName) -> Shape {
-        locked(&self.side)
+        locked(&self.extra)
             .shapes
             .get(node)
             .copied()
             .unwrap_or(Shape::USUAL)
     }
 
-    pub(crate) fn no_node(&self, name: &NodeName, gone: Gone<'_>) {
-        self.forget(
+    pub(crate) fn remove_node(&self, name: &NodeName, gone: Gone<'_>) {
+        self.remove(
             &node_key(name),
             gone,
             |cluster| {
-                cluster
-                    .nodes
-                    .get(name)
-                    .map(|node| (node.uid.as_str(), node.version))
+                let node = cluster.nodes.get(name)?;
+                Some((node.uid.as_str(), node.version))
             },
-            |cluster| {
-                cluster.nodes.remove(name);
-            },
+            |cluster| drop(cluster.nodes.remove(name)),
         );
     }
 
-    /// Takes note of a kubelet's renewal. Heartbeats of nodes for which nobody waits wake nobody.
-    pub(crate) fn node_lease(self: &Arc<Self>, name: &NodeName, renewed: String) {
+    /// Notes that a kubelet renewed its Lease. Wakes the engine only for nodes that a turn may wait for.
+    pub(crate) fn apply_node_lease(self: &Arc<Self>, name: &NodeName, renewed: String) {
         let awaited = {
             let mut cluster = locked(&self.cluster);
             let Some(node) = cluster.nodes.get_mut(name) else {
@@ -191,15 +187,15 @@ impl Store {
         }
         let now = boottime();
         let wait = {
-            let mut side = locked(&self.side);
-            if side.lease_wake_pending {
+            let mut extra = locked(&self.extra);
+            if extra.lease_wake_pending {
                 return;
             }
-            let wait = side
+            let wait = extra
                 .lease_woken
                 .map_or(Duration::ZERO, |last| LEASE_WAKE.saturating_sub(now.since(last)));
-            side.lease_woken = Some(now + wait);
-            side.lease_wake_pending = !wait.is_zero();
+            extra.lease_woken = Some(now + wait);
+            extra.lease_wake_pending = !wait.is_zero();
             wait
         };
         if wait.is_zero() {
@@ -209,12 +205,12 @@ impl Store {
         let store = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            locked(&store.side).lease_wake_pending = false;
+            locked(&store.extra).lease_wake_pending = false;
             store.changed.notify_one();
         });
     }
 
-    pub(crate) fn pod(&self, object: &core::Pod) -> Option<Pod> {
+    pub(crate) fn apply_pod(&self, object: &core::Pod) -> Option<Pod> {
         let pod = reported(convert::pod::read(object, &self.namespace))?;
         self.put(&pod_key(&pod.key), pod.version, |cluster| {
             let news = cluster
@@ -227,8 +223,8 @@ impl Store {
         Some(pod)
     }
 
-    pub(crate) fn no_pod(&self, key: &PodKey, gone: Gone<'_>) {
-        self.forget(
+    pub(crate) fn remove_pod(&self, key: &PodKey, gone: Gone<'_>) {
+        self.remove(
             &pod_key(key),
             gone,
             |cluster| cluster.pods.get(key).map(|pod| (pod.uid.as_str(), pod.version)),
@@ -236,23 +232,23 @@ impl Store {
         );
     }
 
-    /// The server has said that this pod's deletion has begun.
+    /// The server answered that the deletion of this pod has begun.
     pub(crate) fn pod_terminates(&self, key: &PodKey, uid: &PodUid) {
         self.change(|cluster| cluster.pod_terminates(key, uid));
     }
 
-    pub(crate) fn budget(&self, object: &PodDisruptionBudget) {
+    pub(crate) fn apply_budget(&self, object: &PodDisruptionBudget) {
         let Some(budget) = reported(convert::budget::read(object)) else {
             return;
         };
         self.change(|cluster| cluster.apply_budget(budget));
     }
 
-    pub(crate) fn no_budget(&self, key: &PdbKey) {
+    pub(crate) fn remove_budget(&self, key: &PdbKey) {
         self.change(|cluster| cluster.remove_budget(key));
     }
 
-    pub(crate) fn workload(&self, read: Result<Workload, convert::Incomplete>) {
+    pub(crate) fn apply_workload(&self, read: Result<Workload, convert::Incomplete>) {
         let Some(workload) = reported(read) else { return };
         self.change(|cluster| {
             newer(
@@ -264,18 +260,18 @@ impl Store {
         });
     }
 
-    pub(crate) fn no_workload(&self, key: &WorkloadKey) {
+    pub(crate) fn remove_workload(&self, key: &WorkloadKey) {
         self.change(|cluster| cluster.workloads.remove(key).is_some());
-        self.kured(key, None);
+        self.apply_kured_lock(key, None);
     }
 
-    /// Takes note of the node that a DaemonSet of kured's locks.
-    pub(crate) fn kured(&self, set: &WorkloadKey, holder: Option<NodeName>) {
+    /// Notes the node that the lock of a kured DaemonSet names.
+    pub(crate) fn apply_kured_lock(&self, set: &WorkloadKey, holder: Option<NodeName>) {
         let before = {
-            let mut side = locked(&self.side);
+            let mut extra = locked(&self.extra);
             match &holder {
-                Some(node) => side.kured.insert(set.clone(), node.clone()),
-                None => side.kured.remove(set),
+                Some(node) => extra.kured.insert(set.clone(), node.clone()),
+                None => extra.kured.remove(set),
             }
         };
         if before == holder {
@@ -296,20 +292,22 @@ impl Store {
         });
     }
 
-    /// Changes what is known of claims and volumes.
+    /// Changes claims and volumes.
     pub(crate) fn volumes(&self, change: impl FnOnce(&mut Volumes, &mut Cluster)) {
-        // In the order in which every other caller takes the two locks: side first.
-        let mut side = locked(&self.side);
-        change(&mut side.volumes, &mut locked(&self.cluster));
-        drop(side);
+        let mut extra = locked(&self.extra);
+        change(&mut extra.volumes, &mut locked(&self.cluster));
+        drop(extra);
         self.changed.notify_one();
     }
 
     pub(crate) fn volume_names(&self) -> impl Iterator<Item = String> {
-        locked(&self.side).volumes.volume_names().into_iter()
+        locked(&self.extra).volumes.volume_names().into_iter()
     }
 
-    pub(crate) fn attachment(&self, object: &VolumeAttachment) -> Option<junban_core::cluster::Attachment> {
+    pub(crate) fn apply_attachment(
+        &self,
+        object: &VolumeAttachment,
+    ) -> Option<junban_core::cluster::Attachment> {
         let attachment = reported(convert::attachment::read(object))?;
         let key = format!("VolumeAttachment/{}", attachment.name);
         self.put(&key, attachment.version, |cluster| {
@@ -323,20 +321,18 @@ impl Store {
         Some(attachment)
     }
 
-    pub(crate) fn no_attachment(&self, name: &str, gone: Gone<'_>) {
+    pub(crate) fn remove_attachment(&self, name: &str, gone: Gone<'_>) {
         let key = format!("VolumeAttachment/{name}");
-        self.forget(
+        self.remove(
             &key,
             gone,
             |cluster| cluster.attachments.get(name).map(|known| ("", known.version)),
-            |cluster| {
-                cluster.attachments.remove(name);
-            },
+            |cluster| drop(cluster.attachments.remove(name)),
         );
     }
 
-    /// Applies the queue; an unreadable one counts as paused.
-    pub(crate) fn queue(&self, object: &DynamicObject) -> QueueView {
+    /// Puts the queue in. A queue that cannot be read counts as paused.
+    pub(crate) fn apply_queue(&self, object: &DynamicObject) -> QueueView {
         let view = match convert::queue::read(object) {
             Ok(queue) => QueueView::Present(Box::new(queue)),
             Err(error) => QueueView::Unreadable(error.to_string()),
@@ -350,8 +346,8 @@ impl Store {
         view
     }
 
-    pub(crate) fn no_queue(&self, gone: Gone<'_>) {
-        self.forget(
+    pub(crate) fn remove_queue(&self, gone: Gone<'_>) {
+        self.remove(
             &Kind::Queue.key(names::QUEUE),
             gone,
             |cluster| match &cluster.queue {
@@ -359,13 +355,11 @@ impl Store {
                 QueueView::Unreadable(_) => Some(("", Version::default())),
                 QueueView::Present(queue) => Some((queue.uid.as_str(), queue.version)),
             },
-            |cluster| {
-                cluster.queue = QueueView::Absent;
-            },
+            |cluster| cluster.queue = QueueView::Absent,
         );
     }
 
-    /// The UID of the queue that is known; empty: of one that cannot be read.
+    /// The UID of the known queue. Empty: that queue cannot be read.
     pub(crate) fn queue_uid(&self) -> Option<String> {
         self.with(|cluster| match &cluster.queue {
             QueueView::Absent => None,
@@ -374,8 +368,8 @@ impl Store {
         })
     }
 
-    /// Applies a policy. One that cannot be read still governs, and nothing starts under it.
-    pub(crate) fn policy(&self, object: &DynamicObject) {
+    /// Puts a policy in. A policy that cannot be read still governs its nodes, and nothing starts under it.
+    pub(crate) fn apply_policy(&self, object: &DynamicObject) {
         self.remember_conditions(Kind::Policy, object);
         let (name, key) = (
             PolicyName::new(object.name_any()),
@@ -402,23 +396,21 @@ impl Store {
         }
     }
 
-    pub(crate) fn no_policy(&self, name: &str, gone: Gone<'_>) {
+    pub(crate) fn remove_policy(&self, name: &str, gone: Gone<'_>) {
         let key = Kind::Policy.key(name);
         self.change(|cluster| cluster.unreadable.remove(&key).is_some());
         let name = PolicyName::from(name);
-        self.forget(
+        self.remove(
             &key,
             gone,
             |cluster| cluster.policies.get(&name).map(|policy| ("", policy.version)),
-            |cluster| {
-                cluster.policies.remove(&name);
-            },
+            |cluster| drop(cluster.policies.remove(&name)),
         );
-        locked(&self.side).conditions.remove(&key);
+        locked(&self.extra).conditions.remove(&key);
     }
 
-    /// Applies an entry; the error says why it cannot be read.
-    pub(crate) fn entry(&self, object: &DynamicObject) -> Result<Entry, String> {
+    /// Puts an entry in. The error says why it cannot be read.
+    pub(crate) fn apply_entry(&self, object: &DynamicObject) -> Result<Entry, String> {
         self.remember_conditions(Kind::Entry, object);
         let key = Kind::Entry.key(&object.name_any());
         match convert::entry::read(object) {
@@ -443,27 +435,25 @@ impl Store {
         }
     }
 
-    pub(crate) fn no_entry(&self, name: &EntryName, gone: Gone<'_>) {
+    pub(crate) fn remove_entry(&self, name: &EntryName, gone: Gone<'_>) {
         let key = Kind::Entry.key(name.as_str());
         self.change(|cluster| cluster.unreadable.remove(&key).is_some());
-        self.forget(
+        self.remove(
             &key,
             gone,
             |cluster| {
                 let entry = cluster.entries.get(name)?;
                 Some((entry.uid.as_str(), entry.version))
             },
-            |cluster| {
-                cluster.entries.remove(name);
-            },
+            |cluster| drop(cluster.entries.remove(name)),
         );
-        locked(&self.side).conditions.remove(&key);
+        locked(&self.extra).conditions.remove(&key);
     }
 
-    /// The status as it stands, as far as the next one needs it: its conditions.
+    /// What the next status needs of the current one: its conditions.
     pub(crate) fn previous_status(&self, kind: Kind, name: &str) -> Value {
-        let side = locked(&self.side);
-        let conditions = side.conditions.get(&kind.key(name)).cloned().unwrap_or_default();
+        let extra = locked(&self.extra);
+        let conditions = extra.conditions.get(&kind.key(name)).cloned().unwrap_or_default();
         serde_json::json!({ "conditions": conditions })
     }
 
@@ -473,7 +463,7 @@ impl Store {
             .pointer("/status/conditions")
             .cloned()
             .unwrap_or_default();
-        locked(&self.side)
+        locked(&self.extra)
             .conditions
             .insert(kind.key(&object.name_any()), conditions);
     }
@@ -487,13 +477,13 @@ fn pod_key(key: &PodKey) -> String {
     format!("Pod/{key}")
 }
 
-/// Of an object that may not parse otherwise.
+/// The version of an object that may be unreadable otherwise.
 fn version_of(object: &DynamicObject) -> Version {
     let text = object.metadata.resource_version.as_deref();
     Version(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
 }
 
-/// Puts in what is newer than what is known; whether it was.
+/// Puts the value in if it is newer than the known one. Returns whether it was.
 fn newer<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, version: fn(&V) -> Version) -> bool {
     let news = map.get(&key).is_none_or(|known| version(known) < version(&value));
     if news {
@@ -502,13 +492,13 @@ fn newer<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, version: fn(&V) 
     news
 }
 
-/// An object that no real API server sends is dropped, and said so.
+/// Drops and logs an object that no real API server sends.
 fn reported<T>(read: Result<T, convert::Incomplete>) -> Option<T> {
-    read.inspect_err(|error| tracing::warn!(%error, "an object is left out"))
+    read.inspect_err(|error| tracing::warn!(%error, "an object cannot be read and is left out"))
         .ok()
 }
 
-/// Whether a name is the queue's.
+/// Whether this object is the one queue, by its name.
 pub(crate) fn is_the_queue(object: &DynamicObject) -> bool {
     object.name_any() == names::QUEUE
 }

@@ -1,4 +1,4 @@
-//! Claims and the volumes that they are bound to: core wants them joined, the API server sends them apart.
+//! Joins each claim with the volume that it is bound to. Core wants both together; the API server sends them apart.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use junban_core::cluster::Cluster;
 use junban_core::ids::ClaimKey;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 
-/// Both sides as last seen.
+/// All claims and volumes as last seen.
 #[derive(Default)]
 pub(crate) struct Volumes {
     claims: BTreeMap<ClaimKey, PersistentVolumeClaim>,
@@ -23,7 +23,7 @@ impl Volumes {
         self.join(&key, cluster);
     }
 
-    pub(crate) fn no_claim(&mut self, key: &ClaimKey, cluster: &mut Cluster) {
+    pub(crate) fn remove_claim(&mut self, key: &ClaimKey, cluster: &mut Cluster) {
         self.claims.remove(key);
         cluster.claims.remove(key);
     }
@@ -41,7 +41,7 @@ impl Volumes {
         }
     }
 
-    pub(crate) fn no_volume(&mut self, name: &str, cluster: &mut Cluster) {
+    pub(crate) fn remove_volume(&mut self, name: &str, cluster: &mut Cluster) {
         let bound_to = self.volumes.remove(name).as_ref().and_then(claim::bound_to);
         if let Some(key) = bound_to {
             self.join(&key, cluster);

@@ -1,8 +1,8 @@
-//! The ports on a real API server, under the account of the manifests and nothing more. For what only the real
-//! thing can show: what its guards refuse, whose cordon it is, what it answers to evictions.
+//! The ports on a real API server, with the rights of the account of the manifests only. These tests cover what only a
+//! real server can show: what its guards refuse, whose cordon it is, how it answers evictions.
 //!
-//! `cargo test -p junban-kube --test real -- --ignored` brings up a testbed of its own and ends it; JUNBAN_TESTBED
-//! may hold the JSON line of one that is up (`cargo xtask testbed up --output json`).
+//! `cargo test -p junban-kube --test real -- --ignored` starts a testbed of its own and ends it. JUNBAN_TESTBED may hold
+//! the JSON line of a running one (`cargo xtask testbed up --output json`).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test")]
 
@@ -37,7 +37,7 @@ struct World {
     ports: KubePorts,
 }
 
-/// Waits for what the watches must show in the end.
+/// Waits for something that the watches must show in the end.
 async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..300 {
         if let Some(found) = look() {
@@ -49,7 +49,7 @@ async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "brings up a real control plane; `cargo xtask test` runs it"]
+#[ignore = "starts a real control plane; `cargo xtask test` runs it"]
 async fn the_ports_on_a_real_api_server() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let testbed = Testbed::find();
@@ -78,7 +78,7 @@ async fn the_ports_on_a_real_api_server() {
     assert_eq!(
         world.connection.warnings.count(),
         0,
-        "the API server warned of a request of ours"
+        "the API server warned about a request of ours"
     );
     assert!(world.connection.wall.at(boottime()).is_some());
 }
@@ -96,7 +96,7 @@ impl World {
     async fn lease(&self) {
         let name = format!("junban-real-{}", std::process::id());
         let lease = KubeLease::new(&self.connection, "junban", &name);
-        // The account may create any Lease here, and read its own one only.
+        // The account may create any Lease here, but may read only its own.
         let answer = lease.call(LeaseCall::Read).await;
         assert!(
             matches!(&answer, LeaseAnswer::Failed(why) if why.contains("cannot get")),
@@ -142,7 +142,7 @@ impl World {
         );
     }
 
-    /// etcd with a client certificate: the account reads the one Secret that the extra manifest grants, and no other.
+    /// etcd wants a client certificate. The account may read the one Secret that the extra manifest grants, and no other.
     async fn control_plane(&self) {
         const SECRET: &str = "junban-etcd-client";
         let etcd = &self.testbed.etcd;
@@ -183,7 +183,7 @@ impl World {
             Evidence::Failed(_) => None,
             other => panic!("{other:?}"),
         };
-        // The authorizer learns of the new binding a moment later.
+        // The authorizer sees the new binding a moment later.
         let mut seen = None;
         for _ in 0..50 {
             seen = states(SECRET).await;
@@ -192,8 +192,12 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert_eq!(seen, Some(vec![true, false, true]), "one API server is not there");
-        // Without the certificate the member does not answer: not good.
+        assert_eq!(
+            seen,
+            Some(vec![true, false, true]),
+            "one API server does not exist"
+        );
+        // Without the certificate the member does not answer, so it is not healthy.
         assert_eq!(states("").await, Some(vec![true, false, false]));
         refused(health("another").await, "another");
     }
@@ -222,7 +226,7 @@ impl World {
         too_late.not_after = Some(boottime());
         assert_eq!(self.ports.patch_node(too_late).await, WriteOutcome::Conflict);
 
-        // A node's version may move on at any moment: that is a conflict, and then it is read again.
+        // Others may change the Node at any moment. That is a conflict, and the Node is read again.
         for _ in 0..5 {
             let node = self.live(&node).await;
             match self.ports.patch_node(cordon(&node)).await {
@@ -233,11 +237,11 @@ impl World {
         let cordoned = locked(&self.store.cluster).nodes[&node.name].clone();
         assert!(
             cordoned.unschedulable && cordoned.cordon_is_ours && cordoned.pending_taint,
-            "our own write is not to be seen"
+            "the store does not show our own write"
         );
         assert!(cordoned.excluded_from_load_balancers);
 
-        // A person's cordon over ours takes it over.
+        // A person uncordons and cordons the node: now the cordon is theirs.
         self.testbed.kubectl(&["uncordon", node.name.as_str()]);
         self.testbed.kubectl(&["cordon", node.name.as_str()]);
         let taken = self.live(&node).await;
@@ -290,27 +294,15 @@ impl World {
         let mut of_another = write.clone();
         of_another.uid = "another".into();
         assert_eq!(self.ports.write_queue(of_another).await, WriteOutcome::Conflict);
-        // A pause between the decision and the write makes it fail.
-        self.testbed.kubectl(&[
-            "patch",
-            "rbq",
-            "default",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"paused\":true}}",
-        ]);
+        // A pause between the decision and the write makes the write fail.
+        self.testbed
+            .patch("rbq", "default", r#"{"spec":{"paused":true}}"#);
         assert_eq!(
             self.ports.write_queue(write.clone()).await,
             WriteOutcome::Conflict
         );
-        self.testbed.kubectl(&[
-            "patch",
-            "rbq",
-            "default",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"paused\":false}}",
-        ]);
+        self.testbed
+            .patch("rbq", "default", r#"{"spec":{"paused":false}}"#);
         let Evidence::Queue(QueueView::Present(queue)) = self.ports.read(Read::Queue).await else {
             panic!("no queue")
         };
@@ -367,15 +359,9 @@ impl World {
             WriteOutcome::Conflict,
             "an old version"
         );
-        // The server itself refuses to reboot what was cancelled.
-        self.testbed.kubectl(&[
-            "patch",
-            "nrb",
-            "real-test",
-            "--type=merge",
-            "-p",
-            "{\"spec\":{\"cancel\":true}}",
-        ]);
+        // The server itself refuses to reboot a node whose entry is cancelled.
+        self.testbed
+            .patch("nrb", "real-test", r#"{"spec":{"cancel":true}}"#);
         let cancelled = eventually("the cancel", || {
             let entry = locked(&self.store.cluster).entries.get(&new.name).cloned();
             entry.filter(|entry| entry.spec.cancel)
@@ -422,7 +408,7 @@ impl World {
         let mut of_another = leave(&free);
         of_another.uid = "another".into();
         assert_eq!(self.ports.evict(of_another).await, EvictOutcome::Gone);
-        // No role is bound: the account may delete no pod at all.
+        // No role is bound, so the account may not delete any pod.
         let deleted = self.ports.delete_pod(leave(&free)).await;
         assert!(matches!(&deleted, EvictOutcome::Forbidden(_)), "{deleted:?}");
         let free = self.pod("free").await;
@@ -431,7 +417,7 @@ impl World {
             .pods
             .get(&free.key)
             .is_none_or(|pod| pod.terminating || pod.uid != free.uid);
-        assert!(gone, "our own eviction is not to be seen");
+        assert!(gone, "the store does not show our own eviction");
         let read = Read::Pods {
             node: free.node.clone().unwrap(),
         };
@@ -441,7 +427,7 @@ impl World {
         assert!(pods.iter().all(|pod| pod.uid != free.uid || pod.terminating));
     }
 
-    /// The Ready pod of an app of the workload, with its budgets counted.
+    /// The Ready pod of an app of the workload, once the server has counted its budgets.
     async fn pod(&self, app: &str) -> Pod {
         eventually(app, || {
             let cluster = locked(&self.store.cluster);
@@ -449,8 +435,8 @@ impl World {
             let mut pods = cluster.pods.values();
             let pod = pods.find(|pod| of_app(pod) && pod.ready && !pod.terminating)?;
             let budgets: Vec<_> = cluster.budgets_of(pod).collect();
-            // Of several budgets the disruption controller picks one when a pod changes: the other is counted again only
-            // when it changes itself, and may have been before the pod was made.
+            // If several budgets select a pod, a change of the pod makes the disruption controller count only one of
+            // them. It counts the other one when that budget changes, and that may have been before the pod existed.
             let counted = |budget: &&Budget| budget.observed_generation > 0 && budget.expected_pods > 0;
             let enough = if budgets.len() > 1 {
                 budgets.iter().any(counted)

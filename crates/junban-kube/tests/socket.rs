@@ -1,6 +1,6 @@
-//! What goes over a real socket: one POST per eviction with its UID precondition, refusals seen at once, strict
-//! writes, deadlines on servers that swallow everything. In-process services would show none of it: kube's retries
-//! and pools sit below them.
+//! The ports over a real socket: one POST per eviction with its UID precondition, refusals that are seen at once, strict
+//! writes, deadlines on servers that never answer. In-process services would show none of this: kube's retries and
+//! pools are below them.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
@@ -76,24 +76,24 @@ fn leave() -> PodLeave {
     }
 }
 
-/// A storage that has just begun asks for patience; after a few times the command says what the server said.
+/// A server whose storage has just started answers 429. After a few tries the command reports that answer.
 #[tokio::test]
-async fn a_command_asks_a_busy_server_again_and_the_controller_does_not() {
+async fn a_command_repeats_a_call_to_a_busy_server_and_the_controller_does_not() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    for (of_command, requests) in [(true, 5), (false, 1)] {
+    for (is_command, requests) in [(true, 5), (false, 1)] {
         let busy = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
             "reason": "TooManyRequests", "message": "storage is (re)initializing"});
         let (address, server) = serve(StatusCode::TOO_MANY_REQUESTS, "0", busy).await;
         let config = Config::new(format!("http://{address}").parse().unwrap());
-        let connection = if of_command {
+        let connection = if is_command {
             Connection::of_command(config)
         } else {
             Connection::new(config)
         };
-        let said = connection.unwrap().calls.apiserver_version().await;
+        let answer = connection.unwrap().calls.apiserver_version().await;
         assert!(
-            matches!(&said, Err(kube::Error::Api(status)) if status.code == 429),
-            "{said:?}"
+            matches!(&answer, Err(kube::Error::Api(status)) if status.code == 429),
+            "{answer:?}"
         );
         assert_eq!(server.seen.lock().unwrap().len(), requests);
     }
@@ -113,7 +113,7 @@ async fn a_denied_eviction_is_one_post_and_is_seen_at_once() {
     );
     assert!(
         began.elapsed() < Duration::from_secs(1),
-        "it was retried below us"
+        "a layer below retried it"
     );
 
     let seen = server.seen.lock().unwrap().clone();
@@ -149,7 +149,7 @@ async fn an_eviction_whose_evidence_is_too_old_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_an_answer_and_a_server_that_fails_is_none() {
+async fn an_absent_queue_is_an_answer_and_a_failing_server_is_not() {
     let gone = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"});
     let (address, _) = serve(StatusCode::NOT_FOUND, "", gone).await;
     assert_eq!(
@@ -165,9 +165,9 @@ async fn a_queue_that_is_not_there_is_an_answer_and_a_server_that_fails_is_none(
     assert_eq!(server.seen.lock().unwrap().len(), 1);
 }
 
-/// Taken for the queue's absence it would pause, for a Node's it would free its slot.
+/// If it counted, an absent queue would pause everything, and an absent Node would free its slot.
 #[tokio::test]
-async fn a_page_of_a_proxy_that_says_404_does_not_say_that_the_queue_is_gone() {
+async fn a_404_from_a_proxy_does_not_mean_that_the_queue_is_gone() {
     let (address, _) = serve(StatusCode::NOT_FOUND, "", json!("<h1>Not Found</h1>")).await;
     let read = ports(address).1.read(Read::Queue).await;
     assert!(matches!(read, Evidence::Failed(_)), "{read:?}");
@@ -177,9 +177,9 @@ async fn a_page_of_a_proxy_that_says_404_does_not_say_that_the_queue_is_gone() {
     ));
 }
 
-/// As at every reboot of a control plane: the connection is there, and nothing ever comes back.
+/// This happens at every reboot of a control-plane node: the connection stays open, and no answer comes.
 #[tokio::test]
-async fn a_server_that_swallows_everything_costs_two_seconds_and_a_connection() {
+async fn a_server_that_never_answers_costs_two_seconds_and_a_connection() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(Mutex::new(Vec::new()));
@@ -198,15 +198,15 @@ async fn a_server_that_swallows_everything_costs_two_seconds_and_a_connection() 
         assert_eq!(
             connections.lock().unwrap().len(),
             tries,
-            "a connection that swallowed a call was used again"
+            "a connection without an answer was used again"
         );
     }
 }
 
-/// A right is missing, or the server is overloaded: kube says before each attempt that a list begins, which is no
+/// A right is missing, or the server is overloaded. kube reports the beginning of a list before each try, which is no
 /// success.
 #[tokio::test]
-async fn a_list_that_fails_again_and_again_is_asked_for_ever_more_rarely() {
+async fn a_list_that_keeps_failing_is_asked_for_more_and_more_rarely() {
     let no =
         json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "no"});
     let (address, server) = serve(StatusCode::FORBIDDEN, "", no).await;
@@ -218,12 +218,13 @@ async fn a_list_that_fails_again_and_again_is_asked_for_ever_more_rarely() {
             .await
             .is_err()
     );
-    // Three kinds, each after 0, 0.2, 0.6, 1.4 and 3.0 s, or up to a quarter earlier.
+    // Three kinds, each after 0, 0.2, 0.6, 1.4 and 3.0 s, with pauses that are up to a quarter shorter.
     let asked = server.seen.lock().unwrap().len();
     assert!((9..=18).contains(&asked), "{asked}");
 }
 
-/// What waits for a connection would leave when there is one, however old its evidence is by then (safety.md S11).
+/// A call that waits for a connection would go out as soon as there is one, even if its evidence is too old by then
+/// (docs/design/safety.md#s11).
 #[tokio::test]
 async fn a_deletion_does_not_outlive_its_evidence() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -437,6 +437,10 @@ impl ReadPort for SimPorts {
 }
 
 impl PowerPort for SimPorts {
+    fn longest(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     async fn power(&self, order: PowerOrder) -> PowerAnswer {
         if self.is_past(order.not_after) {
             return PowerAnswer {

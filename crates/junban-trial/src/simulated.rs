@@ -10,15 +10,16 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use jiff::SignedDuration;
 use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::{Act, Scenario, Target};
+use crate::scenario::model::{Act, Scenario};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
 use junban_sim::sim::{Delays, Sim, Troubles};
+
+pub use people::PeopleError;
 
 /// How to run a scenario.
 #[derive(Clone, Copy, Debug, Default)]
@@ -297,13 +298,14 @@ impl<'s> Run<'s> {
     fn act(&mut self, line: usize, text: &str, act: &Act) {
         self.note(self.sim.now(), &format!("act: {act:?}"));
         let done = match act {
-            Act::StartController(number, _) if self.sim.is_closing(*number) => {
-                Err(anyhow!("controller {number} got SIGTERM and has not ended yet"))
+            Act::StartController(number, _) if self.sim.is_closing(*number) => Err(PeopleError::Other(
+                format!("controller {number} got SIGTERM and has not ended yet"),
+            )),
+            Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
+                Err(PeopleError::Other(format!(
+                    "controller {number} runs; its clock can only be set at its start"
+                )))
             }
-            Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => Err(
-                anyhow!("controller {number} runs; its clock can only be set at its start"),
-            ),
-            Act::Cancel(Target::All) => people::cancel_all(&mut self.sim.world()),
             _ => match self.act_on_controllers(act) {
                 true => Ok(()),
                 false => people::act(&mut self.sim.world(), self.scenario, act),

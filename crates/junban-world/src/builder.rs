@@ -1,4 +1,4 @@
-//! Builds a cluster that already runs: Nodes Ready, pods bound and Ready, budgets computed.
+//! Builds a cluster that runs already: its Nodes are Ready, its pods are bound and Ready, its budgets are computed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use crate::world::{Config, World};
 #[derive(Debug, Clone)]
 pub struct NodeSpec {
     pub name: String,
-    /// The value of the zone label; none without.
+    /// The value of the zone label; `None` sets no label.
     pub rack: Option<String>,
     pub labels: Map,
     pub control_plane: bool,
-    /// That the kubelet registers its Node with.
+    /// The taints with which the kubelet registers its Node.
     pub taints: Vec<Taint>,
     /// Milli-CPUs.
     pub cpu: i64,
     /// Bytes.
     pub memory: i64,
     pub pods: i64,
-    /// From loss of power to Ready.
+    /// From the loss of power to Ready.
     pub boot: Span,
 }
 
 impl NodeSpec {
-    /// A worker of 16 CPUs, 64 GiB and 110 pods that boots in 20 to 30 s.
+    /// A worker with 16 CPUs, 64Gi and room for 110 pods. It boots in 20 to 30 s.
     pub fn worker(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -49,7 +49,7 @@ impl NodeSpec {
     }
 }
 
-/// A set of pods to build.
+/// An owner and its pods, to build.
 #[derive(Debug, Clone)]
 pub struct Workload {
     pub kind: OwnerKind,
@@ -57,12 +57,12 @@ pub struct Workload {
     pub name: String,
     pub replicas: i64,
     pub template: PodTemplate,
-    /// Nodes of the first pods, in order; the scheduler places the rest.
+    /// The nodes of the first pods, in order. The scheduler places the other pods.
     pub on: Vec<String>,
 }
 
 impl Workload {
-    /// `replicas` pods of 100 milli-CPUs and 128 MiB with the label `app: NAME` and 30 s of grace.
+    /// `replicas` pods with the label `app: NAME`, requests of 100m CPU and 128Mi, and a grace period of 30 s.
     pub fn new(kind: OwnerKind, namespace: &str, name: &str, replicas: i64) -> Self {
         let mut template = PodTemplate {
             labels: app_label(name),
@@ -83,21 +83,20 @@ impl Workload {
         }
     }
 
-    /// Places the first pods.
+    /// Places the first pods on these nodes.
     #[must_use]
     pub fn on(mut self, nodes: &[&str]) -> Self {
         self.on = nodes.iter().map(|n| (*n).to_owned()).collect();
         self
     }
 
-    /// Each pod has a claim of its own (StatefulSet) of this kind.
+    /// Adds a claim of this kind; in a StatefulSet each pod has a claim of its own.
     #[must_use]
     pub fn claim(mut self, kind: VolumeKind) -> Self {
         self.template.claims.push(("data".into(), kind));
         self
     }
 
-    /// Changes the template.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut PodTemplate)) -> Self {
         change(&mut self.template);
@@ -105,7 +104,7 @@ impl Workload {
     }
 }
 
-/// Collects what a world is made of.
+/// Collects the parts of a world and builds it.
 pub struct WorldBuilder {
     world: World,
     budgets: Vec<Budget>,
@@ -115,12 +114,11 @@ pub struct WorldBuilder {
 }
 
 impl WorldBuilder {
-    /// An empty cluster under this seed.
     pub fn new(seed: u64) -> Self {
         Self::with_config(seed, Config::default())
     }
 
-    /// An empty cluster with these times.
+    /// An empty cluster with this seed and these times.
     pub fn with_config(seed: u64, config: Config) -> Self {
         let mut world = World::new(seed, config);
         world.instant = true;
@@ -155,7 +153,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds `n` empty workers `node-1` to `node-n` with these boot times.
+    /// Adds `n` workers without pods, `node-1` to `node-n`, with these boot times.
     pub fn nodes(&mut self, n: usize, boot: Span) -> &mut Self {
         for i in 1..=n {
             self.node(NodeSpec {
@@ -172,7 +170,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a budget over the pods with label `app: NAME`, named alike.
+    /// Adds the budget `name` for the pods with the label `app: NAME`.
     pub fn budget(&mut self, namespace: &str, name: &str, demand: Demand) -> &mut Self {
         self.budget_over(
             namespace,
@@ -183,7 +181,6 @@ impl WorldBuilder {
         )
     }
 
-    /// Adds a budget.
     pub fn budget_over(
         &mut self,
         namespace: &str,
@@ -208,7 +205,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a Service over the pods with label `app: NAME`, named alike.
+    /// Adds the Service `name` for the pods with the label `app: NAME`.
     pub fn service(&mut self, namespace: &str, name: &str) -> &mut Self {
         let meta = Meta {
             name: name.into(),
@@ -222,13 +219,13 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a pod without a controller, bound to `node`.
+    /// Adds a pod without an owner on `node`.
     pub fn bare_pod(&mut self, namespace: &str, name: &str, node: &str) -> &mut Self {
         let template = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1).template;
         self.pod(namespace, name, Some(node), template)
     }
 
-    /// Adds a pod without a controller, of this kind; without a node the scheduler places it.
+    /// Adds a pod without an owner. If `node` is `None`, the scheduler places it.
     pub fn pod(
         &mut self,
         namespace: &str,
@@ -288,7 +285,7 @@ impl WorldBuilder {
         self
     }
 
-    /// The cluster, settled, at time 0. Its truth stream begins with everything that there is.
+    /// The running cluster at time 0. Its truth begins with all objects that exist.
     pub fn build(self) -> World {
         let Self {
             mut world,

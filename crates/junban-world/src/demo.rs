@@ -1,8 +1,8 @@
-//! A cluster by size and seed: racks, services of heavy-tailed sizes, budgets, StatefulSets on local
-//! disks, DaemonSets.
+//! Generates a cluster from a size and a seed: racks, many small services and a few large ones, budgets, StatefulSets
+//! on local disks, DaemonSets.
 //!
-//! Every node can be drained: no budget is impossible, no node is over-committed, no pinned pod is on
-//! a control-plane node, and what one node holds fits on the others.
+//! Every node can be drained: each budget allows an eviction, the pods of one node fit on the others, and no pod with
+//! a local disk is on a control-plane node.
 
 use crate::api::node::CONTROL_PLANE;
 use crate::api::{Demand, Effect, IntOrPercent, OwnerKind, Taint, Toleration, VolumeKind};
@@ -12,24 +12,26 @@ use crate::rng::{Rng, Span};
 /// The shape of a generated cluster.
 #[derive(Debug, Clone)]
 pub struct Demo {
-    /// Workers.
+    /// The number of workers.
     pub nodes: usize,
     pub seed: u64,
     pub control_planes: usize,
-    /// Workers in a rack.
+    /// The number of workers in a rack.
     pub rack: usize,
-    /// Without those of DaemonSets.
+    /// Pods of DaemonSets do not count.
     pub pods_per_node: usize,
-    /// Percent of the workers' CPU and memory that is requested; less in clusters too small to move it.
+    /// The percentage of the workers' CPU and memory that pods request. It is less in a cluster that is too small to
+    /// move the pods of one node.
     pub full: i64,
-    /// Percent of the pods that are on local disks.
+    /// The percentage of the pods that have a local disk.
     pub pinned: u64,
-    /// From loss of power to Ready; each machine has its own within these, and varies by a tenth.
+    /// From the loss of power to Ready. Each machine has its own time in this range, and its boots vary by a tenth.
     pub boot: Span,
 }
 
 impl Demo {
-    /// Racks of 8, 10 pods a node, 65 % full, one pod in ten on a local disk, boots of 4 to 10 minutes.
+    /// Racks of 8 workers, 10 pods for each worker, 65 % full, one pod in 10 on a local disk, boots of 4 to 10
+    /// minutes.
     pub fn new(nodes: usize, seed: u64) -> Self {
         Self {
             nodes,
@@ -43,23 +45,18 @@ impl Demo {
         }
     }
 
-    /// The builder of this cluster, to add to or to build.
+    /// A builder with this cluster; the caller may add to it.
     pub fn builder(&self) -> WorldBuilder {
         let mut builder = WorldBuilder::new(self.seed);
-        self.add_to(&mut builder);
-        builder
-    }
-
-    /// Adds this cluster to what `builder` has.
-    pub fn add_to(&self, builder: &mut WorldBuilder) {
         let mut rng = Rng::stream(self.seed, "demo");
-        self.add_nodes(builder, &mut rng);
-        self.add_system(builder);
+        self.add_nodes(&mut builder, &mut rng);
+        self.add_system(&mut builder);
         let mut services = self.services(&mut rng);
         self.fill(&mut services);
         for service in services {
-            service.add(builder);
+            service.add(&mut builder);
         }
+        builder
     }
 
     fn add_nodes(&self, builder: &mut WorldBuilder, rng: &mut Rng) {
@@ -103,7 +100,7 @@ impl Demo {
             daemons.template.requests = requests(50);
             builder.workload(daemons);
         }
-        // As kubeadm installs it: two replicas and no budget.
+        // kubeadm installs CoreDNS with two replicas and no budget.
         let dns = Workload::new(OwnerKind::Deployment, "kube-system", "coredns", 2);
         builder
             .workload(dns.with(|t| t.priority = 2_000_000_000))
@@ -154,8 +151,7 @@ impl Demo {
         services
     }
 
-    /// Scales the requests so that they take up the share that was asked for, and no more than fits
-    /// while one node is away.
+    /// Scales the requests to the share `full`, but never to more than fits while one node is down.
     fn fill(&self, services: &mut [Service]) {
         let n = self.nodes.max(1) as i64;
         let full = self.full.min(100 * (n - 1) / n - 15).max(10);
@@ -166,11 +162,6 @@ impl Demo {
             service.cpu = (service.cpu * want / have.max(1) / 10 * 10).max(10);
         }
     }
-}
-
-/// The cluster of `nodes` workers under `seed`.
-pub fn demo(nodes: usize, seed: u64) -> WorldBuilder {
-    Demo::new(nodes, seed).builder()
 }
 
 struct Service {
@@ -205,7 +196,7 @@ impl Service {
     }
 }
 
-/// CPU, and memory in the proportion of a worker's.
+/// Requests of `cpu`, and of memory in the proportion that a worker has.
 fn requests(cpu: i64) -> std::collections::BTreeMap<String, i64> {
     let worker = NodeSpec::worker("");
     [
@@ -219,7 +210,7 @@ fn one() -> Demand {
     Demand::MaxUnavailable(IntOrPercent::Int(1))
 }
 
-/// Many services of two and three replicas, a few large ones, some single.
+/// Mostly two or three replicas; some services have one, a few have many.
 fn replicas(rng: &mut Rng, nodes: usize) -> usize {
     let n = match rng.below(100) {
         0..10 => 1,
@@ -231,7 +222,7 @@ fn replicas(rng: &mut Rng, nodes: usize) -> usize {
     (n as usize).min(nodes.max(2))
 }
 
-/// None for half of the services, as in the field.
+/// Half of the services have no budget, as in real clusters.
 fn budget(rng: &mut Rng, replicas: usize) -> Option<Demand> {
     if replicas < 2 {
         return None;

@@ -1,4 +1,4 @@
-//! The event queue of virtual time: what will happen, in order of time, then of scheduling.
+//! The event queue in virtual time. Events of the same time happen in the order in which they were queued.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -6,33 +6,32 @@ use std::collections::BinaryHeap;
 use crate::api::{Ms, Name, ObjKey, OwnerKey};
 use crate::truth::{DownCause, PowerTag};
 
-/// A step in the life of a pod on its node.
+/// What happens next to a pod on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PodStep {
     Started,
     Ready,
     Stopped,
     Finished,
-    /// The kubelet, back from a boot, reports that the containers of before are gone.
-    Lost,
+    /// The kubelet has booted and reports that the earlier containers are gone.
+    ContainersLost,
 }
 
-/// What will happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Lease {
         node: Name,
         epoch: u64,
     },
-    /// Node lifecycle: look whether the Lease is too old.
+    /// The node lifecycle controller checks whether the Lease is too old.
     LeaseCheck {
         node: Name,
     },
-    /// Node lifecycle: bring the taints into line with conditions and cordon.
+    /// The node lifecycle controller sets the taints that follow from conditions and cordon.
     Taints {
         node: Name,
     },
-    /// Node lifecycle: a NoExecute taint has stood for the tolerated time.
+    /// A NoExecute taint has been there for the tolerated time: its pods have to leave.
     TaintEvict {
         node: Name,
         since: Ms,
@@ -64,7 +63,7 @@ pub(crate) enum Event {
     Detached {
         attachment: Name,
     },
-    /// The pods of a Node that is gone are collected.
+    /// The garbage collector removes the pods of a deleted Node.
     Collect {
         node: Name,
     },
@@ -89,13 +88,12 @@ impl PartialOrd for Due {
     }
 }
 impl Ord for Due {
-    /// Earliest first out of a max-heap.
+    /// Reversed, so that the heap, which gives its greatest item, gives the earliest event.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.seq).cmp(&(self.at, self.seq))
     }
 }
 
-/// The queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Due>,

@@ -1,32 +1,28 @@
-//! The eviction subresource, with the answers of `drain.md` (What an eviction answers).
+//! The eviction subresource. It gives the answers of docs/design/drain.md#what-an-eviction-answers.
 
-use crate::api::{ApiError, Budget, EvictOptions, ObjKey, Phase, Pod, UnhealthyPolicy};
+use crate::api::{ApiError, Budget, ObjKey, Phase, Pod, UnhealthyPolicy, Webhook};
 use crate::truth::{EvictionAnswer, Removal, Truth};
 use crate::world::World;
 
-/// The cause that marks a 429 as the budget's.
+/// The cause in a 429 that comes from a budget.
 pub const DISRUPTION_BUDGET: &str = "DisruptionBudget";
-/// The API server refuses to keep more unconfirmed charges than this.
+/// The API server keeps at most this many evictions whose pods have not been deleted yet.
 const MAX_DISRUPTED: usize = 2000;
 
-/// An admission webhook that says no to evictions.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    pub namespace: String,
-    /// Pods whose name begins so.
-    pub prefix: String,
-    /// 403, 429, 500, or 0 for a timeout; others are 422.
-    pub status: u16,
-    pub text: String,
+#[derive(Debug, Clone, Default)]
+pub struct EvictOptions {
+    /// `deleteOptions.preconditions.uid`.
+    pub uid: Option<String>,
+    pub dry_run: bool,
+    pub grace_s: Option<u64>,
 }
 
 impl World {
-    /// From now on this webhook answers evictions that it matches.
+    /// Adds a webhook; it denies the evictions that match it.
     pub fn add_webhook(&mut self, webhook: Webhook) {
         self.webhooks.push(webhook);
     }
 
-    /// No webhook answers any more.
     pub fn clear_webhooks(&mut self) {
         self.webhooks.clear();
     }
@@ -59,7 +55,7 @@ impl World {
         answer
     }
 
-    /// Whether the pod may go; charges its budget.
+    /// Checks whether the pod may leave, and charges its budget.
     fn try_evict(&mut self, pod: &Pod, options: &EvictOptions) -> Result<(), ApiError> {
         self.webhook(pod)?;
         if pod.terminating()
@@ -88,7 +84,7 @@ impl World {
                 });
             }
         }
-        // Only now: a precondition that fails has charged the budget all the same.
+        // The API server checks the precondition last: if it fails, the budget stays charged.
         precondition(pod, options)
     }
 
@@ -115,7 +111,7 @@ impl World {
         })
     }
 
-    /// Checks and decrements the budget.
+    /// Checks the budget, and takes one disruption from it unless this is a dry run.
     fn charge(&mut self, budget: &Budget, pod: &Pod, dry_run: bool) -> Result<(), ApiError> {
         let name = &budget.meta.name;
         let status = &budget.status;
@@ -157,8 +153,8 @@ impl World {
             .insert(pod.meta.name.to_string(), self.now);
         let key = new.meta.key();
         self.store.put_budget(self.now, new);
-        // The controller sees the write of its own object, whoever made it.
-        self.dirty_budget(key);
+        // The disruption controller sees this write of the budget, as it sees any other one.
+        self.wake_budget(key);
         Ok(())
     }
 }
@@ -183,7 +179,7 @@ fn precondition(pod: &Pod, options: &EvictOptions) -> Result<(), ApiError> {
     }
 }
 
-/// A running pod that is not Ready does not count in its budget, and may go under these rules.
+/// Whether a running pod that is not Ready may leave without a charge.
 fn skips_budget(pod: &Pod, budget: &Budget) -> bool {
     let s = &budget.status;
     !pod.status.ready

@@ -1,21 +1,21 @@
-//! Kubelets: they start, stop and restart the pods of their node, and report what they see.
+//! Kubelets: they start, stop and restart the pods of their node, and report their status.
 //!
-//! After a hard reset pods keep UID and node; their old status survives the new bootID for a moment;
-//! then they restart in place with new containers.
+//! After a hard reset a pod keeps its UID and its node. The API shows its old status until shortly after the new
+//! bootID; then the pod restarts with new containers.
 
 use crate::api::{Attachment, Meta, Ms, Name, ObjKey, OwnerKind, Phase, Pod, VolumeKind};
 use crate::events::{Event, PodStep};
 use crate::rng::{Rng, Span};
-use crate::truth::{PodFacts, Removal, Truth};
+use crate::truth::{Removal, Truth};
 use crate::world::World;
 
-/// From the API's word to a kubelet that acts on it, for pods that have nothing to stop.
-const SWEEP: Span = Span::ms(300, 1200);
-/// Between two looks at a volume that is still attached elsewhere.
+/// From the deletion of a pod without running containers until its kubelet acts on it.
+const KUBELET_REACTION: Span = Span::ms(300, 1200);
+/// The time until the kubelet checks again whether a volume is still attached elsewhere.
 const ATTACH_RETRY_MS: Ms = 1000;
 
 impl World {
-    /// The machine's system is gone, and all containers with it. The API does not know yet.
+    /// The machine has lost its operating system and all containers. The API does not show this yet.
     pub(crate) fn containers_lost(&mut self, node: &Name) {
         let pods: Vec<_> = self.store.pods_on(node).cloned().collect();
         for pod in pods {
@@ -23,35 +23,21 @@ impl World {
             run.number += 1;
             run.stopping = false;
             run.serves = false;
-            self.dirty_services_of(&pod);
+            self.emit_services_of(&pod);
         }
     }
 
-    /// The kubelet is back: it reports its Node, renews the Lease, and looks after its pods.
-    pub(crate) fn kubelet_started(&mut self, node: &Name) {
-        let Some(epoch) = self.machines.get(node).map(|m| m.epoch) else {
-            return;
-        };
-        if self.store.nodes.contains_key(node) {
-            self.report_node(node);
-            self.start_lease(node, epoch);
-        } else {
-            self.register_node(node);
-        }
-        self.start_pods(node);
-    }
-
-    /// The kubelet looks after its pods; one that is not Ready has nothing to run them with.
+    /// The kubelet starts or stops the pods of its node, once it is Ready.
     pub(crate) fn start_pods(&mut self, node: &Name) {
         let pods: Vec<_> = self.store.pods_on(node).filter(|p| !p.ended()).cloned().collect();
         for pod in pods {
             let (step, span) = if pod.terminating() {
-                (PodStep::Stopped, SWEEP)
+                (PodStep::Stopped, KUBELET_REACTION)
             } else {
-                (PodStep::Lost, self.config.stale_status)
+                (PodStep::ContainersLost, self.config.stale_status)
             };
             let after = self.delay(span);
-            self.later(&pod, after, step);
+            self.queue_pod_event(&pod, after, step);
         }
     }
 
@@ -62,7 +48,7 @@ impl World {
             .is_some_and(|m| m.kubelet_up && m.kubelet_ready)
     }
 
-    fn later(&mut self, pod: &Pod, after: Ms, step: PodStep) {
+    fn queue_pod_event(&mut self, pod: &Pod, after: Ms, step: PodStep) {
         let uid = pod.meta.uid.clone();
         let run = self.runs.entry(uid.clone()).or_default().number;
         self.queue.push(
@@ -76,7 +62,7 @@ impl World {
         );
     }
 
-    /// A draw from the pod's own stream.
+    /// Draws a time from the pod's own stream of random numbers.
     fn draw(&mut self, pod: &Pod, span: Span) -> Ms {
         if self.instant {
             return 0;
@@ -86,7 +72,7 @@ impl World {
         span.draw(run.rng.get_or_insert_with(|| Rng::stream(seed, &pod.meta.uid)))
     }
 
-    /// A pod was bound to a node: its kubelet starts it.
+    /// The pod was bound: its volumes are attached, and its kubelet starts it.
     pub(crate) fn pod_bound(&mut self, key: &ObjKey) {
         let Some(pod) = self.store.pods.get(key).cloned() else {
             return;
@@ -94,11 +80,11 @@ impl World {
         self.attach(&pod);
         if self.kubelet_runs(&pod) {
             let after = self.draw(&pod, pod.template.behaviour.start);
-            self.later(&pod, after, PodStep::Started);
+            self.queue_pod_event(&pod, after, PodStep::Started);
         }
     }
 
-    /// A bound pod was asked to go: its kubelet stops it.
+    /// A bound pod was deleted: its kubelet stops it.
     fn stop(&mut self, key: &ObjKey) {
         let Some(pod) = self.store.pods.get(key).cloned() else {
             return;
@@ -114,13 +100,13 @@ impl World {
         let grace = pod.deletion_grace_s * 1000;
         let behaviour = &pod.template.behaviour;
         let after = if pod.status.started.is_none() {
-            self.draw(&pod, SWEEP)
+            self.draw(&pod, KUBELET_REACTION)
         } else if behaviour.ignores_sigterm {
             grace
         } else {
             self.draw(&pod, behaviour.stop).min(grace)
         };
-        self.later(&pod, after, PodStep::Stopped);
+        self.queue_pod_event(&pod, after, PodStep::Stopped);
     }
 
     pub(crate) fn on_pod(&mut self, key: &ObjKey, uid: &Name, run: u64, step: PodStep) {
@@ -132,7 +118,7 @@ impl World {
             return;
         }
         match step {
-            PodStep::Lost => self.on_lost(key, &pod),
+            PodStep::ContainersLost => self.on_containers_lost(key, &pod),
             PodStep::Started => self.on_started(key, &pod),
             PodStep::Ready => self.on_ready(key, &pod),
             PodStep::Finished => self.on_finished(key, &pod),
@@ -140,10 +126,10 @@ impl World {
         }
     }
 
-    fn on_lost(&mut self, key: &ObjKey, pod: &Pod) {
+    fn on_containers_lost(&mut self, key: &ObjKey, pod: &Pod) {
         let now = self.now;
         if pod.owned_by(OwnerKind::Job) {
-            // restartPolicy Never: it has failed, and its Job makes another.
+            // Its restartPolicy is Never: the pod fails, and its Job makes another one.
             self.update_pod(key, |p| {
                 p.status.phase = Phase::Failed;
                 p.status.ready = false;
@@ -163,7 +149,7 @@ impl World {
         });
         if !pod.terminating() {
             let after = self.draw(pod, pod.template.behaviour.start);
-            self.later(pod, after, PodStep::Started);
+            self.queue_pod_event(pod, after, PodStep::Started);
         }
     }
 
@@ -172,7 +158,7 @@ impl World {
             return;
         }
         if self.volume_elsewhere(pod) {
-            self.later(pod, ATTACH_RETRY_MS, PodStep::Started);
+            self.queue_pod_event(pod, ATTACH_RETRY_MS, PodStep::Started);
             return;
         }
         let now = self.now;
@@ -189,12 +175,12 @@ impl World {
         let behaviour = &pod.template.behaviour;
         if !behaviour.never_ready {
             let after = self.draw(pod, behaviour.ready);
-            self.later(pod, after, PodStep::Ready);
+            self.queue_pod_event(pod, after, PodStep::Ready);
         }
         if let Some(span) = behaviour.runs_for {
-            // Also while the cluster is built: a Job is not over before it began.
+            // Draw this also while the cluster is being built: else the Job would end at once.
             let after = span.draw(&mut self.rng);
-            self.later(pod, after, PodStep::Finished);
+            self.queue_pod_event(pod, after, PodStep::Finished);
         }
     }
 
@@ -208,7 +194,7 @@ impl World {
             p.status.ready = true;
             p.status.ready_since = now;
         });
-        self.dirty_services_of(pod);
+        self.emit_services_of(pod);
     }
 
     fn on_finished(&mut self, key: &ObjKey, pod: &Pod) {
@@ -231,7 +217,7 @@ impl World {
         if pod.meta.finalizers.is_empty() {
             self.drop_pod(key);
         } else {
-            // The object stays, finished: which way is what the containers' exit codes say.
+            // The object stays. Whether it succeeded or failed depends on the exit codes of its containers.
             let now = self.now;
             let killed = pod.template.behaviour.ignores_sigterm || pod.status.started.is_none();
             let phase = if killed { Phase::Failed } else { Phase::Succeeded };
@@ -245,7 +231,7 @@ impl World {
         self.detach(pod);
     }
 
-    /// Asks a pod to go. `grace_s` overrides the pod's own grace period; 0 takes it out at once.
+    /// Deletes a pod. `grace_s` replaces the pod's own grace period; 0 removes it at once.
     pub(crate) fn remove_pod(&mut self, key: &ObjKey, grace_s: Option<u64>, why: Removal) {
         let Some(pod) = self.store.pods.get(key).cloned() else {
             return;
@@ -253,7 +239,7 @@ impl World {
         if pod.terminating() && grace_s != Some(0) {
             return;
         }
-        self.tell_removal(key, why);
+        self.emit_removal(key, why);
         let now = self.now;
         let at_once = pod.node.is_none() || pod.ended() || grace_s == Some(0);
         if at_once && pod.meta.finalizers.is_empty() {
@@ -272,7 +258,7 @@ impl World {
         }
     }
 
-    /// A finalizer's owner is done with the pod.
+    /// Removes the pod's finalizers.
     pub fn release_finalizers(&mut self, namespace: &str, name: &str) {
         let key = ObjKey::new(namespace, name);
         self.update_pod(&key, |p| p.meta.finalizers.clear());
@@ -286,7 +272,7 @@ impl World {
         }
     }
 
-    pub(crate) fn tell_removal(&mut self, key: &ObjKey, why: Removal) {
+    pub(crate) fn emit_removal(&mut self, key: &ObjKey, why: Removal) {
         let Some(pod) = self.store.pods.get(key) else {
             return;
         };
@@ -350,31 +336,5 @@ impl World {
                 .attachments
                 .values()
                 .any(|a| volumes.contains(&a.volume) && Some(&a.node) != pod.node.as_ref())
-    }
-
-    /// The pod as checkers see it.
-    pub(crate) fn facts(&self, pod: &Pod) -> PodFacts {
-        let topmost = self.store.topmost(pod);
-        let cordon = crate::api::Taint::new(
-            crate::api::node::UNSCHEDULABLE,
-            "",
-            crate::api::Effect::NoSchedule,
-        );
-        PodFacts {
-            pod: pod.meta.key().to_string(),
-            uid: pod.meta.uid.to_string(),
-            namespace: pod.meta.namespace.to_string(),
-            labels: pod.meta.labels.clone(),
-            owner_kind: pod.meta.owner.as_ref().map_or("", |o| o.kind.as_str()).to_owned(),
-            topmost: topmost.map_or_else(String::new, |o| {
-                format!("{}/{}/{}", o.kind.as_str(), o.meta.namespace, o.meta.name)
-            }),
-            mirror: pod.mirror(),
-            tolerates_cordon: pod.tolerates(&cordon),
-            node: pod.node.as_ref().map(ToString::to_string),
-            phase: pod.status.phase,
-            ready: pod.status.ready,
-            terminating: pod.terminating(),
-        }
     }
 }

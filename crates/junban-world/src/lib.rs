@@ -1,10 +1,10 @@
 //! A whole simulated Kubernetes cluster in virtual time, and the checkers that read its truth.
 //!
-//! It uses nothing of ours: arithmetic shared with the core would hide a bug in both. It knows neither
-//! queue nor policy nor entry: those are opaque [`Custom`] objects, and whoever runs the controller over
-//! this world says in [`World::interpret`] what their changes mean.
+//! It uses no other crate of this repository: a mistake in shared arithmetic would hide itself. It does not know
+//! queues, policies or entries. They are [`Custom`] objects that it cannot read; the test that runs a controller in
+//! this world says with [`World::interpret`] what their changes mean.
 //!
-//! # How it is used
+//! # Use
 //!
 //! ```
 //! use junban_world::*;
@@ -17,7 +17,7 @@
 //!     .service("shop", "cart");
 //! let mut world = builder.build();
 //!
-//! // One call of a port is one call of a client; its name is its field manager.
+//! // Each call is one request. The client's name is also its field manager.
 //! let cordon = [NodeOp::TestUnschedulable(false), NodeOp::SetUnschedulable(true)];
 //! world.client("junban").patch_node("node-1", &cordon)?;
 //! let (_, pods) = world.client("junban").pods_on("node-1")?;
@@ -26,7 +26,7 @@
 //!     world.client("junban").evict(&pod.meta.namespace, &pod.meta.name, &options)?;
 //! }
 //!
-//! // Nothing moves but by these.
+//! // Nothing happens until the clock advances.
 //! world.advance_to(60_000);
 //! assert_eq!(world.store().pods_on("node-1").count(), 0);
 //!
@@ -40,24 +40,27 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | time | [`World::now`], [`World::next_event_at`], [`World::advance_to`], [`World::advance_until_change`] (passes over Lease renewals) |
-//! | requests of a caller, with its troubles | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
-//! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` takes in all changes up to a time (now − lag); [`World::changes_since`]; [`World::compact`] |
-//! | everything as it is, without troubles | [`World::store`] → [`Store`] |
-//! | troubles of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, throttled, denied right, lost answer, watch lag); `log(who)`: requests by verb and resource |
-//! | rules of custom objects, and what their changes mean | [`World::admit`], [`World::interpret`] |
+//! | time | [`World::now`], [`World::next_event_at`], [`World::advance_to`], [`World::advance_until_change`] (ignores Lease renewals) |
+//! | requests of a caller, with its faults | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
+//! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` applies all changes until a time (now − lag); [`World::changes_since`]; [`World::compact`] |
+//! | all objects, without faults | [`World::store`] → [`Store`] |
+//! | faults of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, denied right, lost answer); `log(who)`: requests by verb and resource |
+//! | rules of custom objects, and the meaning of their changes | [`World::admit`], [`World::interpret`] |
 //! | machines | [`World::power`], [`World::inject`] ([`Fault`]), [`World::heal`], [`World::kill`], [`World::reboot_by`], [`World::register_node`], [`World::machine`] |
 //! | webhooks that deny evictions, finalizers | [`World::add_webhook`], [`World::release_finalizers`] |
-//! | a whole cluster by size and seed | [`Demo`], [`demo::demo`] |
-//! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, serialisable; [`World::emit`] adds notes |
-//! | rules over the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
+//! | a whole cluster from a size and a seed | [`Demo`] |
+//! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, which can be serialised; [`World::emit`] adds notes |
+//! | rules that judge the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
 //! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |
 //!
-//! Everything follows from one seed: the same calls at the same virtual times give the same world.
+//! The same seed and the same calls at the same virtual times give the same world.
 
+mod advance;
 pub mod api;
 pub mod builder;
+pub mod cache;
 pub mod checkers;
+pub mod client;
 pub mod controllers;
 pub mod demo;
 mod events;
@@ -65,18 +68,24 @@ pub mod eviction;
 mod kubelet;
 pub mod machine;
 pub mod metrics;
+mod pods;
+mod power;
 pub mod rng;
 pub mod scheduler;
+mod scheduling;
 pub mod truth;
+mod wake;
 pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
+pub use cache::Cache;
 pub use checkers::{Checkers, Groups, Params, PolicyLimits, Violation};
+pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
-pub use eviction::Webhook;
+pub use eviction::EvictOptions;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
-pub use metrics::{Metrics, Turn};
+pub use metrics::{Metrics, TurnTimes};
 pub use rng::{Rng, Span};
 pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
 pub use world::{Config, World};

@@ -1,40 +1,37 @@
-//! Machines: power, boots and what goes wrong with them. Knows nothing of pods.
+//! Machines and their faults.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::api::{Map, Ms, Name, Taint};
-use crate::events::Event;
 use crate::rng::{Rng, Span};
-use crate::truth::{DownCause, PowerOutcome, PowerTag, Truth};
-use crate::world::World;
+use crate::truth::{DownCause, PowerTag};
 
-/// What is wrong with a machine or with the way to its power.
+/// A fault of a machine or of its power driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Goes down and stays down until [`World::heal`].
+    /// The machine goes down and stays down until [`World::heal`](crate::World::heal).
     NeverReturns,
-    /// Comes back with the bootID that it had.
+    /// The machine boots with the bootID that it had before.
     SameBootId,
-    /// Comes back with a kubelet that says Ready=False until [`World::heal`].
+    /// After the boot the kubelet reports Ready=False until [`World::heal`](crate::World::heal).
     NotReady,
-    /// Boots this many times as long.
+    /// The boot takes this many times as long.
     Slow(u64),
-    /// The driver says Started; nothing happens.
+    /// The driver answers Started, but nothing happens.
     PowerLost,
-    /// The driver surely starts nothing (exit 75).
+    /// The driver starts nothing and says so (exit 75).
     Refuse,
-    /// The driver's answer is unknown; the power action takes effect.
+    /// The driver's answer is unknown, and the power action takes effect.
     PowerUnknown,
-    /// The driver's answer is unknown; nothing happens.
+    /// The driver's answer is unknown, and nothing happens.
     PowerUnknownLost,
-    /// The effect comes this many milliseconds after the answer.
+    /// The power action takes effect this many milliseconds after the answer.
     PowerLate(Ms),
-    /// The BMC acts a second time this many milliseconds after the first.
+    /// The BMC acts a second time, this many milliseconds after the first time.
     PowerTwice(Ms),
 }
 
-/// A fault and how often it will still show (`None`: always).
+/// A fault, and how many times it still happens (`None`: always).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultRule {
     pub fault: Fault,
@@ -47,16 +44,16 @@ pub enum PowerState {
     Up,
     /// Down or booting.
     Down,
-    /// Down, and no boot is under way.
+    /// Down, and not booting.
     Dead,
 }
 
-/// A machine. Its name is that of the Node that it registers.
+/// A machine. It has the same name as the Node that it registers.
 #[derive(Debug)]
 pub struct Machine {
     pub name: Name,
     pub system_uuid: String,
-    /// Of the last boot.
+    /// The bootID of the newest boot.
     pub boot_id: String,
     pub state: PowerState,
     pub boots: u32,
@@ -65,16 +62,16 @@ pub struct Machine {
     pub down_at: Ms,
     /// From loss of power to Ready.
     pub boot_time: Span,
-    /// Whether the kubelet runs, and whether it says Ready.
     pub kubelet_up: bool,
+    /// Whether the kubelet reports Ready=True.
     pub kubelet_ready: bool,
-    /// The boot that the Node showed when the Lease was renewed last.
+    /// The bootID that the Node showed when the Lease was renewed last.
     pub(crate) leased_boot: String,
     pub faults: Vec<FaultRule>,
     pub(crate) labels: Map,
     pub(crate) allocatable: BTreeMap<String, i64>,
     pub(crate) taints: Vec<Taint>,
-    /// Of the present boot; an event of another boot is void.
+    /// The number of the present boot. Events of an earlier boot are dropped.
     pub(crate) epoch: u64,
     pub(crate) rng: Rng,
 }
@@ -82,23 +79,18 @@ pub struct Machine {
 /// A call of a power driver.
 #[derive(Debug, Clone, Default)]
 pub struct PowerRequest {
-    /// The Node's name; the machine of that name is meant.
+    /// The name of the Node, which is also the name of its machine.
     pub node: String,
     pub tag: PowerTag,
-    /// As an agent on the host checks it: with another bootID nothing is started.
+    /// An agent on the host checks this: it starts nothing if the bootID is another one.
     pub only_boot_id: Option<String>,
-    /// As a BMC driver checks it: with another machine nothing is started.
+    /// A BMC driver checks this: it starts nothing if the machine is another one.
     pub only_system_uuid: Option<String>,
 }
 
-/// From a driver's answer to the loss of the operating system.
-const POWER_DELAY: Span = Span::ms(100, 600);
-/// From the kernel to a kubelet that reports (a part of the boot time).
-const KUBELET_DELAY_MS: u64 = 3000;
-
 impl Machine {
-    /// The first fault that `pick` accepts; one of its times is used up.
-    fn take(&mut self, pick: impl Fn(Fault) -> bool) -> Option<Fault> {
+    /// The first fault that `pick` accepts. It happens one time less from now on.
+    pub(crate) fn take(&mut self, pick: impl Fn(Fault) -> bool) -> Option<Fault> {
         let at = self.faults.iter().position(|r| pick(r.fault))?;
         let rule = &mut self.faults[at];
         let fault = rule.fault;
@@ -110,261 +102,4 @@ impl Machine {
         }
         Some(fault)
     }
-}
-
-impl World {
-    /// All machines, by name.
-    pub fn machines(&self) -> &BTreeMap<Name, Machine> {
-        &self.machines
-    }
-
-    /// The machine called `name`.
-    pub fn machine(&self, name: &str) -> Option<&Machine> {
-        self.machines.get(name)
-    }
-
-    /// From now on `fault` shows at this machine, `times` times (`None`: always).
-    pub fn inject(&mut self, machine: &str, fault: Fault, times: Option<u32>) {
-        if let Some(m) = self.machines.get_mut(machine) {
-            m.faults.push(FaultRule { fault, times });
-        }
-    }
-
-    /// As [`World::inject`], instead of all faults that there were.
-    pub fn set_fault(&mut self, machine: &str, fault: Fault) {
-        if let Some(m) = self.machines.get_mut(machine) {
-            m.faults = vec![FaultRule { fault, times: None }];
-        }
-    }
-
-    /// The machine is repaired: its faults end; if it is dead it boots, if its kubelet was not ready it is.
-    pub fn heal(&mut self, machine: &str) {
-        let Some(m) = self.machines.get_mut(machine) else {
-            return;
-        };
-        m.faults.clear();
-        if m.state == PowerState::Dead {
-            let name = m.name.clone();
-            self.boot(&name);
-        } else if m.kubelet_up && !m.kubelet_ready {
-            m.kubelet_ready = true;
-            let name = m.name.clone();
-            self.report_node(&name);
-            self.start_pods(&name);
-        }
-    }
-
-    /// The machine loses power for good, until [`World::heal`].
-    pub fn kill(&mut self, machine: &str) {
-        self.set_fault(machine, Fault::NeverReturns);
-        self.schedule_down(machine, 0, None, false, DownCause::Spontaneous);
-    }
-
-    /// The machine reboots without anybody's asking, or because a person asked.
-    pub fn reboot_by(&mut self, machine: &str, cause: DownCause) {
-        self.schedule_down(machine, 0, None, false, cause);
-    }
-
-    /// A driver's call. Every call is in the truth; so is its effect, if it has one.
-    pub fn power(&mut self, request: &PowerRequest) -> PowerOutcome {
-        let Some(m) = self.machines.get_mut(request.node.as_str()) else {
-            return PowerOutcome::NothingStarted;
-        };
-        let refused = request.only_boot_id.as_ref().is_some_and(|b| *b != m.boot_id)
-            || request
-                .only_system_uuid
-                .as_ref()
-                .is_some_and(|u| *u != m.system_uuid);
-        let (outcome, delays) = if refused {
-            (PowerOutcome::NothingStarted, vec![])
-        } else {
-            driver_answer(m)
-        };
-        let called = Truth::PowerCalled {
-            node: request.node.clone(),
-            machine: m.name.to_string(),
-            boot_id: m.boot_id.clone(),
-            tag: request.tag.clone(),
-            outcome,
-        };
-        self.emit(called);
-        for (n, delay) in delays.into_iter().enumerate() {
-            self.schedule_down(
-                &request.node,
-                delay,
-                Some(request.tag.clone()),
-                n > 0,
-                DownCause::Power,
-            );
-        }
-        outcome
-    }
-
-    fn schedule_down(
-        &mut self,
-        machine: &str,
-        after: Ms,
-        tag: Option<PowerTag>,
-        again: bool,
-        cause: DownCause,
-    ) {
-        let at = self.now() + after;
-        self.queue.push(
-            at,
-            Event::Power {
-                machine: machine.into(),
-                tag,
-                again,
-                cause,
-            },
-        );
-    }
-
-    pub(crate) fn on_power(&mut self, name: &Name, tag: Option<PowerTag>, again: bool, cause: DownCause) {
-        let now = self.now();
-        let Some(m) = self.machines.get_mut(name) else {
-            return;
-        };
-        let boot_id = m.boot_id.clone();
-        m.epoch += 1;
-        m.state = PowerState::Dead;
-        m.kubelet_up = false;
-        m.kubelet_ready = false;
-        m.down_cause = cause;
-        m.down_at = now;
-        if let Some(tag) = tag {
-            let (node, machine) = (name.to_string(), name.to_string());
-            self.emit(Truth::PowerEffect {
-                node,
-                machine,
-                boot_id: boot_id.clone(),
-                tag,
-                again,
-            });
-        }
-        self.emit(Truth::MachineDown {
-            machine: name.to_string(),
-            boot_id,
-            cause,
-        });
-        self.containers_lost(name);
-        let stays_down = self
-            .machines
-            .get_mut(name)
-            .and_then(|m| m.take(|f| f == Fault::NeverReturns))
-            .is_some();
-        if !stays_down {
-            self.boot(name);
-        }
-    }
-
-    fn boot(&mut self, name: &Name) {
-        let now = self.now();
-        let Some(m) = self.machines.get_mut(name) else {
-            return;
-        };
-        m.state = PowerState::Down;
-        let slow = match m.take(|f| matches!(f, Fault::Slow(_))) {
-            Some(Fault::Slow(factor)) => factor,
-            _ => 1,
-        };
-        let took = m.boot_time.draw(&mut m.rng) * slow;
-        let kernel = took.saturating_sub(KUBELET_DELAY_MS);
-        let epoch = m.epoch;
-        self.queue.push(
-            now + kernel,
-            Event::KernelUp {
-                machine: name.clone(),
-                epoch,
-            },
-        );
-        self.queue.push(
-            now + took,
-            Event::KubeletUp {
-                machine: name.clone(),
-                epoch,
-            },
-        );
-    }
-
-    pub(crate) fn on_kernel_up(&mut self, name: &Name, epoch: u64) {
-        let Some(m) = self.machines.get_mut(name).filter(|m| m.epoch == epoch) else {
-            return;
-        };
-        m.state = PowerState::Up;
-        m.boots += 1;
-        if m.take(|f| f == Fault::SameBootId).is_none() {
-            m.boot_id = m.rng.uuid();
-        }
-        let (machine, boot_id) = (name.to_string(), m.boot_id.clone());
-        self.emit(Truth::MachineUp { machine, boot_id });
-    }
-
-    pub(crate) fn on_kubelet_up(&mut self, name: &Name, epoch: u64) {
-        let Some(m) = self.machines.get_mut(name).filter(|m| m.epoch == epoch) else {
-            return;
-        };
-        m.kubelet_up = true;
-        m.kubelet_ready = m.take(|f| f == Fault::NotReady).is_none();
-        self.kubelet_started(name);
-    }
-
-    /// Adds a machine that runs already; its Node is registered by [`World::register_node`].
-    pub(crate) fn add_machine(
-        &mut self,
-        name: &str,
-        labels: Map,
-        allocatable: BTreeMap<String, i64>,
-        boot_time: Span,
-    ) {
-        let name: Name = Arc::from(name);
-        let mut rng = Rng::stream(self.seed, &format!("machine {name}"));
-        let machine = Machine {
-            name: name.clone(),
-            system_uuid: rng.uuid(),
-            boot_id: rng.uuid(),
-            state: PowerState::Up,
-            boots: 1,
-            down_cause: DownCause::Person,
-            down_at: 0,
-            boot_time,
-            kubelet_up: true,
-            leased_boot: String::new(),
-            kubelet_ready: true,
-            faults: Vec::new(),
-            labels,
-            allocatable,
-            taints: Vec::new(),
-            epoch: 0,
-            rng,
-        };
-        self.machines.insert(name, machine);
-    }
-}
-
-/// What the driver answers, and after which times the machine loses its system.
-fn driver_answer(m: &mut Machine) -> (PowerOutcome, Vec<Ms>) {
-    if m.take(|f| f == Fault::Refuse).is_some() {
-        return (PowerOutcome::NothingStarted, vec![]);
-    }
-    let delay = POWER_DELAY.draw(&mut m.rng);
-    if m.take(|f| f == Fault::PowerLost).is_some() {
-        return (PowerOutcome::Started, vec![]);
-    }
-    if m.take(|f| f == Fault::PowerUnknownLost).is_some() {
-        return (PowerOutcome::Unknown, vec![]);
-    }
-    let outcome = match m.take(|f| f == Fault::PowerUnknown) {
-        Some(_) => PowerOutcome::Unknown,
-        None => PowerOutcome::Started,
-    };
-    let late = match m.take(|f| matches!(f, Fault::PowerLate(_))) {
-        Some(Fault::PowerLate(ms)) => ms,
-        _ => 0,
-    };
-    let mut delays = vec![delay + late];
-    if let Some(Fault::PowerTwice(again)) = m.take(|f| matches!(f, Fault::PowerTwice(_))) {
-        delays.push(delay + late + again);
-    }
-    (outcome, delays)
 }

@@ -2,56 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::api::{Ms, Phase};
 use crate::truth::{EvictionAnswer, PodFacts, PowerOutcome, Truth, TruthEvent};
 
-/// When a node's turn passed its marks; of its last turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
-    pub cordoned: Option<Ms>,
-    /// The last pod that had to leave was gone.
-    pub drained: Option<Ms>,
+/// Times of a node's newest turn.
+#[derive(Debug, Clone, Default)]
+pub struct TurnTimes {
     pub powered: Option<Ms>,
-    /// Ready with a new bootID.
+    /// When the API first showed the new bootID.
     pub booted: Option<Ms>,
-    pub uncordoned: Option<Ms>,
 }
 
-/// Figures of the controllers named at construction.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// Figures of the controllers that [`Metrics::new`] names.
+#[derive(Debug, Clone, Default)]
 pub struct Metrics {
     controllers: BTreeSet<String>,
-    /// Accepted, of pods not on their way out.
+    /// Accepted evictions of pods that were not terminating yet.
     pub evictions: u64,
-    /// Pods that were on a node when it was cordoned and had to leave it; each counts once.
+    /// Pods that were on a node when it was cordoned and had to leave it. Only pods from before the first cordon
+    /// count, and each counts once: a successor stands for the pod that it replaces.
     pub had_to_leave: u64,
-    /// 429 answers with cause `DisruptionBudget`, dry runs apart.
+    /// 429 answers with cause `DisruptionBudget`, without those of dry runs.
     pub denied: u64,
-    pub denied_dry_runs: u64,
-    /// 429 answers because the budget's status was behind.
+    /// 429 answers because the budget's status was older than its spec; dry runs count as well.
     pub behind: u64,
     pub power_actions: u64,
-    /// Pods deleted without the Eviction API, by the controllers.
-    pub deletions: u64,
-    /// First cordon and last uncordon.
+    /// The first cordon.
     pub first: Option<Ms>,
+    /// The last uncordon.
     pub last: Option<Ms>,
-    pub turns: BTreeMap<String, Turn>,
-    /// Most nodes that were cordoned by the controllers at a time.
+    pub turns: BTreeMap<String, TurnTimes>,
+    /// The largest number of nodes that the controllers had cordoned at the same time.
     pub most_cordoned: u64,
-    /// Sum over pods of the time without a node, in milliseconds.
-    pub pending_ms: u64,
     pods: BTreeMap<String, PodFacts>,
     on_node: BTreeMap<String, BTreeSet<String>>,
+    /// Pods that no longer add to `had_to_leave`.
     counted: BTreeSet<String>,
-    pending_since: BTreeMap<String, Ms>,
     cordoned: BTreeSet<String>,
 }
 
 impl Metrics {
-    /// Figures of the callers with these names.
+    /// Counts what the callers with these names do.
     pub fn new(controllers: impl IntoIterator<Item = String>) -> Self {
         Self {
             controllers: controllers.into_iter().collect(),
@@ -64,7 +55,7 @@ impl Metrics {
         Some(self.last? - self.first?)
     }
 
-    /// Evictions for each pod that had to leave.
+    /// Evictions per pod that had to leave.
     pub fn evictions_per_pod(&self) -> f64 {
         if self.had_to_leave == 0 {
             0.0
@@ -73,12 +64,12 @@ impl Metrics {
         }
     }
 
-    /// Takes one event in.
+    /// Counts one event.
     pub fn observe(&mut self, event: &TruthEvent) {
         let at = event.at;
         match &event.what {
-            Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(at, facts),
-            Truth::PodGone { uid, .. } => self.gone(at, uid),
+            Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(facts),
+            Truth::PodGone { uid, .. } => self.gone(uid),
             Truth::Eviction {
                 by,
                 dry_run,
@@ -89,17 +80,10 @@ impl Metrics {
                 EvictionAnswer::Accepted if !dry_run => {
                     self.evictions += u64::from(self.pods.get(uid).is_some_and(|p| !p.terminating));
                 }
-                EvictionAnswer::BudgetDenied if *dry_run => self.denied_dry_runs += 1,
-                EvictionAnswer::BudgetDenied => self.denied += 1,
+                EvictionAnswer::BudgetDenied if !dry_run => self.denied += 1,
                 EvictionAnswer::BudgetBehind => self.behind += 1,
                 _ => {}
             },
-            Truth::PodRemoval {
-                why: crate::truth::Removal::Deleted { by, .. },
-                ..
-            } => {
-                self.deletions += u64::from(self.controllers.contains(by));
-            }
             Truth::Cordon { node, cordoned, by } if self.controllers.contains(by) => {
                 self.cordon(at, node, *cordoned)
             }
@@ -120,40 +104,20 @@ impl Metrics {
         if !cordoned {
             self.cordoned.remove(node);
             self.last = Some(at);
-            self.turns.entry(node.to_owned()).or_default().uncordoned = Some(at);
             return;
         }
         self.first.get_or_insert(at);
         self.cordoned.insert(node.to_owned());
         self.most_cordoned = self.most_cordoned.max(self.cordoned.len() as u64);
-        self.turns.insert(
-            node.to_owned(),
-            Turn {
-                cordoned: Some(at),
-                ..Turn::default()
-            },
-        );
+        self.turns.insert(node.to_owned(), TurnTimes::default());
         let here = self.on_node.get(node).into_iter().flatten();
-        let leave: Vec<String> = here
-            .filter(|uid| self.pods.get(*uid).is_some_and(must_leave))
-            .cloned()
-            .collect();
-        if leave.is_empty() {
-            self.turns.entry(node.to_owned()).or_default().drained = Some(at);
-        }
-        for uid in leave {
-            // A pod and its successors are one pod that moves: only what was there before the run counts.
-            self.had_to_leave += u64::from(self.counted.insert(uid));
+        for uid in here.filter(|uid| self.pods.get(*uid).is_some_and(must_leave)) {
+            self.had_to_leave += u64::from(self.counted.insert(uid.clone()));
         }
     }
 
-    fn pod(&mut self, at: Ms, facts: &PodFacts) {
+    fn pod(&mut self, facts: &PodFacts) {
         let uid = &facts.uid;
-        if facts.node.is_some() || facts.terminating {
-            self.placed(at, uid);
-        } else {
-            self.pending_since.entry(uid.clone()).or_insert(at);
-        }
         if let Some(node) = &facts.node {
             self.on_node.entry(node.clone()).or_default().insert(uid.clone());
         }
@@ -163,22 +127,10 @@ impl Metrics {
         self.pods.insert(uid.clone(), facts.clone());
     }
 
-    fn gone(&mut self, at: Ms, uid: &str) {
-        self.placed(at, uid);
-        let Some(old) = self.pods.remove(uid) else { return };
-        let Some(node) = old.node else { return };
-        let Some(here) = self.on_node.get_mut(&node) else {
-            return;
-        };
-        here.remove(uid);
-        if self.cordoned.contains(&node) && !here.iter().any(|u| self.pods.get(u).is_some_and(must_leave)) {
-            self.turns.entry(node).or_default().drained.get_or_insert(at);
-        }
-    }
-
-    fn placed(&mut self, at: Ms, uid: &str) {
-        if let Some(since) = self.pending_since.remove(uid) {
-            self.pending_ms += at - since;
+    fn gone(&mut self, uid: &str) {
+        let node = self.pods.remove(uid).and_then(|pod| pod.node);
+        if let Some(here) = node.and_then(|node| self.on_node.get_mut(&node)) {
+            here.remove(uid);
         }
     }
 }

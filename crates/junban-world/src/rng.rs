@@ -1,6 +1,7 @@
-//! Seeded randomness: one stream per entity, so that a change in one place does not move all others.
+//! Random numbers from a seed. Each entity has a stream of its own, so a change at one entity does not change the
+//! others.
 //!
-//! SplitMix64 over a hash of the stream's name; nothing here is for cryptography.
+//! A stream is SplitMix64, and it starts at a hash of its name. It is not for cryptography.
 
 use std::fmt::Write as _;
 
@@ -20,7 +21,6 @@ impl Rng {
         rng
     }
 
-    /// The next 64 bits.
     pub fn u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -39,7 +39,7 @@ impl Rng {
         self.below(1000) < u64::from(per_mille)
     }
 
-    /// A version-4 shaped UUID.
+    /// A UUID in the form of version 4.
     pub fn uuid(&mut self) -> String {
         let (a, b) = (self.u64(), self.u64());
         format!(
@@ -52,7 +52,7 @@ impl Rng {
         )
     }
 
-    /// `n` lower-case letters and digits, as the API server appends to generated names.
+    /// `n` lower-case letters and digits, as the API server appends them to generated names.
     pub fn suffix(&mut self, n: usize) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let mut out = String::new();
@@ -64,7 +64,7 @@ impl Rng {
     }
 }
 
-/// A closed range of milliseconds that a duration is drawn from, evenly.
+/// A range of milliseconds. Each duration in it, both ends included, is equally likely to be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub min: u64,
@@ -85,7 +85,6 @@ impl Span {
         }
     }
 
-    /// One duration of this range.
     pub fn draw(self, rng: &mut Rng) -> u64 {
         self.min + rng.below(self.max.saturating_sub(self.min) + 1)
     }
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_draws_within_its_ends() {
+    fn a_span_draws_durations_within_its_range() {
         let mut rng = Rng::stream(7, "span");
         for _ in 0..1000 {
             let v = Span::ms(5, 9).draw(&mut rng);

@@ -1,9 +1,8 @@
-//! What really happened, as a stream of events. Checkers and metrics read this and nothing else, so
-//! that they run as well over the recorded history of a real run.
+//! What really happened, as a stream of events. Checkers and metrics read nothing else, so they can also judge the
+//! recorded history of a real run.
 //!
-//! Most events are emitted by the world. Those of [`Truth::EntryMade`] and below are *notes* about the
-//! caller's own objects, which are opaque here: whoever runs the caller feeds them (see
-//! [`crate::World::interpret`]).
+//! The world emits most events. [`Truth::EntryMade`] and the events after it are *notes* about the caller's own
+//! objects, which the world cannot read: the test that runs the caller adds them (see [`crate::World::interpret`]).
 
 use std::collections::BTreeMap;
 
@@ -11,17 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Map, Ms, Phase, Ready};
 
-/// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthEvent {
-    /// Virtual milliseconds.
     pub at: Ms,
     /// Position in the stream, from 0.
     pub seq: u64,
     pub what: Truth,
 }
 
-/// Who asked for a power action, and for which attempt.
+/// The entry and the attempt that a power action belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PowerTag {
     /// UID of the entry.
@@ -29,11 +26,11 @@ pub struct PowerTag {
     pub attempt: u64,
 }
 
-/// What a power driver answers.
+/// The answer of a power driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PowerOutcome {
     Started,
-    /// Surely nothing was started (exit 75).
+    /// It is certain that the driver started nothing (exit 75).
     NothingStarted,
     Unknown,
 }
@@ -43,32 +40,32 @@ pub enum PowerOutcome {
 pub enum DownCause {
     /// A power action of the caller.
     Power,
-    /// A person's reboot.
+    /// A person rebooted it.
     Person,
-    /// By itself: crash, power cut.
+    /// It failed by itself: a crash or a power cut.
     Spontaneous,
 }
 
-/// Why a pod was asked to go.
+/// Why a pod was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Removal {
-    /// The Eviction API, asked by `by`.
+    /// `by` evicted it through the Eviction API.
     Evicted { by: String },
-    /// A DELETE by `by`.
+    /// `by` deleted it.
     Deleted {
         by: String,
         uid_given: bool,
         grace_s: Option<u64>,
     },
-    /// Its controller: scaled down, owner gone.
+    /// Its controller removed it: it scaled down, or the owner was deleted.
     Controller,
-    /// A NoExecute taint (dead node).
+    /// A NoExecute taint of its node, which is down.
     Taint,
-    /// Its Node is gone.
+    /// Its Node was deleted.
     Collected,
 }
 
-/// A pod, as far as checkers read it.
+/// What the checkers read about a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodFacts {
     /// `namespace/name`.
@@ -76,12 +73,12 @@ pub struct PodFacts {
     pub uid: String,
     pub namespace: String,
     pub labels: Map,
-    /// Kind of the direct controller, empty for bare pods.
+    /// The kind of its owner; empty for a bare pod.
     pub owner_kind: String,
-    /// `Kind/namespace/name` of the topmost controller, empty for bare pods.
+    /// `Kind/namespace/name` of its topmost owner; empty for a bare pod.
     pub topmost: String,
     pub mirror: bool,
-    /// Tolerates the unschedulable taint.
+    /// Whether it tolerates the taint of cordoned nodes.
     pub tolerates_cordon: bool,
     pub node: Option<String>,
     pub phase: Phase,
@@ -89,20 +86,18 @@ pub struct PodFacts {
     pub terminating: bool,
 }
 
-/// Answer to an eviction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvictionAnswer {
     Accepted,
     /// 429 with cause `DisruptionBudget`.
     BudgetDenied,
-    /// 429 with cause `DisruptionBudget` because the status is behind.
+    /// 429 with cause `DisruptionBudget` because the budget's status is older than its spec.
     BudgetBehind,
     Other {
         status: u16,
     },
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Truth {
     NodeAdded {
@@ -116,7 +111,7 @@ pub enum Truth {
         node: String,
         uid: String,
     },
-    /// Labels that were added, changed or (null) removed.
+    /// Labels were added, changed or, with the value `None`, removed.
     NodeLabels {
         node: String,
         changed: BTreeMap<String, Option<String>>,
@@ -136,7 +131,7 @@ pub enum Truth {
         node: String,
         boot_id: String,
     },
-    /// The first renewal of the Lease after a new bootID was shown.
+    /// The kubelet renewed the Lease for the first time after the API showed a new bootID.
     LeaseAfterBoot {
         node: String,
         boot_id: String,
@@ -151,7 +146,7 @@ pub enum Truth {
         machine: String,
         boot_id: String,
     },
-    /// A driver was called.
+    /// The caller called a power driver.
     PowerCalled {
         node: String,
         machine: String,
@@ -159,8 +154,8 @@ pub enum Truth {
         tag: PowerTag,
         outcome: PowerOutcome,
     },
-    /// A power action took effect: the machine lost its running system, or its boot was cut short.
-    /// `again`: the BMC did by itself a second time what it was asked for once.
+    /// A power action took effect: the machine lost its running system, or its boot began anew.
+    /// `again`: the BMC acted a second time although the caller called it once.
     PowerEffect {
         node: String,
         machine: String,
@@ -170,7 +165,7 @@ pub enum Truth {
     },
 
     PodAdded(PodFacts),
-    /// Bound, started, Ready or not, terminating, ended: the facts as they are now.
+    /// The pod was bound, started, became Ready or unready, terminates, or ended. These are its new facts.
     PodChanged(PodFacts),
     PodRemoval {
         pod: String,
@@ -183,7 +178,7 @@ pub enum Truth {
         uid: String,
     },
 
-    /// An eviction was asked for and answered. `ready`: the pod counted in its budget.
+    /// The API server answered an eviction. `ready`: the pod was healthy in its budget.
     Eviction {
         by: String,
         pod: String,
@@ -193,7 +188,7 @@ pub enum Truth {
         ready: bool,
         answer: EvictionAnswer,
     },
-    /// The budget's need and what selects it, after each computation by the controller.
+    /// The disruption controller computed the budget.
     Budget {
         budget: String,
         namespace: String,
@@ -201,11 +196,8 @@ pub enum Truth {
         needed: i64,
         expected: i64,
         allowed: i64,
-        /// Of pods that it selects.
+        /// The pods that it selects.
         members: Vec<String>,
-    },
-    BudgetGone {
-        budget: String,
     },
     Owner {
         owner: String,
@@ -214,8 +206,8 @@ pub enum Truth {
     OwnerGone {
         owner: String,
     },
-    /// `serving`: pods of the Service that are Ready in the API and really run. `lost`: pods of it
-    /// on machines that went down other than by the caller's power action.
+    /// `serving`: pods of the Service that are Ready in the API and whose program really serves. `lost`: its pods on
+    /// machines that went down without a power action of the caller.
     Serving {
         service: String,
         serving: u64,
@@ -231,7 +223,7 @@ pub enum Truth {
         node_uid: String,
         policy: String,
     },
-    /// An entry's phase changed. `from` is empty when it was made.
+    /// An entry's phase changed. `from` is empty if it had no phase before.
     Entry {
         entry: String,
         name: String,
@@ -252,15 +244,14 @@ pub enum Truth {
         entry: String,
         retries: u64,
     },
-    /// The ledger changed: node name to entry UID, after the change.
+    /// The ledger changed. `holders` are all slots after the change: node name to entry UID.
     Slots {
         holders: BTreeMap<String, String>,
     },
-    /// The queue was paused or resumed.
     Paused {
         paused: bool,
     },
-    /// Anything else worth keeping in the record.
+    /// A text for people who read the record.
     Note {
         text: String,
     },

@@ -1,7 +1,8 @@
-//! Custom objects and callers' troubles.
+//! Custom objects, the faults of callers, and caches.
 
 use junban_world::{
-    ApiError, Cache, Deny, Lose, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World, WorldBuilder,
+    ApiError, Cache, Deny, LostAnswer, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World,
+    WorldBuilder,
 };
 use serde_json::json;
 
@@ -21,7 +22,7 @@ fn entry(name: &str) -> NewCustom {
 }
 
 #[test]
-fn made_twice_is_a_409() {
+fn creating_an_object_twice_answers_409() {
     let mut w = world();
     w.client("a").create_custom(entry("x")).unwrap();
     let again = w.client("b").create_custom(entry("x"));
@@ -29,7 +30,7 @@ fn made_twice_is_a_409() {
 }
 
 #[test]
-fn a_status_write_on_an_old_version_is_a_409_and_no_generation() {
+fn a_status_write_on_an_old_version_answers_409_and_none_raises_the_generation() {
     let mut w = world();
     let mut c = w.client("a");
     let one = c.create_custom(entry("x")).unwrap();
@@ -47,7 +48,7 @@ fn a_status_write_on_an_old_version_is_a_409_and_no_generation() {
 }
 
 #[test]
-fn a_spec_patch_bumps_the_generation_only_when_it_changes_something() {
+fn a_spec_patch_raises_the_generation_only_if_it_changes_something() {
     let mut w = world();
     let mut c = w.client("a");
     c.create_custom(entry("x")).unwrap();
@@ -64,7 +65,7 @@ fn a_spec_patch_bumps_the_generation_only_when_it_changes_something() {
 }
 
 #[test]
-fn a_delete_with_another_uid_is_a_409() {
+fn a_deletion_with_another_uid_answers_409() {
     let mut w = world();
     let mut c = w.client("a");
     let one = c.create_custom(entry("x")).unwrap();
@@ -79,7 +80,7 @@ fn a_delete_with_another_uid_is_a_409() {
 }
 
 #[test]
-fn admission_refuses_with_a_422_and_the_interpreter_notes_what_was_written() {
+fn admission_answers_422_and_the_interpreter_notes_each_write() {
     let mut w = world();
     w.admit(Box::new(|_, new| {
         let bad = new.spec["cancel"] == json!(true) && new.status["phase"] == json!("Rebooting");
@@ -118,9 +119,12 @@ fn admission_refuses_with_a_422_and_the_interpreter_notes_what_was_written() {
 }
 
 #[test]
-fn a_lost_answer_is_a_timeout_with_or_without_the_write() {
+fn a_lost_answer_is_a_timeout_whether_or_not_the_write_was_done() {
     let mut w = world();
-    w.callers().faults("a").lose = vec![Lose { nth: 1, done: true }, Lose { nth: 2, done: false }];
+    w.callers().faults("a").lost_answers = vec![
+        LostAnswer { nth: 1, done: true },
+        LostAnswer { nth: 2, done: false },
+    ];
     let mut c = w.client("a");
     assert!(matches!(
         c.create_custom(entry("x")),
@@ -137,7 +141,7 @@ fn a_lost_answer_is_a_timeout_with_or_without_the_write() {
 }
 
 #[test]
-fn a_right_taken_away_is_a_403_for_that_verb_and_namespace_only() {
+fn a_denied_right_answers_403_for_its_verb_and_namespace_only() {
     let mut w = world();
     let deny = |namespace: Option<&str>| Deny {
         verb: Verb::Patch,
@@ -157,7 +161,7 @@ fn a_right_taken_away_is_a_403_for_that_verb_and_namespace_only() {
 }
 
 #[test]
-fn an_outage_answers_nobody_until_it_is_over() {
+fn an_outage_makes_the_server_unreachable_until_it_ends() {
     let mut w = world();
     w.callers().faults("a").outages = vec![(1000, 5000)];
     assert!(w.client("a").node("node-1").is_ok());
@@ -171,7 +175,7 @@ fn an_outage_answers_nobody_until_it_is_over() {
 }
 
 #[test]
-fn a_cache_lags_as_far_as_it_is_told_and_lists_again_after_a_compaction() {
+fn a_cache_shows_changes_until_the_given_time_and_lists_again_after_a_compaction() {
     let mut w = world();
     let mut cache = w.cache();
     w.advance_to(1000);

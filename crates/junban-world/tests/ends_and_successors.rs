@@ -1,4 +1,4 @@
-//! How pods end, and in which order their controllers make others.
+//! How pods end, and when their controllers make successors.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn power(world: &mut World, node: &str) {
 }
 
 #[test]
-fn a_pod_with_a_finalizer_is_finished_when_its_containers_have_ended() {
+fn a_pod_with_a_finalizer_ends_with_its_containers() {
     for (ignores_sigterm, phase) in [(false, Phase::Succeeded), (true, Phase::Failed)] {
         let workload = cart(OwnerKind::StatefulSet, 1).with(|template| {
             template.finalizers = vec!["x/y".into()];
@@ -95,7 +95,7 @@ fn a_stateful_set_makes_its_pods_in_order_and_waits_for_each() {
     assert_eq!(
         names(&world).len(),
         3,
-        "no pod goes before all that stay are Ready"
+        "no pod leaves before all that stay are Ready"
     );
     world.advance_to(120_000);
     assert_eq!(names(&world), ["cart-0"]);
@@ -117,7 +117,7 @@ fn a_pod_of_a_job_fails_when_its_machine_is_reset_and_the_job_makes_another() {
 }
 
 #[test]
-fn nothing_runs_on_a_node_whose_kubelet_is_not_ready_until_it_is() {
+fn pods_do_not_run_before_the_kubelet_is_ready() {
     let mut world = cluster(1, cart(OwnerKind::DaemonSet, 0));
     world.set_fault("node-1", Fault::NotReady);
     power(&mut world, "node-1");
@@ -130,7 +130,7 @@ fn nothing_runs_on_a_node_whose_kubelet_is_not_ready_until_it_is() {
 }
 
 #[test]
-fn a_daemon_set_makes_no_pod_where_it_tolerates_a_taint_not() {
+fn a_daemon_set_makes_no_pod_on_a_node_whose_taint_it_does_not_tolerate() {
     let mut builder = WorldBuilder::new(5);
     let tainted = NodeSpec {
         taints: vec![Taint::new("gpu", "", Effect::NoSchedule)],
@@ -146,7 +146,7 @@ fn a_daemon_set_makes_no_pod_where_it_tolerates_a_taint_not() {
 }
 
 #[test]
-fn a_fault_takes_the_place_of_the_one_before() {
+fn a_fault_replaces_the_earlier_ones() {
     let mut world = cluster(1, cart(OwnerKind::DaemonSet, 0));
     world.set_fault("node-1", Fault::PowerLost);
     world.set_fault("node-1", Fault::Slow(2));
@@ -156,7 +156,7 @@ fn a_fault_takes_the_place_of_the_one_before() {
 }
 
 #[test]
-fn a_service_has_lost_nothing_when_the_pods_of_a_dead_machine_have_successors() {
+fn a_service_has_lost_no_pod_once_the_pods_of_a_dead_machine_have_successors() {
     let mut builder = WorldBuilder::new(5);
     builder
         .nodes(3, Span::secs(20, 30))

@@ -1,4 +1,4 @@
-//! What an eviction answers (`drain.md`), one test a rule.
+//! The answers to an eviction (docs/design/drain.md#what-an-eviction-answers), one test for each rule.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use junban_world::{
@@ -11,13 +11,13 @@ fn max(n: i64) -> Demand {
     Demand::MaxUnavailable(IntOrPercent::Int(n))
 }
 
-/// `replicas` pods of Deployment shop/cart on three nodes, under `budget`.
+/// Deployment shop/cart with `replicas` pods on three nodes, and `budget` for it.
 fn shop(replicas: i64, budget: Option<Demand>) -> World {
     shop_with(replicas, budget, |w| w)
 }
 
 fn shop_with(replicas: i64, budget: Option<Demand>, change: impl FnOnce(Workload) -> Workload) -> World {
-    // A slow disruption controller, so that its lag shows.
+    // A slow disruption controller, so that the tests see its lag.
     let config = Config {
         disruption_lag: Span::ms(100, 100),
         ..Config::default()
@@ -36,7 +36,7 @@ fn shop_with(replicas: i64, budget: Option<Demand>, change: impl FnOnce(Workload
     b.build()
 }
 
-/// Names and UIDs of shop/cart.
+/// Names and UIDs of the pods of shop/cart.
 fn pods(w: &World) -> Vec<(String, String)> {
     let of = w.store().pods_selected("shop", &Selector::label("app", "cart"));
     of.iter()
@@ -68,7 +68,7 @@ fn budget_denied(answer: &Result<(), ApiError>) -> Option<(Option<u64>, String)>
 }
 
 #[test]
-fn an_accepted_eviction_lowers_the_allowance_at_once_and_the_second_is_a_429() {
+fn an_accepted_eviction_charges_the_budget_at_once_and_the_next_one_answers_429() {
     let mut w = shop(3, Some(max(1)));
     assert_eq!(status(&w).disruptions_allowed, 1);
     let p = pods(&w);
@@ -92,7 +92,7 @@ fn an_accepted_eviction_lowers_the_allowance_at_once_and_the_second_is_a_429() {
 }
 
 #[test]
-fn tokens_are_counted_once_two_of_four_evicted_leaves_two() {
+fn an_eviction_is_charged_once_so_two_of_four_leave_two() {
     let mut w = shop(8, Some(max(4)));
     let p = pods(&w);
     evict(&mut w, &p[0]).unwrap();
@@ -102,7 +102,7 @@ fn tokens_are_counted_once_two_of_four_evicted_leaves_two() {
 }
 
 #[test]
-fn a_wrong_uid_keeps_the_token_for_two_minutes() {
+fn an_eviction_with_a_wrong_uid_charges_the_budget_for_two_minutes() {
     let mut w = shop(3, Some(max(1)));
     let p = pods(&w);
     let wrong = (p[0].0.clone(), "other".to_owned());
@@ -116,7 +116,7 @@ fn a_wrong_uid_keeps_the_token_for_two_minutes() {
     evict(&mut w, &p[1]).unwrap();
 }
 
-/// Three pods of shop/cart under its own budget and one over the whole namespace.
+/// Three pods of shop/cart with two budgets: their own, and one for the whole namespace.
 fn under_two_budgets() -> World {
     let mut b = WorldBuilder::new(3);
     b.nodes(1, Span::secs(20, 30));
@@ -142,9 +142,8 @@ fn two_budgets_on_a_pod_answer_500() {
     assert!(text.contains("more than one PodDisruptionBudget"));
 }
 
-/// Its controller takes one of the budgets of a pod that changed, and warns.
 #[test]
-fn of_two_budgets_on_a_pod_one_follows_its_pods() {
+fn the_controller_updates_one_of_two_budgets_on_a_pod() {
     let mut w = under_two_budgets();
     let healthy = |w: &World, name: &str| w.store().budget("shop", name).unwrap().status.current_healthy;
     assert_eq!((healthy(&w, "cart"), healthy(&w, "zebra")), (3, 3));
@@ -157,7 +156,7 @@ fn of_two_budgets_on_a_pod_one_follows_its_pods() {
 }
 
 #[test]
-fn a_status_behind_its_generation_answers_429_with_retry_after_10() {
+fn a_status_older_than_the_spec_answers_429_with_retry_after_10() {
     let mut w = shop(3, Some(max(1)));
     let mut budget = (**w.store().budget("shop", "cart").unwrap()).clone();
     budget.demand = max(2);
@@ -169,7 +168,7 @@ fn a_status_behind_its_generation_answers_429_with_retry_after_10() {
 }
 
 #[test]
-fn a_budget_that_could_never_be_computed_is_still_being_processed_for_ever() {
+fn a_budget_that_could_never_be_computed_answers_429_with_retry_after_10_for_ever() {
     let mut b = WorldBuilder::new(3);
     b.nodes(2, Span::secs(20, 30));
     b.workload(Workload::new(OwnerKind::DaemonSet, "shop", "cart", 0));
@@ -221,7 +220,7 @@ fn percentages_need_the_scale_and_round_up() {
 }
 
 #[test]
-fn a_budget_of_nothing_never_allows() {
+fn a_budget_with_max_unavailable_0_allows_no_eviction() {
     let mut w = shop(3, Some(max(0)));
     let p = pods(&w);
     w.advance_to(600_000);
@@ -229,7 +228,7 @@ fn a_budget_of_nothing_never_allows() {
 }
 
 #[test]
-fn nothing_is_allowed_where_no_pods_are_expected() {
+fn a_budget_without_expected_pods_allows_no_eviction() {
     let w = shop(0, Some(Demand::MinAvailable(IntOrPercent::Int(0))));
     assert_eq!((status(&w).expected_pods, status(&w).disruptions_allowed), (0, 0));
 }
@@ -260,7 +259,7 @@ fn pending_and_terminating_pods_are_not_protected() {
 }
 
 #[test]
-fn unready_pods_go_only_beside_a_healthy_budget() {
+fn unready_pods_leave_only_if_the_budget_is_healthy_or_always_allows_it() {
     let unready = |policy| {
         let mut b = WorldBuilder::new(3);
         b.nodes(3, Span::secs(20, 30));
@@ -278,7 +277,7 @@ fn unready_pods_go_only_beside_a_healthy_budget() {
 }
 
 #[test]
-fn an_unready_pod_beside_enough_healthy_ones_costs_no_token() {
+fn an_unready_pod_with_enough_healthy_ones_charges_no_budget() {
     let mut b = WorldBuilder::new(3);
     b.nodes(3, Span::secs(20, 30));
     b.workload(Workload::new(OwnerKind::Deployment, "shop", "cart", 3));
@@ -311,7 +310,7 @@ fn a_dry_run_checks_and_reserves_nothing() {
 }
 
 #[test]
-fn a_pod_without_a_budget_goes_and_a_missing_one_is_a_404() {
+fn a_pod_without_a_budget_leaves_and_a_missing_pod_answers_404() {
     let mut w = shop(1, None);
     let p = pods(&w);
     evict(&mut w, &p[0]).unwrap();
@@ -342,7 +341,7 @@ fn a_webhook_answers_before_any_budget_is_charged() {
 }
 
 #[test]
-fn pods_on_a_machine_that_went_down_stay_healthy_in_the_budget_until_somebody_says_otherwise() {
+fn pods_on_a_down_machine_stay_healthy_in_the_budget_until_the_api_shows_them_as_unready() {
     let mut w = shop_with(3, Some(max(1)), |s| s.on(&["node-1", "node-2", "node-3"]));
     w.power(&PowerRequest {
         node: "node-1".into(),
@@ -363,7 +362,7 @@ fn pods_on_a_machine_that_went_down_stay_healthy_in_the_budget_until_somebody_sa
 }
 
 #[test]
-fn scaling_down_lowers_the_need() {
+fn scaling_down_lowers_what_the_budget_needs() {
     let mut w = shop(4, Some(max(1)));
     let key = OwnerKey::new(OwnerKind::Deployment, "shop", "cart");
     w.client("hpa").scale(&key, 2).unwrap();

@@ -1,4 +1,4 @@
-//! Machines, Leases and Nodes: what a reboot looks like from the API.
+//! Machines, Leases and Nodes: what the API shows of a reboot.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
@@ -68,7 +68,7 @@ fn the_api_shows_the_old_boot_id_while_the_machine_boots() {
 }
 
 #[test]
-fn a_machine_that_stays_away_turns_unknown_after_the_grace_period_and_returns_when_healed() {
+fn a_node_whose_machine_stays_down_becomes_unknown_after_the_grace_period_and_ready_after_the_repair() {
     let mut w = three();
     w.inject("node-2", Fault::NeverReturns, None);
     power(&mut w, "node-2", 1);
@@ -93,7 +93,7 @@ fn a_machine_that_stays_away_turns_unknown_after_the_grace_period_and_returns_wh
 }
 
 #[test]
-fn each_power_fault_answers_and_acts_as_it_is_named() {
+fn each_power_fault_has_its_answer_and_its_effect() {
     let cases = [
         (Fault::PowerLost, PowerOutcome::Started, false),
         (Fault::Refuse, PowerOutcome::NothingStarted, false),
@@ -110,12 +110,16 @@ fn each_power_fault_answers_and_acts_as_it_is_named() {
         assert_eq!(boot_id(&w, "node-1") != before, changes, "{fault:?}");
         power(&mut w, "node-1", 2);
         w.advance_to(200_000);
-        assert_ne!(boot_id(&w, "node-1"), before, "the fault is used up: {fault:?}");
+        assert_ne!(
+            boot_id(&w, "node-1"),
+            before,
+            "the fault happens only once: {fault:?}"
+        );
     }
 }
 
 #[test]
-fn same_boot_id_and_not_ready_are_seen_after_the_boot() {
+fn the_faults_same_boot_id_and_not_ready_show_after_the_boot() {
     let mut w = three();
     let before = boot_id(&w, "node-1");
     w.inject("node-1", Fault::SameBootId, Some(1));
@@ -132,7 +136,7 @@ fn same_boot_id_and_not_ready_are_seen_after_the_boot() {
 }
 
 #[test]
-fn a_fence_on_boot_id_or_system_uuid_starts_nothing() {
+fn a_driver_starts_nothing_on_another_boot_id_or_system_uuid() {
     let mut w = three();
     let tag = PowerTag {
         entry: "e".into(),
@@ -162,7 +166,7 @@ fn a_fence_on_boot_id_or_system_uuid_starts_nothing() {
 }
 
 #[test]
-fn a_second_power_action_during_the_boot_starts_it_again() {
+fn a_second_power_action_during_the_boot_restarts_the_boot() {
     let mut w = three();
     w.inject("node-1", Fault::PowerTwice(10_000), Some(1));
     let before = boot_id(&w, "node-1");
@@ -182,7 +186,7 @@ fn a_second_power_action_during_the_boot_starts_it_again() {
 }
 
 #[test]
-fn slow_boots_take_longer_by_the_factor() {
+fn a_slow_boot_takes_the_factor_times_as_long() {
     let mut w = three();
     w.inject("node-1", Fault::Slow(10), Some(1));
     power(&mut w, "node-1", 1);
@@ -208,7 +212,7 @@ fn a_spontaneous_reboot_is_no_power_action() {
 }
 
 #[test]
-fn the_manager_of_a_cordon_is_who_changed_the_field() {
+fn the_manager_of_a_cordon_is_the_one_who_changed_the_field() {
     let mut w = three();
     let cordon = [NodeOp::SetUnschedulable(true)];
     w.client("junban").patch_node("node-1", &cordon).unwrap();
@@ -234,7 +238,7 @@ fn the_manager_of_a_cordon_is_who_changed_the_field() {
 }
 
 #[test]
-fn a_failed_test_is_a_422_and_changes_nothing() {
+fn a_failed_test_answers_422_and_changes_nothing() {
     let mut w = three();
     let mut c = w.client("junban");
     c.patch_node("node-1", &[NodeOp::SetAnnotation("mark".into(), "a".into())])
@@ -271,7 +275,7 @@ fn a_failed_test_is_a_422_and_changes_nothing() {
 }
 
 #[test]
-fn a_node_registered_again_has_another_uid_and_no_cordon() {
+fn a_node_that_registers_again_has_a_new_uid_and_no_cordon() {
     let mut w = three();
     let uid = w.store().node("node-1").unwrap().meta.uid.clone();
     w.client("junban")

@@ -1,5 +1,4 @@
-//! Whole clusters, rebooted by simple loops: the world ends where it should, the checkers are silent
-//! at a careful loop and catch a careless one.
+//! Simple loops reboot whole clusters. The checkers report nothing about a careful loop, and report a careless one.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,17 +8,17 @@ use junban_world::{
     PowerTag, Ready, Span, World,
 };
 
-/// A loop that drains and reboots nodes, `at_once` of them at a time.
-struct Loop {
+/// Drains and reboots nodes, `at_once` at a time.
+struct RebootLoop {
     world: World,
     checkers: Checkers,
     metrics: Metrics,
     at_once: usize,
-    /// Evicts without looking at owners that have no budget.
+    /// Whether it evicts pods without a budget although other pods of their owner are not healthy.
     careless: bool,
 }
 
-impl Loop {
+impl RebootLoop {
     fn new(world: World, at_once: usize, careless: bool) -> Self {
         let params = Params {
             max_unavailable: IntOrPercent::Int(at_once as i64),
@@ -76,12 +75,15 @@ impl Loop {
             }
             active.retain(|node, _| self.world.store().node(node).unwrap().unschedulable);
             self.tick(1000);
-            assert!(self.world.now() < 100 * 3_600_000, "it does not end: {active:?}");
+            assert!(
+                self.world.now() < 100 * 3_600_000,
+                "these nodes are never done: {active:?}"
+            );
         }
         self.tick(60_000);
     }
 
-    /// Evicts what may go; says whether nothing is left.
+    /// Evicts the pods that may leave; returns whether none is left.
     fn drain(&mut self, node: &str) -> bool {
         let (_, pods) = self.world.client("junban").pods_on(node).unwrap();
         let mut left = 0;
@@ -106,18 +108,18 @@ impl Loop {
         left == 0
     }
 
-    /// Whether all other pods of the owner are well, where no budget protects it.
+    /// Whether a budget selects the pod, or all pods of its owner are healthy.
     fn may_go(&self, pod: &Pod) -> bool {
         let store = self.world.store();
         let Some(owner) = store.topmost(pod).filter(|_| store.budgets_of(pod).is_empty()) else {
             return true;
         };
         let direct = &pod.meta.owner.as_ref().unwrap().uid;
-        let well = store
+        let healthy = store
             .pods_of(direct)
             .filter(|p| p.status.ready && !p.terminating())
             .count();
-        well as i64 == owner.replicas
+        healthy as i64 == owner.replicas
     }
 
     fn power(&mut self, node: &str) -> String {
@@ -143,7 +145,7 @@ impl Loop {
             .all(|p| p.status.ready);
         let lease = self.world.store().lease(name).unwrap().renewed;
         let up = self.world.machine(name).unwrap().down_at < lease;
-        // 5 s later, so that no status of before the boot is taken for one of after it.
+        // Wait 5 s: the API may still show statuses from before the boot.
         let settled =
             self.world.now() > lease + 5000 || lease > self.world.machine(name).unwrap().down_at + 300_000;
         let back =
@@ -165,7 +167,7 @@ fn demo(nodes: usize, seed: u64) -> Demo {
 }
 
 #[test]
-fn a_demo_cluster_is_as_full_as_it_says_and_no_node_is_over_committed() {
+fn a_demo_cluster_has_the_requested_fill_and_no_node_is_over_committed() {
     for (nodes, seed) in [(3, 1), (5, 2), (30, 3), (100, 4)] {
         let w = demo(nodes, seed).builder().build();
         assert_eq!(w.scheduler().pending(), 0, "{nodes} nodes");
@@ -199,7 +201,7 @@ fn a_demo_cluster_is_as_full_as_it_says_and_no_node_is_over_committed() {
 
 #[test]
 fn a_careful_loop_reboots_every_node_and_breaks_no_rule() {
-    let mut run = Loop::new(demo(12, 7).builder().build(), 1, false);
+    let mut run = RebootLoop::new(demo(12, 7).builder().build(), 1, false);
     let boots: BTreeMap<String, String> = run
         .world
         .store()
@@ -226,19 +228,19 @@ fn a_careful_loop_reboots_every_node_and_breaks_no_rule() {
 }
 
 #[test]
-fn several_at_a_time_are_still_held_by_their_budgets() {
-    let mut run = Loop::new(demo(24, 8).builder().build(), 4, false);
+fn budgets_hold_even_if_several_nodes_go_at_a_time() {
+    let mut run = RebootLoop::new(demo(24, 8).builder().build(), 4, false);
     run.run();
     assert_eq!(run.checkers.violations(), []);
     assert!(
         run.metrics.denied > 0,
-        "a loop that does not count tokens causes denials"
+        "the loop does not count what budgets allow, so some evictions are denied"
     );
 }
 
 #[test]
-fn a_careless_loop_is_caught() {
-    let mut run = Loop::new(demo(12, 9).builder().build(), 3, true);
+fn the_checkers_report_a_careless_loop() {
+    let mut run = RebootLoop::new(demo(12, 9).builder().build(), 3, true);
     run.run();
     let rules: BTreeSet<&str> = run
         .checkers
@@ -249,9 +251,9 @@ fn a_careless_loop_is_caught() {
     assert!(rules.contains("S7"), "{rules:?}");
 }
 
-/// `cargo test --release -p junban-world --test whole_runs -- --ignored --nocapture` says how long it takes.
+/// Measure it with `cargo test --release -p junban-world --test whole_runs -- --ignored --nocapture`.
 #[test]
-#[ignore = "a measurement: a thousand nodes and 30,000 pods"]
+#[ignore = "a measurement with 1,000 nodes and 30,000 pods"]
 fn a_thousand_nodes_and_thirty_thousand_pods() {
     let started = std::time::Instant::now();
     let world = Demo {
@@ -265,7 +267,7 @@ fn a_thousand_nodes_and_thirty_thousand_pods() {
         world.store().pods().count(),
         started.elapsed()
     );
-    let mut run = Loop::new(world, 100, false);
+    let mut run = RebootLoop::new(world, 100, false);
     run.run();
     println!(
         "{} virtual minutes in {:?}: {} evictions, {} denied, {} violations",

@@ -1,4 +1,4 @@
-//! Controllers, kubelets and the scheduler: what becomes of pods.
+//! Controllers, kubelets and the scheduler: how pods start, move and end.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use junban_world::{
@@ -51,7 +51,7 @@ fn power(w: &mut World, node: &str) {
 }
 
 #[test]
-fn a_built_cluster_runs_already() {
+fn a_cluster_runs_when_it_is_built() {
     let w = cluster(3, cart(OwnerKind::Deployment, 4));
     assert_eq!(w.now(), 0);
     let pods = pods(&w);
@@ -78,7 +78,11 @@ fn a_deployment_makes_the_successor_while_the_old_pod_still_terminates() {
     assert_eq!(now.len(), 2);
     assert!(now.iter().any(|p| p.terminating() && p.meta.uid == old.meta.uid));
     w.advance_to(29_000);
-    assert_eq!(pods(&w).len(), 2, "it ignores SIGTERM for its 30 s of grace");
+    assert_eq!(
+        pods(&w).len(),
+        2,
+        "the old pod ignores SIGTERM until its grace period of 30 s is over"
+    );
     w.advance_to(31_000);
     assert_eq!(pods(&w).len(), 1);
 }
@@ -127,7 +131,7 @@ fn a_local_volume_pins_its_pod_until_the_node_is_schedulable_again() {
 }
 
 #[test]
-fn a_network_volume_is_attached_until_a_while_after_its_pod_and_holds_up_the_next() {
+fn a_network_volume_is_detached_after_its_pod_ended_and_delays_the_next_pod() {
     let mut w = cluster(
         2,
         cart(OwnerKind::StatefulSet, 1)
@@ -145,7 +149,7 @@ fn a_network_volume_is_attached_until_a_while_after_its_pod_and_holds_up_the_nex
 }
 
 #[test]
-fn a_daemon_set_has_one_pod_a_node_and_follows_new_nodes() {
+fn a_daemon_set_has_one_pod_on_each_node_and_adds_one_for_a_new_node() {
     let mut w = cluster(3, cart(OwnerKind::DaemonSet, 0));
     assert_eq!(pods(&w).len(), 3);
     w.client("kubectl").delete_node("node-3").unwrap();
@@ -184,7 +188,7 @@ fn after_a_hard_reset_pods_keep_uid_and_node_and_restart_in_place() {
     let before = pods(&w)[0].clone();
     power(&mut w, "node-1");
     w.advance_to(10_000);
-    assert!(pods(&w)[0].status.ready, "nobody has told the API yet");
+    assert!(pods(&w)[0].status.ready, "the API does not show the reset yet");
     let boot = w.store().node("node-1").unwrap().status.boot_id.clone();
     while w.store().node("node-1").unwrap().status.boot_id == boot {
         w.advance_until_change(60_000);
@@ -192,7 +196,7 @@ fn after_a_hard_reset_pods_keep_uid_and_node_and_restart_in_place() {
     let shown = w.now();
     assert!(
         pods(&w)[0].status.ready,
-        "the old status survives the new bootID for a moment"
+        "the API shows the old status until shortly after the new bootID"
     );
     assert_eq!(pods(&w)[0].status.container_ids, before.status.container_ids);
     w.advance_to(shown + 601);
@@ -206,7 +210,7 @@ fn after_a_hard_reset_pods_keep_uid_and_node_and_restart_in_place() {
 }
 
 #[test]
-fn pods_of_a_dead_node_turn_unready_and_are_taken_off_after_five_minutes() {
+fn pods_of_a_dead_node_become_unready_and_are_replaced_after_five_minutes() {
     let mut w = cluster(2, cart(OwnerKind::Deployment, 1).on(&["node-1"]));
     w.kill("node-1");
     w.advance_to(65_000);
@@ -214,7 +218,7 @@ fn pods_of_a_dead_node_turn_unready_and_are_taken_off_after_five_minutes() {
     assert_eq!(pods(&w).len(), 1);
     w.advance_to(400_000);
     let now = pods(&w);
-    assert_eq!(now.len(), 2, "the old one hangs, for its kubelet is dead");
+    assert_eq!(now.len(), 2, "the old pod stays, because its kubelet is down");
     assert!(
         now.iter()
             .any(|p| p.terminating() && p.node.as_deref() == Some("node-1"))
@@ -239,7 +243,7 @@ fn pods_of_a_dead_node_turn_unready_and_are_taken_off_after_five_minutes() {
 }
 
 #[test]
-fn a_service_counts_what_really_serves() {
+fn a_service_counts_the_pods_that_really_serve() {
     let mut w = cluster(2, cart(OwnerKind::Deployment, 2).on(&["node-1", "node-2"]));
     let last = |w: &mut World| {
         let mut serving = w.take_truth().into_iter().filter_map(|e| match e.what {
@@ -254,7 +258,7 @@ fn a_service_counts_what_really_serves() {
     assert_eq!(
         last(&mut w),
         (1, 2),
-        "in truth, though the API still shows it Ready"
+        "one pod does not serve, although the API still shows it as Ready"
     );
     let service = w.store().services().next().unwrap().clone();
     assert_eq!(w.endpoints(&service), 2);
@@ -278,7 +282,7 @@ fn a_finalizer_keeps_a_pod_until_it_is_released() {
 }
 
 #[test]
-fn a_delete_with_grace_0_takes_the_pod_at_once_and_is_told() {
+fn a_deletion_with_grace_period_0_removes_the_pod_at_once_and_is_in_the_truth() {
     let mut w = cluster(1, cart(OwnerKind::Deployment, 1));
     let pod = pods(&w)[0].clone();
     let options = DeleteOptions {
@@ -289,7 +293,7 @@ fn a_delete_with_grace_0_takes_the_pod_at_once_and_is_told() {
         .delete_pod("shop", &pod.meta.name, &options)
         .unwrap();
     assert!(w.store().pod("shop", &pod.meta.name).is_none());
-    let told = w.take_truth().into_iter().any(|e| {
+    let in_truth = w.take_truth().into_iter().any(|e| {
         e.what
             == Truth::PodRemoval {
                 pod: format!("shop/{}", pod.meta.name),
@@ -302,11 +306,11 @@ fn a_delete_with_grace_0_takes_the_pod_at_once_and_is_told() {
                 },
             }
     });
-    assert!(told);
+    assert!(in_truth);
 }
 
 #[test]
-fn the_scheduler_respects_requests_and_leaves_the_rest_pending() {
+fn the_scheduler_keeps_to_requests_and_leaves_the_other_pods_pending() {
     let mut b = WorldBuilder::new(5);
     b.node(NodeSpec {
         cpu: 1000,
@@ -323,7 +327,7 @@ fn the_scheduler_respects_requests_and_leaves_the_rest_pending() {
 }
 
 #[test]
-fn room_that_a_pod_leaves_is_taken_by_the_next() {
+fn the_next_pod_takes_the_room_that_a_pod_leaves() {
     let mut b = WorldBuilder::new(5);
     b.node(NodeSpec {
         cpu: 1000,
@@ -348,7 +352,7 @@ fn room_that_a_pod_leaves_is_taken_by_the_next() {
 }
 
 #[test]
-fn cordoned_and_no_schedule_nodes_take_no_pods_but_of_those_that_tolerate() {
+fn nodes_that_are_cordoned_or_tainted_take_no_pods_that_do_not_tolerate_it() {
     let taint = Taint::new("dedicated", "gpu", Effect::NoSchedule);
     let mut b = WorldBuilder::new(5);
     b.nodes(3, Span::secs(20, 30));
@@ -380,7 +384,7 @@ fn a_pod_that_tolerates_the_cordon_lands_on_the_node_again() {
 }
 
 #[test]
-fn prefer_no_schedule_steers_pods_away_while_there_is_room_elsewhere() {
+fn prefer_no_schedule_sends_pods_elsewhere_while_there_is_room() {
     let steer = [NodeOp::SetTaints(vec![Taint::new(
         "pending",
         "",

@@ -7,6 +7,7 @@ mod metrics;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
+use junban_core::report::Report;
 use junban_core::time::SignedDuration;
 use junban_engine::clock::{ServerClock, boottime};
 use junban_engine::elector::{Elector, Settings};
@@ -37,8 +38,10 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
     let identity = arguments.identity.clone().unwrap_or_else(identity);
     let store = Arc::new(Store::new(&arguments.namespace));
     let elector = Arc::new(Mutex::new(Elector::new(Settings::new(&identity))));
+    let report = Arc::new(Mutex::new(Report::default()));
     let metrics = Arc::new(Metrics::new(
         store.clone(),
+        report.clone(),
         elector.clone(),
         connection.warnings.clone(),
     ));
@@ -58,6 +61,7 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         metrics.is_ready();
         let adapters = Adapters {
             kube: KubePorts::new(&connection, &store, &arguments.namespace, &identity),
+            drivers: adapters::drivers(),
             metrics: metrics.clone(),
         };
         let parts = Parts {
@@ -67,6 +71,7 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
             changed: store.changed.clone(),
             wall: connection.wall.clone(),
             elector: elector.clone(),
+            report,
             on_write: on_write(arguments.exit_after_writes.map(Into::into)),
             nonce: Box::new(nonce),
         };
@@ -82,8 +87,8 @@ pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
         tokio::select! {
             () = stop => Ok(()),
             // Who restarts the process gives it fresh ones.
-            () = caches.broken() => Err(anyhow::anyhow!("the caches are broken")),
-            () = cache::led_blindly(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
+            () = caches.watch_ended() => Err(anyhow::anyhow!("the caches are broken")),
+            () = cache::led_with_stale_caches(&store, leads) => Err(anyhow::anyhow!("the caches are old")),
         }
     };
     shell::run(parts, ended)

@@ -1,5 +1,5 @@
-// The program that powers a simulated machine: what an operator would write
-// around a BMC tool, for Junban's `command` driver.
+// The power program of the simulated machines. It stands for the program that
+// an operator writes around a BMC tool for Junban's `command` driver.
 package main
 
 import (
@@ -25,10 +25,10 @@ func run() int {
 		Attempt:    os.Getenv("JUNBAN_ATTEMPT"),
 	}
 	if *socket == "" || request.Node == "" {
-		fmt.Fprintln(os.Stderr, "power: --socket and JUNBAN_NODE are needed")
+		fmt.Fprintln(os.Stderr, "power: set --socket and JUNBAN_NODE")
 		return wire.ExitNothingStarted
 	}
-	// Where nobody listens surely nothing is started.
+	// If the testbed does not listen, it is certain that nothing is started.
 	probe, err := net.Dial("unix", *socket)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "power:", err)
@@ -38,7 +38,7 @@ func run() int {
 	var answer wire.PowerReply
 	if err := wire.Call(*socket, "POST", "/power", request, &answer); err != nil {
 		fmt.Fprintln(os.Stderr, "power:", err)
-		return wire.ExitUnknown // it may have reached the machine
+		return wire.ExitUnknown // the request may have reached the machine
 	}
 	if answer.Message != "" {
 		fmt.Fprintln(os.Stderr, "power:", answer.Message)
@@ -52,7 +52,7 @@ func run() int {
 	return answer.Exit
 }
 
-// hangWhileUp never ends by itself, but does not outlive the testbed either.
+// hangWhileUp returns only when the testbed has ended.
 func hangWhileUp(socket string) {
 	var report struct{}
 	for wire.Call(socket, "GET", "/status", nil, &report) == nil {

@@ -1,5 +1,5 @@
-// Package check proves on a running testbed what testbed/README.md promises.
-// It knows the testbed only as a user does: by the line that `up` prints, the
+// Package check tests on running testbeds what testbed/README.md promises. It
+// uses a testbed only as a user does: through the JSON line of `up`, the
 // Kubernetes API, the logs, the power program and the commands.
 package check
 
@@ -25,11 +25,10 @@ import (
 	"junban.dev/testbed/internal/machines"
 )
 
-// patience is how long a condition may take; far more than any should, for
-// the machine that runs this may be busy.
-const patience = 60 * time.Second
+// timeout is how long a condition may take. It is much longer than needed,
+// because this machine may be busy.
+const timeout = 60 * time.Second
 
-// Suite is one testbed under test.
 type Suite struct {
 	Info   cluster.Info
 	Client kubernetes.Interface
@@ -38,8 +37,7 @@ type Suite struct {
 	passed, failed int
 }
 
-// Run brings up each kind of cluster in turn and returns an error when
-// anything at all was not as promised.
+// Run tests each kind of cluster and returns an error if any step failed.
 func Run(binary string) error {
 	passed, failed := 0, 0
 	for _, run := range []func(string) (*Suite, error){singlePlane, threePlanes} {
@@ -55,7 +53,7 @@ func Run(binary string) error {
 	}
 	fmt.Printf("testbed check: %d passed, %d failed\n", passed, failed)
 	if failed > 0 {
-		return errors.New("the testbed does not keep its promises")
+		return errors.New("the testbed does not do what testbed/README.md promises")
 	}
 	return nil
 }
@@ -69,37 +67,36 @@ func singlePlane(binary string) (*Suite, error) {
 	defer s.kill()
 	s.step("pods of every kind run", s.podsRun)
 	s.step("a Job's pod succeeds by itself", s.jobSucceeds)
-	s.step("containers that end by themselves crash-loop, with their exit code", s.crashLoops)
+	s.step("containers that end by themselves crash-loop, and show their exit code", s.crashLoops)
 	s.step("a node may not give itself a role or a taint", s.nodeIsRestricted)
 	s.step("a service account's token works", s.accountToken)
-	s.step("an eviction beyond the budget is a 429", s.budgetHolds)
-	s.step("Ready=False that somebody else wrote is put right within seconds", s.overwrittenStatusReturns)
-	s.step("SIGTERM ignored: cut at the end of the grace period", s.graceIsCut)
-	s.step("a finalizer holds a pod whose containers have ended", s.finalizerHolds)
-	s.step("a volume is detached after its pod is gone, not before", s.volumeDetaches)
-	s.step("a lost power action changes nothing and is logged", s.powerLost)
-	s.step("a reset: new bootID with Ready, stale statuses, restart in place", s.reset)
+	s.step("an eviction that the budget does not allow answers 429", s.budgetHolds)
+	s.step("the kubelet corrects Ready=False that somebody else wrote", s.overwrittenStatusReturns)
+	s.step("a pod that ignores SIGTERM ends with its grace period", s.graceIsCut)
+	s.step("a finalizer keeps a pod whose containers have ended", s.finalizerHolds)
+	s.step("a volume is detached only after its pod is gone", s.volumeDetaches)
+	s.step("power-lost: exit 0, nothing happens, and the power log says so", s.powerLost)
+	s.step("a reset: new bootID with Ready=True, old pod statuses at first, then a restart in place", s.reset)
 	s.step("refuse: exit 75, nothing in the power log", s.powerRefused)
 	s.step("power-unknown: exit 1, and the machine reboots", s.powerUnknown)
 	s.step("power-killed: SIGKILL, and the machine reboots", s.powerKilled)
-	s.step("power-hangs: no end, and the machine reboots", s.powerHangs)
-	s.step("slow: three times the boot time", s.bootsSlowly)
-	s.step("another machine's systemUUID: exit 75", s.wrongMachine)
-	s.step("same-boot-id: restarts under the old bootID", s.sameBootID)
+	s.step("power-hangs: the program does not end, and the machine reboots", s.powerHangs)
+	s.step("slow=3: three times the boot time", s.bootsSlowly)
+	s.step("the systemUUID of another machine: exit 75", s.wrongMachine)
+	s.step("same-boot-id: the machine reboots with the old bootID", s.sameBootID)
 	s.step("not-ready: new bootID, Ready=False until healed", s.returnsNotReady)
 	s.step("never-returns: Unknown until healed", s.neverReturns)
-	s.step("a machine that reboots by itself", s.rebootsItself)
-	s.step("a Node deleted by hand returns with the next boot", s.deletedNodeReturns)
-	s.step("a mirror pod that is deleted is back", s.mirrorPodReturns)
-	s.step("the audit log has every request with its times", s.auditLog)
-	s.step("a frozen proxy swallows, and thaws", s.frozenProxy)
-	s.step("nothing starts for a parent that is gone", s.nothingForOrphans)
-	s.step("no process outlives the supervisor", s.nothingIsLeft)
+	s.step("a machine reboots by itself", s.rebootsItself)
+	s.step("a deleted Node is registered again at the next boot", s.deletedNodeReturns)
+	s.step("a deleted mirror pod is made again", s.mirrorPodReturns)
+	s.step("the audit log has requests with their times", s.auditLog)
+	s.step("a frozen proxy drops all bytes until it is thawed", s.frozenProxy)
+	s.step("nothing starts if the parent has ended", s.endedParentStartsNothing)
+	s.step("every process ends with the supervisor", s.killedSupervisorLeavesNothing)
 	return s, nil
 }
 
-// start runs `up` as a child of a shell, which is a child of this process:
-// the shell can be killed as a parent may be.
+// start runs `up` as the child of a shell, so that a step can kill its parent.
 func start(binary, workload string, flags ...string) (*Suite, error) {
 	file, err := os.CreateTemp("", "testbed-check-*.yaml")
 	if err != nil {
@@ -145,7 +142,7 @@ func start(binary, workload string, flags ...string) (*Suite, error) {
 	return s, nil
 }
 
-// kill ends what the steps have left of it.
+// kill ends the testbed, if it is still running.
 func (s *Suite) kill() {
 	if s.Info.PID > 0 && alive(s.Info.PID) {
 		_ = syscall.Kill(s.Info.PID, syscall.SIGTERM)
@@ -154,7 +151,7 @@ func (s *Suite) kill() {
 }
 
 func (s *Suite) step(name string, run func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*timeout)
 	defer cancel()
 	began := time.Now()
 	if err := run(ctx); err != nil {
@@ -166,22 +163,23 @@ func (s *Suite) step(name string, run func(context.Context) error) {
 	fmt.Printf("ok   %s (%.1fs)\n", name, time.Since(began).Seconds())
 }
 
-// eventually asks until the condition holds; the last answer is in the error.
+// eventually checks the condition until it holds. Its error includes the error
+// of the last check.
 func eventually(ctx context.Context, holds func() error) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	for {
 		err := holds()
 		if err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("after %s: %w", patience, err)
+			return fmt.Errorf("after %s: %w", timeout, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// testbed runs one of the binary's own commands on this cluster.
+// testbed runs a command of the testbed on this cluster.
 func (s *Suite) testbed(command string, args ...string) ([]byte, error) {
 	cmd := exec.Command(s.Info.Binary, append([]string{command, "--dir", s.Info.Dir}, args...)...)
 	var stderr bytes.Buffer
@@ -202,8 +200,8 @@ func (s *Suite) machine(node, command string) (machines.Status, error) {
 	return status, json.Unmarshal(out, &status)
 }
 
-// power runs the power program as the `command` driver would; the code is -1
-// when a signal ended it.
+// power runs the power program as the `command` driver does. The exit code is
+// -1 if a signal ended it.
 func (s *Suite) power(node string, extra ...string) (int, error) {
 	cmd := s.powerProgram(node, extra...)
 	err := cmd.Run()
@@ -243,7 +241,6 @@ func readyStatus(node *v1.Node) v1.ConditionStatus {
 
 type powerLine struct{ Time, Node, BootIDBefore, Action, Effect string }
 
-// powerLines are those of one node.
 func (s *Suite) powerLines(node string) ([]powerLine, error) {
 	raw, err := os.ReadFile(s.Info.PowerLog)
 	if err != nil {

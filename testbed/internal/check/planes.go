@@ -26,9 +26,9 @@ func threePlanes(binary string) (*Suite, error) {
 	}
 	defer s.kill()
 	s.step("three control planes are tainted Nodes with their static pods", s.controlPlaneNodes)
-	s.step("a control plane's reboot stops its two processes; the API stays", s.controlPlaneReboots)
-	s.step("dead: off when `up` says so, and until healed", s.isDead)
-	s.step("it ends with its parent, and leaves nothing", s.endsWithItsParent)
+	s.step("a reboot of a control plane stops its two processes, and the API still answers", s.controlPlaneReboots)
+	s.step("dead: down when `up` returns, and until healed", s.isDead)
+	s.step("the testbed ends with its parent and leaves nothing", s.endsWithItsParent)
 	return s, nil
 }
 
@@ -42,7 +42,7 @@ func (s *Suite) controlPlaneNodes(ctx context.Context) error {
 	}
 	for _, node := range nodes.Items {
 		if len(node.Spec.Taints) != 1 || node.Spec.Taints[0].Key != "node-role.kubernetes.io/control-plane" {
-			return fmt.Errorf("%s has the taints %v", node.Name, node.Spec.Taints)
+			return fmt.Errorf("%s: unexpected taints %v", node.Name, node.Spec.Taints)
 		}
 	}
 	return eventually(ctx, func() error {
@@ -83,14 +83,14 @@ func (s *Suite) controlPlaneReboots(ctx context.Context) error {
 	}
 	for _, pid := range []int{plane.APIServerPID, plane.EtcdPID} {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("process %d still runs", pid)
+			return fmt.Errorf("process %d is still running", pid)
 		}
 	}
 	if etcdHealthy(plane.EtcdHealth) {
 		return errors.New("its etcd member is still healthy")
 	}
 	if _, err := s.node(ctx, "node-1"); err != nil {
-		return fmt.Errorf("the API is gone with one of three: %w", err)
+		return fmt.Errorf("the API does not answer while one of three control planes is down: %w", err)
 	}
 	if err := s.rebooted(ctx, plane.Name, before); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *Suite) controlPlaneReboots(ctx context.Context) error {
 	})
 }
 
-// auditLog looks for the last eviction of this run.
+// auditLog looks for a refused eviction and for a Lease of a node.
 func (s *Suite) auditLog(context.Context) error {
 	file, err := os.Open(s.Info.AuditLog)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *Suite) auditLog(context.Context) error {
 		byNode = byNode || timed && e.ObjectRef.Resource == "leases" && strings.HasPrefix(e.User.Username, "system:node:")
 	}
 	if !refused || !byNode {
-		return fmt.Errorf("refused eviction %t, a node's Lease %t", refused, byNode)
+		return fmt.Errorf("found the refused eviction: %t; found a Lease of a node: %t", refused, byNode)
 	}
 	return scanner.Err()
 }
@@ -152,10 +152,10 @@ func (s *Suite) frozenProxy(ctx context.Context) error {
 		return err
 	}
 	if err := get(); err == nil {
-		return errors.New("an answer came through a frozen proxy")
+		return errors.New("the frozen proxy passed an answer on")
 	}
 	if _, err := s.node(ctx, "node-1"); err != nil {
-		return fmt.Errorf("the first way in froze as well: %w", err)
+		return fmt.Errorf("the balancer is frozen as well: %w", err)
 	}
 	if _, err := s.testbed("proxy", "thaw"); err != nil {
 		return err
@@ -163,7 +163,7 @@ func (s *Suite) frozenProxy(ctx context.Context) error {
 	return eventually(ctx, get)
 }
 
-// processes are those that the supervisor has started.
+// processes returns the processes that the supervisor has started.
 func (s *Suite) processes() ([]cluster.ProcessStatus, error) {
 	out, err := s.testbed("status", "--output", "json")
 	if err != nil {
@@ -183,15 +183,16 @@ func allEnd(ctx context.Context, processes []cluster.ProcessStatus) error {
 	return eventually(ctx, func() error {
 		for _, process := range processes {
 			if alive(process.PID) {
-				return fmt.Errorf("%s (%d) still runs", process.Name, process.PID)
+				return fmt.Errorf("%s (process %d) is still running", process.Name, process.PID)
 			}
 		}
 		return nil
 	})
 }
 
-// nothingIsLeft kills the supervisor in the way that gives it no last word.
-func (s *Suite) nothingIsLeft(ctx context.Context) error {
+// killedSupervisorLeavesNothing sends SIGKILL, so the supervisor cannot clean
+// up.
+func (s *Suite) killedSupervisorLeavesNothing(ctx context.Context) error {
 	processes, err := s.processes()
 	if err != nil {
 		return err
@@ -203,8 +204,8 @@ func (s *Suite) nothingIsLeft(ctx context.Context) error {
 	return allEnd(ctx, processes)
 }
 
-// endsWithItsParent kills the parent in the way that gives it no last word:
-// the supervisor has to see it by itself.
+// endsWithItsParent sends SIGKILL to the parent: the supervisor has to notice
+// it by itself.
 func (s *Suite) endsWithItsParent(ctx context.Context) error {
 	processes, err := s.processes()
 	if err != nil {
@@ -216,35 +217,35 @@ func (s *Suite) endsWithItsParent(ctx context.Context) error {
 	}
 	return eventually(ctx, func() error {
 		if alive(s.Info.PID) {
-			return fmt.Errorf("the supervisor (%d) still runs", s.Info.PID)
+			return fmt.Errorf("the supervisor (process %d) is still running", s.Info.PID)
 		}
 		if _, err := os.Stat(s.Info.Dir); !os.IsNotExist(err) {
-			return fmt.Errorf("%s is still there", s.Info.Dir)
+			return fmt.Errorf("the directory %s still exists", s.Info.Dir)
 		}
 		return nil
 	})
 }
 
-// nothingForOrphans is a parent that dies before its child has looked who it
-// is: another process has become the parent by then.
-func (s *Suite) nothingForOrphans(ctx context.Context) error {
+// endedParentStartsNothing: --parent names a process that is not the parent, as
+// if the parent had ended before its child asked for it.
+func (s *Suite) endedParentStartsNothing(ctx context.Context) error {
 	orphan, err := os.MkdirTemp("", "testbed-check-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(orphan)
 	command := exec.CommandContext(ctx, s.Info.Binary, "up", "--foreground", "--parent", strconv.Itoa(s.Info.PID), "--dir", orphan)
-	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "is gone") {
-		return fmt.Errorf("it said %q and ended with %v", out, err)
+	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "the parent process has ended") {
+		return fmt.Errorf("up printed %q and ended with %v", out, err)
 	}
 	entries, err := os.ReadDir(orphan)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("it left %v", entries)
+		err = fmt.Errorf("up left %v behind", entries)
 	}
 	return err
 }
 
-// alive: a zombie that nobody has collected yet is dead.
+// alive: a zombie process counts as ended.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

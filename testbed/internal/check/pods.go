@@ -170,14 +170,14 @@ func (s *Suite) podsRun(ctx context.Context) error {
 		return err
 	}
 	if len(sick) != 1 || sick[0].Status.Phase != v1.PodRunning || podReady(&sick[0]) {
-		return fmt.Errorf("never-ready: want 1 pod that runs and is not Ready, got %d", len(sick))
+		return fmt.Errorf("never-ready: want 1 running pod that is not Ready, got %d pods", len(sick))
 	}
 	db, err := s.Client.CoreV1().Pods(namespace).Get(ctx, "db-0", metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
 	if db.Spec.NodeName != "node-1" {
-		return fmt.Errorf("the local volume is on node-1, its pod on %s", db.Spec.NodeName)
+		return fmt.Errorf("the pod with the local volume of node-1 is on %s", db.Spec.NodeName)
 	}
 	cart, err := s.pods(ctx, "app=cart")
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *Suite) jobSucceeds(ctx context.Context) error {
 	})
 }
 
-// crashLoops waits until the containers have run twice, and were waiting
+// crashLoops waits until the container has restarted twice and has waited in
 // between.
 func (s *Suite) crashLoops(ctx context.Context) error {
 	waited := false
@@ -263,7 +263,7 @@ func (s *Suite) gone(ctx context.Context, name string) error {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return errors.Join(fmt.Errorf("pod %s is still there", name), err)
+		return errors.Join(fmt.Errorf("pod %s still exists", name), err)
 	})
 }
 
@@ -283,32 +283,32 @@ func (s *Suite) graceIsCut(ctx context.Context) error {
 		return err
 	}
 	if took := time.Since(began); took < 2900*time.Millisecond {
-		return fmt.Errorf("gone after %s, with a grace period of 3s", took)
+		return fmt.Errorf("the pod ended after %s, but its grace period is 3 s", took)
 	}
 	return nil
 }
 
-// overwrittenStatusReturns does what the node lifecycle controller does to the
-// pods of a node that was silent.
+// overwrittenStatusReturns writes Ready=False, as the node lifecycle controller
+// does for the pods of a node whose Lease is too old.
 func (s *Suite) overwrittenStatusReturns(ctx context.Context) error {
-	if err := s.barePod(ctx, "doubted", func(*v1.Pod) {}); err != nil {
+	if err := s.barePod(ctx, "overwritten", func(*v1.Pod) {}); err != nil {
 		return err
 	}
 	pods := s.Client.CoreV1().Pods(namespace)
 	no := []byte(`{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
-	written, err := pods.Patch(ctx, "doubted", types.StrategicMergePatchType, no, metav1.PatchOptions{}, "status")
+	written, err := pods.Patch(ctx, "overwritten", types.StrategicMergePatchType, no, metav1.PatchOptions{}, "status")
 	if err != nil {
 		return err
 	}
 	if podReady(written) {
-		return errors.New("the patch did not take")
+		return errors.New("the patch did not set Ready=False")
 	}
 	began := time.Now()
-	if err := s.readyPods(ctx, "app=doubted", 1); err != nil {
+	if err := s.readyPods(ctx, "app=overwritten", 1); err != nil {
 		return err
 	}
 	if took := time.Since(began); took > 10*time.Second {
-		return fmt.Errorf("Ready again only after %s", took)
+		return fmt.Errorf("the pod became Ready only after %s", took)
 	}
 	return nil
 }
@@ -356,7 +356,7 @@ func (s *Suite) volumeDetaches(ctx context.Context) error {
 		return err
 	}
 	if n, err := attachments(); n != 1 || err != nil {
-		return errors.Join(fmt.Errorf("want the attachment right after the pod is gone, got %d", n), err)
+		return errors.Join(fmt.Errorf("want 1 attachment right after the pod is gone, got %d", n), err)
 	}
 	return eventually(ctx, func() error {
 		n, err := attachments()
@@ -377,18 +377,18 @@ func (s *Suite) nodeIsRestricted(ctx context.Context) error {
 		return err
 	}
 	if err := patch("node-1", `{"metadata":{"annotations":{"check.testbed/own":"yes"}}}`); err != nil {
-		return fmt.Errorf("its own annotation: %w", err)
+		return fmt.Errorf("a node must be able to annotate itself: %w", err)
 	}
 	for what, text := range map[string]string{
 		"role":  `{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}`,
 		"taint": `{"spec":{"taints":[{"key":"a","effect":"NoSchedule"}]}}`,
 	} {
 		if err := patch("node-1", text); !apierrors.IsForbidden(err) {
-			return fmt.Errorf("its own %s: want 403, got %v", what, err)
+			return fmt.Errorf("a node sets its own %s: want 403, got %v", what, err)
 		}
 	}
 	if err := patch("node-2", `{"metadata":{"annotations":{"a":"b"}}}`); !apierrors.IsForbidden(err) {
-		return fmt.Errorf("another node: want 403, got %v", err)
+		return fmt.Errorf("a node annotates another node: want 403, got %v", err)
 	}
 	return nil
 }
@@ -404,7 +404,7 @@ func (s *Suite) accountToken(ctx context.Context) error {
 	return nil
 }
 
-// clientOf uses what `testbed kubeconfig` prints.
+// clientOf uses the credentials that `testbed kubeconfig` prints.
 func (s *Suite) clientOf(flags ...string) (kubernetes.Interface, error) {
 	text, err := s.testbed("kubeconfig", flags...)
 	if err != nil {
@@ -433,7 +433,7 @@ func (s *Suite) mirrorPodReturns(ctx context.Context) error {
 	return eventually(ctx, func() error {
 		again, err := pods.Get(ctx, first.Name, metav1.GetOptions{})
 		if err == nil && (again.UID == first.UID || !podReady(again)) {
-			err = errors.New("not back yet")
+			err = errors.New("the mirror pod is not back yet")
 		}
 		return err
 	})

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// rebooted waits for another bootID than before, and for Ready.
+// rebooted waits until the node is Ready with a new bootID.
 func (s *Suite) rebooted(ctx context.Context, node, before string) error {
 	return eventually(ctx, func() error {
 		found, err := s.node(ctx, node)
@@ -25,8 +25,8 @@ func (s *Suite) rebooted(ctx context.Context, node, before string) error {
 	})
 }
 
-// expect runs the power program with a fault set, compares its end and the
-// number of lines that the machine wrote, and heals.
+// expect sets a fault, runs the power program, compares its exit code and the
+// number of new lines in the power log, and heals.
 func (s *Suite) expect(ctx context.Context, node, fault string, code, lines int, reboots bool) error {
 	before, err := s.bootID(ctx, node)
 	if err != nil {
@@ -102,19 +102,19 @@ func (s *Suite) powerHangs(ctx context.Context) error {
 	return err
 }
 
-// bootsSlowly: each boot of this suite takes 2 s at least.
+// bootsSlowly: a boot takes at least 2 s without the fault.
 func (s *Suite) bootsSlowly(ctx context.Context) error {
 	began := time.Now()
 	if err := s.expect(ctx, "node-2", "slow=3", 0, 1, true); err != nil {
 		return err
 	}
 	if took := time.Since(began); took < 6*time.Second {
-		return fmt.Errorf("it booted within %s", took)
+		return fmt.Errorf("the boot took only %s", took)
 	}
 	return nil
 }
 
-// isDead relies on the fault that `up --fault` has set on node-3.
+// isDead needs the fault `dead` on node-3, which `up --fault` has set.
 func (s *Suite) isDead(ctx context.Context) error {
 	const name = "node-3"
 	node, err := s.node(ctx, name)
@@ -152,7 +152,7 @@ func (s *Suite) wrongMachine(context.Context) error {
 	return err
 }
 
-// powerLost relies on the fault that `up --fault` has set on node-3.
+// powerLost needs the fault `power-lost` on node-3, which `up --fault` has set.
 func (s *Suite) powerLost(ctx context.Context) error {
 	before, err := s.machine("node-3", "status")
 	if err != nil {
@@ -171,18 +171,18 @@ func (s *Suite) powerLost(ctx context.Context) error {
 	}
 	after, err := s.machine("node-3", "heal")
 	if err == nil && (after.BootID != before.BootID || after.State != "up") {
-		err = fmt.Errorf("it did something: %+v", after)
+		err = fmt.Errorf("the lost power action had an effect: %+v", after)
 	}
 	return err
 }
 
-// seen is one watch event, in the order of resource versions.
-type seen struct {
+// watchEvent is an event of one of two watches.
+type watchEvent struct {
 	node *v1.Node
 	pod  *v1.Pod
 }
 
-// reset looks at a plain reboot through watches, as a controller would.
+// reset watches a reboot as a controller does.
 func (s *Suite) reset(ctx context.Context) error {
 	const name = "node-2"
 	before, err := s.bootID(ctx, name)
@@ -208,7 +208,7 @@ func (s *Suite) reset(ctx context.Context) error {
 	}
 	booted, staleAfterBoot, unready := false, false, false
 	current := &old
-	deadline := time.After(patience)
+	deadline := time.After(timeout)
 	for {
 		select {
 		case event := <-events:
@@ -224,21 +224,21 @@ func (s *Suite) reset(ctx context.Context) error {
 				unready = unready || booted && !podReady(current)
 			}
 		case <-deadline:
-			return fmt.Errorf("booted %t, stale %t, unready %t, pod Ready %t", booted, staleAfterBoot, unready, podReady(current))
+			return fmt.Errorf("after the timeout: booted %t, old status after the boot %t, unready %t, pod Ready %t", booted, staleAfterBoot, unready, podReady(current))
 		}
 		if unready && podReady(current) {
 			break
 		}
 	}
 	if !staleAfterBoot {
-		return errors.New("no stale Ready=True after the boot")
+		return errors.New("the API did not show the old Ready=True after the boot")
 	}
 	if current.UID != old.UID || current.Status.ContainerStatuses[0].RestartCount != old.Status.ContainerStatuses[0].RestartCount+1 {
 		return errors.New("the pod did not restart in place")
 	}
 	for i, status := range current.Status.ContainerStatuses {
 		if status.ContainerID == old.Status.ContainerStatuses[i].ContainerID {
-			return errors.New("a container kept its ID over the boot")
+			return errors.New("a container has the same ID after the boot")
 		}
 		if end := status.LastTerminationState.Terminated; end == nil || end.ExitCode != 255 || end.Reason != "Unknown" {
 			return fmt.Errorf("last state %+v", status.LastTerminationState)
@@ -254,9 +254,9 @@ func (s *Suite) reset(ctx context.Context) error {
 	return nil
 }
 
-// watchBoth merges the watches of one node and one pod. Their order relative
-// to each other is kept closely enough: a status stays stale for 0.2 s.
-func (s *Suite) watchBoth(ctx context.Context, node, pod string) (<-chan seen, func(), error) {
+// watchBoth merges the watches of a node and a pod. The order between the two
+// may be wrong by some milliseconds; a pod status stays old for 0.2 s.
+func (s *Suite) watchBoth(ctx context.Context, node, pod string) (<-chan watchEvent, func(), error) {
 	named := func(name string) metav1.ListOptions {
 		return metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 	}
@@ -269,14 +269,14 @@ func (s *Suite) watchBoth(ctx context.Context, node, pod string) (<-chan seen, f
 		nodes.Stop()
 		return nil, nil, err
 	}
-	merged := make(chan seen, 1000)
+	merged := make(chan watchEvent, 1000)
 	forward := func(source watch.Interface) {
 		for event := range source.ResultChan() {
 			switch object := event.Object.(type) {
 			case *v1.Node:
-				merged <- seen{node: object}
+				merged <- watchEvent{node: object}
 			case *v1.Pod:
-				merged <- seen{pod: object}
+				merged <- watchEvent{pod: object}
 			}
 		}
 	}
@@ -406,7 +406,7 @@ func (s *Suite) deletedNodeReturns(ctx context.Context) error {
 		return err
 	}
 	if _, err := s.node(ctx, "node-3"); !apierrors.IsNotFound(err) {
-		return fmt.Errorf("a running kubelet must not register again, got %v", err)
+		return fmt.Errorf("a running kubelet must not register its Node again, got %v", err)
 	}
 	if _, err := s.machine("node-3", "reboot"); err != nil {
 		return err

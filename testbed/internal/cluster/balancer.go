@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// checkEvery is how often a backend's /readyz is asked: one that fails gets no
-// new connection.
+// checkEvery is the time between two checks of a backend's /readyz. A backend
+// whose check fails gets no new connection.
 const checkEvery = 300 * time.Millisecond
 
-// failedBeforeDrop is how many checks in a row must fail before a backend's old
-// connections break. One is no sign of death: on a loaded machine a healthy API
-// server may need longer than the check waits, and breaking everything that it
-// serves made matters worse. What dies breaks its connections itself.
+// failedBeforeDrop is the number of checks in a row that must fail before the
+// balancer closes a backend's connections. One failed check is not enough: on a
+// loaded machine a healthy API server may answer too late, and closing its
+// connections adds load. A backend that ends closes its connections by itself.
 const failedBeforeDrop = 3
 
-// Balancer spreads TCP connections over the API servers that are ready. It
-// never looks inside: TLS ends at the API server.
+// Balancer distributes TCP connections over the ready API servers. It passes
+// bytes on unread: TLS ends at the API server.
 type Balancer struct {
 	listener net.Listener
 	backends []*backend
-	turn     atomic.Uint64
-	frozen   atomic.Bool // swallow bytes instead of passing them on
+	next     atomic.Uint64
+	frozen   atomic.Bool // drop all bytes
 
 	mu    sync.Mutex
 	conns map[net.Conn]*backend
@@ -38,7 +38,7 @@ type backend struct {
 	ready   atomic.Bool
 }
 
-// NewBalancer listens at once; it has no ready backend until Check has run.
+// NewBalancer listens at once. No backend is ready before Check has run.
 func NewBalancer(port int, backends ...int) (*Balancer, error) {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
@@ -51,14 +51,12 @@ func NewBalancer(port int, backends ...int) (*Balancer, error) {
 	return b, nil
 }
 
-// URL is where clients connect to.
 func (b *Balancer) URL() string { return "https://" + b.listener.Addr().String() }
 
-// Freeze makes the balancer swallow every byte in both directions without
-// closing anything, as a firewall that lost its state does.
+// Freeze makes the balancer drop every byte in both directions without closing
+// a connection, like a firewall that lost its state.
 func (b *Balancer) Freeze(on bool) { b.frozen.Store(on) }
 
-// Serve accepts until ctx ends.
 func (b *Balancer) Serve(ctx context.Context) {
 	go func() {
 		<-ctx.Done()
@@ -69,11 +67,11 @@ func (b *Balancer) Serve(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		go b.carry(client)
+		go b.forward(client)
 	}
 }
 
-// Check asks every backend for its readiness until ctx ends.
+// Check checks the readiness of every backend until ctx ends.
 func (b *Balancer) Check(ctx context.Context, client *http.Client) {
 	for _, backend := range b.backends {
 		go func() {
@@ -96,8 +94,8 @@ func (b *Balancer) Check(ctx context.Context, client *http.Client) {
 	}
 }
 
-// dropConnections ends what is left of a backend's connections, so that no
-// client waits for a server that will not answer.
+// dropConnections closes a backend's connections, so that no client waits for a
+// server that does not answer.
 func (b *Balancer) dropConnections(dead *backend) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +106,7 @@ func (b *Balancer) dropConnections(dead *backend) {
 	}
 }
 
-func (b *Balancer) carry(client net.Conn) {
+func (b *Balancer) forward(client net.Conn) {
 	defer client.Close()
 	server, backend := b.connect()
 	if server == nil {
@@ -124,15 +122,15 @@ func (b *Balancer) carry(client net.Conn) {
 		b.mu.Unlock()
 	}()
 	done := make(chan struct{}, 2)
-	go b.pump(server, client, done)
-	go b.pump(client, server, done)
+	go b.copyBytes(server, client, done)
+	go b.copyBytes(client, server, done)
 	<-done
 }
 
-// connect tries the ready backends in turn, then, so that a cluster that has
-// just started is not kept waiting for a check, the others.
+// connect tries the ready backends in turn, then the other ones: in a cluster
+// that has just started, no check may have run yet.
 func (b *Balancer) connect() (net.Conn, *backend) {
-	first := int(b.turn.Add(1))
+	first := int(b.next.Add(1))
 	for _, ready := range []bool{true, false} {
 		for i := range b.backends {
 			backend := b.backends[(first+i)%len(b.backends)]
@@ -147,7 +145,7 @@ func (b *Balancer) connect() (net.Conn, *backend) {
 	return nil, nil
 }
 
-func (b *Balancer) pump(to, from net.Conn, done chan<- struct{}) {
+func (b *Balancer) copyBytes(to, from net.Conn, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
 	buffer := make([]byte, 32*1024)
 	for {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// server answers with its own name, and to /readyz as `ready` says.
+// server answers with its name; on /readyz it answers what `ready` says.
 func server(t *testing.T, name string, ready *atomic.Bool) (port int, client *http.Client) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +56,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("this did not happen within 10 s: %s", what)
 		}
 	}
 }
@@ -82,10 +82,10 @@ func TestBalancer(t *testing.T) {
 		return met["a"] && met["b"]
 	})
 	ready[0].Store(false)
-	eventually(t, "the backend that is not ready is known", func() bool { return !balancer.backends[0].ready.Load() })
+	eventually(t, "the balancer knows that a is not ready", func() bool { return !balancer.backends[0].ready.Load() })
 	for range 10 {
 		if got := ask(t, client, balancer.URL()); got != "b" {
-			t.Fatalf("answer %q with only b ready", got)
+			t.Fatalf("answer %q, but only b is ready", got)
 		}
 	}
 	balancer.Freeze(true)
@@ -93,10 +93,10 @@ func TestBalancer(t *testing.T) {
 		t.Fatalf("answer %q through a frozen balancer", got)
 	}
 	balancer.Freeze(false)
-	eventually(t, "it thaws", func() bool { return ask(t, client, balancer.URL()) == "b" })
+	eventually(t, "the balancer passes bytes on again", func() bool { return ask(t, client, balancer.URL()) == "b" })
 }
 
-func TestOneFailedCheckBreaksNoConnection(t *testing.T) {
+func TestTooFewFailedChecksCloseNoConnection(t *testing.T) {
 	var fail atomic.Int32
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" && fail.Add(-1) >= 0 {
@@ -138,14 +138,14 @@ func TestOneFailedCheckBreaksNoConnection(t *testing.T) {
 	eventually(t, "the backend is ready again", backend.ready.Load)
 	select {
 	case <-broken:
-		t.Fatal("a connection broke")
+		t.Fatal("the balancer closed a connection after too few failed checks")
 	default:
 	}
 	fail.Store(failedBeforeDrop)
 	select {
 	case <-broken:
 	case <-time.After(10 * time.Second):
-		t.Fatal("a backend that stays unready keeps its connections")
+		t.Fatal("the balancer did not close the connections of a backend that is not ready")
 	}
 }
 

@@ -15,21 +15,19 @@ import (
 	"time"
 )
 
-// certLife is far longer than any run, so that no test ever meets an expiry.
+// certLife is much longer than any run, so no certificate expires in a test.
 const certLife = 365 * 24 * time.Hour
 
-// Authority is the cluster's only certificate authority: it signs the
-// servers, etcd's peers, the nodes and every user.
+// Authority is the only certificate authority of the cluster: it signs for the
+// servers, the etcd peers, the nodes and all users.
 type Authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// KeyPair names the two PEM files of one certificate.
 type KeyPair struct{ Cert, Key string }
 
-// NewAuthority makes a CA and writes it to dir.
 func NewAuthority(dir string) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -68,7 +66,7 @@ func LoadAuthority(dir string) (*Authority, error) {
 	certBlock, _ := pem.Decode(certPEM)
 	keyBlock, _ := pem.Decode(keyPEM)
 	if certBlock == nil || keyBlock == nil {
-		return nil, fmt.Errorf("no PEM in %s", dir)
+		return nil, fmt.Errorf("the CA files in %s are not PEM", dir)
 	}
 	cert, err := x509.ParseCertificate(certBlock.Bytes)
 	if err != nil {
@@ -80,16 +78,16 @@ func LoadAuthority(dir string) (*Authority, error) {
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds no ECDSA key", dir)
+		return nil, fmt.Errorf("the CA key in %s is not an ECDSA key", dir)
 	}
 	return &Authority{dir: dir, cert: cert, key: key}, nil
 }
 
-// CAFile is what clients verify servers against.
+// CAFile is the certificate with which clients verify servers.
 func (a *Authority) CAFile() string { return filepath.Join(a.dir, "ca.crt") }
 
-// Serving issues a certificate for a server on loopback. It is a client
-// certificate as well, since etcd's members use one pair for both.
+// Serving issues a certificate for a server on loopback. It is also a client
+// certificate, because etcd members use one pair for both.
 func (a *Authority) Serving(name string) (KeyPair, error) {
 	template := newTemplate(pkix.Name{CommonName: name})
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1), net.IPv4(10, 0, 2, 2)}
@@ -122,7 +120,7 @@ func (a *Authority) write(file string, der []byte, key *ecdsa.PrivateKey) (KeyPa
 		Cert: filepath.Join(a.dir, file+".crt"),
 		Key:  filepath.Join(a.dir, file+".key"),
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key) // the form that every client reads
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key) // all clients can read this form
 	if err != nil {
 		return pair, err
 	}
@@ -139,7 +137,7 @@ func writePEM(path, kind string, der []byte) error {
 func newTemplate(subject pkix.Name) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		panic(err) // the system has no randomness: nothing can go on
+		panic(err) // the system has no random numbers
 	}
 	now := time.Now()
 	return &x509.Certificate{

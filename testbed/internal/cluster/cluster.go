@@ -1,6 +1,6 @@
-// Package cluster runs a real control plane on loopback as child processes,
-// with simulated machines beside it: certificates, ports, processes, the
-// balancer, and the socket by which commands reach a running testbed.
+// Package cluster runs a real control plane on loopback as child processes, and
+// connects simulated machines to it. It has the certificates, the ports, the
+// processes, the balancer, and the control socket for the commands.
 package cluster
 
 import (
@@ -23,7 +23,6 @@ import (
 	"junban.dev/testbed/internal/machines"
 )
 
-// Options of `testbed up`.
 type Options struct {
 	Dir           string
 	Nodes         int
@@ -36,28 +35,27 @@ type Options struct {
 	Machines      machines.Options
 }
 
-// Cluster is a running testbed.
 type Cluster struct {
 	options       Options
 	dir           string
 	socket        string
 	kubeconfig    string
-	plane         *plane
+	servers       *serverFactory
 	ports         *Ports
 	controlPlanes []*ControlPlane
 	kcm, sched    *Process
 	balancer      *Balancer
 	proxy         *Balancer
-	admin         kubernetes.Interface // the testbed's own, apart from the user's in the audit log
+	admin         kubernetes.Interface // its own user, so that the audit log tells it from people
 	fleet         *machines.Fleet
 	end           context.CancelFunc
 }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// Up brings everything up and returns when all nodes are Ready and the
-// workload is applied. Cancelling ctx, or an error here, does not stop the
-// processes: that is Stop's work.
+// Up starts everything and returns when all nodes are Ready and the workload is
+// applied. The caller must call Stop, also after an error: neither an error nor
+// the end of ctx stops the processes.
 func Up(ctx context.Context, end context.CancelFunc, options Options) (*Cluster, error) {
 	c := &Cluster{options: options, dir: options.Dir, end: end}
 	steps := []struct {
@@ -81,14 +79,14 @@ func Up(ctx context.Context, end context.CancelFunc, options Options) (*Cluster,
 	return c, c.waitForDead(ctx)
 }
 
-// waitForDead: a machine that is to be dead from the beginning must look dead
-// before anybody uses the cluster.
+// waitForDead waits until the API shows every machine with the fault `dead` as
+// not Ready, so that users of the cluster never see it Ready.
 func (c *Cluster) waitForDead(ctx context.Context) error {
 	for name, fault := range c.options.Faults {
 		if fault.Kind != machines.Dead {
 			continue
 		}
-		err := c.waitUntil(ctx, name+" to be seen as not Ready", func() (bool, error) {
+		err := c.waitUntil(ctx, name+" to become not Ready", func() (bool, error) {
 			node, err := c.admin.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 			return err == nil && !isReady(node), err
 		})
@@ -99,7 +97,7 @@ func (c *Cluster) waitForDead(ctx context.Context) error {
 	return nil
 }
 
-// Stop kills every child and waits for its end.
+// Stop kills all child processes and waits until they have ended.
 func (c *Cluster) Stop() {
 	for _, process := range c.processes() {
 		process.Kill()
@@ -125,13 +123,13 @@ func (c *Cluster) prepare(context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(powerProgram(binary)); err != nil {
-		return fmt.Errorf("%w\nhint: `cargo xtask testbed` builds both programs", err)
+		return fmt.Errorf("%w\nhint: build both programs with `cargo xtask testbed`", err)
 	}
 	certs, err := NewAuthority(c.path("certs"))
 	if err != nil {
 		return err
 	}
-	if c.plane, err = newPlane(binary, c.dir, NewSpawner(), certs); err != nil {
+	if c.servers, err = newServerFactory(binary, c.dir, NewSpawner(), certs); err != nil {
 		return err
 	}
 	if c.ports, err = TakePorts(); err != nil {
@@ -145,7 +143,7 @@ func (c *Cluster) prepare(context.Context) error {
 
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	balancerPort, proxyPort := c.ports.Take(), c.ports.Take()
-	c.controlPlanes = c.plane.controlPlanes(c.options.ControlPlanes, c.ports)
+	c.controlPlanes = c.servers.controlPlanes(c.options.ControlPlanes, c.ports)
 	var backends []int
 	for _, cp := range c.controlPlanes {
 		backends = append(backends, cp.APIPort)
@@ -158,7 +156,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	c.kubeconfig = c.path("admin.kubeconfig")
-	if err := UserKubeconfig(c.plane.certs, c.kubeconfig, c.balancer.URL(), "admin", "testbed-admin", "system:masters"); err != nil {
+	if err := UserKubeconfig(c.servers.certs, c.kubeconfig, c.balancer.URL(), "admin", "testbed-admin", "system:masters"); err != nil {
 		return err
 	}
 	for _, cp := range c.controlPlanes {
@@ -183,10 +181,10 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	})
 }
 
-// healthClient opens a connection per question: a kept one would hide that a
-// server was replaced.
+// healthClient opens a new connection for each request: over an old connection
+// it would not notice that a server was replaced.
 func (c *Cluster) healthClient() (*http.Client, error) {
-	ca, err := os.ReadFile(c.plane.certs.CAFile())
+	ca, err := os.ReadFile(c.servers.certs.CAFile())
 	if err != nil {
 		return nil, err
 	}
@@ -201,18 +199,18 @@ func (c *Cluster) startControllers(context.Context) error {
 	kubeconfigs := map[string]string{}
 	for _, user := range []string{"kube-controller-manager", "kube-scheduler"} {
 		kubeconfigs[user] = c.path(user + ".kubeconfig")
-		if err := UserKubeconfig(c.plane.certs, kubeconfigs[user], c.balancer.URL(), user, "system:"+user); err != nil {
+		if err := UserKubeconfig(c.servers.certs, kubeconfigs[user], c.balancer.URL(), user, "system:"+user); err != nil {
 			return err
 		}
 	}
-	c.kcm = c.plane.controllerManager(kubeconfigs["kube-controller-manager"], c.ports.Take(), c.options.MonitorGrace)
+	c.kcm = c.servers.controllerManager(kubeconfigs["kube-controller-manager"], c.ports.Take(), c.options.MonitorGrace)
 	if err := c.kcm.Start(); err != nil {
 		return err
 	}
-	if err := c.plane.writeSchedulerConfig(kubeconfigs["kube-scheduler"]); err != nil {
+	if err := c.servers.writeSchedulerConfig(kubeconfigs["kube-scheduler"]); err != nil {
 		return err
 	}
-	c.sched = c.plane.scheduler(c.ports.Take())
+	c.sched = c.servers.scheduler(c.ports.Take())
 	return c.sched.Start()
 }
 
@@ -252,16 +250,16 @@ func (c *Cluster) addMachine(name, rack string, controlPlane bool, hooks machine
 	return nil
 }
 
-// client has a certificate and connections of its own, and no client-side
-// limit: the API server's own fairness is the only one.
+// client returns a client with its own certificate and connections. It has no
+// rate limit of its own; only the API server limits it.
 func (c *Cluster) client(file, user, group string) (*kubernetes.Clientset, error) {
-	pair, err := c.plane.certs.Client(file, user, group)
+	pair, err := c.servers.certs.Client(file, user, group)
 	if err != nil {
 		return nil, err
 	}
 	return kubernetes.NewForConfig(&rest.Config{
 		Host:            c.balancer.URL(),
-		TLSClientConfig: rest.TLSClientConfig{CAFile: c.plane.certs.CAFile(), CertFile: pair.Cert, KeyFile: pair.Key},
+		TLSClientConfig: rest.TLSClientConfig{CAFile: c.servers.certs.CAFile(), CertFile: pair.Cert, KeyFile: pair.Key},
 		QPS:             -1, UserAgent: "testbed/" + file, Timeout: 0,
 	})
 }
@@ -284,7 +282,7 @@ func (c *Cluster) waitForNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Pods cannot be created before the controller manager has made this.
+	// Nobody can create pods before the controller manager has made this object.
 	return c.waitUntil(ctx, "the default ServiceAccount", func() (bool, error) {
 		_, err := c.admin.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
 		return err == nil, err
@@ -307,8 +305,8 @@ func (c *Cluster) applyWorkload(ctx context.Context) error {
 	return nil
 }
 
-// waitUntil asks again until the condition holds; the error of the last try
-// is in the error at the end.
+// waitUntil checks the condition until it holds. If it gives up, its error
+// includes the error of the last check.
 func (c *Cluster) waitUntil(ctx context.Context, what string, holds func() (bool, error)) error {
 	deadline := time.Now().Add(c.options.StartTimeout)
 	for {
@@ -317,7 +315,7 @@ func (c *Cluster) waitUntil(ctx context.Context, what string, holds func() (bool
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("gave up after %s waiting for %s; logs are in %s", c.options.StartTimeout, what, c.path("logs")), err)
+			return errors.Join(fmt.Errorf("waited %s for %s and gave up; the logs are in %s", c.options.StartTimeout, what, c.path("logs")), err)
 		}
 		select {
 		case <-ctx.Done():
@@ -327,14 +325,14 @@ func (c *Cluster) waitUntil(ctx context.Context, what string, holds func() (bool
 	}
 }
 
-// writeKubectl makes a kubectl that always talks to this testbed, whatever
-// KUBECONFIG says: nobody's real cluster is ever reached by it.
+// writeKubectl writes a kubectl that always uses this testbed, whatever
+// KUBECONFIG says, so that it can never change a real cluster.
 func (c *Cluster) writeKubectl() error {
-	script := fmt.Sprintf("#!/bin/sh\nKUBECONFIG='%s' exec '%s' kubectl \"$@\"\n", c.path("admin.kubeconfig"), c.plane.binary)
+	script := fmt.Sprintf("#!/bin/sh\nKUBECONFIG='%s' exec '%s' kubectl \"$@\"\n", c.path("admin.kubeconfig"), c.servers.binary)
 	return os.WriteFile(c.path("kubectl"), []byte(script), 0o700)
 }
 
-// socketPath is in dir unless that is too long for a unix socket's address.
+// socketPath is in dir, unless the path is too long for a unix socket.
 func socketPath(dir string) (string, error) {
 	if path := filepath.Join(dir, "control.sock"); len(path) < 100 {
 		return path, nil

@@ -13,7 +13,6 @@ import (
 	"junban.dev/testbed/internal/wire"
 )
 
-// StatusReport is the answer to `testbed status`.
 type StatusReport struct {
 	Info      Info              `json:"testbed"`
 	Processes []ProcessStatus   `json:"processes"`
@@ -30,8 +29,8 @@ func (c *Cluster) serveControl(ctx context.Context, path string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, c.status(), nil) })
 	mux.HandleFunc("POST /down", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, "going down", nil)
-		time.AfterFunc(100*time.Millisecond, c.end) // once this answer is out
+		reply(w, "the testbed is ending", nil)
+		time.AfterFunc(100*time.Millisecond, c.end) // after this answer is sent
 	})
 	mux.HandleFunc("POST /power", func(w http.ResponseWriter, r *http.Request) {
 		var request wire.PowerRequest
@@ -48,7 +47,7 @@ func (c *Cluster) serveControl(ctx context.Context, path string) error {
 	mux.HandleFunc("POST /proxy/{state}", func(w http.ResponseWriter, r *http.Request) {
 		state := r.PathValue("state")
 		if state != "freeze" && state != "thaw" {
-			reply(w, nil, fmt.Errorf("the proxy knows freeze and thaw, not %q", state))
+			reply(w, nil, fmt.Errorf("proxy command %q: want freeze or thaw", state))
 			return
 		}
 		c.proxy.Freeze(state == "freeze")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ControlPlane is one etcd member and the API server beside it, as kubeadm
-// puts them on one machine: the API server talks to its own member only.
+// ControlPlane is an API server and the etcd member that it uses, as kubeadm
+// puts them on one machine.
 type ControlPlane struct {
 	Name     string
 	APIPort  int
@@ -26,7 +26,7 @@ func (c *ControlPlane) EtcdURL() string    { return fmt.Sprintf("https://127.0.0
 func (c *ControlPlane) MetricsURL() string { return fmt.Sprintf("http://127.0.0.1:%d", c.healthz) }
 func (c *ControlPlane) peerURL() string    { return fmt.Sprintf("https://127.0.0.1:%d", c.peerPort) }
 
-// Start starts both servers; it does not wait until they serve.
+// Start starts both servers. It does not wait until they are ready.
 func (c *ControlPlane) Start() error {
 	if err := c.etcd.Start(); err != nil {
 		return err
@@ -34,14 +34,14 @@ func (c *ControlPlane) Start() error {
 	return c.api.Start()
 }
 
-// Stop is a power loss: both servers are gone at once.
+// Stop kills both servers at once, like a power loss.
 func (c *ControlPlane) Stop() {
 	c.api.Kill()
 	c.etcd.Kill()
 }
 
-// plane is everything that is made once for all control planes.
-type plane struct {
+// serverFactory makes the server processes from files that they share.
+type serverFactory struct {
 	binary  string
 	dir     string
 	certs   *Authority
@@ -59,8 +59,8 @@ rules:
 - level: Metadata
 `
 
-func newPlane(binary, dir string, spawner *Spawner, certs *Authority) (*plane, error) {
-	p := &plane{binary: binary, dir: dir, certs: certs, spawner: spawner}
+func newServerFactory(binary, dir string, spawner *Spawner, certs *Authority) (*serverFactory, error) {
+	p := &serverFactory{binary: binary, dir: dir, certs: certs, spawner: spawner}
 	var err error
 	issue := func(pair KeyPair, e error) KeyPair {
 		if err == nil {
@@ -84,7 +84,7 @@ func newPlane(binary, dir string, spawner *Spawner, certs *Authority) (*plane, e
 	return p, os.WriteFile(p.auditPolicy, []byte(auditPolicy), 0o600)
 }
 
-func (p *plane) process(name string, ports []int, args ...string) *Process {
+func (p *serverFactory) process(name string, ports []int, args ...string) *Process {
 	return &Process{
 		Name:    name,
 		Args:    append([]string{p.binary}, args...),
@@ -94,8 +94,8 @@ func (p *plane) process(name string, ports []int, args ...string) *Process {
 	}
 }
 
-// controlPlanes lays out n members that know each other.
-func (p *plane) controlPlanes(n int, ports *Ports) []*ControlPlane {
+// controlPlanes makes n control planes whose etcd members form one cluster.
+func (p *serverFactory) controlPlanes(n int, ports *Ports) []*ControlPlane {
 	var all []*ControlPlane
 	var members []string
 	for i := 1; i <= n; i++ {
@@ -114,7 +114,7 @@ func (p *plane) controlPlanes(n int, ports *Ports) []*ControlPlane {
 	return all
 }
 
-func (p *plane) etcdMember(c *ControlPlane, members string) *Process {
+func (p *serverFactory) etcdMember(c *ControlPlane, members string) *Process {
 	ca := p.certs.CAFile()
 	return p.process("etcd-"+c.Name, []int{c.etcdPort, c.peerPort, c.healthz}, "etcd",
 		"--name="+c.Name,
@@ -127,12 +127,12 @@ func (p *plane) etcdMember(c *ControlPlane, members string) *Process {
 		"--client-cert-auth", "--trusted-ca-file="+ca,
 		"--peer-cert-file="+p.serving.Cert, "--peer-key-file="+p.serving.Key,
 		"--peer-client-cert-auth", "--peer-trusted-ca-file="+ca,
-		// The data lives as long as the testbed: nothing is worth an fsync.
+		// The data is not needed after the testbed: do not wait for the disk.
 		"--unsafe-no-fsync", "--log-level=warn",
 	)
 }
 
-func (p *plane) apiServer(c *ControlPlane) *Process {
+func (p *serverFactory) apiServer(c *ControlPlane) *Process {
 	ca := p.certs.CAFile()
 	return p.process("kube-apiserver-"+c.Name, []int{c.APIPort}, "kube-apiserver",
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.APIPort),
@@ -146,18 +146,19 @@ func (p *plane) apiServer(c *ControlPlane) *Process {
 		"--service-account-signing-key-file="+p.serviceAccounts.Key,
 		"--service-account-key-file="+p.serviceAccounts.Cert,
 		"--service-cluster-ip-range=10.96.0.0/16",
-		// Endpoints refuse loopback addresses, so default/kubernetes stays empty.
+		// Endpoints refuse loopback addresses, so do not try to write
+		// default/kubernetes.
 		"--endpoint-reconciler-type=none",
 		"--audit-policy-file="+p.auditPolicy, "--audit-log-path="+c.auditLog, "--audit-log-maxsize=100000",
-		// A rebooting control plane is a power loss; nothing drains connections.
+		// A reboot of a control plane is a power loss: it drains no connections.
 		"--shutdown-delay-duration=0s",
 	)
 }
 
-// controllerManager and scheduler run once, as no machine's own: the testbed
-// asks how Junban takes API servers and etcd members in turns, and leader
-// election of these two would only add delays to every run.
-func (p *plane) controllerManager(kubeconfig string, port int, grace time.Duration) *Process {
+// controllerManager and scheduler run once and on no machine. The testbed shows
+// how Junban reboots API servers and etcd members in turns; a leader election
+// of these two would only delay every run.
+func (p *serverFactory) controllerManager(kubeconfig string, port int, grace time.Duration) *Process {
 	return p.process("kube-controller-manager", []int{port}, "kube-controller-manager",
 		"--kubeconfig="+kubeconfig, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
 		"--cert-dir="+filepath.Join(p.dir, "certs", "kcm"),
@@ -168,7 +169,7 @@ func (p *plane) controllerManager(kubeconfig string, port int, grace time.Durati
 	)
 }
 
-func (p *plane) scheduler(port int) *Process {
+func (p *serverFactory) scheduler(port int) *Process {
 	config := filepath.Join(p.dir, "scheduler.yaml")
 	return p.process("kube-scheduler", []int{port}, "kube-scheduler",
 		"--config="+config, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
@@ -176,9 +177,9 @@ func (p *plane) scheduler(port int) *Process {
 	)
 }
 
-// writeSchedulerConfig exists because the scheduler's client limits are
-// ignored as flags once it has a configuration file, and deprecated without.
-func (p *plane) writeSchedulerConfig(kubeconfig string) error {
+// writeSchedulerConfig writes a configuration file, because the flags for the
+// scheduler's client limits are deprecated.
+func (p *serverFactory) writeSchedulerConfig(kubeconfig string) error {
 	text := fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 clientConnection: {kubeconfig: %q, qps: 300, burst: 600}

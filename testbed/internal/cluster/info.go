@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// Info is what somebody needs to use a testbed. With `--output json` it is
-// the one line that `up` prints when the cluster is ready.
+// Info is what a user of a testbed needs. With `--output json`, `up` prints it
+// as one line when the cluster is ready.
 type Info struct {
 	PID        int    `json:"pid"`
 	Dir        string `json:"dir"`
@@ -14,7 +14,7 @@ type Info struct {
 	Kubeconfig string `json:"kubeconfig"` // system:masters, through the balancer
 	Kubectl    string `json:"kubectl"`
 	Server     string `json:"server"` // the balancer
-	// Proxy is a second way in, the only one that `testbed proxy freeze` stops.
+	// Proxy is a second address of the API, which `testbed proxy freeze` stops.
 	Proxy      string   `json:"proxy"`
 	CAFile     string   `json:"caFile"`
 	APIServers []string `json:"apiServers"`
@@ -30,8 +30,8 @@ type Info struct {
 	Nodes         []string           `json:"nodes"`
 }
 
-// EtcdInfo says how to ask the members: with a client certificate at
-// Endpoints, or without one for /health at Health.
+// EtcdInfo says how to reach the members: Endpoints with the client
+// certificate, and Health for /health without a certificate.
 type EtcdInfo struct {
 	Endpoints []string `json:"endpoints"`
 	Health    []string `json:"health"`
@@ -40,8 +40,8 @@ type EtcdInfo struct {
 	KeyFile   string   `json:"keyFile"`
 }
 
-// ControlPlaneInfo is one API server with its etcd member. Its pids change
-// when its machine reboots.
+// ControlPlaneInfo is one API server with its etcd member. The process IDs
+// change when the machine reboots.
 type ControlPlaneInfo struct {
 	Name         string `json:"name"`
 	APIServer    string `json:"apiServer"`
@@ -52,16 +52,15 @@ type ControlPlaneInfo struct {
 	AuditLog     string `json:"auditLog"`
 }
 
-// Info describes the cluster as it is now.
 func (c *Cluster) Info() Info {
 	info := Info{
-		PID: os.Getpid(), Dir: c.dir, Binary: c.plane.binary,
+		PID: os.Getpid(), Dir: c.dir, Binary: c.servers.binary,
 		Kubeconfig: c.kubeconfig, Kubectl: c.path("kubectl"),
-		Server: c.balancer.URL(), Proxy: c.proxy.URL(), CAFile: c.plane.certs.CAFile(),
-		PowerLog: c.path("power.log"), PowerCommand: []string{powerProgram(c.plane.binary), "--socket", c.socket},
+		Server: c.balancer.URL(), Proxy: c.proxy.URL(), CAFile: c.servers.certs.CAFile(),
+		PowerLog: c.path("power.log"), PowerCommand: []string{powerProgram(c.servers.binary), "--socket", c.socket},
 		ControlSocket: c.socket, Nodes: c.fleet.Names(),
 		Etcd: EtcdInfo{
-			CAFile: c.plane.certs.CAFile(), CertFile: c.plane.etcdClient.Cert, KeyFile: c.plane.etcdClient.Key,
+			CAFile: c.servers.certs.CAFile(), CertFile: c.servers.etcdClient.Cert, KeyFile: c.servers.etcdClient.Key,
 		},
 	}
 	for _, cp := range c.controlPlanes {
@@ -78,5 +77,5 @@ func (c *Cluster) Info() Info {
 	return info
 }
 
-// powerProgram is built into the same directory, as a program of its own.
+// powerProgram is another program, in the same directory.
 func powerProgram(binary string) string { return filepath.Join(filepath.Dir(binary), "power") }

@@ -7,8 +7,8 @@ import (
 	api "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// writeKubeconfig writes a kubeconfig that holds its certificates inside, so
-// that it can be copied anywhere.
+// writeKubeconfig writes a kubeconfig that contains its certificates, so that
+// it works after it was copied.
 func writeKubeconfig(path, server, caFile, user string, auth *api.AuthInfo) error {
 	ca, err := os.ReadFile(caFile)
 	if err != nil {
@@ -22,7 +22,7 @@ func writeKubeconfig(path, server, caFile, user string, auth *api.AuthInfo) erro
 	return clientcmd.WriteToFile(*config, path)
 }
 
-// certAuth reads a key pair into the form that a kubeconfig holds.
+// certAuth reads a key pair for a kubeconfig.
 func certAuth(pair KeyPair) (*api.AuthInfo, error) {
 	cert, err := os.ReadFile(pair.Cert)
 	if err != nil {
@@ -48,7 +48,7 @@ func UserKubeconfig(a *Authority, path, server, file, user string, groups ...str
 	return writeKubeconfig(path, server, a.CAFile(), user, auth)
 }
 
-// TokenKubeconfig writes a kubeconfig that carries a bearer token.
+// TokenKubeconfig writes a kubeconfig with a bearer token.
 func TokenKubeconfig(path, server, caFile, user, token string) error {
 	return writeKubeconfig(path, server, caFile, user, &api.AuthInfo{Token: token})
 }

@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// Ports come from below the kernel's ephemeral range (32768 and up): an
-// outgoing connection can then never sit on the port of a control plane that
-// is rebooting at the moment. Testbeds that run side by side keep off each
-// other's blocks by file locks, which the kernel drops when the owner dies.
+// The ports are below the kernel's ephemeral range (32768 and up): else an
+// outgoing connection could take the port of a control plane that is rebooting.
+// A file lock for each block keeps testbeds from taking the same ports. The
+// kernel frees the lock when its testbed ends.
 const (
 	portFirst  = 20000
 	portLast   = 32000
 	portsBlock = 20
 )
 
-// Ports is one block of free TCP ports on loopback.
 type Ports struct {
 	next, end int
 	lock      *os.File
 }
 
-// TakePorts finds a block that no other testbed holds and nobody listens on.
+// TakePorts finds a block that no other testbed has locked and on which no
+// process listens.
 func TakePorts() (*Ports, error) {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("junban-testbed-ports-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -46,10 +46,9 @@ func TakePorts() (*Ports, error) {
 	return nil, fmt.Errorf("no free block of %d ports between %d and %d", portsBlock, portFirst, portLast)
 }
 
-// Take gives out the next port of the block.
 func (p *Ports) Take() int {
 	if p.next == p.end {
-		panic("testbed: a block holds too few ports for one cluster")
+		panic("testbed: portsBlock is too small for one cluster")
 	}
 	p.next++
 	return p.next - 1
@@ -73,7 +72,7 @@ func portFree(port int) bool {
 	return true
 }
 
-// waitPortFree waits until a dead server's port can be bound again.
+// waitPortFree waits until the port of a server that has ended is free again.
 func waitPortFree(port int, timeout time.Duration) error {
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if portFree(port) {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Spawner starts child processes that the kernel kills when this process
-// dies. The death signal is bound to the *thread* that forked, so all forks
-// happen on one thread that lives as long as the process.
+// Spawner starts child processes that the kernel kills when this process ends.
+// The kernel does so when the *thread* that started them ends, so one thread
+// starts all of them and runs as long as this process.
 type Spawner struct{ jobs chan spawnJob }
 
 type spawnJob struct {
@@ -20,7 +20,6 @@ type spawnJob struct {
 	done chan error
 }
 
-// NewSpawner starts the forking thread.
 func NewSpawner() *Spawner {
 	s := &Spawner{jobs: make(chan spawnJob)}
 	go func() {
@@ -39,9 +38,9 @@ func (s *Spawner) start(cmd *exec.Cmd) error {
 	return <-done
 }
 
-// Process is one server of the control plane. It is started again when it
-// dies by itself, as a kubelet does with a static pod, and stays down after
-// Kill until Start.
+// Process is one server of the control plane. If it ends by itself, it is
+// started again, as a kubelet does with a static pod. After Kill it stays down
+// until Start.
 type Process struct {
 	Name    string
 	Args    []string
@@ -56,10 +55,10 @@ type Process struct {
 	restarts int
 }
 
-// restartDelay keeps a server that cannot start from spinning.
+// restartDelay keeps a server that always fails from restarting in a busy loop.
 const restartDelay = time.Second
 
-// Start runs the program; its ports must become free first.
+// Start waits until the ports are free, then starts the program.
 func (p *Process) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +105,8 @@ func (p *Process) afterExit(cmd *exec.Cmd) {
 	}
 }
 
-// Kill ends the program at once, as a power loss does, and waits for its end.
+// Kill ends the program at once, like a power loss, and waits until it has
+// ended.
 func (p *Process) Kill() {
 	p.mu.Lock()
 	p.wanted = false
@@ -119,14 +119,13 @@ func (p *Process) Kill() {
 	<-exited
 }
 
-// ProcessStatus is what `status` shows of a server.
+// ProcessStatus is what `status` shows about a server.
 type ProcessStatus struct {
 	Name     string `json:"name"`
 	PID      int    `json:"pid"` // 0 while it is down
 	Restarts int    `json:"restarts"`
 }
 
-// Status says whether the program runs, and as which process.
 func (p *Process) Status() ProcessStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// The annotations by which a workload says how its pods behave.
-// testbed/README.md documents them.
+// Annotations with which a workload says how its pods behave. testbed/README.md
+// documents them.
 const (
 	prefix           = "testbed.junban.dev/"
 	startSeconds     = prefix + "start-seconds"
@@ -23,12 +23,12 @@ const (
 	detachSeconds    = prefix + "detach-seconds" // on the PersistentVolume
 )
 
-// How pods behave that say nothing.
+// How pods without these annotations behave.
 const (
 	defaultStart     = 300 * time.Millisecond
 	defaultReady     = 200 * time.Millisecond
 	defaultTerminate = time.Second
-	defaultRun       = 10 * time.Second // only where the containers are to end by themselves
+	defaultRun       = 10 * time.Second // only if the containers should end by themselves
 	defaultAttach    = 300 * time.Millisecond
 	defaultDetach    = 500 * time.Millisecond
 	crashBackOff     = 10 * time.Second
@@ -42,8 +42,8 @@ type behaviour struct {
 	neverReady              bool
 }
 
-// behaviourOf reads a pod's annotations; errs are those that make no sense,
-// whose default holds instead.
+// behaviourOf reads a pod's annotations. errs lists the invalid ones; they keep
+// their defaults.
 func behaviourOf(pod *v1.Pod) (b behaviour, errs []error) {
 	seconds := func(key string, otherwise time.Duration) time.Duration {
 		value, err := secondsOf(pod.Annotations, key, otherwise)
@@ -59,7 +59,7 @@ func behaviourOf(pod *v1.Pod) (b behaviour, errs []error) {
 		}
 		value, err := strconv.ParseBool(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q is neither true nor false", key, text))
+			errs = append(errs, fmt.Errorf("%s: %q: want true or false", key, text))
 		}
 		return value
 	}
@@ -90,7 +90,7 @@ func secondsOf(annotations map[string]string, key string, otherwise time.Duratio
 	}
 	value, err := strconv.ParseFloat(text, 64)
 	if err != nil || value < 0 {
-		return otherwise, fmt.Errorf("%s: %q is no number of seconds", key, text)
+		return otherwise, fmt.Errorf("%s: %q: want a number of seconds", key, text)
 	}
 	return time.Duration(value * float64(time.Second)), nil
 }

@@ -8,7 +8,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// disk is what a machine keeps over a boot: which pods its kubelet had.
+// disk is what a machine keeps over a boot: the records of its pods.
 type disk struct {
 	mu        sync.Mutex
 	records   map[string]record // by pod UID
@@ -24,7 +24,7 @@ func (d *disk) load(uid string) (record, bool) {
 	return found, ok
 }
 
-// save does nothing once the boot that ctx stands for is over.
+// save does nothing once the boot of ctx is over.
 func (d *disk) save(ctx context.Context, uid string, r record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -41,7 +41,8 @@ func (d *disk) forget(ctx context.Context, uid string) {
 	}
 }
 
-// keepOnly drops the pods that went away while the machine was down.
+// keepOnly drops the records of pods that were removed while the machine was
+// down.
 func (d *disk) keepOnly(bound map[string]*v1.Pod) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,8 +53,8 @@ func (d *disk) keepOnly(bound map[string]*v1.Pod) {
 	}
 }
 
-// nextAddress hands out pod addresses; 4,000 are enough not to meet one again
-// while its pod lives.
+// nextAddress returns a new pod address. An address is used again only after
+// 4,096 others, when its pod no longer exists.
 func (d *disk) nextAddress(machine int) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

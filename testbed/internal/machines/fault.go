@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// FaultKind is a named way to go wrong. testbed/README.md explains each.
+// FaultKind is the name of a fault. testbed/README.md explains each of them.
 type FaultKind string
 
 const (
@@ -23,14 +23,14 @@ const (
 	Dead         FaultKind = "dead"
 )
 
-// needsValue holds the kinds that are written KIND=NUMBER.
+// needsValue lists the kinds that are written KIND=NUMBER.
 var needsValue = map[FaultKind]bool{Slow: true}
 
 var kinds = []FaultKind{
 	NeverReturns, SameBootID, NotReady, Slow, PowerLost, Refuse, PowerUnknown, PowerKilled, PowerHangs, Dead,
 }
 
-// Fault holds until it is healed or replaced by another.
+// Fault stays until `heal` or another fault.
 type Fault struct {
 	Kind  FaultKind
 	Value float64
@@ -51,33 +51,33 @@ func ParseFault(text string) (Fault, error) {
 			continue
 		}
 		if hasValue != needsValue[kind] {
-			return Fault{}, fmt.Errorf("fault %q: a number belongs to slow, and to slow only", text)
+			return Fault{}, fmt.Errorf("fault %q: `slow` needs a number (slow=3), and no other fault takes one", text)
 		}
 		fault := Fault{Kind: kind}
 		if hasValue {
 			value, err := strconv.ParseFloat(number, 64)
 			if err != nil || value <= 0 {
-				return Fault{}, fmt.Errorf("fault %q: %q is no factor above 0", text, number)
+				return Fault{}, fmt.Errorf("fault %q: %q: want a number above 0", text, number)
 			}
 			fault.Value = value
 		}
 		return fault, nil
 	}
-	return Fault{}, fmt.Errorf("fault %q is unknown; there are %v", text, kinds)
+	return Fault{}, fmt.Errorf("unknown fault %q; the faults are %v", text, kinds)
 }
 
-// setFault changes how the machine goes wrong from now on.
+// setFault replaces the machine's fault.
 func (m *Machine) setFault(fault Fault) {
 	m.mu.Lock()
 	m.fault = fault
 	m.mu.Unlock()
 	if fault.Kind == Dead {
-		m.die()
+		m.breakDown()
 	}
-	m.poke()
+	m.wakeKubelet()
 }
 
-// heal takes the fault away; a machine that it kept down boots now.
+// heal removes the fault. A machine that is down boots now.
 func (m *Machine) heal() {
 	m.mu.Lock()
 	m.fault = Fault{}
@@ -85,7 +85,7 @@ func (m *Machine) heal() {
 		m.bootLocked()
 	}
 	m.mu.Unlock()
-	m.poke()
+	m.wakeKubelet()
 }
 
 func (m *Machine) currentFault() FaultKind {
@@ -94,8 +94,8 @@ func (m *Machine) currentFault() FaultKind {
 	return m.fault.Kind
 }
 
-// poke lets the kubelet look at its own state again.
-func (m *Machine) poke() {
+// wakeKubelet makes the kubelet compare the Node with its own state at once.
+func (m *Machine) wakeKubelet() {
 	if kubelet := m.running(); kubelet != nil {
 		kubelet.wake()
 	}

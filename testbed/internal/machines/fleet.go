@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Options say how the machines behave.
 type Options struct {
 	BootMin, BootMax time.Duration
 	LeaseEvery       time.Duration
@@ -26,16 +25,16 @@ type Options struct {
 	Capacity         v1.ResourceList // of each machine
 }
 
-// Fleet is all machines. What kubelets read comes from one set of informers
-// (as many watches as kinds, not as machines); what they write goes out under
-// each node's own name.
+// Fleet is all machines. All kubelets read from one set of informers, so there
+// is one watch for each kind and not for each machine. Each kubelet writes with
+// the credentials of its own node.
 type Fleet struct {
-	options Options
-	ctx     context.Context
-	log     *powerLog
-	byName  map[string]*Machine
-	names   []string
-	told    sync.Map
+	options  Options
+	ctx      context.Context
+	log      *powerLog
+	byName   map[string]*Machine
+	names    []string
+	reported sync.Map
 
 	admin   kubernetes.Interface
 	pods    cache.Indexer
@@ -49,7 +48,7 @@ const (
 	byUID  = "uid"
 )
 
-// NewFleet watches the cluster as an administrator.
+// NewFleet starts the informers as an administrator.
 func NewFleet(ctx context.Context, admin kubernetes.Interface, options Options) (*Fleet, error) {
 	log, err := openPowerLog(options.PowerLog)
 	if err != nil {
@@ -87,7 +86,7 @@ func NewFleet(ctx context.Context, admin kubernetes.Interface, options Options) 
 	return f, ctx.Err()
 }
 
-// Add puts a machine into the rack; it stays off until PowerOn.
+// Add adds a machine. It stays off until PowerOn.
 func (f *Fleet) Add(name, rack string, client kubernetes.Interface, controlPlane bool, hooks Hooks) {
 	machine := newMachine(f, name, rack, len(f.names)+1, client)
 	machine.ControlPlane, machine.hooks = controlPlane, hooks
@@ -95,13 +94,13 @@ func (f *Fleet) Add(name, rack string, client kubernetes.Interface, controlPlane
 	f.names = append(f.names, name)
 }
 
-// PowerOn starts every machine at once, without boot time: the testbed begins
-// with a cluster that is up. A machine whose fault is `dead` comes up as well,
-// for it must have been seen before it can be missed, and dies afterwards.
+// PowerOn starts all machines at once and without boot time: the testbed starts
+// with a running cluster. A machine with the fault `dead` starts as well, so
+// that its Node exists; ApplyLateFaults breaks it down later.
 func (f *Fleet) PowerOn(faults map[string]Fault) error {
 	for name := range faults {
 		if f.byName[name] == nil {
-			return fmt.Errorf("fault for %q: no such machine", name)
+			return fmt.Errorf("--fault %s: this machine does not exist", name)
 		}
 	}
 	for _, name := range f.names {
@@ -110,27 +109,27 @@ func (f *Fleet) PowerOn(faults map[string]Fault) error {
 			machine.fault = fault
 		}
 		hooks := machine.hooks
-		machine.hooks = Hooks{} // its servers run already
-		machine.cameUp(machine.turn)
+		machine.hooks = Hooks{} // its servers are already running
+		machine.cameUp(machine.powerActions)
 		machine.hooks = hooks
 	}
 	return nil
 }
 
-// ApplyLateFaults sets the faults that only make sense on a cluster that is up.
+// ApplyLateFaults sets the faults that need a running cluster.
 func (f *Fleet) ApplyLateFaults(faults map[string]Fault) {
 	for name, fault := range faults {
-		if fault.Kind == Dead || fault.Kind == NotReady { // not of the boot that they are first seen with
+		if fault.Kind == Dead || fault.Kind == NotReady {
 			f.byName[name].setFault(fault)
 		}
 	}
 }
 
-// Command does what `testbed machine NODE COMMAND` asks for.
+// Command handles `testbed machine NODE COMMAND`.
 func (f *Fleet) Command(name, command string) (Status, error) {
 	machine := f.byName[name]
 	if machine == nil {
-		return Status{}, fmt.Errorf("no machine %q; there are %s", name, strings.Join(f.names, ", "))
+		return Status{}, fmt.Errorf("unknown machine %q; the machines are %s", name, strings.Join(f.names, ", "))
 	}
 	switch command {
 	case "status":
@@ -146,14 +145,14 @@ func (f *Fleet) Command(name, command string) (Status, error) {
 	default:
 		fault, err := ParseFault(command)
 		if err != nil {
-			return Status{}, fmt.Errorf("%w; or reboot, heal, register, status", err)
+			return Status{}, fmt.Errorf("%w; the other commands are reboot, heal, register and status", err)
 		}
 		machine.setFault(fault)
 	}
 	return machine.Status(), nil
 }
 
-// Statuses are in the order in which the machines were added.
+// Statuses lists the machines in the order in which they were added.
 func (f *Fleet) Statuses() []Status {
 	all := make([]Status, 0, len(f.names))
 	for _, name := range f.names {
@@ -186,12 +185,12 @@ func (f *Fleet) nodeChanged(obj any) {
 	}
 	if node, ok := obj.(*v1.Node); ok {
 		if machine := f.byName[node.Name]; machine != nil {
-			machine.poke()
+			machine.wakeKubelet()
 		}
 	}
 }
 
-// podsOn are the pods that the API has bound to a node.
+// podsOn returns the pods that are bound to a node, by UID.
 func (f *Fleet) podsOn(node string) map[string]*v1.Pod {
 	found := map[string]*v1.Pod{}
 	objects, err := f.pods.ByIndex(byNode, node)
@@ -206,7 +205,7 @@ func (f *Fleet) podsOn(node string) map[string]*v1.Pod {
 	return found
 }
 
-// pod finds a pod by its UID; nil when it is gone.
+// pod finds a pod by its UID; nil if it does not exist.
 func (f *Fleet) pod(uid string) *v1.Pod {
 	objects, err := f.pods.ByIndex(byUID, uid)
 	if err != nil || len(objects) == 0 {
@@ -220,9 +219,10 @@ func (f *Fleet) report(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().UTC().Format("15:04:05.000 ")+format+"\n", args...)
 }
 
-// reportOnce is for mistakes that would be met again at every look.
+// reportOnce reports an error only the first time, because the caller would
+// find it again and again.
 func (f *Fleet) reportOnce(where string, err error) {
-	if _, told := f.told.LoadOrStore(where+err.Error(), true); !told {
+	if _, reported := f.reported.LoadOrStore(where+err.Error(), true); !reported {
 		f.report("%s: %v", where, err)
 	}
 }

@@ -20,32 +20,32 @@ const (
 	retryEvery     = 500 * time.Millisecond
 	// A real kubelet posts an unchanged status every 5 minutes.
 	statusEvery = 5 * time.Minute
-	// How often the kubelet compares the API's Node with its own state, besides
-	// being woken by every change of the Node.
+	// How often the kubelet compares the API's Node with its own state. It also
+	// does so on every change of the Node.
 	compareEvery = 2 * time.Second
-	// leaseDuration is what real kubelets write; nobody here reads it.
+	// Real kubelets write this value; the testbed does not read it.
 	leaseDurationSeconds = 40
 )
 
-// After a boot the old pod statuses stay in the API this long after the Node
-// is Ready with its new bootID: measured on real kubelets.
+// After a boot the API shows the old pod statuses for this time after the new
+// bootID. These times were measured on real kubelets.
 const (
 	staleStatusMin = 200 * time.Millisecond
 	staleStatusMax = 600 * time.Millisecond
 )
 
-// Kubelet is the kubelet of one boot. It ends with the boot; what the next one
-// must know is on the machine's disk.
+// Kubelet is the kubelet of one boot, and it ends with the boot. The machine's
+// disk keeps what the next kubelet must know.
 type Kubelet struct {
 	machine  *Machine
 	bootID   string
 	wakeup   chan struct{}
 	register atomic.Bool
-	notReady bool // this boot came up so, and stays so until it is healed
+	notReady bool // this boot began with the fault not-ready
 
 	mu      sync.Mutex
 	ctx     context.Context
-	ready   bool // the first status of this boot was written: pods may start
+	ready   bool // the first status of this boot is written, so pods may start
 	workers map[string]*podWorker
 }
 
@@ -55,12 +55,13 @@ func newKubelet(m *Machine, bootID string) *Kubelet {
 	return k
 }
 
-// returnedNotReady says whether this boot is one that the fault keeps from Ready.
+// returnedNotReady: this boot began with the fault not-ready, and nobody has
+// healed it yet.
 func (k *Kubelet) returnedNotReady() bool {
 	return k.notReady && k.machine.currentFault() == NotReady
 }
 
-// run returns at once; everything it starts ends with ctx.
+// run returns at once. What it starts ends with ctx.
 func (k *Kubelet) run(ctx context.Context) {
 	k.ctx = ctx
 	go k.keepStatus(ctx)
@@ -74,14 +75,14 @@ func (k *Kubelet) wake() {
 	}
 }
 
-// keepStatus registers the Node, then keeps its status as this boot has it.
+// keepStatus registers the Node and keeps its status up to date.
 func (k *Kubelet) keepStatus(ctx context.Context) {
 	var posted time.Time
 	for ctx.Err() == nil {
 		wait := compareEvery
 		if k.register.Load() {
 			if err := k.registerNode(ctx); err != nil {
-				k.complain(ctx, "register", err)
+				k.reportError(ctx, "register", err)
 				sleep(ctx, retryEvery)
 				continue
 			}
@@ -91,17 +92,17 @@ func (k *Kubelet) keepStatus(ctx context.Context) {
 		node, err := k.machine.fleet.nodes.Get(k.machine.Name)
 		switch {
 		case err != nil && posted.IsZero():
-			wait = 50 * time.Millisecond // created, but the watch has not said so yet
-		case err != nil: // somebody deleted the Node; a kubelet registers only when it starts
+			wait = 50 * time.Millisecond // the watch does not show the new Node yet
+		case err != nil: // somebody deleted the Node: a running kubelet does not register it again
 		case k.differs(node) || time.Since(posted) > statusEvery:
 			if err := k.postStatus(ctx, node); err != nil {
-				k.complain(ctx, "node status", err)
+				k.reportError(ctx, "node status", err)
 				wait = retryEvery
 				break
 			}
 			posted = time.Now()
 			k.startPods()
-			// Let the watch catch up, or this status would be posted twice.
+			// Wait until the watch shows this status; else it would be posted twice.
 			sleep(ctx, 300*time.Millisecond)
 		}
 		select {
@@ -123,7 +124,8 @@ func (k *Kubelet) registerNode(ctx context.Context) error {
 			v1.LabelHostname: m.Name, v1.LabelOSStable: "linux", v1.LabelArchStable: "amd64",
 			v1.LabelTopologyZone: m.Rack, "role": "worker",
 		},
-		// Without it the attach-detach controller leaves volumes to the kubelet.
+		// Without this annotation the attach-detach controller leaves the volumes to
+		// the kubelet.
 		Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
 	}}
 	if m.ControlPlane {
@@ -139,13 +141,13 @@ func (k *Kubelet) registerNode(ctx context.Context) error {
 	return nil
 }
 
-func (k *Kubelet) complain(ctx context.Context, what string, err error) {
+func (k *Kubelet) reportError(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
 		k.machine.fleet.report("%s: %s: %v", k.machine.Name, what, err)
 	}
 }
 
-// keepLease renews the node's Lease for as long as the machine runs.
+// keepLease renews the node's Lease while the machine runs.
 func (k *Kubelet) keepLease(ctx context.Context) {
 	var lease *coordination.Lease
 	for ctx.Err() == nil {
@@ -159,7 +161,8 @@ func (k *Kubelet) keepLease(ctx context.Context) {
 	}
 }
 
-// renewLease returns what it wrote, or nil when the next try must read first.
+// renewLease returns the written Lease, or nil if the next call must read it
+// first.
 func (k *Kubelet) renewLease(ctx context.Context, last *coordination.Lease) (*coordination.Lease, error) {
 	name := k.machine.Name
 	leases := k.machine.client.CoordinationV1().Leases(v1.NamespaceNodeLease)
@@ -187,7 +190,7 @@ func (k *Kubelet) createLease(ctx context.Context, now *metav1.MicroTime) (*coor
 	name := k.machine.Name
 	node, err := k.machine.fleet.nodes.Get(name)
 	if err != nil {
-		return nil, err // the Lease belongs to the Node, so the Node comes first
+		return nil, err // the Node owns the Lease, so it must exist first
 	}
 	lease := &coordination.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{nodeOwner(node)}},
@@ -206,7 +209,7 @@ func nodeOwner(node *v1.Node) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}
 }
 
-// startPods lets the pods of this boot begin, once.
+// startPods starts the pods of this boot; it does so only once.
 func (k *Kubelet) startPods() {
 	k.mu.Lock()
 	first := !k.ready && !k.returnedNotReady()
@@ -225,7 +228,7 @@ func (k *Kubelet) startPods() {
 	}
 }
 
-// podChanged tells the pod's worker to look again, and starts it if need be.
+// podChanged wakes the pod's worker, and starts one if the pod has none.
 func (k *Kubelet) podChanged(uid string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -249,7 +252,7 @@ func (k *Kubelet) podChanged(uid string) {
 	worker.wake()
 }
 
-// address is an invented InternalIP: nothing ever connects to it.
+// address is an invented InternalIP: nobody connects to it.
 func (m *Machine) address() string {
 	return fmt.Sprintf("10.200.%d.%d", m.index/250, m.index%250+1)
 }

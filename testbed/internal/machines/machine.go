@@ -1,7 +1,6 @@
-// Package machines simulates servers and the kubelets on them: power, boots,
-// Leases, node status, pods and volume attachments. It talks to a real API
-// server with each node's own credentials. It must not know how that API
-// server was started.
+// Package machines simulates servers and their kubelets: power, boots, Leases,
+// node status, pods and volume attachments. It uses a real API server with the
+// credentials of each node. It must not know how the API server was started.
 package machines
 
 import (
@@ -15,22 +14,20 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// State is what a person in front of the rack would see.
 type State string
 
 const (
 	Up      State = "up"
 	Booting State = "booting"
-	Down    State = "down" // and will not come back by itself
+	Down    State = "down" // and not booting
 )
 
-// Hooks are the servers that live and die with a machine: the control plane's.
+// Hooks stop and start the control-plane servers on a machine with the machine.
 type Hooks struct {
 	Stop  func()
 	Start func() error
 }
 
-// Machine is one simulated server. Its zero state is "powered off".
 type Machine struct {
 	Name         string
 	SystemUUID   string
@@ -42,19 +39,19 @@ type Machine struct {
 	hooks  Hooks
 	index  int
 
-	mu      sync.Mutex
-	random  *rand.Rand
-	state   State
-	bootID  string
-	boots   int
-	fault   Fault
-	turn    int // counts power actions: a boot that was overtaken does not finish
-	stop    context.CancelFunc
-	kubelet *Kubelet
-	disk    *disk // what survives a boot
+	mu           sync.Mutex
+	random       *rand.Rand
+	state        State
+	bootID       string
+	boots        int
+	fault        Fault
+	powerActions int // a boot does not finish if this has changed since it began
+	stop         context.CancelFunc
+	kubelet      *Kubelet
+	disk         *disk // what survives a boot
 }
 
-// Status is what `testbed status` and the control socket show.
+// Status is what `testbed status` shows about a machine.
 type Status struct {
 	Name       string `json:"name"`
 	SystemUUID string `json:"systemUUID"`
@@ -65,8 +62,8 @@ type Status struct {
 }
 
 func newMachine(fleet *Fleet, name, rack string, index int, client kubernetes.Interface) *Machine {
-	// A stream of its own per machine: one more machine, or one more boot of
-	// another, changes no draw of this one.
+	// Each machine has its own random numbers: a change of another machine does
+	// not change them.
 	digest := sha256.Sum256(fmt.Appendf(nil, "%d/%s", fleet.options.Seed, name))
 	random := rand.New(rand.NewChaCha8(digest))
 	return &Machine{
@@ -75,7 +72,6 @@ func newMachine(fleet *Fleet, name, rack string, index int, client kubernetes.In
 	}
 }
 
-// Status is a snapshot.
 func (m *Machine) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,9 +81,8 @@ func (m *Machine) Status() Status {
 	}
 }
 
-// reset takes the machine down now and, unless a fault holds it, up again
-// after its boot time. The log line is written before anything else happens,
-// by the machine and not by whoever asked.
+// reset takes the machine down and boots it, unless a fault keeps it down. It
+// writes the power log before anything else happens.
 func (m *Machine) reset(action string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,8 +97,8 @@ func (m *Machine) reset(action string) {
 	}
 }
 
-// die is a machine that breaks: off, without a way back but `heal`.
-func (m *Machine) die() {
+// breakDown takes the machine down until `heal`.
+func (m *Machine) breakDown() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fleet.log.write(m.Name, m.bootID, "self", "dead")
@@ -111,7 +106,7 @@ func (m *Machine) die() {
 }
 
 func (m *Machine) powerOffLocked() {
-	m.turn++
+	m.powerActions++
 	if m.stop != nil {
 		m.stop()
 		m.stop, m.kubelet = nil, nil
@@ -122,11 +117,11 @@ func (m *Machine) powerOffLocked() {
 	m.state = Down
 }
 
-// bootLocked begins a boot; it ends in cameUp.
+// bootLocked begins a boot; cameUp ends it.
 func (m *Machine) bootLocked() {
 	m.state = Booting
-	turn := m.turn
-	time.AfterFunc(m.bootTimeLocked(), func() { m.cameUp(turn) })
+	began := m.powerActions
+	time.AfterFunc(m.bootTimeLocked(), func() { m.cameUp(began) })
 }
 
 func (m *Machine) bootTimeLocked() time.Duration {
@@ -138,10 +133,10 @@ func (m *Machine) bootTimeLocked() time.Duration {
 	return took
 }
 
-func (m *Machine) cameUp(turn int) {
+func (m *Machine) cameUp(powerActions int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.turn != turn || m.fleet.ctx.Err() != nil {
+	if m.powerActions != powerActions || m.fleet.ctx.Err() != nil {
 		return
 	}
 	if m.hooks.Start != nil {
@@ -161,14 +156,14 @@ func (m *Machine) cameUp(turn int) {
 	m.kubelet.run(ctx)
 }
 
-// running is the kubelet of the current boot, or nil.
+// running returns the kubelet of the current boot, or nil.
 func (m *Machine) running() *Kubelet {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.kubelet
 }
 
-// between draws a duration from the machine's own stream.
+// between draws a duration from the machine's own random numbers.
 func (m *Machine) between(low, high time.Duration) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()

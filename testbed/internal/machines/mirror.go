@@ -12,16 +12,16 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// mirrorEvery is how soon a mirror pod that somebody deleted is back.
+// mirrorEvery is the longest time until a deleted mirror pod is made again.
 const mirrorEvery = 2 * time.Second
 
-// keepMirrorPods shows the machine's static pods in the API, under the node's
-// own credentials, and makes them again when somebody deletes them.
+// keepMirrorPods makes the mirror pods of the machine's static pods, with the
+// node's credentials, and makes them again if somebody deletes them.
 func (k *Kubelet) keepMirrorPods(ctx context.Context) {
 	for ctx.Err() == nil {
 		for _, component := range k.staticPods() {
 			if err := k.mirror(ctx, component); err != nil {
-				k.complain(ctx, "mirror pod "+component, err)
+				k.reportError(ctx, "mirror pod "+component, err)
 			}
 		}
 		sleep(ctx, mirrorEvery)

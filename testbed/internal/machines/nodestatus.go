@@ -13,7 +13,7 @@ import (
 
 const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
 
-// differs says whether the API's Node is behind what this boot knows.
+// differs: the API's Node does not show the state of this boot.
 func (k *Kubelet) differs(node *v1.Node) bool {
 	want := v1.ConditionTrue
 	if k.returnedNotReady() {
@@ -48,7 +48,7 @@ func (k *Kubelet) postStatus(ctx context.Context, node *v1.Node) error {
 	return err
 }
 
-// statusPatch spells an empty volumesInUse out, which omitempty would swallow.
+// statusPatch writes volumesInUse also if it is empty; omitempty would drop it.
 func statusPatch(status v1.NodeStatus, inUse []v1.UniqueVolumeName) ([]byte, error) {
 	raw, err := json.Marshal(status)
 	if err != nil {
@@ -92,8 +92,8 @@ func nodeCondition(node *v1.Node, kind v1.NodeConditionType) *v1.NodeCondition {
 	return nil
 }
 
-// labelControlPlane is the administrator's part: a node may not give itself
-// a role.
+// labelControlPlane uses the administrator's credentials, because a node may
+// not give itself a role.
 func (f *Fleet) labelControlPlane(ctx context.Context, name string) error {
 	patch := []byte(`{"metadata":{"labels":{"` + controlPlaneLabel + `":""}}}`)
 	_, err := f.admin.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})

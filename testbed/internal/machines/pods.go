@@ -12,12 +12,12 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// podWorker is one pod's sync loop in one boot of its machine.
+// podWorker runs one pod during one boot of its machine.
 type podWorker struct {
-	kubelet *Kubelet
-	uid     string
-	changed chan struct{}
-	drift   drift
+	kubelet   *Kubelet
+	uid       string
+	changed   chan struct{}
+	overwrite overwriteCheck
 }
 
 func newPodWorker(k *Kubelet, uid string) *podWorker {
@@ -31,15 +31,15 @@ func (w *podWorker) wake() {
 	}
 }
 
-// run ends when the pod is gone from the API or the machine goes down.
+// run ends when the API no longer has the pod or the machine goes down.
 func (w *podWorker) run(ctx context.Context) {
 	m := w.kubelet.machine
-	rec, dirty := w.recall(ctx)
+	rec, dirty := w.loadRecord(ctx)
 	for ctx.Err() == nil {
 		pod := m.fleet.pod(w.uid)
 		if pod == nil {
 			m.disk.forget(ctx, w.uid)
-			w.kubelet.wake() // its volumes may be free
+			w.kubelet.wake() // its volumes may no longer be in use
 			return
 		}
 		wait := never
@@ -47,24 +47,24 @@ func (w *podWorker) run(ctx context.Context) {
 			changed, next := w.advance(&rec, pod)
 			dirty, wait = dirty || changed, next
 		}
-		if overwritten, again := w.drift.check(pod, &rec, time.Now()); !dirty {
+		if overwritten, again := w.overwrite.check(pod, &rec, time.Now()); !dirty {
 			dirty, wait = overwritten, min(wait, again)
 		}
 		m.disk.save(ctx, w.uid, rec)
 		if dirty {
 			err := w.post(ctx, pod, &rec)
-			dirty = !settled(err)
+			dirty = !needsNoRetry(err)
 			if dirty {
-				w.kubelet.complain(ctx, "status of pod "+pod.Name, err)
+				w.kubelet.reportError(ctx, "status of pod "+pod.Name, err)
 				wait = retryEvery
 			}
 		}
 		if !dirty && pod.DeletionTimestamp != nil && rec.stage == exited && !rec.deleteSent {
 			err := w.remove(ctx, pod)
-			rec.deleteSent = settled(err)
+			rec.deleteSent = needsNoRetry(err)
 			w.kubelet.wake()
 			if !rec.deleteSent {
-				w.kubelet.complain(ctx, "delete pod "+pod.Name, err)
+				w.kubelet.reportError(ctx, "delete pod "+pod.Name, err)
 				wait = retryEvery
 			}
 		}
@@ -72,8 +72,9 @@ func (w *podWorker) run(ctx context.Context) {
 	}
 }
 
-// recall finds what an earlier boot knew of the pod.
-func (w *podWorker) recall(ctx context.Context) (rec record, dirty bool) {
+// loadRecord loads the pod's record, which an earlier boot may have written.
+// dirty: its status must be written.
+func (w *podWorker) loadRecord(ctx context.Context) (rec record, dirty bool) {
 	m := w.kubelet.machine
 	boot := m.Status().Boots
 	rec, known := m.disk.load(w.uid)
@@ -94,14 +95,14 @@ func (w *podWorker) recall(ctx context.Context) (rec record, dirty bool) {
 		if current := m.fleet.pod(w.uid); current != nil {
 			pod = current
 		}
-		rec.interrupted(w.facts(pod), time.Now())
+		rec.containersLost(w.facts(pod), time.Now())
 		return rec, before != exited
 	default:
 		return rec, true
 	}
 }
 
-// advance takes every step that is due.
+// advance moves the record as far as possible.
 func (w *podWorker) advance(rec *record, pod *v1.Pod) (changed bool, wait time.Duration) {
 	f := w.facts(pod)
 	for {
@@ -143,7 +144,7 @@ func (w *podWorker) await(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// post writes the status, bound to the pod's UID.
+// post writes the status on the precondition of the pod's UID.
 func (w *podWorker) post(ctx context.Context, pod *v1.Pod, rec *record) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID},
@@ -157,7 +158,8 @@ func (w *podWorker) post(ctx context.Context, pod *v1.Pod, rec *record) error {
 	return err
 }
 
-// remove is the kubelet's last word on a pod whose containers have ended.
+// remove deletes a pod whose containers have ended, as a kubelet does at the
+// end.
 func (w *podWorker) remove(ctx context.Context, pod *v1.Pod) error {
 	return w.kubelet.machine.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: ptr.To[int64](0),
@@ -165,8 +167,8 @@ func (w *podWorker) remove(ctx context.Context, pod *v1.Pod) error {
 	})
 }
 
-// settled: written, or the pod that it was about is not there any more.
-func settled(err error) bool {
+// needsNoRetry: the write succeeded, or its object no longer exists.
+func needsNoRetry(err error) bool {
 	return err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err)
 }
 

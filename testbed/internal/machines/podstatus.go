@@ -9,20 +9,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// statusOf is the status that a kubelet would report for a record.
+// statusOf is the status that a kubelet reports for a record.
 func statusOf(pod *v1.Pod, rec *record, hostIP string) map[string]any {
 	status := map[string]any{
 		"observedGeneration": pod.Generation,
 		"phase":              phaseOf(rec),
 		"startTime":          metav1.NewTime(rec.startTime),
 		"hostIP":             hostIP,
-		"hostIPs":            []v1.HostIP{{IP: hostIP}}, // never changes, so merging is fine
+		"hostIPs":            []v1.HostIP{{IP: hostIP}}, // it never changes, so the API may merge the list
 		"conditions":         podConditions(pod, rec),
 		"containerStatuses":  containerStatuses(pod, rec),
 	}
 	if rec.ip != "" {
 		status["podIP"] = rec.ip
-		// The API merges this list by address; the old sandbox's must go.
+		// Replace the list: a merge would keep the address of the old sandbox.
 		status["podIPs"] = []any{map[string]string{"$patch": "replace"}, v1.PodIP{IP: rec.ip}}
 	}
 	return status
@@ -41,8 +41,8 @@ func phaseOf(rec *record) v1.PodPhase {
 	}
 }
 
-// podConditions leaves PodScheduled and DisruptionTarget, which others wrote,
-// alone: the patch merges conditions by type.
+// podConditions does not contain PodScheduled and DisruptionTarget, which
+// others write: the patch merges conditions by type, so they stay.
 func podConditions(pod *v1.Pod, rec *record) []map[string]any {
 	sandbox, ready := v1.ConditionFalse, v1.ConditionFalse
 	if rec.stage == running {
@@ -76,7 +76,7 @@ func podConditions(pod *v1.Pod, rec *record) []map[string]any {
 		patches = append(patches, map[string]any{
 			"type": condition.Type, "status": condition.Status, "lastTransitionTime": since,
 			"observedGeneration": pod.Generation,
-			"reason":             condition.Reason, // spelt out: a merge would keep the old one
+			"reason":             condition.Reason, // also if empty: a merge would keep the old one
 		})
 	}
 	return patches
@@ -118,7 +118,7 @@ func containerStatuses(pod *v1.Pod, rec *record) []v1.ContainerStatus {
 func terminated(id string, code int32, lost bool) *v1.ContainerStateTerminated {
 	state := &v1.ContainerStateTerminated{ExitCode: code, ContainerID: id, Reason: "Error", FinishedAt: metav1.NewTime(time.Now())}
 	switch {
-	case lost && code == exitUnknown255:
+	case lost && code == exitUnknown:
 		state.Reason = "Unknown"
 	case code == 0:
 		state.Reason = "Completed"
@@ -126,8 +126,8 @@ func terminated(id string, code int32, lost bool) *v1.ContainerStateTerminated {
 	return state
 }
 
-// containerID is new with every start of a container, and the same again when
-// the same status is written twice.
+// containerID differs for each start of a container, and is the same each time
+// that one status is written.
 func containerID(pod *v1.Pod, container string, generation int) string {
 	return containerHash("containerd://", string(pod.UID), container, generation)
 }

@@ -10,15 +10,15 @@ import (
 	"junban.dev/testbed/internal/wire"
 )
 
-// Power resets a machine as a BMC does: it asks nobody whether that is wise
-// and does not look at the bootID. Only another machine's UUID is refused.
+// Power resets a machine like a BMC: it checks neither the bootID nor whether a
+// reset is safe. It only refuses the systemUUID of another machine.
 func (f *Fleet) Power(request wire.PowerRequest) wire.PowerReply {
 	machine := f.byName[request.Node]
 	if machine == nil {
-		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: fmt.Sprintf("no machine %q", request.Node)}
+		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: fmt.Sprintf("unknown machine %q", request.Node)}
 	}
 	if request.SystemUUID != "" && request.SystemUUID != machine.SystemUUID {
-		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: "another machine's systemUUID"}
+		return wire.PowerReply{Exit: wire.ExitNothingStarted, Message: "JUNBAN_SYSTEM_UUID is not the systemUUID of this machine"}
 	}
 	switch machine.currentFault() {
 	case Refuse:
@@ -40,8 +40,7 @@ func (f *Fleet) Power(request wire.PowerRequest) wire.PowerReply {
 	return wire.PowerReply{Exit: wire.ExitStarted}
 }
 
-// powerLog holds the truth about power: one JSON line per action, written by
-// the machine that it happened to.
+// powerLog has one JSON line for each power action that reached a machine.
 type powerLog struct {
 	mu   sync.Mutex
 	file *os.File
@@ -66,7 +65,7 @@ func (l *powerLog) write(node, bootID, action, effect string) {
 		Node: node, BootIDBefore: bootID, Action: action, Effect: effect,
 	})
 	if err != nil {
-		panic(err) // five strings always marshal
+		panic(err) // marshalling strings cannot fail
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,44 +6,44 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// stage is how far a pod's containers are.
+// stage of a pod's containers.
 type stage int
 
 const (
-	waiting  stage = iota // for volumes
-	starting              // images, sandbox, start-up
+	waiting stage = iota // for volumes
+	starting
 	running
-	exited // and not to be started again
+	exited // for good
 )
 
-// exitKilled is what a container that SIGKILL ended reports, exitUnknown255 one
-// whose end nobody saw.
+// Exit codes of a container that SIGKILL ended, and of one whose end the
+// kubelet did not see.
 const (
-	exitKilled     = 137
-	exitUnknown255 = 255
+	exitKilled  = 137
+	exitUnknown = 255
 )
 
-// record is what a kubelet knows about one pod. All containers of a pod share
-// their fate. advance is its whole life and touches nothing else.
+// record is what a kubelet knows about one pod. All containers of a pod start
+// and end together. advance changes the record and nothing else.
 type record struct {
-	boot        int // the boot whose kubelet wrote it
+	boot        int // the boot that wrote the record
 	stage       stage
-	since       time.Time // of the stage
+	since       time.Time // the beginning of the stage
 	delay       time.Duration
 	ready       bool
-	started     bool // the containers of this pod have run at least once
+	started     bool // the containers have run at least once
 	restarts    int32
-	containers  int    // generation of containerIDs: 0 is none
-	lastLost    bool   // the containers before these vanished with the machine
-	lastExit    int32  // of the containers before these
-	exit        int32  // once exited
-	ip          string // of the present sandbox
+	containers  int   // number of starts; each gives new containerIDs
+	lastLost    bool  // the last containers were lost in a boot of the machine
+	lastExit    int32 // exit code of the last containers
+	exit        int32 // exit code in the stage exited
+	ip          string
 	startTime   time.Time
 	terminating time.Time
 	deleteSent  bool
 }
 
-// facts are what advance must know about a pod at the moment.
+// facts is what advance must know about the pod.
 type facts struct {
 	behaviour
 	policy       v1.RestartPolicy
@@ -52,14 +52,14 @@ type facts struct {
 	volumesReady bool
 }
 
-// never is a wait without a due time: only a change of the pod ends it.
+// never is the wait until the pod changes.
 const never = time.Duration(1<<63 - 1)
 
-// pollVolumes is how often a pod that waits for a volume looks again.
+// pollVolumes is the time between two checks whether the volumes are ready.
 const pollVolumes = 200 * time.Millisecond
 
-// advance moves the record as far as `now` allows. It says whether the status
-// in the API must change and how long nothing will happen by itself.
+// advance moves the record to its state at `now`. changed: the status in the
+// API must be written. wait: the time until advance must be called again.
 func (r *record) advance(f facts, now time.Time) (changed bool, wait time.Duration) {
 	if r.stage == exited {
 		return false, never
@@ -85,11 +85,11 @@ func (r *record) advance(f facts, now time.Time) (changed bool, wait time.Durati
 		r.ready = f.ready == 0 && !f.neverReady
 		return true, 0
 	default:
-		return r.work(f, now)
+		return r.advanceRunning(f, now)
 	}
 }
 
-func (r *record) work(f facts, now time.Time) (changed bool, wait time.Duration) {
+func (r *record) advanceRunning(f facts, now time.Time) (changed bool, wait time.Duration) {
 	wait = never
 	if !r.ready && !f.neverReady {
 		if left := r.left(f.ready, now); left > 0 {
@@ -135,18 +135,19 @@ func (r *record) terminate(f facts, now time.Time) (changed bool, wait time.Dura
 	return true, never
 }
 
-// interrupted is what a kubelet finds after a boot: the containers are gone.
-func (r *record) interrupted(f facts, now time.Time) {
+// containersLost: the kubelet has booted and finds that the containers are
+// gone.
+func (r *record) containersLost(f facts, now time.Time) {
 	if r.stage == exited || r.stage == waiting {
 		return
 	}
 	wasRunning := r.stage == running
 	r.ready, r.ip = false, ""
 	if wasRunning {
-		r.lastLost, r.lastExit = true, exitUnknown255
+		r.lastLost, r.lastExit = true, exitUnknown
 	}
 	if f.deleting || wasRunning && f.policy == v1.RestartPolicyNever {
-		r.end(exitUnknown255, now)
+		r.end(exitUnknown, now)
 		return
 	}
 	if wasRunning {

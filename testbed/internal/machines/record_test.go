@@ -11,16 +11,16 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
 
-// usual takes a second for everything.
-func usual(policy v1.RestartPolicy) facts {
+// oneSecondFacts: start, ready and terminate take one second each.
+func oneSecondFacts(policy v1.RestartPolicy) facts {
 	return facts{
 		behaviour: behaviour{start: time.Second, ready: time.Second, terminate: time.Second},
 		policy:    policy, grace: 30 * time.Second, volumesReady: true,
 	}
 }
 
-// settle advances until nothing more is due at that moment.
-func settle(r *record, f facts, now time.Time) time.Duration {
+// advanceTo moves the record to its state at `now`.
+func advanceTo(r *record, f facts, now time.Time) time.Duration {
 	for {
 		before := *r
 		_, wait := r.advance(f, now)
@@ -33,35 +33,35 @@ func settle(r *record, f facts, now time.Time) time.Duration {
 func readyRecord(f facts) record {
 	r := record{}
 	for _, second := range []float64{0, 1, 2} {
-		settle(&r, f, at(second))
+		advanceTo(&r, f, at(second))
 	}
 	return r
 }
 
-func TestStartsThenBecomesReady(t *testing.T) {
-	f := usual(v1.RestartPolicyAlways)
+func TestAPodStartsThenBecomesReady(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyAlways)
 	r := record{}
-	if wait := settle(&r, f, at(0)); r.stage != starting || wait != time.Second {
+	if wait := advanceTo(&r, f, at(0)); r.stage != starting || wait != time.Second {
 		t.Fatalf("%+v, wait %s", r, wait)
 	}
-	if settle(&r, f, at(1)); r.stage != running || r.ready || r.containers != 1 {
+	if advanceTo(&r, f, at(1)); r.stage != running || r.ready || r.containers != 1 {
 		t.Fatalf("%+v", r)
 	}
-	if wait := settle(&r, f, at(2)); !r.ready || wait != never {
+	if wait := advanceTo(&r, f, at(2)); !r.ready || wait != never {
 		t.Fatalf("%+v, wait %s", r, wait)
 	}
 }
 
-func TestWaitsForVolumes(t *testing.T) {
-	f := usual(v1.RestartPolicyAlways)
+func TestAPodWaitsForItsVolumes(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyAlways)
 	f.volumesReady = false
 	r := record{}
-	if wait := settle(&r, f, at(100)); r.stage != waiting || wait != pollVolumes {
+	if wait := advanceTo(&r, f, at(100)); r.stage != waiting || wait != pollVolumes {
 		t.Fatalf("%+v, wait %s", r, wait)
 	}
 }
 
-func TestGraceCutsTermination(t *testing.T) {
+func TestTheGracePeriodLimitsTermination(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		ignore       bool
@@ -72,75 +72,75 @@ func TestGraceCutsTermination(t *testing.T) {
 	}{
 		{name: "in time", takes: 2, grace: 30, ends: 2, code: 0, stillRunsAt: 1.9},
 		{name: "too slow", takes: 60, grace: 30, ends: 30, code: exitKilled, stillRunsAt: 29.9},
-		{name: "deaf", ignore: true, takes: 1, grace: 5, ends: 5, code: exitKilled, stillRunsAt: 4.9},
+		{name: "ignores SIGTERM", ignore: true, takes: 1, grace: 5, ends: 5, code: exitKilled, stillRunsAt: 4.9},
 	} {
-		f := usual(v1.RestartPolicyAlways)
+		f := oneSecondFacts(v1.RestartPolicyAlways)
 		r := readyRecord(f)
 		f.deleting, f.ignoreSigterm = true, c.ignore
 		f.terminate = time.Duration(c.takes * float64(time.Second))
 		f.grace = time.Duration(c.grace * float64(time.Second))
-		settle(&r, f, at(10))
-		if settle(&r, f, at(10+c.stillRunsAt)); r.stage != running {
-			t.Errorf("%s: ended early: %+v", c.name, r)
+		advanceTo(&r, f, at(10))
+		if advanceTo(&r, f, at(10+c.stillRunsAt)); r.stage != running {
+			t.Errorf("%s: the containers ended too early: %+v", c.name, r)
 		}
-		if settle(&r, f, at(10+c.ends)); r.stage != exited || r.exit != c.code {
+		if advanceTo(&r, f, at(10+c.ends)); r.stage != exited || r.exit != c.code {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 	}
 }
 
-func TestGraceShortenedInMidTermination(t *testing.T) {
-	f := usual(v1.RestartPolicyAlways)
+func TestAShorterGracePeriodAppliesDuringTermination(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyAlways)
 	r := readyRecord(f)
 	f.deleting, f.ignoreSigterm = true, true
-	settle(&r, f, at(10))
+	advanceTo(&r, f, at(10))
 	f.grace = 2 * time.Second
-	if settle(&r, f, at(12)); r.stage != exited {
+	if advanceTo(&r, f, at(12)); r.stage != exited {
 		t.Fatalf("%+v", r)
 	}
 }
 
-func TestBootRestartsInPlace(t *testing.T) {
-	f := usual(v1.RestartPolicyAlways)
+func TestABootRestartsThePodInPlace(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyAlways)
 	r := readyRecord(f)
-	r.interrupted(f, at(10))
+	r.containersLost(f, at(10))
 	if r.stage != starting || r.ready || r.restarts != 1 || !r.lastLost || r.containers != 1 {
 		t.Fatalf("%+v", r)
 	}
-	if settle(&r, f, at(12)); r.stage != running || r.containers != 2 {
+	if advanceTo(&r, f, at(12)); r.stage != running || r.containers != 2 {
 		t.Fatalf("%+v", r)
 	}
 }
 
-func TestBootEndsWhatMustNotRestart(t *testing.T) {
-	f := usual(v1.RestartPolicyNever)
+func TestABootEndsPodsThatMustNotRestart(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyNever)
 	r := readyRecord(f)
-	if r.interrupted(f, at(10)); r.stage != exited || phaseOf(&r) != v1.PodFailed {
+	if r.containersLost(f, at(10)); r.stage != exited || phaseOf(&r) != v1.PodFailed {
 		t.Fatalf("%+v", r)
 	}
-	f = usual(v1.RestartPolicyAlways)
+	f = oneSecondFacts(v1.RestartPolicyAlways)
 	r = readyRecord(f)
 	f.deleting = true
-	if r.interrupted(f, at(10)); r.stage != exited {
-		t.Fatalf("a terminating pod came back: %+v", r)
+	if r.containersLost(f, at(10)); r.stage != exited {
+		t.Fatalf("a terminating pod was started again: %+v", r)
 	}
 }
 
-func TestRunsForAWhile(t *testing.T) {
-	f := usual(v1.RestartPolicyNever)
+func TestContainersEndByThemselves(t *testing.T) {
+	f := oneSecondFacts(v1.RestartPolicyNever)
 	f.run = 5 * time.Second
 	r := record{}
 	for second := range 10 {
-		settle(&r, f, at(float64(second)))
+		advanceTo(&r, f, at(float64(second)))
 	}
 	if r.stage != exited || phaseOf(&r) != v1.PodSucceeded {
 		t.Fatalf("%+v", r)
 	}
-	f = usual(v1.RestartPolicyOnFailure)
+	f = oneSecondFacts(v1.RestartPolicyOnFailure)
 	f.run, f.exit = 5*time.Second, 3
 	r = record{}
 	for second := range 10 {
-		settle(&r, f, at(float64(second)))
+		advanceTo(&r, f, at(float64(second)))
 	}
 	if r.stage != starting || r.restarts != 1 || r.lastExit != 3 || r.lastLost {
 		t.Fatalf("%+v", r)
@@ -155,7 +155,7 @@ func TestFaultNames(t *testing.T) {
 	}
 	for _, bad := range []string{"", "slow", "slow=0", "slow=x", "dead=1", "never-return"} {
 		if _, err := ParseFault(bad); err == nil {
-			t.Errorf("%q was accepted", bad)
+			t.Errorf("ParseFault accepted %q", bad)
 		}
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// VolumeAttachments are made and deleted by the real attach-detach controller.
-// Simulated here are the two others who take part: the kubelet, which says
-// which volumes it uses, and the CSI driver's attacher, which does the work.
+// The real attach-detach controller makes and deletes VolumeAttachments. This
+// file simulates the other two: the kubelet, which reports the volumes in use,
+// and the attacher of the CSI driver, which attaches and detaches.
 
 const attacherFinalizer = "testbed.junban.dev/attacher"
 
-// persistentVolumes are the volumes bound to a pod's claims; complete is false
-// while one is missing.
+// persistentVolumes returns the volumes of a pod's claims; complete is false
+// while one of them is missing.
 func (m *Machine) persistentVolumes(pod *v1.Pod) (found []*v1.PersistentVolume, complete bool) {
 	for _, volume := range pod.Spec.Volumes {
 		name := ""
@@ -48,7 +48,7 @@ func (m *Machine) persistentVolumes(pod *v1.Pod) (found []*v1.PersistentVolume, 
 	return found, true
 }
 
-// volumesReady says whether the containers of a pod may start.
+// volumesReady: all volumes of the pod are attached.
 func (m *Machine) volumesReady(pod *v1.Pod) bool {
 	volumes, complete := m.persistentVolumes(pod)
 	if !complete {
@@ -70,8 +70,8 @@ func (m *Machine) attached(volume v1.UniqueVolumeName) bool {
 	return slices.ContainsFunc(node.Status.VolumesAttached, func(a v1.AttachedVolume) bool { return a.Name == volume })
 }
 
-// volumesInUse holds a volume in its place until its containers have ended:
-// the controller detaches nothing that is listed here.
+// volumesInUse lists the volumes of pods whose containers have not ended: the
+// controller does not detach them.
 func (k *Kubelet) volumesInUse() []v1.UniqueVolumeName {
 	inUse := []v1.UniqueVolumeName{}
 	for uid, pod := range k.machine.fleet.podsOn(k.machine.Name) {
@@ -93,9 +93,9 @@ func uniqueName(pv *v1.PersistentVolume) v1.UniqueVolumeName {
 	return v1.UniqueVolumeName("kubernetes.io/csi/" + pv.Spec.CSI.Driver + "^" + pv.Spec.CSI.VolumeHandle)
 }
 
-// startAttacher plays the external attacher of every CSI driver.
+// startAttacher simulates the external attachers of all CSI drivers.
 func (f *Fleet) startAttacher(factory informers.SharedInformerFactory) error {
-	var busy sync.Map // one piece of work per attachment and direction
+	var busy sync.Map // attach and detach each VolumeAttachment only once
 	handle := func(obj any) {
 		attachment, ok := obj.(*storage.VolumeAttachment)
 		if !ok {
@@ -114,7 +114,7 @@ func (f *Fleet) startAttacher(factory informers.SharedInformerFactory) error {
 		go func() {
 			for f.ctx.Err() == nil {
 				err := work(f.ctx, attachment)
-				if settled(err) {
+				if needsNoRetry(err) {
 					return
 				}
 				f.report("%s%s: %v", name, attachment.Name, err)

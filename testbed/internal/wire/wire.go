@@ -1,6 +1,6 @@
-// Package wire is what travels over a testbed's control socket. It imports
-// nothing but the standard library, so that the power program starts in
-// milliseconds: thirty at once must not slow down what they are to measure.
+// Package wire defines the requests on a testbed's control socket. It imports
+// only the standard library, so that the power program starts in milliseconds:
+// tests start thirty of them at once and measure how long the reboots take.
 package wire
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// PowerRequest is what the power program passes on from its environment.
+// PowerRequest holds the environment variables of the power program.
 type PowerRequest struct {
 	Node       string `json:"node"`
 	BootID     string `json:"bootID"`
@@ -22,7 +22,7 @@ type PowerRequest struct {
 	Attempt    string `json:"attempt"`
 }
 
-// PowerReply tells the power program how to end.
+// PowerReply says how the power program has to end.
 type PowerReply struct {
 	Exit    int    `json:"exit"`
 	Killed  bool   `json:"killed,omitempty"` // end by SIGKILL
@@ -30,14 +30,14 @@ type PowerReply struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Exit codes of the command driver: anything but these two is unknown too.
+// Exit codes of the command driver. Every other exit code means unknown as
+// well.
 const (
 	ExitStarted        = 0
 	ExitUnknown        = 1
 	ExitNothingStarted = 75
 )
 
-// Call sends one request to a control socket and decodes the answer.
 func Call(socket, method, path string, body, answer any) error {
 	client := &http.Client{
 		Timeout: 30 * time.Second,

@@ -1,14 +1,14 @@
-//! The table of cases, put to the API server. How the files are named and headed: `crates/junban-api/tests/cases.rs`.
+//! Lets the API server judge the cases. `crates/junban-api/tests/cases.rs` says how their files are named.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Answer, Server};
 
-/// Runs before the admission policies are applied: an entry without `requestedBy` is anybody's to make.
+/// Runs before the admission policies are applied: until then anybody may create an entry without `requestedBy`.
 pub(super) fn check(server: &Server, root: &Path, only: Option<&str>, findings: &mut Findings) -> Result<()> {
     let files = read(&root.join("crates/junban-api/tests/cases"))?;
     for (name, text) in &files {
@@ -17,7 +17,7 @@ pub(super) fn check(server: &Server, root: &Path, only: Option<&str>, findings: 
         }
         let (stem, verdict) = name
             .rsplit_once('.')
-            .with_context(|| format!("{name} says no verdict"))?;
+            .with_context(|| format!("the name {name} has no verdict"))?;
         let answer = match stem.strip_suffix(".to") {
             _ if verdict == "from" => continue,
             None => create(server, text, &["--dry-run=server"])?,
@@ -31,10 +31,10 @@ pub(super) fn check(server: &Server, root: &Path, only: Option<&str>, findings: 
         let accepted = match verdict {
             "accept" => true,
             "refuse" => head(text, "exception").is_some_and(|why| why.starts_with("lint only")),
-            _ => bail!("{name} says neither accept nor refuse"),
+            _ => bail!("the name {name} has neither accept nor refuse"),
         };
-        // Only a verdict on the object counts; a refusal for another reason would hide a missing rule.
-        let judged = answer.ok || is_verdict(&answer.text);
+        // Count only a judgement of the object: a refusal for another reason would hide a missing rule.
+        let judged = answer.ok || is_judgement(&answer.text);
         findings.expect(
             answer.ok == accepted && judged,
             &format!("case {name}"),
@@ -44,8 +44,8 @@ pub(super) fn check(server: &Server, root: &Path, only: Option<&str>, findings: 
     Ok(())
 }
 
-/// 422 of a rule or schema, or 400 of strict decoding.
-fn is_verdict(text: &str) -> bool {
+/// Whether a rule or the schema refused the object (422), or strict decoding did (400).
+fn is_judgement(text: &str) -> bool {
     text.contains("is invalid")
         || text.contains("strict decoding error")
         || text.contains("cannot be handled as a")
@@ -74,6 +74,7 @@ fn change(server: &Server, from: &str, to: &str) -> Result<Answer> {
     Ok(answer)
 }
 
+/// The value of `# KEY: VALUE` in the comment at the head of a case.
 fn head<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines()
         .take_while(|line| line.starts_with('#'))
@@ -91,7 +92,7 @@ fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
             .into_owned();
         let name = name
             .strip_suffix(".yaml")
-            .with_context(|| format!("{name} is no case"))?
+            .with_context(|| format!("{name} is not the file of a case"))?
             .to_owned();
         files.insert(name, std::fs::read_to_string(&path)?);
     }

@@ -1,21 +1,21 @@
-//! The two admission policies, proven with the credentials of those whom they keep out and of those whom they let
-//! in. Each refusal stands beside a write that the same account may do, so that it is not for want of rights.
+//! The two admission policies: whom they refuse and whom they let through, under the credentials of each. Beside each
+//! refusal the same account does a write that it may do: so the policy refused, and not a missing right.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Account, Answer, Server};
 
 const NODE: &str = "node-1";
 const ADMIN: Account<'static> = Account::Admin;
 const KUBELET: Account<'static> = Account::Node(NODE);
 const JUNBAN: Account<'static> = Account::Token("junban/junban");
-/// May patch every Node, and is no administrator of Junban.
+/// Has the right to patch every Node, and none of Junban's ClusterRoles.
 const STRANGER: Account<'static> = Account::User("mallory");
-/// The same, with the ClusterRole junban-operator.
+/// Has the right to patch every Node, and the ClusterRole junban-operator.
 const OPERATOR: Account<'static> = Account::User("olivia");
 
 const NODE_KEYS: &str = "may not write junban.dev/";
@@ -24,7 +24,7 @@ const REQUESTED_BY: &str = "spec.requestedBy must be";
 pub(super) fn check(server: &Server, findings: &mut Findings) -> Result<()> {
     grant(server)?;
     until(|| {
-        Ok(says(
+        Ok(is_refused(
             &annotate(server, &KUBELET, "junban.dev/mark", "forged")?,
             NODE_KEYS,
         ))
@@ -65,7 +65,7 @@ fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
     for (who, account) in [("a kubelet", &KUBELET), ("a stranger", &STRANGER)] {
         let mut refused = |what: &str, answer: &Answer| {
             findings.expect(
-                says(answer, NODE_KEYS),
+                is_refused(answer, NODE_KEYS),
                 &format!("{who} may not {what}"),
                 &answer.text,
             )
@@ -104,7 +104,11 @@ fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
         )?;
     }
     let taint = taint(server, &STRANGER, "junban.dev/pending")?;
-    findings.expect(says(&taint, NODE_KEYS), "a stranger may not steer", &taint.text)?;
+    findings.expect(
+        is_refused(&taint, NODE_KEYS),
+        "a stranger may not write the steering taint",
+        &taint.text,
+    )?;
     let other = self::taint(server, &STRANGER, "example.com/other")?;
     findings.expect(other.ok, "a stranger may write other taints", &other.text)?;
 
@@ -118,21 +122,25 @@ fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
         let hold = label(server, account, "junban.dev/hold", Some("yes"))?;
         findings.expect(hold.ok, &format!("{who} may hold a node"), &hold.text)?;
         let steer = self::taint(server, account, "junban.dev/pending")?;
-        findings.expect(steer.ok, &format!("{who} may steer"), &steer.text)?;
+        findings.expect(
+            steer.ok,
+            &format!("{who} may write the steering taint"),
+            &steer.text,
+        )?;
     }
 
-    // Now they are there: nobody else may change or remove them, nor is in the way of other changes.
+    // The keys are on the node now. Nobody else may change or remove them, and other changes still pass.
     for (who, account) in [("a kubelet", &KUBELET), ("a stranger", &STRANGER)] {
         let changed = annotate(server, account, "junban.dev/mark", "forged")?;
         findings.expect(
-            says(&changed, NODE_KEYS),
+            is_refused(&changed, NODE_KEYS),
             &format!("{who} may not change a mark"),
             &changed.text,
         )?;
         let removed = label(server, account, "junban.dev/hold", None)?;
         findings.expect(
-            says(&removed, NODE_KEYS),
-            &format!("{who} may not end a hold"),
+            is_refused(&removed, NODE_KEYS),
+            &format!("{who} may not remove a hold"),
             &removed.text,
         )?;
         let fine = annotate(server, account, "example.com/note", "again")?;
@@ -140,8 +148,8 @@ fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
     }
     let untaint = patch(server, &STRANGER, r#"{"spec":{"taints":null}}"#)?;
     findings.expect(
-        says(&untaint, NODE_KEYS),
-        "a stranger may not end the steering",
+        is_refused(&untaint, NODE_KEYS),
+        "a stranger may not remove the steering taint",
         &untaint.text,
     )?;
     patch(server, &ADMIN, r#"{"spec":{"taints":null},"metadata":{"annotations":{"junban.dev/mark":null},"labels":{"junban.dev/hold":null}}}"#)?
@@ -149,7 +157,7 @@ fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// A kubelet that registers its Node.
+/// A kubelet registers its Node.
 fn registration(server: &Server, findings: &mut Findings) -> Result<()> {
     let kubelet = Account::Node("node-9");
     let register = |labels: &str| {
@@ -164,7 +172,7 @@ fn registration(server: &Server, findings: &mut Findings) -> Result<()> {
     };
     let held = register(r#""junban.dev/exclude":"""#)?;
     findings.expect(
-        says(&held, NODE_KEYS),
+        is_refused(&held, NODE_KEYS),
         "a kubelet may not register an excluded node",
         &held.text,
     )?;
@@ -190,41 +198,41 @@ fn requested_by(server: &Server, findings: &mut Findings) -> Result<()> {
         )
     };
     let account = "system:serviceaccount:junban:junban";
-    until(|| Ok(says(&ask(&OPERATOR, "alice")?, REQUESTED_BY)))?;
+    until(|| Ok(is_refused(&ask(&OPERATOR, "alice")?, REQUESTED_BY)))?;
     for (who, by, name) in [
-        ("an operator in another's name", &OPERATOR, "alice"),
-        ("an operator in no name", &OPERATOR, ""),
-        ("an operator in Junban's name", &OPERATOR, account),
-        ("an administrator in no name", &ADMIN, ""),
-        ("Junban in another's name", &JUNBAN, "alice"),
+        ("an operator for another person", &OPERATOR, "alice"),
+        ("an operator for nobody", &OPERATOR, ""),
+        ("an operator for Junban", &OPERATOR, account),
+        ("an administrator for nobody", &ADMIN, ""),
+        ("Junban for a person", &JUNBAN, "alice"),
     ] {
         let answer = ask(by, name)?;
         findings.expect(
-            says(&answer, REQUESTED_BY),
-            &format!("no entry by {who}"),
+            is_refused(&answer, REQUESTED_BY),
+            &format!("an entry by {who} is refused"),
             &answer.text,
         )?;
     }
     for (who, by, name) in [
-        ("an operator in her own name", &OPERATOR, "olivia"),
+        ("an operator for herself", &OPERATOR, "olivia"),
         ("Junban for a policy", &JUNBAN, ""),
     ] {
         let answer = ask(by, name)?;
-        findings.expect(answer.ok, &format!("an entry by {who}"), &answer.text)?;
+        findings.expect(answer.ok, &format!("an entry by {who} is accepted"), &answer.text)?;
     }
     for (who, by) in [("a stranger", &STRANGER), ("a kubelet", &KUBELET)] {
         let answer = ask(by, "mallory")?;
         let forbidden = !answer.ok && answer.text.contains("cannot create resource \"nodereboots\"");
         findings.expect(
             forbidden,
-            &format!("{who} has no right to entries at all"),
+            &format!("{who} may not create entries at all"),
             &answer.text,
         )?;
     }
     Ok(())
 }
 
-/// With the guard taken out the forgery works: so it is this policy that refuses, and nothing else.
+/// Without the policy a forged mark is accepted: so this policy refuses it, and nothing else does.
 fn without_the_policy(server: &Server, findings: &mut Findings) -> Result<()> {
     server
         .admin(&["delete", "validatingadmissionpolicybinding", "junban-node-keys"])?
@@ -233,7 +241,7 @@ fn without_the_policy(server: &Server, findings: &mut Findings) -> Result<()> {
     findings.expect(
         forged.is_ok(),
         "without the policy a kubelet forges a mark",
-        "it was refused still",
+        "it was still refused",
     )
 }
 
@@ -245,8 +253,8 @@ fn annotate(server: &Server, account: &Account<'_>, key: &str, value: &str) -> R
     )
 }
 
-/// Through the status, as a kubelet that heartbeats could. A whole write: kubectl's patch reads the subresource
-/// first, which no kubelet may.
+/// Writes an annotation through the status, as a kubelet could with its heartbeat. Replaces the whole object: for a
+/// patch kubectl would read the subresource first, and a kubelet may not read it.
 fn annotate_status(server: &Server, account: &Account<'_>, key: &str, value: &str) -> Result<Answer> {
     const TRIES: usize = 10;
     let mut tries = 0;
@@ -263,7 +271,7 @@ fn annotate_status(server: &Server, account: &Account<'_>, key: &str, value: &st
             &["replace", "--raw", &path, "-f", "-"],
             Some(&node.to_string()),
         )?;
-        // Its own kubelet writes it all the time.
+        // The node's kubelet writes it all the time, so the version may be old.
         if answer.ok || !answer.text.contains("the object has been modified") || tries == TRIES {
             return Ok(answer);
         }
@@ -279,7 +287,7 @@ fn label(server: &Server, account: &Account<'_>, key: &str, value: Option<&str>)
     )
 }
 
-/// One taint; a strategic merge adds it to what is there.
+/// Adds a taint: a strategic merge keeps the others.
 fn taint(server: &Server, account: &Account<'_>, key: &str) -> Result<Answer> {
     let taint = format!(r#"{{"spec":{{"taints":[{{"key":"{key}","effect":"PreferNoSchedule"}}]}}}}"#);
     server.by(
@@ -297,11 +305,12 @@ fn patch(server: &Server, account: &Account<'_>, patch: &str) -> Result<Answer> 
     )
 }
 
-fn says(answer: &Answer, words: &str) -> bool {
+/// Whether the request was refused with these words.
+fn is_refused(answer: &Answer, words: &str) -> bool {
     !answer.ok && answer.text.contains(words)
 }
 
-/// Admission policies and bindings reach the API server's own cache a moment later.
+/// Waits: an admission policy takes effect only when the API server has read it into its cache.
 fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(30);
     let begin = Instant::now();

@@ -1,6 +1,6 @@
-//! What the account's token may do, as the API server says it, against the golden list. What every account of a
-//! cluster may do (ask for its own rights, read the version) is taken away: it is what an account without a
-//! binding may do.
+//! Compares the rights of Junban's token, as the API server lists them, with the golden list. Rights that every
+//! account of a cluster has (to ask for its own rights, to read the version) do not count: an account without a
+//! binding shows which these are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,12 +8,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::Findings;
+use super::findings::Findings;
 use super::server::{Account, Server};
 
-/// Namespaces with a Role of the account, and one without: what holds there holds everywhere.
+/// Namespaces in which the account has a Role.
 const NAMESPACES: [&str; 3] = ["default", "junban", "kube-node-lease"];
-const ANYWHERE: &str = "kube-system";
+/// A namespace without one: a right that the account has here it has everywhere.
+const WITHOUT_ROLE: &str = "kube-system";
 
 type Rights = BTreeMap<String, BTreeSet<String>>;
 
@@ -44,10 +45,14 @@ pub(super) fn check(server: &Server, root: &Path, findings: &mut Findings) -> Re
 }
 
 fn granted(server: &Server) -> Result<BTreeSet<String>> {
-    let everywhere = of(server, ANYWHERE)?;
+    let everywhere = rights(server, WITHOUT_ROLE)?;
     let mut lines: BTreeSet<String> = lines("cluster", &everywhere, &Rights::new());
     for namespace in NAMESPACES {
-        lines.append(&mut self::lines(namespace, &of(server, namespace)?, &everywhere));
+        lines.append(&mut self::lines(
+            namespace,
+            &rights(server, namespace)?,
+            &everywhere,
+        ));
     }
     Ok(lines)
 }
@@ -63,8 +68,8 @@ fn lines(scope: &str, rights: &Rights, known: &Rights) -> BTreeSet<String> {
     .collect()
 }
 
-/// The rights of Junban's token in a namespace, less those of an account that is bound to nothing.
-fn of(server: &Server, namespace: &str) -> Result<Rights> {
+/// The rights of Junban's token in a namespace, without those that an account without a binding has.
+fn rights(server: &Server, namespace: &str) -> Result<Rights> {
     let mut rights = review(server, "junban/junban", namespace)?;
     let nobody = review(server, "default/default", namespace)?;
     rights.retain(|what, verbs| nobody.get(what) != Some(verbs));

@@ -1,4 +1,4 @@
-//! A testbed of its own and kubectl under several accounts.
+//! A testbed for this check, and kubectl under several accounts.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,26 +12,26 @@ pub(super) struct Server {
     pub(super) bed: Testbed,
 }
 
-/// Whose credentials a request carries.
+/// The account that sends a request.
 pub(super) enum Account<'a> {
-    /// system:masters.
+    /// The group system:masters.
     Admin,
-    /// A kubelet's own certificate.
+    /// A node, by the certificate of its kubelet.
     Node(&'a str),
     /// A user without groups.
     User(&'a str),
-    /// NAMESPACE/NAME, by a token.
+    /// The service account NAMESPACE/NAME, by a token.
     Token(&'a str),
 }
 
-/// What kubectl said.
+/// What kubectl printed, and whether it succeeded.
 pub(super) struct Answer {
     pub(super) ok: bool,
     pub(super) text: String,
 }
 
 impl Answer {
-    /// Its output; a refusal is an error.
+    /// What it printed, or an error if it failed.
     pub(super) fn require(self) -> Result<String> {
         if !self.ok {
             bail!("kubectl: {}", self.text.trim());
@@ -50,7 +50,7 @@ impl Server {
         self.admin_with(arguments, "")
     }
 
-    /// kubectl with an object on its standard input.
+    /// Runs kubectl as the administrator, with an object on its standard input.
     pub(super) fn admin_with(&self, arguments: &[&str], input: &str) -> Result<Answer> {
         let output = self.bed.ask(arguments, input)?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -61,7 +61,7 @@ impl Server {
         })
     }
 
-    /// kubectl under an account's own credentials.
+    /// Runs kubectl under the credentials of an account.
     pub(super) fn by(
         &self,
         account: &Account<'_>,

@@ -1,4 +1,4 @@
-//! What is tried, in order: each part leaves the cluster as the next one wants it.
+//! The steps, in order: each leaves the cluster in the state that the next one needs.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::{Check, blocked, done, failed, text, usage};
+use super::check::{Check, blocked, done, failed, text, usage};
 
 pub(super) fn all(check: &mut Check) -> Result<()> {
     bad_arguments(check)?;
@@ -18,7 +18,7 @@ pub(super) fn all(check: &mut Check) -> Result<()> {
     bad_rights(check)?;
     paused(check)?;
     whole_run(check)?;
-    a_server_that_does_not_return(check)?;
+    server_that_does_not_return(check)?;
     cancels(check)?;
     cancels_without_nodes(check)
 }
@@ -67,7 +67,7 @@ fn bad_ways_in(check: &mut Check) -> Result<()> {
     let begun = Instant::now();
     check.junban_with(&frozen, &["status"], &failed(&["does not answer within 5 s"]))?;
     check.holds(
-        "a server that swallows everything is reported soon",
+        "a server that never answers is reported within 8 s",
         begun.elapsed() < Duration::from_secs(8),
     )?;
     check.bed.command("proxy", &["thaw"]).map(drop)
@@ -107,7 +107,7 @@ fn not_installed(check: &mut Check) -> Result<()> {
     )?;
     check.junban(&["pause"], &failed(&["there is no RebootQueue"]))?;
     check.holds(
-        "pause made no queue",
+        "pause creates no queue",
         check.bed.kubectl(&["get", "rbq", "-o", "name"])?.is_empty(),
     )?;
     check.bed.apply(&["junban", "defaults"])
@@ -130,7 +130,7 @@ fn bad_goals(check: &mut Check) -> Result<()> {
     )?;
     check.junban(&["cancel", "node-9"], &failed(&["there is no node named node-9"]))?;
     check.junban(&["retry", "node-1"], &failed(&["no entry to retry"]))?;
-    check.holds("nothing was made", no_entries(check)?)?;
+    check.holds("no entry was created", no_entries(check)?)?;
 
     let twin = check.bed.file("twin.yaml", TWIN)?;
     check.bed.kubectl(&["apply", "-f", &twin.to_string_lossy()])?;
@@ -150,11 +150,11 @@ fn bad_goals(check: &mut Check) -> Result<()> {
         &failed(&["the goal of policy workers belongs to kubectl-patch"]),
     )?;
     check.holds(
-        "a goal that is somebody else's stays",
+        "a goal that another manager owns stays",
         goal(check, "workers")?.starts_with("2099"),
     )?;
     check.holds(
-        "and none of the others is set",
+        "and no other goal is set",
         goal(check, "control-plane")?.is_empty(),
     )?;
     check
@@ -168,7 +168,7 @@ fn bad_goals(check: &mut Check) -> Result<()> {
         .map(drop)
 }
 
-/// What the server takes and Junban cannot read.
+/// An object that the server accepts and Junban cannot read.
 fn unreadable(check: &mut Check) -> Result<()> {
     let unreadable = check.bed.file("unreadable.yaml", UNREADABLE)?;
     check
@@ -228,7 +228,7 @@ fn bad_rights(check: &mut Check) -> Result<()> {
     )?;
     check.junban_with(&viewer, &["pause"], &failed(&["you may not patch rebootqueues"]))?;
     check.holds(
-        "whoever may only look changes nothing",
+        "an account that may only read changes nothing",
         no_entries(check)? && goal(check, "workers")?.is_empty(),
     )
 }
@@ -303,13 +303,13 @@ fn whole_run(check: &mut Check) -> Result<()> {
     let output = check.junban(&["list", "-o", "json"], &done(&[]))?;
     let list: Value = serde_json::from_slice(&output.stdout)?;
     check.holds(
-        "json is a List of objects",
+        "the json is a List of objects",
         list["kind"] == "List" && list["items"][0]["kind"] == "NodeReboot",
     )?;
     let output = check.junban(&["list", "-o", "name"], &done(&[]))?;
     let names = text(&output.stdout);
     check.holds(
-        "names are what kubectl takes",
+        "kubectl accepts the names",
         names.lines().count() == 2
             && names
                 .lines()
@@ -320,7 +320,7 @@ fn whole_run(check: &mut Check) -> Result<()> {
     check.holds("the status counts", status["done"] == 2 && status["total"] == 2)
 }
 
-fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
+fn server_that_does_not_return(check: &mut Check) -> Result<()> {
     check.bed.command("machine", &["node-2", "never-returns"])?;
     check.junban(
         &["reboot", "node-2", "--wait"],
@@ -357,23 +357,22 @@ fn a_server_that_does_not_return(check: &mut Check) -> Result<()> {
 fn cancels(check: &mut Check) -> Result<()> {
     check.bed.command("machine", &["node-1", "slow=2"])?;
     check.junban(&["reboot", "node-1"], &done(&["created"]))?;
-    until("node-1 is past its power action", || {
+    until("node-1 has had its power action", || {
         Ok(phase(check, "node-1")? == "Rebooting")
     })?;
     check.junban(
         &["cancel", "node-1"],
         &failed(&["seen through", "node-1 (Rebooting)"]),
     )?;
-    until(
-        "it is seen through",
-        || Ok(phase(check, "node-1")? == "Succeeded"),
-    )?;
+    until("the reboot is finished", || {
+        Ok(phase(check, "node-1")? == "Succeeded")
+    })?;
     check.bed.command("machine", &["node-1", "heal"])?;
 
     check.junban(&["reboot", "node-2"], &done(&["created"]))?;
     until("node-2 drains", || Ok(phase(check, "node-2")? == "Draining"))?;
     check.junban(&["cancel", "--all"], &done(&["given back"]))?;
-    until("the node is given back", || {
+    until("the node is back in service", || {
         let cordon = ["get", "node", "node-2", "-o", "jsonpath={.spec.unschedulable}"];
         Ok(phase(check, "node-2")? == "Cancelled" && check.bed.kubectl(&cordon)?.is_empty())
     })?;
@@ -383,7 +382,7 @@ fn cancels(check: &mut Check) -> Result<()> {
         .map(drop)
 }
 
-/// Whoever may not write the waiver gets the command's end when the controller has.
+/// An account that may not write the waiver can cancel: the command ends when the controller has cancelled the entry.
 fn cancels_without_nodes(check: &mut Check) -> Result<()> {
     let canceller = check.bed.kubeconfig(&["--user", "canceller"])?;
     let role = ["--verb=patch", "--resource=nodereboots.junban.dev"];
@@ -406,11 +405,14 @@ fn cancels_without_nodes(check: &mut Check) -> Result<()> {
         &["cancel", "node-2"],
         &done(&["you may not annotate node node-2", "cancelled"]),
     )?;
-    check.holds("it ended with the entry", phase(check, "node-2")? == "Cancelled")?;
+    check.holds(
+        "the command ended after the entry",
+        phase(check, "node-2")? == "Cancelled",
+    )?;
     check.junban(&["resume"], &done(&["resumed"])).map(drop)
 }
 
-/// Lines of the power log: the truth about power.
+/// How many power actions there were: each is a line of the power log.
 fn power_actions(check: &Check) -> usize {
     fs::read_to_string(&check.bed.ready.power_log).map_or(0, |log| log.lines().count())
 }
@@ -432,7 +434,7 @@ fn no_entries(check: &Check) -> Result<bool> {
         .is_empty())
 }
 
-/// The phase of the entry that was made last.
+/// The phase of the newest entry.
 fn phase(check: &Check, node: &str) -> Result<String> {
     let label = format!("junban.dev/node={node}");
     let phases = check.bed.kubectl(&[
@@ -447,11 +449,11 @@ fn phase(check: &Check, node: &str) -> Result<String> {
     Ok(phases.lines().last().unwrap_or_default().to_owned())
 }
 
-fn until(what: &str, is: impl Fn() -> Result<bool>) -> Result<()> {
+fn until(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
-    while !is()? {
+    while !holds()? {
         if begun.elapsed() > Duration::from_secs(90) {
-            bail!("not within 90 s: {what}");
+            bail!("after 90 s this does not hold: {what}");
         }
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -488,14 +490,14 @@ spec:
   reboot: {ladder: [{driver: command, command: [/bin/reboot-it]}]}
 "#;
 
-/// The schema of a map cannot bound its keys.
+/// A schema cannot restrict the keys of a map, so the server accepts this one.
 const UNREADABLE: &str = "apiVersion: junban.dev/v1alpha1
 kind: RebootPolicy
 metadata: {name: unreadable}
 spec: {nodeSelector: {matchLabels: {role: nobody}}, priority: 5, drain: {jobs: {evict: {matchLabels: {not a key: a}}}}}
 ";
 
-/// Selects what the default policy selects, with its priority.
+/// Selects the same nodes as the default policy, with the same priority.
 const TWIN: &str = r#"apiVersion: junban.dev/v1alpha1
 kind: RebootPolicy
 metadata: {name: twin}

@@ -1,5 +1,5 @@
-//! Writes what is generated: the CRDs under `manifests/crds/` and the pages of names and objects. With `--check` it writes
-//! nothing and fails where a file differs. `cargo xtask generate` calls it.
+//! Generates the CRDs in `manifests/crds/` and the reference pages of names and objects. With `--check` it writes nothing
+//! and fails if a file differs. `cargo xtask generate` calls it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,10 @@ fn main() -> ExitCode {
         Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
         Ok(stale) => {
             for path in stale {
-                tell(&format!("{} is not what the sources say", path.display()));
+                tell(&format!(
+                    "{} differs from what the sources generate",
+                    path.display()
+                ));
             }
             tell("hint: cargo xtask generate");
             ExitCode::FAILURE
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes all files, or with `check` none; answers with those that differ.
+/// Writes the files that differ, or with `check` returns their paths and writes nothing.
 fn run(check: bool) -> Result<Vec<PathBuf>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut stale = Vec::new();
@@ -67,6 +70,6 @@ fn files() -> Result<Vec<(PathBuf, String)>, String> {
 }
 
 fn tell(text: &str) {
-    // Where stderr is closed there is nobody to tell.
+    // If stderr is closed, nobody reads this.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Node affinity, flattened to terms of which any one must match.
+//! Node affinity, as a list of terms. A node fits if at least one term matches.
 
 use junban_core::selector::{Requirement, Selector};
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement};
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement};
 use super::selector;
 use crate::names;
 
-/// The terms; a term without requirements matches nothing and is left out, as in Kubernetes.
+/// The terms. A term without requirements matches nothing and is left out, as in Kubernetes.
 pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
     let terms = node_selector.node_selector_terms.iter().map(|term| {
         let labels = term
@@ -14,7 +14,7 @@ pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
             .iter()
             .flatten()
             .map(|raw| requirement(&raw.key, raw));
-        // metadata.name is the only field that there is.
+        // Kubernetes allows only the field metadata.name.
         let fields = term
             .match_fields
             .iter()
@@ -26,7 +26,7 @@ pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
     });
     let terms: Vec<Selector> = terms.filter(|term| !term.is_empty()).collect();
     if terms.is_empty() {
-        // Required, and nothing matches: not the same as no requirement at all.
+        // The affinity is required and matches no node. An empty list would mean that every node fits.
         return vec![Selector {
             requirements: vec![selector::never(names::FIELD_NAME)],
         }];
@@ -34,8 +34,8 @@ pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
     terms
 }
 
-/// Gt and Lt compare numbers, which core does not: such a term matches no node, so its pod counts as one that fits
-/// nowhere else. That delays a node at worst.
+/// Core does not compare numbers, so a term with Gt or Lt matches no node. Its pod then counts as a pod that fits on no
+/// other node, which at worst delays its own node.
 fn requirement(key: &str, raw: &NodeSelectorRequirement) -> Requirement {
     selector::requirement(key, &raw.operator, raw.values.iter().flatten().cloned())
         .unwrap_or_else(|_| selector::never(key))

@@ -1,4 +1,4 @@
-//! VolumeAttachment, to core.
+//! VolumeAttachment to core.
 
 use junban_core::cluster::Attachment;
 use junban_core::ids::NodeName;
@@ -6,7 +6,7 @@ use k8s_openapi::api::storage::v1::VolumeAttachment;
 
 use super::{Incomplete, meta};
 
-/// Reads a VolumeAttachment. An inline volume has no PersistentVolume: `volume` is empty.
+/// Reads a VolumeAttachment. `volume` is empty for an inline volume, which has no PersistentVolume.
 pub fn read(attachment: &VolumeAttachment) -> Result<Attachment, Incomplete> {
     let meta = meta::read("VolumeAttachment", &attachment.metadata)?;
     let spec = &attachment.spec;

@@ -1,4 +1,4 @@
-//! PodDisruptionBudget, to core.
+//! PodDisruptionBudget to core.
 
 use junban_core::cluster::Budget;
 use junban_core::ids::PdbKey;
@@ -6,7 +6,6 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatu
 
 use super::{Incomplete, meta, selector};
 
-/// Reads a budget.
 pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
     let meta = meta::read("PodDisruptionBudget", &budget.metadata)?;
     let spec = budget.spec.as_ref();

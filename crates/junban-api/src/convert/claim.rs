@@ -1,4 +1,4 @@
-//! PersistentVolumeClaim with its PersistentVolume, to core.
+//! PersistentVolumeClaim with its PersistentVolume to core.
 
 use junban_core::cluster::Claim;
 use junban_core::ids::ClaimKey;
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 
 use super::affinity;
 
-/// A claim's key; `None` without a name.
+/// The key of a claim. `None`: it has no name or no namespace.
 pub fn key(claim: &PersistentVolumeClaim) -> Option<ClaimKey> {
     let namespace = claim.metadata.namespace.clone()?;
     Some(ClaimKey::new(namespace, claim.metadata.name.clone()?))
@@ -22,13 +22,13 @@ pub fn volume_name(claim: &PersistentVolumeClaim) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// The claim that a volume is bound to: which claim to read again when a volume changes.
+/// The claim that a volume is bound to. This claim must be read again when the volume changes.
 pub fn bound_to(volume: &PersistentVolume) -> Option<ClaimKey> {
     let claim = volume.spec.as_ref()?.claim_ref.as_ref()?;
     Some(ClaimKey::new(claim.namespace.clone()?, claim.name.clone()?))
 }
 
-/// A claim with what matters of its volume; without a volume it has no affinity yet.
+/// Reads a claim with the node affinity of its volume. A claim without a volume has none yet.
 pub fn read(claim: &PersistentVolumeClaim, volume: Option<&PersistentVolume>) -> Claim {
     let required = volume
         .and_then(|volume| volume.spec.as_ref()?.node_affinity.as_ref())

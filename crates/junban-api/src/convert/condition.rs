@@ -1,9 +1,9 @@
-//! Conditions, whose times change only when their status does.
+//! Conditions. The time of a condition changes only when its status changes.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// A condition as it ought to be.
+/// A condition to write.
 pub struct Wanted<'a> {
     name: &'static str,
     holds: bool,
@@ -22,7 +22,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The `conditions` of a status: `previous` is the status as it stands (or null), for the times.
+/// The `conditions` of a status. The times come from `previous`, the current status (or null).
 pub fn merge(previous: &Value, wanted: &[Wanted<'_>], observed_generation: i64, now: Timestamp) -> Value {
     let known = previous.get("conditions").and_then(Value::as_array);
     let conditions = wanted.iter().map(|wanted| {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_keeps_its_time_while_its_status_stays() {
+    fn a_condition_keeps_its_time_while_its_status_is_the_same() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let first = json!({"conditions": merge(&Value::Null, &[Wanted::new("Paused", true, "Paused", "")], 1, at(0))});
         let second = merge(&first, &[Wanted::new("Paused", true, "Paused", "why")], 2, at(60));

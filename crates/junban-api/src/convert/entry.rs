@@ -1,4 +1,4 @@
-//! NodeReboot, to and from core: the status is core's record, in its own serde form.
+//! NodeReboot to and from core. The status is core's record in its serde form.
 
 use jiff::Timestamp;
 use junban_core::entry::{Entry, EntrySpec, Phase, Record};
@@ -12,7 +12,6 @@ use super::{condition, format_goal, meta};
 use crate::names;
 use crate::resources::NodeRebootSpec;
 
-/// Reads an entry.
 pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
     let meta =
         meta::read("NodeReboot", &object.metadata).map_err(|error| Unreadable::one("metadata", error, ""))?;
@@ -24,20 +23,21 @@ pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
         ("spec.policy", &spec.policy),
     ] {
         if text.is_empty() {
-            fields.wrong(path, "is empty", "junban reboot NODE fills it in");
+            fields.wrong(
+                path,
+                "is empty",
+                "create entries with junban reboot NODE, which fills it in",
+            );
         }
     }
     let record = match object.data.get("status") {
         None | Some(Value::Null) => Record::default(),
-        Some(status) => {
-            let read = serde_json::from_value(status.clone());
-            fields.take(
-                "status",
-                read,
-                "the status is Junban's own: do not edit it",
-                Record::default(),
-            )
-        }
+        Some(status) => fields.take(
+            "status",
+            Record::read(status),
+            "only Junban writes the status: do not edit it",
+            Record::default(),
+        ),
     };
     let retries = u32::try_from(spec.retries).map_err(|_| format!("{} is below 0", spec.retries));
     let entry = Entry {
@@ -62,7 +62,7 @@ pub fn read(object: &DynamicObject) -> Result<Entry, Unreadable> {
     fields.finish(entry)
 }
 
-/// The whole object as it is created: without status, with labels to select by.
+/// The object to create: without a status, with labels for selectors.
 pub fn object(name: &EntryName, spec: &EntrySpec) -> Value {
     let mut labels = Map::new();
     for (key, value) in [
@@ -91,8 +91,7 @@ pub fn object(name: &EntryName, spec: &EntrySpec) -> Value {
     })
 }
 
-/// The whole status as it is written: the record, with conditions whose times are kept from `previous` where they
-/// did not change.
+/// The status to write: the record, and conditions. A condition that did not change keeps its time from `previous`.
 pub fn status(record: &Record, previous: &Value, now: Timestamp) -> Value {
     let mut status = match serde_json::to_value(record) {
         Ok(Value::Object(fields)) => fields,

@@ -1,4 +1,4 @@
-//! Field errors, collected: a person who mends a file wants all of them at once.
+//! Collects field errors: a person who corrects a file wants to see all errors at once.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use junban_core::quantity::IntOrPercent;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::parse_goal;
+use super::time::parse_goal;
 use crate::resources::{COUNT_MAX, CountOrPercent};
 
-/// One thing wrong with one field.
+/// What is wrong with one field.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FieldError {
-    /// As `spec.drain.timeout`.
+    /// For example `spec.drain.timeout`.
     pub path: String,
     pub problem: String,
-    /// What to write instead; may be empty.
+    /// What to write instead. May be empty.
     pub hint: String,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// An object of our own that does not parse, with everything that is wrong with it. Never empty.
+/// Everything that is wrong with one of our objects that cannot be read. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unreadable(pub Vec<FieldError>);
 
@@ -58,13 +58,13 @@ impl Unreadable {
     }
 }
 
-/// A part of an object in the types of the schema. The API server has checked them; `lint` walks the schema first.
+/// Reads a part of an object into the types of the schema. The API server has checked it already, or `lint` has.
 pub(super) fn typed<T: DeserializeOwned>(data: &Value, part: &str) -> Result<T, Unreadable> {
     let value = data.get(part).cloned().unwrap_or_else(|| json!({}));
     serde_json::from_value(value).map_err(|error| Unreadable::one(part, error, "junban lint FILE"))
 }
 
-/// Collects errors while a whole object is parsed.
+/// Collects errors while an object is parsed.
 #[derive(Default)]
 pub(super) struct Fields(Vec<FieldError>);
 
@@ -73,7 +73,7 @@ impl Fields {
         self.0.extend(Unreadable::one(path, problem, hint).0);
     }
 
-    /// The value, or on an error a stand-in that never leaves [`Fields::finish`].
+    /// The value. On an error: a stand-in, which [`Fields::finish`] never returns.
     pub(super) fn take<T>(
         &mut self,
         path: &str,
@@ -87,13 +87,13 @@ impl Fields {
         })
     }
 
-    /// A goal, or the time that a goal was set to.
+    /// A goal.
     pub(super) fn goal(&mut self, path: &str, text: &str) -> Timestamp {
-        let hint = "write UTC with Z, as 2026-11-23T09:00:00Z";
+        let hint = "write UTC with Z, for example 2026-11-23T09:00:00Z";
         self.take(path, parse_goal(text), hint, Timestamp::UNIX_EPOCH)
     }
 
-    /// A count or percentage of which the number is at least `minimum`.
+    /// A percentage, or a count of at least `minimum`.
     pub(super) fn share(&mut self, path: &str, raw: &CountOrPercent, minimum: u32) -> IntOrPercent {
         let hint = "write a number, or a percentage from 1% to 100%";
         let read = match raw {
@@ -110,7 +110,7 @@ impl Fields {
         self.take(path, read, hint, IntOrPercent::Count(minimum))
     }
 
-    /// The whole, if nothing was wrong with any of its fields.
+    /// The object, if all its fields were right.
     pub(super) fn finish<T>(self, whole: T) -> Result<T, Unreadable> {
         if self.0.is_empty() {
             Ok(whole)

@@ -1,11 +1,11 @@
-//! Signs that another actor owns a node (drain.md, order around the drain). Junban leaves such a node alone.
+//! Signs that another actor owns a node. Junban leaves such a node alone (docs/design/drain.md#order-around-the-drain).
 
 use k8s_openapi::api::core::v1::Node;
 
 use crate::names;
 
-/// A NodeMaintenance object is seen by the taint that its operator puts on the node before it cordons, and takes away
-/// when the object is deleted: its kind may not be installed, and to watch it would need one more right.
+/// Taints and their owners. A NodeMaintenance object itself is not watched: its kind may not be installed, and that would
+/// need one more right. Its operator sets a taint before it cordons the node, and removes it when the object is deleted.
 const TAINTS: [(&str, &str); 5] = [
     (names::CLUSTER_AUTOSCALER_DELETES, "the cluster autoscaler"),
     (names::KARPENTER_DISRUPTED, "Karpenter"),
@@ -14,7 +14,7 @@ const TAINTS: [(&str, &str); 5] = [
     (names::NODE_MAINTENANCE_OLD, "a NodeMaintenance object"),
 ];
 
-/// Who owns the node, with the sign.
+/// Who owns the node, and by which sign.
 pub(super) fn owner(node: &Node) -> Option<String> {
     by_taint(node)
         .or_else(|| by_annotation(node))
@@ -36,7 +36,7 @@ fn by_annotation(node: &Node) -> Option<String> {
         .then(|| format!("kured (annotation {})", names::KURED_IN_PROGRESS))
 }
 
-/// Junban sets no node conditions, so every `MaintenanceInProgress` is somebody else's.
+/// Junban sets no conditions on nodes, so each `MaintenanceInProgress` comes from somebody else.
 fn by_condition(node: &Node) -> Option<String> {
     let conditions = node.status.as_ref()?.conditions.as_ref()?;
     conditions

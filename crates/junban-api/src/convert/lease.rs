@@ -1,9 +1,9 @@
-//! A node's Lease: only that it changes is looked at, never its value as a time.
+//! A node's Lease. Only a change of its renewal counts; the value is never compared with a clock.
 
 use junban_core::ids::NodeName;
 use k8s_openapi::api::coordination::v1::Lease;
 
-/// The node and its `renewTime` as text; `None` for a Lease without a name or that was never renewed.
+/// The node, and its `renewTime` as text. `None`: the Lease has no name or was never renewed.
 pub fn renewal(lease: &Lease) -> Option<(NodeName, String)> {
     let name = lease.metadata.name.as_deref()?;
     let renewed = lease.spec.as_ref()?.renew_time.as_ref()?;

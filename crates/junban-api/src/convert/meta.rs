@@ -1,10 +1,10 @@
-//! Metadata that every object has.
+//! The metadata that every object has.
 
 use jiff::Timestamp;
 use junban_core::ids::Version;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// Something that every object of a real API server has is not there: the object is dropped and reported.
+/// A field is missing that a real API server gives every object. The object is dropped and reported.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{kind} {name} has no {what}")]
 pub struct Incomplete {
@@ -13,7 +13,7 @@ pub struct Incomplete {
     pub what: &'static str,
 }
 
-/// What is needed of [`ObjectMeta`], present.
+/// The fields of [`ObjectMeta`] that Junban needs.
 pub(super) struct Meta {
     pub(super) name: String,
     /// Empty for cluster-scoped objects.

@@ -1,9 +1,9 @@
-//! From Kubernetes objects to core's types and back, one file a kind.
+//! From Kubernetes objects to core's types and back, one file for each kind.
 //!
-//! Objects of our own are *parsed, not validated*: one step that collects all field errors, after which nothing
-//! needs to be asked again. They are taken as [`kube::core::DynamicObject`], never by kube's typed lists, so that
-//! one that does not parse blinds nobody to the rest (design.md 3). Objects of Kubernetes itself come from
-//! k8s-openapi; what an API server cannot have written is [`Incomplete`].
+//! Our own objects are *parsed, not validated*: one step collects all field errors, and later code need not check again.
+//! They come as [`kube::core::DynamicObject`], not from kube's typed lists, so that one unreadable object does not hide the
+//! others (docs/design/overview.md#objects). Objects of Kubernetes itself come from k8s-openapi. An object that no API
+//! server can have written is [`Incomplete`].
 
 pub mod attachment;
 pub mod budget;

@@ -1,4 +1,4 @@
-//! Node, to core.
+//! Node to core.
 
 use junban_core::cluster::{Node, Taint};
 use junban_core::ids::{BootId, NodeName, NodeUid, SystemUuid};
@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Incomplete, foreign, meta, quantity};
 use crate::names;
 
-/// Reads a Node. Its Lease comes by another watch ([`super::lease`]): `lease` is empty here. To the labels
-/// [`names::FIELD_NAME`] is added, for requirements on the field `metadata.name`.
+/// Reads a Node. `lease` is empty here, because the Lease comes from another watch ([`super::lease`]). The labels also
+/// get [`names::FIELD_NAME`], for requirements on the field `metadata.name`.
 pub fn read(node: &k8s::Node) -> Result<Node, Incomplete> {
     let meta = meta::read("Node", &node.metadata)?;
     let annotation = |key| node.metadata.annotations.as_ref()?.get(key).map(String::as_str);
@@ -52,7 +52,7 @@ pub fn read(node: &k8s::Node) -> Result<Node, Incomplete> {
         mark: annotation(names::MARK).map(Mark::parse),
         mark_text: annotation(names::MARK).map(str::to_owned),
         journal: annotation(names::BOOT).and_then(Journal::parse),
-        // By hand it may be spelt in any way that is a time. One that is none is none: only Junban and
+        // An administrator may write the time in any valid form. A text that is no time is no waiver: only Junban and
         // administrators can have written it.
         waived: annotation(names::WAIVED).and_then(|text| text.trim().parse().ok()),
         foreign_owner: foreign::owner(node),
@@ -75,7 +75,7 @@ fn is_ready(status: Option<&k8s::NodeStatus>) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Whether Junban's field manager owns `spec.unschedulable` (lifecycle.md 6, whose cordon).
+/// Whether Junban's field manager owns `spec.unschedulable` (docs/design/ledger.md#whose-cordon).
 fn cordon_is_ours(meta: &ObjectMeta) -> bool {
     meta.managed_fields.iter().flatten().any(|entry| {
         entry.manager.as_deref() == Some(names::FIELD_MANAGER)

@@ -1,9 +1,9 @@
-//! The controller among an object's owners.
+//! The controller of an object, which is one of its owners.
 
 use junban_core::cluster::{WorkloadKey, WorkloadKind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-/// The owner with `controller: true`, in the object's own namespace.
+/// The owner with `controller: true`. It is in the object's own namespace.
 pub(super) fn controller(meta: &ObjectMeta) -> Option<WorkloadKey> {
     let owner = reference(meta)?;
     let kind = kind(&owner.api_version, &owner.kind);
@@ -11,7 +11,7 @@ pub(super) fn controller(meta: &ObjectMeta) -> Option<WorkloadKey> {
     Some(WorkloadKey::new(kind, namespace, owner.name.as_str()))
 }
 
-/// Whether the object belongs to a Node: a static pod's mirror.
+/// Whether a Node controls the object: then it is the mirror of a static pod.
 pub(super) fn is_node(meta: &ObjectMeta) -> bool {
     reference(meta).is_some_and(|owner| owner.kind == "Node" && owner.api_version == "v1")
 }
@@ -32,7 +32,7 @@ fn kind(api_version: &str, kind: &str) -> WorkloadKind {
         ("apps", "DaemonSet") => WorkloadKind::DaemonSet,
         ("", "ReplicationController") => WorkloadKind::ReplicationController,
         ("batch", "Job") => WorkloadKind::Job,
-        // Of another group, so another kind: an operator's own StatefulSet is not scaled by Kubernetes.
+        // A kind of another group. For example, Kubernetes does not scale an operator's own StatefulSet.
         _ => WorkloadKind::Other(kind.to_lowercase()),
     }
 }

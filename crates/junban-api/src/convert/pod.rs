@@ -1,4 +1,4 @@
-//! Pod, to core.
+//! Pod to core.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::quantity::{self, Amounts, Round};
 use super::{Incomplete, affinity, meta, owner, wish};
 use crate::names;
 
-/// What Kubernetes fills in.
+/// The default of Kubernetes.
 const GRACE_DEFAULT_SECONDS: i64 = 30;
 
-/// Reads a Pod. `namespace` is the one that Junban itself runs in: only there a pod can be its own.
+/// Reads a Pod. `namespace` is the namespace that Junban runs in: only there a pod can be Junban's own.
 pub fn read(pod: &k8s::Pod, namespace: &str) -> Result<Pod, Incomplete> {
     let meta = meta::read("Pod", &pod.metadata)?;
     let empty = k8s::PodSpec::default();
@@ -72,7 +72,7 @@ fn phase(status: Option<&k8s::PodStatus>) -> PodPhase {
     match status.and_then(|status| status.phase.as_deref()) {
         Some("Succeeded" | "Failed") => PodPhase::Finished,
         None | Some("Pending" | "") => PodPhase::Pending,
-        // Unknown was once written for pods of a lost node: they run as far as anybody knows.
+        // Older releases of Kubernetes wrote Unknown for pods of a lost node. Such a pod may still run.
         Some(_) => PodPhase::Running,
     }
 }
@@ -82,7 +82,7 @@ fn condition<'a>(status: Option<&'a k8s::PodStatus>, kind: &str) -> Option<&'a k
     conditions.find(|condition| condition.type_ == kind)
 }
 
-/// EmptyDir volumes, less those that an annotation says may be lost (names with commas between).
+/// The emptyDir volumes, without those that an annotation names as expendable (separated by commas).
 fn empty_dirs(spec: &k8s::PodSpec, expendable: Option<&String>) -> Vec<String> {
     let expendable: Vec<&str> = expendable
         .into_iter()
@@ -96,7 +96,7 @@ fn empty_dirs(spec: &k8s::PodSpec, expendable: Option<&String>) -> Vec<String> {
         .collect()
 }
 
-/// Claims by name, and those that an ephemeral volume makes (named POD-VOLUME).
+/// The claims of a pod. An ephemeral volume has a claim named POD-VOLUME.
 fn claims(spec: &k8s::PodSpec, namespace: &str, pod: &str) -> Vec<ClaimKey> {
     let volumes = spec.volumes.iter().flatten();
     let names = volumes.filter_map(|volume| {
@@ -129,8 +129,8 @@ fn running_containers(status: Option<&k8s::PodStatus>) -> Vec<String> {
         .collect()
 }
 
-/// What a scheduler counts: containers and sidecars together, or the largest init container if that is more, then
-/// what the pod asks as a whole, then its overhead, and one of `pods`.
+/// What a scheduler counts: the sum of containers and sidecars, or the largest init container if that is more. A request
+/// of the whole pod replaces this. The overhead and one of `pods` are added.
 fn requests(spec: &k8s::PodSpec) -> Amounts {
     let of = |container: &k8s::Container| {
         let list = container

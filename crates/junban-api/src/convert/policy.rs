@@ -1,4 +1,4 @@
-//! RebootPolicy, to and from core.
+//! RebootPolicy to and from core.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use super::{condition, format_span, meta, parse_span, selector};
 use crate::names;
 use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
 
-/// `spec.reason` of a NodeReboot may be so long.
+/// The most characters of a NodeReboot's `spec.reason`.
 const REASON_CHARS_MAX: usize = 1_024;
-const SPAN_HINT: &str = "write hours, minutes and seconds, as 1h30m";
+const SPAN_HINT: &str = "write hours, minutes and seconds, for example 1h30m";
 
-/// Reads a policy. A selector that cannot match does not make it unreadable: it selects nothing (condition
-/// InvalidSelector).
+/// Reads a policy. A selector that cannot match does not make the policy unreadable: the policy selects nothing, with the
+/// condition InvalidSelector.
 pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
     let meta = meta::read("RebootPolicy", &object.metadata)
         .map_err(|error| Unreadable::one("metadata", error, ""))?;
@@ -46,22 +46,22 @@ pub fn read(object: &DynamicObject) -> Result<Policy, Unreadable> {
         drain: drain(&mut fields, spec.drain),
         reboot: reboot(&mut fields, spec.reboot),
         verify: verify(&mut fields, &spec.verify),
-        // The summary decides nothing: one that does not parse is one that is written anew.
+        // Nothing is decided from the summary. If it cannot be read, it is written again.
         summary: serde_json::from_value(status).unwrap_or_default(),
     };
     fields.finish(policy)
 }
 
-/// Cut to what the entries that carry it may hold.
+/// The reason for the goal, cut to the length that entries allow.
 fn goal_reason(object: &DynamicObject) -> String {
     let annotations = object.metadata.annotations.as_ref();
     let text = annotations.and_then(|annotations| annotations.get(names::REASON));
     text.map_or_else(String::new, |text| text.chars().take(REASON_CHARS_MAX).collect())
 }
 
-/// What of a policy that cannot be read still decides who governs a node: selector, priority and goal. Without it the
-/// nodes of a policy that a newer release wrote would fall to the next one, and be rebooted by its rules. `None`: not
-/// even these can be read.
+/// The selector, priority and goal of a policy that cannot be read otherwise: with these the policy still governs its
+/// nodes. Else the nodes of a policy with a field of a newer release would fall to another policy and be rebooted by its
+/// rules. `None`: not even these can be read.
 pub fn outline(object: &DynamicObject) -> Option<Policy> {
     let spec = object.data.get("spec")?;
     let kept = ["nodeSelector", "priority", "bootedAfter"].into_iter();
@@ -73,7 +73,7 @@ pub fn outline(object: &DynamicObject) -> Option<Policy> {
     read(&outline).ok()
 }
 
-/// The whole status as it is written: `conditions` of `previous` keep their times where they did not change.
+/// The status to write. A condition that did not change keeps its time from `previous`.
 pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Value {
     let mut status = match serde_json::to_value(summary) {
         Ok(Value::Object(fields)) => fields,
@@ -96,7 +96,7 @@ fn span(fields: &mut Fields, path: &str, text: &str) -> Duration {
     fields.take(path, parse_span(text), SPAN_HINT, Duration::ZERO)
 }
 
-/// A span of which less than `minimum` cannot do what it is for.
+/// A span of at least `minimum`.
 fn span_from(fields: &mut Fields, path: &str, text: &str, minimum: Duration, hint: &str) -> Duration {
     let span = span(fields, path, text);
     if parse_span(text).is_ok() && span < minimum {
@@ -139,7 +139,7 @@ fn read_groups(fields: &mut Fields, groups: GroupsSpec) -> Groups {
         fields.wrong(
             "spec.groups.by",
             problem,
-            "write the key of a label, as topology.kubernetes.io/zone",
+            "write the key of a label, for example topology.kubernetes.io/zone",
         );
     }
     Groups {
@@ -162,7 +162,7 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
         if drain.delete_after_denial[..index].contains(namespace) {
             fields.wrong(
                 &path,
-                format_args!("{namespace:?} stands there twice"),
+                format_args!("{namespace:?} is in the list twice"),
                 "remove one",
             );
         }
@@ -212,7 +212,7 @@ fn reboot(fields: &mut Fields, reboot: RebootSpec) -> RebootRules {
         "spec.reboot.bootTimeout",
         &reboot.boot_timeout,
         RebootRules::BOOT_TIMEOUT_MIN,
-        "the power action may begin 10 s after it is recorded: give a server the time it needs",
+        "the power action may begin 10 s after it is recorded: give a server enough time to boot",
     );
     RebootRules {
         ladder: reboot
@@ -254,7 +254,7 @@ fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
             "spec.verify.timeout",
             &verify.timeout,
             VerifyRules::TIMEOUT_MIN,
-            "a kubelet renews its Lease every ten seconds: give a server time to come back",
+            "a kubelet renews its Lease every ten seconds: give a server enough time to come back",
         ),
         daemon_sets: verify.daemon_sets,
         settle: verify

@@ -1,4 +1,4 @@
-//! Resource quantities as whole numbers: cpu in millicores, everything else in base units (bytes, devices, pods).
+//! Resource quantities as integers: cpu in millicores, everything else in base units (bytes, devices, pods).
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ pub(super) type Amounts = BTreeMap<String, i64>;
 
 const NANO: i128 = 1_000_000_000;
 
-/// Which way a fraction goes: what is asked for is never counted as less, what there is never as more.
+/// How a fraction is rounded: requests up, what a node offers down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Round {
     Up,
     Down,
 }
 
-/// All quantities of a list; one that does not parse is left out.
+/// All quantities of a list. A quantity that cannot be read is left out.
 pub(super) fn amounts(list: Option<&BTreeMap<String, Quantity>>, round: Round) -> Amounts {
     list.into_iter()
         .flatten()
@@ -24,12 +24,12 @@ pub(super) fn amounts(list: Option<&BTreeMap<String, Quantity>>, round: Round) -
         .collect()
 }
 
-/// Amounts that a node offers, rounded down.
+/// The amounts that a node offers, rounded down.
 pub fn resources(list: &BTreeMap<String, Quantity>) -> Amounts {
     amounts(Some(list), Round::Down)
 }
 
-/// One quantity in base units, rounded up: `1.5Gi`, `100m`, `12e3`. `None`: it is not a quantity.
+/// One quantity in base units, rounded up, for example `1.5Gi`, `100m` or `12e3`. `None`: it is not a quantity.
 pub fn bytes_or_units(text: &str) -> Option<i64> {
     amount("", text, Round::Up)
 }
@@ -41,11 +41,11 @@ fn amount(name: &str, text: &str, round: Round) -> Option<i64> {
         Round::Up => nanos.div_euclid(unit) + i128::from(nanos.rem_euclid(unit) != 0),
         Round::Down => nanos.div_euclid(unit),
     };
-    // Kubernetes caps quantities at 2^63-1 as well.
+    // Kubernetes also limits quantities to 2^63-1.
     Some(i64::try_from(whole).unwrap_or(if whole > 0 { i64::MAX } else { i64::MIN }))
 }
 
-/// The quantity times 10^9; finer parts are rounded up, as in Kubernetes.
+/// The quantity times 10^9. Smaller parts are rounded up, as in Kubernetes.
 fn nanos(text: &str) -> Option<i128> {
     let (sign, unsigned) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),
@@ -69,7 +69,7 @@ fn nanos(text: &str) -> Option<i128> {
     Some(sign * (top / bottom + i128::from(top % bottom != 0)))
 }
 
-/// What a suffix multiplies and divides by.
+/// The multiplier and the divisor of a suffix.
 fn scale(suffix: &str) -> Option<(i128, i128)> {
     let binary = |power: u32| Some((1i128 << (10 * power), 1));
     match suffix {
@@ -99,7 +99,6 @@ fn exponent(suffix: &str) -> Option<(i128, i128)> {
     Some(if power < 0 { (1, factor) } else { (factor, 1) })
 }
 
-/// Adds amounts.
 pub(super) fn add(sum: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
         let entry = sum.entry(name.clone()).or_default();
@@ -107,7 +106,7 @@ pub(super) fn add(sum: &mut Amounts, more: &Amounts) {
     }
 }
 
-/// Keeps the larger of each.
+/// Keeps the larger amount of each resource.
 pub(super) fn raise(sum: &mut Amounts, other: &Amounts) {
     for (name, amount) in other {
         let entry = sum.entry(name.clone()).or_default();
@@ -125,7 +124,7 @@ mod tests {
             ("cpu", "2", 2_000),
             ("cpu", "100m", 100),
             ("cpu", "0.5", 500),
-            ("cpu", "1e3m", i64::MIN), // no suffix after an exponent
+            ("cpu", "1e3m", i64::MIN), // an exponent has no suffix
             ("memory", "1Gi", 1 << 30),
             ("memory", "1.5Gi", 3 << 29),
             ("memory", "128974848000m", 128_974_848),
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_round_up_and_what_there_is_rounds_down() {
+    fn requests_round_up_and_what_a_node_offers_rounds_down() {
         assert_eq!(amount("cpu", "1500u", Round::Up), Some(2));
         assert_eq!(amount("cpu", "1500u", Round::Down), Some(1));
         assert_eq!(amount("memory", "1500m", Round::Up), Some(2));
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_none() {
+    fn a_text_that_is_no_quantity_is_none() {
         for text in ["", "x", "1x", "1..2", ".", "-", "1.2.3", "1 Gi", "e3", "1e", "é"] {
             assert_eq!(nanos(text), None, "{text:?}");
         }

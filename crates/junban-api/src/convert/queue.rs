@@ -1,4 +1,4 @@
-//! RebootQueue, to and from core.
+//! RebootQueue to and from core.
 
 use junban_core::ids::QueueUid;
 use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary};
@@ -10,7 +10,7 @@ use super::{condition, meta, selector};
 use crate::names;
 use crate::resources::RebootQueueSpec;
 
-/// Reads the queue. An unreadable one counts as paused.
+/// Reads the queue. A queue that cannot be read counts as paused.
 pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
     let meta = meta::read("RebootQueue", &object.metadata)
         .map_err(|error| Unreadable::one("metadata", error, ""))?;
@@ -19,7 +19,7 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
     if meta.name != names::QUEUE {
         fields.wrong(
             "metadata.name",
-            "the one queue is named default",
+            "the queue must be named default: there is only one",
             "rename it to default",
         );
     }
@@ -29,7 +29,7 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         fields.wrong(
             "spec.controlPlane.etcdClientSecret",
             format_args!("{secret:?} cannot be the name of a Secret"),
-            "write the Secret's name alone: it lies in Junban's namespace",
+            "write only the name of the Secret: it is in Junban's namespace",
         );
     }
     let control_plane = ControlPlane {
@@ -58,17 +58,17 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         history_per_node: fields.take(
             "spec.history.perNode",
             per_node.ok_or("is below 1"),
-            "a node's newest entry is never dropped: write 1",
+            "write 1 or more: the newest entry of a node is always kept",
             1,
         ),
         ledger: ledger(&mut fields, status),
-        // The summary decides nothing: one that does not parse is one that is written anew.
+        // Nothing is decided from the summary. If it cannot be read, it is written again.
         summary: serde_json::from_value(status.clone()).unwrap_or_default(),
     };
     fields.finish(queue)
 }
 
-/// The whole status as it is written: `conditions` of `previous` keep their times where they did not change.
+/// The status to write. A condition that did not change keeps its time from `previous`.
 pub fn status(
     ledger: Option<&Ledger>,
     summary: &QueueSummary,
@@ -84,7 +84,7 @@ pub fn status(
         status.insert("ledger".into(), json!(ledger));
     }
     let state = summary.state.as_str();
-    // Also while paused.
+    // Also while the queue is paused.
     let halted = summary.trouble == "Halted";
     let wanted = [
         condition::Wanted::new(
@@ -109,7 +109,7 @@ pub fn status(
 fn ledger(fields: &mut Fields, status: &Value) -> Option<Ledger> {
     let ledger = status.get("ledger").filter(|ledger| !ledger.is_null())?;
     let read: Result<Ledger, _> = serde_json::from_value(ledger.clone());
-    let hint = "remove status.ledger: it is rebuilt from marks and entries";
+    let hint = "remove status.ledger: Junban rebuilds it from marks and entries";
     Some(fields.take("status.ledger", read, hint, Ledger::default()))
 }
 
@@ -130,7 +130,7 @@ fn urls(fields: &mut Fields, path: &str, texts: &[String]) -> Vec<String> {
         if texts[..index].contains(text) {
             fields.wrong(
                 &format!("{path}[{index}]"),
-                format_args!("{text:?} stands there twice"),
+                format_args!("{text:?} is in the list twice"),
                 "remove one",
             );
         }

@@ -1,4 +1,4 @@
-//! Label selectors, from our own objects and from Kubernetes'.
+//! Label selectors of our own objects and of Kubernetes' objects.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::resources;
 
-/// Reads a selector of our own; `Err` says which key, value or operator cannot match (condition InvalidSelector).
+/// Reads a selector of our own. The error says which key, value or operator is wrong (condition InvalidSelector).
 pub(super) fn own(selector: &resources::LabelSelector) -> Result<Selector, String> {
     let mut requirements = Vec::new();
     for (key, value) in &selector.match_labels {
@@ -30,7 +30,7 @@ pub(super) fn own(selector: &resources::LabelSelector) -> Result<Selector, Strin
     Ok(Selector { requirements })
 }
 
-/// Reads a selector that the API server has checked. One that it cannot have let through selects nothing.
+/// Reads a selector that the API server has checked. A requirement that the server would refuse matches nothing.
 pub(super) fn kubernetes(selector: &meta::LabelSelector) -> Selector {
     let labels = selector
         .match_labels
@@ -46,7 +46,7 @@ pub(super) fn kubernetes(selector: &meta::LabelSelector) -> Selector {
     }
 }
 
-/// A requirement that nothing meets.
+/// A requirement that matches nothing.
 pub(super) fn never(key: &str) -> Requirement {
     Requirement::In(key.to_owned(), BTreeSet::new())
 }
@@ -64,7 +64,9 @@ pub(super) fn requirement(
         ("Exists", true) => Ok(Requirement::Exists(key)),
         ("DoesNotExist", true) => Ok(Requirement::DoesNotExist(key)),
         ("In" | "NotIn", true) => Err(format!("operator {operator} on label {key} needs values")),
-        ("Exists" | "DoesNotExist", false) => Err(format!("operator {operator} on label {key} has values")),
+        ("Exists" | "DoesNotExist", false) => {
+            Err(format!("operator {operator} on label {key} must have no values"))
+        }
         _ => Err(format!("{operator:?} is none of In, NotIn, Exists, DoesNotExist")),
     }
 }
@@ -89,7 +91,7 @@ pub(crate) fn check_value(value: &str) -> Result<(), String> {
     }
 }
 
-/// At most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends.
+/// At most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
 fn is_label_text(text: &str) -> bool {
     let bytes = text.as_bytes();
     let at_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -123,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_values_are_those_of_kubernetes() {
+    fn keys_and_values_follow_the_rules_of_kubernetes() {
         for key in ["role", "node-role.kubernetes.io/control-plane", "a", "A_b.c"] {
             assert!(check_key(key).is_ok(), "{key}");
         }
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_that_cannot_match_says_why() {
+    fn the_error_of_a_selector_says_what_is_wrong() {
         let wrong = resources::LabelSelector {
             match_labels: [("role".to_owned(), "work er".to_owned())].into(),
             match_expressions: Vec::new(),

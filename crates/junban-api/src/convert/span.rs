@@ -1,8 +1,8 @@
-//! Durations as operators write them: hours, minutes, seconds, in this order (design.md 3).
+//! Durations as people write them: hours, minutes, seconds, in this order (docs/design/overview.md#objects).
 
 use std::time::Duration;
 
-/// Reads `1h30m`, `45s`; the pattern of the schema, and not empty.
+/// Reads a duration, for example `1h30m` or `45s`. Accepts what the pattern of the schema accepts.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration");
     let mut rest = text;
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_pattern_admits_and_nothing_else() {
+    fn accepts_what_the_pattern_accepts_and_nothing_else() {
         for (text, seconds) in [
             ("30m", 1800),
             ("1h30m", 5400),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_what_it_reads() {
+    fn writes_a_span_as_it_was_read() {
         for text in ["30m", "1h30m", "2h5s", "0s"] {
             assert_eq!(format_span(parse_span(text).unwrap()), text);
         }

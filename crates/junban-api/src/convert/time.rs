@@ -1,8 +1,8 @@
-//! Goals and waivers: UTC with Z and whole seconds (crates.md 2.7).
+//! Times of goals and waivers: UTC with Z and whole seconds (docs/design/overview.md#objects).
 
 use jiff::Timestamp;
 
-/// Reads `2026-11-23T09:00:00Z`; the pattern of the schema and nothing else.
+/// Reads a time, for example `2026-11-23T09:00:00Z`. Accepts only what the pattern of the schema accepts.
 pub fn parse_goal(text: &str) -> Result<Timestamp, String> {
     let wrong = || format!("{text:?} is not a time in UTC with whole seconds");
     let time: Timestamp = text.parse().map_err(|_| wrong())?;
@@ -13,7 +13,7 @@ pub fn parse_goal(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// Writes what [`parse_goal`] reads; fractions of a second are dropped.
+/// Writes what [`parse_goal`] reads. Fractions of a second are dropped.
 pub fn format_goal(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,4 +1,4 @@
-//! What a pod's own annotations and labels ask of whoever would evict it (drain.md, which pods).
+//! What a pod's annotations and labels ask from everybody who evicts pods (docs/design/drain.md#which-pods).
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::names;
 
-/// The strongest wish: not at all, then not before a time, then wait, then skip.
+/// The pod's strongest wish. From strong to weak: never, not before a time, wait or skip.
 pub(super) fn read(meta: &ObjectMeta, status: Option<&PodStatus>) -> Option<PodWish> {
     let annotation = |key: &str| meta.annotations.as_ref()?.get(key).map(String::as_str);
-    // Cluster API reads a label; people write annotations as well.
+    // Cluster API reads a label, but people also write an annotation.
     let label = |key: &str| meta.labels.as_ref()?.get(key).map(String::as_str);
     let by = |key: &str, value: &str| format!("{key}={value}");
     if let Some(value @ "false") = annotation(names::SAFE_TO_EVICT) {
@@ -33,7 +33,7 @@ pub(super) fn read(meta: &ObjectMeta, status: Option<&PodStatus>) -> Option<PodW
     }
 }
 
-/// `true`, or a duration from the pod's start. What is neither is no wish, as in Karpenter.
+/// `true`, or a duration since the pod's start. Another value is no wish, as in Karpenter.
 fn do_not_disrupt(value: &str, meta: &ObjectMeta, status: Option<&PodStatus>) -> Option<PodWish> {
     let by = format!("{}={value}", names::DO_NOT_DISRUPT);
     if value == "true" {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes() {
+    fn wishes_are_read() {
         let by = |by: &str| by.to_owned();
         assert_eq!(wish(json!({}), json!({})), None);
         assert_eq!(wish(json!({names::SAFE_TO_EVICT: "true"}), json!({})), None);

@@ -1,4 +1,4 @@
-//! Controllers of pods, to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
+//! Controllers of pods to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
 
 use junban_core::cluster::{Workload, WorkloadKey, WorkloadKind};
 use junban_core::ids::NodeName;
@@ -10,72 +10,56 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Incomplete, meta, owner};
 use crate::names;
 
-/// Reads a Deployment.
 pub fn deployment(object: &Deployment) -> Result<Workload, Incomplete> {
-    let replicas = object.spec.replicas;
+    let replicas = scaled(object.spec.replicas);
     workload(
-        "Deployment",
         WorkloadKind::Deployment,
+        "Deployment",
         &object.metadata,
-        scaled(replicas),
+        replicas,
+        None,
     )
 }
 
-/// Reads a ReplicaSet.
 pub fn replica_set(object: &ReplicaSet) -> Result<Workload, Incomplete> {
-    let replicas = object.spec.replicas;
-    let replica_set = workload(
-        "ReplicaSet",
+    let (replicas, template) = (scaled(object.spec.replicas), object.spec.template.as_ref());
+    workload(
         WorkloadKind::ReplicaSet,
+        "ReplicaSet",
         &object.metadata,
-        scaled(replicas),
-    )?;
-    let template_node = template_node(object.spec.template.as_ref());
-    Ok(Workload {
-        template_node,
-        ..replica_set
-    })
+        replicas,
+        template,
+    )
 }
 
-/// Reads a StatefulSet.
 pub fn stateful_set(object: &StatefulSet) -> Result<Workload, Incomplete> {
-    let replicas = object.spec.replicas;
-    let stateful_set = workload(
-        "StatefulSet",
+    let (replicas, template) = (scaled(object.spec.replicas), Some(&object.spec.template));
+    workload(
         WorkloadKind::StatefulSet,
+        "StatefulSet",
         &object.metadata,
-        scaled(replicas),
-    )?;
-    let template_node = template_node(Some(&object.spec.template));
-    Ok(Workload {
-        template_node,
-        ..stateful_set
-    })
+        replicas,
+        template,
+    )
 }
 
-/// Reads a ReplicationController.
 pub fn replication_controller(object: &ReplicationController) -> Result<Workload, Incomplete> {
-    let replicas = object.spec.as_ref().and_then(|spec| spec.replicas);
-    let kind = WorkloadKind::ReplicationController;
-    let controller = workload("ReplicationController", kind, &object.metadata, scaled(replicas))?;
-    let template = object.spec.as_ref().and_then(|spec| spec.template.as_ref());
-    Ok(Workload {
-        template_node: template_node(template),
-        ..controller
-    })
+    let spec = object.spec.as_ref();
+    let replicas = scaled(spec.and_then(|spec| spec.replicas));
+    let template = spec.and_then(|spec| spec.template.as_ref());
+    let (kind, name) = (WorkloadKind::ReplicationController, "ReplicationController");
+    workload(kind, name, &object.metadata, replicas, template)
 }
 
-/// Reads a DaemonSet.
 pub fn daemon_set(object: &DaemonSet) -> Result<Workload, Incomplete> {
-    workload("DaemonSet", WorkloadKind::DaemonSet, &object.metadata, None)
+    workload(WorkloadKind::DaemonSet, "DaemonSet", &object.metadata, None, None)
 }
 
-/// Reads a Job.
 pub fn job(object: &Job) -> Result<Workload, Incomplete> {
-    workload("Job", WorkloadKind::Job, &object.metadata, None)
+    workload(WorkloadKind::Job, "Job", &object.metadata, None, None)
 }
 
-/// The node that kured's lock names, if this DaemonSet is kured's and the lock is held.
+/// The node that kured's lock names, if this DaemonSet carries a lock that is held.
 pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     let text = object.metadata.annotations.as_ref()?.get(names::KURED_LOCK)?;
     let lock: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -83,30 +67,27 @@ pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     Some(NodeName::new(node))
 }
 
-/// The node on which a template has its pods made, past the scheduler.
-fn template_node(template: Option<&PodTemplateSpec>) -> Option<NodeName> {
-    let node = template?.spec.as_ref()?.node_name.as_deref();
-    node.filter(|node| !node.is_empty()).map(NodeName::new)
-}
-
-/// An absent `replicas` is 1 in every kind that has it.
+/// In every kind with `replicas`, an absent value means 1.
 fn scaled(replicas: Option<i32>) -> Option<u32> {
     Some(u32::try_from(replicas.unwrap_or(1)).unwrap_or_default())
 }
 
 fn workload(
-    what: &'static str,
     kind: WorkloadKind,
+    name: &'static str,
     object: &ObjectMeta,
     replicas: Option<u32>,
+    template: Option<&PodTemplateSpec>,
 ) -> Result<Workload, Incomplete> {
-    let meta = meta::read(what, object)?;
+    let meta = meta::read(name, object)?;
+    // Pods of a template that names a node bypass the scheduler.
+    let node = template.and_then(|template| template.spec.as_ref()?.node_name.as_deref());
     Ok(Workload {
         key: WorkloadKey::new(kind, meta.namespace, meta.name),
         version: meta.version,
         replicas,
         owner: owner::controller(object),
-        template_node: None,
+        template_node: node.filter(|node| !node.is_empty()).map(NodeName::new),
     })
 }
 
@@ -117,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_node_that_a_template_names_is_known() {
+    fn the_node_that_a_template_names_is_read() {
         let metadata = json!({"name": "agent", "namespace": "shop", "uid": "1", "resourceVersion": "7"});
         let of = |spec| {
             let object = json!({"metadata": metadata, "spec": {"selector": {}, "template": {"spec": spec}}});

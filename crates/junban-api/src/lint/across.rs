@@ -1,20 +1,20 @@
-//! What is wrong between the documents of one file.
+//! Finds what is wrong between the documents of one file.
 
 use super::document::Document;
-use super::{Finding, Severity};
+use super::finding::{Finding, Severity};
 
-/// Policies that would be in each other's way, and objects that stand there twice.
+/// Finds policies that conflict, and objects that are in the file twice.
 pub(super) fn check(documents: &[Document], findings: &mut Vec<Finding>) {
     for (index, document) in documents.iter().enumerate() {
         for earlier in &documents[..index] {
-            if let Some(finding) = twice(earlier, document).or_else(|| conflict(earlier, document)) {
+            if let Some(finding) = duplicate(earlier, document).or_else(|| conflict(earlier, document)) {
                 findings.push(finding);
             }
         }
     }
 }
 
-fn twice(earlier: &Document, later: &Document) -> Option<Finding> {
+fn duplicate(earlier: &Document, later: &Document) -> Option<Finding> {
     let same = earlier.kind == later.kind
         && earlier.name == later.name
         && earlier.object["apiVersion"] == later.object["apiVersion"]
@@ -22,14 +22,11 @@ fn twice(earlier: &Document, later: &Document) -> Option<Finding> {
     if !same || later.name.is_empty() {
         return None;
     }
-    let problem = format!(
-        "stands in document {} as well: the last one counts",
-        earlier.number
-    );
+    let problem = format!("is in document {} as well: the last one counts", earlier.number);
     Some(later.finding(Severity::Warning, "metadata.name", &problem, "remove one of them"))
 }
 
-/// Only equal selectors are surely a conflict: whether others overlap depends on the nodes.
+/// Two policies with equal selectors and equal priorities. Whether other selectors overlap depends on the nodes.
 fn conflict(earlier: &Document, later: &Document) -> Option<Finding> {
     let part = |document: &Document, name: &str| document.object["spec"][name].clone();
     let is_policy = |document: &Document| document.kind == "RebootPolicy";

@@ -1,17 +1,17 @@
-//! One document of a file: which kind it is, and everything that is wrong with it.
+//! One document of a file: its kind, and everything that is wrong with it.
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
+use super::finding::{Finding, Severity};
 use super::schema;
-use super::{Finding, Severity};
 use crate::convert::{self, FieldError, Unreadable, selector};
 use crate::names;
 use crate::resources;
 
-/// What an object's metadata may hold.
+/// The fields that an object's metadata may have.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",
@@ -30,12 +30,12 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// The objects of a document: its own, or the items of a List.
+/// The objects of a document: the document itself, or the items of a List.
 pub(super) fn items(mut document: Value) -> Vec<Value> {
     if document.is_null() {
         return Vec::new();
     }
-    // A List of any kind, or of one: RebootPolicyList.
+    // A List, or the list of one kind, for example RebootPolicyList.
     let is_list = document["kind"]
         .as_str()
         .is_some_and(|kind| kind.ends_with("List"));
@@ -45,12 +45,12 @@ pub(super) fn items(mut document: Value) -> Vec<Value> {
     }
 }
 
-/// A document with its defaults filled in.
+/// A document, with its defaults filled in.
 pub(super) struct Document {
     pub(super) number: usize,
     pub(super) kind: String,
     pub(super) name: String,
-    /// `None`: not one of Junban's kinds.
+    /// `None`: this is not one of Junban's kinds.
     schema: Option<Value>,
     pub(super) object: Value,
 }
@@ -108,21 +108,21 @@ impl Document {
         }
     }
 
-    /// What an API server would refuse, or `convert` could not read.
+    /// What an API server would refuse, or `convert` cannot read.
     fn errors(&self, old: Option<&Value>) -> Vec<FieldError> {
         let Some(schema) = &self.schema else {
             return Vec::new();
         };
         let mut errors = self.header();
         let mut found = Vec::new();
-        // Status has a schema too, but a create drops it.
+        // The status has a schema too, but the server drops it when an object is created.
         let mut spec_only = self.object.clone();
         if old.is_none()
             && let Some(fields) = spec_only.as_object_mut()
         {
             fields.remove("status");
         }
-        // Of the root only spec and status are the schema's; the rest is every object's.
+        // The schema covers spec and status only. The other fields of the root are those of every object.
         for part in ["spec", "status"] {
             if let Some(value) = spec_only.get(part) {
                 schema::check(&schema["properties"][part], value, part, &mut found);
@@ -130,13 +130,13 @@ impl Document {
                 found.push(field_error("spec", "is required", "write spec: {}"));
             }
         }
-        // Where both have something to say of a field, `convert` says it in the operator's words.
-        let words = self.convert(&spec_only);
-        found.retain(|error| !words.iter().any(|other| other.path == error.path));
+        // If both find a problem in a field, `convert` has the better message.
+        let converted = self.convert(&spec_only);
+        found.retain(|error| !converted.iter().any(|other| other.path == error.path));
         let schema_holds = found.is_empty();
-        // A part that does not fit its types is named field by field already.
+        // If a type is wrong, `convert` reports the whole spec, but the schema has already named the field.
         errors.extend(
-            words
+            converted
                 .into_iter()
                 .filter(|error| schema_holds || error.path != "spec"),
         );
@@ -148,39 +148,14 @@ impl Document {
     }
 
     fn header(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        for name in self
-            .object
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-        {
-            const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-            if !KNOWN.contains(&name) {
-                errors.push(field_error(
-                    name,
-                    "unknown field",
-                    &schema::suggestion(name, &KNOWN),
-                ));
-            }
-        }
+        const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+        let mut errors = unknown_fields(&self.object, "", &ROOT);
         if self.object["apiVersion"] != names::API_VERSION {
             let problem = format!("{} is not known", self.object["apiVersion"]);
             errors.push(field_error("apiVersion", &problem, "write junban.dev/v1alpha1"));
         }
         let metadata = &self.object["metadata"];
-        for name in metadata
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-        {
-            if !METADATA.contains(&name) {
-                let hint = schema::suggestion(name, &METADATA);
-                errors.push(field_error(&format!("metadata.{name}"), "unknown field", &hint));
-            }
-        }
+        errors.extend(unknown_fields(metadata, "metadata.", &METADATA));
         if self.name.is_empty() {
             errors.push(field_error(
                 "metadata.name",
@@ -196,12 +171,12 @@ impl Document {
             ));
         }
         for part in ["labels", "annotations"] {
-            words(metadata, part, &mut errors);
+            check_map(metadata, part, &mut errors);
         }
         if metadata.get("namespace").is_some_and(|namespace| namespace != "") {
             errors.push(field_error(
                 "metadata.namespace",
-                "the object belongs to no namespace",
+                "the object is cluster-scoped and has no namespace",
                 "remove it",
             ));
         }
@@ -209,7 +184,7 @@ impl Document {
     }
 
     fn convert(&self, object: &Value) -> Vec<FieldError> {
-        // What a server gives every object.
+        // The metadata that a server gives every object.
         let mut object = object.clone();
         object["metadata"] = json!({"name": self.name, "uid": "lint", "resourceVersion": "0"});
         let object: DynamicObject = match serde_json::from_value(object) {
@@ -221,15 +196,15 @@ impl Document {
             "NodeReboot" => convert::entry::read(&object).map(drop),
             _ => convert::policy::read(&object).and_then(|policy| match policy.node_selector {
                 Ok(_) => Ok(()),
-                // A condition in a cluster, an error in a file.
+                // In a cluster this is a condition of the policy. In a file it is an error.
                 Err(problem) => Err(Unreadable(vec![field_error(
                     "spec.nodeSelector",
                     &problem,
-                    "write labels as Kubernetes has them",
+                    "write labels as Kubernetes allows them",
                 )])),
             }),
         };
-        // A name that is missing or wrong is the header's business.
+        // The check of the header reports a missing or wrong name.
         let errors = read.err().map(|error| error.0).unwrap_or_default();
         errors
             .into_iter()
@@ -241,7 +216,7 @@ impl Document {
         let ours = self.object["apiVersion"].as_str().is_some_and(is_our_group);
         let known = names::KINDS.map(|(kind, ..)| kind);
         if ours {
-            let problem = format!("{:?} is not a kind of Junban's", self.kind);
+            let problem = format!("{:?} is not a kind of Junban", self.kind);
             return self.finding(
                 Severity::Error,
                 "kind",
@@ -253,14 +228,14 @@ impl Document {
             let hint = "begin with apiVersion: junban.dev/v1alpha1 and kind";
             return self.finding(Severity::Error, "", "is not a Kubernetes object", hint);
         }
-        self.finding(Severity::Info, "", "is not Junban's: not checked", "")
+        self.finding(Severity::Info, "", "is not an object of Junban: not checked", "")
     }
 
-    /// What is taken and worth knowing.
+    /// What the server accepts and a person should know.
     fn advise(&self, now: Timestamp, findings: &mut Vec<Finding>) {
-        // What was read from a cluster has one.
+        // An object that was read from a cluster has a UID and may have a status.
         if self.object.get("status").is_some() && self.object["metadata"]["uid"].is_null() {
-            let hint = "remove it: a status is written by the controller alone";
+            let hint = "remove it: only the controller writes the status";
             findings.push(self.finding(Severity::Warning, "status", "is ignored", hint));
         }
         let spec = &self.object["spec"];
@@ -272,15 +247,14 @@ impl Document {
         }
         let ladder = spec["reboot"]["ladder"].as_array();
         if self.kind == "RebootPolicy" && ladder.is_some_and(Vec::is_empty) {
-            let hint = "add a step, as {driver: command, command: [/path/to/program]}";
+            let hint = "add a step, for example {driver: command, command: [/path/to/program]}";
             let problem = "has no driver: nothing is rebooted (NoDriver)";
             findings.push(self.finding(Severity::Info, "spec.reboot.ladder", problem, hint));
         }
     }
 }
 
-/// What an API server would refuse of one object: of a create, or with `old` of an update (its rules on
-/// transitions).
+/// What an API server would refuse when this object is created, or with `old` when `old` is updated to this object.
 pub fn check_object(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let document = Document::new(1, object.clone());
     if document.schema.is_none() {
@@ -302,22 +276,33 @@ fn cel(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         .collect()
 }
 
+fn unknown_fields(object: &Value, prefix: &str, known: &[&str]) -> Vec<FieldError> {
+    let names = object.as_object().into_iter().flat_map(|fields| fields.keys());
+    let unknown = names.filter(|name| !known.contains(&name.as_str()));
+    unknown
+        .map(|name| {
+            let path = format!("{prefix}{name}");
+            field_error(&path, "unknown field", &schema::suggestion(name, known))
+        })
+        .collect()
+}
+
 fn is_our_group(api_version: &str) -> bool {
     api_version.split('/').next() == Some(names::GROUP)
 }
 
-/// What the server refuses of an object's labels or annotations.
-fn words(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
-    let Some(words) = metadata.get(part).filter(|words| !words.is_null()) else {
+/// What the server refuses in an object's labels or annotations.
+fn check_map(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
+    let Some(map) = metadata.get(part).filter(|map| !map.is_null()) else {
         return;
     };
     let path = format!("metadata.{part}");
-    let Some(words) = words.as_object() else {
-        errors.push(field_error(&path, "is no map", "write KEY: VALUE"));
+    let Some(map) = map.as_object() else {
+        errors.push(field_error(&path, "is not a map", "write KEY: VALUE"));
         return;
     };
-    for (key, value) in words {
-        // Keys of annotations may have capitals.
+    for (key, value) in map {
+        // The prefix of an annotation's key may have capital letters.
         let (checked, is_label) = match part {
             "labels" => (key.clone(), true),
             _ => (key.to_lowercase(), false),
@@ -334,7 +319,7 @@ fn words(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
             }
             Value::String(_) | Value::Null => {}
             other => {
-                let problem = format!("{key}: {other} is no text");
+                let problem = format!("{key}: {other} is not text");
                 errors.push(field_error(&path, &problem, "put it in quotes"));
             }
         }

@@ -1,12 +1,12 @@
-//! The structural schema of a CRD, applied as an API server applies it: nulls dropped, defaults filled, unknown
-//! fields found, then types and bounds. Knows only what our own schemas use; a keyword that it does not know is
-//! found by a test, not ignored.
+//! Applies the structural schema of a CRD as an API server does: drops nulls, fills in defaults, finds unknown fields, then
+//! checks types and bounds. It knows only the keywords that our own schemas use. A test finds a keyword that it does not
+//! know.
 
 use serde_json::{Map, Value};
 
 use crate::convert::FieldError;
 
-/// The keywords that the walk obeys or that constrain nothing.
+/// The keywords that are checked here, or that constrain nothing.
 #[cfg(test)]
 pub(super) const KEYWORDS: &[&str] = &[
     "additionalProperties",
@@ -32,7 +32,7 @@ pub(super) const KEYWORDS: &[&str] = &[
     "x-kubernetes-validations",
 ];
 
-/// Drops nulls and fills defaults, top down, so that a default part gets its own defaults as well.
+/// Drops nulls and fills in defaults, from the top: the fields of a default object get their own defaults.
 pub(super) fn fill(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -59,7 +59,7 @@ pub(super) fn fill(schema: &Value, value: &mut Value) {
     }
 }
 
-/// Everything that the schema refuses, except its CEL rules.
+/// Finds everything that the schema refuses. The CEL rules are not checked here.
 pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if !has_type(schema, value) {
         let expected = if schema.get("x-kubernetes-int-or-string").is_some() {
@@ -161,7 +161,7 @@ fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Vec<FieldErro
         if is_set && items[..index].contains(item) {
             errors.push(error(
                 &path,
-                format!("{item} stands there twice"),
+                format!("{item} is in the list twice"),
                 "remove one".to_owned(),
             ));
         }
@@ -233,7 +233,7 @@ fn inner<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
         .get("properties")
         .and_then(|properties| properties.get(name))
         .or_else(|| {
-            // `true` would be an object of anything, which none of our schemas has.
+            // `true` would allow any value. None of our schemas has it.
             schema
                 .get("additionalProperties")
                 .filter(|inner| inner.is_object())
@@ -258,19 +258,19 @@ fn unknown(schema: &Value, path: &str, name: &str) -> FieldError {
     )
 }
 
-/// The field that was meant, or all that there are.
+/// Suggests the known name that is closest, or lists all known names.
 pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     let closest = known.iter().min_by_key(|candidate| distance(name, candidate));
     match closest {
         Some(candidate) if distance(name, candidate) <= 1 + name.len() / 4 => {
             format!("did you mean {candidate}?")
         }
-        Some(_) => format!("there are {}", known.join(", ")),
+        Some(_) => format!("use one of {}", known.join(", ")),
         None => "remove it".to_owned(),
     }
 }
 
-/// Letters to insert, remove or replace, without regard to case.
+/// How many letters must be inserted, removed or replaced to get from one word to the other. Ignores upper and lower case.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -34,7 +34,7 @@ fn a_good_file_has_no_findings() {
 }
 
 #[test]
-fn every_error_says_document_object_field_and_hint() {
+fn every_error_names_document_object_field_and_hint() {
     let text = format!(
         "{POLICY}---\n{}",
         policy(
@@ -52,7 +52,7 @@ hint: did you mean minInterval?";
 }
 
 #[test]
-fn two_policies_of_one_priority_and_selector_are_warned_of() {
+fn two_policies_with_the_same_priority_and_selector_give_a_warning() {
     let text = format!("{POLICY}---\n{}", POLICY.replace("name: workers", "name: others"));
     let found = lint(&text, now()).findings;
     assert_eq!(found.len(), 1);
@@ -78,9 +78,9 @@ fn two_policies_of_one_priority_and_selector_are_warned_of() {
 }
 
 #[test]
-fn the_same_object_twice_is_warned_of() {
+fn the_same_object_twice_gives_a_warning() {
     let text = format!("{POLICY}---\n{POLICY}");
-    assert!(findings(&text).contains("metadata.name: stands in document 1 as well"));
+    assert!(findings(&text).contains("metadata.name: is in document 1 as well"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn an_empty_selector_is_an_error() {
 }
 
 #[test]
-fn a_goal_in_the_future_is_only_told() {
+fn a_goal_in_the_future_is_only_an_info() {
     let goal = |time: &str| {
         lint(
             &policy(
@@ -114,11 +114,11 @@ fn a_goal_in_the_future_is_only_told() {
 }
 
 #[test]
-fn other_kinds_are_not_checked_and_say_so() {
+fn other_kinds_are_reported_as_not_checked() {
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
     assert_eq!(
         findings(other),
-        "info: document 1 (ConfigMap x): is not Junban's: not checked"
+        "info: document 1 (ConfigMap x): is not an object of Junban: not checked"
     );
     let misspelt = POLICY.replace("RebootPolicy", "RebootPolice");
     assert!(findings(&misspelt).contains("hint: did you mean RebootPolicy?"));
@@ -154,7 +154,7 @@ fn the_items_of_a_list_are_checked() {
 }
 
 #[test]
-fn a_file_without_an_object_of_junbans_counts_none() {
+fn a_file_without_an_object_of_junban_counts_none() {
     for text in [
         "",
         "---\n",
@@ -168,21 +168,21 @@ fn a_file_without_an_object_of_junbans_counts_none() {
 }
 
 #[test]
-fn labels_and_annotations_are_texts() {
+fn labels_and_annotations_must_be_text() {
     for part in ["labels", "annotations"] {
         let with =
             |words: &str| POLICY.replace("{name: workers}", &format!("{{name: workers, {part}: {words}}}"));
         assert_eq!(findings(&with("{x: \"1\"}")), "");
         let wrong = format!(
-            "error: document 1 (RebootPolicy workers): metadata.{part}: x: 1 is no text\nhint: put it in quotes"
+            "error: document 1 (RebootPolicy workers): metadata.{part}: x: 1 is not text\nhint: put it in quotes"
         );
         assert_eq!(findings(&with("{x: 1}")), wrong);
-        assert!(findings(&with("[x]")).contains("is no map"));
+        assert!(findings(&with("[x]")).contains("is not a map"));
     }
 }
 
 #[test]
-fn what_is_not_yaml_is_one_error() {
+fn a_file_that_is_not_yaml_gives_one_error() {
     for text in ["a: [", "a: 1\na: 2\n", "\tx"] {
         let found = lint(text, now()).findings;
         assert_eq!(found.len(), 1, "{text:?} {found:?}");
@@ -204,9 +204,9 @@ fn the_default_manifests_are_clean() {
     }
 }
 
-/// The walk must obey every keyword that our schemas use, or it would let through what a server refuses.
+/// The lint must check every keyword that our schemas use: else it would accept what a server refuses.
 #[test]
-fn the_schemas_use_no_keyword_that_the_walk_does_not_know() {
+fn the_lint_knows_every_keyword_of_the_schemas() {
     fn walk(schema: &Value, seen: &mut Vec<String>) {
         for (key, value) in schema.as_object().unwrap() {
             assert!(schema::KEYWORDS.contains(&key.as_str()), "{key} in {schema}");

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as they are applied: what kube derives, mended.
+//! The CustomResourceDefinitions as they are applied: what kube derives, corrected.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -6,37 +6,39 @@ use serde_json::Value;
 
 use crate::names;
 
-use super::{NodeReboot, RebootPolicy, RebootQueue};
+use super::entry::NodeReboot;
+use super::policy::RebootPolicy;
+use super::queue::RebootQueue;
 
 /// The three CRDs as JSON, in the order in which they are applied.
 pub fn crds() -> Vec<Value> {
     [RebootQueue::crd(), RebootPolicy::crd(), NodeReboot::crd()]
         .iter()
-        .map(mended)
+        .map(corrected)
         .collect()
 }
 
-/// The CRD of a kind.
 pub fn crd(kind: &str) -> Option<Value> {
     crds()
         .into_iter()
         .find(|crd| crd["spec"]["names"]["kind"] == kind)
 }
 
-/// The schema of a kind: what the API server checks, and `lint` with it.
+/// The schema of a kind, which the API server and `lint` check.
 pub fn schema(kind: &str) -> Option<Value> {
     let mut crd = crd(kind)?;
     crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .map(Value::take)
 }
 
-fn mended(crd: &CustomResourceDefinition) -> Value {
-    // A CustomResourceDefinition is maps, strings and numbers: it always serialises.
+fn corrected(crd: &CustomResourceDefinition) -> Value {
+    // A CustomResourceDefinition consists of maps, strings and numbers, so this never fails.
     let mut crd = serde_json::to_value(crd).unwrap_or_default();
     crd["metadata"]["labels"] = serde_json::json!({names::APP_NAME: names::APP});
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
-        mend(schema, true);
-        // A status has no defaults: a ledger that is absent is not an empty one (lifecycle.md 6).
+        correct(schema, true);
+        // A status has no defaults: an absent ledger is not an empty ledger
+        // (docs/design/ledger.md#rebuilding-the-ledger).
         if let Some(status) = schema.pointer_mut("/properties/status") {
             drop_defaults(status);
         }
@@ -44,21 +46,21 @@ fn mended(crd: &CustomResourceDefinition) -> Value {
     crd
 }
 
-/// Takes out what a real API server trips over. `nullable` lets a null be stored where a default belongs, and then
-/// every typed read of every object fails; without it the server drops nulls and fills defaults. It knows no
-/// `uint` formats.
-fn mend(schema: &mut Value, is_schema: bool) {
+/// Removes what a real API server handles badly. With `nullable` the server stores a null instead of the default, and
+/// then every typed read of every object fails; without it the server drops nulls and fills in defaults. The server
+/// does not know `uint` formats.
+fn correct(schema: &mut Value, is_schema: bool) {
     match schema {
         Value::Object(fields) => {
             if is_schema {
                 fields.remove("nullable");
                 if fields.contains_key("x-kubernetes-int-or-string") {
-                    // Its types were taken out on the way: [{}, {}] says nothing that the extension does not.
+                    // kube has already removed the types in it: [{}, {}] adds nothing to the extension.
                     fields.remove("anyOf");
                 }
                 for bound in ["minimum", "maximum"] {
                     if let Some(number) = fields.get_mut(bound) {
-                        *number = whole(number);
+                        *number = as_integer(number);
                     }
                 }
                 if fields
@@ -70,22 +72,22 @@ fn mend(schema: &mut Value, is_schema: bool) {
                 }
             }
             for (key, value) in fields.iter_mut() {
-                // Below `properties` the keys are names of fields, one of which may be called `nullable`.
+                // The keys below `properties` are names of fields, and a field may be called `nullable`.
                 let names = is_schema && key == "properties";
                 if key != "default" && key != "enum" {
-                    mend(value, !names);
+                    correct(value, !names);
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| mend(item, true)),
+        Value::Array(items) => items.iter_mut().for_each(|item| correct(item, true)),
         _ => {}
     }
 }
 
 /// `0` instead of `0.0`.
-fn whole(number: &Value) -> Value {
+fn as_integer(number: &Value) -> Value {
     match number.as_f64() {
-        // Bounds of ours are small.
+        // Our bounds are small.
         Some(float) if float.fract() == 0.0 && float.abs() < 1e9 => Value::from(float as i64),
         _ => number.clone(),
     }
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_defaults_are_all_there() {
+    fn nested_defaults_are_complete() {
         let policy = schema("RebootPolicy").unwrap();
         assert_eq!(
             policy.pointer("/properties/spec/properties/drain/default/jobs/deadline"),

@@ -1,4 +1,4 @@
-//! NodeReboot: one node's turn for one goal; its status is the record of `junban_core::entry`.
+//! NodeReboot: one node's turn for one goal. Its status is the record of `junban_core::entry`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::parts;
+use super::policy::LadderStep;
 
-/// One node's turn for one goal. All but `cancel` and `retries` is immutable.
+/// One node's turn for one goal. Only `cancel` and `retries` may be changed.
 #[derive(CustomResource, KubeSchema, Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -18,11 +19,12 @@ use super::parts;
     shortname = "nrb",
     category = "junban",
     status = "NodeRebootStatus",
-    doc = "One node's turn for one goal, from queued to an end; kept as history afterwards.",
-    // Runs at spec and at status writes alike: a cancelled entry can never be rebooted (lifecycle.md 2).
+    doc = "One node's turn for one goal. Junban keeps it as history after its end.",
+    // The API server checks this for writes to the spec and to the status: so the node of a cancelled entry can never be
+    // rebooted (docs/design/life-cycle.md#cancelling-and-giving-up).
     validation = Rule::new(
         "!(self.spec.cancel && has(self.status) && has(self.status.phase) && self.status.phase in ['Rebooting', 'Verifying'])"
-    ).message("cancel and the phases Rebooting and Verifying exclude each other: the node is past its power action"),
+    ).message("an entry in Rebooting or Verifying cannot be cancelled: the node is past its power action"),
     printcolumn(name = "Node", type_ = "string", json_path = ".spec.nodeName"),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policy"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
@@ -35,59 +37,63 @@ use super::parts;
 )]
 #[x_kube(
     validation = Rule::new("self.nodeName == oldSelf.nodeName && self.nodeUID == oldSelf.nodeUID && self.policy == oldSelf.policy && self.bootedAfter == oldSelf.bootedAfter && self.reason == oldSelf.reason && self.requestedBy == oldSelf.requestedBy && self.priority == oldSelf.priority")
-        .message("all but cancel and retries is immutable: make another entry"),
-    validation = Rule::new("self.cancel || !oldSelf.cancel").message("a cancel cannot be taken back: ask for the node again"),
-    validation = Rule::new("self.retries >= oldSelf.retries").message("retries only rises")
+        .message("only cancel and retries may be changed: create another entry"),
+    validation = Rule::new("self.cancel || !oldSelf.cancel").message("a cancel cannot be taken back: create another entry for the node"),
+    validation = Rule::new("self.retries >= oldSelf.retries").message("retries may only rise")
 )]
 pub struct NodeRebootSpec {
-    /// The node.
+    /// The name of the node.
     #[schemars(schema_with = "parts::object_name")]
     pub node_name: String,
-    /// Its UID: another Node of the same name is another node.
+    /// The UID of the Node. A Node of the same name with another UID is another node.
     #[serde(rename = "nodeUID")]
     #[schemars(length(min = 1, max = 128))]
     pub node_uid: String,
-    /// The policy that governs it.
+    /// The policy that governs the node.
     #[schemars(schema_with = "parts::object_name")]
     pub policy: String,
-    /// The goal: the node has booted since then.
+    /// The goal: the node has booted since this time.
     #[schemars(schema_with = "parts::utc_time")]
     pub booted_after: String,
-    /// Why, for others to read.
+    /// Why the node is rebooted, for other people.
     #[serde(default)]
     #[schemars(schema_with = "parts::words")]
     pub reason: String,
-    /// Who asked for this node by name: must be the user who makes the entry. Empty: made by the controller for a
-    /// policy's goal.
+    /// Who asked for this node by name. Must be the user who creates the entry. Empty: the controller created the entry
+    /// for the goal of a policy.
     #[serde(default)]
     #[schemars(schema_with = "parts::words")]
     pub requested_by: String,
-    /// The higher goes first.
+    /// Entries with a higher priority go first.
     #[serde(default)]
     pub priority: i32,
-    /// Ends the turn while it has not come to the power action; gives up a Failed one. One way.
+    /// Ends the turn, if the power action has not begun yet. Gives up a Failed entry. Cannot be taken back.
     #[serde(default)]
     pub cancel: bool,
-    /// Raised by one opens another round for a Failed entry, or ends a back-off.
+    /// Raise it by one to give a Failed entry another round, or to end a back-off.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub retries: i32,
 }
 
-/// How far the entry is: the record from which a successor goes on after a crash. Never edit it.
+/// The record of the entry, from which another controller goes on after a crash. Never edit it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeRebootStatus {
+    /// The version of this record. A release of Junban that knows only older versions leaves the entry alone.
+    #[schemars(schema_with = "parts::number")]
+    pub format: Option<i64>,
     /// The generation of the spec that this status knows.
     #[schemars(schema_with = "parts::number")]
     pub observed_generation: i64,
+    /// Where the turn is.
     #[schemars(schema_with = "phase")]
     pub phase: String,
-    /// Why it waits or how it ended, from the one enum of reasons.
+    /// Why the entry waits, or how it ended: one word of a fixed list.
     pub reason: Option<String>,
-    /// The same in a sentence, with the object that causes it.
+    /// The reason in a sentence, with the object that causes it.
     pub message: String,
-    /// When this phase and reason began.
+    /// When this phase and reason began, in wall time.
     #[schemars(schema_with = "parts::shown_time")]
     pub since: Option<String>,
     /// The cluster clock when the phase began.
@@ -96,38 +102,39 @@ pub struct NodeRebootStatus {
     pub reason_at: Option<ReadingStatus>,
     /// The cluster clock when Jobs were first waited for.
     pub jobs_at: Option<ReadingStatus>,
-    /// The wall time of the same moment.
+    /// When Jobs were first waited for, in wall time.
     #[schemars(schema_with = "parts::shown_time")]
     pub jobs_since: Option<String>,
-    /// Written before any power action.
+    /// The node's bootID before the power action.
     #[serde(rename = "bootIDBefore")]
     pub boot_id_before: Option<String>,
+    /// The node's bootID after the power action.
     #[serde(rename = "bootIDAfter")]
     pub boot_id_after: Option<String>,
-    /// The last attempt's number; 0: none yet.
+    /// The number of the last attempt. 0: there was none yet.
     #[schemars(schema_with = "parts::number")]
     pub attempt: i64,
-    /// Attempts of this round that may have started something.
+    /// How many attempts of this round may have started something.
     #[schemars(schema_with = "parts::number")]
     pub attempts_used: i64,
-    /// Power actions of this round that the driver surely did not start.
+    /// How many power actions of this round were refused, so that nothing was started.
     #[schemars(schema_with = "parts::number")]
     pub refusals: i64,
-    /// The last attempt as stored before the act.
+    /// The last attempt, as stored before the power action.
     pub power: Option<PowerStatus>,
-    /// From the write-ahead record to the new bootID, in milliseconds of the cluster clock.
+    /// The time from the write-ahead record to the new bootID, in milliseconds of the cluster clock.
     #[schemars(schema_with = "parts::number")]
     pub boot_ms: Option<i64>,
-    /// The spec.retries that have been acted on.
+    /// The value of spec.retries that has been acted on.
     #[schemars(schema_with = "parts::number")]
     pub retries_done: i64,
-    /// The wait after a release.
+    /// The wait after the node was released.
     pub back_off: Option<BackOffStatus>,
-    /// Pods that must leave.
+    /// How many pods must leave.
     pub drain: Option<DrainStatus>,
-    /// The cluster clock when all of the proof but settle began to hold.
+    /// The cluster clock when the whole proof except settle began to hold.
     pub settling_at: Option<ReadingStatus>,
-    /// The waiver that ended it.
+    /// The waiver that ended this entry.
     #[schemars(schema_with = "parts::shown_time")]
     pub waived: Option<String>,
     #[schemars(schema_with = "parts::conditions")]
@@ -137,19 +144,19 @@ pub struct NodeRebootStatus {
 /// A reading of the cluster clock in milliseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ReadingStatus {
-    /// Led.
+    /// The time in which some controller led.
     #[schemars(schema_with = "parts::number")]
     pub led: i64,
-    /// Led while not paused.
+    /// The part of that time in which the queue was not paused.
     #[schemars(schema_with = "parts::number")]
     pub running: i64,
 }
 
-/// What the write-ahead record stores of the policy and of the attempt.
+/// What the write-ahead record stores about the policy and the attempt.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PowerStatus {
-    pub step: super::LadderStep,
+    pub step: LadderStep,
     #[schemars(schema_with = "parts::number")]
     pub boot_timeout_seconds: i64,
     #[schemars(schema_with = "parts::number")]
@@ -159,7 +166,7 @@ pub struct PowerStatus {
     pub verify_daemon_sets: bool,
     #[schemars(schema_with = "parts::number")]
     pub settle_seconds: i64,
-    /// On the cluster clock's time led.
+    /// The attempt's deadline, on the cluster clock's time led.
     #[schemars(schema_with = "parts::number")]
     pub deadline_led_ms: i64,
     #[schemars(schema_with = "parts::shown_time")]
@@ -168,35 +175,39 @@ pub struct PowerStatus {
     pub outcome: String,
 }
 
-/// The wait after a release.
+/// The wait after the node was released.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackOffStatus {
-    /// Releases so far.
+    /// The version of this part of the status.
+    #[serde(default)]
+    #[schemars(schema_with = "parts::number")]
+    pub format: Option<i64>,
+    /// How often the node was released so far.
     #[schemars(schema_with = "parts::number")]
     pub releases: i64,
     pub from: ReadingStatus,
     #[schemars(schema_with = "parts::number")]
     pub seconds: i64,
-    /// When it ends if nothing is paused.
+    /// When the wait ends if the queue is not paused.
     #[schemars(schema_with = "parts::shown_time")]
     pub until: String,
-    /// A change of it ends the wait.
+    /// The object that blocked. A change of this object ends the wait.
     pub blocked_by: Option<BlockedByStatus>,
 }
 
-/// The object that blocked.
+/// The object that blocked. A change of this object ends the wait.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BlockedByStatus {
     pub object: String,
-    /// Its version then.
+    /// The state of the object when the node was released.
     pub seen: String,
 }
 
-/// Pods that must leave.
+/// How many pods must leave.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DrainStatus {
-    /// When the drain began.
+    /// How many had to leave when the drain began.
     #[schemars(schema_with = "parts::number")]
     pub total: i64,
     #[schemars(schema_with = "parts::number")]

@@ -1,14 +1,13 @@
 //! The custom resources `junban.dev/v1alpha1` as Kubernetes sees them: their schemas, rules and defaults.
 //!
-//! These structs are what a YAML file says, in the types that YAML has; `convert` makes core's types of them.
-//! Nothing here decides anything.
+//! These structs hold what a YAML file says, in YAML's types. `convert` turns them into core's types.
 #![expect(
     unreachable_pub,
-    reason = "KubeSchema derives a private twin of each struct, to which the lint then applies"
+    reason = "KubeSchema derives a private copy of each struct, and the lint applies to that copy"
 )]
 #![expect(
     clippy::duplicated_attributes,
-    reason = "printer columns repeat their keys: that is how kube takes them"
+    reason = "kube wants printer columns with repeated keys"
 )]
 
 mod crd;

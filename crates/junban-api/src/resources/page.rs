@@ -2,22 +2,22 @@
 
 use serde_json::Value;
 
-use super::schema;
+use super::crd::schema;
 use crate::names;
 
-/// All fields of a spec with type, default, bounds and meaning, as Markdown.
+/// All fields of the specs with type, bounds, default and meaning, in Markdown.
 pub fn page() -> String {
     let mut page = String::from(
         "# Objects\n\nThe fields of Junban's objects. Generated from `crates/junban-api/src/resources` by \
-         `cargo xtask generate`. All are cluster-scoped; a duration is hours, minutes and seconds in this order, as \
-         `1h30m`; a share is a number, or a percentage as `10%`; a time is UTC with Z and whole seconds. An unknown \
-         field is refused.\n",
+         `cargo xtask generate`. All objects are cluster-scoped. A duration is hours, minutes and seconds in this order, \
+         for example `1h30m`. A share is a number or a percentage, for example `10%`. A time is UTC with Z and whole \
+         seconds, for example `2026-11-23T09:00:00Z`. An unknown field is refused.\n",
     );
     for (kind, plural, short) in names::KINDS {
         let Some(schema) = schema(kind) else { continue };
         page.push_str(&format!(
             "\n## {kind}\n\n{} `kubectl get {plural}`, short `{short}`.\n\n| field | type | default | meaning |\n|---|---|---|---|\n",
-            words(&schema)
+            description(&schema)
         ));
         rows("spec", &schema["properties"]["spec"], true, &mut page);
     }
@@ -27,14 +27,14 @@ pub fn page() -> String {
 fn rows(path: &str, schema: &Value, is_root: bool, page: &mut String) {
     if !is_root {
         let default = match schema.get("default") {
-            // The default of a part is that of its fields.
+            // The fields of an object have their own defaults.
             Some(default) if !default.is_object() => format!("`{default}`"),
             _ => String::new(),
         };
         page.push_str(&format!(
             "| `{path}` | {} | {default} | {} |\n",
             describe(schema),
-            words(schema)
+            description(schema)
         ));
     }
     let required = schema["required"].as_array();
@@ -87,7 +87,7 @@ fn describe(schema: &Value) -> String {
     }
 }
 
-fn words(schema: &Value) -> String {
+fn description(schema: &Value) -> String {
     let text = schema["description"].as_str().unwrap_or_default();
     text.replace('\n', " ").replace('|', "\\|")
 }

@@ -1,4 +1,4 @@
-//! Schema parts that the three kinds share.
+//! Parts of schemas that the three kinds share.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// A number or a percentage, exactly as written; what it may be is in the schema and in `convert`.
+/// A number or a percentage, exactly as written. The schema and `convert` say which ones are allowed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CountOrPercent {
@@ -22,11 +22,12 @@ impl CountOrPercent {
     }
 }
 
-/// Far above any number of nodes or pods in a cluster, and far below what the count is read into: a greater one is a
-/// slip, and is refused where it is written.
+/// The largest count. No cluster has so many nodes or pods, so a larger number is a mistake. It is far below what the
+/// types of core can hold.
 pub const COUNT_MAX: u32 = 1_000_000;
 
-/// kube's own IntOrString is nullable and knows no bounds, and CEL offline refuses `type(x)`: so neither is used.
+/// Written by hand: kube's own IntOrString is nullable and has no bounds, and a CEL rule with `type(x)` does not work
+/// offline.
 fn count_or_percent(minimum: u32) -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
@@ -51,12 +52,12 @@ impl JsonSchema for CountOrPercent {
     }
 }
 
-/// A count or percentage of which 0 would mean "never".
+/// A count or percentage from 1: 0 would mean "never".
 pub(super) fn at_least_one(_: &mut SchemaGenerator) -> Schema {
     count_or_percent(1)
 }
 
-/// A duration: hours, minutes, seconds, in this order, at least one of them (design.md 3).
+/// A duration: hours, minutes, seconds, in this order, at least one of them.
 pub(super) fn span(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -70,8 +71,8 @@ pub(super) fn optional_span(generator: &mut SchemaGenerator) -> Schema {
     span(generator)
 }
 
-/// A time in UTC with Z and whole seconds: the same instant spelt otherwise would be an apply conflict, and
-/// entries are named by whole seconds.
+/// A time in UTC with Z and whole seconds. If one instant had two spellings, an apply would conflict. The names of
+/// entries use whole seconds.
 pub(super) fn utc_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -81,20 +82,20 @@ pub(super) fn utc_time(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A time that a status shows; fractions of a second may stand in it.
+/// A time in a status. It may have fractions of a second.
 pub(super) fn shown_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
-/// Characters that free words of a person may have.
+/// The most characters of free text.
 pub const WORDS_MAX: usize = 1024;
 
-/// Free words of a person.
+/// Free text of a person.
 pub(super) fn words(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": WORDS_MAX})
 }
 
-/// `metadata.name` of a Node or of an object of ours.
+/// The `metadata.name` of a Node or of one of our objects.
 pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -104,7 +105,7 @@ pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Name of a Secret, or empty: none.
+/// The name of a Secret, or empty for none.
 pub(super) fn secret(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -113,7 +114,7 @@ pub(super) fn secret(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Names of namespaces, each once.
+/// Names of namespaces without repetition.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -123,7 +124,7 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// URLs of API servers or etcd members, each once.
+/// URLs of API servers or etcd members without repetition.
 pub(super) fn urls(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -133,7 +134,7 @@ pub(super) fn urls(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Key of a label: a name, after the prefix of whoever defined it.
+/// The key of a label: a name, optionally after a prefix and a slash.
 pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -167,7 +168,7 @@ fn expressions(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "maxItems": 32, "items": LabelExpression::json_schema(generator)})
 }
 
-/// A label selector that selects something: `{}` never means everything, so it is refused (design.md 3).
+/// Selects by labels. An empty selector is refused: it never means everything.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -175,11 +176,11 @@ fn expressions(generator: &mut SchemaGenerator) -> Schema {
         .message("an empty selector selects nothing: name at least one label")
 )]
 pub struct LabelSelector {
-    /// Labels that must have these values.
+    /// The labels must have these values.
     #[serde(default)]
     #[schemars(schema_with = "match_labels")]
     pub match_labels: BTreeMap<String, String>,
-    /// Requirements that must hold as well.
+    /// These requirements must hold as well.
     #[serde(default)]
     #[schemars(schema_with = "expressions")]
     pub match_expressions: Vec<LabelExpression>,
@@ -189,16 +190,16 @@ pub struct LabelSelector {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("self.operator in ['In', 'NotIn'] ? size(self.values) > 0 : size(self.values) == 0")
-        .message("In and NotIn need values, Exists and DoesNotExist have none")
+        .message("In and NotIn need values; Exists and DoesNotExist must have none")
 )]
 pub struct LabelExpression {
-    /// Key of the label.
+    /// The key of the label.
     #[schemars(schema_with = "label_key")]
     pub key: String,
     /// In, NotIn, Exists or DoesNotExist.
     #[schemars(schema_with = "operator")]
     pub operator: String,
-    /// For In and NotIn.
+    /// The values for In and NotIn.
     #[serde(default)]
     #[schemars(schema_with = "label_values")]
     pub values: Vec<String>,
@@ -215,12 +216,12 @@ pub(super) fn conditions(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A whole number from 0.
+/// An integer from 0.
 pub(super) fn number(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "format": "int64", "minimum": 0})
 }
 
-/// Numbers by name.
+/// A map of integers from 0.
 pub(super) fn numbers(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

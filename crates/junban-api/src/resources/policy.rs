@@ -1,4 +1,4 @@
-//! RebootPolicy: which nodes, what is required of them, how they may be rebooted.
+//! RebootPolicy: which nodes, what is required of them, and how they may be rebooted.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -35,32 +35,33 @@ use super::parts::{self, CountOrPercent, LabelSelector};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct RebootPolicySpec {
-    /// The nodes. An empty selector would select nothing, ever; it is refused.
+    /// The nodes that this policy selects. An empty selector selects nothing, so it is refused.
     pub node_selector: LabelSelector,
-    /// The highest governs a node; a tie is a conflict in which neither acts. The default policies have -1000.
+    /// The policy with the highest priority governs a node. If two have the same priority, neither acts (reason
+    /// PolicyConflict). The default policies have -1000.
     pub priority: i32,
-    /// The declared goal: every selected node has booted since then. In the future: not due yet.
+    /// The goal: every selected node has booted since this time. A time in the future is not due yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "parts::utc_time")]
     pub booted_after: Option<String>,
-    /// Between two reboots of one node, whatever the goals say.
+    /// The least time between two reboots of one node, whatever the goals say.
     #[serde(default = "hour")]
     #[schemars(schema_with = "parts::span")]
     pub min_interval: String,
-    /// Entries of this policy in flight.
+    /// How many entries of this policy may be in flight at a time. Absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_concurrent: Option<i32>,
-    /// Failure domains that are taken one after another.
+    /// Failure domains that are rebooted one after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupsSpec>,
-    /// How pods leave.
+    /// How pods leave a node.
     #[serde(default)]
     pub drain: DrainSpec,
     /// How a server is rebooted.
     #[serde(default)]
     pub reboot: RebootSpec,
-    /// What proves that it is back.
+    /// What proves that a server is back.
     #[serde(default)]
     pub verify: VerifySpec,
 }
@@ -69,62 +70,65 @@ pub struct RebootPolicySpec {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupsSpec {
-    /// The label's key, as topology.kubernetes.io/zone.
+    /// The key of the label, for example topology.kubernetes.io/zone.
     #[schemars(schema_with = "parts::label_key")]
     pub by: String,
-    /// Groups open at a time.
+    /// How many groups may have nodes in flight at a time.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub at_once: i32,
 }
 
-/// How pods leave.
+/// How pods leave a node.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("duration(self.timeout) >= duration('10s')")
-        .message("timeout is at least 10s: a node counts as drained five seconds after its cordon at the earliest")
+        .message("timeout must be at least 10s: a node counts as drained five seconds after its cordon at the earliest")
 )]
 pub struct DrainSpec {
-    /// How long a drain may take, at least 10s; its clock stands still while paused.
+    /// How long a drain may take, at least 10s. The time in which the queue is paused does not count.
     #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
-    /// What load balancers get, after the label node.kubernetes.io/exclude-from-external-load-balancers is set, to take
-    /// the node out before pods leave. Comes on top of timeout.
-    #[serde(default = "at_once")]
+    /// How long load balancers have to take the node out of service before pods leave. Begins when the label
+    /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
+    #[serde(default = "zero")]
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
-    /// For owners of two or more pods that no PodDisruptionBudget selects.
+    /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
     #[serde(default)]
     pub unbudgeted: UnbudgetedSpec,
-    /// Namespaces, by name, where a pod whose eviction is denied is deleted; of one owner no more at a time than
-    /// `unbudgeted` allows. Needs the role junban-force there.
+    /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
+    /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
     #[serde(default)]
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
     /// Running pods of Jobs.
     #[serde(default)]
     pub jobs: JobsSpec,
-    /// Pods with an emptyDir volume: Evict or Block.
+    /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
     #[serde(default = "evict")]
     #[schemars(schema_with = "leave")]
     pub empty_dir: String,
-    /// Pods without a controller, which nobody would make again: Block or Evict.
+    /// Whether pods without a controller are evicted (Evict) or keep the node from being rebooted (Block). Nobody would
+    /// create such a pod again.
     #[serde(default = "block")]
     #[schemars(schema_with = "leave")]
     pub bare: String,
-    /// Release (uncordon, back off) or Hold (stay cordoned: Failed).
+    /// What happens after timeout. Release: the node is uncordoned and tried again later. Hold: the node stays cordoned
+    /// and its entry is Failed.
     #[serde(default = "release")]
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
 }
 
-/// For owners of two or more pods that no PodDisruptionBudget selects.
+/// The limit for owners of two or more pods that no PodDisruptionBudget selects.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnbudgetedSpec {
-    /// Pods of one owner that are disrupted at a time; rounds down, at least 1.
+    /// How many pods of one owner may be disrupted at a time. A percentage is of the owner's pods; it rounds down, to at
+    /// least 1.
     #[serde(default = "ten_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_unavailable: CountOrPercent,
@@ -134,10 +138,10 @@ pub struct UnbudgetedSpec {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobsSpec {
-    /// Labels of the pods that are evicted; all others are waited for.
+    /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
-    /// Bounds all waiting for Jobs; after it they are evicted.
+    /// How long Jobs are waited for in all. Then their pods are evicted.
     #[serde(default = "six_hours")]
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
@@ -148,18 +152,19 @@ pub struct JobsSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("duration(self.bootTimeout) >= duration('20s')")
-        .message("bootTimeout is at least 20s: the power action may begin 10 s after it is recorded")
+        .message("bootTimeout must be at least 20s: the power action may begin 10 s after it is recorded")
 )]
 pub struct RebootSpec {
-    /// Drivers, tried one after another. Empty: nothing is rebooted (reason NoDriver).
+    /// The drivers, one step for each attempt; the last step is used for all further attempts. Empty: nothing is rebooted
+    /// (reason NoDriver).
     #[serde(default)]
     #[schemars(length(max = 4))]
     pub ladder: Vec<LadderStep>,
-    /// From the power action to a changed bootID.
+    /// The longest time from the power action to a new bootID, at least 20s.
     #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub boot_timeout: String,
-    /// Power actions per round. A second one can hit a machine that is still booting.
+    /// How many power actions a round may have. A second one can hit a machine that is still booting.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10))]
     pub attempts: i32,
@@ -170,14 +175,14 @@ pub struct RebootSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("size(self.command) > 0 && size(self.command[0]) > 0")
-        .message("command begins with the program to run")
+        .message("command must begin with the program to run")
 )]
 pub struct LadderStep {
     /// The driver: command.
     #[schemars(schema_with = "driver")]
     pub driver: String,
-    /// For the driver command: the program and its arguments. Exit 0 means started, 75 that surely nothing was
-    /// started, all else is unknown.
+    /// For the driver command: the program and its arguments. Exit code 0 means that the reboot has started, 75 that
+    /// nothing was started. After any other exit code the outcome is unknown.
     #[schemars(schema_with = "command")]
     pub command: Vec<String>,
 }
@@ -187,14 +192,14 @@ pub struct LadderStep {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("duration(self.timeout) >= duration('10s')")
-        .message("timeout is at least 10s: a kubelet renews its Lease no oftener, and the proof needs a fresh one")
+        .message("timeout must be at least 10s: a kubelet renews its Lease every ten seconds, and the proof needs a renewal")
 )]
 pub struct VerifySpec {
-    /// From a changed bootID to the proof, at least 10s.
+    /// The longest time from a new bootID to the proof, at least 10s.
     #[serde(default = "quarter_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
-    /// Whether each DaemonSet that had a Ready pod here must have one again.
+    /// Whether each DaemonSet that had a Ready pod on the node must have one there again.
     #[serde(default = "yes")]
     pub daemon_sets: bool,
     /// How long the node must stay Ready. Absent: 30s for control-plane nodes, 0s for others.
@@ -203,7 +208,7 @@ pub struct VerifySpec {
     pub settle: Option<String>,
 }
 
-/// What is so; nothing is decided from it.
+/// The state of the policy. Junban decides nothing from it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RebootPolicyStatus {
@@ -213,17 +218,18 @@ pub struct RebootPolicyStatus {
     /// Nodes that this policy governs.
     #[schemars(schema_with = "parts::number")]
     pub desired: i64,
-    /// Of those, booted since the goal.
+    /// How many of these nodes have booted since the goal.
     #[schemars(schema_with = "parts::number")]
     pub done: i64,
-    /// In flight.
+    /// Entries of this policy in flight.
     #[schemars(schema_with = "parts::number")]
     pub active: i64,
+    /// Entries of this policy that are Failed.
     #[schemars(schema_with = "parts::number")]
     pub failed: i64,
-    /// Why it does nothing; empty: it is ready.
+    /// The reason why the policy does nothing. Empty: it is ready.
     pub problem: String,
-    /// The same in a sentence.
+    /// The problem in a sentence.
     pub message: String,
     #[schemars(schema_with = "parts::conditions")]
     pub conditions: Vec<Condition>,
@@ -274,7 +280,7 @@ fn block() -> String {
     "Block".into()
 }
 
-fn at_once() -> String {
+fn zero() -> String {
     "0s".into()
 }
 
@@ -298,7 +304,7 @@ impl Default for DrainSpec {
     fn default() -> Self {
         Self {
             timeout: half_hour(),
-            load_balancer_wait: at_once(),
+            load_balancer_wait: zero(),
             unbudgeted: UnbudgetedSpec::default(),
             delete_after_denial: Vec::new(),
             jobs: JobsSpec::default(),

@@ -1,4 +1,4 @@
-//! RebootQueue: the pause button, the cluster-wide limits, the ledger.
+//! RebootQueue: the pause button, the limits of the whole cluster, the ledger.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{self, CountOrPercent};
 
-/// The cluster's one queue, named `default`: the pause button and the limits that hold for all policies. Without
-/// it everything counts as paused.
+/// The cluster's one queue, named `default`: the pause button, and the limits that hold for all policies. Without a queue
+/// everything counts as paused.
 #[derive(CustomResource, KubeSchema, Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -21,8 +21,8 @@ use super::parts::{self, CountOrPercent};
     shortname = "rbq",
     category = "junban",
     status = "RebootQueueStatus",
-    doc = "The cluster's one queue: the pause button, the cluster-wide limits, the ledger of slots.",
-    validation = Rule::new("self.metadata.name == 'default'").message("the one queue is named default"),
+    doc = "The cluster's one queue: the pause button, the limits of the whole cluster, and the ledger of slots.",
+    validation = Rule::new("self.metadata.name == 'default'").message("the queue must be named default: there is only one"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused"),
     printcolumn(name = "Queued", type_ = "integer", json_path = ".status.phases.Queued"),
@@ -35,97 +35,100 @@ use super::parts::{self, CountOrPercent};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct RebootQueueSpec {
-    /// Starts nothing new: no cordon, no eviction, no power action.
+    /// While true, nothing new starts: no cordon, no eviction, no power action.
     #[serde(default)]
     pub paused: bool,
-    /// Why, for others to read.
+    /// Why the queue is paused, for other people.
     #[serde(default)]
     #[schemars(schema_with = "parts::words")]
     pub pause_reason: String,
-    /// Entries in flight, of the nodes; 1 is one by one.
+    /// How many entries may be in flight at a time. A percentage is of the nodes that are not excluded. 1: one node after
+    /// another.
     #[serde(default = "hundred_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_concurrent: CountOrPercent,
-    /// Unavailable nodes at a time, of the nodes; rounds up; counts every unavailable node, whoever caused it.
+    /// How many nodes may be unavailable at a time. A percentage is of the nodes that are not excluded, and rounds up.
+    /// Every unavailable node counts, whatever the cause.
     #[serde(default = "ten_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_unavailable: CountOrPercent,
-    /// When failures stop the rest.
+    /// How many failures stop the other nodes.
     #[serde(default)]
     pub failures: FailuresSpec,
-    /// Where the control plane is found.
+    /// Where the API servers and the etcd members are.
     #[serde(default)]
     pub control_plane: ControlPlaneSpec,
-    /// What is kept of the past.
+    /// How many ended entries are kept.
     #[serde(default)]
     pub history: HistorySpec,
 }
 
-/// When failures stop the rest.
+/// How many failures stop the other nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailuresSpec {
-    /// While more entries than this are Failed, nothing starts. Of the nodes; in percent at least 1; the number 0
-    /// means stop at the first.
+    /// While more entries than this are Failed, nothing starts. A percentage is of the nodes that are not excluded, and at
+    /// least 1. The number 0 stops at the first failure.
     #[serde(default = "five_percent")]
     pub max: CountOrPercent,
 }
 
-/// Where the control plane is found, and whether its quorum may be lost.
+/// Where the API servers and the etcd members are, and whether the quorum may be lost.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ControlPlaneSpec {
-    /// URLs of the API servers, as https://10.0.0.1:6443. Empty: no control-plane node is ever started.
+    /// URLs of the API servers, for example https://10.0.0.1:6443. Empty: no control-plane node starts.
     #[serde(default)]
     #[schemars(schema_with = "parts::urls")]
     pub api_servers: Vec<String>,
-    /// URLs of the etcd members, as https://10.0.0.1:2379.
+    /// URLs of the etcd members, for example https://10.0.0.1:2379.
     #[serde(default)]
     #[schemars(schema_with = "parts::urls")]
     pub etcd: Vec<String>,
-    /// Name of the Secret with the client certificate for etcd (tls.crt, tls.key, ca.crt) in Junban's namespace.
+    /// The name of the Secret in Junban's namespace with the client certificate for etcd (tls.crt, tls.key, ca.crt).
+    /// Empty: no certificate.
     #[serde(default)]
     #[schemars(schema_with = "parts::secret")]
     pub etcd_client_secret: String,
-    /// One or two control-plane nodes are rebooted only with this.
+    /// Whether control-plane nodes may be rebooted if there are only one or two of them.
     #[serde(default)]
     pub allow_quorum_loss: bool,
 }
 
-/// What is kept of the past.
+/// How many ended entries are kept.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistorySpec {
-    /// Ended entries kept per node; the newest is never dropped.
+    /// How many ended entries are kept for each node. The newest is always kept.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 100))]
     pub per_node: i32,
 }
 
-/// What is so: the ledger, from which is decided, and a summary that only tells.
+/// The ledger, and a summary. Junban decides from the ledger only.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RebootQueueStatus {
     /// The generation of the spec that this status knows.
     #[schemars(schema_with = "parts::number")]
     pub observed_generation: i64,
-    /// Who may make a node unavailable. Changed by compare-and-swap only; never edit it.
+    /// Who may make a node unavailable. Never edit it.
     pub ledger: Option<LedgerStatus>,
-    /// Entries by phase.
+    /// How many entries are in each phase.
     #[schemars(schema_with = "parts::numbers")]
     pub phases: BTreeMap<String, i64>,
-    /// Nodes that hold places of maxUnavailable, and what holds each.
+    /// The nodes that hold the places of maxUnavailable, each with the cause.
     pub holding: Vec<String>,
-    /// The least time in seconds that any scheduler would need for what is left.
+    /// The least time in seconds that any scheduler could need for the nodes that are left.
     #[schemars(schema_with = "parts::number")]
     pub lower_bound_seconds: Option<i64>,
-    /// What binds it.
+    /// What determines the lower bound.
     pub bound_by: String,
     /// Active, Paused, Halted, Idle or Implausible.
     pub state: String,
-    /// The same in a sentence.
+    /// The state in a sentence.
     pub message: String,
-    /// Halted or Implausible, while paused as well; else empty.
+    /// Halted or Implausible, also while the queue is paused. Else empty.
     pub trouble: String,
     #[schemars(schema_with = "parts::conditions")]
     pub conditions: Vec<Condition>,
@@ -135,7 +138,7 @@ pub struct RebootQueueStatus {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LedgerStatus {
-    /// By node name.
+    /// The slots by node name.
     pub slots: BTreeMap<String, SlotStatus>,
 }
 
@@ -148,7 +151,7 @@ pub struct SlotStatus {
     pub entry: String,
     #[serde(rename = "entryUID")]
     pub entry_uid: String,
-    /// Budgets of the node's pinned pods, one per pod, by 8 digits of their UID.
+    /// The budgets of the node's pinned pods, one for each pod, as the first 8 digits of the budget's UID.
     #[serde(default)]
     pub reserved: Vec<String>,
 }

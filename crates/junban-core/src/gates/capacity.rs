@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Node, PodPhase};
-use crate::draft::Draft;
-use crate::drain::{Duty, duty, is_pinned};
-use crate::reason::{Blocker, Reason};
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::detail::Detail;
+use crate::duty::{Duty, duty, is_pinned};
+use crate::gates::Candidate;
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::pod::PodPhase;
+use crate::reason::Reason;
 
-pub fn check(draft: &Draft<'_>, node: &Node) -> Option<Blocker> {
-    let cluster = draft.cluster;
+pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let (cluster, node) = (plan.cluster, candidate.node);
     let mut needed: BTreeMap<&str, i64> = BTreeMap::new();
     let movable = cluster.pods_of(&node.name).filter(|pod| {
-        matches!(duty(cluster, Some(draft.memory), pod, None), Duty::Evict) && !is_pinned(cluster, node, pod)
+        matches!(duty(cluster, Some(plan.memory), pod, None), Duty::Evict) && !is_pinned(cluster, node, pod)
     });
     for pod in movable {
         for (resource, amount) in &pod.requests {
@@ -56,11 +62,13 @@ pub fn check(draft: &Draft<'_>, node: &Node) -> Option<Blocker> {
         .find(|(resource, amount)| free.get(*resource).copied().unwrap_or(0) < **amount)?;
     let (resource, amount) = short;
     let room = free.get(*resource).copied().unwrap_or(0).max(0);
-    let message = format!("the node's pods request {amount} of {resource}, the other nodes have {room} free");
     Some(Blocker::new(
         Reason::NoCapacity,
-        format!("capacity {resource}"),
-        message,
+        ObjectRef::Capacity((*resource).to_owned()),
+        Detail::NoRoom {
+            needed: *amount,
+            free: room,
+        },
     ))
 }
 

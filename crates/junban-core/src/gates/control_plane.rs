@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
-use crate::draft::Draft;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
+use crate::detail::Detail;
 use crate::effect::{Effect, Read};
 use crate::entry::{Entry, Phase};
-use crate::facts::Turn;
-use crate::gates::Tally;
+use crate::gates::Candidate;
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::memory::Fresh;
-use crate::reason::{Blocker, Reason};
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 /// Workers that are able to start go first.
 const WORKERS_IDLE_FOR: Duration = Duration::from_secs(120);
@@ -21,51 +24,72 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A proof rests on what was seen within this time; a start and a power action on evidence (4 s).
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-pub fn check(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let turn_of = |message: &str| Some(Blocker::new(Reason::ControlPlaneTurn, "control plane", message));
+fn turn_of(detail: Detail) -> Option<Blocker> {
+    let object = ObjectRef::ControlPlane;
+    Some(Blocker::new(Reason::ControlPlaneTurn, object, detail))
+}
+
+/// A worker waits while a control-plane node is in flight. A worker that was released from a drain once also waits while
+/// a control-plane node is the next.
+pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let Candidate {
+        turn, node, tally, ..
+    } = candidate;
+    if node.control_plane {
+        return None;
+    }
+    if tally.control_plane_active {
+        return turn_of(Detail::ControlPlaneInFlight);
+    }
+    let waits = tally.control_plane_next && was_released(turn.entry);
+    waits.then(|| turn_of(Detail::ControlPlaneNext))?
+}
+
+/// A control-plane node goes alone: no other control-plane node is away, and no worker is in flight.
+pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let Candidate { node, tally, .. } = candidate;
     if !node.control_plane {
-        return if tally.control_plane_active {
-            turn_of("a control-plane node is in flight")
-        } else if tally.control_plane_next && was_released(turn.entry) {
-            turn_of("a control-plane node goes before a worker that was released once")
-        } else {
-            None
-        };
+        return None;
     }
-    if tally.control_plane_active && guard::stands(Guard::ControlPlaneAlone) {
-        return turn_of("another control-plane node is in flight");
+    if tally.control_plane_active {
+        return turn_of(Detail::OtherControlPlaneInFlight);
     }
-    if let Some(other) = out_of_service(draft, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
-        if is_being_freed(draft, &other) {
-            return turn_of("another control-plane node is in flight");
+    if let Some(other) = out_of_service(plan, node) {
+        if is_being_freed(plan, &other) {
+            return turn_of(Detail::OtherControlPlaneInFlight);
         }
-        let message = format!("control-plane node {other} is not back: two at a time could lose the quorum");
         return Some(Blocker::new(
             Reason::ControlPlaneUnhealthy,
-            format!("node {other}"),
-            message,
+            ObjectRef::Node(other),
+            Detail::OtherControlPlaneAway,
         ));
     }
-    if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
-        return turn_of("workers are in flight");
+    tally.worker_active.then(|| turn_of(Detail::WorkersInFlight))?
+}
+
+/// Workers that are able to start go first.
+pub fn after_workers(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    if !candidate.node.control_plane || !worker_is_queued(plan) {
+        return None;
     }
-    if worker_is_queued(draft) {
-        let idle = draft.memory.workers_idle.unwrap_or(draft.now.mono);
-        if draft.now.mono.since(idle) < WORKERS_IDLE_FOR && !workers_have_rested(draft) {
-            draft.wake_at_mono(idle + WORKERS_IDLE_FOR);
-            return turn_of("workers go first");
-        }
+    let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
+    if plan.now.mono.since(idle) >= WORKERS_IDLE_FOR || workers_have_rested(plan) {
+        return None;
     }
-    before(draft)
+    plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
+    turn_of(Detail::WorkersFirst)
 }
 
 /// A retry puts its node back into flight with no other gate: never beside a turn of the control plane, and a
-/// control-plane node beside none. Meanwhile it holds back every start of the other kind (`Draft::goes_back`), so that
+/// control-plane node beside none. Meanwhile it holds back every start of the other kind (`PlanBuilder::goes_back`), so that
 /// it is not waited past.
-pub fn before_retry(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let facts = &draft.facts;
-    let others = facts.turns.values().filter(|other| {
-        other.entry.uid != turn.entry.uid && (facts.is_active(other) || draft.is_being_moved(other))
+pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let derived = &plan.derived;
+    let others = derived.turns.values().filter(|other| {
+        other.entry.uid != turn.entry.uid && (derived.is_active(other) || plan.is_being_moved(other))
     });
     let mut beside = others
         .filter_map(|other| other.node)
@@ -73,23 +97,23 @@ pub fn before_retry(draft: &Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<B
     let other = beside.find(|_| guard::stands(Guard::RetryAlone))?;
     Some(Blocker::new(
         Reason::ControlPlaneTurn,
-        format!("node {}", other.name),
-        format!("{} is in flight; the retry waits for its end", other.name),
+        ObjectRef::Node(other.name.clone()),
+        Detail::RetryWaits,
     ))
 }
 
 /// Another control-plane node that is down or under a turn that has not ended well: Failed, or retried.
-fn out_of_service(draft: &Draft<'_>, node: &Node) -> Option<NodeName> {
-    let others = draft
-        .facts
+fn out_of_service(plan: &PlanBuilder<'_>, node: &Node) -> Option<NodeName> {
+    let others = plan
+        .derived
         .control_planes
         .iter()
         .filter(|name| ***name != node.name);
     others
-        .filter_map(|name| draft.cluster.nodes.get(*name))
+        .filter_map(|name| plan.cluster.nodes.get(*name))
         .find(|other| {
-            let holds_slot = draft
-                .facts
+            let holds_slot = plan
+                .derived
                 .ledger
                 .is_some_and(|ledger| ledger.slots.contains_key(&other.name));
             holds_slot || other.mark.is_some() || !other.ready
@@ -98,14 +122,14 @@ fn out_of_service(draft: &Draft<'_>, node: &Node) -> Option<NodeName> {
 }
 
 /// Its turn has ended well and it was given back: the next write of the ledger frees its slot.
-fn is_being_freed(draft: &Draft<'_>, name: &NodeName) -> bool {
-    let given_back = draft
+fn is_being_freed(plan: &PlanBuilder<'_>, name: &NodeName) -> bool {
+    let given_back = plan
         .cluster
         .nodes
         .get(name)
         .is_some_and(|node| node.ready && node.mark.is_none());
-    let ended = draft
-        .facts
+    let ended = plan
+        .derived
         .turns
         .get(name)
         .is_some_and(|turn| turn.phase() == Phase::Succeeded);
@@ -114,14 +138,14 @@ fn is_being_freed(draft: &Draft<'_>, name: &NodeName) -> bool {
 
 /// What the records say, for a process that has not led for so long: one that is killed every 20 s never would. A turn
 /// of a goal that still has a worker Queued ended so long ago, and no worker is in flight now.
-fn workers_have_rested(draft: &Draft<'_>) -> bool {
-    let is_worker = |name: &NodeName| !draft.facts.control_planes.contains(name);
-    let turns = draft.facts.turns.values();
+fn workers_have_rested(plan: &PlanBuilder<'_>) -> bool {
+    let is_worker = |name: &NodeName| !plan.derived.control_planes.contains(name);
+    let turns = plan.derived.turns.values();
     let goal = turns
         .filter(|turn| turn.phase() == Phase::Queued && is_worker(&turn.entry.spec.node))
         .map(|turn| turn.entry.spec.booted_after)
         .max();
-    let of_goal = draft
+    let of_goal = plan
         .cluster
         .entries
         .values()
@@ -131,7 +155,7 @@ fn workers_have_rested(draft: &Draft<'_>) -> bool {
         .map(|at| at.led_ms)
         .max();
     last.is_some_and(|last| {
-        let rested = draft.now.clock.led_ms.saturating_sub(last);
+        let rested = plan.now.clock.led_ms.saturating_sub(last);
         Duration::from_millis(rested) >= WORKERS_IDLE_FOR
     })
 }
@@ -143,97 +167,99 @@ pub fn was_released(entry: &Entry) -> bool {
 
 /// Whether a blocker of a control-plane node says that it goes next: it waits for its turn alone, and for no worker
 /// that has yet to go.
-pub fn is_next(draft: &Draft<'_>, node: &Node, blocker: &Blocker) -> bool {
-    node.control_plane && blocker.reason == Reason::ControlPlaneTurn && !worker_is_queued(draft)
+pub fn is_next(plan: &PlanBuilder<'_>, node: &Node, blocker: &Blocker) -> bool {
+    let waits = matches!(
+        blocker.reason,
+        Reason::ControlPlaneTurn | Reason::ControlPlaneChecking
+    );
+    node.control_plane && waits && !worker_is_queued(plan)
 }
 
 /// A worker that was released from a drain once does not go before the control plane.
-fn worker_is_queued(draft: &Draft<'_>) -> bool {
-    draft.facts.turns.values().any(|turn| {
+fn worker_is_queued(plan: &PlanBuilder<'_>) -> bool {
+    plan.derived.turns.values().any(|turn| {
         let worker = turn.node.is_some_and(|node| !node.control_plane);
         worker && turn.phase() == Phase::Queued && turn.entry.record.back_off.is_none()
     })
 }
 
-/// Before a start and before a power action: every member good, by evidence.
-pub fn before(draft: &mut Draft<'_>) -> Option<Blocker> {
-    health(
-        draft,
-        Fresh::<()>::EVIDENCE_AGE_MAX,
-        Fresh::<()>::EVIDENCE_AGE_MAX,
-    )
+/// Before a start and before a power action of a control-plane node: every member is good, by evidence.
+pub fn health(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    const AGE_MAX: Duration = Fresh::<()>::EVIDENCE_AGE_MAX;
+    candidate
+        .node
+        .control_plane
+        .then(|| members(plan, AGE_MAX, AGE_MAX))?
 }
 
-/// After the boot: every member good again.
-pub fn after(draft: &mut Draft<'_>) -> Option<Blocker> {
-    health(draft, LOOK_AGAIN, SEEN_WITHIN)
+/// After the boot of a control-plane node: every member is good again.
+pub fn after(plan: &mut PlanBuilder<'_>) -> Option<Blocker> {
+    members(plan, LOOK_AGAIN, SEEN_WITHIN)
 }
 
 /// Whether every API server and etcd member is good, and as many of them as there are control-plane nodes. What was
 /// seen within `stands` counts; it is looked at again after `again`.
-fn health(draft: &mut Draft<'_>, again: Duration, stands: Duration) -> Option<Blocker> {
-    let queue = draft.facts.queue?;
+fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Option<Blocker> {
+    let queue = plan.derived.queue?;
     let spec = &queue.control_plane;
-    let nodes = draft.facts.control_planes.len();
-    let unknown = |message: String| {
+    let nodes = plan.derived.control_planes.len();
+    let unknown = |detail| {
         Some(Blocker::new(
             Reason::ControlPlaneUnknown,
-            "queue default",
-            message,
+            ObjectRef::Queue,
+            detail,
         ))
     };
     if spec.api_servers.is_empty() || spec.etcd.is_empty() {
-        return unknown("the queue names no API servers or no etcd members".to_owned());
+        return unknown(Detail::NoMembersNamed);
     }
     if spec.api_servers.len() < nodes || spec.etcd.len() < nodes {
-        let message = format!(
-            "{nodes} control-plane nodes, but the queue names {} API servers and {} etcd members",
-            spec.api_servers.len(),
-            spec.etcd.len()
-        );
-        return unknown(message);
+        return unknown(Detail::MembersMissing {
+            nodes,
+            api_servers: spec.api_servers.len(),
+            etcd: spec.etcd.len(),
+        });
     }
     if nodes < 3 && !spec.allow_quorum_loss {
-        return unknown(format!(
-            "{nodes} control-plane nodes: only with controlPlane.allowQuorumLoss"
-        ));
+        return unknown(Detail::FewControlPlanes(nodes));
     }
-    let age = draft
+    let age = plan
         .memory
+        .reads
         .control_plane
         .as_ref()
-        .map(|read| draft.now.mono.since(read.begun));
+        .map(|read| plan.now.mono.since(read.begun));
     if age.is_none_or(|age| age >= again) {
-        draft.emit(Effect::Read(Read::ControlPlane {
+        plan.emit(Effect::Read(Read::ControlPlane {
             api_servers: spec.api_servers.clone(),
             etcd: spec.etcd.clone(),
             etcd_client_secret: spec.etcd_client_secret.clone(),
         }));
     }
-    draft.wake_in(again);
+    plan.wake_in(again);
     // What was seen stands while it is looked at again: a look that is under way ends no settle time.
-    let seen = draft
+    let seen = plan
         .memory
+        .reads
         .control_plane
         .as_ref()
-        .filter(|read| draft.now.mono.since(read.begun) < stands);
+        .filter(|read| plan.now.mono.since(read.begun) < stands);
     let Some(seen) = seen else {
         return Some(Blocker::new(
-            Reason::ControlPlaneTurn,
-            "control plane",
-            "its health is being looked at",
+            Reason::ControlPlaneChecking,
+            ObjectRef::ControlPlane,
+            Detail::HealthBeingRead,
         ));
     };
     let bad = seen
         .value
         .iter()
         .find_map(|member| Some((&member.url, member.state.as_ref().err()?)));
-    bad.filter(|_| guard::stands(Guard::ControlPlaneHealth))
-        .map(|(url, text)| {
-            Blocker::new(
-                Reason::ControlPlaneUnhealthy,
-                url.clone(),
-                format!("{url} is not good: {text}"),
-            )
-        })
+    bad.map(|(url, text)| {
+        Blocker::new(
+            Reason::ControlPlaneUnhealthy,
+            ObjectRef::Member(url.clone()),
+            Detail::MemberBad(text.clone()),
+        )
+    })
 }

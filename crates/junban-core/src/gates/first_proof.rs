@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crate::cluster::Node;
-use crate::draft::Draft;
-use crate::drain;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::goal_key;
+use crate::detail::Detail;
 use crate::entry::{Entry, Phase};
-use crate::facts::{Turn, goal_key};
-use crate::gates::Tally;
-use crate::guard::{self, Guard};
+use crate::gates::Candidate;
 use crate::ids::NodeName;
 use crate::mark::Mark;
-use crate::reason::{Blocker, Reason};
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 const BLOCKED_FOR: Duration = Duration::from_secs(60);
@@ -19,38 +20,41 @@ const BLOCKED_FOR: Duration = Duration::from_secs(60);
 const PROOF_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Whether the entry may begin to drain.
-pub fn before_start(draft: &mut Draft<'_>, tally: &Tally, turn: &Turn<'_>) -> Option<Blocker> {
-    if guard::holds(Guard::FirstProofStart, is_proven(draft, turn.entry)) {
+pub fn before_start(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let Candidate { turn, tally, .. } = candidate;
+    if is_proven(plan, turn.entry) {
         return None;
     }
-    for other in others(draft, turn.entry) {
-        let blocked_for = drain::blocked_for(&other.record, draft.now.clock);
+    for other in others(plan, turn.entry) {
+        let blocked_for = other.record.blocked_for(plan.now.clock);
         if blocked_for.is_some_and(|span| span >= BLOCKED_FOR) {
             continue;
         }
         if let Some(span) = blocked_for {
-            draft.wake_in(BLOCKED_FOR - span);
+            plan.wake_in(BLOCKED_FOR - span);
         }
         return Some(waits_for(&other.spec.node));
     }
-    if let Some((node, _)) = orphans(draft, turn.entry).next() {
+    if let Some((node, _)) = orphans(plan, turn.entry).next() {
         return Some(waits_for(&node.name));
     }
-    let granted = draft.facts.turns.values().find(|other| {
+    let granted = plan.derived.turns.values().find(|other| {
         tally.granted.contains(&other.entry.uid) && goal_key(other.entry) == goal_key(turn.entry)
     });
     granted.map(|other| waits_for(&other.entry.spec.node))
 }
 
 /// Whether a drained entry may be powered.
-pub fn before_power(draft: &Draft<'_>, turn: &Turn<'_>) -> Option<Blocker> {
-    if guard::holds(Guard::FirstProofPower, is_proven(draft, turn.entry)) {
+pub fn before_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let turn = candidate.turn;
+    if is_proven(plan, turn.entry) {
         return None;
     }
-    let powered = others(draft, turn.entry).into_iter().find(|other| {
-        matches!(other.record.phase, Phase::Rebooting | Phase::Verifying) || draft.is_being_recorded(other)
+    let powered = others(plan, turn.entry).into_iter().find(|other| {
+        matches!(other.record.phase, Phase::Rebooting | Phase::Verifying) || plan.is_being_recorded(other)
     });
-    let orphan = orphans(draft, turn.entry).find(|(_, mark)| mark.live_attempt().is_some());
+    let orphan = orphans(plan, turn.entry).find(|(_, mark)| mark.live_attempt().is_some());
     powered
         .map(|other| &other.spec.node)
         .or(orphan.map(|(node, _)| &node.name))
@@ -58,37 +62,40 @@ pub fn before_power(draft: &Draft<'_>, turn: &Turn<'_>) -> Option<Blocker> {
 }
 
 fn waits_for(node: &NodeName) -> Blocker {
-    let message = format!("no node of this policy and goal is proven yet; node {node} is the first");
-    Blocker::new(Reason::FirstProof, format!("node {node}"), message)
+    Blocker::new(
+        Reason::FirstProof,
+        ObjectRef::Node(node.clone()),
+        Detail::FirstProof(node.clone()),
+    )
 }
 
 /// Other entries of the same policy and goal that are active: in flight, or with a slot.
-fn others<'a>(draft: &Draft<'a>, entry: &Entry) -> Vec<&'a Entry> {
-    let turns = draft.facts.turns.values();
+fn others<'a>(plan: &PlanBuilder<'a>, entry: &Entry) -> Vec<&'a Entry> {
+    let turns = plan.derived.turns.values();
     turns
-        .filter(|turn| draft.facts.is_active(turn))
+        .filter(|turn| plan.derived.is_active(turn))
         .filter(|turn| turn.entry.uid != entry.uid && goal_key(turn.entry) == goal_key(entry))
         .map(|turn| turn.entry)
         .collect()
 }
 
 /// Turns of the same policy and goal whose entry is gone.
-fn orphans<'a>(draft: &Draft<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
-    let orphans = draft.facts.orphans.iter().copied();
+fn orphans<'a>(plan: &PlanBuilder<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
+    let orphans = plan.derived.orphans.iter().copied();
     let (policy, goal) = goal_key(entry);
     // A mark does not say who asked.
     orphans
         .filter(move |(_, mark)| mark.policy == *policy && goal.is_none_or(|goal| goal == mark.booted_after))
 }
 
-fn is_proven(draft: &Draft<'_>, entry: &Entry) -> bool {
+fn is_proven(plan: &PlanBuilder<'_>, entry: &Entry) -> bool {
     let (policy, goal) = goal_key(entry);
     let recent = |ended: &Timestamp| {
-        Duration::try_from(draft.now.wall.duration_since(*ended)).is_ok_and(|ago| ago <= PROOF_LASTS)
+        Duration::try_from(plan.now.wall.duration_since(*ended)).is_ok_and(|ago| ago <= PROOF_LASTS)
     };
-    let mut proven = draft.facts.proven.iter();
+    let mut proven = plan.derived.proven.iter();
     match goal {
-        Some(goal) => draft.facts.proven.contains_key(&(policy, goal)),
+        Some(goal) => plan.derived.proven.contains_key(&(policy, goal)),
         None => proven.any(|((of, _), ended)| *of == policy && recent(ended)),
     }
 }

@@ -1,27 +1,29 @@
 //! Is the node's group open, or may another be opened? A group is open while it has an entry in flight; Failed does
 //! not keep it open (lifecycle.md 4).
 
-use crate::cluster::Node;
-use crate::facts::group_of;
-use crate::gates::Tally;
-use crate::guard::{self, Guard};
-use crate::policy::Policy;
-use crate::reason::{Blocker, Reason};
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::group_of;
+use crate::detail::Detail;
+use crate::gates::Candidate;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
-pub fn check(tally: &Tally, node: &Node, policy: &Policy) -> Option<Blocker> {
+pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let policy = candidate.policy.as_ref().ok()?;
+    let Candidate { node, tally, .. } = candidate;
     let groups = policy.groups.as_ref()?;
     let group = group_of(policy, node)?;
     let open = tally.open_groups.get(&policy.name)?;
     let may_open = open.contains(&group) || open.len() < groups.at_once.max(1) as usize;
-    if guard::holds(Guard::Groups, may_open) {
+    if may_open {
         return None;
     }
-    let names: Vec<_> = open.iter().map(|group| group.as_str()).collect();
-    let message = format!(
-        "group {group} waits: as many groups by {} are open as may be ({})",
-        groups.by,
-        groups.at_once.max(1)
-    );
-    let open = format!("group {}", names.join(", "));
-    Some(Blocker::new(Reason::GroupClosed, open, message))
+    let detail = Detail::GroupsFull {
+        group,
+        by: groups.by.clone(),
+        at_once: groups.at_once.max(1),
+    };
+    let open = ObjectRef::Groups(open.iter().cloned().collect());
+    Some(Blocker::new(Reason::GroupClosed, open, detail))
 }

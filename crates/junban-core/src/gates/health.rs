@@ -3,104 +3,95 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::entry::Phase;
-use crate::gates::limits;
-use crate::guard::{self, Guard};
-use crate::reason::{Blocker, Reason};
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
 const WINDOW: Duration = Duration::from_secs(600);
 
-pub fn check(draft: &Draft<'_>) -> Option<Blocker> {
-    implausible(draft).or_else(|| halted(draft))
-}
-
-fn implausible(draft: &Draft<'_>) -> Option<Blocker> {
-    let say = |message: String| Some(Blocker::new(Reason::Implausible, "cluster", message));
-    if let Some(text) = &draft.cluster.stale {
-        return say(format!("the view of the cluster is too old: {text}"));
+/// Whether the view of the cluster is too old, or too many nodes changed at once.
+pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+    let say = |detail| Some(Blocker::new(Reason::Implausible, ObjectRef::Cluster, detail));
+    if let Some(text) = &plan.cluster.stale {
+        return say(Detail::CacheOld(text.clone()));
     }
-    let now = draft.now.mono;
-    let nodes = draft.cluster.nodes.len();
-    let gone_down = draft
+    let now = plan.now.mono;
+    let nodes = plan.cluster.nodes.len();
+    let gone_down = plan
         .cluster
         .nodes
         .values()
         .filter(|node| !node.ready)
         .filter(|node| {
-            let seen = draft.memory.readiness_of(node);
+            let seen = plan.memory.sightings.readiness_of(node);
             seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
         })
         // Our own reboots are no surprise.
         .filter(|node| {
-            draft
-                .facts
+            plan.derived
                 .turns
                 .get(&node.name)
                 .is_none_or(|turn| turn.slot.is_none())
         })
         .count();
     if gone_down > (nodes / 2).max(3) {
-        return say(format!(
-            "{gone_down} of {nodes} nodes that were Ready 10 minutes ago are not"
-        ));
+        return say(Detail::NodesWentDown {
+            down: gone_down,
+            nodes,
+        });
     }
-    let most = draft
+    let most = plan
         .memory
+        .sightings
         .node_counts
         .iter()
         .map(|(_, count)| *count)
         .max()
         .unwrap_or(nodes);
     if most > 3 && nodes * 10 < most * 7 {
-        return say(format!(
-            "{most} nodes were known within 10 minutes, {nodes} are left"
-        ));
+        return say(Detail::NodesVanished {
+            known: most,
+            left: nodes,
+        });
     }
     None
 }
 
 /// While Failed entries exceed `failures.max` nothing starts. Machines that boot suspiciously long count as well.
-fn halted(draft: &Draft<'_>) -> Option<Blocker> {
-    let queue = draft.facts.queue?;
-    let most = limits::failures_max(queue, draft.facts.counted.len());
-    let failed = draft.facts.failed.len();
-    let overdue = draft
-        .facts
+pub fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+    let queue = plan.derived.queue?;
+    let most = queue.failures_tolerated(plan.derived.counted.len());
+    let failed = plan.derived.failed.len();
+    let overdue = plan
+        .derived
         .turns
         .values()
-        .filter(|turn| is_overdue(draft, turn.entry))
+        .filter(|turn| is_overdue(plan, turn.entry))
         .count();
-    (!guard::holds(Guard::Halt, failed + overdue <= most)).then(|| {
-        let names: Vec<_> = draft
-            .facts
-            .failed
-            .iter()
-            .map(|entry| entry.spec.node.as_str())
-            .take(5)
-            .collect();
-        let also = if overdue > 0 {
-            format!(" and {overdue} overdue boots")
-        } else {
-            String::new()
+    (failed + overdue > most).then(|| {
+        let nodes = plan.derived.failed.iter().map(|entry| entry.spec.node.clone());
+        let detail = Detail::Failures {
+            failed,
+            overdue,
+            max: most,
+            nodes: nodes.take(5).collect(),
         };
-        let message = format!(
-            "{failed} failed entries{also} exceed failures.max ({most}): {}",
-            names.join(", ")
-        );
-        Blocker::new(Reason::Halted, "limit failures.max", message)
+        Blocker::new(Reason::Halted, ObjectRef::Limit("failures.max".into()), detail)
     })
 }
 
 /// In Rebooting for more than twice the longest boot proven so far, and a third of bootTimeout at least.
-fn is_overdue(draft: &Draft<'_>, entry: &crate::entry::Entry) -> bool {
+fn is_overdue(plan: &PlanBuilder<'_>, entry: &crate::entry::Entry) -> bool {
     let record = &entry.record;
     let (Phase::Rebooting, Some(power), Some(since)) = (record.phase, &record.power, record.phase_at) else {
         return false;
     };
-    let Some(longest) = draft.facts.longest_boot_ms else {
+    let Some(longest) = plan.derived.longest_boot_ms else {
         return false;
     };
     let limit = (2 * longest).max(power.boot_timeout_seconds * 1_000 / 3);
-    draft.now.clock.led_since(since) > Duration::from_millis(limit)
+    plan.now.clock.led_since(since) > Duration::from_millis(limit)
 }

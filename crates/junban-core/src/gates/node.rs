@@ -1,74 +1,71 @@
 //! Is this very node in a state in which it may be started?
 
 use crate::back_off;
-use crate::cluster::Node;
-use crate::draft::Draft;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::detail::Detail;
 use crate::entry::Entry;
-use crate::facts::Turn;
-use crate::guard::{self, Guard};
-use crate::reason::{Blocker, Reason};
+use crate::gates::Candidate;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
-pub fn check(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let say = |reason, message: String| Some(Blocker::new(reason, format!("node {}", node.name), message));
-    let name = &node.name;
-    if node.excluded && guard::stands(Guard::NodeGate) {
-        return say(
-            Reason::Excluded,
-            format!("node {name} is labelled junban.dev/exclude"),
-        );
-    }
-    if node.held && guard::stands(Guard::NodeGate) {
-        return say(Reason::Hold, format!("node {name} is labelled junban.dev/hold"));
-    }
+/// Whether a label keeps the node from being started.
+pub fn labels(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let node = candidate.node;
+    let (reason, detail) = if node.excluded {
+        (Reason::Excluded, Detail::LabelledExclude)
+    } else if node.held {
+        (Reason::Hold, Detail::LabelledHold)
+    } else {
+        return None;
+    };
+    Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail))
+}
+
+/// Whether the node is nobody else's, up, known by its bootID, and not in a back-off.
+pub fn state(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let node = candidate.node;
+    let say = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
     if let Some(owner) = &node.foreign_owner {
-        return say(
-            Reason::ForeignOwner,
-            format!("another actor owns node {name}: {owner}"),
-        );
+        return say(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
     }
     if !node.ready {
-        return say(Reason::NodeDown, format!("node {name} is not Ready"));
+        return say(Reason::NodeDown, Detail::NotReady);
     }
     if node.boot_id.is_none() {
-        return say(Reason::NoBootId, format!("node {name} has reported no bootID"));
+        return say(Reason::NoBootId, Detail::NoBootId);
     }
-    if let Some(blocker) = backs_off(draft, turn.entry) {
-        return Some(blocker);
-    }
-    earlier_power(draft, turn, node).filter(|_| guard::stands(Guard::EarlierPower))
+    backs_off(plan, candidate.turn.entry)
 }
 
 /// A change of the blocking object ends the wait, and so does `retry`.
-fn backs_off(draft: &mut Draft<'_>, entry: &Entry) -> Option<Blocker> {
+fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     let back_off = entry.record.back_off.as_ref()?;
-    let changed = back_off::has_changed(draft.cluster, back_off);
-    if changed || back_off.is_over(draft.now.clock) || entry.spec.retries > entry.record.retries_done {
+    let changed = back_off::has_changed(plan.cluster, back_off);
+    if changed || back_off.is_over(plan.now.clock) || entry.spec.retries > entry.record.retries_done {
         return None;
     }
-    let waited = draft.now.clock.running_since(back_off.from);
-    draft.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
+    let waited = plan.now.clock.running_since(back_off.from);
+    plan.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
     let object = back_off
         .blocked_by
         .as_ref()
-        .map_or_else(String::new, |blocked| blocked.object.clone());
+        .map_or(ObjectRef::None, |blocked| blocked.object.clone());
     Some(Blocker::new(
         Reason::BackOff,
         object,
-        entry.record.message.clone(),
+        Detail::Said(entry.record.message.clone()),
     ))
 }
 
 /// One boot, one power action, also across Node UIDs (lifecycle.md 1).
-fn earlier_power(draft: &mut Draft<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
-    let earlier = draft.facts.powered.get(node.boot_id.as_ref()?)?;
+pub fn earlier_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let Candidate { turn, node, .. } = candidate;
+    let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;
     let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
-    let message = format!(
-        "entry {} may have powered this very boot, and its deadline has not passed",
-        earlier.name
-    );
     Some(Blocker::new(
         Reason::EarlierPower,
-        format!("entry {}", earlier.name),
-        message,
+        ObjectRef::Entry(earlier.name.clone()),
+        Detail::MayBePowered,
     ))
 }

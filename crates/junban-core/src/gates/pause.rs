@@ -1,18 +1,18 @@
 //! Is the queue paused? No queue object means paused (lifecycle.md 5).
 
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
 use crate::cluster::QueueView;
-use crate::draft::Draft;
-use crate::reason::{Blocker, Reason};
+use crate::detail::Detail;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
 
-pub fn check(draft: &Draft<'_>) -> Option<Blocker> {
-    let message = match &draft.cluster.queue {
-        QueueView::Absent => "there is no RebootQueue named default: apply the manifests".to_owned(),
-        QueueView::Unreadable(text) => format!("the queue cannot be read, which counts as paused: {text}"),
-        QueueView::Present(queue) if queue.paused && queue.pause_reason.is_empty() => {
-            "the queue is paused".to_owned()
-        }
-        QueueView::Present(queue) if queue.paused => format!("the queue is paused: {}", queue.pause_reason),
+pub fn check(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+    let detail = match &plan.cluster.queue {
+        QueueView::Absent => Detail::NoQueue,
+        QueueView::Unreadable(text) => Detail::UnreadableQueue(text.clone()),
+        QueueView::Present(queue) if queue.paused => Detail::PausedBecause(queue.pause_reason.clone()),
         QueueView::Present(_) => return None,
     };
-    Some(Blocker::new(Reason::Paused, "queue default", message))
+    Some(Blocker::new(Reason::Paused, ObjectRef::Queue, detail))
 }

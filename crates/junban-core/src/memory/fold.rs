@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Fresh, LiveTurn, Memory, OwnAttempt, Stage, TurnedDown};
+use super::{AttemptStage, Fresh, LiveTurn, Memory, OwnAttempt, RejectedWrite};
+use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::effect::{
     Announcement, Effect, EvictOutcome, Evidence, Lane, MemberHealth, NodeChange, NodeWrite, Outcome, Read,
@@ -12,7 +13,7 @@ use crate::entry::{Entry, Phase};
 use crate::guard::{self, Guard};
 use crate::ids::EntryUid;
 use crate::mark::Mark;
-use crate::reason::{Blocker, Class, Reason};
+use crate::reason::{Class, Reason};
 use crate::time::Mono;
 
 impl Memory {
@@ -20,13 +21,13 @@ impl Memory {
     pub fn sent(&mut self, effect: &Effect, cluster: &Cluster, now: Mono) {
         let lane = effect.lane();
         if lane != Lane::Free {
-            self.busy.insert(lane, now);
+            self.lanes.busy.insert(lane, now);
         }
         if let Effect::WriteRecord(write) = effect
             && let Some(entry) = cluster.entries.get(&write.name)
         {
             let news = news(write, entry).map(|news| (write.uid.clone(), news));
-            self.news.extend(news);
+            self.pacing.after_write.extend(news);
         }
         match effect {
             // The write-ahead record, and only it: written again for its outcome or message, an attempt stays whose
@@ -34,28 +35,31 @@ impl Memory {
             Effect::WriteRecord(write) if is_write_ahead(write, cluster) => {
                 let key = (write.uid.clone(), write.record.attempt);
                 let mark_text = self
+                    .reads
                     .pods
                     .get(&write.node)
                     .and_then(|read| read.value.0.as_ref()?.mark_text.clone());
                 self.attempts.entry(key).or_insert(OwnAttempt {
                     recorded: now,
                     mark_text,
-                    stage: Stage::Recorded,
+                    stage: AttemptStage::Recorded,
                 });
             }
-            Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, Stage::Acting),
-            Effect::WriteQueue(write) => self.dropping = write.dropped.iter().cloned().collect(),
+            Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, AttemptStage::Acting),
+            Effect::WriteQueue(write) => self.give_backs.dropping = write.dropped.iter().cloned().collect(),
             Effect::PatchNode(patch) if patch.what == NodeWrite::Taint => {
-                self.tainted.retain(|at| now.since(*at) < Duration::from_secs(1));
-                self.tainted.push(now);
+                self.pacing
+                    .taint_writes
+                    .retain(|at| now.since(*at) < Duration::from_secs(1));
+                self.pacing.taint_writes.push(now);
             }
-            Effect::Announce(announcement) => self.announcements.retain(|one| one != announcement),
-            Effect::Evict(leave) | Effect::DeletePod(leave) => self.book.sent(leave, cluster, now),
+            Effect::Announce(announcement) => self.pacing.announcements.retain(|one| one != announcement),
+            Effect::Evict(leave) | Effect::DeletePod(leave) => self.tokens.sent(leave, cluster, now),
             _ => {}
         }
     }
 
-    fn stage(&mut self, entry: &EntryUid, attempt: u32, stage: Stage) {
+    fn stage(&mut self, entry: &EntryUid, attempt: u32, stage: AttemptStage) {
         if let Some(own) = self.attempts.get_mut(&(entry.clone(), attempt)) {
             own.stage = stage;
         }
@@ -64,14 +68,14 @@ impl Memory {
     /// Folds the answer to an effect that was sent at `sent`.
     pub fn fold(&mut self, effect: &Effect, sent: Mono, outcome: Outcome, cluster: &Cluster, now: Mono) {
         let lane = effect.lane();
-        self.busy.remove(&lane);
+        self.lanes.busy.remove(&lane);
         if let Effect::WriteRecord(write) = effect {
-            let news = self.news.remove(&write.uid);
+            let news = self.pacing.after_write.remove(&write.uid);
             let done = matches!(outcome, Outcome::Write(WriteOutcome::Done));
-            self.announcements.extend(news.filter(|_| done));
+            self.pacing.announcements.extend(news.filter(|_| done));
         }
         if matches!(effect, Effect::WriteQueue(_)) {
-            self.dropping.clear();
+            self.give_backs.dropping.clear();
         }
         match outcome {
             Outcome::Write(outcome) => self.fold_write(effect, sent, &outcome, cluster, now),
@@ -79,14 +83,14 @@ impl Memory {
                 if let Effect::Evict(leave) | Effect::DeletePod(leave) = effect {
                     let deleted = matches!(effect, Effect::DeletePod(_));
                     if outcome == EvictOutcome::Accepted {
-                        self.count_return(leave, cluster);
+                        self.sightings.count_return(leave, cluster);
                     }
-                    self.book.fold(leave, deleted, outcome, cluster, now);
+                    self.tokens.fold(leave, deleted, outcome, cluster, now);
                 }
             }
             Outcome::Power(answer) => {
                 if let Effect::Power(order) = effect {
-                    self.stage(&order.entry_uid, order.attempt, Stage::Ended(answer));
+                    self.stage(&order.entry_uid, order.attempt, AttemptStage::Ended(answer));
                 }
             }
             Outcome::Read(evidence) => self.fold_read(effect, sent, evidence, now),
@@ -107,38 +111,46 @@ impl Memory {
             WriteOutcome::Done => {
                 let of_record = matches!(effect, Effect::WriteRecord(_));
                 if self
-                    .turned_down
+                    .lanes
+                    .rejected_writes
                     .get(&lane)
                     .is_some_and(|down| down.of_record == of_record)
                 {
-                    self.turned_down.remove(&lane);
+                    self.lanes.rejected_writes.remove(&lane);
                 }
                 self.fold_done(effect, sent, cluster, now);
             }
             WriteOutcome::Forbidden(text) => {
-                self.turn_down(effect, Reason::Forbidden, text);
-                self.not_before.insert(lane, now + Duration::from_secs(10));
+                self.reject(effect, Reason::Forbidden, text);
+                self.lanes.not_before.insert(lane, now + Duration::from_secs(10));
             }
             WriteOutcome::Throttled(after) => {
-                self.not_before
+                self.lanes
+                    .not_before
                     .insert(lane, now + after.unwrap_or(Duration::from_secs(1)));
             }
             WriteOutcome::Conflict
             | WriteOutcome::Gone
             | WriteOutcome::Refused(_)
             | WriteOutcome::Unknown(_) => {
-                self.doubts.insert(lane.clone());
+                self.lanes.unknown_writes.insert(lane.clone());
                 if let WriteOutcome::Refused(text) = outcome {
-                    self.turn_down(effect, Reason::WriteRefused, text);
+                    self.reject(effect, Reason::WriteRefused, text);
                 }
                 // A write that the server refuses again and again must not become a loop.
-                let lasting = self.turned_down.get(&lane).is_some_and(TurnedDown::is_lasting);
+                let lasting = self
+                    .lanes
+                    .rejected_writes
+                    .get(&lane)
+                    .is_some_and(RejectedWrite::is_lasting);
                 let pause = match outcome {
                     WriteOutcome::Conflict => 100,
                     WriteOutcome::Refused(_) if lasting => 10_000,
                     _ => 1_000,
                 };
-                self.not_before.insert(lane, now + Duration::from_millis(pause));
+                self.lanes
+                    .not_before
+                    .insert(lane, now + Duration::from_millis(pause));
             }
         }
         if *outcome != WriteOutcome::Done
@@ -150,7 +162,7 @@ impl Memory {
             if self
                 .attempts
                 .get(&key)
-                .is_some_and(|own| own.stage == Stage::Recorded)
+                .is_some_and(|own| own.stage == AttemptStage::Recorded)
                 && guard::stands(Guard::OwnRecordDone)
             {
                 self.attempts.remove(&key);
@@ -166,59 +178,61 @@ impl Memory {
                     && let Some(power) = &mark.power
                 {
                     let why = format!("the attempt could not be written into the mark: {outcome:?}");
-                    self.stage(&mark.entry_uid, power.attempt, Stage::Abandoned(why));
+                    self.stage(&mark.entry_uid, power.attempt, AttemptStage::Abandoned(why));
                 }
             }
         }
     }
 
-    fn turn_down(&mut self, effect: &Effect, reason: Reason, text: &str) {
-        let before = self.turned_down.get(&effect.lane());
-        let turned_down = TurnedDown {
+    fn reject(&mut self, effect: &Effect, reason: Reason, text: &str) {
+        let before = self.lanes.rejected_writes.get(&effect.lane());
+        let turned_down = RejectedWrite {
             reason,
             text: text.to_owned(),
             of_record: matches!(effect, Effect::WriteRecord(_)),
             times: before.map_or(0, |before| before.times) + 1,
         };
-        self.turned_down.insert(effect.lane(), turned_down);
+        self.lanes.rejected_writes.insert(effect.lane(), turned_down);
     }
 
     fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {
         match effect {
             Effect::WriteQueue(write) => {
                 // The answer to a compare-and-swap shows the queue as it was at the write.
-                self.queue_read = Some(Fresh {
+                self.reads.queue = Some(Fresh {
                     begun: sent,
                     value: cluster.queue.clone(),
                 });
-                self.summary_told = Some(now);
+                self.pacing.summary_written_at = Some(now);
                 if let Some(queue) = cluster.queue.present() {
                     // Nobody else wrote between the version that was swapped and ours: what was read live since the
                     // one was seen still holds for the other.
                     let unbroken = self
+                        .reads
                         .queue_version
                         .filter(|(version, _)| *version == write.version);
-                    self.queue_version = Some((queue.version, unbroken.map_or(now, |(_, seen)| seen)));
+                    self.reads.queue_version = Some((queue.version, unbroken.map_or(now, |(_, seen)| seen)));
                 }
-                self.given_back
+                self.give_backs
+                    .why
                     .retain(|node, _| write.ledger.slots.contains_key(node));
                 for node in &write.dropped {
-                    self.dropped.insert(node.clone(), now);
+                    self.give_backs.dropped.insert(node.clone(), now);
                 }
             }
             Effect::PatchNode(patch) => {
                 if let Some(node) = cluster.nodes.get(&patch.node) {
-                    self.own_writes.insert(patch.node.clone(), node.version);
+                    self.sightings.own_writes.insert(patch.node.clone(), node.version);
                 }
                 for change in &patch.changes {
                     match change {
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Start => {
-                            self.marked.insert(mark.id.clone(), now);
-                            self.restored.remove(&patch.node);
+                            self.reads.marked.insert(mark.id.clone(), now);
+                            self.give_backs.restored.remove(&patch.node);
                         }
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Attempt => {
                             if let Some(power) = &mark.power {
-                                self.stage(&mark.entry_uid, power.attempt, Stage::Marked(now));
+                                self.stage(&mark.entry_uid, power.attempt, AttemptStage::Marked(now));
                             }
                         }
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Void => {
@@ -226,31 +240,32 @@ impl Memory {
                         }
                         NodeChange::Mark(None) => {
                             if let Some(why) = &patch.why {
-                                self.given_back.insert(patch.node.clone(), why.clone());
+                                self.give_backs.why.insert(patch.node.clone(), why.clone());
                             }
-                            self.pods.remove(&patch.node);
-                            self.restored.insert(patch.node.clone(), sent);
+                            self.reads.pods.remove(&patch.node);
+                            self.give_backs.restored.insert(patch.node.clone(), sent);
                         }
                         _ => {}
                     }
                 }
             }
             Effect::WriteRecord(write) => {
-                self.told.insert(write.name.clone(), now);
+                self.pacing.written_at.insert(write.name.clone(), now);
                 if write.record.phase == Phase::Queued {
-                    self.told_queued
+                    self.pacing
+                        .queued_writes
                         .retain(|at| now.since(*at) < Duration::from_secs(1));
-                    self.told_queued.push(now);
+                    self.pacing.queued_writes.push(now);
                 }
                 if write.record.phase != Phase::Draining {
-                    self.given_back.remove(&write.node);
+                    self.give_backs.why.remove(&write.node);
                 }
                 if write.record.phase.is_ended() {
                     self.see_the_end(write, cluster);
                 }
             }
             Effect::WritePolicySummary { name, .. } => {
-                self.policy_told.insert(name.as_str().to_owned(), now);
+                self.pacing.policies_written_at.insert(name.clone(), now);
             }
             _ => {}
         }
@@ -259,13 +274,15 @@ impl Memory {
     /// The answers to the two writes that end a turn show Node and entry as a live read would that began with the
     /// first of them: the slot is freed on these.
     fn see_the_end(&mut self, write: &RecordWrite, cluster: &Cluster) {
-        if let Some(begun) = self.restored.remove(&write.node) {
+        if let Some(begun) = self.give_backs.restored.remove(&write.node) {
             let value = LiveTurn {
                 asked: Some(write.name.clone()),
                 node: cluster.nodes.get(&write.node).cloned(),
                 entry: cluster.entries.get(&write.name).cloned(),
             };
-            self.turns.insert(write.node.clone(), Fresh { begun, value });
+            self.reads
+                .turns
+                .insert(write.node.clone(), Fresh { begun, value });
         }
     }
 
@@ -274,33 +291,35 @@ impl Memory {
         let Some(power) = &mark.power else { return };
         let key = (mark.entry_uid.clone(), power.attempt);
         if let Some(own) = self.attempts.get_mut(&key)
-            && !matches!(own.stage, Stage::Ended(_))
+            && !matches!(own.stage, AttemptStage::Ended(_))
         {
-            own.stage = Stage::Abandoned(why.map_or_else(String::new, |why| why.message.clone()));
+            own.stage = AttemptStage::Abandoned(why.map_or_else(String::new, ToString::to_string));
         }
     }
 
     fn fold_read(&mut self, effect: &Effect, begun: Mono, evidence: Evidence, now: Mono) {
         let lane = effect.lane();
         if let Evidence::Failed(text) = &evidence {
-            self.not_before.insert(lane.clone(), now + Duration::from_secs(1));
+            self.lanes
+                .not_before
+                .insert(lane.clone(), now + Duration::from_secs(1));
             if let Effect::Read(Read::ControlPlane { .. }) = effect {
                 let failed = MemberHealth {
                     url: "control plane".into(),
                     state: Err(text.clone()),
                 };
-                self.control_plane = Some(Fresh {
+                self.reads.control_plane = Some(Fresh {
                     begun,
                     value: vec![failed],
                 });
             }
             return;
         }
-        self.doubts.remove(&lane);
+        self.lanes.unknown_writes.remove(&lane);
         match (effect, evidence) {
             (Effect::Read(Read::Queue), Evidence::Queue(value)) => {
-                self.doubts.remove(&Lane::QueueWrite);
-                self.queue_read = Some(Fresh { begun, value });
+                self.lanes.unknown_writes.remove(&Lane::QueueWrite);
+                self.reads.queue = Some(Fresh { begun, value });
             }
             (
                 Effect::Read(Read::Turn {
@@ -309,7 +328,7 @@ impl Memory {
                 }),
                 Evidence::Turn { node, entry },
             ) => {
-                self.turns.insert(
+                self.reads.turns.insert(
                     name.clone(),
                     Fresh {
                         begun,
@@ -322,8 +341,8 @@ impl Memory {
                 );
             }
             (Effect::Read(Read::Pods { node: name }), Evidence::Pods { pods, node }) => {
-                self.book.see_list(name, begun, &pods);
-                self.pods.insert(
+                self.tokens.see_list(name, begun, &pods);
+                self.reads.pods.insert(
                     name.clone(),
                     Fresh {
                         begun,
@@ -332,11 +351,11 @@ impl Memory {
                 );
             }
             (Effect::Read(Read::Act { node: name, .. }), Evidence::Act(evidence)) => {
-                self.queue_read = Some(Fresh {
+                self.reads.queue = Some(Fresh {
                     begun,
                     value: evidence.queue.clone(),
                 });
-                self.acts.insert(
+                self.reads.acts.insert(
                     name.clone(),
                     Fresh {
                         begun,
@@ -345,10 +364,10 @@ impl Memory {
                 );
             }
             (Effect::Read(Read::ControlPlane { .. }), Evidence::ControlPlane(value)) => {
-                self.control_plane = Some(Fresh { begun, value });
+                self.reads.control_plane = Some(Fresh { begun, value });
             }
             (Effect::Read(Read::Lists), Evidence::Lists { nodes, entries }) => {
-                self.lists = Some(Fresh {
+                self.reads.lists = Some(Fresh {
                     begun,
                     value: (nodes, entries),
                 });

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Attachment, Budget, Pod, PodWish, Workload, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
 use crate::effect::EvictOutcome;
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{self, Toy, pod};
 use crate::ids::{PdbKey, PodKey, Version};
 use crate::memory::Memory;
+use crate::pod::{Pod, PodWish};
 use crate::quantity::IntOrPercent;
 use crate::queue::Slot;
 use crate::reason::Reason;
 use crate::time::Mono;
+use crate::volume::Attachment;
+use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
 /// Makes a workload known, with its replicas and its own controller.
 fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<WorkloadKey>) {
@@ -494,7 +497,9 @@ fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
                     ..pod("cart", "node-1")
                 });
             },
-            |toy| toy.cluster.apply_pod(pod("cart", "node-1")),
+            |toy| {
+                toy.cluster.apply_pod(pod("cart", "node-1"));
+            },
         ),
         (
             "volume pv-1",
@@ -522,7 +527,10 @@ fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
         toy.run(60);
         let waits = toy.entry("node-1").unwrap().record.back_off.clone();
         let blocked_by = waits.and_then(|back_off| back_off.blocked_by);
-        assert_eq!(blocked_by.map(|blocked| blocked.object).as_deref(), Some(object));
+        assert_eq!(
+            blocked_by.map(|blocked| blocked.object.to_string()).as_deref(),
+            Some(object)
+        );
         mend(&mut toy);
         toy.run(30);
         assert_eq!(toy.powered, ["node-1"], "{object}");

@@ -1,10 +1,10 @@
 //! Edges of lifecycle.md 2 that people, and machines that act by themselves, bring about.
 
-use crate::cluster::Pod;
 use crate::effect::EvictOutcome;
 use crate::entry::{Phase, PowerOutcome, Record};
 use crate::fixture::{Toy, pod};
 use crate::memory::Memory;
+use crate::pod::Pod;
 use crate::reason::Reason;
 
 /// Changes an entry as a person, or another writer, would.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Budget, Pod, PodPhase, PodWish, WorkloadKey, WorkloadKind};
+use crate::budget::Budget;
 use crate::effect::EvictOutcome;
 use crate::entry::Phase;
 use crate::fixture::{Toy, budget, pod};
 use crate::ids::{ClaimKey, Version};
+use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Leave;
 use crate::reason::Reason;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// A cluster in which only node-1 may go, with these pods on it.
 fn one_node_of_two(pods: impl IntoIterator<Item = Pod>) -> Toy {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Toleration, WorkloadKey, WorkloadKind};
 use crate::effect::{BudgetKey, Effect, EvictOutcome, Evidence, Outcome, PodLeave, Read, WriteOutcome};
 use crate::entry::{Phase, Record};
 use crate::fixture::{Toy, pod};
@@ -10,7 +9,9 @@ use crate::ids::{EntryUid, NodeUid};
 use crate::memory::Memory;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
+use crate::taint::Toleration;
 use crate::time::Mono;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// A cluster whose first node has just been powered, with everybody else waiting.
 fn powered_first(nodes: &[&str]) -> Toy {
@@ -173,9 +174,9 @@ fn a_release_whose_controller_died_keeps_what_the_entry_said_last() {
     toy.settle();
     let message = toy.entry("node-1").map(|entry| entry.record.message.clone());
     assert!(
-        message
-            .as_ref()
-            .is_some_and(|text| text.contains("before that WebhookDenied") && text.contains("not yet")),
+        message.as_ref().is_some_and(
+            |text| text.contains("before, the entry said: WebhookDenied") && text.contains("not yet")
+        ),
         "{message:?}"
     );
 }
@@ -275,7 +276,7 @@ fn a_drained_node_that_waits_for_the_first_proof_does_not_time_out() {
     );
 }
 
-fn web(name: &str, on: &str) -> crate::cluster::Pod {
+fn web(name: &str, on: &str) -> crate::pod::Pod {
     let mut web = pod(name, on);
     web.owner = Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "web"));
     web
@@ -299,7 +300,7 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
     });
     let at = Mono::from_millis;
     let counts = |toy: &Toy| {
-        let book = &toy.memory.book;
+        let book = &toy.memory.tokens;
         (book.was_accepted(&one.key, &one.uid), book.unseen(&budget))
     };
     for stays in [true, false] {
@@ -318,10 +319,10 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
         // A list that began before the answer was due says nothing.
         toy.memory
             .fold(&list, at(1_500), listed(false), &toy.cluster, at(2_100));
-        assert!(toy.memory.book.is_unsure_of(&"node-1".into()));
+        assert!(toy.memory.tokens.is_unsure_of(&"node-1".into()));
         toy.memory
             .fold(&list, at(2_200), listed(!stays), &toy.cluster, at(2_300));
-        assert!(!toy.memory.book.is_unsure_of(&"node-1".into()));
+        assert!(!toy.memory.tokens.is_unsure_of(&"node-1".into()));
         assert_eq!(counts(&toy), (!stays, u32::from(!stays)));
     }
 }
@@ -396,7 +397,7 @@ fn a_webhook_that_asks_for_patience_has_denied_nothing_and_its_pod_may_not_be_de
         toy.cluster.apply_pod(stays.clone());
         toy.run(20);
         assert!(!toy.evicted.is_empty(), "{outcome:?}");
-        let denial = toy.memory.book.denials.get(&stays.key);
+        let denial = toy.memory.tokens.denials.get(&stays.key);
         assert_eq!(
             denial.map(|denial| denial.may_delete),
             Some(may_delete),

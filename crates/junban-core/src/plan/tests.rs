@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::{Budget, QueueView};
+use crate::budget::Budget;
+use crate::cluster::QueueView;
 use crate::effect::{Lane, Read};
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, budget, pod};
@@ -76,7 +77,7 @@ fn the_answers_to_the_writes_that_end_a_turn_are_the_reads_that_free_its_slot() 
 fn a_doubt_about_a_node_without_an_entry_is_cleared_by_a_read_of_the_node_alone() {
     let mut toy = Toy::new(&["node-1"]);
     let node = toy.node("node-1").name.clone();
-    toy.memory.doubts.insert(Lane::Node(node.clone()));
+    toy.memory.lanes.unknown_writes.insert(Lane::Node(node.clone()));
     toy.run(400);
     let read = Read::Turn { node, entry: None };
     assert!(toy.reads.contains(&read), "{:?}", toy.reads);
@@ -90,10 +91,10 @@ fn a_lane_that_waits_for_its_answer_does_not_wake_the_plan() {
     for _ in 0..100 {
         let now = toy.now();
         let mut memory = toy.memory.clone();
-        memory.busy.insert(lane.clone(), now.mono);
+        memory.lanes.busy.insert(lane.clone(), now.mono);
         // Of a refusal long ago.
-        memory.not_before.insert(lane.clone(), Mono::default());
-        let wake_at = plan(&toy.cluster, &memory, now).wake_at;
+        memory.lanes.not_before.insert(lane.clone(), Mono::default());
+        let wake_at = plan(&toy.cluster, &memory, &Schedule::default(), now).wake_at;
         let busy_loop = now.mono + Duration::from_millis(2);
         assert!(
             wake_at.is_none_or(|at| at > busy_loop),
@@ -474,7 +475,7 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
     let entry = toy.entry("node-1").unwrap();
     assert_eq!(
         entry.record.message,
-        "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed), wanted by pod shop/cart-0; \
+        "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed); \
          pod shop/cart-1 is back, but the budget counts its eviction for up to two minutes"
     );
 }
@@ -485,7 +486,7 @@ fn an_api_server_that_throttles_is_asked_for_no_other_eviction_before() {
     for name in ["cart-0", "cart-1"] {
         toy.cluster.apply_pod(pod(name, "node-1"));
     }
-    toy.memory.book.throttled_until = Some(Mono::from_millis(toy.now_ms + 20_000));
+    toy.memory.tokens.throttled_until = Some(Mono::from_millis(toy.now_ms + 20_000));
     toy.run(15);
     assert_eq!(toy.cluster.pods.len(), 2, "nothing was evicted");
     toy.run(10);

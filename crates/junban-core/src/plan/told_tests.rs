@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Pod, WorkloadKey, WorkloadKind};
 use crate::entry::Phase;
 use crate::fixture::{Toy, budget, node, pod, policy};
+use crate::mark::Mark;
 use crate::memory::Memory;
+use crate::plan::plan;
+use crate::pod::Pod;
 use crate::policy::Groups;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
+use crate::schedule::Schedule;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 #[test]
 fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {
@@ -161,4 +165,19 @@ fn a_daemon_set_that_had_no_ready_pod_is_reported_and_not_waited_for() {
         record.message,
         "rebooted, and proven healthy; without a Ready pod here, and not waited for: daemonset shop/broken"
     );
+}
+
+#[test]
+fn a_mark_of_a_newer_release_is_reported_and_its_node_is_left_alone() {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    let text = r#"{"format":2}"#.to_owned();
+    let error = Mark::parse(&text).unwrap_err();
+    let marked = toy.node("node-1");
+    (marked.mark, marked.mark_text) = (Some(Err(error.clone())), Some(text.clone()));
+    toy.run(300);
+    assert_eq!(toy.powered, ["node-2"]);
+    assert_eq!(toy.phase("node-1"), None);
+    assert_eq!(toy.node("node-1").mark_text, Some(text));
+    let report = plan(&toy.cluster, &toy.memory, &Schedule::default(), toy.now()).report;
+    assert_eq!(report.notes, [format!("node node-1: {error}")]);
 }

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use junban_core::policy::Step;
+
 use super::*;
 
 const VARIABLES: Variables = Variables {
@@ -21,17 +23,22 @@ fn order(command: &[&str]) -> PowerOrder {
         step: Step::Command {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
         },
-        time_limit: Duration::from_secs(20),
+        boot_timeout: Duration::from_secs(20),
         not_after: boottime() + Duration::from_secs(4),
     }
 }
 
+async fn run(order: &PowerOrder) -> PowerAnswer {
+    let Step::Command { command } = &order.step;
+    CommandDriver::new(VARIABLES).run(command, order).await
+}
+
 async fn sh(script: &str) -> PowerAnswer {
-    run(VARIABLES, &order(&["sh", "-c", script])).await
+    run(&order(&["sh", "-c", script])).await
 }
 
 #[tokio::test]
-async fn exit_0_is_started_75_is_nothing_started_and_all_else_is_unknown() {
+async fn exit_code_0_is_started_75_is_nothing_started_and_every_other_is_unknown() {
     assert_eq!(sh("exit 0").await.outcome, PowerOutcome::Started);
     assert_eq!(sh("exit 75").await.outcome, PowerOutcome::NothingStarted);
     for script in ["exit 1", "exit 127", "kill -9 $$", "kill -TERM $$"] {
@@ -43,19 +50,16 @@ async fn exit_0_is_started_75_is_nothing_started_and_all_else_is_unknown() {
 async fn a_program_that_cannot_be_run_started_nothing() {
     let folder = std::env::temp_dir();
     for program in ["/no/such/program", folder.to_str().unwrap()] {
-        let answer = run(VARIABLES, &order(&[program])).await;
+        let answer = run(&order(&[program])).await;
         assert_eq!(answer.outcome, PowerOutcome::NothingStarted, "{program}");
         assert!(answer.message.contains("could not be run"), "{}", answer.message);
     }
-    assert_eq!(
-        run(VARIABLES, &order(&[])).await.outcome,
-        PowerOutcome::NothingStarted
-    );
+    assert_eq!(run(&order(&[])).await.outcome, PowerOutcome::NothingStarted);
 }
 
 /// The error may come after exec, and does not say so.
 #[test]
-fn an_error_that_exec_does_not_give_may_be_of_a_program_that_runs() {
+fn an_error_that_exec_does_not_give_may_mean_that_the_program_runs() {
     for errno in [
         Errno::MFILE,
         Errno::NOMEM,
@@ -63,13 +67,13 @@ fn an_error_that_exec_does_not_give_may_be_of_a_program_that_runs() {
         Errno::PERM,
         Errno::AGAIN,
     ] {
-        assert!(!is_of_exec(&errno.into()), "{errno}");
+        assert!(!is_exec_error(&errno.into()), "{errno}");
     }
-    assert!(!is_of_exec(&std::io::Error::other("no handler for SIGCHLD")));
+    assert!(!is_exec_error(&std::io::Error::other("no handler for SIGCHLD")));
 }
 
 #[tokio::test]
-async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
+async fn the_program_gets_its_variables_and_its_output_is_kept() {
     let answer =
         sh("echo $JUNBAN_NODE $JUNBAN_BOOT_ID $JUNBAN_SYSTEM_UUID $JUNBAN_ATTEMPT; echo no >&2; exit 3")
             .await;
@@ -79,36 +83,42 @@ async fn it_is_told_what_to_reboot_and_its_words_are_kept() {
 }
 
 #[tokio::test]
-async fn its_words_are_cut_to_their_end_and_escaped() {
+async fn only_the_end_of_the_output_is_kept_and_control_characters_are_escaped() {
     let answer = sh("seq 1 2000; printf '\\033[2Jlast'; exit 1").await;
     assert!(answer.message.ends_with("\\u{1b}[2Jlast"), "{}", answer.message);
-    assert_eq!(answer.message.chars().count(), WORDS_CHARS_MAX);
+    assert_eq!(answer.message.chars().count(), MESSAGE_CHARS_MAX);
 }
 
 #[tokio::test]
-async fn when_its_time_is_up_the_whole_group_is_killed() {
+async fn the_whole_process_group_is_killed_when_the_time_is_over() {
     let folder = std::env::temp_dir().join(format!("junban-command-{}", std::process::id()));
     let file = folder.to_str().unwrap().to_owned();
     let mut order = order(&["sh", "-c", "(sleep 1; touch \"$0\") & sleep 30", &file]);
-    order.time_limit = Duration::from_millis(200);
-    let began = Instant::now();
-    let answer = run(VARIABLES, &order).await;
-    assert_eq!(answer.outcome, PowerOutcome::Unknown);
-    assert!(answer.message.starts_with("killed after"), "{}", answer.message);
-    assert!(began.elapsed() < Duration::from_secs(5));
-    tokio::time::sleep(Duration::from_millis(1_300)).await;
-    assert!(!folder.exists(), "its child went on");
+    let Step::Command { command } = order.step.clone();
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(20));
+    for (own_limit, boot_timeout) in [(short, long), (long, short)] {
+        let mut driver = CommandDriver::new(VARIABLES);
+        driver.time_limit = own_limit;
+        order.boot_timeout = boot_timeout;
+        let began = Instant::now();
+        let answer = driver.run(&command, &order).await;
+        assert_eq!(answer.outcome, PowerOutcome::Unknown);
+        assert!(answer.message.starts_with("killed after"), "{}", answer.message);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        assert!(!folder.exists(), "its child went on");
+    }
 }
 
-/// It left its group, so that the signal does not reach it.
+/// The program has left its process group, so the signal does not reach it.
 #[tokio::test]
 async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
     let mut order = order(&["perl", "-e", "setpgrp(0, getpgrp(getppid)); sleep 60"]);
-    // Long enough for it to have left, on a busy machine as well.
-    order.time_limit = Duration::from_secs(5);
-    let answer = run(VARIABLES, &order).await;
+    // Long enough for the program to leave its group, even on a busy machine.
+    order.boot_timeout = Duration::from_secs(5);
+    let answer = run(&order).await;
     assert_eq!(answer.outcome, PowerOutcome::Unknown);
-    // Waited for to its end it would be called killed.
+    // If its end had been waited for, the message would say "killed".
     assert!(
         answer.message.contains("could not be killed"),
         "{}",
@@ -117,18 +127,15 @@ async fn a_command_that_cannot_be_killed_is_not_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn what_it_leaves_behind_does_not_act_later() {
+async fn processes_that_the_program_leaves_behind_do_not_act_later() {
     let folder = std::env::temp_dir().join(format!("junban-command-left-{}", std::process::id()));
     let file = folder.to_str().unwrap().to_owned();
-    let answer = run(
-        VARIABLES,
-        &order(&[
-            "sh",
-            "-c",
-            "(sleep 1; touch \"$0\") >/dev/null 2>&1 & exit 75",
-            &file,
-        ]),
-    )
+    let answer = run(&order(&[
+        "sh",
+        "-c",
+        "(sleep 1; touch \"$0\") >/dev/null 2>&1 & exit 75",
+        &file,
+    ]))
     .await;
     assert_eq!(answer.outcome, PowerOutcome::NothingStarted);
     tokio::time::sleep(Duration::from_millis(1_300)).await;
@@ -139,7 +146,7 @@ async fn what_it_leaves_behind_does_not_act_later() {
 async fn nothing_is_started_when_the_evidence_is_too_old() {
     let mut order = order(&["sh", "-c", "exit 0"]);
     order.not_after = boottime();
-    let answer = run(VARIABLES, &order).await;
+    let answer = run(&order).await;
     assert_eq!(answer.outcome, PowerOutcome::NothingStarted);
     assert!(answer.message.starts_with("too late"), "{}", answer.message);
 }

@@ -2,70 +2,74 @@ use junban_core::effect::{
     Announcement, NewEntry, NodePatch, PodLeave, PowerOrder, QueueWrite, Read, RecordWrite,
 };
 use junban_core::ids::{EntryName, EntryUid, PolicyName, Version};
-use junban_core::policy::{PolicySummary, Step as PolicyStep};
+use junban_core::policy::{PolicySummary, Step};
 
 use super::*;
 use crate::elector::{LeaseView, Settings};
 use crate::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPort, PowerPort, ReadPort};
 use crate::step::RequestId;
 
-/// A server off which nothing comes back, and a command that takes as long as it is told.
-struct CutOff {
+/// A server that never answers, and a command that takes as long as the test says.
+struct Unreachable {
     begun: Notify,
     command: Duration,
 }
 
-fn lost() -> WriteOutcome {
-    WriteOutcome::Unknown("cut off".into())
+fn no_answer() -> WriteOutcome {
+    WriteOutcome::Unknown("no answer".into())
 }
 
-impl LedgerPort for CutOff {
+impl LedgerPort for Unreachable {
     async fn write_queue(&self, _: QueueWrite) -> WriteOutcome {
-        lost()
+        no_answer()
     }
 }
 
-impl NodePort for CutOff {
+impl NodePort for Unreachable {
     async fn patch_node(&self, _: NodePatch) -> WriteOutcome {
-        lost()
+        no_answer()
     }
 }
 
-impl EntryPort for CutOff {
+impl EntryPort for Unreachable {
     async fn create_entry(&self, _: NewEntry) -> WriteOutcome {
-        lost()
+        no_answer()
     }
     async fn write_record(&self, _: RecordWrite) -> WriteOutcome {
-        lost()
+        no_answer()
     }
     async fn delete_entry(&self, _: EntryName, _: EntryUid, _: Version) -> WriteOutcome {
-        lost()
+        no_answer()
     }
     async fn write_policy_summary(&self, _: PolicyName, _: Version, _: PolicySummary) -> WriteOutcome {
-        lost()
+        no_answer()
     }
 }
 
-impl EvictPort for CutOff {
+impl EvictPort for Unreachable {
     async fn evict(&self, _: PodLeave) -> EvictOutcome {
-        EvictOutcome::Unknown("cut off".into())
+        EvictOutcome::Unknown("no answer".into())
     }
     async fn delete_pod(&self, _: PodLeave) -> EvictOutcome {
-        EvictOutcome::Unknown("cut off".into())
+        EvictOutcome::Unknown("no answer".into())
     }
 }
 
-impl ReadPort for CutOff {
+impl ReadPort for Unreachable {
     async fn read(&self, _: Read) -> Evidence {
-        Evidence::Failed("cut off".into())
+        Evidence::Failed("no answer".into())
     }
 }
 
-impl NotifyPort for CutOff {
+impl NotifyPort for Unreachable {
     async fn announce(&self, _: Announcement) {}
 }
 
-impl PowerPort for CutOff {
+impl PowerPort for Unreachable {
+    fn longest(&self) -> Duration {
+        self.command
+    }
+
     async fn power(&self, _: PowerOrder) -> PowerAnswer {
         self.begun.notify_one();
         tokio::time::sleep(self.command).await;
@@ -76,7 +80,7 @@ impl PowerPort for CutOff {
     }
 }
 
-/// An elector that leads its first term.
+/// An elector that leads in its first term.
 fn leading() -> Elector {
     let mut elector = Elector::new(Settings::new("a"));
     let now = boottime();
@@ -85,7 +89,7 @@ fn leading() -> Elector {
     };
     elector.answer(&read, now, now, LeaseAnswer::Absent);
     let Next::Call(LeaseCall::Create(write)) = elector.next(now) else {
-        panic!("it makes the Lease")
+        panic!("it creates the Lease")
     };
     let lease = LeaseView {
         holder: write.holder.clone(),
@@ -107,80 +111,87 @@ fn power() -> Effect {
         attempt: 1,
         boot_id: "b1".into(),
         system_uuid: "s1".into(),
-        step: PolicyStep::Command {
+        step: Step::Command {
             command: vec!["reboot".into()],
         },
-        time_limit: Duration::from_secs(20),
+        boot_timeout: Duration::from_secs(20),
         not_after: boottime() + Duration::from_secs(4),
     })
 }
 
-async fn is_acting(command: Duration) -> Carrier<CutOff> {
-    let carrier = Carrier {
-        ports: Arc::new(CutOff {
+async fn executor_with_running_command(command: Duration) -> Executor<Unreachable> {
+    let executor = Executor {
+        ports: Arc::new(Unreachable {
             begun: Notify::new(),
             command,
         }),
         elector: Arc::new(Mutex::new(leading())),
         on_write: Arc::new(|_| ()),
         writes: Arc::default(),
-        powers: watch::Sender::default(),
+        power_actions: watch::Sender::default(),
     };
     let request = Request {
         id: RequestId(1),
         effect: power(),
     };
-    // The engine that would hear of the answer is gone: its receiver is dropped here.
-    carrier.carry(request, 1, mpsc::unbounded_channel().0);
-    carrier.ports.begun.notified().await;
-    carrier
+    // The engine that would receive the answer is gone: its receiver is dropped here.
+    executor.start(request, 1, mpsc::unbounded_channel().0);
+    executor.ports.begun.notified().await;
+    executor
 }
 
-/// `off; sleep; on`, cut off with its container, leaves the server off. The engine that sent it is gone with the
-/// Lease, so nobody but the carrier knows that it runs.
+/// A command like `off; sleep; on` leaves the server off if its container ends in the middle. The engine that sent it
+/// ended with the Lease, so only the executor knows that it runs.
 #[tokio::test]
-async fn a_command_is_seen_through_though_the_lease_lapsed() {
+async fn a_running_command_is_waited_for_even_after_the_lease_was_lost() {
     let began = boottime();
-    let carrier = is_acting(Duration::from_millis(300)).await;
-    locked(&carrier.elector).release(boottime());
-    carrier.powers_ended(began + Duration::from_secs(60)).await;
+    let executor = executor_with_running_command(Duration::from_millis(300)).await;
+    locked(&executor.elector).release(boottime());
+    executor
+        .wait_for_power_actions(began + Duration::from_secs(60))
+        .await;
     let took = boottime().since(began);
     assert!((300..10_000).contains(&took.as_millis()), "{took:?}");
-    // And where nothing is on its way, nothing is waited for.
-    carrier.powers_ended(boottime() + Duration::from_secs(60)).await;
+    // If no power action is running, there is no wait.
+    executor
+        .wait_for_power_actions(boottime() + Duration::from_secs(60))
+        .await;
     assert!(boottime().since(began) < Duration::from_secs(10));
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_end_is_waited_for_until_the_process_must() {
-    let carrier = is_acting(Duration::from_secs(60)).await;
+async fn a_command_that_does_not_end_is_waited_for_until_the_process_must_end() {
+    let executor = executor_with_running_command(Duration::from_secs(60)).await;
     let began = boottime();
-    carrier.powers_ended(began + Duration::from_millis(200)).await;
+    executor
+        .wait_for_power_actions(began + Duration::from_millis(200))
+        .await;
     let took = boottime().since(began);
     assert!((200..10_000).contains(&took.as_millis()), "{took:?}");
 }
 
-struct Breaks;
+struct Panics;
 
-impl LeasePort for Breaks {
+impl LeasePort for Panics {
     async fn call(&self, _: LeaseCall) -> LeaseAnswer {
         panic!("a bug")
     }
 }
 
-/// It would stand by for ever, and say that it is well.
+/// Else it would never lead again and still report that it is healthy.
 #[tokio::test]
-async fn a_process_that_renews_no_more_ends() {
+async fn a_process_whose_renewals_have_ended_ends() {
     let parts = Parts {
-        ports: Arc::new(CutOff {
+        ports: Arc::new(Unreachable {
             begun: Notify::new(),
             command: Duration::ZERO,
         }),
-        lease: Breaks,
+        lease: Panics,
         cluster: Arc::default(),
         changed: Arc::default(),
         wall: Arc::default(),
         elector: Arc::new(Mutex::new(Elector::new(Settings::new("a")))),
+        report: Arc::default(),
         on_write: Arc::new(|_| ()),
         nonce: Box::new(String::new),
     };

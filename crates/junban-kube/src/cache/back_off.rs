@@ -1,50 +1,51 @@
-//! How a kind's list and watch go on after errors: ever more slowly, and without a line of the log for each.
+//! The pauses after errors of a list or watch. Each pause is longer than the one before. The same error is logged once a
+//! minute.
 
 use std::time::Duration;
 
 use junban_core::time::Mono;
 use junban_engine::clock::boottime;
 
-use super::follow::spread;
+use super::jitter::jittered;
 
-/// The first pause and the longest: each is twice the one before. An API server that is overloaded is not to get
-/// whole lists of pods asked of it five times a second by every controller.
+/// The first pause and the longest, in milliseconds. Each pause is twice the one before: else every controller would
+/// ask an overloaded API server for the list of all pods five times a second.
 const PAUSES_MS: (u32, u32) = (200, 10_000);
 
-/// An error that comes so long after the one before is a new one. It cannot be judged by the events between: kube
-/// says that a list begins before every attempt, and nothing when a watch has begun. Longer than any call may take
-/// that fails in the end.
+/// If the last error is older than this, the pauses begin again with the first. Longer than any failing call takes. kube's
+/// events cannot show whether a watch has recovered: it reports the beginning of a list before every try, and it does not
+/// report that a watch has begun.
 const RECOVERED: Duration = Duration::from_secs(60);
 
-/// The same error is said again so often.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+/// How often the same error is logged.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct BackOff {
     pause_ms: u32,
     last: Option<Mono>,
-    said: Option<(String, Mono)>,
+    logged: Option<(String, Mono)>,
 }
 
 impl BackOff {
-    /// Says what failed, if it is news, and waits.
+    /// Logs the error if it is news, and waits.
     pub(super) async fn failed(&mut self, what: &'static str, error: &str) {
         let now = boottime();
         if self.is_news(error, now) {
-            tracing::warn!(what, error, "a watch failed; it goes on");
+            tracing::warn!(what, error, "a watch failed and is tried again");
         }
         tokio::time::sleep(self.pause(now)).await;
     }
 
     fn is_news(&mut self, error: &str, now: Mono) -> bool {
-        let said = self
-            .said
+        let logged = self
+            .logged
             .as_ref()
-            .is_some_and(|(said, at)| said == error && now.since(*at) < SAID_AGAIN);
-        if !said {
-            self.said = Some((error.to_owned(), now));
+            .is_some_and(|(logged, at)| logged == error && now.since(*at) < LOG_EVERY);
+        if !logged {
+            self.logged = Some((error.to_owned(), now));
         }
-        !said
+        !logged
     }
 
     fn pause(&mut self, now: Mono) -> Duration {
@@ -55,7 +56,7 @@ impl BackOff {
             PAUSES_MS.0
         };
         self.last = Some(now);
-        Duration::from_millis(spread(self.pause_ms).into())
+        Duration::from_millis(jittered(self.pause_ms).into())
     }
 }
 
@@ -77,18 +78,18 @@ mod tests {
         {
             assert!((whole * 3 / 4..=whole).contains(pause), "{pauses:?}");
         }
-        // A watch that held for a minute has recovered.
+        // A minute without an error: the watch has recovered.
         assert!(back_off.pause(second(7 + 60)) <= Duration::from_millis(200));
     }
 
     #[test]
-    fn the_same_error_is_said_once_a_minute() {
+    fn the_same_error_is_logged_once_a_minute() {
         let mut back_off = BackOff::default();
-        let said = |back_off: &mut BackOff, error, at| back_off.is_news(error, second(at));
-        assert!(said(&mut back_off, "forbidden", 0));
-        assert!(!said(&mut back_off, "forbidden", 10));
-        assert!(!said(&mut back_off, "forbidden", 59));
-        assert!(said(&mut back_off, "forbidden", 60));
-        assert!(said(&mut back_off, "refused", 61));
+        let news = |back_off: &mut BackOff, error, at| back_off.is_news(error, second(at));
+        assert!(news(&mut back_off, "forbidden", 0));
+        assert!(!news(&mut back_off, "forbidden", 10));
+        assert!(!news(&mut back_off, "forbidden", 59));
+        assert!(news(&mut back_off, "forbidden", 60));
+        assert!(news(&mut back_off, "refused", 61));
     }
 }

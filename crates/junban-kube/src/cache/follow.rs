@@ -1,17 +1,17 @@
-//! Follows one kind: a consistent list, then a watch, for ever.
+//! Follows one kind: a consistent list, then a watch, again and again.
 //!
-//! A list that starts anew removes what vanished meanwhile. Only what was known *before* the list began can have
-//! vanished: an object that our own write put into the store since may be missing in the list.
+//! A later list also removes the objects that were deleted in the meantime. Only an object that was known *before* the
+//! list began can be one of these: the list may not show an object that our own write has put into the store since.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use junban_core::ids::Version;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -19,75 +19,73 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::back_off::BackOff;
+use super::jitter::jittered;
 use crate::answer::chain;
 use crate::gone::Gone;
 use crate::store::Store;
 
-/// How a kind gets into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
-pub(crate) struct Kept<K> {
+/// How the objects of a kind get into the store and out of it. Ids are `NAMESPACE/NAME`, or `NAME`.
+pub(crate) struct Handlers<K> {
     pub(crate) what: &'static str,
-    /// A watch ends after so many seconds at the server, and 5 s later here: that is how long a connection that
-    /// swallows everything goes unnoticed.
+    /// The server ends the watch after this time, and this process 5 s later at the latest. A dead connection
+    /// can go unnoticed for that long.
     pub(crate) watch_seconds: u32,
     pub(crate) apply: fn(&Arc<Store>, &K),
-    /// The object was deleted: the store may know a later one of its name.
-    pub(crate) delete: fn(&Arc<Store>, &K),
-    /// The ids that are known, each with its UID, or an empty text where none is kept.
+    /// The known ids, each with its UID. The UID is empty for kinds whose UID is not kept.
     pub(crate) known: fn(&Store) -> BTreeMap<String, String>,
-    /// The id is not in a list that began after it was known with that UID.
-    pub(crate) vanished: fn(&Arc<Store>, &str, Gone<'_>),
+    /// An object with this id is gone. The store may already know a later object of the same name.
+    pub(crate) remove: fn(&Arc<Store>, &str, Gone<'_>),
 }
 
-/// Of kinds on which a step waits: this plus 5 s is how long a dead connection goes unnoticed.
-pub(crate) const BRISK_SECONDS: u32 = 30;
+/// The length of a watch for kinds that turns wait for.
+pub(crate) const SHORT_WATCH: u32 = 30;
 
-/// Of all others: as long as kube's own default.
-pub(crate) const CALM_SECONDS: u32 = 290;
+/// The length of a watch for all other kinds: kube's default.
+pub(crate) const LONG_WATCH: u32 = 290;
 
-/// To one page of a list, head and body. The client's own limit ends with the head: a body that stops half way would
-/// be waited for without end, and no list of that kind would ever be complete.
+/// The time for one page of a list, head and body. The client's own limit covers only the head: if a body stopped half
+/// way, no list of that kind would ever be complete.
 const PAGE: Duration = Duration::from_secs(30);
 
 type Listed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What is followed, and the ends of the first lists.
+/// The running watches, and the ends of their first lists.
 #[derive(Default)]
-pub(crate) struct Following {
+pub(crate) struct Watches {
     pub(super) tasks: JoinSet<()>,
     pub(super) listed: Vec<Listed>,
-    /// The paths whose watches begin again within a minute, with what they show.
-    pub(super) brisk: Vec<(&'static str, String)>,
+    /// Kinds and paths of the short watches, which the server answers at least once a minute.
+    pub(super) short: Vec<(&'static str, String)>,
 }
 
-impl Following {
-    pub(crate) fn add<K>(&mut self, api: Api<K>, store: &Arc<Store>, kept: Kept<K>)
+impl Watches {
+    pub(crate) fn add<K>(&mut self, api: Api<K>, store: &Arc<Store>, handlers: Handlers<K>)
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let (listed, is_listed) = oneshot::channel();
         self.listed.push(Box::pin(async {
-            // An error means that the task is gone, and with it the process.
+            // An error means that the task has ended. Then the process ends as well.
             let _ = is_listed.await;
         }));
-        if kept.watch_seconds <= BRISK_SECONDS {
-            self.brisk.push((kept.what, api.resource_url().to_owned()));
+        if handlers.watch_seconds <= SHORT_WATCH {
+            self.short.push((handlers.what, api.resource_url().to_owned()));
         }
-        self.tasks.spawn(follow(api, store.clone(), kept, listed, PAGE));
+        self.tasks
+            .spawn(follow(api, store.clone(), handlers, listed, PAGE));
     }
 }
 
-/// What begins together would go on together, each time, in every controller: up to a quarter less, by lot.
-pub(super) fn spread(number: u32) -> u32 {
-    let lot = RandomState::new().build_hasher().finish();
-    let quarter = u64::from(number / 4) + 1;
-    u32::try_from(lot % quarter).map_or(number, |less| number - less)
-}
-
-async fn follow<K>(api: Api<K>, store: Arc<Store>, kept: Kept<K>, listed: oneshot::Sender<()>, page: Duration)
-where
+async fn follow<K>(
+    api: Api<K>,
+    store: Arc<Store>,
+    handlers: Handlers<K>,
+    listed: oneshot::Sender<()>,
+    page: Duration,
+) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().timeout(spread(kept.watch_seconds));
+    let config = watcher::Config::default().timeout(jittered(handlers.watch_seconds));
     let begin = || watcher::watcher(api.clone(), config.clone());
     let mut events = std::pin::pin!(begin());
     let mut listed = Some(listed);
@@ -95,51 +93,61 @@ where
     let mut missing = BTreeMap::new();
     let mut back_off = BackOff::default();
     loop {
-        // An open watch has kube's own limit.
+        // kube itself limits an open watch.
         let limit = if lists { page } else { Duration::MAX };
         let Ok(event) = tokio::time::timeout(limit, events.next()).await else {
-            // The request is in the stream: dropping that drops its connection.
+            // The stream holds the request: to replace the stream closes the connection.
             events.set(begin());
             lists = false;
-            back_off.failed(kept.what, "a list has stopped half way").await;
+            back_off
+                .failed(handlers.what, "the answer to a list stopped half way")
+                .await;
             continue;
         };
         let Some(event) = event else { return };
         match event {
             Ok(Event::Init) => {
                 lists = true;
-                missing = (kept.known)(&store);
+                missing = (handlers.known)(&store);
             }
             Ok(Event::InitApply(object)) => {
                 missing.remove(&id(&object));
-                (kept.apply)(&store, &object);
+                (handlers.apply)(&store, &object);
             }
             Ok(Event::InitDone) => {
                 lists = false;
                 for (id, uid) in std::mem::take(&mut missing) {
-                    (kept.vanished)(&store, &id, Gone::Uid(&uid));
+                    (handlers.remove)(&store, &id, Gone::Uid(&uid));
                 }
                 if let Some(listed) = listed.take() {
-                    tracing::debug!(what = kept.what, "listed");
+                    tracing::debug!(what = handlers.what, "listed");
                     let _ = listed.send(());
                 }
             }
-            Ok(Event::Apply(object)) => (kept.apply)(&store, &object),
-            Ok(Event::Delete(object)) => (kept.delete)(&store, &object),
+            Ok(Event::Apply(object)) => (handlers.apply)(&store, &object),
+            Ok(Event::Delete(object)) => (handlers.remove)(&store, &id(&object), as_of(&object)),
             Err(error) => {
                 lists = false;
-                back_off.failed(kept.what, &chain(&error)).await;
+                back_off.failed(handlers.what, &chain(&error)).await;
             }
         }
     }
 }
 
-/// `NAMESPACE/NAME`, or `NAME` where there is none.
-pub(crate) fn id<K: Resource>(object: &K) -> String {
+/// `NAMESPACE/NAME`, or `NAME` of a cluster-scoped object.
+fn id<K: Resource>(object: &K) -> String {
     match object.meta().namespace.as_deref() {
         Some(namespace) => format!("{namespace}/{}", object.name_any()),
         None => object.name_any(),
     }
+}
+
+/// A deletion that a watch reports, with its version.
+fn as_of(object: &impl Resource) -> Gone<'_> {
+    let version = object.meta().resource_version.as_deref();
+    let version = version.and_then(|text| text.parse().ok());
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    version.map_or(Gone::Uid(uid), |version| Gone::AsOf(Version(version)))
 }
 
 #[cfg(test)]
@@ -154,17 +162,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn watches_that_begin_together_end_apart_and_never_late() {
-        let ends: Vec<u32> = (0..200).map(|_| spread(30)).collect();
-        assert!(ends.iter().all(|end| (23..=30).contains(end)), "{ends:?}");
-        assert!(ends.iter().any(|end| *end != ends[0]));
-        assert_eq!(spread(1), 1);
-    }
-
-    /// The head of the first list comes, and half of its body.
+    /// The server sends the head of the first answer, and half of its body.
     #[tokio::test]
-    async fn a_list_that_stops_half_way_begins_anew() {
+    async fn a_list_whose_answer_stops_half_way_is_asked_for_again() {
         let asked = Arc::new(AtomicUsize::new(0));
         let server = tower::service_fn(move |_: http::Request<_>| {
             let half = stream::iter([Ok::<_, Infallible>("{\"kind\": \"NodeList\", ")]);
@@ -177,20 +177,19 @@ mod tests {
             };
             async { Ok::<_, Infallible>(http::Response::new(body)) }
         });
-        let kept = Kept::<Node> {
+        let handlers = Handlers::<Node> {
             what: "Node",
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |_, _| {},
-            delete: |_, _| {},
             known: |_| BTreeMap::new(),
-            vanished: |_, _, _| {},
+            remove: |_, _, _| {},
         };
         let (sender, listed) = oneshot::channel();
         let (api, store) = (
             Api::all(Client::new(server, "default")),
             Arc::new(Store::new("junban")),
         );
-        let following = tokio::spawn(follow(api, store, kept, sender, Duration::from_millis(200)));
+        let following = tokio::spawn(follow(api, store, handlers, sender, Duration::from_millis(200)));
         let listed = tokio::time::timeout(Duration::from_secs(10), listed).await;
         assert!(matches!(listed, Ok(Ok(()))), "{listed:?}");
         following.abort();

@@ -1,50 +1,42 @@
-//! Every kind that is observed: where it is watched and how it gets into the store.
+//! Every kind that Junban observes: where it is watched, and how its objects get into the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use junban_api::{convert, names};
 use junban_core::cluster::{Cluster, WorkloadKey, WorkloadKind};
-use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, Version};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
+use junban_core::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey};
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 
-use super::follow::{BRISK_SECONDS, CALM_SECONDS, Following, Kept};
+use super::follow::{Handlers, LONG_WATCH, SHORT_WATCH, Watches};
 use crate::connect::Connection;
-use crate::gone::Gone;
 use crate::resource::Kind;
 use crate::store::{Store, is_the_queue};
 
-/// Begins to follow all kinds.
-pub(super) fn all(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
-    own(connection, store, following);
-    nodes_and_pods(connection, store, following);
-    workloads(connection, store, following);
-    volumes(connection, store, following);
+pub(super) fn all(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
+    own(connection, store, watches);
+    nodes_and_pods(connection, store, watches);
+    workloads(connection, store, watches);
+    volumes(connection, store, watches);
 }
 
 /// Junban's own kinds.
-pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
+pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     let client = &connection.watches;
-    following.add(
+    watches.add(
         Kind::Queue.api(client),
         store,
-        Kept {
+        Handlers {
             what: Kind::Queue.as_str(),
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
                 if is_the_queue(object) {
-                    store.queue(object);
-                }
-            },
-            delete: |store, object| {
-                if is_the_queue(object) {
-                    store.no_queue(as_of(object));
+                    store.apply_queue(object);
                 }
             },
             known: |store| {
@@ -53,37 +45,39 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut F
                     .into_iter()
                     .collect()
             },
-            vanished: |store, _, gone| store.no_queue(gone),
+            remove: |store, id, gone| {
+                if id == names::QUEUE {
+                    store.remove_queue(gone);
+                }
+            },
         },
     );
-    following.add(
+    watches.add(
         Kind::Policy.api(client),
         store,
-        Kept {
+        Handlers {
             what: Kind::Policy.as_str(),
-            watch_seconds: BRISK_SECONDS,
-            apply: |store, object| store.policy(object),
-            delete: |store, object| store.no_policy(&object.name_any(), as_of(object)),
+            watch_seconds: SHORT_WATCH,
+            apply: |store, object| store.apply_policy(object),
             known: |store| {
                 store.with(|cluster| {
                     let read = cluster.policies.keys().map(|name| without_uid(name.as_str()));
                     read.chain(unreadable(cluster, Kind::Policy)).collect()
                 })
             },
-            vanished: |store, id, gone| store.no_policy(id, gone),
+            remove: |store, id, gone| store.remove_policy(id, gone),
         },
     );
-    following.add(
+    watches.add(
         Kind::Entry.api(client),
         store,
-        Kept {
+        Handlers {
             what: Kind::Entry.as_str(),
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
-                // What cannot be read stands in the cluster as such.
-                let _ = store.entry(object);
+                // The cluster keeps the names of entries that cannot be read.
+                let _ = store.apply_entry(object);
             },
-            delete: |store, object| store.no_entry(&EntryName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
                     let read = cluster.entries.iter();
@@ -91,23 +85,22 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, following: &mut F
                     unreadable(cluster, Kind::Entry).chain(read).collect()
                 })
             },
-            vanished: |store, id, gone| store.no_entry(&EntryName::from(id), gone),
+            remove: |store, id, gone| store.remove_entry(&EntryName::from(id), gone),
         },
     );
 }
 
-fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
+fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     let client = &connection.watches;
-    following.add(
+    watches.add(
         Api::<core::Node>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "Node",
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
-                store.node(object);
+                store.apply_node(object);
             },
-            delete: |store, object| store.no_node(&NodeName::new(object.name_any()), as_of(object)),
             known: |store| {
                 store.with(|cluster| {
                     let nodes = cluster.nodes.iter();
@@ -116,38 +109,33 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
                         .collect()
                 })
             },
-            vanished: |store, id, gone| store.no_node(&NodeName::from(id), gone),
+            remove: |store, id, gone| store.remove_node(&NodeName::from(id), gone),
         },
     );
-    following.add(
+    watches.add(
         Api::<Lease>::namespaced(client.clone(), names::NODE_LEASE_NAMESPACE),
         store,
-        Kept {
+        Handlers {
             what: "node Lease",
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
                 if let Some((node, renewed)) = convert::lease::renewal(object) {
-                    store.node_lease(&node, renewed);
+                    store.apply_node_lease(&node, renewed);
                 }
             },
-            // A Lease that is gone does not change, which is all that is asked of it.
-            delete: |_, _| {},
+            // A deleted Lease is not renewed, and only renewals are looked at.
             known: |_| BTreeMap::new(),
-            vanished: |_, _, _| {},
+            remove: |_, _, _| {},
         },
     );
-    following.add(
+    watches.add(
         Api::<core::Pod>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "Pod",
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
-                store.pod(object);
-            },
-            delete: |store, object| {
-                let key = PodKey::new(object.namespace().unwrap_or_default(), object.name_any());
-                store.no_pod(&key, as_of(object));
+                store.apply_pod(object);
             },
             known: |store| {
                 store.with(|cluster| {
@@ -156,160 +144,120 @@ fn nodes_and_pods(connection: &Connection, store: &Arc<Store>, following: &mut F
                         .collect()
                 })
             },
-            vanished: |store, id, gone| {
+            remove: |store, id, gone| {
                 let (namespace, name) = split(id);
-                store.no_pod(&PodKey::new(namespace, name), gone);
+                store.remove_pod(&PodKey::new(namespace, name), gone);
             },
         },
     );
-    following.add(
+    watches.add(
         Api::<PodDisruptionBudget>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "PodDisruptionBudget",
-            watch_seconds: BRISK_SECONDS,
-            apply: |store, object| store.budget(object),
-            delete: |store, object| {
-                store.no_budget(&PdbKey::new(
-                    object.namespace().unwrap_or_default(),
-                    object.name_any(),
-                ));
-            },
+            watch_seconds: SHORT_WATCH,
+            apply: |store, object| store.apply_budget(object),
             known: |store| store.with(|cluster| cluster.budgets.keys().map(without_uid).collect()),
-            vanished: |store, id, _| {
+            remove: |store, id, _| {
                 let (namespace, name) = split(id);
-                store.no_budget(&PdbKey::new(namespace, name));
+                store.remove_budget(&PdbKey::new(namespace, name));
             },
         },
     );
 }
 
-/// One kind of controller: `$what` as core names it, read by `$read`.
+/// Watches one kind of workload: `$what` is core's name for it, `$read` converts it.
 macro_rules! workload {
-    ($following:expr, $connection:expr, $store:expr, $type:ty, $what:ident, $read:expr) => {
-        $following.add(
-            Api::<$type>::all($connection.watches.clone()),
+    ($watches:expr, $connection:expr, $store:expr, $what:ident, $read:expr) => {
+        $watches.add(
+            Api::all($connection.watches.clone()),
             $store,
-            Kept {
+            Handlers {
                 what: stringify!($what),
-                watch_seconds: CALM_SECONDS,
-                apply: |store, object| store.workload($read(object)),
-                delete: |store, object| store.no_workload(&workload_key(WorkloadKind::$what, object)),
+                watch_seconds: LONG_WATCH,
+                apply: |store, object| store.apply_workload($read(object)),
                 known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::$what)),
-                vanished: |store, id, _| store.no_workload(&key_of_id(WorkloadKind::$what, id)),
+                remove: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::$what, id)),
             },
         );
     };
 }
 
-fn workloads(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
+fn workloads(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     use convert::workload;
+    workload!(watches, connection, store, Deployment, workload::deployment);
+    workload!(watches, connection, store, ReplicaSet, workload::replica_set);
+    workload!(watches, connection, store, StatefulSet, workload::stateful_set);
     workload!(
-        following,
+        watches,
         connection,
         store,
-        Deployment,
-        Deployment,
-        workload::deployment
-    );
-    workload!(
-        following,
-        connection,
-        store,
-        ReplicaSet,
-        ReplicaSet,
-        workload::replica_set
-    );
-    workload!(
-        following,
-        connection,
-        store,
-        StatefulSet,
-        StatefulSet,
-        workload::stateful_set
-    );
-    workload!(
-        following,
-        connection,
-        store,
-        core::ReplicationController,
         ReplicationController,
         workload::replication_controller
     );
-    workload!(following, connection, store, Job, Job, workload::job);
-    following.add(
+    workload!(watches, connection, store, Job, workload::job);
+    watches.add(
         Api::<DaemonSet>::all(connection.watches.clone()),
         store,
-        Kept {
+        Handlers {
             what: "DaemonSet",
-            watch_seconds: CALM_SECONDS,
+            watch_seconds: LONG_WATCH,
             apply: |store, object| {
-                store.workload(workload::daemon_set(object));
-                store.kured(
-                    &workload_key(WorkloadKind::DaemonSet, object),
-                    workload::kured_lock_holder(object),
-                );
+                store.apply_workload(workload::daemon_set(object));
+                let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                let key = WorkloadKey::new(WorkloadKind::DaemonSet, namespace, name);
+                store.apply_kured_lock(&key, workload::kured_lock_holder(object));
             },
-            delete: |store, object| store.no_workload(&workload_key(WorkloadKind::DaemonSet, object)),
             known: |store| store.with(|cluster| workload_ids(cluster, &WorkloadKind::DaemonSet)),
-            vanished: |store, id, _| store.no_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
+            remove: |store, id, _| store.remove_workload(&key_of_id(WorkloadKind::DaemonSet, id)),
         },
     );
 }
 
-fn volumes(connection: &Connection, store: &Arc<Store>, following: &mut Following) {
+fn volumes(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
     let client = &connection.watches;
-    following.add(
+    watches.add(
         Api::<core::PersistentVolumeClaim>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "PersistentVolumeClaim",
-            watch_seconds: CALM_SECONDS,
+            watch_seconds: LONG_WATCH,
             apply: |store, object| store.volumes(|volumes, cluster| volumes.claim(object, cluster)),
-            delete: |store, object| {
-                let key = ClaimKey::new(object.namespace().unwrap_or_default(), object.name_any());
-                store.volumes(|volumes, cluster| volumes.no_claim(&key, cluster));
-            },
             known: |store| store.with(|cluster| cluster.claims.keys().map(without_uid).collect()),
-            vanished: |store, id, _| {
+            remove: |store, id, _| {
                 let (namespace, name) = split(id);
                 let key = ClaimKey::new(namespace, name);
-                store.volumes(|volumes, cluster| volumes.no_claim(&key, cluster));
+                store.volumes(|volumes, cluster| volumes.remove_claim(&key, cluster));
             },
         },
     );
-    following.add(
+    watches.add(
         Api::<core::PersistentVolume>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "PersistentVolume",
-            watch_seconds: CALM_SECONDS,
+            watch_seconds: LONG_WATCH,
             apply: |store, object| store.volumes(|volumes, cluster| volumes.volume(object, cluster)),
-            delete: |store, object| {
-                let name = object.name_any();
-                store.volumes(|volumes, cluster| volumes.no_volume(&name, cluster));
-            },
             known: |store| store.volume_names().map(without_uid).collect(),
-            vanished: |store, id, _| store.volumes(|volumes, cluster| volumes.no_volume(id, cluster)),
+            remove: |store, id, _| store.volumes(|volumes, cluster| volumes.remove_volume(id, cluster)),
         },
     );
-    following.add(
+    watches.add(
         Api::<VolumeAttachment>::all(client.clone()),
         store,
-        Kept {
+        Handlers {
             what: "VolumeAttachment",
-            watch_seconds: BRISK_SECONDS,
+            watch_seconds: SHORT_WATCH,
             apply: |store, object| {
-                store.attachment(object);
+                store.apply_attachment(object);
             },
-            delete: |store, object| store.no_attachment(&object.name_any(), as_of(object)),
             known: |store| store.with(|cluster| cluster.attachments.keys().map(without_uid).collect()),
-            vanished: |store, id, gone| store.no_attachment(id, gone),
+            remove: |store, id, gone| store.remove_attachment(id, gone),
         },
     );
 }
 
-/// Names of the objects of a kind that do not parse.
+/// Names of the objects of a kind that cannot be read.
 fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = (String, String)> {
     let prefix = kind.key("");
     cluster
@@ -320,18 +268,6 @@ fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = (String, St
 
 fn without_uid(id: impl ToString) -> (String, String) {
     (id.to_string(), String::new())
-}
-
-/// The version that a watch gives to a deletion.
-fn as_of(object: &impl Resource) -> Gone<'_> {
-    let version = object.meta().resource_version.as_deref();
-    let version = version.and_then(|text| text.parse().ok());
-    let uid = object.meta().uid.as_deref().unwrap_or_default();
-    version.map_or(Gone::Uid(uid), |version| Gone::AsOf(Version(version)))
-}
-
-fn workload_key(kind: WorkloadKind, object: &impl Resource) -> WorkloadKey {
-    WorkloadKey::new(kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn workload_ids(cluster: &Cluster, kind: &WorkloadKind) -> BTreeMap<String, String> {

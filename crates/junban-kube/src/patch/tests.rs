@@ -32,7 +32,7 @@ fn uid() -> Value {
 }
 
 #[test]
-fn a_cordon_tests_all_that_it_rests_on() {
+fn a_cordon_tests_everything_that_was_decided_upon() {
     let mut patch = patch(vec![
         NodeChange::Unschedulable(true),
         NodeChange::ExcludeFromLoadBalancers(true),
@@ -52,7 +52,7 @@ fn a_cordon_tests_all_that_it_rests_on() {
 }
 
 #[test]
-fn going_back_tests_the_mark_as_it_was_read_and_removes_only_what_is_there() {
+fn giving_back_tests_the_mark_as_it_was_read_and_removes_only_what_exists() {
     let mut node = node();
     node.mark_text = Some("{\"id\":\"x\"}".into());
     node.excluded_from_load_balancers = true;
@@ -78,7 +78,7 @@ fn going_back_tests_the_mark_as_it_was_read_and_removes_only_what_is_there() {
 }
 
 #[test]
-fn a_node_without_annotations_is_given_the_map() {
+fn a_node_without_annotations_gets_the_map() {
     let journal = Journal::parse("b1 - 1970-01-01T00:00:00Z").unwrap();
     let mut patch = patch(vec![NodeChange::Journal(journal)]);
     let bare = Shape {
@@ -96,7 +96,7 @@ fn a_node_without_annotations_is_given_the_map() {
     assert_eq!(
         operations(&patch, &node(), bare),
         None,
-        "a mark where there are no annotations"
+        "a Node without annotations has no mark"
     );
 }
 
@@ -135,6 +135,6 @@ fn taints_are_changed_one_by_one_at_the_version_at_which_they_were_seen() {
     assert_eq!(
         operations(&patch, &node, Shape::USUAL),
         None,
-        "indices of another version"
+        "the indices are those of another version"
     );
 }

@@ -1,26 +1,17 @@
-//! Kubernetes Events on the Node and on the entry. Lost without harm.
+//! Sends Kubernetes Events on the Node and on the entry. A lost Event does no harm.
 
 use junban_api::names;
 use junban_core::effect::Announcement;
 use junban_engine::ports::NotifyPort;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType};
 
 use super::KubePorts;
 use crate::answer::{DEADLINE, within};
-use crate::connect::Connection;
 use crate::resource::Kind;
 
-/// An Event's note may have 1 KiB.
+/// The API server allows a note of 1 KiB.
 const NOTE_CHARS_MAX: usize = 1_000;
-
-pub(super) fn recorder(connection: &Connection, identity: &str) -> Recorder {
-    let reporter = Reporter {
-        controller: names::FIELD_MANAGER.to_owned(),
-        instance: Some(identity.to_owned()),
-    };
-    Recorder::new(connection.calls.clone(), reporter)
-}
 
 impl NotifyPort for KubePorts {
     async fn announce(&self, announcement: Announcement) {
@@ -52,7 +43,7 @@ impl NotifyPort for KubePorts {
         let node = announcement.on_node.then_some(node);
         for object in node.into_iter().chain([entry]) {
             if let Err(failure) = within(DEADLINE, self.recorder.publish(&event, &object)).await {
-                tracing::debug!(why = failure.words(), "an Event was lost");
+                tracing::debug!(why = failure.text(), "an Event was lost");
             }
         }
     }

@@ -1,41 +1,49 @@
-//! The health of API servers and etcd members, each asked by itself.
+//! Asks each API server and each etcd member for its health.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use http::Request;
-use junban_core::effect::{Evidence, MemberHealth};
+use junban_core::effect::MemberHealth;
 use junban_engine::shell::locked;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::client::ClientBuilder;
 use kube::{Api, Client, Config};
 
-use super::KubePorts;
-use crate::answer::{SHORT_DEADLINE, chain, within};
+use crate::answer::{SHORT_DEADLINE, chain, cut, within};
+use crate::connect::Connection;
 
-/// One client per member, kept while URL and certificate stay the same.
-#[derive(Default)]
-pub(super) struct ControlPlaneClients {
+/// Asks the members of the control plane.
+pub(super) struct ControlPlane {
+    connection: Connection,
+    /// Junban's namespace, which holds the Secret for etcd.
+    namespace: String,
+    /// One client per member, kept while its URL and its certificate stay the same.
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
 const CONNECT: Duration = Duration::from_secs(2);
 
-impl KubePorts {
-    pub(super) async fn control_plane(
+impl ControlPlane {
+    pub(super) fn new(connection: &Connection, namespace: &str) -> Self {
+        Self {
+            connection: connection.clone(),
+            namespace: namespace.to_owned(),
+            clients: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn health(
         &self,
         api_servers: Vec<String>,
         etcd: Vec<String>,
         etcd_client_secret: String,
-    ) -> Evidence {
-        let secret = match self.secret(&etcd_client_secret).await {
-            Ok(secret) => secret,
-            Err(why) => return Evidence::Failed(why),
-        };
+    ) -> Result<Vec<MemberHealth>, String> {
+        let secret = self.secret(&etcd_client_secret).await?;
         let api_servers = api_servers.into_iter().map(async |url| {
-            let client = self.control_plane.client(&url, "", || self.of_api_server(&url));
+            let client = self.client(&url, "", || self.of_api_server(&url));
             let state = match client {
                 Ok(client) => ask(&client, "/readyz", |_| true).await,
                 Err(why) => Err(why),
@@ -50,10 +58,7 @@ impl KubePorts {
                 .as_ref()
                 .and_then(|secret| secret.metadata.resource_version.clone());
             let config = || of_etcd(&url, secret.as_ref());
-            let state = match self
-                .control_plane
-                .client(&url, version.as_deref().unwrap_or_default(), config)
-            {
+            let state = match self.client(&url, version.as_deref().unwrap_or_default(), config) {
                 Ok(client) => ask(&client, "/health", is_healthy).await,
                 Err(why) => Err(why),
             };
@@ -67,15 +72,15 @@ impl KubePorts {
             futures::future::join_all(etcd)
         );
         members.extend(etcd);
-        Evidence::ControlPlane(members)
+        Ok(members)
     }
 
-    /// The cluster's own credentials and authorities: only over TLS, or the token would go out in clear.
+    /// With the controller's own credentials and authorities. Only over TLS: else the token would go out in clear text.
     fn of_api_server(&self, url: &str) -> Result<Config, String> {
         let mut config = self.connection.config.clone();
         config.cluster_url = url.parse().map_err(|_| format!("{url} is not a URL"))?;
         if config.cluster_url.scheme_str() != Some("https") {
-            return Err("an API server is asked by https only".into());
+            return Err("an API server must be asked over https".into());
         }
         config.tls_server_name = None;
         Ok(config)
@@ -88,11 +93,9 @@ impl KubePorts {
         let api: Api<Secret> = Api::namespaced(self.connection.calls.clone(), &self.namespace);
         let secret = within(SHORT_DEADLINE, api.get(name)).await;
         let describe = |why: String| format!("secret {}/{name} for etcd: {why}", self.namespace);
-        secret.map(Some).map_err(|failure| describe(failure.words()))
+        secret.map(Some).map_err(|failure| describe(failure.text()))
     }
-}
 
-impl ControlPlaneClients {
     fn client(
         &self,
         url: &str,
@@ -110,14 +113,14 @@ impl ControlPlaneClients {
             .map_err(|error| chain(&error))?
             .build();
         let mut clients = locked(&self.clients);
-        // With the certificates of before.
+        // These clients have an older certificate.
         clients.retain(|known, _| !known.starts_with(&format!("{url} ")));
         clients.insert(key, client.clone());
         Ok(client)
     }
 }
 
-/// The client certificate of the Secret; without one etcd is asked as its URL says, by http as a rule.
+/// With the client certificate of the Secret. Without a Secret etcd is asked as its URL says, usually over http.
 fn of_etcd(url: &str, secret: Option<&Secret>) -> Result<Config, String> {
     let mut config = Config::new(url.parse().map_err(|_| format!("{url} is not a URL"))?);
     let Some(secret) = secret else { return Ok(config) };
@@ -140,7 +143,7 @@ fn base64(bytes: &ByteString) -> Result<String, String> {
     }
 }
 
-/// PEM to DER, as kube wants its authorities.
+/// Converts PEM to DER, which kube wants for certificate authorities.
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, String> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
@@ -155,12 +158,12 @@ async fn ask(client: &Client, path: &str, is_good: fn(&str) -> bool) -> Result<(
         .map_err(|error| error.to_string())?;
     match within(SHORT_DEADLINE, client.request_text(request)).await {
         Ok(text) if is_good(&text) => Ok(()),
-        Ok(text) => Err(crate::answer::cut(&text)),
-        Err(failure) => Err(failure.words()),
+        Ok(text) => Err(cut(&text)),
+        Err(failure) => Err(failure.text()),
     }
 }
 
-/// etcd says `{"health":"true"}`; some releases answer 200 with "false" in it.
+/// etcd answers `{"health":"true"}`. Some releases answer 200 with "false".
 fn is_healthy(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text)
         .is_ok_and(|answer| answer["health"] == "true" || answer["health"] == true)
@@ -171,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etcd_that_says_false_is_not_healthy() {
+    fn an_etcd_member_that_answers_false_is_not_healthy() {
         assert!(is_healthy(r#"{"health":"true","reason":""}"#));
         assert!(!is_healthy(r#"{"health":"false","reason":"NOSPACE"}"#));
         assert!(!is_healthy("ok"));

@@ -1,4 +1,4 @@
-//! Entries and the status of policies.
+//! Writes entries and the status of policies.
 
 use junban_api::convert;
 use junban_core::effect::{NewEntry, RecordWrite, WriteOutcome};
@@ -10,7 +10,7 @@ use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::{Value, json};
 
 use super::{KubePorts, parameters};
-use crate::answer::{DEADLINE, within};
+use crate::answer::{DEADLINE, Failure, within};
 use crate::gone::Gone;
 use crate::resource::Kind;
 
@@ -23,8 +23,8 @@ impl EntryPort for KubePorts {
         };
         let api = Kind::Entry.api(&self.connection.calls);
         match within(DEADLINE, api.create(&parameters(), &object)).await {
-            Ok(object) => self.created(&object),
-            Err(failure) if failure.code() == Some(409) => self.is_the_same(&new).await,
+            Ok(object) => self.written(&object),
+            Err(failure) if failure.code() == Some(409) => self.existing(&new).await,
             Err(failure) => failure.outcome(),
         }
     }
@@ -33,14 +33,15 @@ impl EntryPort for KubePorts {
         let name = write.name.as_str();
         let previous = self.store.previous_status(Kind::Entry, name);
         let status = convert::entry::status(&write.record, &previous, self.wall());
-        let object = status_object(Kind::Entry, name, write.uid.as_str(), write.version, status);
-        let api = Kind::Entry.api(&self.connection.calls);
-        match within(DEADLINE, api.replace_status(name, &parameters(), &object)).await {
-            Ok(object) => self.created(&object),
-            Err(failure) => {
-                let outcome = failure.outcome();
+        let uid = write.uid.as_str();
+        match self
+            .replace_status(Kind::Entry, name, uid, write.version, status)
+            .await
+        {
+            Ok(object) => self.written(&object),
+            Err(outcome) => {
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_entry(&write.name, Gone::Uid(write.uid.as_str()));
+                    self.store.remove_entry(&write.name, Gone::Uid(uid));
                 }
                 outcome
             }
@@ -58,7 +59,7 @@ impl EntryPort for KubePorts {
         let api = Kind::Entry.api(&self.connection.calls);
         let outcome = match within(DEADLINE, api.delete(name.as_str(), &parameters)).await {
             Ok(answer) => match answer.left() {
-                // A finalizer of somebody else's keeps it.
+                // Somebody else's finalizer keeps it.
                 Some(object)
                     if object
                         .metadata
@@ -66,14 +67,14 @@ impl EntryPort for KubePorts {
                         .as_ref()
                         .is_some_and(|list| !list.is_empty()) =>
                 {
-                    return self.created(&object);
+                    return self.written(&object);
                 }
                 _ => WriteOutcome::Done,
             },
             Err(failure) => failure.outcome(),
         };
         if matches!(outcome, WriteOutcome::Done | WriteOutcome::Gone) {
-            self.store.no_entry(&name, Gone::Uid(uid.as_str()));
+            self.store.remove_entry(&name, Gone::Uid(uid.as_str()));
         }
         outcome
     }
@@ -86,22 +87,17 @@ impl EntryPort for KubePorts {
     ) -> WriteOutcome {
         let previous = self.store.previous_status(Kind::Policy, name.as_str());
         let status = convert::policy::status(&summary, &previous, self.wall());
-        let object = status_object(Kind::Policy, name.as_str(), "", version, status);
-        let api = Kind::Policy.api(&self.connection.calls);
-        match within(
-            DEADLINE,
-            api.replace_status(name.as_str(), &parameters(), &object),
-        )
-        .await
+        match self
+            .replace_status(Kind::Policy, name.as_str(), "", version, status)
+            .await
         {
             Ok(object) => {
-                self.store.policy(&object);
+                self.store.apply_policy(&object);
                 WriteOutcome::Done
             }
-            Err(failure) => {
-                let outcome = failure.outcome();
+            Err(outcome) => {
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_policy(name.as_str(), Gone::AsOf(version));
+                    self.store.remove_policy(name.as_str(), Gone::AsOf(version));
                 }
                 outcome
             }
@@ -110,51 +106,58 @@ impl EntryPort for KubePorts {
 }
 
 impl KubePorts {
-    fn created(&self, object: &DynamicObject) -> WriteOutcome {
-        match self.store.entry(object) {
+    fn written(&self, object: &DynamicObject) -> WriteOutcome {
+        match self.store.apply_entry(object) {
             Ok(_) => WriteOutcome::Done,
-            Err(why) => WriteOutcome::Unknown(format!("it was written and cannot be read: {why}")),
+            Err(why) => WriteOutcome::Unknown(format!(
+                "the entry was written, and the answer cannot be read: {why}"
+            )),
         }
     }
 
-    /// There is one of that name: made by our own earlier call, or another.
-    async fn is_the_same(&self, new: &NewEntry) -> WriteOutcome {
+    /// An entry of this name exists: an earlier call of ours created it, or it is another one.
+    async fn existing(&self, new: &NewEntry) -> WriteOutcome {
         let api = Kind::Entry.api(&self.connection.calls);
         match within(DEADLINE, api.get(new.name.as_str())).await {
-            Ok(object) => match self.store.entry(&object) {
+            Ok(object) => match self.store.apply_entry(&object) {
                 Ok(entry) if entry.spec == new.spec => WriteOutcome::Done,
-                Ok(_) => {
-                    WriteOutcome::Refused(format!("there is a NodeReboot {} with another spec", new.name))
-                }
-                Err(why) => WriteOutcome::Refused(format!("there is a NodeReboot {}: {why}", new.name)),
+                Ok(_) => WriteOutcome::Refused(format!("NodeReboot {} exists with another spec", new.name)),
+                Err(why) => WriteOutcome::Refused(format!(
+                    "NodeReboot {} exists and cannot be read: {why}",
+                    new.name
+                )),
             },
             Err(failure) if failure.is_not_found() => WriteOutcome::Conflict,
-            Err(failure) => WriteOutcome::Unknown(failure.words()),
+            Err(failure) => WriteOutcome::Unknown(failure.text()),
         }
     }
-}
 
-/// What a status write needs of an object. The server takes spec and labels from what it has; UID and version are
-/// its preconditions.
-pub(super) fn status_object(
-    kind: Kind,
-    name: &str,
-    uid: &str,
-    version: Version,
-    status: Value,
-) -> DynamicObject {
-    let resource = kind.resource();
-    DynamicObject {
-        types: Some(TypeMeta {
-            api_version: resource.api_version.clone(),
-            kind: resource.kind.clone(),
-        }),
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            uid: Some(uid.to_owned()).filter(|uid| !uid.is_empty()),
-            resource_version: Some(version.0.to_string()),
-            ..ObjectMeta::default()
-        },
-        data: json!({ "status": status }),
+    /// Replaces the status of one of our objects. The server keeps its own spec and labels; UID (if not empty) and version
+    /// are the preconditions.
+    pub(super) async fn replace_status(
+        &self,
+        kind: Kind,
+        name: &str,
+        uid: &str,
+        version: Version,
+        status: Value,
+    ) -> Result<DynamicObject, WriteOutcome> {
+        let resource = kind.resource();
+        let object = DynamicObject {
+            types: Some(TypeMeta {
+                api_version: resource.api_version,
+                kind: resource.kind,
+            }),
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                uid: Some(uid.to_owned()).filter(|uid| !uid.is_empty()),
+                resource_version: Some(version.0.to_string()),
+                ..ObjectMeta::default()
+            },
+            data: json!({ "status": status }),
+        };
+        let api = kind.api(&self.connection.calls);
+        let answer = within(DEADLINE, api.replace_status(name, &parameters(), &object)).await;
+        answer.map_err(Failure::outcome)
     }
 }

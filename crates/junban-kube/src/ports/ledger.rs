@@ -1,13 +1,11 @@
-//! The ledger: the queue's status, replaced by compare-and-swap.
+//! Writes the ledger: replaces the queue's status by compare-and-swap.
 
 use junban_api::convert;
 use junban_api::names;
 use junban_core::effect::{QueueWrite, WriteOutcome};
 use junban_engine::ports::LedgerPort;
 
-use super::entry::status_object;
-use super::{KubePorts, parameters};
-use crate::answer::{DEADLINE, within};
+use super::KubePorts;
 use crate::gone::Gone;
 use crate::resource::Kind;
 
@@ -15,23 +13,18 @@ impl LedgerPort for KubePorts {
     async fn write_queue(&self, write: QueueWrite) -> WriteOutcome {
         let previous = self.store.previous_status(Kind::Queue, names::QUEUE);
         let status = convert::queue::status(Some(&write.ledger), &write.summary, &previous, self.wall());
-        let object = status_object(
-            Kind::Queue,
-            names::QUEUE,
-            write.uid.as_str(),
-            write.version,
-            status,
-        );
-        let api = Kind::Queue.api(&self.connection.calls);
-        match within(DEADLINE, api.replace_status(names::QUEUE, &parameters(), &object)).await {
+        let uid = write.uid.as_str();
+        match self
+            .replace_status(Kind::Queue, names::QUEUE, uid, write.version, status)
+            .await
+        {
             Ok(object) => {
-                self.store.queue(&object);
+                self.store.apply_queue(&object);
                 WriteOutcome::Done
             }
-            Err(failure) => {
-                let outcome = failure.outcome();
+            Err(outcome) => {
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_queue(Gone::Uid(write.uid.as_str()));
+                    self.store.remove_queue(Gone::Uid(uid));
                 }
                 outcome
             }

@@ -1,4 +1,4 @@
-//! Writes to Nodes: one guarded JSON patch each.
+//! Writes to Nodes: each is one guarded JSON patch.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::answer::{DEADLINE, within};
 use crate::gone::Gone;
 use crate::patch::operations;
 
-/// What the API server says of every patch that it cannot apply; a failed `test` is one of them.
+/// The API server says this of every patch that it cannot apply, and so of a failed `test`.
 const PATCH_FAILED: &str = "due to an error in our request";
 
 impl NodePort for KubePorts {
@@ -25,7 +25,7 @@ impl NodePort for KubePorts {
         let Some(operations) = operations(&patch, &node, self.store.shape(&patch.node)) else {
             return WriteOutcome::Conflict;
         };
-        // By hand: kube's own JSON patch is a feature of its own that nothing else needs.
+        // Built by hand: kube's JSON patch needs a feature of kube that nothing else here needs.
         let uri = format!(
             "/api/v1/nodes/{}?fieldManager={}",
             patch.node,
@@ -39,7 +39,7 @@ impl NodePort for KubePorts {
             Ok(request) => request,
             Err(error) => return WriteOutcome::Refused(error.to_string()),
         };
-        // The whole call, for what is not connected yet may leave late.
+        // The deadline covers the whole call: a call that still waits for a connection must not go out late.
         let left = patch.not_after.map(|end| end.since(boottime()));
         if left == Some(Duration::ZERO) {
             return WriteOutcome::Conflict;
@@ -47,16 +47,16 @@ impl NodePort for KubePorts {
         let deadline = left.map_or(DEADLINE, |left| left.min(DEADLINE));
         match within(deadline, self.connection.calls.request::<Node>(request)).await {
             Ok(node) => {
-                self.store.node(&node);
+                self.store.apply_node(&node);
                 WriteOutcome::Done
             }
-            Err(failure) if failure.code() == Some(422) && failure.words().contains(PATCH_FAILED) => {
+            Err(failure) if failure.code() == Some(422) && failure.text().contains(PATCH_FAILED) => {
                 WriteOutcome::Conflict
             }
             Err(failure) => {
                 let outcome = failure.outcome();
                 if outcome == WriteOutcome::Gone {
-                    self.store.no_node(&patch.node, Gone::Uid(patch.uid.as_str()));
+                    self.store.remove_node(&patch.node, Gone::Uid(patch.uid.as_str()));
                 }
                 outcome
             }

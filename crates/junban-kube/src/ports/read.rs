@@ -1,4 +1,4 @@
-//! Reads that bypass every cache. What they show goes into the store before they answer.
+//! Live reads, past every cache. What they show is in the store before they return.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use crate::answer::{DEADLINE, Failure, SHORT_DEADLINE, within};
 use crate::gone::Gone;
 use crate::resource::Kind;
 
-/// A power action rests on reads begun less than 4 s before (lifecycle.md 6): later answers are of no use.
+/// A power action needs reads that began less than 4 s before it (docs/design/ledger.md#the-act). A later answer is of
+/// no use.
 const ACT_DEADLINE: Duration = Duration::from_secs(4);
 
 impl ReadPort for KubePorts {
@@ -56,7 +57,12 @@ impl ReadPort for KubePorts {
                 api_servers,
                 etcd,
                 etcd_client_secret,
-            } => self.control_plane(api_servers, etcd, etcd_client_secret).await,
+            } => {
+                let members = self.control_plane.health(api_servers, etcd, etcd_client_secret);
+                members
+                    .await
+                    .map_or_else(Evidence::Failed, Evidence::ControlPlane)
+            }
             Read::Lists => self.lists().await.unwrap_or_else(Evidence::Failed),
         }
     }
@@ -84,11 +90,11 @@ impl KubePorts {
         let object = found(within(SHORT_DEADLINE, api.get(names::QUEUE)).await)?;
         let Some(object) = object else {
             if let Some(uid) = known {
-                self.store.no_queue(Gone::Uid(&uid));
+                self.store.remove_queue(Gone::Uid(&uid));
             }
             return Ok(QueueView::Absent);
         };
-        Ok(self.store.queue(&object))
+        Ok(self.store.apply_queue(&object))
     }
 
     async fn node(&self, name: &NodeName, deadline: Duration) -> Result<Option<Node>, String> {
@@ -99,12 +105,12 @@ impl KubePorts {
         match found(within(deadline, api.get(name.as_str())).await)? {
             Some(object) => self
                 .store
-                .node(&object)
+                .apply_node(&object)
                 .map(Some)
                 .ok_or_else(|| format!("node {name} cannot be read")),
             None => {
                 if let Some(uid) = known {
-                    self.store.no_node(name, Gone::Uid(uid.as_str()));
+                    self.store.remove_node(name, Gone::Uid(uid.as_str()));
                 }
                 Ok(None)
             }
@@ -117,23 +123,23 @@ impl KubePorts {
             .store
             .with(|cluster| cluster.entries.get(name).map(|entry| entry.uid.clone()));
         match found(within(deadline, api.get(name.as_str())).await)? {
-            Some(object) => self.store.entry(&object).map(Some),
+            Some(object) => self.store.apply_entry(&object).map(Some),
             None => {
                 if let Some(uid) = known {
-                    self.store.no_entry(name, Gone::Uid(uid.as_str()));
+                    self.store.remove_entry(name, Gone::Uid(uid.as_str()));
                 }
                 Ok(None)
             }
         }
     }
 
-    /// The pods bound to a node, in one consistent list.
+    /// The pods that are bound to a node, in one consistent list.
     async fn pods(&self, node: &NodeName, deadline: Duration) -> Result<Vec<Pod>, String> {
         let api: Api<core::Pod> = Api::all(self.connection.calls.clone());
         let parameters = ListParams::default().fields(&format!("spec.nodeName={node}"));
         let list = within(deadline, api.list(&parameters))
             .await
-            .map_err(|failure| failure.words())?;
+            .map_err(|failure| failure.text())?;
         let of_list = list
             .metadata
             .resource_version
@@ -142,8 +148,12 @@ impl KubePorts {
             .map(Version);
         let mut pods = Vec::with_capacity(list.items.len());
         for object in &list.items {
-            // A pod that cannot be read may be one that must leave: then nothing is known.
-            pods.push(self.store.pod(object).ok_or("a pod of the list cannot be read")?);
+            // A pod that cannot be read may be one that must leave. So the whole read fails.
+            pods.push(
+                self.store
+                    .apply_pod(object)
+                    .ok_or("a pod of the list cannot be read")?,
+            );
         }
         let Some(of_list) = of_list else { return Ok(pods) };
         let listed: BTreeSet<&PodKey> = pods.iter().map(|pod| &pod.key).collect();
@@ -154,14 +164,14 @@ impl KubePorts {
                 .map(|pod| (pod.key.clone(), pod.uid.clone()))
                 .collect()
         });
-        // Not as of the list: there may be another of that name on another node by then.
+        // By UID, not as of the list's version: another pod of the same name may already run on another node.
         for (key, uid) in &vanished {
-            self.store.no_pod(key, Gone::Uid(uid.as_str()));
+            self.store.remove_pod(key, Gone::Uid(uid.as_str()));
         }
         Ok(pods)
     }
 
-    /// The VolumeAttachments of a node that the watch has shown, each read again: a list cannot be filtered by node.
+    /// Reads the known VolumeAttachments of a node, one by one: a list cannot be filtered by node.
     async fn attachments(&self, node: &NodeName, deadline: Duration) -> Result<Vec<Attachment>, String> {
         let known: Vec<(String, Version)> = self.store.with(|cluster| {
             let of_node = cluster
@@ -179,8 +189,8 @@ impl KubePorts {
         let mut attachments = Vec::new();
         for (name, known, read) in futures::future::join_all(reads).await {
             match found(read)? {
-                Some(object) => attachments.extend(self.store.attachment(&object)),
-                None => self.store.no_attachment(name, Gone::AsOf(*known)),
+                Some(object) => attachments.extend(self.store.apply_attachment(&object)),
+                None => self.store.remove_attachment(name, Gone::AsOf(*known)),
             }
         }
         Ok(attachments)
@@ -194,25 +204,25 @@ impl KubePorts {
             within(DEADLINE, nodes.list(&all)),
             within(DEADLINE, entries.list(&all))
         );
-        let node_list = node_list.map_err(|failure| failure.words())?;
-        let entry_list = entry_list.map_err(|failure| failure.words())?;
+        let node_list = node_list.map_err(|failure| failure.text())?;
+        let entry_list = entry_list.map_err(|failure| failure.text())?;
         let nodes = node_list
             .items
             .iter()
-            .filter_map(|object| self.store.node(object))
+            .filter_map(|object| self.store.apply_node(object))
             .collect();
-        // One that cannot be read stands in the cluster as such, and blinds nobody to the rest.
-        let read = |object: &DynamicObject| self.store.entry(object).ok();
+        // The cluster keeps the names of entries that cannot be read. The other entries are still used.
+        let read = |object: &DynamicObject| self.store.apply_entry(object).ok();
         let entries = entry_list.items.iter().filter_map(read).collect();
         Ok(Evidence::Lists { nodes, entries })
     }
 }
 
-/// That it is not there is an answer.
-pub(super) fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, String> {
+/// "Not found" is an answer, not an error.
+fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, String> {
     match answer {
         Ok(object) => Ok(Some(object)),
         Err(failure) if failure.is_not_found() => Ok(None),
-        Err(failure) => Err(failure.words()),
+        Err(failure) => Err(failure.text()),
     }
 }

@@ -29,72 +29,72 @@ fn cart() -> PodKey {
     PodKey::new("shop", "cart-1")
 }
 
-fn knows(store: &Store) -> Option<String> {
+fn known_uid(store: &Store) -> Option<String> {
     store.with(|cluster| cluster.pods.get(&cart()).map(|pod| pod.uid.to_string()))
 }
 
-/// The list was served at 10, the watch told of a deletion at 11, and then the list's answer is read: no watch would
-/// ever say again that the pod is gone.
+/// The server made the list at version 10, the watch reported a deletion at version 11, and then the list is read. No
+/// watch would report again that the pod is gone.
 #[test]
-fn a_list_that_was_served_before_a_deletion_does_not_bring_the_pod_back() {
+fn a_list_from_before_a_deletion_does_not_bring_the_pod_back() {
     let store = Store::new("junban");
-    store.pod(&pod("u1", 10));
-    store.no_pod(&cart(), Gone::AsOf(Version(11)));
-    store.pod(&pod("u1", 10));
-    assert_eq!(knows(&store), None);
-    // Another one of its name is another matter.
-    store.pod(&pod("u2", 12));
-    assert_eq!(knows(&store).as_deref(), Some("u2"));
+    store.apply_pod(&pod("u1", 10));
+    store.remove_pod(&cart(), Gone::AsOf(Version(11)));
+    store.apply_pod(&pod("u1", 10));
+    assert_eq!(known_uid(&store), None);
+    // A later pod of the same name is put in.
+    store.apply_pod(&pod("u2", 12));
+    assert_eq!(known_uid(&store).as_deref(), Some("u2"));
 }
 
 #[test]
-fn a_pod_that_was_never_seen_before_its_deletion_is_not_put_in_after_it() {
+fn a_pod_that_is_first_seen_after_its_deletion_is_not_put_in() {
     let store = Store::new("junban");
-    store.no_pod(&cart(), Gone::AsOf(Version(11)));
-    store.pod(&pod("u1", 10));
-    assert_eq!(knows(&store), None);
+    store.remove_pod(&cart(), Gone::AsOf(Version(11)));
+    store.apply_pod(&pod("u1", 10));
+    assert_eq!(known_uid(&store), None);
 }
 
 #[test]
-fn a_late_404_does_not_remove_what_was_made_again_meanwhile() {
+fn a_late_404_does_not_remove_an_object_that_was_created_again() {
     let store = Store::new("junban");
-    store.pod(&pod("u2", 12));
-    store.no_pod(&cart(), Gone::Uid("u1"));
-    assert_eq!(knows(&store).as_deref(), Some("u2"));
+    store.apply_pod(&pod("u2", 12));
+    store.remove_pod(&cart(), Gone::Uid("u1"));
+    assert_eq!(known_uid(&store).as_deref(), Some("u2"));
     let name = EntryName::from("node-1-abc");
-    store.entry(&entry("e2", 12)).unwrap();
-    store.no_entry(&name, Gone::Uid("e1"));
+    store.apply_entry(&entry("e2", 12)).unwrap();
+    store.remove_entry(&name, Gone::Uid("e1"));
     assert!(store.with(|cluster| cluster.entries.contains_key(&name)));
-    store.no_entry(&name, Gone::Uid("e2"));
+    store.remove_entry(&name, Gone::Uid("e2"));
     assert!(store.with(|cluster| cluster.entries.is_empty()));
 }
 
 #[test]
-fn what_a_404_has_shown_to_be_gone_stays_gone() {
+fn an_object_that_a_404_showed_to_be_gone_stays_gone() {
     let store = Store::new("junban");
-    store.pod(&pod("u1", 10));
-    store.no_pod(&cart(), Gone::Uid("u1"));
-    store.pod(&pod("u1", 10));
-    assert_eq!(knows(&store), None);
-    // The watch was behind: the next of a StatefulSet is there already, on another node.
-    store.pod(&pod("u2", 11));
-    assert_eq!(knows(&store).as_deref(), Some("u2"));
+    store.apply_pod(&pod("u1", 10));
+    store.remove_pod(&cart(), Gone::Uid("u1"));
+    store.apply_pod(&pod("u1", 10));
+    assert_eq!(known_uid(&store), None);
+    // The watch was behind: the StatefulSet has already made the next pod, on another node.
+    store.apply_pod(&pod("u2", 11));
+    assert_eq!(known_uid(&store).as_deref(), Some("u2"));
 }
 
 #[test]
-fn a_slow_answer_to_our_own_write_does_not_bring_a_policy_back() {
+fn a_late_answer_to_our_own_write_does_not_bring_a_deleted_policy_back() {
     let store = Store::new("junban");
-    store.policy(&policy(10));
+    store.apply_policy(&policy(10));
     assert!(store.with(|cluster| !cluster.policies.is_empty()));
-    store.no_policy("workers", Gone::AsOf(Version(12)));
-    store.policy(&policy(11));
+    store.remove_policy("workers", Gone::AsOf(Version(12)));
+    store.apply_policy(&policy(11));
     assert!(store.with(|cluster| cluster.policies.is_empty()));
-    store.policy(&policy(13));
+    store.apply_policy(&policy(13));
     assert!(store.with(|cluster| !cluster.policies.is_empty()));
 }
 
 #[test]
-fn a_queue_that_was_deleted_stays_so_until_there_is_another() {
+fn a_deleted_queue_stays_deleted_until_another_one_is_created() {
     let queue = |uid: &str, version: u64| -> DynamicObject {
         let queue = json!({"apiVersion": names::API_VERSION, "kind": "RebootQueue",
             "metadata": {"name": names::QUEUE, "uid": uid, "resourceVersion": version.to_string(), "generation": 1},
@@ -103,11 +103,11 @@ fn a_queue_that_was_deleted_stays_so_until_there_is_another() {
     };
     let uid = |store: &Store| store.queue_uid();
     let store = Store::new("junban");
-    store.queue(&queue("q1", 10));
-    store.no_queue(Gone::AsOf(Version(11)));
-    store.queue(&queue("q1", 10));
+    store.apply_queue(&queue("q1", 10));
+    store.remove_queue(Gone::AsOf(Version(11)));
+    store.apply_queue(&queue("q1", 10));
     assert_eq!(uid(&store), None);
-    store.queue(&queue("q2", 12));
-    store.no_queue(Gone::Uid("q1"));
+    store.apply_queue(&queue("q2", 12));
+    store.remove_queue(Gone::Uid("q1"));
     assert_eq!(uid(&store).as_deref(), Some("q2"));
 }

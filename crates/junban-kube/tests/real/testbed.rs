@@ -1,4 +1,4 @@
-//! The testbed that the ports are tested on, and everything of the manifests on it.
+//! The testbed on which the ports are tested, with the manifests installed.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
-/// A testbed: the one of the environment, or one of our own.
+/// A testbed: the one that JUNBAN_TESTBED names, or one of our own.
 pub(crate) struct Testbed {
     kubectl: String,
     binary: String,
@@ -18,7 +18,7 @@ pub(crate) struct Testbed {
     own: Option<Child>,
 }
 
-/// An etcd member that wants a client certificate, and the files of one that it accepts.
+/// An etcd member that wants a client certificate, and the files of a certificate that it accepts.
 pub(crate) struct Etcd {
     pub(crate) url: String,
     pub(crate) certificate: String,
@@ -28,7 +28,7 @@ pub(crate) struct Etcd {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
-        // The kernel kills its servers with it.
+        // The kernel kills the testbed's servers with it.
         if let Some(own) = &mut self.own {
             let _ = own.kill();
             let _ = own.wait();
@@ -62,7 +62,7 @@ impl Testbed {
         }
     }
 
-    /// Starts one; it says in one line where it is, and stays until it is killed.
+    /// Starts a testbed. It prints in one line where it is, and runs until it is killed.
     fn up() -> (String, Child) {
         let path = output(Command::new("cargo").args(["xtask", "testbed", "path"]));
         let mut own = Command::new(path.trim())
@@ -81,29 +81,22 @@ impl Testbed {
         output(Command::new(&self.kubectl).args(arguments))
     }
 
-    pub(crate) fn apply(&self, path: &Path) {
-        self.kubectl(&[
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "-f",
-            path.to_str().unwrap(),
-        ]);
+    pub(crate) fn patch(&self, kind: &str, name: &str, json: &str) {
+        self.kubectl(&["patch", kind, name, "--type=merge", "-p", json]);
     }
 
-    /// Everything of the manifests but the controller's Deployment.
+    pub(crate) fn apply(&self, path: &Path) {
+        let path = path.to_str().unwrap();
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
+    }
+
+    /// Applies all manifests except the controller's Deployment.
     pub(crate) fn install(&self) {
         let manifests = manifests();
         self.apply(&manifests.join("crds"));
         let label = "app.kubernetes.io/name=junban";
-        self.kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd",
-            "-l",
-            label,
-        ]);
+        let established = "--for=condition=Established";
+        self.kubectl(&["wait", established, "--timeout=60s", "crd", "-l", label]);
         let mut files: Vec<_> = std::fs::read_dir(manifests.join("junban"))
             .unwrap()
             .map(|file| file.unwrap().path())

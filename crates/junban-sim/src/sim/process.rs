@@ -134,7 +134,7 @@ impl Process {
     pub(super) fn lease_answered(&mut self, call: &LeaseCall, began: Ms, now: Ms, answer: LeaseAnswer) {
         self.lease_call_under_way = false;
         if !matches!(answer, LeaseAnswer::Failed(_)) {
-            self.wall.saw(wall(now), Mono::from_millis(now));
+            self.wall.observe(wall(now), Mono::from_millis(now));
         }
         self.elector
             .answer(call, Mono::from_millis(began), Mono::from_millis(now), answer);

@@ -1,10 +1,10 @@
-//! PodDisruptionBudgets. Their arithmetic is in `controllers::disruption`, their use in `eviction`.
+//! PodDisruptionBudgets. `controllers::disruption` computes their status; `eviction` charges them.
 
 use std::collections::BTreeMap;
 
 use super::meta::{IntOrPercent, Meta, Ms, Selector};
 
-/// What a budget demands. Exactly one of the two, as the API validates.
+/// What a budget demands: exactly one of the two, as the API requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     MinAvailable(IntOrPercent),
@@ -19,7 +19,7 @@ pub enum UnhealthyPolicy {
     AlwaysAllow,
 }
 
-/// What the disruption controller computed last.
+/// The last result of the disruption controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BudgetStatus {
     pub disruptions_allowed: i64,
@@ -27,17 +27,16 @@ pub struct BudgetStatus {
     pub desired_healthy: i64,
     pub expected_pods: i64,
     pub observed_generation: u64,
-    /// Pod name to the time at which an eviction charged the budget for it.
+    /// Pod name to the time when an eviction of that pod charged the budget.
     pub disrupted_pods: BTreeMap<String, Ms>,
-    /// The message of condition `DisruptionAllowed` with reason `SyncFailed`, if it is so.
+    /// The message of condition `DisruptionAllowed` while its reason is `SyncFailed`.
     pub sync_failed: Option<String>,
 }
 
-/// A PodDisruptionBudget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     pub meta: Meta,
-    /// No selector selects nothing; an empty one, every pod of the namespace.
+    /// `None` selects no pod; an empty selector selects every pod of the namespace.
     pub selector: Option<Selector>,
     pub demand: Demand,
     pub unhealthy: UnhealthyPolicy,

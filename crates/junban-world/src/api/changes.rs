@@ -1,4 +1,4 @@
-//! The change log that watches read, bounded like etcd's history.
+//! The log of changes that watches read. It keeps a limited history, as etcd does.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,17 +32,17 @@ pub enum Object {
 pub struct Change {
     pub rv: u64,
     pub at: Ms,
-    /// The object is gone; `object` is its last state.
+    /// The object was deleted; `object` is its last state.
     pub deleted: bool,
     pub object: Object,
 }
 
-/// The last changes.
+/// The newest changes.
 #[derive(Debug)]
 pub struct ChangeLog {
     changes: VecDeque<Change>,
     capacity: usize,
-    /// Up to this version nothing is kept.
+    /// Changes up to this version have been dropped.
     compacted: u64,
 }
 
@@ -64,7 +64,7 @@ impl ChangeLog {
         self.changes.push_back(change);
     }
 
-    /// Forgets everything up to `rv`.
+    /// Drops the changes up to `rv`.
     pub(crate) fn compact(&mut self, rv: u64) {
         while self.changes.front().is_some_and(|c| c.rv <= rv) {
             self.changes.pop_front();
@@ -72,7 +72,7 @@ impl ChangeLog {
         self.compacted = self.compacted.max(rv);
     }
 
-    /// The changes after `rv`, oldest first; [`ApiError::Gone`] where they are no longer all there.
+    /// The changes after `rv`, oldest first; [`ApiError::Gone`] if some of them have been dropped.
     pub fn since(&self, rv: u64) -> Result<impl Iterator<Item = &Change>, ApiError> {
         if rv < self.compacted {
             return Err(ApiError::Gone);

@@ -1,10 +1,10 @@
-//! Custom objects: opaque spec and status, with the bookkeeping of the API server.
+//! Custom objects. The world does not read their spec and status; it only counts their versions and generations.
 
 use serde_json::Value;
 
 use super::meta::{Map, Meta};
 
-/// An object of a custom resource. Cluster-scoped.
+/// A cluster-scoped object of a custom resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Custom {
     pub kind: String,
@@ -13,7 +13,7 @@ pub struct Custom {
     pub status: Value,
 }
 
-/// What a create carries.
+/// The content of a create request.
 #[derive(Debug, Clone, Default)]
 pub struct NewCustom {
     pub kind: String,
@@ -23,7 +23,7 @@ pub struct NewCustom {
     pub spec: Value,
 }
 
-/// Preconditions of a write; `None` asks for nothing.
+/// Preconditions of a write; `None` checks nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
     pub uid: Option<String>,
@@ -31,7 +31,7 @@ pub struct Preconditions {
 }
 
 impl Preconditions {
-    /// On this resource version only.
+    /// The object must have this resource version.
     pub fn version(rv: u64) -> Self {
         Self {
             uid: None,
@@ -39,7 +39,7 @@ impl Preconditions {
         }
     }
 
-    /// On this UID only.
+    /// The object must have this UID.
     pub fn uid(uid: &str) -> Self {
         Self {
             uid: Some(uid.into()),
@@ -53,7 +53,7 @@ impl Preconditions {
     }
 }
 
-/// `target` after the merge patch `patch` (RFC 7386).
+/// Applies the merge patch `patch` (RFC 7386) to `target`.
 pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();

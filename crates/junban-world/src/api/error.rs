@@ -1,8 +1,8 @@
-//! The answers of the API server that are not a success.
+//! The error answers of the API server.
 
 use std::fmt;
 
-/// One refusal. The HTTP status is in [`ApiError::status`].
+/// One error answer. [`ApiError::status`] gives its HTTP status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
     NotFound {
@@ -11,20 +11,21 @@ pub enum ApiError {
     AlreadyExists {
         text: String,
     },
-    /// resourceVersion or UID precondition not met.
+    /// The object has another resourceVersion or UID than the precondition asks for.
     Conflict {
         text: String,
     },
-    /// Validation, admission rule, or a failed `test` of a JSON patch.
+    /// Validation or an admission rule refuses the object, or a `test` of a JSON patch failed.
     Invalid {
         text: String,
     },
-    /// RBAC, webhook, or `NamespaceTerminating` (then in `cause`).
+    /// RBAC or a webhook refuses, or the namespace is being deleted (`cause` is then `NamespaceTerminating`).
     Forbidden {
         cause: String,
         text: String,
     },
-    /// `cause` is `DisruptionBudget` for a budget, else empty (throttled, webhook).
+    /// `cause` is `DisruptionBudget` if a budget refuses; it is empty if the caller is throttled or a webhook
+    /// refuses.
     TooManyRequests {
         cause: String,
         retry_after_s: Option<u64>,
@@ -33,15 +34,15 @@ pub enum ApiError {
     Internal {
         text: String,
     },
-    /// No answer came: the write may have been done.
+    /// No answer came: the server may have done the write.
     Timeout {
         text: String,
     },
-    /// Nobody listens (outage): the write was not done.
+    /// The server is not reachable (outage): it did not do the write.
     Unavailable {
         text: String,
     },
-    /// The resource version asked for has been compacted.
+    /// The server no longer keeps the changes since the resource version that the caller asked for.
     Gone,
 }
 
@@ -62,7 +63,7 @@ impl ApiError {
         Self::Invalid { text: text.into() }
     }
 
-    /// The HTTP status; 0 where there was no answer.
+    /// The HTTP status; 0 if no answer came.
     pub const fn status(&self) -> u16 {
         match self {
             Self::NotFound { .. } => 404,
@@ -76,7 +77,6 @@ impl ApiError {
         }
     }
 
-    /// The message of the answer.
     pub fn text(&self) -> &str {
         match self {
             Self::NotFound { text }

@@ -1,4 +1,4 @@
-//! What all objects have in common: metadata, keys, selectors.
+//! What all objects share: metadata, keys, selectors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 /// Virtual milliseconds since the world began.
 pub type Ms = u64;
-/// A name or UID; cheap to copy.
+/// A name or UID; a clone costs little.
 pub type Name = Arc<str>;
-/// Labels or annotations.
 pub type Map = BTreeMap<String, String>;
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.
@@ -19,7 +18,6 @@ pub struct ObjKey {
 }
 
 impl ObjKey {
-    /// The key of `namespace/name`.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.into(),
@@ -34,7 +32,7 @@ impl fmt::Display for ObjKey {
     }
 }
 
-/// The controller that an object belongs to.
+/// The controller that owns an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerRef {
     pub kind: OwnerKind,
@@ -42,7 +40,7 @@ pub struct OwnerRef {
     pub uid: Name,
 }
 
-/// Kinds that own pods (or, for Deployment, own what owns pods). `Node` owns mirror pods.
+/// Kinds that own pods. A Deployment owns the ReplicaSet that owns the pods; a Node owns mirror pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OwnerKind {
     Deployment,
@@ -51,7 +49,7 @@ pub enum OwnerKind {
     DaemonSet,
     Job,
     ReplicationController,
-    /// A controller without the scale subresource, of a kind that the API server does not know.
+    /// Any controller of a kind that the API server does not know; it has no scale subresource.
     Foreign,
     Node,
 }
@@ -72,7 +70,7 @@ impl OwnerKind {
     }
 }
 
-/// Object metadata, as far as anything in this world reads it.
+/// The metadata that this world reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     pub name: Name,
@@ -84,14 +82,13 @@ pub struct Meta {
     pub labels: Map,
     pub annotations: Map,
     pub created: Ms,
-    /// When the object was asked to go.
+    /// When somebody deleted the object; it stays until it has ended and no finalizer is left.
     pub deleted: Option<Ms>,
     pub owner: Option<OwnerRef>,
     pub finalizers: Vec<String>,
 }
 
 impl Meta {
-    /// The key of the object.
     pub fn key(&self) -> ObjKey {
         ObjKey {
             namespace: self.namespace.clone(),
@@ -100,7 +97,6 @@ impl Meta {
     }
 }
 
-/// One requirement of a label selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expression {
     In { key: String, values: Vec<String> },
@@ -109,7 +105,7 @@ pub enum Expression {
     DoesNotExist { key: String },
 }
 
-/// A label selector. Empty matches everything, as in policy/v1.
+/// A label selector. An empty one matches every object, as in policy/v1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
     pub match_labels: Map,
@@ -117,7 +113,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// The selector of one label.
+    /// The selector that asks for one label.
     pub fn label(key: &str, value: &str) -> Self {
         Self {
             match_labels: Map::from([(key.into(), value.into())]),
@@ -125,7 +121,6 @@ impl Selector {
         }
     }
 
-    /// Whether `labels` meet every requirement.
     pub fn matches(&self, labels: &Map) -> bool {
         contains(labels, &self.match_labels)
             && self.expressions.iter().all(|e| match e {
@@ -137,7 +132,7 @@ impl Selector {
     }
 }
 
-/// Whether `labels` hold every pair of `wanted`.
+/// Whether `labels` contain all of `wanted`.
 pub fn contains(labels: &Map, wanted: &Map) -> bool {
     wanted.iter().all(|(k, v)| labels.get(k) == Some(v))
 }
@@ -150,7 +145,7 @@ pub enum IntOrPercent {
 }
 
 impl IntOrPercent {
-    /// The share of `total`, percentages rounded up.
+    /// The number itself, or the percentage of `total`, rounded up.
     pub fn of(self, total: i64) -> i64 {
         match self {
             Self::Int(n) => n,

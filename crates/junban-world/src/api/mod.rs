@@ -1,9 +1,7 @@
-//! A small API server: objects, resource versions, preconditions, watches, and the troubles of its callers.
+//! A small API server: objects, resource versions, preconditions, watches, and the faults of its callers.
 
 pub mod budget;
-pub mod cache;
 pub mod changes;
-pub mod client;
 pub mod custom;
 pub mod error;
 pub mod faults;
@@ -13,17 +11,17 @@ pub mod owner;
 pub mod pod;
 pub mod store;
 pub mod volume;
+pub mod webhook;
 
 pub use budget::{Budget, BudgetStatus, Demand, UnhealthyPolicy};
-pub use cache::Cache;
 pub use changes::{Change, Object};
-pub use client::{Client, DeleteOptions, EvictOptions};
 pub use custom::{Custom, NewCustom, Preconditions};
 pub use error::ApiError;
-pub use faults::{CallerFaults, CallerLog, Deny, Lose, Verb};
+pub use faults::{CallerFaults, CallerLog, Deny, LostAnswer, Verb};
 pub use meta::{Expression, IntOrPercent, Map, Meta, Ms, Name, ObjKey, OwnerKind, OwnerRef, Selector};
 pub use node::{Effect, Lease, Node, NodeOp, NodeStatus, Ready, Taint, Toleration};
 pub use owner::{Owner, OwnerKey};
 pub use pod::{Behaviour, Phase, Pod, PodStatus, PodTemplate, VolumeKind};
 pub use store::Store;
 pub use volume::{Attachment, Claim, Service, Volume};
+pub use webhook::Webhook;

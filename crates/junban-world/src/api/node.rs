@@ -1,22 +1,21 @@
-//! Nodes, their Leases, and patches of a Node with the semantics of a JSON patch.
+//! Nodes, their Leases, and patches of a Node, which work as JSON patches do.
 
 use std::collections::BTreeMap;
 
 use super::error::ApiError;
 use super::meta::{Map, Meta, Ms, Name};
 
-/// The label that makes a Node part of the control plane.
+/// The label of control-plane nodes.
 pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
-/// The label of a Node's rack.
+/// The label that names a Node's rack.
 pub const ZONE: &str = "topology.kubernetes.io/zone";
-/// The label of a Node's own name.
+/// The label that holds the Node's name.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
-/// The taint that follows `spec.unschedulable`.
+/// The taint that a Node has while `spec.unschedulable` is true.
 pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 pub(crate) const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub(crate) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
-/// What a taint does to pods that do not tolerate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     NoSchedule,
@@ -24,7 +23,6 @@ pub enum Effect {
     NoExecute,
 }
 
-/// A taint of a Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taint {
     pub key: String,
@@ -43,7 +41,7 @@ impl Taint {
     }
 }
 
-/// A toleration of a pod. No key tolerates all keys; no value, any value; no effect, all effects.
+/// A toleration of a pod. `None` tolerates all keys, all values or all effects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toleration {
     pub key: Option<String>,
@@ -61,7 +59,6 @@ impl Toleration {
         }
     }
 
-    /// Whether this tolerates `taint`.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.key.as_ref().is_none_or(|k| *k == taint.key)
             && self.value.as_ref().is_none_or(|v| *v == taint.value)
@@ -69,7 +66,7 @@ impl Toleration {
     }
 }
 
-/// The condition `Ready` of a Node. `Unknown`: the Lease is too old.
+/// The condition `Ready` of a Node. It is `Unknown` while the Lease is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Ready {
     True,
@@ -78,11 +75,11 @@ pub enum Ready {
     Unknown,
 }
 
-/// What the kubelet reports.
+/// What the kubelet reports about its Node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeStatus {
     pub ready: Ready,
-    /// When `ready` last changed.
+    /// When `ready` changed last.
     pub ready_since: Ms,
     pub boot_id: String,
     pub system_uuid: String,
@@ -90,24 +87,22 @@ pub struct NodeStatus {
     pub allocatable: BTreeMap<String, i64>,
 }
 
-/// A Node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
     pub meta: Meta,
     pub unschedulable: bool,
-    /// The field manager that owns `spec.unschedulable`; none where it is false.
+    /// The field manager that owns `spec.unschedulable`; `None` while the Node is schedulable.
     pub unschedulable_manager: Option<String>,
     pub taints: Vec<Taint>,
     pub status: NodeStatus,
 }
 
 impl Node {
-    /// Whether this is a control-plane node.
     pub fn is_control_plane(&self) -> bool {
         self.meta.labels.contains_key(CONTROL_PLANE)
     }
 
-    /// Whether `Ready` is true in the API.
+    /// Whether the API shows `Ready` as true.
     pub fn is_ready(&self) -> bool {
         self.status.ready == Ready::True
     }
@@ -121,12 +116,12 @@ pub struct Lease {
     pub renewed: Ms,
 }
 
-/// One operation of a patch of a Node; all of a patch take effect, or none.
+/// One operation of a patch of a Node. Either all operations of a patch take effect, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeOp {
-    /// `metadata.resourceVersion` inside the patch: a mismatch is a 409.
+    /// `metadata.resourceVersion` inside the patch: another version answers 409.
     ResourceVersion(u64),
-    /// `test` operations: a mismatch is a 422.
+    /// The `Test` operations: another value answers 422.
     TestResourceVersion(u64),
     TestUid(String),
     TestAnnotation(String, Option<String>),
@@ -134,25 +129,25 @@ pub enum NodeOp {
     TestUnschedulable(bool),
     TestTaints(Vec<Taint>),
     SetAnnotation(String, String),
-    /// Removing what is not there is a 422, as in RFC 6902.
+    /// Removing a key that is not there answers 422, as in RFC 6902.
     RemoveAnnotation(String),
     SetLabel(String, String),
     RemoveLabel(String),
     SetUnschedulable(bool),
-    /// Taints are one atomic list.
+    /// Replaces the whole list: the API has no patch of single taints.
     SetTaints(Vec<Taint>),
 }
 
-/// The Node after `ops` by `manager`, or why not. Touches neither version nor log.
+/// The Node after `manager` has patched it with `ops`. The caller writes it to the store.
 pub(crate) fn apply(node: &Node, ops: &[NodeOp], manager: &str) -> Result<Node, ApiError> {
     let mut new = node.clone();
     for op in ops {
-        step(node, &mut new, op, manager)?;
+        apply_one(node, &mut new, op, manager)?;
     }
     Ok(new)
 }
 
-fn step(old: &Node, new: &mut Node, op: &NodeOp, manager: &str) -> Result<(), ApiError> {
+fn apply_one(old: &Node, new: &mut Node, op: &NodeOp, manager: &str) -> Result<(), ApiError> {
     let test = |ok: bool| {
         if ok {
             Ok(())
@@ -178,8 +173,8 @@ fn step(old: &Node, new: &mut Node, op: &NodeOp, manager: &str) -> Result<(), Ap
         NodeOp::RemoveAnnotation(k) => test(new.meta.annotations.remove(k).is_some()),
         NodeOp::RemoveLabel(k) => test(new.meta.labels.remove(k).is_some()),
         NodeOp::SetUnschedulable(to) => {
-            // A write that changes nothing claims nothing: that is why a person's `kubectl cordon`
-            // of a cordoned node leaves the manager as it was.
+            // A write that changes nothing takes over no field: `kubectl cordon` of a cordoned node
+            // leaves the manager as it was.
             if new.unschedulable != *to {
                 new.unschedulable = *to;
                 new.unschedulable_manager = to.then(|| manager.to_owned());

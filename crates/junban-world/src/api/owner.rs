@@ -1,11 +1,10 @@
-//! Controllers' objects: what owns pods.
+//! Owners: the objects whose controllers make pods.
 
 use std::sync::Arc;
 
 use super::meta::{Meta, Name, OwnerKind, Selector};
 use super::pod::PodTemplate;
 
-/// Kind, namespace and name of an owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnerKey {
     pub kind: OwnerKind,
@@ -14,7 +13,6 @@ pub struct OwnerKey {
 }
 
 impl OwnerKey {
-    /// The key of `kind namespace/name`.
     pub fn new(kind: OwnerKind, namespace: &str, name: &str) -> Self {
         Self {
             kind,
@@ -24,22 +22,20 @@ impl OwnerKey {
     }
 }
 
-/// A Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, ReplicationController or foreign controller.
-/// A Deployment owns its one ReplicaSet, which owns the pods.
+/// The object of a controller of any [`OwnerKind`]. A Deployment owns its one ReplicaSet, which owns the pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     pub kind: OwnerKind,
     pub meta: Meta,
-    /// Wanted pods; meaningless for a DaemonSet.
+    /// The number of pods that it asks for; a DaemonSet does not use it.
     pub replicas: i64,
     pub selector: Selector,
     pub template: Arc<PodTemplate>,
-    /// A Job that has run to its end.
+    /// Whether this is a Job whose pods have all succeeded.
     pub complete: bool,
 }
 
 impl Owner {
-    /// The key of the object.
     pub fn key(&self) -> OwnerKey {
         OwnerKey {
             kind: self.kind,
@@ -48,7 +44,7 @@ impl Owner {
         }
     }
 
-    /// Whether the kind has a scale that a budget can be computed from.
+    /// Whether the kind has a scale subresource. A budget with a percentage or maxUnavailable needs one.
     pub fn scalable(&self) -> bool {
         matches!(
             self.kind,

@@ -1,4 +1,4 @@
-//! Pods, the templates that they are made from, and how their programs behave.
+//! Pods, their templates, and how their programs behave.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::meta::{Map, Meta, Ms, Name, OwnerKind};
 use super::node::{Taint, Toleration};
 use crate::rng::Span;
 
-/// The annotation of mirror (static) pods.
+/// The annotation of mirror pods, which stand for static pods.
 pub const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// `status.phase`.
@@ -23,27 +23,27 @@ pub enum Phase {
 /// Where a claim's data lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VolumeKind {
-    /// On one node's disk: bound where its pod first lands, with node affinity there for ever.
+    /// On the disk of one node: the node where its pod is bound first. The pod can run on no other node after that.
     Local,
-    /// On the network: attached to the node of its pod by a VolumeAttachment.
+    /// On the network: a VolumeAttachment attaches it to the node of its pod.
     Network,
 }
 
-/// How a pod's program behaves. Not visible to the API.
+/// How a pod's program behaves. The API does not show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour {
     /// From bound to running.
     pub start: Span,
     /// From running to Ready.
     pub ready: Span,
-    /// From SIGTERM to its end; the grace period is the most.
+    /// From SIGTERM to its end, but never longer than the grace period.
     pub stop: Span,
-    /// Ends only when the grace period kills it.
+    /// It ends only when the grace period is over.
     pub ignores_sigterm: bool,
     pub never_ready: bool,
-    /// Ends by itself, as a Job does.
+    /// It ends by itself after this time, as the pod of a Job does.
     pub runs_for: Option<Span>,
-    /// From its end to the detachment of its network volumes; the cluster's own time where none is given.
+    /// From its end to the detachment of its network volumes; `None` takes `Config::detach`.
     pub detach: Option<Span>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Behaviour {
     }
 }
 
-/// What pods of an owner are made from.
+/// What the pods of an owner look like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodTemplate {
     pub labels: Map,
@@ -72,7 +72,7 @@ pub struct PodTemplate {
     pub grace_s: u64,
     pub node_selector: Map,
     pub node_name: Option<String>,
-    /// Not beside a pod of the same namespace with these labels, by hostname.
+    /// The pod does not run on a node that has a pod of its namespace with these labels.
     pub anti_affinity: Option<Map>,
     pub tolerations: Vec<Toleration>,
     pub claims: Vec<(String, VolumeKind)>,
@@ -81,22 +81,21 @@ pub struct PodTemplate {
     pub behaviour: Behaviour,
 }
 
-/// What the kubelet reports of a pod.
+/// What the kubelet reports about a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodStatus {
     pub phase: Phase,
     pub ready: bool,
-    /// When `ready` last changed.
+    /// When `ready` changed last.
     pub ready_since: Ms,
-    /// Of the running containers.
+    /// The IDs of the running containers.
     pub container_ids: Vec<String>,
     pub restarts: u32,
     pub started: Option<Ms>,
-    /// Why it is not scheduled, or why it failed.
+    /// Why the pod has no node, or why it failed.
     pub reason: String,
 }
 
-/// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     pub meta: Meta,
@@ -104,33 +103,31 @@ pub struct Pod {
     pub node: Option<Name>,
     /// Names of PersistentVolumeClaims in the pod's namespace.
     pub claims: Vec<Name>,
-    /// Whole seconds, as the deletion asked for them.
+    /// The grace period of the deletion, in seconds.
     pub deletion_grace_s: u64,
     pub status: PodStatus,
 }
 
 impl Pod {
-    /// Asked to go, and still there.
+    /// Whether somebody deleted or evicted the pod. The object is still there.
     pub fn terminating(&self) -> bool {
         self.meta.deleted.is_some()
     }
 
-    /// Succeeded or Failed.
+    /// Whether the phase is Succeeded or Failed.
     pub fn ended(&self) -> bool {
         matches!(self.status.phase, Phase::Succeeded | Phase::Failed)
     }
 
-    /// A static pod's mirror.
+    /// Whether this is the mirror of a static pod.
     pub fn mirror(&self) -> bool {
         self.meta.annotations.contains_key(MIRROR)
     }
 
-    /// Whether its controller is of this kind.
     pub fn owned_by(&self, kind: OwnerKind) -> bool {
         self.meta.owner.as_ref().is_some_and(|o| o.kind == kind)
     }
 
-    /// Whether it tolerates `taint`.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.template.tolerations.iter().any(|t| t.tolerates(taint))
     }

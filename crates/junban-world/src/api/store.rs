@@ -1,6 +1,6 @@
-//! The object store: every object, the indexes that make lookups cheap, and the change log.
+//! The store: all objects, the indexes for lookups, and the log of changes.
 //!
-//! Writes of objects go through here and nowhere else: each takes the next resource version.
+//! Every write of an object goes through the store and takes the next resource version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use super::owner::{Owner, OwnerKey};
 use super::pod::Pod;
 use super::volume::{Attachment, Claim, Service, Volume};
 
-/// Everything the API server holds.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) rv: u64,
@@ -57,42 +56,34 @@ impl Store {
         }
     }
 
-    /// The present resource version.
     pub fn resource_version(&self) -> u64 {
         self.rv
     }
 
-    /// A Node.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(name)
     }
 
-    /// All Nodes, by name.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values()
     }
 
-    /// A node's Lease.
     pub fn lease(&self, node: &str) -> Option<&Arc<Lease>> {
         self.leases.get(node)
     }
 
-    /// A pod.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.pods.get(&ObjKey::new(namespace, name))
     }
 
-    /// All pods, by namespace and name.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pods.values()
     }
 
-    /// A budget.
     pub fn budget(&self, namespace: &str, name: &str) -> Option<&Arc<Budget>> {
         self.budgets.get(&ObjKey::new(namespace, name))
     }
 
-    /// All budgets.
     pub fn budgets(&self) -> impl Iterator<Item = &Arc<Budget>> {
         self.budgets.values()
     }
@@ -102,32 +93,26 @@ impl Store {
         self.owners.values()
     }
 
-    /// All PersistentVolumes.
     pub fn volumes(&self) -> impl Iterator<Item = &Arc<Volume>> {
         self.volumes.values()
     }
 
-    /// All PersistentVolumeClaims.
     pub fn claims(&self) -> impl Iterator<Item = &Arc<Claim>> {
         self.claims.values()
     }
 
-    /// All VolumeAttachments.
     pub fn attachments(&self) -> impl Iterator<Item = &Arc<Attachment>> {
         self.attachments.values()
     }
 
-    /// All Services.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.values()
     }
 
-    /// A custom object.
     pub fn custom(&self, kind: &str, name: &str) -> Option<&Arc<Custom>> {
         self.customs.get(&(kind.to_owned(), name.to_owned()))
     }
 
-    /// All custom objects, by kind and name.
     pub fn customs(&self) -> impl Iterator<Item = &Arc<Custom>> {
         self.customs.values()
     }
@@ -242,7 +227,6 @@ impl Store {
         }
     }
 
-    /// The pods bound to `node`.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.pods_by_node
             .get(node)
@@ -251,7 +235,7 @@ impl Store {
             .filter_map(|k| self.pods.get(k))
     }
 
-    /// The pods whose controller has this UID.
+    /// The pods whose owner has this UID.
     pub fn pods_of<'a>(&'a self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.pods_by_owner
             .get(owner_uid)
@@ -268,7 +252,7 @@ impl Store {
             .collect()
     }
 
-    /// The smallest indexed set of pods that holds all with `labels`.
+    /// The smallest set of pods in the index that contains every pod with `labels`.
     fn candidates<'a>(&'a self, namespace: &str, labels: &Map) -> Vec<&'a Arc<Pod>> {
         let sets = labels.iter().map(|(k, v)| {
             self.pods_by_label
@@ -303,12 +287,12 @@ impl Store {
             .collect()
     }
 
-    /// The owner of a pod or of an owner, one step up.
+    /// The owner with this UID.
     pub fn owner_by_uid(&self, uid: &str) -> Option<&Arc<Owner>> {
         self.owners.get(self.owner_keys.get(uid)?)
     }
 
-    /// The topmost controller of a pod (Deployment rather than ReplicaSet).
+    /// The topmost owner of a pod: the Deployment, not its ReplicaSet.
     pub fn topmost<'a>(&'a self, pod: &Pod) -> Option<&'a Arc<Owner>> {
         let first = self.owner_by_uid(&pod.meta.owner.as_ref()?.uid)?;
         let above = first.meta.owner.as_ref().and_then(|o| self.owner_by_uid(&o.uid));
@@ -339,13 +323,6 @@ impl Store {
         self.budgets.insert(budget.meta.key(), budget.clone());
         self.log(at, false, Object::Budget(budget.clone()));
         budget
-    }
-
-    pub(crate) fn remove_budget(&mut self, at: Ms, key: &ObjKey) -> Option<Arc<Budget>> {
-        let budget = self.budgets.remove(key)?;
-        self.next();
-        self.log(at, true, Object::Budget(budget.clone()));
-        Some(budget)
     }
 
     pub(crate) fn put_owner(&mut self, at: Ms, mut owner: Owner) -> Arc<Owner> {

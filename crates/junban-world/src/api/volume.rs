@@ -1,17 +1,15 @@
-//! Volumes, claims, attachments; and Services.
+//! PersistentVolumes, their claims and attachments, and Services.
 
 use super::meta::{Meta, Name, Selector};
 use super::pod::VolumeKind;
 
-/// A PersistentVolume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     pub meta: Meta,
-    /// Node affinity by hostname, as local volumes have it.
+    /// The one node that a local volume allows.
     pub node: Option<Name>,
 }
 
-/// A PersistentVolumeClaim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     pub meta: Meta,
@@ -20,7 +18,6 @@ pub struct Claim {
     pub volume: Option<Name>,
 }
 
-/// A VolumeAttachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     pub meta: Meta,
@@ -29,7 +26,7 @@ pub struct Attachment {
     pub attached: bool,
 }
 
-/// A Service; its endpoints are what [`crate::World::endpoints`] says.
+/// A Service. [`crate::World::endpoints`] counts its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     pub meta: Meta,

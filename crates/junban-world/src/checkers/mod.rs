@@ -1,16 +1,13 @@
-//! Checkers of the safety rules (`safety.md` 2.1). Each reads the truth, never a controller's status,
-//! and is evaluated at each event against the view *before* that event.
+//! Checkers of the safety rules (docs/design/safety.md#invariants). They read the truth, never a controller's status.
+//! Each judges an event against the view *before* that event.
 //!
-//! A checker that needs the caller's own objects (entries, slots, pause) reads the notes about them;
-//! without such notes it has nothing to say.
+//! Some rules are about the caller's own objects (entries, slots, pause). Their checkers read the notes about these
+//! objects; without notes they report nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
-
-use crate::api::{IntOrPercent, Map, Ms};
 use crate::truth::TruthEvent;
 
+pub mod params;
+pub mod rule;
 pub mod s01_power_once;
 pub mod s03_record_first;
 pub mod s04_in_flight;
@@ -28,109 +25,19 @@ pub mod s17_failures;
 pub mod services;
 pub mod view;
 
-pub use view::View;
+pub use params::{Groups, Params, PolicyLimits};
+pub use rule::{Checker, Violation};
+pub use view::ClusterView;
 
-/// A rule that was broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    pub at: Ms,
-    /// `S1` to `S29`, or `services`.
-    pub rule: String,
-    pub text: String,
-}
-
-/// What the rules depend on. The defaults are those of the objects.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Params {
-    /// The names under which the controller calls the API.
-    pub controllers: BTreeSet<String>,
-    pub max_unavailable: IntOrPercent,
-    pub failures_max: IntOrPercent,
-    /// Entries in flight.
-    pub max_concurrent: IntOrPercent,
-    /// By name.
-    pub policies: BTreeMap<String, PolicyLimits>,
-    /// Power actions of an entry without a retry.
-    pub attempts: u64,
-    pub boot_timeout_ms: Ms,
-    /// How many of an owner's pods without a budget may be disrupted; a percentage rounds down, and one always may.
-    pub unbudgeted: IntOrPercent,
-    /// Namespaces in which a pod may be deleted.
-    pub delete_allowed: BTreeSet<String>,
-    /// Labels of the controller's own pods, which may stay.
-    pub own_pods: Option<Map>,
-    /// Pods with one of these labels and values may stay.
-    pub may_stay: Vec<(String, String)>,
-    /// A Node with this label counts nowhere.
-    pub exclude_label: String,
-    pub allow_quorum_loss: bool,
-    /// For so long the controller cannot know what others did: watches lag, and status is late.
-    pub lag_ms: Ms,
-}
-
-/// What a policy limits beyond the queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PolicyLimits {
-    /// Entries in flight; `None` is no limit.
-    pub max_concurrent: Option<i64>,
-    pub groups: Option<Groups>,
-}
-
-/// Nodes that share the value of a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Groups {
-    /// The label's key.
-    pub by: String,
-    /// Groups open at a time.
-    pub at_once: i64,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            controllers: BTreeSet::from(["junban".to_owned()]),
-            max_unavailable: IntOrPercent::Percent(10),
-            failures_max: IntOrPercent::Percent(5),
-            max_concurrent: IntOrPercent::Percent(100),
-            policies: BTreeMap::new(),
-            attempts: 1,
-            boot_timeout_ms: 30 * 60_000,
-            unbudgeted: IntOrPercent::Percent(10),
-            delete_allowed: BTreeSet::new(),
-            own_pods: None,
-            may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],
-            exclude_label: "junban.dev/exclude".into(),
-            allow_quorum_loss: false,
-            lag_ms: 3000,
-        }
-    }
-}
-
-impl Params {
-    fn ours(&self, by: &str) -> bool {
-        self.controllers.contains(by)
-    }
-}
-
-/// One rule.
-pub trait Checker: Send {
-    /// Its id.
-    fn rule(&self) -> &'static str;
-
-    /// What the event, happening in `view`, breaks.
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String>;
-}
-
-/// All rules over one stream of truth.
+/// All rules, applied to one stream of truth.
 pub struct Checkers {
     params: Params,
-    view: View,
+    view: ClusterView,
     rules: Vec<Box<dyn Checker>>,
     violations: Vec<Violation>,
 }
 
 impl Checkers {
-    /// All rules.
     pub fn new(params: Params) -> Self {
         let rules: Vec<Box<dyn Checker>> = vec![
             Box::new(s01_power_once::PowerOnce::default()),
@@ -152,17 +59,16 @@ impl Checkers {
         Self::with(params, rules)
     }
 
-    /// These rules only.
     pub fn with(params: Params, rules: Vec<Box<dyn Checker>>) -> Self {
         Self {
             params,
-            view: View::default(),
+            view: ClusterView::default(),
             rules,
             violations: Vec::new(),
         }
     }
 
-    /// Takes one event in; returns how many rules it broke.
+    /// Judges one event; returns how many times it broke a rule.
     pub fn observe(&mut self, event: &TruthEvent) -> usize {
         let before = self.violations.len();
         for rule in &mut self.rules {
@@ -174,26 +80,15 @@ impl Checkers {
                 });
             }
         }
-        self.view.fold(event);
+        self.view.apply(event);
         self.violations.len() - before
     }
 
-    /// Takes many events in; returns how many times a rule was broken.
-    pub fn observe_all<'a>(&mut self, events: impl IntoIterator<Item = &'a TruthEvent>) -> usize {
-        events.into_iter().map(|e| self.observe(e)).sum()
-    }
-
-    /// What was broken so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 
-    /// The cluster as of the events so far.
-    pub fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// To change what the rules depend on in mid-run (a limit was edited).
+    /// The parameters, to change when somebody edits a limit during the run.
     pub fn params(&mut self) -> &mut Params {
         &mut self.params
     }

@@ -1,17 +1,19 @@
-//! S1: at most one power action takes effect for each machine, bootID, entry and attempt; without a
-//! retry at most `attempts` for each machine and bootID, and a further one only after the deadline.
+//! S1: at most one power action takes effect for each machine, bootID, entry and attempt. Each retry allows
+//! `attempts` more power actions on the same machine and bootID. Without a retry, the next one waits for the last
+//! one's deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug, Default)]
 pub struct PowerOnce {
     seen: BTreeSet<(String, String, PowerTag)>,
-    /// By machine and bootID: how often, and when last.
+    /// By machine and bootID: the number of power actions, and the time of the last one.
     boots: BTreeMap<(String, String), (u64, Ms)>,
 }
 
@@ -20,7 +22,7 @@ impl Checker for PowerOnce {
         "S1"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::PowerEffect {
             node,
             machine,
@@ -33,11 +35,11 @@ impl Checker for PowerOnce {
         };
         let mut broken = Vec::new();
         let what = format!(
-            "machine {machine}, boot {boot_id}, entry {} attempt {}",
+            "machine {machine}, bootID {boot_id}, entry {}, attempt {}",
             tag.entry, tag.attempt
         );
         if !self.seen.insert((machine.clone(), boot_id.clone(), tag.clone())) {
-            broken.push(format!("a second power action for {what}"));
+            broken.push(format!("another power action for {what}"));
         }
         let (count, last) = self
             .boots
@@ -52,11 +54,11 @@ impl Checker for PowerOnce {
             .sum();
         if *count > params.attempts * (1 + retries) {
             broken.push(format!(
-                "power action number {count} on one boot: {what}, {retries} retries"
+                "power action {count} on one bootID with {retries} retries: {what}"
             ));
         } else if *count > 1 && retries == 0 && event.at < *last + params.boot_timeout_ms {
             broken.push(format!(
-                "a further power action before the deadline of the one before: {what}"
+                "another power action before the deadline of the last one: {what}"
             ));
         }
         *last = event.at;

@@ -1,20 +1,21 @@
-//! S3: a power action has a record: its entry is Rebooting with this attempt when the driver is called, or was until
-//! somebody deleted it after the last look.
+//! S3: when the driver is called, the entry records it: it is Rebooting with this attempt. An entry that somebody
+//! deleted after the controller read it last counts as well.
 
 use std::collections::BTreeMap;
 
-use super::view::EntryView;
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, EntryView};
 use crate::api::Ms;
 use crate::truth::{Truth, TruthEvent};
 
-/// An act rests on reads begun less than this before (lifecycle.md 6).
+/// The reads before a power action may be this old (docs/design/ledger.md#the-act).
 const EVIDENCE_MS: Ms = 4_000;
 
-/// The rule. Says nothing while no entries were ever noted.
+/// It reports nothing if the stream has no notes about entries.
 #[derive(Debug, Default)]
 pub struct RecordFirst {
-    /// Entries that were deleted, as they were, and when.
+    /// Deleted entries in their last state, and the time of the deletion.
     gone: BTreeMap<String, (EntryView, Ms)>,
 }
 
@@ -23,7 +24,7 @@ impl Checker for RecordFirst {
         "S3"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         if let Truth::EntryGone { entry } = &event.what
             && let Some(last) = view.entries.get(entry)
         {
@@ -35,12 +36,13 @@ impl Checker for RecordFirst {
         if view.entries.is_empty() && view.slots.is_none() {
             return vec![];
         }
-        let lately = |(entry, at): &(EntryView, Ms)| (event.at < at + EVIDENCE_MS).then(|| entry.clone());
+        let deleted_just_now =
+            |(entry, at): &(EntryView, Ms)| (event.at < at + EVIDENCE_MS).then(|| entry.clone());
         let known = view.entries.get(&tag.entry).cloned();
-        match known.or_else(|| self.gone.get(&tag.entry).and_then(lately)) {
+        match known.or_else(|| self.gone.get(&tag.entry).and_then(deleted_just_now)) {
             Some(e) if e.node == *node && e.phase == "Rebooting" && e.attempt == tag.attempt => vec![],
             Some(e) => vec![format!(
-                "power action on {node} for attempt {} while its entry says {} {}, attempt {}",
+                "power action on {node} for attempt {}, but its entry is of {}, {}, attempt {}",
                 tag.attempt, e.node, e.phase, e.attempt
             )],
             None => vec![format!("power action on {node} without an entry")],

@@ -1,15 +1,15 @@
-//! S4, what is in flight: at a start no more entries are in flight than `maxConcurrent` of the queue and of the entry's
-//! policy allow, and no group is opened beside `atOnce` open ones. An edit may lower a limit below what is in flight, a
-//! retry asks for none of these, and a slot is put back whatever the limits: only a start is judged.
+//! S4, entries in flight: a start keeps `maxConcurrent` of the queue and of the entry's policy, and opens no group if
+//! `atOnce` groups are open already. Only starts are judged: an edit may lower a limit below what is in flight, a
+//! retry asks for no limit, and a slot is put back whatever the limits say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Groups, Params, View};
+use super::params::{Groups, Params};
+use super::rule::Checker;
+use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
-use crate::checkers::view::EntryView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct InFlight;
 
@@ -18,7 +18,7 @@ impl Checker for InFlight {
         "S4"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Slots { holders } = &event.what else {
             return vec![];
         };
@@ -28,14 +28,14 @@ impl Checker for InFlight {
         if policies.is_empty() {
             return vec![];
         }
-        let all: Vec<&Turn<'_>> = turns.iter().collect();
+        let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
         let most = of_nodes(params.max_concurrent, view, params, &turns);
         let mut broken = Vec::from_iter(too_many("the queue", most, &all));
         for name in policies {
             let Some(limits) = params.policies.get(name) else {
                 continue;
             };
-            let of_policy: Vec<&Turn<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
+            let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
             let most = limits.max_concurrent.unwrap_or(i64::MAX);
             broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
             if let Some(groups) = &limits.groups {
@@ -46,39 +46,43 @@ impl Checker for InFlight {
     }
 }
 
-/// A node with an entry in flight, or with a slot for one.
-struct Turn<'a> {
+/// A node whose entry is in flight or holds a slot.
+struct InFlightNode<'a> {
     node: &'a str,
     policy: &'a str,
-    /// Its slot is new, and nothing has been done for it.
+    /// Its slot is new, and the controller has not touched the node yet.
     starts: bool,
 }
 
-/// Once the slots are these.
-fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, String>) -> Vec<Turn<'a>> {
+/// All such nodes, if `holders` have the slots.
+fn turns<'a>(
+    view: &'a ClusterView,
+    params: &Params,
+    holders: &'a BTreeMap<String, String>,
+) -> Vec<InFlightNode<'a>> {
     let of_slot = |(node, uid): (&'a String, &'a String)| {
         let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
-        let is_ours = cordoned_by.is_some_and(|by| params.ours(by));
+        let controller_cordoned = cordoned_by.is_some_and(|by| params.is_controller(by));
         let is_held = view.slots.as_ref().is_some_and(|old| old.get(node) == Some(uid));
         let (entry, is_under_way) = match view.entries.get(uid) {
             Some(entry) => (entry, entry.waits() || entry.in_flight()),
-            // Somebody deleted it: its server is under way while our cordon stands.
+            // Somebody deleted the entry: the node is in flight as long as the controller's cordon stands.
             None => {
                 let entry = view.deleted.get(uid)?;
-                (entry, entry.in_flight() && is_ours)
+                (entry, entry.in_flight() && controller_cordoned)
             }
         };
-        let turn = Turn {
+        let turn = InFlightNode {
             node,
             policy: &entry.policy,
-            starts: !is_held && entry.waits() && !is_ours,
+            starts: !is_held && entry.waits() && !controller_cordoned,
         };
         (is_under_way && is_of_its_node(view, entry)).then_some(turn)
     };
     let without_slot = view.entries.values().filter(|entry| {
         entry.in_flight() && !holders.contains_key(&entry.node) && is_of_its_node(view, entry)
     });
-    let without_slot = without_slot.map(|entry| Turn {
+    let without_slot = without_slot.map(|entry| InFlightNode {
         node: &entry.node,
         policy: &entry.policy,
         starts: false,
@@ -86,14 +90,14 @@ fn turns<'a>(view: &'a View, params: &Params, holders: &'a BTreeMap<String, Stri
     holders.iter().filter_map(of_slot).chain(without_slot).collect()
 }
 
-fn is_of_its_node(view: &View, entry: &EntryView) -> bool {
+fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
     view.nodes
         .get(&entry.node)
         .is_some_and(|node| node.uid == entry.node_uid)
 }
 
-/// A limit of the queue as a number. A node that is excluded in mid-turn counts until its end.
-fn of_nodes(limit: IntOrPercent, view: &View, params: &Params, turns: &[Turn<'_>]) -> i64 {
+/// A limit of the queue as a number of nodes. A node that is excluded during its turn counts until the turn ends.
+fn of_nodes(limit: IntOrPercent, view: &ClusterView, params: &Params, turns: &[InFlightNode<'_>]) -> i64 {
     let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
     let counted = view.nodes.iter().filter(|(name, node)| {
         in_turn.contains(name.as_str()) || !node.labels.contains_key(&params.exclude_label)
@@ -101,24 +105,24 @@ fn of_nodes(limit: IntOrPercent, view: &View, params: &Params, turns: &[Turn<'_>
     limit.of(counted.count() as i64).max(1)
 }
 
-fn too_many(whose: &str, most: i64, turns: &[&Turn<'_>]) -> Option<String> {
+fn too_many(whose: &str, most: i64, turns: &[&InFlightNode<'_>]) -> Option<String> {
     let names: Vec<&str> = turns.iter().map(|turn| turn.node).collect();
     (names.len() as i64 > most).then(|| {
         format!(
-            "maxConcurrent of {whose} is {most}, in flight are {}",
+            "maxConcurrent of {whose} is {most}, but {} are in flight",
             names.join(" ")
         )
     })
 }
 
-/// A start in a group that is open already opens none, however many are open.
+/// A start in an open group opens no group, so it is allowed however many groups are open.
 fn opened(
     at: Ms,
-    view: &View,
+    view: &ClusterView,
     params: &Params,
     policy: &str,
     groups: &Groups,
-    turns: &[&Turn<'_>],
+    turns: &[&InFlightNode<'_>],
 ) -> Option<String> {
     let of = |starts: bool| {
         let those = turns.iter().filter(move |turn| turn.starts == starts);
@@ -131,14 +135,15 @@ fn opened(
     is_more.then(|| {
         let names = Vec::from_iter(open).join(", ");
         format!(
-            "groups of policy {policy}: {names} are open, atOnce is {}",
+            "groups of policy {policy}: {names} are open, but atOnce is {}",
             groups.at_once
         )
     })
 }
 
-/// Nobody can know a label yet that changed a moment ago. The value of a label has no space.
-fn group(at: Ms, view: &View, params: &Params, label: &str, name: &str) -> Option<String> {
+/// `None` while the controller may not know the label's last change. A label's value contains no space, so `node
+/// NAME` is no other group's name.
+fn group(at: Ms, view: &ClusterView, params: &Params, label: &str, name: &str) -> Option<String> {
     let node = view.nodes.get(name)?;
     let changed = node.labelled_at.get(label);
     if changed.is_some_and(|changed| at < changed + params.lag_ms) {

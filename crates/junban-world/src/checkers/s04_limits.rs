@@ -1,17 +1,18 @@
-//! S4, places: at each grant the node is already unavailable, or the unavailable nodes and the holders of a
-//! slot, it included, are within max(maxUnavailable, min(broken, failures.max) + 1); and nothing is
-//! cordoned without a slot. Without notes about slots, a cordon counts as the grant.
+//! S4, places: at each grant the node is unavailable already, or the unavailable nodes and the holders of a slot are
+//! at most max(maxUnavailable, min(broken, failures.max) + 1), this node included. Nothing is cordoned without a
+//! slot. If the stream has no notes about slots, a cordon counts as the grant.
 
 use std::collections::BTreeSet;
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, NodeView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
-/// NotReady for so long, without a turn, is broken.
+/// A node that is NotReady for this time without a turn is broken.
 const BROKEN_AFTER_MS: Ms = 300_000;
 
-/// The rule.
 #[derive(Debug)]
 pub struct Limits;
 
@@ -20,7 +21,7 @@ impl Checker for Limits {
         "S4"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match (&event.what, &view.slots) {
             (Truth::Slots { holders }, slots) => {
                 let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
@@ -34,7 +35,7 @@ impl Checker for Limits {
                     by,
                 },
                 None,
-            ) if params.ours(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
+            ) if params.is_controller(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
             (
                 Truth::Cordon {
                     node,
@@ -42,7 +43,7 @@ impl Checker for Limits {
                     by,
                 },
                 Some(slots),
-            ) if params.ours(by) && !slots.contains_key(node) => {
+            ) if params.is_controller(by) && !slots.contains_key(node) => {
                 vec![format!("{node} was cordoned without a slot")]
             }
             _ => vec![],
@@ -52,7 +53,7 @@ impl Checker for Limits {
 
 fn granted<'a>(
     at: Ms,
-    view: &'a View,
+    view: &'a ClusterView,
     params: &Params,
     fresh: &[&String],
     holders: impl Iterator<Item = &'a String>,
@@ -62,16 +63,16 @@ fn granted<'a>(
             .get(name)
             .is_some_and(|n| !n.labels.contains_key(&params.exclude_label))
     };
-    // A node that is unavailable already costs no place.
+    // A node that is unavailable already takes no place.
     if fresh
         .iter()
-        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(super::view::NodeView::unavailable))
+        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(NodeView::unavailable))
     {
         return vec![];
     }
     let known = |name: &String| {
         view.nodes.get(name).is_some_and(|n| {
-            let by_us = n.cordoned_by.as_ref().is_some_and(|by| params.ours(by));
+            let by_us = n.cordoned_by.as_ref().is_some_and(|by| params.is_controller(by));
             let since = if n.cordoned_by.is_some() {
                 n.cordoned_at
             } else {
@@ -93,13 +94,13 @@ fn granted<'a>(
     }
     let names: Vec<&str> = taken.into_iter().collect();
     vec![format!(
-        "{} nodes are taken or unavailable where {limit} may be: {}",
+        "{} nodes hold a slot or are unavailable, but at most {limit} may: {}",
         names.len(),
         names.join(" ")
     )]
 }
 
-fn limit(at: Ms, view: &View, params: &Params) -> i64 {
+fn limit(at: Ms, view: &ClusterView, params: &Params) -> i64 {
     let counted: Vec<_> = view
         .nodes
         .iter()
@@ -110,7 +111,7 @@ fn limit(at: Ms, view: &View, params: &Params) -> i64 {
         .iter()
         .filter(|(name, n)| match view.turn_of(name) {
             Some(turn) => turn.phase == "Failed",
-            // A slot is a turn, also if somebody deleted its entry.
+            // A node with a slot has a turn, even if somebody deleted its entry.
             None if view.slots.as_ref().is_some_and(|slots| slots.contains_key(*name)) => false,
             None => {
                 n.ready != crate::api::Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms
@@ -121,7 +122,7 @@ fn limit(at: Ms, view: &View, params: &Params) -> i64 {
     written.max(broken.min(failures_max(params, total)) + 1)
 }
 
-/// How many failures are tolerated: percentages round up and are at least 1; never more than half.
+/// How many failures are tolerated. A percentage rounds up to at least 1. It is never more than half of the nodes.
 pub(super) fn failures_max(params: &Params, total: i64) -> i64 {
     let max = match params.failures_max {
         IntOrPercent::Int(n) => n,

@@ -1,15 +1,15 @@
-//! S5: of the control plane at most one node is down at a time, never beside workers, and never where
-//! a quorum would be lost, unless that is allowed.
+//! S5: at most one control-plane node is down at a time, and no worker is down with it. If the control plane is too
+//! small to keep a quorum, none goes down unless `allowQuorumLoss` is set.
 
-use super::view::in_flight;
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-/// Fewer members than this have no quorum to lose one from.
+/// A control plane with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
 
-/// The rule.
 #[derive(Debug)]
 pub struct ControlPlane;
 
@@ -18,22 +18,24 @@ impl Checker for ControlPlane {
         "S5"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::Cordon {
                 node,
                 cordoned: true,
                 by,
-            } if params.ours(by) => begins(event, view, params, node),
+            } if params.is_controller(by) => judge_cordon(event, view, params, node),
             Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
                 let mut broken = Vec::new();
                 broken.extend(
-                    of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
-                        format!("{node} is powered beside {other}: control plane and workers together")
+                    node_of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
+                        format!(
+                            "power action on {node} while {other} is rebooting: one is a worker, one is not"
+                        )
                     }),
                 );
                 if is_control_plane(view, node) {
-                    broken.extend(others_good(event, view, params, node));
+                    broken.extend(quorum_at_risk(event, view, params, node));
                 }
                 broken
             }
@@ -42,12 +44,12 @@ impl Checker for ControlPlane {
     }
 }
 
-fn is_control_plane(view: &View, node: &str) -> bool {
+fn is_control_plane(view: &ClusterView, node: &str) -> bool {
     view.nodes.get(node).is_some_and(|n| n.control_plane)
 }
 
-/// A node whose turn is in such a phase: a worker where `node` is of the control plane, and the other way round.
-fn of_the_other_kind(view: &View, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
+/// A node in such a phase: a worker if `node` is a control-plane node, else a control-plane node.
+fn node_of_the_other_kind(view: &ClusterView, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
     let control_plane = is_control_plane(view, node);
     let other = view.entries.values().find(|e| {
         phase(&e.phase)
@@ -60,25 +62,26 @@ fn of_the_other_kind(view: &View, node: &str, phase: impl Fn(&str) -> bool) -> O
     other.map(|e| e.node.clone())
 }
 
-fn begins(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+fn judge_cordon(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
     let control_plane = is_control_plane(view, node);
     let mut broken = Vec::new();
     broken.extend(
-        of_the_other_kind(view, node, in_flight)
-            .map(|other| format!("{node} begins beside {other}: control plane and workers together")),
+        node_of_the_other_kind(view, node, in_flight).map(|other| {
+            format!("{node} was cordoned while {other} is in flight: one is a worker, one is not")
+        }),
     );
     if control_plane {
-        broken.extend(others_good(event, view, params, node));
+        broken.extend(quorum_at_risk(event, view, params, node));
     }
     broken
 }
 
-fn others_good(event: &TruthEvent, view: &View, params: &Params, node: &str) -> Vec<String> {
+fn quorum_at_risk(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
     let members: Vec<_> = view.nodes.iter().filter(|(_, n)| n.control_plane).collect();
     let mut broken = Vec::new();
     if members.len() < QUORUM_NEEDS && !params.allow_quorum_loss {
         broken.push(format!(
-            "{node} goes though the control plane has {} members",
+            "{node} was cordoned or powered, but the control plane has only {} members",
             members.len()
         ));
     }
@@ -89,10 +92,10 @@ fn others_good(event: &TruthEvent, view: &View, params: &Params, node: &str) -> 
             .and_then(|m| m.down)
             .is_some_and(|(at, _)| at + params.lag_ms <= event.at);
         let not_ready = n.ready != Ready::True && n.ready_since + params.lag_ms <= event.at;
-        let cordoned = n.cordoned_by.as_ref().is_some_and(|by| params.ours(by));
+        let cordoned = n.cordoned_by.as_ref().is_some_and(|by| params.is_controller(by));
         if down || not_ready || cordoned {
             broken.push(format!(
-                "{node} goes while control plane {name} is down or cordoned"
+                "{node} was cordoned or powered while control-plane node {name} is down or cordoned"
             ));
         }
     }

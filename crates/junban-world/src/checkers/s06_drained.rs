@@ -1,11 +1,11 @@
-//! S6: no power action while a pod that must leave is on the node.
+//! S6: no power action while a pod that must leave is still on the node.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, PodView};
 use crate::api::{Ms, Phase};
-use crate::checkers::view::PodView;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct Drained;
 
@@ -14,7 +14,7 @@ impl Checker for Drained {
         "S6"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::PowerCalled { node, outcome, .. } = &event.what else {
             return vec![];
         };
@@ -26,13 +26,12 @@ impl Checker for Drained {
             .get(node)
             .and_then(|n| n.cordoned_by.as_ref().map(|_| n.cordoned_at));
         let left = view.pods_on(node).filter(|p| must_leave(p, params, cordoned));
-        left.map(|p| format!("power action on {node} with pod {} on it", p.facts.pod))
+        left.map(|p| format!("power action on {node} while pod {} is still on it", p.facts.pod))
             .collect()
     }
 }
 
-/// Whether the pod must leave before the power action. A pod that tolerates the cordon and came after
-/// it need not.
+/// Whether the pod must leave before the power action. A pod that tolerates the cordon and came after it may stay.
 pub(super) fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
     let f = &pod.facts;
     let own = params

@@ -1,14 +1,16 @@
-//! S7: pods leave only through the Eviction API, but for namespaces that are named; no eviction takes
-//! a budget below its need, and without a budget at most the implied share of an owner is disrupted.
+//! S7: the controller removes pods only through the Eviction API, except in namespaces that allow deletion. No
+//! eviction takes a budget below its need. Of an owner without a budget, at most `unbudgeted` pods are disrupted at a
+//! time.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 
-/// A pod that has been unready for so long no longer counts as disrupted.
+/// A pod that has been unready for this time no longer counts as disrupted.
 const FORGOTTEN_AFTER_MS: Ms = 300_000;
 
-/// The rule.
 #[derive(Debug)]
 pub struct Evictions;
 
@@ -17,20 +19,22 @@ impl Checker for Evictions {
         "S7"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::PodRemoval {
                 pod,
                 why: Removal::Deleted { by, grace_s, .. },
                 ..
-            } if params.ours(by) => {
+            } if params.is_controller(by) => {
                 let namespace = pod.split('/').next().unwrap_or_default();
                 let mut broken = Vec::new();
                 if !params.delete_allowed.contains(namespace) {
-                    broken.push(format!("pod {pod} was deleted by {by}"));
+                    broken.push(format!(
+                        "{by} deleted pod {pod} in a namespace that does not allow it"
+                    ));
                 }
                 if *grace_s == Some(0) {
-                    broken.push(format!("pod {pod} was deleted with grace 0 by {by}"));
+                    broken.push(format!("{by} deleted pod {pod} with a grace period of 0 s"));
                 }
                 broken
             }
@@ -42,15 +46,19 @@ impl Checker for Evictions {
                 ready: true,
                 answer: EvictionAnswer::Accepted,
                 ..
-            } if params.ours(by) => evicted(event.at, view, params, pod, uid),
+            } if params.is_controller(by) => evicted(event.at, view, params, pod, uid),
             _ => vec![],
         }
     }
 }
 
-fn evicted(at: Ms, view: &View, params: &Params, pod: &str, uid: &str) -> Vec<String> {
-    // What fell over a moment ago cannot have been known to anybody.
-    let unknowable = |whose: &str| view.troubled.get(whose).is_some_and(|t| t + params.lag_ms > at);
+fn evicted(at: Ms, view: &ClusterView, params: &Params, pod: &str, uid: &str) -> Vec<String> {
+    // The controller may not know yet what failed just now.
+    let failed_just_now = |whose: &str| {
+        view.last_failure
+            .get(whose)
+            .is_some_and(|t| t + params.lag_ms > at)
+    };
     let budgets = view.budgets_by_pod.get(pod);
     let mut broken = Vec::new();
     for name in budgets.into_iter().flatten() {
@@ -62,26 +70,26 @@ fn evicted(at: Ms, view: &View, params: &Params, pod: &str, uid: &str) -> Vec<St
             .iter()
             .filter_map(|m| view.pods.get(view.pod_uids.get(m)?));
         let after = members.filter(|p| p.healthy() && p.facts.uid != uid).count() as i64;
-        if after < budget.needed && !unknowable(name) {
+        if after < budget.needed && !failed_just_now(name) {
             broken.push(format!(
-                "eviction of {pod} leaves budget {name} {after} of {} pods",
+                "eviction of {pod} leaves budget {name} with {after} healthy pods, but it needs {}",
                 budget.needed
             ));
         }
     }
     if budgets.is_none_or(std::collections::BTreeSet::is_empty) {
-        broken.extend(implied(at, view, params, pod, uid, unknowable));
+        broken.extend(implied(at, view, params, pod, uid, failed_just_now));
     }
     broken
 }
 
 fn implied(
     at: Ms,
-    view: &View,
+    view: &ClusterView,
     params: &Params,
     pod: &str,
     uid: &str,
-    unknowable: impl Fn(&str) -> bool,
+    failed_just_now: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let owner = view.pods.get(uid).map(|p| p.facts.topmost.clone())?;
     let kind = owner.split('/').next().unwrap_or_default();
@@ -90,7 +98,7 @@ fn implied(
         kind,
         "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController"
     );
-    if !implied || replicas < 2 || unknowable(&owner) {
+    if !implied || replicas < 2 || failed_just_now(&owner) {
         return None;
     }
     let (mut healthy, mut forgotten) = (0, 0);
@@ -108,5 +116,5 @@ fn implied(
         return Some(format!("eviction of {pod} takes the last Ready pod of {owner}"));
     }
     (disrupted > allowed.max(1))
-        .then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} of {owner}"))
+        .then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} pods of {owner}"))
 }

@@ -1,9 +1,10 @@
-//! S8: every eviction and deletion carries the pod's UID.
+//! S8: every eviction and every deletion names the pod's UID as its precondition.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::truth::{Removal, Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct UidGiven;
 
@@ -12,14 +13,14 @@ impl Checker for UidGiven {
         "S8"
     }
 
-    fn observe(&mut self, event: &TruthEvent, _: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, _: &ClusterView, params: &Params) -> Vec<String> {
         match &event.what {
             Truth::Eviction {
                 by,
                 pod,
                 uid_given: None,
                 ..
-            } if params.ours(by) => {
+            } if params.is_controller(by) => {
                 vec![format!("eviction of {pod} without a UID")]
             }
             Truth::PodRemoval {
@@ -28,7 +29,7 @@ impl Checker for UidGiven {
                     by, uid_given: false, ..
                 },
                 ..
-            } if params.ours(by) => {
+            } if params.is_controller(by) => {
                 vec![format!("deletion of {pod} without a UID")]
             }
             _ => vec![],

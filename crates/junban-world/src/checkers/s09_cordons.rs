@@ -1,9 +1,10 @@
-//! S9: the controller never uncordons a node that somebody else cordoned.
+//! S9: the controller never uncordons a node that somebody else has cordoned.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct Cordons;
 
@@ -12,7 +13,7 @@ impl Checker for Cordons {
         "S9"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Cordon {
             node,
             cordoned: false,
@@ -26,10 +27,8 @@ impl Checker for Cordons {
             .get(node)
             .and_then(|n| n.cordoned_by.clone())
             .unwrap_or_default();
-        if params.ours(by) && !params.ours(&whose) {
-            return vec![format!(
-                "{node} was uncordoned by {by}, but {whose:?} had cordoned it"
-            )];
+        if params.is_controller(by) && !params.is_controller(&whose) {
+            return vec![format!("{by} uncordoned {node}, but {whose:?} had cordoned it")];
         }
         vec![]
     }

@@ -1,13 +1,12 @@
-//! S10: a node is uncordoned only when proven, or when nothing was powered since the cordon, or when a
-//! person gave the entry up and the node is Ready or excluded (lifecycle.md 2: the mark of a server that is given
-//! up stays until then).
+//! S10: a node is uncordoned only when its reboot is proven, when it was not powered since the cordon, or when a
+//! person gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, NodeView, PowerView};
 use crate::api::Ready;
-use crate::checkers::view::{NodeView, PowerView};
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct Proof;
 
@@ -16,7 +15,7 @@ impl Checker for Proof {
         "S10"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Cordon {
             node,
             cordoned: false,
@@ -25,7 +24,7 @@ impl Checker for Proof {
         else {
             return vec![];
         };
-        let Some(n) = view.nodes.get(node).filter(|_| params.ours(by)) else {
+        let Some(n) = view.nodes.get(node).filter(|_| params.is_controller(by)) else {
             return vec![];
         };
         let Some(power) = &n.power else { return vec![] };
@@ -42,7 +41,7 @@ impl Checker for Proof {
     }
 }
 
-fn unproven(view: &View, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
+fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
     if n.boot_id == power.boot_id || n.boot_id.is_empty() {
         return Some(format!("its bootID is still {}", n.boot_id));
     }
@@ -56,7 +55,7 @@ fn unproven(view: &View, node: &str, n: &NodeView, power: &PowerView) -> Option<
         view.pods_on(node)
             .any(|p| p.facts.topmost == daemon && p.healthy() && p.ready_since > power.at)
     };
-    // A DaemonSet that is gone, or whose pod went elsewhere for good, is no longer waited for.
+    // A DaemonSet that was deleted meanwhile has no pod to wait for.
     let missing = power
         .daemons
         .keys()

@@ -1,13 +1,14 @@
-//! S11: five seconds after a pause (or the loss of the queue) nothing is cordoned, evicted, deleted or powered.
+//! S11: later than 5 s after a pause, nothing is cordoned, evicted, deleted or powered. A deleted queue is a pause.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerOutcome, Removal, Truth, TruthEvent};
 
-/// By then a pause must be known.
+/// After this time the controller must know the pause.
 const KNOWN_AFTER_MS: Ms = 5000;
 
-/// The rule.
 #[derive(Debug)]
 pub struct Pause;
 
@@ -16,7 +17,7 @@ impl Checker for Pause {
         "S11"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Some(since) = view.paused_since.filter(|s| s + KNOWN_AFTER_MS < event.at) else {
             return vec![];
         };
@@ -25,18 +26,18 @@ impl Checker for Pause {
                 node,
                 cordoned: true,
                 by,
-            } if params.ours(by) => format!("cordon of {node}"),
+            } if params.is_controller(by) => format!("cordon of {node}"),
             Truth::Eviction {
                 by,
                 pod,
                 dry_run: false,
                 ..
-            } if params.ours(by) => format!("eviction of {pod}"),
+            } if params.is_controller(by) => format!("eviction of {pod}"),
             Truth::PodRemoval {
                 pod,
                 why: Removal::Deleted { by, .. },
                 ..
-            } if params.ours(by) => format!("deletion of {pod}"),
+            } if params.is_controller(by) => format!("deletion of {pod}"),
             Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
                 format!("power action on {node}")
             }

@@ -1,11 +1,11 @@
-//! S13: at most one entry of a node is in flight or holds its slot, and there is one entry for each
-//! node UID and goal.
+//! S13: at most one entry of a node is in flight, no entry takes the slot of another entry that has not ended, and
+//! there is only one entry for each node UID and goal.
 
-use super::{Checker, Params, View};
-use crate::checkers::view::in_flight;
+use super::params::Params;
+use super::rule::Checker;
+use super::view::{ClusterView, in_flight};
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct OneTurn;
 
@@ -14,7 +14,7 @@ impl Checker for OneTurn {
         "S13"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         match &event.what {
             Truth::Entry {
                 entry,

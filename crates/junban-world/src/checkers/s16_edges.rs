@@ -1,11 +1,14 @@
-//! S16: entries move along the edges of `lifecycle.md` 2 only; ended is ended; attempts only rise.
+//! S16: entries move only along the edges of docs/design/life-cycle.md#edges. No edge leads out of Succeeded or
+//! Cancelled. The attempt number never falls.
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// All edges but those to Cancelled because the Node is gone.
+/// All edges except those to Cancelled when the Node is gone.
 const EDGES: &[(&str, &[&str])] = &[
-    // Made again as Failed: `EntryDeleted` (lifecycle.md 6).
+    // An entry that somebody deleted is made again as Failed (docs/design/ledger.md#after-a-crash).
     ("", &["Queued", "Failed"]),
     ("Queued", &["Draining", "Succeeded", "Verifying", "Cancelled"]),
     (
@@ -17,7 +20,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("Failed", &["Verifying", "Queued", "Cancelled"]),
 ];
 
-/// The rule.
 #[derive(Debug)]
 pub struct Edges;
 
@@ -26,7 +28,7 @@ impl Checker for Edges {
         "S16"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
         let Truth::Entry {
             entry,
             name,
@@ -43,10 +45,13 @@ impl Checker for Edges {
         let known = view.entries.get(entry);
         let mut broken = Vec::new();
         if let Some(e) = known.filter(|e| e.attempt > *attempt) {
-            broken.push(format!("{name}: attempt {attempt} after {}", e.attempt));
+            broken.push(format!("{name}: attempt {attempt} follows attempt {}", e.attempt));
         }
         if let Some(e) = known.filter(|e| !e.phase.is_empty() && e.phase != *from) {
-            broken.push(format!("{name}: noted from {from}, but it was {}", e.phase));
+            broken.push(format!(
+                "{name}: the note says that it left {from}, but it was {}",
+                e.phase
+            ));
         }
         let node_gone = view.nodes.get(node).is_none_or(|n| n.uid != *node_uid);
         let allowed = from == to
@@ -55,7 +60,7 @@ impl Checker for Edges {
                 .any(|(f, tos)| f == from && tos.contains(&to.as_str()))
             || (to == "Cancelled" && from != "Succeeded" && node_gone);
         if !allowed {
-            broken.push(format!("{name}: {from:?} -> {to:?}"));
+            broken.push(format!("{name}: no edge leads from {from:?} to {to:?}"));
         }
         broken
     }

@@ -1,10 +1,11 @@
-//! S17: while more entries than `failures.max` are Failed, nothing new starts.
+//! S17: while more than `failures.max` entries are Failed, nothing new starts.
 
+use super::params::Params;
+use super::rule::Checker;
 use super::s04_limits::failures_max;
-use super::{Checker, Params, View};
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug)]
 pub struct Failures;
 
@@ -13,12 +14,12 @@ impl Checker for Failures {
         "S17"
     }
 
-    fn observe(&mut self, event: &TruthEvent, view: &View, params: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::Slots { holders } = &event.what else {
             return vec![];
         };
         let Some(old) = &view.slots else { return vec![] };
-        // A slot that is put back for a node with a mark starts nothing: such a node is cordoned.
+        // A slot that is put back for a node with a mark starts nothing. Such a node is cordoned.
         let starts = holders
             .keys()
             .filter(|n| !old.contains_key(*n))
@@ -37,7 +38,7 @@ impl Checker for Failures {
         let max = failures_max(params, total);
         match starts {
             Some(node) if failed > max => vec![format!(
-                "{node} starts while {failed} entries are Failed (max {max})"
+                "{node} starts while {failed} entries are Failed, but failures.max is {max}"
             )],
             _ => vec![],
         }

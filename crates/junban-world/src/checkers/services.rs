@@ -1,15 +1,15 @@
-//! Services of two or more replicas are never without a serving pod, as long as no machine fell over
-//! by itself.
+//! A Service with two or more replicas always has a serving pod, unless a machine failed by itself.
 
 use std::collections::BTreeSet;
 
-use super::{Checker, Params, View};
+use super::params::Params;
+use super::rule::Checker;
+use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
-/// The rule.
 #[derive(Debug, Default)]
 pub struct Services {
-    /// Services that have served.
+    /// Services that have had a serving pod.
     served: BTreeSet<String>,
 }
 
@@ -18,7 +18,7 @@ impl Checker for Services {
         "services"
     }
 
-    fn observe(&mut self, event: &TruthEvent, _: &View, _: &Params) -> Vec<String> {
+    fn observe(&mut self, event: &TruthEvent, _: &ClusterView, _: &Params) -> Vec<String> {
         let Truth::Serving {
             service,
             serving,
@@ -34,7 +34,7 @@ impl Checker for Services {
         }
         if *wanted >= 2 && *lost == 0 && self.served.contains(service) {
             return vec![format!(
-                "service {service} of {wanted} replicas has no serving pod"
+                "Service {service} with {wanted} replicas has no serving pod"
             )];
         }
         vec![]

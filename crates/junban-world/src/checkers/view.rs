@@ -1,5 +1,5 @@
-//! What checkers know of the cluster: folded from truth events alone, so that a recorded history of a
-//! real run gives the same.
+//! What the checkers know about the cluster. It comes from truth events alone, so the recorded history of a real run
+//! gives the same view.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,68 +12,64 @@ pub struct NodeView {
     pub uid: String,
     pub control_plane: bool,
     pub labels: Map,
-    /// When each label last changed.
+    /// When each label changed last.
     pub labelled_at: BTreeMap<String, Ms>,
     pub boot_id: String,
-    /// The bootID after whose appearance the Lease was renewed.
+    /// The bootID that the API showed when the Lease was renewed last.
     pub lease_of_boot: String,
-    /// Who cordoned it.
+    /// Who cordoned it, while it is cordoned.
     pub cordoned_by: Option<String>,
     pub cordoned_at: Ms,
     pub ready: Ready,
     pub ready_since: Ms,
-    /// The last call of a driver that may have started something, since the last cordon.
+    /// The last driver call since the cordon that may have started something.
     pub power: Option<PowerView>,
 }
 
 impl NodeView {
-    /// Cordoned or not Ready.
+    /// Whether it is cordoned or not Ready.
     pub fn unavailable(&self) -> bool {
         self.cordoned_by.is_some() || self.ready != Ready::True
     }
 }
 
-/// A call of a power driver.
 #[derive(Debug, Clone)]
 pub struct PowerView {
     pub at: Ms,
     pub boot_id: String,
     pub tag: PowerTag,
-    /// UIDs of the DaemonSets' pods, by DaemonSet, that were Ready.
+    /// The DaemonSet pods that were Ready: DaemonSet to UID of the pod.
     pub daemons: BTreeMap<String, String>,
 }
 
-/// A machine.
 #[derive(Debug, Clone, Default)]
 pub struct MachineView {
     pub down: Option<(Ms, Option<DownCause>)>,
 }
 
-/// A pod.
 #[derive(Debug, Clone)]
 pub struct PodView {
     pub facts: PodFacts,
     pub ready_since: Ms,
     pub bound_at: Ms,
-    /// Asked to go by an eviction or deletion.
+    /// Whether somebody evicted or deleted it.
     pub removed: bool,
 }
 
 impl PodView {
-    /// Ready and not on its way out.
+    /// Whether it is Ready and not terminating.
     pub fn healthy(&self) -> bool {
         self.facts.ready && !self.facts.terminating
     }
 }
 
-/// A budget after its last computation.
+/// A budget as the disruption controller computed it last.
 #[derive(Debug, Clone, Default)]
 pub struct BudgetView {
     pub needed: i64,
     pub members: BTreeSet<String>,
 }
 
-/// An entry.
 #[derive(Debug, Clone, Default)]
 pub struct EntryView {
     pub name: String,
@@ -88,30 +84,30 @@ pub struct EntryView {
 }
 
 impl EntryView {
-    /// Draining, Rebooting or Verifying.
+    /// Whether it is Draining, Rebooting or Verifying.
     pub fn in_flight(&self) -> bool {
         in_flight(&self.phase)
     }
 
-    /// Queued, also before it has a status.
+    /// Whether it is Queued. An entry without a status is Queued as well.
     pub fn waits(&self) -> bool {
         matches!(self.phase.as_str(), "" | "Queued")
     }
 
-    /// Succeeded or Cancelled.
+    /// Whether it is Succeeded or Cancelled.
     pub fn ended(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Cancelled")
     }
 }
 
-/// Whether an entry of this phase is in flight.
+/// Whether an entry in this phase is in flight.
 pub fn in_flight(phase: &str) -> bool {
     matches!(phase, "Draining" | "Rebooting" | "Verifying")
 }
 
-/// The cluster as of the events folded so far.
+/// The cluster after the events so far.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub struct ClusterView {
     pub now: Ms,
     pub nodes: BTreeMap<String, NodeView>,
     pub machines: BTreeMap<String, MachineView>,
@@ -122,22 +118,22 @@ pub struct View {
     /// `namespace/name` to UID.
     pub pod_uids: BTreeMap<String, String>,
     pub budgets: BTreeMap<String, BudgetView>,
-    /// Budgets by the pods that they select.
+    /// Pod to the budgets that select it.
     pub budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
     pub owners: BTreeMap<String, i64>,
-    /// When a pod of this budget or owner last turned unready or vanished without being asked to.
-    pub troubled: BTreeMap<String, Ms>,
+    /// Budget or owner to the time when one of its pods last became unready or vanished although nobody removed it.
+    pub last_failure: BTreeMap<String, Ms>,
     pub entries: BTreeMap<String, EntryView>,
-    /// As they were when somebody deleted them.
+    /// Entries that somebody deleted, in their last state.
     pub deleted: BTreeMap<String, EntryView>,
-    /// Node to entry; `None` until the first note about the ledger.
+    /// Node to entry; `None` before the first note about the ledger.
     pub slots: Option<BTreeMap<String, String>>,
     pub paused_since: Option<Ms>,
 }
 
-impl View {
-    /// Takes the event in.
-    pub fn fold(&mut self, event: &TruthEvent) {
+impl ClusterView {
+    /// Applies one event.
+    pub fn apply(&mut self, event: &TruthEvent) {
         let at = event.at;
         self.now = at;
         match &event.what {
@@ -154,7 +150,6 @@ impl View {
                 members,
                 ..
             } => self.budget(budget, *needed, members),
-            Truth::BudgetGone { budget } => self.budget_gone(budget),
             Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
             Truth::EntryMade { .. }
@@ -256,7 +251,7 @@ impl View {
             && !facts.ready
             && !o.removed
         {
-            self.trouble(at, &o.facts);
+            self.note_failure(at, &o.facts);
         }
         if let Some(node) = old.as_ref().and_then(|o| o.facts.node.as_ref())
             && let Some(set) = self.pods_by_node.get_mut(node)
@@ -299,7 +294,7 @@ impl View {
     fn pod_gone(&mut self, at: Ms, uid: &str) {
         let Some(old) = self.pods.remove(uid) else { return };
         if !old.removed {
-            self.trouble(at, &old.facts);
+            self.note_failure(at, &old.facts);
         }
         if let Some(set) = old.facts.node.as_ref().and_then(|n| self.pods_by_node.get_mut(n)) {
             set.remove(uid);
@@ -312,10 +307,10 @@ impl View {
         }
     }
 
-    fn trouble(&mut self, at: Ms, facts: &PodFacts) {
-        self.troubled.insert(facts.topmost.clone(), at);
+    fn note_failure(&mut self, at: Ms, facts: &PodFacts) {
+        self.last_failure.insert(facts.topmost.clone(), at);
         for budget in self.budgets_by_pod.get(&facts.pod).into_iter().flatten() {
-            self.troubled.insert(budget.clone(), at);
+            self.last_failure.insert(budget.clone(), at);
         }
     }
 
@@ -387,7 +382,6 @@ impl View {
         }
     }
 
-    /// The pods bound to a node.
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_node
             .get(node)
@@ -396,7 +390,7 @@ impl View {
             .filter_map(|uid| self.pods.get(uid))
     }
 
-    /// The pods of a topmost owner.
+    /// The pods whose topmost owner this is.
     pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_owner
             .get(owner)
@@ -412,7 +406,7 @@ impl View {
             .collect()
     }
 
-    /// The entry in flight, or Failed, for a node.
+    /// The node's entry that is in flight or Failed.
     pub fn turn_of(&self, node: &str) -> Option<&EntryView> {
         self.entries
             .values()

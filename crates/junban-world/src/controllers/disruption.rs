@@ -1,5 +1,5 @@
-//! The disruption controller: the arithmetic of PodDisruptionBudgets, written from the rules of
-//! `drain.md` (Further) and of policy/v1, a little late as the real one is.
+//! The disruption controller: it computes PodDisruptionBudgets by the rules of policy/v1
+//! (docs/design/drain.md#budgets), a little late, as the real one does.
 
 use std::collections::BTreeSet;
 
@@ -8,27 +8,12 @@ use crate::events::Event;
 use crate::truth::Truth;
 use crate::world::World;
 
-/// For so long an eviction that was charged is believed to lead to a deletion.
+/// The controller keeps the charge of an eviction for this time, even if the pod is not deleted.
 pub const CHARGE_MS: Ms = 120_000;
 
 impl World {
-    /// A pod changed. Where two budgets select it the controller takes one of them and warns: the other's status stays
-    /// as it is until something else touches it.
-    pub(crate) fn dirty_budget_of(&mut self, pod: &Pod) {
-        if let Some(key) = self.store.budgets_of(pod).first().map(|b| b.meta.key()) {
-            self.dirty_budget(key);
-        }
-    }
-
-    pub(crate) fn dirty_budget(&mut self, key: ObjKey) {
-        if self.dirty_budgets.insert(key.clone()) {
-            let after = self.delay(self.config.disruption_lag);
-            self.queue.push(self.now + after, Event::Budget(key));
-        }
-    }
-
     pub(crate) fn on_budget(&mut self, key: &ObjKey) {
-        self.dirty_budgets.remove(key);
+        self.woken_budgets.remove(key);
         let Some(old) = self.store.budgets.get(key).cloned() else {
             return;
         };
@@ -86,8 +71,7 @@ impl World {
                 status.disruptions_allowed = if expected > 0 { free } else { 0 };
             }
             Err(text) => {
-                // Fail safe: the rest of the status stays as it was, the generation that it is of too, and nothing is
-                // allowed.
+                // The real controller allows nothing then, and keeps the rest of the status, its generation included.
                 status = BudgetStatus {
                     disruptions_allowed: 0,
                     sync_failed: Some(text),
@@ -98,7 +82,7 @@ impl World {
         (status, members)
     }
 
-    /// Expected and desired number of pods.
+    /// The expected and the desired number of pods.
     fn expected(&self, budget: &Budget, pods: &[&Pod]) -> Result<(i64, i64), String> {
         match budget.demand {
             Demand::MaxUnavailable(max) => {
@@ -113,8 +97,7 @@ impl World {
         }
     }
 
-    /// The replicas of all controllers of `pods`. Bare pods count nothing; a controller without a
-    /// scale is an error.
+    /// The replicas of all topmost owners of `pods`. Bare pods do not count; an owner without a scale is an error.
     fn expected_scale(&self, pods: &[&Pod]) -> Result<i64, String> {
         let mut seen: BTreeSet<Name> = BTreeSet::new();
         let mut total = 0;

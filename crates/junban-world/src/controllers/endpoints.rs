@@ -1,4 +1,4 @@
-//! Endpoints of Services, in the API's view and in truth.
+//! The endpoints of Services: what the API shows, and which pods really serve.
 
 use crate::api::{ObjKey, Pod, Service};
 use crate::machine::PowerState;
@@ -6,7 +6,7 @@ use crate::truth::{DownCause, Truth};
 use crate::world::World;
 
 impl World {
-    /// How many endpoints the Service has in the API: Ready pods that are not terminating.
+    /// How many endpoints the API shows for the Service: its Ready pods that are not terminating.
     pub fn endpoints(&self, service: &Service) -> u64 {
         let pods = self
             .store
@@ -14,7 +14,7 @@ impl World {
         pods.iter().filter(|p| p.status.ready && !p.terminating()).count() as u64
     }
 
-    pub(crate) fn dirty_services_of(&mut self, pod: &Pod) {
+    pub(crate) fn emit_services_of(&mut self, pod: &Pod) {
         let from = ObjKey {
             namespace: pod.meta.namespace.clone(),
             name: "".into(),
@@ -28,12 +28,12 @@ impl World {
             .map(|(_, s)| s.clone())
             .collect();
         for service in services {
-            self.tell_serving(&service);
+            self.emit_serving(&service);
         }
     }
 
-    /// Tells how many pods of the Service serve, where that changed.
-    pub(crate) fn tell_serving(&mut self, service: &Service) {
+    /// Emits how many pods of the Service serve, if that has changed.
+    pub(crate) fn emit_serving(&mut self, service: &Service) {
         let (mut serving, mut lost, mut wanted) = (0, 0, 0);
         let mut owners = std::collections::BTreeSet::new();
         for pod in self
@@ -47,7 +47,7 @@ impl World {
             }
             let run = self.runs.get(&pod.meta.uid);
             serving += u64::from(pod.status.ready && !pod.terminating() && run.is_some_and(|r| r.serves));
-            // One that is on its way out has a successor, or its owner waits for a person.
+            // Do not count a terminating pod as lost: it has a successor, or its owner waits for a person.
             let machine = pod.node.as_ref().filter(|_| !pod.terminating());
             let machine = machine.and_then(|n| self.machines.get(n));
             lost += u64::from(

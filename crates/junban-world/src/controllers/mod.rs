@@ -1,4 +1,4 @@
-//! The cluster's controllers: node lifecycle, workloads, disruption, endpoints.
+//! The controllers of the cluster: node lifecycle, workloads, disruption, endpoints.
 
 pub mod disruption;
 pub mod endpoints;

@@ -1,5 +1,5 @@
-//! Node lifecycle: registration, Leases, conditions, the taints that follow them, eviction by taint,
-//! and the collection of pods whose Node is gone.
+//! Nodes: registration, Leases, conditions and their taints, eviction by taint, and the removal of pods whose Node
+//! was deleted.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::truth::{Removal, Truth};
 use crate::world::World;
 
 impl World {
-    /// The machine's kubelet registers its Node (with a new UID, schedulable). Does nothing where
-    /// the Node exists or the kubelet is down.
+    /// The kubelet of the machine registers its Node, with a new UID and schedulable. Nothing happens if the Node
+    /// exists or the kubelet is down.
     pub fn register_node(&mut self, name: &str) {
         let Some(m) = self.machines.get(name).filter(|m| m.kubelet_up) else {
             return;
@@ -80,11 +80,11 @@ impl World {
             self.now() + self.config.node_grace_ms,
             Event::LeaseCheck { node: name.clone() },
         );
-        self.dirty_daemon_sets();
-        self.poke_scheduler();
+        self.wake_daemon_sets();
+        self.wake_scheduler();
     }
 
-    /// The Node object is deleted; its machine goes on, its pods are collected.
+    /// Deletes the Node. Its machine keeps running; the garbage collector removes its pods.
     pub(crate) fn remove_node(&mut self, name: &str) -> Result<(), ApiError> {
         let now = self.now();
         let node = self
@@ -113,14 +113,14 @@ impl World {
         }
         let keys: Vec<ObjKey> = self.store.pods_on(name).map(|p| p.meta.key()).collect();
         for key in keys {
-            self.tell_removal(&key, Removal::Collected);
+            self.emit_removal(&key, Removal::Collected);
             self.drop_pod(&key);
         }
     }
 
     pub(crate) fn start_lease(&mut self, name: &Name, epoch: u64) {
         let first = if self.instant {
-            // Spread evenly, so that not all kubelets write in the same millisecond.
+            // Spread the renewals: not all kubelets write in the same millisecond.
             self.rng.below(self.config.lease_interval_ms)
         } else {
             0
@@ -153,7 +153,7 @@ impl World {
             return;
         };
         self.store.put_lease(self.now(), name);
-        // A Lease may be renewed before its kubelet has reported the boot: that says nothing yet.
+        // The kubelet may renew the Lease before it reports the new bootID. Such a renewal proves nothing.
         let boot_id = &node.status.boot_id;
         if let Some(m) = self.machines.get_mut(name)
             && m.boot_id == *boot_id
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// The kubelet writes its Node's status: bootID and Ready in one update.
+    /// The kubelet writes the status of its Node: bootID and Ready in one update.
     pub(crate) fn report_node(&mut self, name: &Name) {
         let Some(m) = self.machines.get(name) else { return };
         let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// A patch by `manager`. A patch that changes nothing writes nothing.
+    /// Patches a Node. A patch that changes nothing writes nothing.
     pub(crate) fn patch_node(
         &mut self,
         name: &str,
@@ -269,7 +269,7 @@ impl World {
             self.queue.push(self.now() + after, Event::Taints { node: name });
         }
         if old.taints != new.taints || old.unschedulable != new.unschedulable {
-            self.poke_scheduler();
+            self.wake_scheduler();
         }
     }
 
@@ -289,7 +289,7 @@ impl World {
             .push(now + grace, Event::LeaseCheck { node: name.clone() });
     }
 
-    /// The node is not Ready: so are its pods, as the node lifecycle controller writes it.
+    /// The node is not Ready: the node lifecycle controller sets its pods to not Ready.
     fn pods_not_ready(&mut self, name: &Name) {
         let now = self.now();
         let ready: Vec<ObjKey> = self

@@ -1,7 +1,7 @@
 //! Workload controllers: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job.
 //!
-//! A ReplicaSet does not count terminating pods, so it makes a successor at once; a StatefulSet waits
-//! until the old pod of that name is gone.
+//! A ReplicaSet does not count terminating pods, so it makes a successor at once. A StatefulSet makes it only when
+//! the old pod of that name is gone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,39 +10,11 @@ use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
     PodStatus, PodTemplate, Taint, Toleration,
 };
-use crate::events::Event;
 use crate::truth::{Removal, Truth};
 use crate::world::World;
 
 impl World {
-    pub(crate) fn dirty_owner_of(&mut self, pod: &Pod) {
-        let Some(owner) = &pod.meta.owner else { return };
-        if let Some(key) = self.store.owner_keys.get(&owner.uid).cloned() {
-            self.dirty_owner(key);
-        }
-    }
-
-    pub(crate) fn dirty_owner(&mut self, key: OwnerKey) {
-        if self.dirty_owners.insert(key.clone()) {
-            let after = self.delay(self.config.controller_lag);
-            self.queue.push(self.now + after, Event::Owner(key));
-        }
-    }
-
-    pub(crate) fn dirty_daemon_sets(&mut self) {
-        let keys: Vec<_> = self
-            .store
-            .owners
-            .keys()
-            .filter(|k| k.kind == OwnerKind::DaemonSet)
-            .cloned()
-            .collect();
-        for key in keys {
-            self.dirty_owner(key);
-        }
-    }
-
-    /// Adds or replaces an owner's object; its controller acts on it.
+    /// Adds or replaces an owner, and wakes its controller.
     pub(crate) fn put_owner(&mut self, mut owner: Owner) -> Arc<Owner> {
         let key = owner.key();
         owner.meta.generation = self.store.owners.get(&key).map_or(1, |o| o.meta.generation + 1);
@@ -53,12 +25,12 @@ impl World {
         let owner = self.store.put_owner(self.now, owner);
         if owner.meta.owner.is_none() {
             self.emit(Truth::Owner {
-                owner: told(&key),
+                owner: owner_text(&key),
                 replicas: owner.replicas,
             });
         }
-        self.dirty_owner(key.clone());
-        // Budgets read the scale.
+        self.wake_owner(key.clone());
+        // A budget depends on the replicas of its owners.
         let of_namespace: Vec<ObjKey> = self
             .store
             .budgets
@@ -67,12 +39,11 @@ impl World {
             .cloned()
             .collect();
         for budget in of_namespace {
-            self.dirty_budget(budget);
+            self.wake_budget(budget);
         }
         owner
     }
 
-    /// Sets the replicas of an owner.
     pub(crate) fn scale(&mut self, key: &OwnerKey, replicas: i64) -> Result<(), ApiError> {
         let Some(owner) = self.store.owners.get(key) else {
             return Err(ApiError::not_found(&key.name));
@@ -83,13 +54,15 @@ impl World {
         Ok(())
     }
 
-    /// Deletes an owner; its pods are collected by its controller.
+    /// Deletes an owner, the owners below it, and their pods.
     pub(crate) fn remove_owner(&mut self, key: &OwnerKey) -> Result<(), ApiError> {
         let owner = self
             .store
             .remove_owner(self.now, key)
             .ok_or_else(|| ApiError::not_found(&key.name))?;
-        self.emit(Truth::OwnerGone { owner: told(key) });
+        self.emit(Truth::OwnerGone {
+            owner: owner_text(key),
+        });
         let below: Vec<OwnerKey> = self
             .store
             .owners
@@ -112,7 +85,7 @@ impl World {
     }
 
     pub(crate) fn on_owner(&mut self, key: &OwnerKey) {
-        self.dirty_owners.remove(key);
+        self.woken_owners.remove(key);
         let Some(owner) = self.store.owners.get(key).cloned() else {
             return;
         };
@@ -169,7 +142,7 @@ impl World {
             let name = format!("{}-{}", owner.meta.name, self.rng.suffix(5));
             self.make_pod(owner, &name, None);
         }
-        // Scaled down: those that serve least go first.
+        // Scaled down: remove pods without a node first, then unready ones, then the newest.
         active.sort_by_key(|p| {
             (
                 p.node.is_some(),
@@ -185,8 +158,8 @@ impl World {
         }
     }
 
-    /// In order, one at a time (`podManagementPolicy: OrderedReady`): a pod is made when the one before is Ready, and
-    /// those that are too many go from the last on, when all that stay are.
+    /// `podManagementPolicy: OrderedReady`: makes a pod when all pods before it are Ready. When all pods that stay
+    /// are Ready, removes the surplus pods one at a time, the last one first.
     fn sync_stateful(&mut self, owner: &Owner) {
         let name = |ordinal: i64| format!("{}-{ordinal}", owner.meta.name);
         for ordinal in 0..owner.replicas {
@@ -218,7 +191,7 @@ impl World {
             if pod.ended() && !pod.terminating() {
                 ended.push(pod.meta.key());
             } else if let Some(node) = &pod.node {
-                // A terminating one is waited for, as the real controller does.
+                // The real controller makes no successor before a terminating pod is gone.
                 have.insert(node.clone());
             }
         }
@@ -290,7 +263,8 @@ impl World {
         });
     }
 
-    /// The claims of a template, made where they are not there yet: each pod's own where `of_pod` is given.
+    /// The names of the template's claims; makes those that do not exist. With `of_pod` the pod has claims of its
+    /// own.
     pub(crate) fn make_claims(
         &mut self,
         namespace: &Name,
@@ -327,7 +301,7 @@ impl World {
         claims
     }
 
-    /// Adds a pod; bound at once where it names its node.
+    /// Adds a pod. If it names a node, it is bound at once.
     pub(crate) fn add_pod(&mut self, mut pod: Pod) {
         pod.meta.uid = self.new_uid();
         pod.meta.created = self.now;
@@ -344,7 +318,7 @@ impl World {
         }
     }
 
-    /// Where the builder wants the next pod of this owner.
+    /// The node that the builder chose for the next pod of this owner.
     fn placement(&mut self, owner: &Owner) -> Option<Name> {
         let top = owner.meta.owner.as_ref().map_or(&owner.meta.name, |o| &o.name);
         let key = ObjKey {
@@ -357,7 +331,7 @@ impl World {
     }
 }
 
-/// Tolerations that the DaemonSet controller adds to its pods.
+/// The tolerations that the DaemonSet controller adds to its pods.
 pub fn daemon_tolerations() -> Vec<Toleration> {
     [
         "node.kubernetes.io/unschedulable",
@@ -371,7 +345,7 @@ pub fn daemon_tolerations() -> Vec<Toleration> {
     .into()
 }
 
-/// Whether the taint keeps no pod of this template from the node.
+/// Whether a pod of this template may run on a node with this taint.
 fn tolerated(template: &PodTemplate, taint: &Taint) -> bool {
     let mut tolerations = template.tolerations.iter();
     taint.effect == Effect::PreferNoSchedule || tolerations.any(|toleration| toleration.tolerates(taint))
@@ -385,11 +359,11 @@ fn reference(owner: &Owner) -> OwnerRef {
     }
 }
 
-fn told(key: &OwnerKey) -> String {
+fn owner_text(key: &OwnerKey) -> String {
     format!("{}/{}/{}", key.kind.as_str(), key.namespace, key.name)
 }
 
-/// The label by which generated owners find their pods.
+/// The label of the pods of a built owner.
 pub(crate) fn app_label(name: &str) -> Map {
     Map::from([("app".to_owned(), name.to_owned())])
 }

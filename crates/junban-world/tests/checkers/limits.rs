@@ -1,40 +1,40 @@
-//! S4, S5, S17: how many at a time.
+//! S4, S5, S17: how many nodes at a time.
 
 use super::*;
 
 #[test]
-fn s4_one_place_is_one_place() {
-    let mut p = Play::new(10, 0);
-    p.slots(&[("w1", "e-w1")]).cordon("w1", true, "junban").fine();
+fn s4_one_place_allows_one_slot() {
+    let mut p = Stream::new(10, 0);
+    p.slots(&[("w1", "e-w1")]).cordon("w1", true, "junban").allowed();
     p.slots(&[("w1", "e-w1"), ("w2", "e-w2")]);
     assert_eq!(p.broken(), ["S4"]);
 }
 
 #[test]
-fn s4_what_others_cordoned_counts_and_costs_no_place_itself() {
-    let mut p = Play::new(10, 0);
+fn s4_a_node_that_others_cordoned_takes_one_place_and_no_second_one_for_its_slot() {
+    let mut p = Stream::new(10, 0);
     p.slots(&[]).cordon("w9", true, "kubectl").later(10_000);
-    p.slots(&[("w9", "e-w9")]).fine();
+    p.slots(&[("w9", "e-w9")]).allowed();
     p.slots(&[("w9", "e-w9"), ("w1", "e-w1")]);
     assert_eq!(p.broken(), ["S4"]);
 }
 
 #[test]
-fn s4_beside_a_tolerated_failure_there_is_one_place_more() {
-    let mut p = Play::new(3, 0);
+fn s4_a_tolerated_failure_adds_one_place() {
+    let mut p = Stream::new(3, 0);
     p.slots(&[]).ready("w3", Ready::Unknown).later(10_000);
     p.slots(&[("w1", "e-w1")]);
     assert_eq!(p.broken(), ["S4"], "down, but not broken yet");
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.slots(&[]).ready("w3", Ready::Unknown).later(301_000);
-    p.slots(&[("w1", "e-w1")]).fine();
+    p.slots(&[("w1", "e-w1")]).allowed();
     p.slots(&[("w1", "e-w1"), ("w2", "e-w2")]);
     assert_eq!(p.broken(), ["S4"]);
 }
 
 #[test]
 fn s4_a_node_whose_entry_somebody_deleted_has_a_turn_and_is_not_broken() {
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.slots(&[("w3", "e-w3")])
         .ready("w3", Ready::Unknown)
         .later(400_000);
@@ -43,11 +43,11 @@ fn s4_a_node_whose_entry_somebody_deleted_has_a_turn_and_is_not_broken() {
 }
 
 #[test]
-fn s4_what_happened_a_moment_ago_could_not_be_known_and_excluded_nodes_count_nowhere() {
-    let mut p = Play::new(10, 0);
+fn s4_what_happened_just_now_may_be_unknown_and_excluded_nodes_do_not_count() {
+    let mut p = Stream::new(10, 0);
     p.slots(&[]).later(10_000).ready("w9", Ready::False).later(1000);
-    p.slots(&[("w1", "e-w1")]).fine();
-    let mut p = Play::new(10, 0);
+    p.slots(&[("w1", "e-w1")]).allowed();
+    let mut p = Stream::new(10, 0);
     let changed = BTreeMap::from([("junban.dev/exclude".to_owned(), Some("true".to_owned()))]);
     p.slots(&[]).cordon("w9", true, "kubectl");
     p.tell(Truth::NodeLabels {
@@ -55,55 +55,48 @@ fn s4_what_happened_a_moment_ago_could_not_be_known_and_excluded_nodes_count_now
         changed,
     })
     .later(10_000);
-    p.slots(&[("w1", "e-w1")]).fine();
+    p.slots(&[("w1", "e-w1")]).allowed();
 }
 
 #[test]
 fn s4_a_cordon_without_a_slot() {
-    let mut p = Play::new(10, 0);
-    p.slots(&[]).cordon("w1", true, "kubectl").fine();
+    let mut p = Stream::new(10, 0);
+    p.slots(&[]).cordon("w1", true, "kubectl").allowed();
     p.cordon("w2", true, "junban");
     assert_eq!(p.broken(), ["S4"]);
 }
 
 #[test]
-fn s4_without_a_ledger_the_cordons_are_the_grants() {
-    let mut p = Play::new(10, 0);
-    p.cordon("w1", true, "junban").fine();
+fn s4_without_notes_about_slots_a_cordon_is_the_grant() {
+    let mut p = Stream::new(10, 0);
+    p.cordon("w1", true, "junban").allowed();
     p.cordon("w2", true, "junban");
     assert_eq!(p.broken(), ["S4"]);
 }
 
 #[test]
 fn s5_one_control_plane_node_at_a_time_with_a_quorum_left() {
-    let mut p = Play::new(10, 3);
-    p.cordon("c1", true, "junban").call("c1", 1).fine();
-    let mut p = Play::with(
-        10,
-        3,
-        Params {
-            max_unavailable: IntOrPercent::Int(9),
-            ..Params::default()
-        },
-    );
+    let mut p = Stream::new(10, 3);
+    p.cordon("c1", true, "junban").powered("c1", 1).allowed();
+    let mut p = Stream::with(10, 3, places(9));
     p.cordon("c1", true, "junban").cordon("c2", true, "junban");
     assert_eq!(p.broken(), ["S5"]);
-    let mut p = Play::new(10, 3);
+    let mut p = Stream::new(10, 3);
     p.tell(Truth::MachineDown {
         machine: "c3".into(),
         boot_id: "b0".into(),
         cause: DownCause::Spontaneous,
     });
-    p.later(10_000).call("c1", 1);
+    p.later(10_000).powered("c1", 1);
     assert_eq!(
         p.broken(),
         ["S5"],
-        "two of three healthy is not enough to take one"
+        "with two of three members healthy, no member may go"
     );
-    let mut p = Play::new(10, 1);
+    let mut p = Stream::new(10, 1);
     p.cordon("c1", true, "junban");
     assert_eq!(p.broken(), ["S5"]);
-    let mut p = Play::with(
+    let mut p = Stream::with(
         10,
         1,
         Params {
@@ -111,46 +104,32 @@ fn s5_one_control_plane_node_at_a_time_with_a_quorum_left() {
             ..Params::default()
         },
     );
-    p.cordon("c1", true, "junban").fine();
+    p.cordon("c1", true, "junban").allowed();
 }
 
 #[test]
-fn s5_never_beside_workers() {
-    let mut p = Play::with(
-        10,
-        3,
-        Params {
-            max_unavailable: IntOrPercent::Int(9),
-            ..Params::default()
-        },
-    );
+fn s5_no_control_plane_node_together_with_workers() {
+    let mut p = Stream::with(10, 3, places(9));
     p.entry("w1", "", "Queued", 0)
         .entry("w1", "Queued", "Draining", 0);
     p.cordon("c1", true, "junban");
     assert_eq!(p.broken(), ["S5"]);
-    let mut p = Play::with(
-        10,
-        3,
-        Params {
-            max_unavailable: IntOrPercent::Int(9),
-            ..Params::default()
-        },
-    );
+    let mut p = Stream::with(10, 3, places(9));
     p.entry("c1", "", "Queued", 0)
         .entry("c1", "Queued", "Draining", 0)
         .cordon("c1", true, "junban")
-        .fine();
+        .allowed();
     p.cordon("w1", true, "junban");
     assert_eq!(p.broken(), ["S5"]);
 }
 
 #[test]
 fn s5_a_worker_is_not_powered_while_a_control_plane_node_is_rebooting() {
-    let mut p = Play::new(10, 3);
+    let mut p = Stream::new(10, 3);
     p.entry("c1", "", "Queued", 0)
         .entry("c1", "Queued", "Draining", 0)
         .entry("c1", "Draining", "Rebooting", 1);
-    p.call("w1", 1);
+    p.powered("w1", 1);
     assert!(p.broken().contains(&"S5"));
 }
 
@@ -162,7 +141,7 @@ fn s17_nothing_starts_while_too_many_have_failed() {
             failures_max: IntOrPercent::Int(1),
             ..Params::default()
         };
-        let mut p = Play::with(10, 0, params);
+        let mut p = Stream::with(10, 0, params);
         p.slots(&[]);
         for i in 1..=n {
             p.entry(&format!("w{i}"), "", "Failed", 1);
@@ -170,6 +149,6 @@ fn s17_nothing_starts_while_too_many_have_failed() {
         p.slots(&[("w9", "e-w9")]);
         p
     };
-    failed(1).fine();
+    failed(1).allowed();
     assert_eq!(failed(2).broken(), ["S17"]);
 }

@@ -1,4 +1,4 @@
-//! Each rule: broken by what it forbids, silent at what it allows.
+//! Each rule: its checker reports what the rule forbids and nothing else.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests")]
 
 use std::collections::BTreeMap;
@@ -14,28 +14,21 @@ mod pods;
 mod power;
 mod turns;
 
-/// A stream of events with a clock.
-struct Play {
+/// A stream of events with a clock; the checkers judge each event.
+struct Stream {
     checkers: Checkers,
     at: u64,
     seq: u64,
 }
 
-impl Play {
+impl Stream {
     /// `workers` workers w1, w2 ... and `members` control-plane nodes c1, c2 ...
     fn new(workers: usize, members: usize) -> Self {
-        Self::with(
-            workers,
-            members,
-            Params {
-                max_unavailable: IntOrPercent::Int(1),
-                ..Params::default()
-            },
-        )
+        Self::with(workers, members, places(1))
     }
 
     fn with(workers: usize, members: usize, params: Params) -> Self {
-        let mut play = Self {
+        let mut stream = Self {
             checkers: Checkers::new(params),
             at: 0,
             seq: 0,
@@ -44,19 +37,19 @@ impl Play {
             .map(|i| format!("w{i}"))
             .chain((1..=members).map(|i| format!("c{i}")));
         for node in names {
-            play.tell(Truth::NodeAdded {
+            stream.tell(Truth::NodeAdded {
                 uid: format!("uid-{node}"),
                 machine: node.clone(),
                 boot_id: "b0".into(),
                 control_plane: node.starts_with('c'),
                 node: node.clone(),
             });
-            play.tell(Truth::NodeReady {
+            stream.tell(Truth::NodeReady {
                 node,
                 ready: Ready::True,
             });
         }
-        play
+        stream
     }
 
     fn tell(&mut self, what: Truth) -> &mut Self {
@@ -114,8 +107,8 @@ impl Play {
         })
     }
 
-    /// `e-NODE` of a policy, Queued.
-    fn made(&mut self, node: &str, policy: &str) -> &mut Self {
+    /// The entry `e-NODE` of `policy` was made.
+    fn entry_made(&mut self, node: &str, policy: &str) -> &mut Self {
         self.tell(Truth::EntryMade {
             entry: format!("e-{node}"),
             node: node.into(),
@@ -131,7 +124,7 @@ impl Play {
         })
     }
 
-    fn call(&mut self, node: &str, attempt: u64) -> &mut Self {
+    fn powered(&mut self, node: &str, attempt: u64) -> &mut Self {
         let tag = PowerTag {
             entry: format!("e-{node}"),
             attempt,
@@ -145,7 +138,7 @@ impl Play {
         })
     }
 
-    fn effect(&mut self, node: &str, attempt: u64, again: bool) -> &mut Self {
+    fn power_effect(&mut self, node: &str, attempt: u64, again: bool) -> &mut Self {
         let tag = PowerTag {
             entry: format!("e-{node}"),
             attempt,
@@ -192,7 +185,7 @@ impl Play {
         })
     }
 
-    /// Which rules were broken, in order.
+    /// The broken rules, in order.
     fn broken(&self) -> Vec<&str> {
         self.checkers
             .violations()
@@ -201,7 +194,7 @@ impl Play {
             .collect()
     }
 
-    fn fine(&self) {
+    fn allowed(&self) {
         assert_eq!(self.checkers.violations(), []);
     }
 }
@@ -218,5 +211,12 @@ fn pod(name: &str, node: &str, owner: &str, ready: bool) -> PodFacts {
         phase: Phase::Running,
         ready,
         ..PodFacts::default()
+    }
+}
+
+fn places(n: i64) -> Params {
+    Params {
+        max_unavailable: IntOrPercent::Int(n),
+        ..Params::default()
     }
 }

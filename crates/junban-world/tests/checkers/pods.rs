@@ -1,9 +1,9 @@
-//! S7, S8 and Services: how pods leave.
+//! S7, S8 and Services: removals of pods.
 
 use super::*;
 
 #[test]
-fn s7_a_deletion_is_no_eviction() {
+fn s7_a_deletion_needs_a_namespace_that_allows_it() {
     let delete = |by: &str, grace_s| Truth::PodRemoval {
         pod: "shop/a".into(),
         uid: "uid-a".into(),
@@ -14,21 +14,21 @@ fn s7_a_deletion_is_no_eviction() {
             grace_s,
         },
     };
-    let mut p = Play::new(3, 0);
-    p.tell(delete("kubectl", Some(0))).fine();
+    let mut p = Stream::new(3, 0);
+    p.tell(delete("kubectl", Some(0))).allowed();
     p.tell(delete("junban", None));
     assert_eq!(p.broken(), ["S7"]);
     let params = Params {
         delete_allowed: ["shop".to_owned()].into(),
         ..Params::default()
     };
-    let mut p = Play::with(3, 0, params);
-    p.tell(delete("junban", None)).fine();
+    let mut p = Stream::with(3, 0, params);
+    p.tell(delete("junban", None)).allowed();
     p.tell(delete("junban", Some(0)));
     assert_eq!(p.broken(), ["S7"]);
 }
 
-fn budgeted(p: &mut Play, needed: i64) {
+fn budgeted(p: &mut Stream, needed: i64) {
     for name in ["a", "b", "c"] {
         p.pod(name, "w1", "Deployment/shop/x", true);
     }
@@ -48,7 +48,7 @@ fn budgeted(p: &mut Play, needed: i64) {
     p.later(10_000);
 }
 
-fn gone(p: &mut Play, name: &str) {
+fn gone(p: &mut Stream, name: &str) {
     p.tell(Truth::PodChanged(PodFacts {
         terminating: true,
         ..pod(name, "w1", "Deployment/shop/x", true)
@@ -57,23 +57,23 @@ fn gone(p: &mut Play, name: &str) {
 
 #[test]
 fn s7_an_eviction_below_the_budgets_need() {
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     budgeted(&mut p, 2);
-    p.evict("a").fine();
+    p.evict("a").allowed();
     gone(&mut p, "a");
     p.evict("b");
     assert_eq!(p.broken(), ["S7"]);
 }
 
 #[test]
-fn s7_a_pod_that_fell_over_a_moment_ago_could_not_be_known() {
-    let mut p = Play::new(3, 0);
+fn s7_a_pod_that_failed_just_now_may_be_unknown() {
+    let mut p = Stream::new(3, 0);
     budgeted(&mut p, 2);
     p.tell(Truth::PodChanged(pod("c", "w1", "Deployment/shop/x", false)))
         .later(1000)
         .evict("a")
-        .fine();
-    let mut p = Play::new(3, 0);
+        .allowed();
+    let mut p = Stream::new(3, 0);
     budgeted(&mut p, 2);
     p.tell(Truth::PodChanged(pod("c", "w1", "Deployment/shop/x", false)))
         .later(10_000)
@@ -82,9 +82,9 @@ fn s7_a_pod_that_fell_over_a_moment_ago_could_not_be_known() {
 }
 
 #[test]
-fn s7_without_a_budget_one_of_an_owner_at_a_time_and_never_the_last() {
+fn s7_without_a_budget_one_pod_of_an_owner_leaves_at_a_time_and_the_last_one_stays() {
     let unbudgeted = |pods: &[&str]| {
-        let mut p = Play::new(3, 0);
+        let mut p = Stream::new(3, 0);
         for name in pods {
             p.pod(name, "w1", "Deployment/shop/x", true);
         }
@@ -96,12 +96,12 @@ fn s7_without_a_budget_one_of_an_owner_at_a_time_and_never_the_last() {
         p
     };
     let mut p = unbudgeted(&["a", "b", "c"]);
-    p.evict("a").fine();
+    p.evict("a").allowed();
     gone(&mut p, "a");
     p.evict("b");
     assert_eq!(p.broken(), ["S7"]);
     let mut p = unbudgeted(&["a"]);
-    p.evict("a").fine();
+    p.evict("a").allowed();
     let mut p = unbudgeted(&["a", "b"]);
     p.tell(Truth::PodChanged(pod("b", "w1", "Deployment/shop/x", false)))
         .later(400_000)
@@ -109,13 +109,13 @@ fn s7_without_a_budget_one_of_an_owner_at_a_time_and_never_the_last() {
     assert_eq!(
         p.broken(),
         ["S7"],
-        "b is forgotten after five minutes, but a is the last Ready one"
+        "b stops counting after 5 minutes, but a is the last Ready pod"
     );
     let mut p = unbudgeted(&["a", "b", "c"]);
     p.tell(Truth::PodChanged(pod("c", "w1", "Deployment/shop/x", false)))
         .later(400_000)
         .evict("a")
-        .fine();
+        .allowed();
 }
 
 #[test]
@@ -129,28 +129,28 @@ fn s8_an_eviction_without_a_uid() {
         ready: false,
         answer: EvictionAnswer::Accepted,
     };
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.tell(eviction("stranger", None))
         .tell(eviction("junban", Some("uid-a")))
-        .fine();
+        .allowed();
     p.tell(eviction("junban", None));
     assert_eq!(p.broken(), ["S8"]);
 }
 
 #[test]
-fn services_of_two_are_never_without_a_serving_pod() {
+fn a_service_with_two_replicas_always_has_a_serving_pod() {
     let serving = |serving, wanted, lost| Truth::Serving {
         service: "shop/x".into(),
         serving,
         wanted,
         lost,
     };
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.tell(serving(0, 2, 0))
         .tell(serving(2, 2, 0))
         .tell(serving(0, 2, 1))
         .tell(serving(1, 1, 0));
-    p.tell(serving(0, 1, 0)).fine();
+    p.tell(serving(0, 1, 0)).allowed();
     p.tell(serving(0, 2, 0));
     assert_eq!(p.broken(), ["services"]);
 }

@@ -3,28 +3,32 @@
 use super::*;
 
 #[test]
-fn s1_a_second_effect_for_one_attempt_or_one_boot() {
-    let mut p = Play::new(3, 0);
-    p.effect("w1", 1, false).effect("w2", 1, false).fine();
-    p.effect("w1", 1, false);
-    assert_eq!(p.broken(), ["S1", "S1"], "the same attempt, and the same boot");
-    let mut p = Play::new(3, 0);
-    p.effect("w1", 1, false).effect("w1", 2, false);
-    assert_eq!(p.broken(), ["S1"], "attempts: 1 and no retry");
-    let mut p = Play::new(3, 0);
-    p.effect("w1", 1, false).effect("w1", 1, true).fine();
+fn s1_one_power_effect_for_each_attempt_and_each_boot() {
+    let mut p = Stream::new(3, 0);
+    p.power_effect("w1", 1, false)
+        .power_effect("w2", 1, false)
+        .allowed();
+    p.power_effect("w1", 1, false);
+    assert_eq!(p.broken(), ["S1", "S1"], "the same attempt and the same boot");
+    let mut p = Stream::new(3, 0);
+    p.power_effect("w1", 1, false).power_effect("w1", 2, false);
+    assert_eq!(p.broken(), ["S1"], "`attempts` is 1, and nobody retried");
+    let mut p = Stream::new(3, 0);
+    p.power_effect("w1", 1, false)
+        .power_effect("w1", 1, true)
+        .allowed();
 }
 
 #[test]
-fn s1_a_retry_opens_one_more_and_a_second_attempt_waits_for_the_deadline() {
-    let mut p = Play::new(3, 0);
-    p.entry("w1", "", "Queued", 0).effect("w1", 1, false);
+fn s1_a_retry_allows_one_more_and_a_second_attempt_waits_for_the_deadline() {
+    let mut p = Stream::new(3, 0);
+    p.entry("w1", "", "Queued", 0).power_effect("w1", 1, false);
     p.tell(Truth::Retried {
         entry: "e-w1".into(),
         retries: 1,
     });
-    p.effect("w1", 2, false).fine();
-    p.effect("w1", 3, false);
+    p.power_effect("w1", 2, false).allowed();
+    p.power_effect("w1", 3, false);
     assert_eq!(p.broken(), ["S1"]);
 
     let params = || Params {
@@ -32,44 +36,46 @@ fn s1_a_retry_opens_one_more_and_a_second_attempt_waits_for_the_deadline() {
         boot_timeout_ms: 60_000,
         ..Params::default()
     };
-    let mut p = Play::with(3, 0, params());
-    p.effect("w1", 1, false)
+    let mut p = Stream::with(3, 0, params());
+    p.power_effect("w1", 1, false)
         .later(60_000)
-        .effect("w1", 2, false)
-        .fine();
-    let mut p = Play::with(3, 0, params());
-    p.effect("w1", 1, false).later(59_000).effect("w1", 2, false);
+        .power_effect("w1", 2, false)
+        .allowed();
+    let mut p = Stream::with(3, 0, params());
+    p.power_effect("w1", 1, false)
+        .later(59_000)
+        .power_effect("w1", 2, false);
     assert_eq!(p.broken(), ["S1"]);
 }
 
 #[test]
 fn s3_a_power_action_without_its_record() {
-    let steps = |p: &mut Play, attempt: u64| {
+    let steps = |p: &mut Stream, attempt: u64| {
         p.entry("w1", "", "Queued", 0)
             .entry("w1", "Queued", "Draining", 0);
-        p.entry("w1", "Draining", "Rebooting", attempt).call("w1", 1);
+        p.entry("w1", "Draining", "Rebooting", attempt).powered("w1", 1);
     };
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     steps(&mut p, 1);
-    p.fine();
-    let mut p = Play::new(3, 0);
+    p.allowed();
+    let mut p = Stream::new(3, 0);
     steps(&mut p, 2);
     assert_eq!(p.broken(), ["S3"]);
-    let mut p = Play::new(3, 0);
-    p.entry("w1", "", "Queued", 0).call("w1", 1).call("w2", 1);
+    let mut p = Stream::new(3, 0);
+    p.entry("w1", "", "Queued", 0).powered("w1", 1).powered("w2", 1);
     assert_eq!(p.broken(), ["S3", "S3"]);
 }
 
 #[test]
-fn s3_an_entry_that_was_deleted_after_the_last_look() {
+fn s3_an_entry_that_was_deleted_after_the_last_read_counts() {
     let deleted = |ms: u64| {
-        let mut p = Play::new(3, 0);
+        let mut p = Stream::new(3, 0);
         p.entry("w2", "", "Queued", 0);
         p.entry("w1", "", "Queued", 0)
             .entry("w1", "Queued", "Draining", 0);
         p.entry("w1", "Draining", "Rebooting", 1);
         p.tell(Truth::EntryGone { entry: "e-w1".into() });
-        p.later(ms).call("w1", 1);
+        p.later(ms).powered("w1", 1);
         p.broken().contains(&"S3")
     };
     assert!(!deleted(3_000));
@@ -77,11 +83,11 @@ fn s3_an_entry_that_was_deleted_after_the_last_look() {
 }
 
 #[test]
-fn s6_a_power_action_with_a_pod_that_must_leave() {
-    let mut p = Play::new(3, 0);
-    p.pod("a", "w1", "Deployment/shop/a", true).call("w1", 1);
+fn s6_no_power_action_while_a_pod_must_leave() {
+    let mut p = Stream::new(3, 0);
+    p.pod("a", "w1", "Deployment/shop/a", true).powered("w1", 1);
     assert_eq!(p.broken(), ["S6"]);
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.pod("a", "w2", "Deployment/shop/a", true)
         .pod("d", "w1", "DaemonSet/shop/d", true);
     p.tell(Truth::PodAdded(PodFacts {
@@ -92,13 +98,13 @@ fn s6_a_power_action_with_a_pod_that_must_leave() {
         phase: Phase::Succeeded,
         ..pod("j", "w1", "Job/shop/j", false)
     }));
-    p.call("w1", 1).fine();
-    let mut p = Play::new(3, 0);
+    p.powered("w1", 1).allowed();
+    let mut p = Stream::new(3, 0);
     p.tell(Truth::PodAdded(PodFacts {
         terminating: true,
         ..pod("a", "w1", "Deployment/shop/a", true)
     }));
-    p.call("w1", 1);
+    p.powered("w1", 1);
     assert_eq!(p.broken(), ["S6"], "a terminating pod is still there");
 }
 
@@ -108,16 +114,16 @@ fn s6_a_pod_that_tolerates_the_cordon_and_came_back_may_stay() {
         tolerates_cordon: true,
         ..pod("t", node, "Deployment/shop/t", true)
     };
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.cordon("w1", true, "junban")
         .later(1000)
         .tell(Truth::PodAdded(tolerant("w1")))
-        .call("w1", 1)
-        .fine();
-    let mut p = Play::new(3, 0);
+        .powered("w1", 1)
+        .allowed();
+    let mut p = Stream::new(3, 0);
     p.tell(Truth::PodAdded(tolerant("w1")))
         .later(1000)
         .cordon("w1", true, "junban")
-        .call("w1", 1);
+        .powered("w1", 1);
     assert_eq!(p.broken(), ["S6"]);
 }

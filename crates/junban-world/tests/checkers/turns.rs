@@ -1,43 +1,47 @@
-//! S9, S10, S11, S13, S16: cordons, proof, pause, and the edges of a turn.
+//! S9, S10, S11, S13, S16: cordons, proof, pause, and the edges of entries.
 
 use super::*;
 
 #[test]
-fn s9_a_cordon_of_somebody_else_is_not_lifted() {
-    let mut p = Play::new(3, 0);
+fn s9_the_controller_does_not_remove_the_cordon_of_somebody_else() {
+    let mut p = Stream::new(3, 0);
     p.cordon("w1", true, "junban")
         .cordon("w1", false, "junban")
-        .fine();
+        .allowed();
     p.cordon("w1", true, "kubectl")
         .cordon("w1", false, "kubectl")
-        .fine();
+        .allowed();
     p.cordon("w1", true, "kubectl").cordon("w1", false, "junban");
     assert_eq!(p.broken(), ["S9"]);
 }
 
 #[test]
-fn s10_uncordoned_only_when_each_part_of_the_proof_is_there() {
+fn s10_an_uncordon_needs_every_part_of_the_proof() {
     let begin = || {
-        let mut p = Play::new(3, 0);
+        let mut p = Stream::new(3, 0);
         p.tell(Truth::Owner {
             owner: "DaemonSet/shop/d".into(),
             replicas: 0,
         });
         p.pod("d", "w1", "DaemonSet/shop/d", true);
-        p.cordon("w1", true, "junban").call("w1", 1).later(60_000);
+        p.cordon("w1", true, "junban").powered("w1", 1).later(60_000);
         p
     };
-    let flip = |p: &mut Play| {
+    let flip = |p: &mut Stream| {
         for ready in [false, true] {
             p.tell(Truth::PodChanged(pod("d", "w1", "DaemonSet/shop/d", ready)));
         }
     };
     let mut p = begin();
     p.cordon("w1", false, "junban");
-    assert_eq!(p.broken(), ["S10"], "the bootID is the old one");
+    assert_eq!(p.broken(), ["S10"], "the API shows the old bootID");
     let mut p = begin();
     p.booted("w1").cordon("w1", false, "junban");
-    assert_eq!(p.broken(), ["S10"], "the DaemonSet's pod has its old status");
+    assert_eq!(
+        p.broken(),
+        ["S10"],
+        "the DaemonSet pod has not become Ready again"
+    );
     let mut p = begin();
     p.booted("w1").ready("w1", Ready::False);
     flip(&mut p);
@@ -50,35 +54,35 @@ fn s10_uncordoned_only_when_each_part_of_the_proof_is_there() {
     });
     flip(&mut p);
     p.cordon("w1", false, "junban");
-    assert_eq!(p.broken(), ["S10"], "no Lease since");
+    assert_eq!(p.broken(), ["S10"], "the Lease was not renewed since");
     let mut p = begin();
     p.booted("w1");
     flip(&mut p);
-    p.cordon("w1", false, "junban").fine();
+    p.cordon("w1", false, "junban").allowed();
 }
 
-/// `w1` was powered, and its entry has failed.
-fn failed() -> Play {
-    let mut p = Play::new(3, 0);
+/// `w1` was powered, and its entry is Failed.
+fn failed() -> Stream {
+    let mut p = Stream::new(3, 0);
     p.entry("w1", "", "Queued", 0)
         .entry("w1", "Queued", "Draining", 0)
         .entry("w1", "Draining", "Rebooting", 1);
     p.cordon("w1", true, "junban")
-        .call("w1", 1)
+        .powered("w1", 1)
         .entry("w1", "Rebooting", "Failed", 1);
     p
 }
 
 #[test]
-fn s10_nothing_powered_or_given_up_and_ready_needs_no_proof() {
-    let mut p = Play::new(3, 0);
+fn s10_a_node_that_was_not_powered_or_is_given_up_and_ready_needs_no_proof() {
+    let mut p = Stream::new(3, 0);
     p.cordon("w1", true, "junban")
         .cordon("w1", false, "junban")
-        .fine();
+        .allowed();
     let mut p = failed();
     p.tell(Truth::CancelAsked { entry: "e-w1".into() })
         .cordon("w1", false, "junban")
-        .fine();
+        .allowed();
 }
 
 #[test]
@@ -100,18 +104,18 @@ fn s10_a_server_that_is_given_up_while_it_is_down_waits_until_it_is_ready_or_exc
     p.tell(give_up)
         .label("w1", "junban.dev/exclude", Some("true"))
         .cordon("w1", false, "junban")
-        .fine();
+        .allowed();
 }
 
 #[test]
 fn s11_nothing_starts_five_seconds_after_a_pause() {
-    let mut p = Play::new(10, 0);
+    let mut p = Stream::new(10, 0);
     p.tell(Truth::Paused { paused: true })
         .later(4000)
         .cordon("w1", true, "junban")
-        .fine();
+        .allowed();
     p.later(2000)
-        .call("w1", 1)
+        .powered("w1", 1)
         .evict("a")
         .cordon("w1", false, "junban");
     assert_eq!(p.broken()[..2], ["S11", "S11"]);
@@ -119,7 +123,7 @@ fn s11_nothing_starts_five_seconds_after_a_pause() {
         delete_allowed: ["shop".to_owned()].into(),
         ..Params::default()
     };
-    let mut p = Play::with(10, 0, params);
+    let mut p = Stream::with(10, 0, params);
     p.tell(Truth::Paused { paused: true }).later(6000);
     p.tell(Truth::PodRemoval {
         pod: "shop/a".into(),
@@ -132,36 +136,36 @@ fn s11_nothing_starts_five_seconds_after_a_pause() {
         },
     });
     assert_eq!(p.broken(), ["S11"]);
-    let mut p = Play::new(10, 0);
+    let mut p = Stream::new(10, 0);
     p.tell(Truth::Paused { paused: true })
         .later(10_000)
         .tell(Truth::Paused { paused: false });
-    p.cordon("w1", true, "junban").fine();
+    p.cordon("w1", true, "junban").allowed();
 }
 
 #[test]
 fn s13_two_entries_of_one_node() {
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.entry_of("e1", "w1", "T", "", "Queued", 0)
         .entry_of("e2", "w1", "U", "", "Queued", 0);
-    p.entry_of("e1", "w1", "T", "Queued", "Draining", 0).fine();
+    p.entry_of("e1", "w1", "T", "Queued", "Draining", 0).allowed();
     p.entry_of("e2", "w1", "U", "Queued", "Draining", 0);
     assert_eq!(p.broken(), ["S13"]);
-    let mut p = Play::new(3, 0);
+    let mut p = Stream::new(3, 0);
     p.entry_of("e1", "w1", "T", "", "Queued", 0)
         .entry_of("e2", "w1", "T", "", "Queued", 0);
-    assert_eq!(p.broken(), ["S13"], "one entry for a node and goal");
-    let mut p = Play::new(3, 0);
+    assert_eq!(p.broken(), ["S13"], "a second entry for the same node and goal");
+    let mut p = Stream::new(3, 0);
     p.entry_of("e1", "w1", "T", "", "Queued", 0)
         .slots(&[("w1", "e1")])
         .slots(&[("w1", "e2")]);
-    assert_eq!(p.broken(), ["S13"], "a slot does not change hands");
+    assert_eq!(p.broken(), ["S13"], "another entry took the slot");
 }
 
 #[test]
-fn s16_only_along_the_edges() {
+fn s16_entries_move_only_along_the_edges() {
     let walk = |path: &[&str]| {
-        let mut p = Play::new(3, 0);
+        let mut p = Stream::new(3, 0);
         let mut from = "";
         for to in path {
             p.entry("w1", from, to, 0);
@@ -197,8 +201,8 @@ fn s16_only_along_the_edges() {
 }
 
 #[test]
-fn s16_cancelled_from_anywhere_where_the_node_is_gone_and_attempts_only_rise() {
-    let mut p = Play::new(3, 0);
+fn s16_any_phase_may_end_cancelled_if_the_node_is_gone_and_attempts_never_fall() {
+    let mut p = Stream::new(3, 0);
     p.entry("w1", "", "Queued", 0)
         .entry("w1", "Queued", "Draining", 0)
         .entry("w1", "Draining", "Rebooting", 1);
@@ -206,8 +210,8 @@ fn s16_cancelled_from_anywhere_where_the_node_is_gone_and_attempts_only_rise() {
         node: "w1".into(),
         uid: "uid-w1".into(),
     });
-    p.entry("w1", "Rebooting", "Cancelled", 1).fine();
-    let mut p = Play::new(3, 0);
+    p.entry("w1", "Rebooting", "Cancelled", 1).allowed();
+    let mut p = Stream::new(3, 0);
     p.entry("w1", "", "Queued", 2)
         .entry("w1", "Queued", "Draining", 1);
     assert_eq!(p.broken(), ["S16"]);

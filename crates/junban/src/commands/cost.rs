@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use junban_core::cluster::{Cluster, Node, Pod};
-use junban_core::drain::{Duty, budget_of, duty, impossible};
+use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
+use junban_core::duty::{Duty, duty};
 use junban_core::effect::BudgetKey;
-use junban_core::facts::Facts;
 use junban_core::ids::NodeName;
+use junban_core::node::Node;
+use junban_core::pod::Pod;
 use junban_core::policy::Policy;
+use junban_core::tokens::{budget_of, impossible};
 use serde::Serialize;
 
 use super::columns::some;
@@ -32,12 +35,12 @@ struct Shared {
 }
 
 /// Over the pods of these nodes that would have to leave.
-pub(crate) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
+pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
     let mut impossible_budgets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut in_group: BTreeMap<(Shared, String), u32> = BTreeMap::new();
     for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
-        let policy = facts.policy_of(&node.name);
+        let policy = derived.policy_of(&node.name);
         let group = group(policy, node);
         for pod in cluster.pods_of(&node.name) {
             if !matches!(duty(cluster, None, pod, policy), Duty::Evict) {
@@ -56,7 +59,7 @@ pub(crate) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName
                     if let BudgetKey::Pdb(key) = &budget
                         && let Some(blocker) = cluster.budgets.get(key).and_then(impossible)
                     {
-                        let owners = impossible_budgets.entry(blocker.message).or_default();
+                        let owners = impossible_budgets.entry(blocker.to_string()).or_default();
                         owners.insert(owner(cluster, pod));
                         continue;
                     }
@@ -67,7 +70,7 @@ pub(crate) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName
                     *in_group.entry((shared, group.clone())).or_default() += 1;
                 }
                 Err(blocker) => {
-                    let owners = impossible_budgets.entry(blocker.message).or_default();
+                    let owners = impossible_budgets.entry(blocker.to_string()).or_default();
                     owners.insert(owner(cluster, pod));
                 }
             }
@@ -82,7 +85,7 @@ pub(crate) fn of(cluster: &Cluster, facts: &Facts<'_>, nodes: &BTreeSet<NodeName
                 format!("{why} ({})", some(&owners, 3))
             })
             .collect(),
-        crowded: crowded(cluster, facts, in_group),
+        crowded: crowded(cluster, derived, in_group),
     }
 }
 
@@ -95,10 +98,14 @@ fn group(policy: Option<&Policy>, node: &Node) -> String {
     }
 }
 
-fn crowded(cluster: &Cluster, facts: &Facts<'_>, in_group: BTreeMap<(Shared, String), u32>) -> Vec<String> {
+fn crowded(
+    cluster: &Cluster,
+    derived: &Derived<'_>,
+    in_group: BTreeMap<(Shared, String), u32>,
+) -> Vec<String> {
     let mut groups: BTreeMap<Shared, Vec<String>> = BTreeMap::new();
     for ((shared, group), count) in in_group {
-        let allowed = allowed(cluster, facts, &shared);
+        let allowed = allowed(cluster, derived, &shared);
         if count > allowed {
             groups.entry(shared).or_default().push(format!("{count} {group}"));
         }
@@ -106,7 +113,7 @@ fn crowded(cluster: &Cluster, facts: &Facts<'_>, in_group: BTreeMap<(Shared, Str
     groups
         .into_iter()
         .map(|(shared, groups)| {
-            let allowed = allowed(cluster, facts, &shared);
+            let allowed = allowed(cluster, derived, &shared);
             let budget = match &shared.budget {
                 BudgetKey::Pdb(key) => format!("pdb {key} allows {allowed}"),
                 _ => format!("without a PodDisruptionBudget {allowed} may be disrupted"),
@@ -117,7 +124,7 @@ fn crowded(cluster: &Cluster, facts: &Facts<'_>, in_group: BTreeMap<(Shared, Str
 }
 
 /// Disruptions at a time when every pod is healthy.
-fn allowed(cluster: &Cluster, facts: &Facts<'_>, shared: &Shared) -> u32 {
+fn allowed(cluster: &Cluster, derived: &Derived<'_>, shared: &Shared) -> u32 {
     match &shared.budget {
         BudgetKey::Pdb(key) => cluster.budgets.get(key).map_or(0, |budget| {
             budget.expected_pods.saturating_sub(budget.desired_healthy)
@@ -126,10 +133,10 @@ fn allowed(cluster: &Cluster, facts: &Facts<'_>, shared: &Shared) -> u32 {
             let replicas = cluster
                 .workloads
                 .values()
-                .find(|workload| workload.key.describe() == shared.owner)
+                .find(|workload| workload.key.to_string() == shared.owner)
                 .and_then(|workload| workload.replicas)
                 .unwrap_or(1);
-            let limits = facts
+            let limits = derived
                 .governed
                 .values()
                 .filter_map(|governing| governing.as_ref().ok());
@@ -149,7 +156,7 @@ fn allowed(cluster: &Cluster, facts: &Facts<'_>, shared: &Shared) -> u32 {
 fn owner(cluster: &Cluster, pod: &Pod) -> String {
     cluster
         .topmost_owner(pod)
-        .map_or_else(|| format!("pod {}", pod.key), |owner| owner.describe())
+        .map_or_else(|| format!("pod {}", pod.key), |owner| owner.to_string())
 }
 
 impl Cost {
@@ -193,7 +200,7 @@ mod tests {
         fixture::deploy(&mut cluster, "bare-close", &["node-2", "node-2"], None);
         fixture::deploy(&mut cluster, "apart", &["node-1", "node-2"], Some(1));
         let memory = Memory::default();
-        let facts = Facts::new(&cluster, &memory, fixture::now(200));
+        let derived = Derived::new(&cluster, &memory, fixture::now(200));
         let nodes = cluster.nodes.keys().cloned().collect();
         expect_test::expect![[r#"
 
@@ -206,7 +213,7 @@ mod tests {
             Close together (anti-affinity is missing), so they leave one after another:
               deployment shop/close: 2 on node node-1; pdb shop/close allows 1 at a time
               deployment shop/bare-close: 2 on node node-2; without a PodDisruptionBudget 1 may be disrupted at a time
-        "#]].assert_eq(&of(&cluster, &facts, &nodes).describe());
+        "#]].assert_eq(&of(&cluster, &derived, &nodes).describe());
     }
 
     #[test]
@@ -223,9 +230,9 @@ mod tests {
             });
         }
         let memory = Memory::default();
-        let facts = Facts::new(&cluster, &memory, fixture::now(200));
+        let derived = Derived::new(&cluster, &memory, fixture::now(200));
         let nodes = cluster.nodes.keys().cloned().collect();
-        let crowded = of(&cluster, &facts, &nodes).crowded;
+        let crowded = of(&cluster, &derived, &nodes).crowded;
         assert_eq!(
             crowded,
             ["deployment shop/close: 2 in rack=r1; pdb shop/close allows 1 at a time"]

@@ -1,23 +1,30 @@
-//! `junban explain NODE`: why is this node not rebooting yet? The same gates as the controller's, asked over lists
-//! under the user's own rights; where those do not suffice, what the entry's status says.
+//! `junban explain NODE`: why is this node not rebooting yet? It asks the controller's gates, over lists that are read
+//! with the user's own rights. Where these rights do not suffice, it says what the entry's status says.
 
+mod explanation;
 mod since;
 mod without_turn;
 
 use junban_api::convert::format_goal;
 use junban_api::names;
-use junban_core::cluster::{Cluster, Pod};
-use junban_core::drain::{Duty, Tokens, budget_of, duty};
+use junban_core::blocker::Blocker;
+use junban_core::builder::PlanBuilder;
+use junban_core::cluster::Cluster;
+use junban_core::derived::{Derived, Turn};
+use junban_core::detail::Detail;
+use junban_core::duty::{Duty, duty};
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::{Facts, Turn};
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
-use junban_core::reason::{Blocker, Class, Reason};
+use junban_core::object::ObjectRef;
+use junban_core::pod::Pod;
+use junban_core::reason::{Class, Reason};
 use junban_core::time::Now;
-use junban_kube::glance::{self, Scope};
-use serde::Serialize;
+use junban_core::tokens::budget_of;
+use junban_kube::list_once::{self, Scope};
 
-use self::since::{Of, Times};
+use self::explanation::{Explanation, Unmet};
+use self::since::Times;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -30,8 +37,8 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
     let view = View::look(session, Scope::Everything).await?;
-    let clock = glance::clock(&session.connection, &arguments.namespace, names::LEASE);
-    // Without the right to read the Lease a lower bound of the clock serves.
+    let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
+    // A user who may not read the Lease gets a lower bound of the clock.
     let clock = session.answer(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());
     let policy = {
@@ -41,15 +48,15 @@ pub(crate) async fn run(
         turn.map(|entry| entry.spec.policy.to_string())
     };
     let times = Times::look(session, &node, policy.as_deref()).await;
-    let told = {
+    let explanation = {
         let cluster = view.cluster();
         let now = view::now(&cluster, session.now(), clock);
-        Told::about(&cluster, now, &node, Sight::of(&view), &times)?
+        of_node(&cluster, now, &node, Sight::of(&view), &times)?
     };
-    match (printer.format, &told.entry) {
+    match (printer.format, &explanation.entry) {
         (Output::Name, Some(entry)) => printer.data(&format!("nodereboot.junban.dev/{entry}")),
         (Output::Name, None) => {}
-        _ => printer.value(&told, || told.describe())?,
+        _ => printer.value(&explanation, || explanation.describe())?,
     }
     if let Some(note) = view.note() {
         printer.talk(&note);
@@ -57,138 +64,48 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told {
-    node: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<String>,
-    attempt: u32,
-    /// When its phase and reason began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    /// In a sentence.
-    summary: String,
-    hint: String,
-    unmet: Vec<Unmet>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Unmet {
-    reason: String,
-    object: String,
-    message: String,
-    hint: String,
-    needs_somebody: bool,
-    since: String,
-    /// What is known to be so since then.
-    since_of: Of,
-}
-
-impl Told {
-    fn about(
-        cluster: &Cluster,
-        now: Now,
-        name: &NodeName,
-        sight: Sight,
-        times: &Times,
-    ) -> Result<Self, Problem> {
-        let has_nodes = sight.has_nodes;
-        let memory = Memory::default();
-        let facts = Facts::new(cluster, &memory, now);
-        let turn = facts.turns.get(name);
-        if has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
-            return Err(Problem::failed(
-                format!("there is no node named {name}"),
-                "kubectl get nodes",
-            ));
-        }
-        match turn {
-            Some(turn) if !turn.phase().is_ended() => Ok(of_entry(cluster, &memory, now, turn, sight, times)),
-            _ if !has_nodes => Ok(Self {
-                node: name.to_string(),
-                summary:
-                    "it has no entry that is not ended; why is not known without the right to list nodes"
-                        .to_owned(),
-                hint: "kubectl auth can-i list nodes".to_owned(),
-                ..Self::default()
-            }),
-            turn => Ok(without_turn::told(cluster, &facts, now, name, turn)),
-        }
+fn of_node(
+    cluster: &Cluster,
+    now: Now,
+    name: &NodeName,
+    sight: Sight,
+    times: &Times,
+) -> Result<Explanation, Problem> {
+    let memory = Memory::default();
+    let derived = Derived::new(cluster, &memory, now);
+    let turn = derived.turns.get(name);
+    if sight.has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
+        return Err(Problem::failed(
+            format!("there is no node named {name}"),
+            "kubectl get nodes",
+        ));
     }
-
-    fn describe(&self) -> String {
-        let mut text = format!("Node {}: {}", self.node, self.summary);
-        if let Some(since) = &self.since {
-            text.push_str(&format!("\n  since:  {since}"));
-        }
-        if let (Some(entry), Some(goal)) = (&self.entry, &self.goal) {
-            let policy = self.policy.as_deref().unwrap_or("-");
-            text.push_str(&format!(
-                "\n  entry:  {entry}\n  policy: {policy}\n  goal:   {goal}"
-            ));
-        }
-        if self.attempt > 0 {
-            text.push_str(&format!("\n  power actions: {}", self.attempt));
-        }
-        if !self.hint.is_empty() {
-            text.push_str(&format!("\n  hint: {}", self.hint));
-        }
-        if !self.unmet.is_empty() {
-            let failed = self.phase.as_deref() == Some(Phase::Failed.as_str());
-            text.push_str(if failed {
-                "\n\nWhy:"
-            } else {
-                "\n\nWhat it waits for:"
-            });
-        }
-        for unmet in &self.unmet {
-            let whose = if unmet.object.is_empty() {
-                String::new()
-            } else {
-                format!(" [{}]", unmet.object)
-            };
-            let who = if unmet.needs_somebody {
-                " (needs somebody)"
-            } else {
-                ""
-            };
-            text.push_str(&format!("\n  {}{whose}{who}: {}", unmet.reason, unmet.message));
-            text.push_str(&match unmet.since_of {
-                Of::Gate => format!("\n    since: {}", unmet.since),
-                Of::Entry => format!(
-                    "\n    since: {} at the earliest, when its entry was made",
-                    unmet.since
-                ),
-            });
-            if !unmet.hint.is_empty() {
-                text.push_str(&format!("\n    hint: {}", unmet.hint));
-            }
-        }
-        text
-    }
+    Ok(match turn {
+        Some(turn) if !turn.phase().is_ended() => of_entry(cluster, &memory, now, turn, sight, times),
+        _ if !sight.has_nodes => Explanation {
+            node: name.to_string(),
+            summary: "it has no entry that is not ended; why is not known without the right to list nodes"
+                .to_owned(),
+            hint: "kubectl auth can-i list nodes".to_owned(),
+            ..Explanation::default()
+        },
+        turn => without_turn::of_node(cluster, &derived, now, name, turn),
+    })
 }
 
-/// Whether it is what the status says, and so as old as that. Of gates that are asked again the words may differ;
-/// of pods there are several with one reason.
+/// Whether a blocker is what the entry's status says: then it is as old as the status says. A gate that is asked again
+/// may find other details. A pod that is still on the node is not what the status says, even with the same reason.
 fn is_recorded(entry: &Entry, blocker: &Blocker) -> bool {
     let record = &entry.record;
-    record.reason == Some(blocker.reason)
-        && (record.phase == Phase::Queued || blocker.message == record.message)
+    let is_own = record.phase == Phase::Queued || matches!(blocker.detail, Detail::Said(_));
+    record.reason == Some(blocker.reason) && is_own
 }
 
 /// What the user may see.
 #[derive(Clone, Copy)]
 struct Sight {
     has_nodes: bool,
-    /// Every list.
+    /// Every kind could be listed.
     is_whole: bool,
 }
 
@@ -201,7 +118,7 @@ impl Sight {
     }
 }
 
-/// A node with an entry that is not ended: every unmet gate, or what its own record waits for.
+/// A node with an entry that has not ended: every unmet gate, or what the entry's own record waits for.
 fn of_entry(
     cluster: &Cluster,
     memory: &Memory,
@@ -209,20 +126,21 @@ fn of_entry(
     turn: &Turn<'_>,
     sight: Sight,
     times: &Times,
-) -> Told {
+) -> Explanation {
     let entry = turn.entry;
     let record = &entry.record;
     let node = &entry.spec.node;
     let recorded = record
         .reason
-        .map(|reason| Blocker::new(reason, "", record.message.clone()));
+        .map(|reason| Blocker::new(reason, ObjectRef::None, Detail::Said(record.message.clone())));
     let mut unmet: Vec<Blocker> = Vec::new();
-    // Without its Node every gate would say that it is gone.
+    // Without the nodes every gate would say that the Node is gone.
     if sight.has_nodes {
         unmet = junban_core::explain::explain(cluster, memory, now, node);
         unmet.retain(|blocker| !is_only_unknown_here(blocker));
     }
-    // What the controller itself says, where this look finds something else by now, or may not look.
+    // What the controller says comes first if this command did not find it: the user may not list everything, or no gate
+    // is asked in this phase.
     if let Some(blocker) =
         recorded.filter(|blocker| !unmet.iter().any(|found| found.reason == blocker.reason))
     {
@@ -236,7 +154,7 @@ fn of_entry(
     }
     unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.dedup();
-    Told {
+    Explanation {
         node: node.to_string(),
         entry: Some(entry.name.to_string()),
         policy: Some(entry.spec.policy.to_string()),
@@ -252,8 +170,8 @@ fn of_entry(
                 let (since, since_of) = times.of(entry, blocker.reason, is_recorded(entry, &blocker));
                 Unmet {
                     reason: blocker.reason.to_string(),
-                    object: blocker.object,
-                    message: blocker.message,
+                    object: blocker.object.to_string(),
+                    message: blocker.to_string(),
                     hint: blocker.reason.hint().replace("NODE", node.as_str()),
                     needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
                     since: format_goal(since),
@@ -269,27 +187,27 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
     let (Some(node), Some(policy)) = (turn.node, turn.policy) else {
         return Vec::new();
     };
-    let facts = Facts::new(cluster, memory, now);
-    let tokens = Tokens::new(cluster, memory, &facts);
+    let plan = PlanBuilder::new(cluster, memory, now);
+    let tokens = plan.tokens();
     let evicting =
-        |pod: &Pod, message: String| Blocker::new(Reason::Evicting, format!("pod {}", pod.key), message);
+        |pod: &Pod, detail| Blocker::new(Reason::Evicting, ObjectRef::Pod(pod.key.clone()), detail);
     let pods = cluster.pods_of(&node.name);
     pods.filter_map(|pod| match duty(cluster, None, pod, Some(policy)) {
         Duty::Skip => None,
-        Duty::Leaving => Some(evicting(pod, format!("pod {} is terminating", pod.key))),
+        Duty::Leaving => Some(evicting(pod, Detail::Terminating)),
         Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
         Duty::Evict => {
             let taken = budget_of(cluster, pod).and_then(|budget| tokens.take(&budget, pod, node, policy));
-            let next = || evicting(pod, format!("pod {} is evicted next, or in its order", pod.key));
+            let next = || evicting(pod, Detail::EvictedNext);
             Some(taken.err().unwrap_or_else(next))
         }
     })
     .collect()
 }
 
-/// A command has no memory of the control plane's health: that it would have to look is no reason to wait.
+/// A command does not know the control plane's health. That somebody must read it first is no reason to wait.
 fn is_only_unknown_here(blocker: &Blocker) -> bool {
-    blocker.reason == Reason::ControlPlaneTurn && blocker.message == "its health is being looked at"
+    blocker.reason == Reason::ControlPlaneChecking
 }
 
 fn summary(entry: &Entry, nothing_unmet: bool) -> String {

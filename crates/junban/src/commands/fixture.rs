@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use junban_api::convert;
-use junban_core::cluster::{Cluster, Node, QueueView};
+use junban_core::cluster::{Cluster, QueueView};
 use junban_core::entry::{Entry, EntrySpec, Phase, Record};
 use junban_core::goal::entry_name;
 use junban_core::ids::{EntryUid, NodeUid, Version};
+use junban_core::node::Node;
 use junban_core::policy::Policy;
 use junban_core::queue::Slot;
 use junban_core::time::{Mono, Now, Reading};

@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
+use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::facts::Facts;
+use junban_core::ids::natural;
 use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
 use junban_kube::Store;
-use junban_kube::glance::Scope;
+use junban_kube::list_once::Scope;
 use serde::Serialize;
 
-use super::columns::{natural, some, table};
+use super::columns::{some, table};
 use super::cost::{self, Cost};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
@@ -389,13 +390,13 @@ impl OfPolicy {
 /// Over the pods of nodes whose entries are Queued or Draining.
 fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, view::now(cluster, now, None));
-    let rest = facts
+    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
+    let rest = derived
         .turns
         .values()
         .filter(|turn| matches!(turn.phase(), Phase::Queued | Phase::Draining));
     let nodes = rest.map(|turn| turn.entry.spec.node.clone()).collect();
-    cost::of(cluster, &facts, &nodes)
+    cost::of(cluster, &derived, &nodes)
 }
 
 /// How long the entries that go on by themselves will take if each takes as long as those of the same goals did, side
@@ -443,10 +444,8 @@ fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
             continue;
         }
         let passes = reason.class() == Class::Passes;
-        // One budget that holds ten nodes up is one blocker.
-        let message = record.message.split(", wanted by pod").next().unwrap_or_default();
         grouped
-            .entry((!failed, passes, reason, message.to_owned()))
+            .entry((!failed, passes, reason, record.message.clone()))
             .or_default()
             .insert(entry.spec.node.to_string());
     }

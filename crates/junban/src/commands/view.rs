@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use junban_api::names;
-use junban_core::cluster::{Cluster, QueueView};
+use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
 use junban_core::entry::Entry;
-use junban_core::facts::Facts;
 use junban_core::memory::Memory;
-use junban_core::queue::Queue;
 use junban_core::time::{Now, Reading};
 use junban_engine::clock::boottime;
 use junban_engine::shell::locked;
 use junban_kube::Store;
 use junban_kube::cache::{self, Caches};
-use junban_kube::glance::{self, Missed, Scope};
+use junban_kube::list_once::{self, Missed, Scope};
 
 use super::problem::Problem;
 use super::session::Session;
@@ -40,7 +39,7 @@ impl View {
         let store = Arc::new(Store::new(names::NAMESPACE));
         let mut missed = Vec::new();
         let mut has_nodes = scope >= Scope::Nodes;
-        for miss in glance::look(&session.connection, &store, scope).await {
+        for miss in list_once::list(&session.connection, &store, scope).await {
             let problem = problem(session, &miss);
             if NEEDED.contains(&miss.resource.as_str()) {
                 return Err(problem);
@@ -153,23 +152,8 @@ pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) ->
 /// Each node's turn, or the entry that was it last.
 pub(crate) fn turns(cluster: &Cluster, wall: Timestamp) -> Vec<&Entry> {
     let memory = Memory::default();
-    let facts = Facts::new(cluster, &memory, now(cluster, wall, None));
-    facts.turns.values().map(|turn| turn.entry).collect()
-}
-
-/// The queue, which every verb that changes something needs.
-pub(crate) fn queue(cluster: &Cluster) -> Result<&Queue, Problem> {
-    match &cluster.queue {
-        QueueView::Present(queue) => Ok(queue),
-        QueueView::Absent => Err(Problem::failed(
-            "there is no RebootQueue named default, which counts as paused: nothing would start",
-            "kubectl apply --server-side -f manifests/defaults",
-        )),
-        QueueView::Unreadable(text) => Err(Problem::failed(
-            format!("the RebootQueue cannot be read, which counts as paused: {text}"),
-            "mend it: kubectl edit rebootqueue default",
-        )),
-    }
+    let derived = Derived::new(cluster, &memory, now(cluster, wall, None));
+    derived.turns.values().map(|turn| turn.entry).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use junban_api::names;
 use junban_core::effect::{
@@ -10,21 +11,26 @@ use junban_core::effect::{
 };
 use junban_core::ids::{EntryName, EntryUid, PolicyName, Version};
 use junban_core::policy::PolicySummary;
-use junban_drivers::Variables;
+use junban_drivers::{CommandDriver, Drivers, Variables};
 use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPort, PowerPort, ReadPort};
 use junban_kube::KubePorts;
 
 use super::metrics::Metrics;
 
-const VARIABLES: Variables = Variables {
-    node: names::ENV_NODE,
-    boot_id: names::ENV_BOOT_ID,
-    system_uuid: names::ENV_SYSTEM_UUID,
-    attempt: names::ENV_ATTEMPT,
-};
+pub(super) fn drivers() -> Drivers {
+    Drivers {
+        command: CommandDriver::new(Variables {
+            node: names::ENV_NODE,
+            boot_id: names::ENV_BOOT_ID,
+            system_uuid: names::ENV_SYSTEM_UUID,
+            attempt: names::ENV_ATTEMPT,
+        }),
+    }
+}
 
 pub(super) struct Adapters {
     pub(super) kube: KubePorts,
+    pub(super) drivers: Drivers,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -108,11 +114,15 @@ impl ReadPort for Adapters {
 }
 
 impl PowerPort for Adapters {
+    fn longest(&self) -> Duration {
+        self.drivers.longest()
+    }
+
     async fn power(&self, order: PowerOrder) -> PowerAnswer {
-        let driver = order.step.driver();
-        tracing::info!(node = %order.node, boot_id = %order.boot_id, attempt = order.attempt, driver, "power action");
-        let answer = junban_drivers::run(VARIABLES, &order).await;
-        tracing::info!(node = %order.node, outcome = ?answer.outcome, message = answer.message, "power action ended");
+        let (node, driver) = (order.node.clone(), order.step.driver());
+        tracing::info!(%node, boot_id = %order.boot_id, attempt = order.attempt, driver, "power action");
+        let answer = self.drivers.power(order).await;
+        tracing::info!(%node, outcome = ?answer.outcome, message = answer.message, "power action ended");
         self.metrics.power(driver, answer.outcome);
         answer
     }

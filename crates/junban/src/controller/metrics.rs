@@ -10,6 +10,7 @@ use junban_core::cluster::Cluster;
 use junban_core::effect::EvictOutcome;
 use junban_core::entry::{Entry, Phase, PowerOutcome};
 use junban_core::reason::Class;
+use junban_core::report::Report;
 use junban_engine::clock::boottime;
 use junban_engine::elector::Elector;
 use junban_engine::shell::locked;
@@ -33,7 +34,12 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(store: Arc<Store>, elector: Arc<Mutex<Elector>>, warnings: Arc<Warnings>) -> Self {
+    pub(super) fn new(
+        store: Arc<Store>,
+        report: Arc<Mutex<Report>>,
+        elector: Arc<Mutex<Elector>>,
+        warnings: Arc<Warnings>,
+    ) -> Self {
         let mut registry = Registry::default();
         let evictions = Family::default();
         let power_actions = Family::default();
@@ -49,6 +55,7 @@ impl Metrics {
         );
         registry.register_collector(Box::new(Observed {
             store,
+            report,
             elector,
             warnings,
         }));
@@ -96,6 +103,7 @@ impl Metrics {
 /// What is read anew for each scrape.
 struct Observed {
     store: Arc<Store>,
+    report: Arc<Mutex<Report>>,
     elector: Arc<Mutex<Elector>>,
     warnings: Arc<Warnings>,
 }
@@ -120,7 +128,7 @@ impl Collector for Observed {
         if !leads {
             return Ok(());
         }
-        let values = of_cluster(&locked(&self.store.cluster));
+        let values = of_cluster(&locked(&self.store.cluster), &locked(&self.report));
         for (name, values) in values {
             gauge(&mut encoder, name, values)?;
         }
@@ -128,18 +136,25 @@ impl Collector for Observed {
     }
 }
 
-fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
+fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)> {
     let entries = || cluster.entries.values();
     let phases = Phase::ALL.iter().map(|phase| {
         let count = entries().filter(|entry| entry.record.phase == *phase).count();
         (vec![("phase", phase.to_string())], as_i64(count))
     });
+    // What the report says, and for an entry that the report does not tell of, what its status says.
+    let reason_of = |entry: &Entry| match report.told.get(&entry.name) {
+        Some(told) => told.reason,
+        None => entry.record.reason,
+    };
+    let with_reason = |entry: &Entry| {
+        let reason = reason_of(entry).map_or("", |reason| reason.as_str());
+        let node = ("node", entry.spec.node.to_string());
+        (vec![node, ("reason", reason.to_owned())], 1)
+    };
     let blocked = entries().filter(|entry| {
         matches!(entry.record.phase, Phase::Queued | Phase::Draining)
-            && entry
-                .record
-                .reason
-                .is_some_and(|reason| reason.class() != Class::Progress)
+            && reason_of(entry).is_some_and(|reason| reason.class() != Class::Progress)
     });
     let failed = entries().filter(|entry| entry.record.phase == Phase::Failed);
     let draining = entries().filter(|entry| entry.record.phase == Phase::Draining);
@@ -205,17 +220,6 @@ fn of_cluster(cluster: &Cluster) -> Vec<(&'static str, Values)> {
     values
 }
 
-fn with_reason(entry: &Entry) -> (Labels, i64) {
-    let reason = entry.record.reason.map_or("", |reason| reason.as_str());
-    (
-        vec![
-            ("node", entry.spec.node.to_string()),
-            ("reason", reason.to_owned()),
-        ],
-        1,
-    )
-}
-
 fn as_i64(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -250,7 +254,9 @@ mod tests {
     use crate::commands::fixture;
 
     fn values_of(cluster: &Cluster, metric: &str) -> Values {
-        let found = of_cluster(cluster).into_iter().find(|(name, _)| *name == metric);
+        let found = of_cluster(cluster, &Report::default())
+            .into_iter()
+            .find(|(name, _)| *name == metric);
         found.map(|(_, values)| values).unwrap_or_default()
     }
 

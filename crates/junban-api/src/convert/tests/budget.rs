@@ -16,7 +16,7 @@ fn counts(allowed: i32) -> Value {
 }
 
 #[test]
-fn counts_and_the_selector_come_through() {
+fn counts_and_the_selector_are_read() {
     let read = budget(
         json!({"minAvailable": "75%", "selector": {"matchLabels": {"app": "cart"}}}),
         counts(1),
@@ -39,7 +39,7 @@ fn counts_and_the_selector_come_through() {
 }
 
 #[test]
-fn pods_whose_eviction_is_not_confirmed_are_named() {
+fn pods_whose_eviction_is_not_confirmed_are_listed() {
     let mut status = counts(0);
     status["disruptedPods"] = json!({"cart-1": "2026-11-23T09:00:00Z"});
     assert_eq!(budget(json!({}), status).disrupted_pods, ["cart-1"]);
@@ -47,7 +47,7 @@ fn pods_whose_eviction_is_not_confirmed_are_named() {
 }
 
 #[test]
-fn no_selector_selects_nothing_and_an_empty_one_everything() {
+fn no_selector_selects_nothing_and_an_empty_selector_selects_everything() {
     assert_eq!(budget(json!({}), json!(null)).selector, None);
     assert!(
         budget(json!({"selector": {}}), json!(null))
@@ -58,7 +58,7 @@ fn no_selector_selects_nothing_and_an_empty_one_everything() {
 }
 
 #[test]
-fn sync_failed_is_told_from_other_reasons() {
+fn only_the_reason_sync_failed_is_read_as_such() {
     let with = |reason: &str| {
         let mut status = counts(0);
         status["conditions"] = json!([{

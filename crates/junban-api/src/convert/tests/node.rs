@@ -31,7 +31,7 @@ fn merge(into: &mut serde_json::Value, more: serde_json::Value) {
 }
 
 #[test]
-fn what_a_kubelet_reports() {
+fn what_a_kubelet_reports_is_read() {
     let node = node(json!({}));
     assert_eq!(node.boot_id, Some("b1".into()));
     assert_eq!(node.system_uuid.as_str(), "s1");
@@ -69,7 +69,7 @@ fn a_cordon_is_ours_only_while_our_manager_owns_the_field() {
 }
 
 #[test]
-fn a_mark_that_does_not_parse_is_kept_as_such() {
+fn a_mark_that_cannot_be_read_is_kept_as_text() {
     let node = node(
         json!({"metadata": {"annotations": {names::MARK: "{oops", names::WAIVED: "2026-11-23T09:00:00Z"}}}),
     );
@@ -79,7 +79,15 @@ fn a_mark_that_does_not_parse_is_kept_as_such() {
 }
 
 #[test]
-fn a_waiver_may_be_spelt_in_any_way_that_is_a_time() {
+fn a_mark_of_a_newer_release_is_kept_as_text() {
+    let node = node(json!({"metadata": {"annotations": {names::MARK: r#"{"format":2}"#}}}));
+    let error = node.mark.unwrap().unwrap_err();
+    assert!(error.contains("written by a newer release"), "{error}");
+    assert_eq!(node.mark_text.as_deref(), Some(r#"{"format":2}"#));
+}
+
+#[test]
+fn a_waiver_may_have_any_valid_form_of_a_time() {
     let waived = |text: &str| node(json!({"metadata": {"annotations": {names::WAIVED: text}}})).waived;
     let time = "2026-11-23T09:00:00Z".parse().unwrap();
     for text in [
@@ -93,7 +101,7 @@ fn a_waiver_may_be_spelt_in_any_way_that_is_a_time() {
 }
 
 #[test]
-fn signs_of_another_owner() {
+fn signs_of_another_owner_are_recognised() {
     let taint =
         |key: &str| node(json!({"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}})).foreign_owner;
     for key in [
@@ -115,7 +123,7 @@ fn signs_of_another_owner() {
 }
 
 #[test]
-fn without_a_uid_it_is_incomplete() {
+fn a_node_without_a_uid_is_incomplete() {
     let node = k8s::Node {
         metadata: ObjectMeta {
             name: Some("node-1".into()),

@@ -1,4 +1,4 @@
-//! Objects of our own: defaults, every wrong field, and the way there and back.
+//! Our own objects: defaults, wrong fields, and reading what was written.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn paths(error: &Unreadable) -> Vec<&str> {
 }
 
 #[test]
-fn an_empty_queue_has_the_defaults_of_the_design() {
+fn an_empty_queue_has_all_defaults() {
     let queue = queue::read(&object("RebootQueue", "default", json!({}), json!(null))).unwrap();
     assert!(!queue.paused);
     assert_eq!(queue.max_concurrent, IntOrPercent::Percent(100));
@@ -40,7 +40,7 @@ fn an_empty_queue_has_the_defaults_of_the_design() {
     assert_eq!(queue.history_per_node, 3);
     assert_eq!(queue.ledger, None);
     assert!(!queue.control_plane.allow_quorum_loss);
-    // A partly written part gets the rest of its defaults.
+    // A part with some fields gets the defaults of the others.
     let queue = queue::read(&object(
         "RebootQueue",
         "default",
@@ -52,7 +52,7 @@ fn an_empty_queue_has_the_defaults_of_the_design() {
 }
 
 #[test]
-fn a_minimal_policy_has_the_defaults_of_the_design() {
+fn a_minimal_policy_has_all_defaults() {
     let policy = policy::read(&object("RebootPolicy", "workers", policy_spec(), json!(null))).unwrap();
     assert!(
         policy
@@ -79,7 +79,7 @@ fn a_minimal_policy_has_the_defaults_of_the_design() {
 }
 
 #[test]
-fn every_wrong_field_is_named_at_once() {
+fn all_wrong_fields_are_named_at_once() {
     let mut spec = policy_spec();
     spec["bootedAfter"] = json!("yesterday");
     spec["minInterval"] = json!("1d");
@@ -131,7 +131,7 @@ fn every_wrong_field_is_named_at_once() {
 }
 
 #[test]
-fn a_count_beyond_any_cluster_is_called_too_large() {
+fn a_count_above_the_largest_one_is_refused() {
     let spec = json!({"maxConcurrent": 5_000_000_000u64});
     let error = queue::read(&object("RebootQueue", "default", spec, json!(null))).unwrap_err();
     assert!(
@@ -141,7 +141,7 @@ fn a_count_beyond_any_cluster_is_called_too_large() {
 }
 
 #[test]
-fn a_selector_that_cannot_match_leaves_the_policy_readable() {
+fn a_policy_with_a_selector_that_cannot_match_is_readable() {
     let spec = json!({"nodeSelector": {"matchLabels": {"role": "a b"}}, "priority": 0});
     let policy = policy::read(&object("RebootPolicy", "workers", spec, json!(null))).unwrap();
     assert_eq!(
@@ -158,7 +158,7 @@ fn a_field_of_the_wrong_type_makes_only_its_own_object_unreadable() {
 }
 
 #[test]
-fn of_a_policy_with_a_driver_of_another_release_it_is_known_whom_it_governs() {
+fn a_policy_with_a_driver_of_a_newer_release_still_governs_its_nodes() {
     let mut spec = policy_spec();
     spec["reboot"] = json!({"ladder": [{"driver": "telepathy"}]});
     let object = object("RebootPolicy", "workers", spec, json!(null));
@@ -168,7 +168,7 @@ fn of_a_policy_with_a_driver_of_another_release_it_is_known_whom_it_governs() {
 }
 
 #[test]
-fn the_ladder_comes_through() {
+fn the_ladder_is_read() {
     let mut spec = policy_spec();
     spec["reboot"] = json!({"ladder": [{"driver": "command", "command": ["/bin/true", "x"]}]});
     let policy = policy::read(&object("RebootPolicy", "workers", spec, json!(null))).unwrap();
@@ -177,7 +177,7 @@ fn the_ladder_comes_through() {
 }
 
 #[test]
-fn a_ledger_survives_the_way_there_and_back_and_an_absent_one_stays_absent() {
+fn a_written_ledger_is_read_again_and_an_absent_one_stays_absent() {
     let slot = Slot {
         node_uid: "n1".into(),
         entry: "node-1-abc".into(),
@@ -206,7 +206,7 @@ fn a_ledger_survives_the_way_there_and_back_and_an_absent_one_stays_absent() {
 }
 
 #[test]
-fn a_queue_that_is_paused_and_halted_says_both() {
+fn a_queue_that_is_paused_and_halted_has_both_conditions() {
     let summary = QueueSummary {
         state: "Paused".into(),
         trouble: "Halted".into(),
@@ -214,12 +214,12 @@ fn a_queue_that_is_paused_and_halted_says_both() {
     };
     let status = queue::status(None, &summary, &Value::Null, Timestamp::UNIX_EPOCH);
     let conditions = status["conditions"].as_array().unwrap();
-    let said: Vec<_> = conditions
+    let found: Vec<_> = conditions
         .iter()
         .map(|one| (one["type"].as_str().unwrap(), one["status"].as_str().unwrap()))
         .collect();
     assert_eq!(
-        said,
+        found,
         [("Active", "False"), ("Paused", "True"), ("Halted", "True")]
     );
 }
@@ -236,7 +236,7 @@ fn entry_spec() -> Value {
 }
 
 #[test]
-fn an_entry_and_its_record_survive_the_way_there_and_back() {
+fn a_written_record_is_read_again() {
     let record = Record {
         phase: Phase::Draining,
         reason: Some(Reason::BudgetExhausted),
@@ -261,6 +261,19 @@ fn an_entry_and_its_record_survive_the_way_there_and_back() {
 fn an_entry_without_status_is_queued() {
     let read = entry::read(&object("NodeReboot", "node-1-abc", entry_spec(), json!(null))).unwrap();
     assert_eq!(read.record, Record::default());
+}
+
+#[test]
+fn an_entry_whose_record_a_newer_release_wrote_is_unreadable() {
+    let status = json!({"format": 2, "phase": "Queued"});
+    let error = entry::read(&object("NodeReboot", "node-1-abc", entry_spec(), status)).unwrap_err();
+    assert_eq!(paths(&error), ["status"]);
+    assert!(
+        error.0[0]
+            .problem
+            .starts_with("written by a newer release of Junban"),
+        "{error}"
+    );
 }
 
 #[test]

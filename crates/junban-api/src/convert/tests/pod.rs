@@ -57,7 +57,7 @@ fn a_request_of_the_whole_pod_replaces_the_sum() {
 }
 
 #[test]
-fn phases() {
+fn phases_are_read() {
     let phase = |phase: &str| pod(json!({}), json!({"phase": phase})).phase;
     assert_eq!(phase("Pending"), PodPhase::Pending);
     assert_eq!(phase("Running"), PodPhase::Running);
@@ -67,7 +67,7 @@ fn phases() {
 }
 
 #[test]
-fn a_pod_that_fits_nowhere_is_one_that_the_scheduler_says_so_of() {
+fn a_pod_fits_nowhere_if_the_scheduler_says_so() {
     let fits_nowhere = |reason: &str| {
         let scheduled = json!({"type": "PodScheduled", "status": "False", "reason": reason});
         pod(json!({}), json!({"conditions": [scheduled]})).fits_nowhere
@@ -78,7 +78,7 @@ fn a_pod_that_fits_nowhere_is_one_that_the_scheduler_says_so_of() {
 }
 
 #[test]
-fn its_controller_is_the_owner_that_controls() {
+fn the_controller_of_a_pod_is_the_owner_that_controls_it() {
     let owner = |api: &str, kind: &str, controls: bool| {
         let owner = json!({"apiVersion": api, "kind": kind, "name": "x", "uid": "y", "controller": controls});
         with(json!({"ownerReferences": [owner]}), json!({}), json!({}))
@@ -98,7 +98,7 @@ fn its_controller_is_the_owner_that_controls() {
 }
 
 #[test]
-fn volumes() {
+fn volumes_are_read() {
     let spec = json!({"volumes": [
         {"name": "scratch", "emptyDir": {}},
         {"name": "data", "persistentVolumeClaim": {"claimName": "data-cart-1"}},
@@ -117,7 +117,7 @@ fn volumes() {
 }
 
 #[test]
-fn only_running_containers_have_an_id_that_counts() {
+fn only_the_ids_of_running_containers_count() {
     let container = |id: &str, state: &str| {
         let details = if state == "terminated" {
             json!({"exitCode": 255})
@@ -138,7 +138,7 @@ fn only_running_containers_have_an_id_that_counts() {
 }
 
 #[test]
-fn required_affinity_is_flattened_and_never_vanishes() {
+fn required_affinity_never_becomes_an_empty_list() {
     let spec = |terms: Value| {
         let required =
             json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
@@ -158,7 +158,7 @@ fn required_affinity_is_flattened_and_never_vanishes() {
 }
 
 #[test]
-fn tolerations_by_operator() {
+fn tolerations_are_read_by_operator() {
     let spec = json!({"tolerations": [
         {"operator": "Exists"},
         {"key": "a", "value": "b", "effect": "NoSchedule"},
@@ -173,7 +173,7 @@ fn tolerations_by_operator() {
 }
 
 #[test]
-fn junbans_own_pods_are_known_by_labels_in_its_namespace() {
+fn junbans_own_pods_are_recognised_by_labels_in_its_namespace() {
     let labels = json!({"app.kubernetes.io/name": "junban", "app.kubernetes.io/component": "controller"});
     assert!(!with(json!({"labels": labels}), json!({}), json!({})).is_junban);
     assert!(
@@ -188,7 +188,7 @@ fn junbans_own_pods_are_known_by_labels_in_its_namespace() {
 }
 
 #[test]
-fn grace_is_that_of_the_deletion_once_there_is_one() {
+fn a_deletion_overrides_the_grace_period() {
     assert_eq!(pod(json!({}), json!({})).grace, Duration::from_secs(30));
     let spec = json!({"terminationGracePeriodSeconds": 60});
     let going = json!({"deletionTimestamp": "2026-11-23T09:00:00Z", "deletionGracePeriodSeconds": 5});

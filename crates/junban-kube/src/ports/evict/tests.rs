@@ -14,7 +14,7 @@ fn of(status: serde_json::Value) -> EvictOutcome {
 const VIOLATES: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
 
 #[test]
-fn gone_or_another_pod_of_that_name() {
+fn a_pod_that_is_gone_or_has_another_uid_is_gone() {
     let not_found = json!({"message": "pods \"a\" not found", "reason": "NotFound", "code": 404});
     assert_eq!(of(not_found), EvictOutcome::Gone);
     let uid = "Operation cannot be fulfilled on pods \"a\": the UID in the precondition (x) does not match the UID in record (y). The object might have been deleted and then recreated";
@@ -27,7 +27,7 @@ fn gone_or_another_pod_of_that_name() {
 }
 
 #[test]
-fn a_budget_that_is_empty_behind_or_not_to_be_computed() {
+fn a_budget_that_is_exhausted_or_behind_or_cannot_be_computed() {
     let cause = "The disruption budget cart needs 3 healthy pods and has 3 currently";
     let empty = json!({"message": VIOLATES, "reason": "TooManyRequests", "code": 429,
         "details": {"causes": [{"reason": "DisruptionBudget", "message": cause}]}});
@@ -48,7 +48,7 @@ fn a_budget_that_is_empty_behind_or_not_to_be_computed() {
 }
 
 #[test]
-fn two_budgets_on_a_pod() {
+fn a_pod_with_two_budgets_cannot_be_evicted() {
     let text =
         "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
     let two = json!({"message": text, "reason": "InternalError", "code": 500});
@@ -56,18 +56,18 @@ fn two_budgets_on_a_pod() {
 }
 
 #[test]
-fn a_429_without_the_budgets_cause_is_flow_control_or_a_webhook() {
+fn a_429_without_a_budget_as_cause_is_flow_control_or_a_webhook() {
     let flow = json!({"message": "Too many requests, please try again later.", "reason": "TooManyRequests", "code": 429,
         "details": {"retryAfterSeconds": 3}});
     assert_eq!(of(flow), EvictOutcome::Throttled(Duration::from_secs(3)));
     let plain = json!({"message": "Too many requests", "code": 429});
-    assert_eq!(of(plain), EvictOutcome::Throttled(PATIENCE));
+    assert_eq!(of(plain), EvictOutcome::Throttled(BUSY_WAIT));
     let migrating = json!({"message": "admission webhook \"virt\" denied the request: Eviction triggered evacuation of VMI", "code": 429});
     assert!(matches!(of(migrating), EvictOutcome::WebhookWaits(text) if text.contains("evacuation")));
 }
 
 #[test]
-fn a_403_is_the_namespaces_end_a_webhook_or_a_missing_right() {
+fn a_403_is_a_namespace_that_ends_or_a_webhook_or_a_missing_right() {
     let ending = json!({"message": "pods \"a\" is forbidden: unable to create new content in namespace shop because it is being terminated",
         "reason": "Forbidden", "code": 403, "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]}});
     assert_eq!(of(ending), EvictOutcome::NamespaceTerminating);
@@ -78,8 +78,8 @@ fn a_403_is_the_namespaces_end_a_webhook_or_a_missing_right() {
 }
 
 #[test]
-fn all_else_is_unknown_and_never_turns_into_a_deletion() {
-    // A 404 without the API server's reason is a proxy's.
+fn every_other_answer_is_unknown_and_never_becomes_a_deletion() {
+    // A 404 without the API server's reason comes from a proxy.
     for code in [404, 408, 410, 500, 503, 504] {
         assert!(
             matches!(
@@ -91,9 +91,9 @@ fn all_else_is_unknown_and_never_turns_into_a_deletion() {
     }
 }
 
-/// Its pod may be deleted where the policy says "after a denial": this is none.
+/// The policy may allow to delete a pod after a denial. A webhook that is down denies nothing.
 #[test]
-fn a_webhook_that_is_down_has_denied_nothing() {
+fn a_webhook_that_is_down_denies_nothing() {
     let down =
         json!({"message": "Internal error occurred: failed calling webhook \"w\": timeout", "code": 500});
     assert!(matches!(of(down), EvictOutcome::WebhookWaits(_)));

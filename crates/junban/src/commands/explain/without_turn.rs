@@ -1,49 +1,49 @@
-//! A node without an entry that is not ended: why it has none.
+//! Why a node has no entry, or only entries that have ended.
 
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
 use junban_api::names;
 use junban_core::cluster::Cluster;
-use junban_core::facts::{Facts, Turn};
+use junban_core::derived::{Derived, Turn};
 use junban_core::ids::NodeName;
 use junban_core::reason::Reason;
 use junban_core::time::Now;
 
-use super::Told;
+use super::explanation::Explanation;
 
-pub(super) fn told(
+pub(super) fn of_node(
     cluster: &Cluster,
-    facts: &Facts<'_>,
+    derived: &Derived<'_>,
     now: Now,
     name: &NodeName,
     turn: Option<&Turn<'_>>,
-) -> Told {
-    let mut told = Told {
+) -> Explanation {
+    let mut explanation = Explanation {
         node: name.to_string(),
-        ..Told::default()
+        ..Explanation::default()
     };
     if let Some(turn) = turn {
         let entry = turn.entry;
-        told.entry = Some(entry.name.to_string());
-        told.policy = Some(entry.spec.policy.to_string());
-        told.goal = Some(format_goal(entry.spec.booted_after));
-        told.phase = Some(entry.record.phase.to_string());
-        told.since = entry.record.since.map(format_goal);
-        told.attempt = entry.record.attempt;
+        explanation.entry = Some(entry.name.to_string());
+        explanation.policy = Some(entry.spec.policy.to_string());
+        explanation.goal = Some(format_goal(entry.spec.booted_after));
+        explanation.phase = Some(entry.record.phase.to_string());
+        explanation.since = entry.record.since.map(format_goal);
+        explanation.attempt = entry.record.attempt;
     }
-    let (why, hint) = why_none(cluster, facts, now.wall, name);
+    let (why, hint) = why_none(cluster, derived, now.wall, name);
     let last = turn.map_or_else(String::new, |turn| {
         let reason = turn.entry.record.reason;
         let reason = reason.filter(|reason| reason.as_str() != turn.phase().as_str());
         let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
         format!(" (its last turn: {}{reason})", turn.phase())
     });
-    told.summary = format!("{why}{last}");
-    told.hint = hint;
-    told
+    explanation.summary = format!("{why}{last}");
+    explanation.hint = hint;
+    explanation
 }
 
-fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
+fn why_none(cluster: &Cluster, derived: &Derived<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
     let hinted = |why: &str, hint: &str| (why.to_owned(), hint.to_owned());
     let Some(node) = cluster.nodes.get(name) else {
         return hinted("there is no such node any more", "");
@@ -55,9 +55,9 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         );
         return (why, format!("kubectl label node {name} {}-", names::EXCLUDE));
     }
-    let policy = match facts.governed.get(name) {
+    let policy = match derived.governed.get(name) {
         Some(Ok(policy)) => *policy,
-        Some(Err(blocker)) => return hinted(&blocker.message, blocker.reason.hint()),
+        Some(Err(blocker)) => return hinted(&blocker.to_string(), blocker.reason.hint()),
         None => return hinted("no policy selects it", Reason::NoPolicy.hint()),
     };
     let Some(goal) = policy.booted_after else {
@@ -72,11 +72,11 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
         );
         return (why, "junban reboot --all --again sets it to now".to_owned());
     }
-    if facts.is_waived(node, goal) {
+    if derived.is_waived(node, goal) {
         let why = format!("the goal {shown} was waived for it, by a cancel");
         return (why, format!("junban reboot {name}"));
     }
-    if facts.has_booted_since(node, goal) {
+    if derived.has_booted_since(node, goal) {
         let why = format!(
             "the goal {shown} of policy {} is met: it has booted since",
             policy.name
@@ -92,7 +92,7 @@ fn why_none(cluster: &Cluster, facts: &Facts<'_>, wall: Timestamp, name: &NodeNa
             "see the controller's log: kubectl logs -n junban deployment/junban",
         );
     }
-    // Why none can be made there is no entry to say, so the policy does.
+    // If no entry can be made, no entry can say why: the policy's status says it.
     let summary = &policy.summary;
     if let Some(reason) = Reason::ALL
         .iter()

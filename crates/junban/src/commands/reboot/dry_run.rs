@@ -5,20 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
-use junban_core::cluster::{Cluster, Node, QueueView};
+use junban_core::blocker::Blocker;
+use junban_core::cluster::{Cluster, QueueView};
+use junban_core::derived::Derived;
+use junban_core::detail::Detail;
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::explain::explain;
-use junban_core::facts::Facts;
 use junban_core::goal::entry_name;
-use junban_core::ids::{EntryUid, NodeName, Version};
+use junban_core::ids::{EntryUid, NodeName, Version, natural};
 use junban_core::memory::Memory;
+use junban_core::node::Node;
+use junban_core::object::ObjectRef;
 use junban_core::policy::Policy;
-use junban_core::reason::{Blocker, Reason};
+use junban_core::reason::Reason;
 use junban_core::time::Now;
-use junban_kube::glance::Scope;
+use junban_core::verbs::reboot::{decide_all, decide_nodes};
+use junban_kube::list_once::Scope;
 use serde::Serialize;
 
-use super::{Asked, all, named};
+use super::asked::Asked;
+use super::notes::left_aside;
 use crate::commands::columns::some;
 use crate::commands::cost::{self, Cost};
 use crate::commands::printer::Printer;
@@ -27,7 +33,7 @@ use crate::commands::session::Session;
 use crate::commands::view::{self, View};
 
 /// What only says whose turn it is: everybody waits for that.
-const TURNS: [Reason; 9] = [
+const TURNS: [Reason; 10] = [
     Reason::LedgerRebuilding,
     Reason::NoPlace,
     Reason::QueueLimit,
@@ -35,6 +41,7 @@ const TURNS: [Reason; 9] = [
     Reason::FirstProof,
     Reason::GroupClosed,
     Reason::ControlPlaneTurn,
+    Reason::ControlPlaneChecking,
     Reason::AnotherEntry,
     Reason::NotDue,
 ];
@@ -84,12 +91,12 @@ struct Held {
 fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Result<Forecast, Problem> {
     let (goal, nodes, aside) = match asked {
         Asked::All => {
-            let goal = all::decide(cluster, now, again)?.goal;
-            let aside = all::left_aside(cluster, now);
+            let goal = decide_all(cluster, now, again)?.goal;
+            let aside = left_aside(cluster, now);
             (goal, cluster.nodes.keys().cloned().collect(), aside)
         }
         Asked::Nodes(nodes) => {
-            named::decide(cluster, now, nodes, "you", "")?;
+            decide_nodes(cluster, now, nodes, "you", "")?;
             (now.wall, nodes.clone(), Vec::new())
         }
     };
@@ -99,7 +106,11 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
     if let QueueView::Present(mut queue) = paused {
         if queue.paused {
             held.push((
-                Blocker::new(Reason::Paused, "queue default", "the queue is paused"),
+                Blocker::new(
+                    Reason::Paused,
+                    ObjectRef::Queue,
+                    Detail::PausedBecause(queue.pause_reason.clone()),
+                ),
                 Vec::new(),
             ));
             queue.paused = false;
@@ -109,11 +120,10 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
     let memory = Memory::default();
     let mut by_object: BTreeMap<Blocker, Vec<String>> = BTreeMap::new();
     for name in reboot.keys() {
-        for mut blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
+        for blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
             if TURNS.contains(&blocker.reason) {
                 continue;
             }
-            blocker.message = without_wisher(&blocker.message);
             let nodes = by_object.entry(blocker).or_default();
             if !nodes.contains(name) {
                 nodes.push(name.clone());
@@ -121,11 +131,11 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
         }
     }
     held.extend(by_object);
-    let facts = Facts::new(cluster, &memory, now);
+    let derived = Derived::new(cluster, &memory, now);
     let going: BTreeSet<NodeName> = reboot.keys().map(NodeName::new).collect();
     Ok(Forecast {
         goal: format_goal(goal),
-        cost: cost::of(cluster, &facts, &going),
+        cost: cost::of(cluster, &derived, &going),
         reboot,
         aside,
         blocked: held
@@ -133,15 +143,6 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
             .map(|(blocker, nodes)| Held::new(blocker, nodes))
             .collect(),
     })
-}
-
-/// One budget that holds ten pods up is one blocker.
-fn without_wisher(message: &str) -> String {
-    message
-        .split(", wanted by pod")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Sets the goal in the copy and gives each node that it reaches an entry, as the controller would.
@@ -159,17 +160,16 @@ fn set_goal(
     }
     let (entries, reboot) = {
         let memory = Memory::default();
-        let facts = Facts::new(cluster, &memory, now);
+        let derived = Derived::new(cluster, &memory, now);
         let mut entries = Vec::new();
         let mut reboot = BTreeMap::new();
         for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
-            let Some(policy) = facts.policy_of(&node.name) else {
+            let Some(policy) = derived.policy_of(&node.name) else {
                 continue;
             };
-            let turn = facts.turns.get(&node.name);
-            let has_turn = turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
-            let done = facts.has_booted_since(node, goal);
-            let waived = facts.is_waived(node, goal);
+            let has_turn = derived.open_turn(&node.name).is_some();
+            let done = derived.has_booted_since(node, goal);
+            let waived = derived.is_waived(node, goal);
             if node.excluded || (by_goal && (done || waived) && !has_turn) {
                 continue;
             }
@@ -212,8 +212,8 @@ impl Held {
     fn new(blocker: Blocker, nodes: Vec<String>) -> Self {
         Self {
             reason: blocker.reason.to_string(),
-            object: blocker.object,
-            message: blocker.message,
+            object: blocker.object.to_string(),
+            message: blocker.to_string(),
             hint: blocker.reason.hint().to_owned(),
             nodes,
         }
@@ -232,7 +232,7 @@ impl Forecast {
             self.reboot.len()
         );
         for (policy, mut nodes) in by_policy {
-            nodes.sort_by_key(|name| crate::commands::columns::natural(name));
+            nodes.sort_by_key(|name| natural(name));
             text.push_str(&format!(
                 "  policy {policy}: {} ({})\n",
                 nodes.len(),

@@ -1,0 +1,70 @@
+//! A Node as the cache shows it.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{BootId, NodeName, NodeUid, SystemUuid, Version};
+use crate::journal::Journal;
+use crate::mark::Mark;
+use crate::selector::Labels;
+use crate::taint::Taint;
+use crate::time::Timestamp;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    pub name: NodeName,
+    pub uid: NodeUid,
+    pub version: Version,
+    pub created: Timestamp,
+    pub labels: Labels,
+    pub unschedulable: bool,
+    /// Whether Junban's own field manager owns `spec.unschedulable` (managedFields).
+    pub cordon_is_ours: bool,
+    pub taints: Vec<Taint>,
+    /// `junban.dev/exclude`: never touched, counts nowhere.
+    pub excluded: bool,
+    /// `junban.dev/hold`: not started for now, counts.
+    pub held: bool,
+    /// `node-role.kubernetes.io/control-plane`.
+    pub control_plane: bool,
+    /// The exclude-from-external-load-balancers label is there.
+    pub excluded_from_load_balancers: bool,
+    /// The steering taint `junban.dev/pending` is there.
+    pub pending_taint: bool,
+    pub ready: bool,
+    /// `None`: not reported yet.
+    pub boot_id: Option<BootId>,
+    pub system_uuid: SystemUuid,
+    /// `renewTime` of the node's Lease, as text: only its change is looked at, never its value as a time.
+    pub lease: String,
+    /// By resource name: cpu in millicores, memory and others in their base unit.
+    pub allocatable: BTreeMap<String, i64>,
+    /// `Err`: an annotation that does not parse: the node counts as marked by somebody and is not touched.
+    pub mark: Option<Result<Mark, String>>,
+    /// The annotation's value exactly as read: what a `test` compares.
+    pub mark_text: Option<String>,
+    pub journal: Option<Journal>,
+    /// `junban.dev/waived`: no goal up to this time counts for this node.
+    pub waived: Option<Timestamp>,
+    /// The other tool that owns this node by its own signs, if one does
+    /// (docs/design/life-cycle.md#excluded-and-held-nodes).
+    pub foreign_owner: Option<String>,
+}
+
+impl Node {
+    /// Whether the waiver on the Node covers the goal. [`crate::derived::Derived::is_waived`] also knows the waivers in
+    /// ended entries.
+    pub fn has_waived(&self, goal: Timestamp) -> bool {
+        self.waived.is_some_and(|waived| waived >= goal)
+    }
+
+    /// Whether the bootID has changed since it was `before`. A Node that reports no bootID proves nothing.
+    pub fn has_rebooted_since(&self, before: &BootId) -> bool {
+        self.boot_id.as_ref().is_some_and(|now| now != before)
+    }
+
+    /// The journal, if it names the boot that the Node shows now.
+    pub fn current_journal(&self) -> Option<&Journal> {
+        let is_current = |journal: &&Journal| self.boot_id.as_ref() == Some(&journal.boot_id);
+        self.journal.as_ref().filter(is_current)
+    }
+}

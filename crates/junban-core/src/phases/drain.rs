@@ -1,0 +1,303 @@
+//! The drain (drain.md): which pods must leave, in which order, under which budgets, and the proof that none is left.
+
+use std::time::Duration;
+
+use super::leaving;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::cluster::Cluster;
+use crate::derived::Turn;
+use crate::detail::Detail;
+use crate::duty::{Duty, duty, is_pinned, must_leave};
+use crate::effect::{Effect, Read};
+use crate::guard::{self, Guard};
+use crate::ids::NodeName;
+use crate::memory::{Fresh, LivePods, Memory};
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::pod::Pod;
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::start;
+use crate::time::Mono;
+use crate::tokens::budget_of;
+
+/// A scheduler may have bound a pod before it saw the cordon.
+const AFTER_CORDON: Duration = Duration::from_secs(5);
+
+/// Proof that one live list, begun at least 5 s after the cordon, shows no pod that must leave, and no volume of a
+/// pod that left is attached. Only a drained node can be given a power action.
+#[derive(Debug)]
+pub(super) struct Drained {
+    mark_text: Option<String>,
+}
+
+impl Drained {
+    /// The mark that the same read showed.
+    pub(super) fn mark_text(&self) -> Option<&str> {
+        self.mark_text.as_deref()
+    }
+}
+
+/// Pods that must leave a node, as the cache shows them.
+pub(super) fn pods_left(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
+    let pods = plan.cluster.pods_of(&node.name);
+    let left = pods
+        .filter(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy))
+        .count();
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// Whether a pod that must leave, or a volume of one that left, is still on the node, as the cache shows it.
+pub(super) fn is_something_left(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    pods_left(plan, turn, node) > 0 || attached_volume(plan.cluster, plan.memory, node, turn.policy).is_some()
+}
+
+/// What a drain waits for that is not its own: nothing but pinned pods is left, none has been asked to leave, and the
+/// power action may not be recorded yet. That the control plane is being looked at is no wait.
+pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    let (cluster, memory) = (plan.cluster, plan.memory);
+    let mut left = cluster
+        .pods_of(&node.name)
+        .filter(|pod| must_leave(cluster, memory, pod, turn.policy))
+        .peekable();
+    left.peek()?;
+    let stays = |pod: &Pod| {
+        let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
+        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
+    };
+    if !left.all(stays) {
+        return None;
+    }
+    start::closed_before_power(plan, turn, node)
+        .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
+}
+
+/// The object that keeps a drain from its end: the first one in the entry's own message order.
+pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
+    let pods = || plan.cluster.pods_of(&node.name);
+    let denied = pods().find_map(|pod| {
+        let denial = plan.memory.tokens.denials.get(&pod.key)?;
+        (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
+    });
+    // A budget without a token is not asked: then it is no denial that blocks, but the budget all the same.
+    let tokens = plan.tokens();
+    let withheld = pods().find_map(|pod| {
+        let waits = matches!(
+            duty(plan.cluster, Some(plan.memory), pod, turn.policy),
+            Duty::Evict
+        );
+        let policy = turn.policy.filter(|_| waits)?;
+        let budget = budget_of(plan.cluster, pod);
+        let refused = budget.and_then(|budget| tokens.take(&budget, pod, node, policy));
+        refused.err().map(|blocker| blocker.object)
+    });
+    let left = pods().find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
+    let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
+    denied
+        .or(withheld)
+        .or(left.map(|pod| ObjectRef::Pod(pod.key.clone())))
+        .or_else(|| Some(ObjectRef::Volume(attached()?)))
+        .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
+}
+
+/// One step of a drain. `Some`: nothing is left.
+pub(super) fn advance(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    policy: &Policy,
+) -> Option<Drained> {
+    let marked = turn
+        .mark
+        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
+    if list_since(plan, node, marked).is_none() {
+        read_pods(plan, node);
+        return None;
+    }
+    if plan.memory.tokens.is_unsure_of(&node.name) {
+        read_pods(plan, node);
+    }
+    if let Some(wait) = load_balancers(plan, turn, policy) {
+        let left = pods_left(plan, turn, node);
+        plan.report.progress.insert(turn.entry.name.clone(), left);
+        plan.wait(turn.entry, wait);
+        return None;
+    }
+    let left = leaving::let_leave(plan, turn, node, policy);
+    plan.report.progress.insert(turn.entry.name.clone(), left);
+    if !guard::holds(Guard::ListIsEmpty, left == 0) {
+        return None;
+    }
+    if let Some(volume) = attached_volume(plan.cluster, plan.memory, node, turn.policy)
+        && guard::stands(Guard::VolumesDetached)
+    {
+        let volume = ObjectRef::Volume(volume);
+        plan.wait(
+            turn.entry,
+            Blocker::new(Reason::VolumeAttached, volume, Detail::Attached),
+        );
+        return None;
+    }
+    let refusals = turn.entry.record.refusals;
+    let wait = wait_after_refusal(refusals).saturating_sub(drained_for(plan, turn));
+    if refusals > 0 && !wait.is_zero() {
+        plan.wake_in(wait);
+        plan.wait(
+            turn.entry,
+            Blocker::new(Reason::PowerRefused, ObjectRef::None, Detail::Refused),
+        );
+        return None;
+    }
+    still_drained_since(
+        plan,
+        turn,
+        node,
+        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
+    )
+}
+
+/// Load balancers still send traffic through the node: to pods that are to leave, and on to other nodes.
+fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
+    let had_its_wait = turn.mark.is_some_and(|mark| mark.power.is_some());
+    let left = policy
+        .drain
+        .load_balancer_wait
+        .saturating_sub(drained_for(plan, turn));
+    if left.is_zero() || had_its_wait {
+        return None;
+    }
+    // The clock of the drain stands still while paused: the resume wakes.
+    if !plan.cluster.queue.is_paused() {
+        plan.wake_in(left);
+    }
+    Some(Blocker::new(
+        Reason::LoadBalancers,
+        ObjectRef::None,
+        Detail::LoadBalancers,
+    ))
+}
+
+/// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
+pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
+    let marked = turn
+        .mark
+        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
+    still_drained_since(
+        plan,
+        turn,
+        node,
+        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
+    )
+}
+
+fn still_drained_since(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    earliest: Mono,
+) -> Option<Drained> {
+    if plan.now.mono < earliest {
+        plan.wake_at_mono(earliest);
+        plan.wait(
+            turn.entry,
+            Blocker::new(Reason::Settling, ObjectRef::None, Detail::CordonUnseen),
+        );
+        return None;
+    }
+    let now = plan.now.mono;
+    let list = list_since(plan, node, earliest).filter(|list| list.is_evidence_at(now));
+    let Some(list) = list else {
+        read_pods(plan, node);
+        return None;
+    };
+    let (live, pods) = &list.value;
+    let live = live.as_ref()?;
+    let left = pods
+        .iter()
+        .find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
+    if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
+        // The cache does not show it any more, or not yet: the next change or the next list does.
+        let stale = now.since(list.begun) > Duration::from_secs(1);
+        plan.wait(
+            turn.entry,
+            Blocker::new(
+                Reason::Settling,
+                ObjectRef::Pod(pod.key.clone()),
+                Detail::StillThere,
+            ),
+        );
+        plan.wake_in(Duration::from_secs(1));
+        if stale {
+            read_pods(plan, node);
+        }
+        return None;
+    }
+    live.unschedulable.then(|| Drained {
+        mark_text: live.mark_text.clone(),
+    })
+}
+
+/// How long a drained node waits after its driver refused for the `refusals`-th time.
+fn wait_after_refusal(refusals: u32) -> Duration {
+    Duration::from_secs(match refusals {
+        0 => 0,
+        1 => 5,
+        _ => 20,
+    })
+}
+
+fn list_since<'a>(plan: &PlanBuilder<'a>, node: &Node, earliest: Mono) -> Option<&'a Fresh<LivePods>> {
+    plan.memory
+        .reads
+        .pods
+        .get(&node.name)
+        .filter(|list| list.begun >= earliest)
+}
+
+fn read_pods(plan: &mut PlanBuilder<'_>, node: &Node) {
+    plan.emit(Effect::Read(Read::Pods {
+        node: node.name.clone(),
+    }));
+}
+
+/// A volume that is attached to the node and that no pod which stays uses.
+fn attached_volume(
+    cluster: &Cluster,
+    memory: &Memory,
+    node: &Node,
+    policy: Option<&Policy>,
+) -> Option<String> {
+    let stays = |volume: &str| {
+        cluster
+            .pods_of(&node.name)
+            .filter(|pod| !must_leave(cluster, memory, pod, policy))
+            .any(|pod| {
+                pod.claims.iter().any(|claim| {
+                    cluster
+                        .claims
+                        .get(claim)
+                        .is_some_and(|claim| claim.volume == volume)
+                })
+            })
+    };
+    let mut attached = cluster
+        .attachments
+        .values()
+        .filter(|attachment| attachment.node == node.name);
+    attached
+        .find(|attachment| attachment.attached && !stays(&attachment.volume))
+        .map(|one| one.volume.clone())
+}
+
+/// Whether a pod of the node is on its way out.
+pub(crate) fn is_leaving(plan: &PlanBuilder<'_>, node: &NodeName) -> bool {
+    let mut pods = plan.cluster.pods_of(node);
+    pods.any(|pod| pod.terminating || plan.memory.tokens.was_accepted(&pod.key, &pod.uid))
+}
+
+/// How long a turn has been in Draining; stands still while paused.
+pub(super) fn drained_for(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Duration {
+    let since = turn.entry.record.phase_at.unwrap_or(plan.now.clock);
+    plan.now.clock.running_since(since)
+}

@@ -1,0 +1,139 @@
+//! Draining: cordoned, marked; pods leave. Out of here go the write-ahead record, a release, or a failure.
+
+use std::time::Duration;
+
+use super::writes::verifying_record;
+use super::{drain, give_back, rebooting};
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
+use crate::detail::Detail;
+use crate::entry::Phase;
+use crate::gates::pause;
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::policy::OnTimeout;
+use crate::reason::Reason;
+
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let Some(mark) = turn.mark else {
+        // Released or cancelled half way, or a person took the mark: that is brought to its end.
+        return if give_back::is_cancelled(turn, node) {
+            give_back::cancel(plan, turn, node)
+        } else {
+            let object = ObjectRef::Node(node.name.clone());
+            give_back::release(
+                plan,
+                turn,
+                node,
+                Blocker::new(Reason::Released, object, mark_is_gone(turn)),
+            )
+        };
+    };
+    if give_back::is_cancelled(turn, node) {
+        // Before anything else: the API server refuses a cancelled entry in Verifying.
+        return give_back::cancel(plan, turn, node);
+    }
+    let live_attempt = mark.live_attempt().is_some();
+    if node.has_rebooted_since(&mark.boot_id) {
+        // It rebooted by itself.
+        let record = verifying_record(plan, turn, node);
+        plan.record(entry, record);
+        return;
+    }
+    let object = ObjectRef::Node(node.name.clone());
+    if !node.unschedulable {
+        let why = Blocker::new(Reason::Uncordoned, object, Detail::Uncordoned);
+        return if live_attempt {
+            fail(plan, turn, why)
+        } else {
+            give_back::release(plan, turn, node, why)
+        };
+    }
+    let governs = turn
+        .governing
+        .is_some_and(|governing| governing.name == entry.spec.policy);
+    let asked = governs && turn.is_still_asked();
+    let policy = turn.policy.filter(|_| asked || live_attempt);
+    let Some(policy) = policy else {
+        if live_attempt {
+            plan.wait(
+                entry,
+                Blocker::new(
+                    Reason::NoPolicy,
+                    ObjectRef::Policy(entry.spec.policy.clone()),
+                    Detail::PolicyGone,
+                ),
+            );
+            return;
+        }
+        let why = Blocker::new(
+            Reason::NoPolicy,
+            ObjectRef::Policy(entry.spec.policy.clone()),
+            Detail::NotAskedFor,
+        );
+        return give_back::release(plan, turn, node, why);
+    };
+    let drained_for = drain::drained_for(plan, turn);
+    if 2 * drained_for >= policy.drain.longest()
+        && let Some(blocker) = drain::waits_for_power(plan, turn, node)
+    {
+        // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
+        let mut record = plan.moved_to(entry, Phase::Draining, blocker.reason, &blocker);
+        record.phase_at = Some(plan.now.clock);
+        plan.record(entry, record);
+        return;
+    }
+    // A drained node that waits for others has done its part.
+    if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
+        let culprit = drain::culprit(plan, turn, node);
+        let detail = match entry.record.reason {
+            Some(Reason::Evicting) => Detail::NotLeft,
+            _ => Detail::Said(entry.record.message.clone()),
+        };
+        let why = Blocker::new(Reason::DrainTimeout, culprit, detail);
+        return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
+            fail(plan, turn, why)
+        } else {
+            give_back::release(plan, turn, node, why)
+        };
+    }
+    if entry.record.refusals >= rebooting::REFUSALS_MAX {
+        let why = Blocker::new(
+            Reason::PowerRefused,
+            object,
+            Detail::Said(entry.record.message.clone()),
+        );
+        return if live_attempt {
+            fail(plan, turn, why)
+        } else {
+            give_back::release(plan, turn, node, why)
+        };
+    }
+    if let Some(blocker) = pause::check(plan) {
+        plan.wait(entry, blocker);
+    }
+    // The clock of the drain stands still while paused, and then nothing here waits for it.
+    let left = policy.drain.longest().saturating_sub(drained_for);
+    if !plan.cluster.queue.is_paused() && !left.is_zero() {
+        plan.wake_in(left.min(Duration::from_secs(60)));
+    }
+    if let Some(drained) = drain::advance(plan, turn, node, policy) {
+        rebooting::record(plan, turn, node, mark, policy, &drained);
+    }
+}
+
+/// The process that began the release may have died with the reason. So what the entry said last is kept.
+fn mark_is_gone(turn: &Turn<'_>) -> Detail {
+    let record = &turn.entry.record;
+    let before = record.reason.filter(|reason| *reason != Reason::Evicting);
+    Detail::MarkGone {
+        before: before.map(|reason| format!("{reason}: {}", record.message)),
+    }
+}
+
+fn fail(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, why: Blocker) {
+    let record = plan.moved_to(turn.entry, Phase::Failed, why.reason, &why);
+    plan.record(turn.entry, record);
+}

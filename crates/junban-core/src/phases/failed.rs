@@ -1,0 +1,63 @@
+//! Failed: an alert; the node stays cordoned and unavailable. If it comes back it is verified and released; a person
+//! may retry it or give it up.
+
+use super::writes::verifying_record;
+use super::{give_back, verifying};
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
+use crate::effect::Lane;
+use crate::entry::Phase;
+use crate::gates;
+use crate::mark::Mark;
+use crate::node::Node;
+use crate::reason::Reason;
+
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    if !plan.is_free(&Lane::QueueWrite) {
+        // A start that is being written rests on this node's being broken: the answer brings the next plan.
+        return;
+    }
+    let entry = turn.entry;
+    let record = &entry.record;
+    if entry.spec.cancel {
+        // A waiver alone gives nothing up: it may have been written for an entry that was still draining.
+        return give_back::give_up(plan, turn, node);
+    }
+    if entry.spec.retries > record.retries_done {
+        if let Some(blocker) = gates::control_plane::before_retry(plan, turn, node) {
+            return plan.wait(entry, blocker);
+        }
+        let mut queued = plan.moved_to(
+            entry,
+            Phase::Queued,
+            Reason::Evicting,
+            "retried: one more round of attempts",
+        );
+        queued.retries_done = entry.spec.retries;
+        queued.attempts_used = 0;
+        queued.refusals = 0;
+        queued.back_off = None;
+        queued.jobs_at = None;
+        plan.record(entry, queued);
+        return;
+    }
+    let before = turn
+        .mark
+        .map(Mark::boot_id_before)
+        .or(record.boot_id_before.as_ref());
+    let rebooted = before.is_some_and(|before| node.has_rebooted_since(before));
+    // Decided by what is stored and not by the reason, which somebody else's words may have come over.
+    let is_another_machine = record.reason == Some(Reason::MachineChanged)
+        || turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid);
+    if !rebooted || is_another_machine {
+        // Another machine under the old name is for a person to judge.
+        return;
+    }
+    let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;
+    let rules = verifying::rules(turn);
+    // This boot did not pass before: now all of the proof but settle must hold.
+    if !was_verified || verifying::unproven(plan, node, turn.mark, &rules).is_none() {
+        let next = verifying_record(plan, turn, node);
+        plan.record(entry, next);
+    }
+}

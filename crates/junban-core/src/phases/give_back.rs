@@ -1,0 +1,181 @@
+//! Going back: release, cancel, giving up, and what is left to restore after an end. The order is always
+//! Node restored → entry → slot freed (lifecycle.md 6).
+
+use std::time::Duration;
+
+use super::writes::patch_on_mark;
+use crate::back_off;
+use crate::blocker::Blocker;
+use crate::boot_journal;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
+use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
+use crate::entry::{BackOff, Phase, Record};
+use crate::format::Format;
+use crate::guard::{self, Guard};
+use crate::mark::Mark;
+use crate::node::Node;
+use crate::reason::Reason;
+use crate::time::Timestamp;
+
+/// Whether a person cancelled the entry, or waived its goal.
+pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
+    turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after)
+}
+
+/// Ends a cancelled entry that is Queued or Draining; giving up where the mark holds a live attempt.
+pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    if turn.mark.and_then(Mark::live_attempt).is_some() {
+        return give_up(plan, turn, node);
+    }
+    if waive(plan, turn, node) {
+        return;
+    }
+    if turn.mark.is_some() {
+        return restore(plan, turn, node, true, None);
+    }
+    let mut record = plan.moved_to(
+        turn.entry,
+        Phase::Cancelled,
+        Reason::Cancelled,
+        "cancelled before any reboot",
+    );
+    record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
+    plan.record(turn.entry, record);
+}
+
+/// Cancel of an entry whose machine may be on its way: a person decided. Restored at once if Ready; if it is down,
+/// mark and slot stay until it is Ready, but it leaves the count of failures at once.
+pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    if waive(plan, turn, node) {
+        return;
+    }
+    if node.ready && turn.mark.is_some() {
+        return restore(plan, turn, node, true, None);
+    }
+    let message = if turn.mark.is_some() {
+        "given up; restored when Ready"
+    } else {
+        "given up"
+    };
+    let mut record = plan.moved_to(turn.entry, Phase::Cancelled, Reason::GivenUp, message);
+    record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
+    plan.record(turn.entry, record);
+}
+
+/// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
+fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
+    let goal = cancelled_goal(plan, turn);
+    if node.has_waived(goal) {
+        return false;
+    }
+    let mut patch = patch_on_mark(node, NodeWrite::Waive);
+    patch.version = Some(node.version);
+    patch.changes.push(NodeChange::Waive(goal));
+    plan.emit(Effect::PatchNode(patch));
+    true
+}
+
+/// What a person who cancels the entry does not want any more: its goal, and the one that the policy was raised to
+/// meanwhile, for the boot to come counted for both. A waiver by hand means its own time alone.
+fn cancelled_goal(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Timestamp {
+    let own = turn.entry.spec.booted_after;
+    let raised = turn.governing.and_then(|policy| policy.booted_after);
+    let due = raised.filter(|goal| turn.entry.spec.cancel && *goal <= plan.now.wall);
+    due.map_or(own, |goal| goal.max(own))
+}
+
+/// Gives a draining node back and queues its entry again with a back-off.
+pub(super) fn release(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, why: Blocker) {
+    if turn.mark.is_some() {
+        return restore(plan, turn, node, false, Some(why));
+    }
+    let why = plan.memory.give_backs.why.get(&node.name).cloned().unwrap_or(why);
+    let record = released(plan, turn, &why);
+    plan.record(turn.entry, record);
+}
+
+fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
+    let entry = turn.entry;
+    let releases = entry
+        .record
+        .back_off
+        .as_ref()
+        .map_or(0, |back_off| back_off.releases)
+        + 1;
+    let wait = BackOff::wait(releases);
+    let until = plan.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
+    let mut record = plan.moved_to(entry, Phase::Queued, Reason::BackOff, "");
+    record.message = format!(
+        "released ({}): {}; tries again at {}",
+        why.reason,
+        why,
+        to_seconds(until)
+    );
+    record.back_off = Some(BackOff {
+        format: Format,
+        releases,
+        from: plan.now.clock,
+        seconds: wait.as_secs(),
+        until: to_seconds(until),
+        blocked_by: back_off::blocked_by(plan.cluster, &why.object),
+    });
+    record.drain = None;
+    record.refusals = 0;
+    record
+}
+
+fn to_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it. The
+/// boot's journal goes with it where it is not written yet: without the turn nobody knows any more that the boot came
+/// after the record, and a goal that was raised in mid-turn would have the node rebooted again.
+pub(super) fn restore(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    at_end: bool,
+    why: Option<Blocker>,
+) {
+    if let Some(mark) = turn.mark {
+        let mut patch = restore_patch(node, mark, at_end, why);
+        patch
+            .changes
+            .extend(boot_journal::due(plan, node).map(NodeChange::Journal));
+        plan.emit(Effect::PatchNode(patch));
+    }
+}
+
+pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<Blocker>) -> NodePatch {
+    let mut patch = patch_on_mark(node, NodeWrite::Restore);
+    // With the version: whose cordon it is was read from managedFields, which no `test` can hold.
+    patch.version = Some(node.version);
+    patch.why = why;
+    patch.changes.push(NodeChange::Mark(None));
+    let ours = guard::holds(Guard::UncordonOwnManager, node.cordon_is_ours);
+    if node.unschedulable && ours && guard::holds(Guard::UncordonPrior, !mark.prior.cordoned) {
+        patch.changes.push(NodeChange::Unschedulable(false));
+    }
+    if node.excluded_from_load_balancers && !mark.prior.excluded_from_load_balancers {
+        patch.changes.push(NodeChange::ExcludeFromLoadBalancers(false));
+    }
+    if at_end && node.pending_taint {
+        patch.changes.push(NodeChange::PendingTaint(false));
+    }
+    patch
+}
+
+/// An ended entry whose mark is still there: a mark without a live attempt is restored at once, with one (given
+/// up) when the node is Ready, whatever its bootID.
+pub(super) fn after_the_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
+    let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
+        return;
+    };
+    if mark.live_attempt().is_none() || node.ready || node.excluded {
+        restore(plan, turn, node, true, None);
+    } else {
+        plan.wake_in(Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,235 @@
+//! Which pods of a node in Draining are asked to leave now, in their order, each under its budget.
+
+use std::time::Duration;
+
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::cluster::Cluster;
+use crate::derived::Turn;
+use crate::detail::Detail;
+use crate::duty::{Duty, duty, is_pinned};
+use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
+use crate::gates::budgets::jobs_are_over;
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::pod::Pod;
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::start;
+use crate::tokens::budget_of;
+
+/// A pod that terminates for longer than its grace and this is named as the blocker.
+const STUCK_MARGIN: Duration = Duration::from_secs(30);
+/// Priority classes from here on are the system's: their pods leave later.
+const CRITICAL: i32 = 1_000_000_000;
+
+/// When a pod may be evicted within its node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Movable,
+    Critical,
+    Pinned,
+}
+
+/// Evicts what may leave now. Returns how many pods that must leave are left.
+pub(super) fn let_leave(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> u32 {
+    let mut left = 0;
+    let mut volume_leaves = false;
+    let mut stage = Stage::Pinned;
+    let mut candidates = Vec::new();
+    let cluster = plan.cluster;
+    for pod in cluster.pods_of(&node.name) {
+        let of_pod = stage_of(cluster, node, pod);
+        match duty(cluster, Some(plan.memory), pod, turn.policy) {
+            Duty::Skip => continue,
+            Duty::Returns(blocker) => {
+                plan.wait(turn.entry, blocker);
+                continue;
+            }
+            Duty::Leaving => {
+                stage = stage.min(of_pod);
+                volume_leaves |= !pod.claims.is_empty();
+                wait_for_end(plan, turn, pod);
+            }
+            Duty::Forbidden(blocker) => {
+                stage = stage.min(of_pod);
+                plan.wait(turn.entry, blocker);
+            }
+            Duty::Completes(blocker) => {
+                if jobs_are_over(plan, turn, policy) {
+                    candidates.push((of_pod, pod));
+                } else {
+                    stage = stage.min(of_pod);
+                    plan.wait(turn.entry, blocker);
+                }
+            }
+            Duty::Evict if plan.memory.tokens.was_accepted(&pod.key, &pod.uid) => {
+                stage = stage.min(of_pod);
+                volume_leaves |= !pod.claims.is_empty();
+            }
+            Duty::Evict => candidates.push((of_pod, pod)),
+        }
+        left += 1;
+    }
+    stage = candidates
+        .iter()
+        .map(|(of_pod, _)| *of_pod)
+        .chain([stage])
+        .min()
+        .unwrap_or(stage);
+    for (_, pod) in candidates.into_iter().filter(|(of_pod, _)| *of_pod == stage) {
+        // Pods with volumes leave one at a time per node; pinned ones go together, to be down no longer than needed.
+        let one_by_one = !pod.claims.is_empty() && stage != Stage::Pinned;
+        if one_by_one && volume_leaves {
+            continue;
+        }
+        volume_leaves |= evict(plan, turn, node, policy, pod) && one_by_one;
+    }
+    left
+}
+
+fn stage_of(cluster: &Cluster, node: &Node, pod: &Pod) -> Stage {
+    if is_pinned(cluster, node, pod) {
+        Stage::Pinned
+    } else if pod.priority >= CRITICAL {
+        Stage::Critical
+    } else {
+        Stage::Movable
+    }
+}
+
+fn wait_for_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
+    let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
+        return;
+    };
+    let stuck_at = since + pod.grace + STUCK_MARGIN;
+    if plan.now.mono < stuck_at {
+        plan.wake_at_mono(stuck_at);
+        return;
+    }
+    let detail = Detail::Stuck {
+        finalizer: pod.has_finalizers,
+    };
+    let pod = ObjectRef::Pod(pod.key.clone());
+    plan.wait(turn.entry, Blocker::new(Reason::PodStuck, pod, detail));
+}
+
+/// Asks for one pod's eviction if its budget has a token. Returns whether it was asked for.
+fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, pod: &Pod) -> bool {
+    let budget = match budget_of(plan.cluster, pod) {
+        Ok(budget) => budget,
+        Err(blocker) => {
+            plan.wait(turn.entry, blocker);
+            return false;
+        }
+    };
+    let lane = Lane::Budget(budget.clone());
+    let now = plan.now.mono;
+    let deletes = policy.drain.deletes_after_denial(&pod.key.namespace);
+    if let Some(denial) = plan
+        .memory
+        .tokens
+        .denial(&pod.key, &pod.uid, plan.cluster, &budget)
+    {
+        let delete = denial.may_delete && deletes;
+        let (blocker, again_at) = (denial.blocker.clone(), denial.again_at);
+        if delete {
+            return may_leave_against_budget(plan, turn, node, policy, pod)
+                && leave(plan, turn, node, pod, budget, Effect::DeletePod);
+        }
+        plan.wait(turn.entry, blocker);
+        if now < again_at {
+            plan.wake_at_mono(again_at);
+            return false;
+        }
+    }
+    if let Err(blocker) = plan.tokens().take(&budget, pod, node, policy) {
+        if let Some(at) = plan.memory.tokens.next_change(now) {
+            plan.wake_at_mono(at);
+        }
+        let may_delete = deletes
+            && matches!(
+                blocker.reason,
+                Reason::BudgetImpossible
+                    | Reason::BudgetExhausted
+                    | Reason::ReplacementUnschedulable
+                    | Reason::UnhealthyPods
+            );
+        if !may_delete {
+            plan.wait(turn.entry, blocker);
+            return false;
+        }
+        // Deleting comes after a denial of the API's own: it is asked first.
+        if !may_leave_against_budget(plan, turn, node, policy, pod) {
+            return false;
+        }
+    }
+    if let Some(at) = plan.memory.tokens.held_back_until(now) {
+        plan.wake_at_mono(at);
+        return false;
+    }
+    let charges = matches!(budget, BudgetKey::Pdb(_));
+    if charges
+        && plan
+            .memory
+            .tokens
+            .is_ahead(plan.cluster, plan.evictions_under_way(), now)
+    {
+        // A budget that changes wakes; a watch that is silent does not.
+        plan.wake_in(Duration::from_secs(1));
+        let late = plan.memory.tokens.unconfirmed_for_long(plan.cluster, now);
+        if let Some((left, pdb)) = late {
+            plan.wait(
+                turn.entry,
+                Blocker::new(Reason::Throttled, ObjectRef::Pdb(pdb), Detail::BudgetBehind(left)),
+            );
+        }
+        return false;
+    }
+    if !plan.is_free(&lane) {
+        return false;
+    }
+    leave(plan, turn, node, pod, budget, Effect::Evict)
+}
+
+fn may_leave_against_budget(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    policy: &Policy,
+    pod: &Pod,
+) -> bool {
+    let taken = plan.take_against_budget(pod, node, policy);
+    let may = taken.is_ok();
+    if let Err(blocker) = taken {
+        plan.wait(turn.entry, blocker);
+    }
+    may
+}
+
+fn leave(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    pod: &Pod,
+    budget: BudgetKey,
+    effect: impl FnOnce(PodLeave) -> Effect,
+) -> bool {
+    if is_pinned(plan.cluster, node, pod)
+        && let Some(blocker) = start::closed_before_power(plan, turn, node)
+    {
+        // It would be down until its node may go.
+        plan.wait(turn.entry, blocker);
+        return false;
+    }
+    let Some(not_after) = plan.not_paused() else {
+        return false;
+    };
+    plan.emit(effect(PodLeave {
+        node: node.name.clone(),
+        pod: pod.key.clone(),
+        uid: pod.uid.clone(),
+        budget,
+        not_after,
+    }))
+}

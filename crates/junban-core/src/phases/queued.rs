@@ -1,0 +1,191 @@
+//! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
+
+use super::writes::{end_without_a_node, verifying_record};
+use super::{drain, give_back};
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::Turn;
+use crate::detail::Detail;
+use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
+use crate::entry::{DrainProgress, Entry, Phase};
+use crate::format::Format;
+use crate::mark::{Daemon, Mark, Prior};
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::reason::Reason;
+use crate::start;
+
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let live_attempt = turn.mark.and_then(Mark::live_attempt);
+    if give_back::is_cancelled(turn, node) {
+        return give_back::cancel(plan, turn, node);
+    }
+    match turn.mark {
+        Some(mark) => {
+            // A retried entry keeps slot, mark and cordon, and needs no place.
+            if node.has_rebooted_since(mark.boot_id_before()) {
+                let record = verifying_record(plan, turn, node);
+                plan.record(entry, record);
+            } else if live_attempt.is_some() || turn.is_still_asked() {
+                begin_to_drain(plan, turn, node);
+            } else {
+                give_back::release(
+                    plan,
+                    turn,
+                    node,
+                    Blocker::new(Reason::NoPolicy, ObjectRef::None, Detail::NotAskedFor),
+                );
+            }
+        }
+        None if plan.derived.has_booted_since(node, entry.spec.booted_after) => {
+            succeed_without_an_act(plan, entry, node);
+        }
+        None if !turn.is_still_asked() => delete(plan, entry),
+        None => {
+            if turn.slot.is_some() && start::closed_since_grant(plan, turn, node).is_none() {
+                mark(plan, turn, node);
+            }
+        }
+    }
+}
+
+/// Entries of a node beside the one whose turn it is: they wait, and succeed when their goal is met.
+pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
+    let node = plan
+        .cluster
+        .nodes
+        .get(&entry.spec.node)
+        .filter(|node| node.uid == entry.spec.node_uid);
+    let Some(node) = node else {
+        return end_without_a_node(plan, entry);
+    };
+    if entry.record.phase != Phase::Queued {
+        return;
+    }
+    if entry.spec.cancel {
+        let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
+        // A waiver on the Node would end the turn beside it as well.
+        record.waived = Some(entry.spec.booted_after);
+        plan.record(entry, record);
+    } else if node.has_waived(entry.spec.booted_after) {
+        let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
+        record.waived = node.waived;
+        plan.record(entry, record);
+    } else if plan.derived.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
+        succeed_without_an_act(plan, entry, node);
+    } else {
+        plan.wait(
+            entry,
+            Blocker::new(
+                Reason::AnotherEntry,
+                ObjectRef::Node(node.name.clone()),
+                Detail::OtherEntryFirst,
+            ),
+        );
+    }
+}
+
+fn succeed_without_an_act(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node) {
+    let mut record = plan.moved_to(
+        entry,
+        Phase::Succeeded,
+        Reason::GoalMet,
+        "the node has booted since the goal by other means",
+    );
+    record.boot_id_after.clone_from(&node.boot_id);
+    plan.record(entry, record);
+}
+
+/// Nothing happened to it: deleted, so that the same goal set again works (lifecycle.md 1).
+fn delete(plan: &mut PlanBuilder<'_>, entry: &Entry) {
+    plan.emit(Effect::DeleteEntry {
+        node: entry.spec.node.clone(),
+        name: entry.name.clone(),
+        uid: entry.uid.clone(),
+        version: entry.version,
+    });
+}
+
+/// Cordon, mark and exclude in one patch, on exactly the Node that was decided upon.
+fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let Some(boot_id) = node.boot_id.clone() else {
+        return;
+    };
+    let Some(not_after) = plan.not_paused() else {
+        return;
+    };
+    if !holds_slot_live(plan, turn) {
+        return;
+    }
+    let mark = Mark {
+        format: Format,
+        id: mark_id(&plan.memory.nonce, &entry.uid, node.version),
+        entry: entry.name.clone(),
+        entry_uid: entry.uid.clone(),
+        node_uid: node.uid.clone(),
+        policy: entry.spec.policy.clone(),
+        booted_after: entry.spec.booted_after,
+        prior: Prior {
+            cordoned: node.unschedulable,
+            excluded_from_load_balancers: node.excluded_from_load_balancers,
+        },
+        boot_id,
+        system_uuid: node.system_uuid.clone(),
+        daemons: plan.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
+        power: None,
+    };
+    let mut changes = vec![NodeChange::Mark(Some(mark))];
+    if !node.unschedulable {
+        changes.push(NodeChange::Unschedulable(true));
+    }
+    if !node.excluded_from_load_balancers {
+        changes.push(NodeChange::ExcludeFromLoadBalancers(true));
+    }
+    plan.emit(Effect::PatchNode(NodePatch {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        version: Some(node.version),
+        mark_is: Some(None),
+        unschedulable_is: Some(node.unschedulable),
+        changes,
+        what: NodeWrite::Start,
+        not_after: Some(not_after),
+        why: None,
+    }));
+}
+
+/// A cordon rests on a read of the queue that shows the entry's own slot, and on no write under way that drops it.
+fn holds_slot_live(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> bool {
+    let node = &turn.entry.spec.node;
+    if plan.memory.give_backs.dropping.contains(node)
+        || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite)
+    {
+        return false;
+    }
+    let read = plan
+        .memory
+        .reads
+        .queue
+        .as_ref()
+        .and_then(|read| read.value.present());
+    let ledger = read.and_then(|queue| queue.ledger.as_ref());
+    ledger
+        .and_then(|ledger| ledger.slots.get(node))
+        .is_some_and(|slot| slot.entry_uid == turn.entry.uid)
+}
+
+fn begin_to_drain(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let left = drain::pods_left(plan, turn, node);
+    let mut record = plan.moved_to(
+        turn.entry,
+        Phase::Draining,
+        Reason::Evicting,
+        "cordoned; its pods leave",
+    );
+    record.drain = Some(DrainProgress::after(None, left));
+    // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
+    record.retries_done = turn.entry.spec.retries;
+    plan.record(turn.entry, record);
+}

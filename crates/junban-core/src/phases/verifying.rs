@@ -1,0 +1,205 @@
+//! Verifying: the proof of design.md 6, then the Node is restored, then the slot is freed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::give_back;
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::cluster::Cluster;
+use crate::derived::Turn;
+use crate::detail::Detail;
+use crate::entry::Phase;
+use crate::gates;
+use crate::guard::{self, Guard};
+use crate::mark::{Daemon, Mark};
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::policy::VerifyRules;
+use crate::reason::Reason;
+use crate::workload::WorkloadKind;
+
+pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
+    let entry = turn.entry;
+    let rules = rules(turn);
+    if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
+        let record = plan.moved_to(
+            entry,
+            Phase::Failed,
+            Reason::MachineChanged,
+            "the systemUUID is another one",
+        );
+        plan.record(entry, record);
+        return;
+    }
+    let since = entry.record.phase_at.unwrap_or(plan.now.clock);
+    let unproven = unproven(plan, node, turn.mark, &rules);
+    match unproven.filter(|_| guard::stands(Guard::Proof)) {
+        Some(blocker) => {
+            // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
+            let not_seen_yet = matches!(blocker.detail, Detail::LeaseUnchanged)
+                || blocker.reason == Reason::ControlPlaneChecking;
+            if entry.record.settling_at.is_some() && !not_seen_yet {
+                let mut record = entry.record.clone();
+                record.settling_at = None;
+                record.reason = Some(blocker.reason);
+                record.message = blocker.to_string();
+                plan.record(entry, record);
+                return;
+            }
+            let waited = plan.now.clock.led_since(since);
+            if waited >= rules.timeout {
+                let message = format!("not proven in verify.timeout: {blocker}");
+                let record = plan.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
+                plan.record(entry, record);
+                return;
+            }
+            plan.wake_in(rules.timeout - waited);
+            plan.wait(entry, blocker);
+        }
+        None => settle(plan, turn, node, rules.settle_of(node)),
+    }
+}
+
+fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Duration) {
+    let entry = turn.entry;
+    if settle > Duration::ZERO {
+        let Some(from) = entry.record.settling_at else {
+            let mut record = plan.moved_to(
+                entry,
+                Phase::Verifying,
+                Reason::Settle,
+                "everything holds; settling",
+            );
+            record.settling_at = Some(plan.now.clock);
+            plan.record(entry, record);
+            return;
+        };
+        let settled = plan.now.clock.led_since(from);
+        if settled < settle {
+            plan.wake_in(settle - settled);
+            return;
+        }
+    }
+    if turn.mark.is_some() {
+        return give_back::restore(plan, turn, node, true, None);
+    }
+    let mut record = plan.moved_to(
+        entry,
+        Phase::Succeeded,
+        Reason::Proven,
+        proven(plan.cluster, node),
+    );
+    record.boot_id_after.clone_from(&node.boot_id);
+    plan.record(entry, record);
+}
+
+/// A DaemonSet that had no Ready pod here before is not waited for, and reported (design.md 6).
+fn proven(cluster: &Cluster, node: &Node) -> String {
+    let mut ready: BTreeMap<String, bool> = BTreeMap::new();
+    for pod in cluster.pods_of(&node.name) {
+        if let Some(owner) = pod
+            .owner
+            .as_ref()
+            .filter(|owner| owner.kind == WorkloadKind::DaemonSet)
+        {
+            *ready.entry(owner.to_string()).or_default() |= pod.ready;
+        }
+    }
+    ready.retain(|_, ready| !*ready);
+    let mut message = "rebooted, and proven healthy".to_owned();
+    if !ready.is_empty() {
+        let sets: Vec<_> = ready.into_keys().collect();
+        message.push_str(&format!(
+            "; without a Ready pod here, and not waited for: {}",
+            sets.join(", ")
+        ));
+    }
+    message
+}
+
+/// What the record stored before the power action, else (it rebooted by itself) what the policy says now.
+pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
+    match (&turn.entry.record.power, turn.policy) {
+        (Some(power), _) => power.verify(),
+        (None, Some(policy)) => policy.verify.clone(),
+        (None, None) => VerifyRules {
+            timeout: Duration::from_secs(900),
+            daemon_sets: true,
+            settle: None,
+        },
+    }
+}
+
+/// What of the proof but settle does not hold yet.
+pub(super) fn unproven(
+    plan: &mut PlanBuilder<'_>,
+    node: &Node,
+    mark: Option<&Mark>,
+    rules: &VerifyRules,
+) -> Option<Blocker> {
+    let object = ObjectRef::Node(node.name.clone());
+    let Some(boot_id) = &node.boot_id else {
+        return Some(Blocker::new(
+            Reason::NodeNotReady,
+            object,
+            Detail::NoBootIdReported,
+        ));
+    };
+    if !node.ready {
+        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::NotReady));
+    }
+    let seen = plan
+        .memory
+        .sightings
+        .boot_of(node)
+        .filter(|seen| seen.boot_id == *boot_id);
+    if seen.is_none_or(|seen| seen.lease_then == node.lease) {
+        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::LeaseUnchanged));
+    }
+    if rules.daemon_sets {
+        let missing = mark
+            .iter()
+            .flat_map(|mark| &mark.daemons)
+            .find(|daemon| !is_back(plan.cluster, node, daemon));
+        if let Some(daemon) = missing {
+            return Some(Blocker::new(
+                Reason::DaemonSetNotReady,
+                ObjectRef::Other(format!("daemonset {}", daemon.set)),
+                Detail::DaemonSetMissing,
+            ));
+        }
+    }
+    if node.control_plane {
+        return gates::control_plane::after(plan);
+    }
+    None
+}
+
+/// Ready again, with a new UID or with none of its running containers among those of the mark. Clocks and
+/// transition times prove nothing (testbed.md 2).
+fn is_back(cluster: &Cluster, node: &Node, daemon: &Daemon) -> bool {
+    let Some((namespace, name)) = daemon.set.split_once('/') else {
+        return true;
+    };
+    let exists = cluster
+        .workloads
+        .keys()
+        .any(|key| key.kind == WorkloadKind::DaemonSet && key.namespace == namespace && key.name == name);
+    if !exists {
+        // Nobody would make its pod again.
+        return true;
+    }
+    cluster.pods_of(&node.name).any(|pod| {
+        let owned = pod.owner.as_ref().is_some_and(|owner| {
+            owner.kind == WorkloadKind::DaemonSet && owner.namespace == namespace && owner.name == name
+        });
+        let new_pod = Mark::digits(pod.uid.as_str()) != daemon.pod;
+        let new_containers = !pod.running_containers.is_empty()
+            && pod
+                .running_containers
+                .iter()
+                .all(|id| !daemon.containers.contains(&Mark::digits(id)));
+        owned && pod.ready && !pod.terminating && (new_pod || new_containers)
+    })
+}

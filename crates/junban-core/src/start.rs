@@ -1,0 +1,320 @@
+//! The start desk: who goes next, and why not the others?
+//!
+//! One table lists the gates. The grant of a slot, the check after the grant, the check before the power action and
+//! `junban explain` all walk this table. A new gate is one file below `gates` and one row here.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crate::blocker::Blocker;
+use crate::builder::PlanBuilder;
+use crate::derived::{BROKEN_AFTER, Turn, down_for};
+use crate::effect::Lane;
+use crate::entry::Phase;
+use crate::gates::{
+    Candidate, Tally, budgets, capacity, control_plane, first_proof, goal, groups, health, limits, node,
+    pause, policy,
+};
+use crate::guard::{self, Guard};
+use crate::ids::natural;
+use crate::node::Node;
+use crate::queue::{Ledger, Queue};
+use crate::reason::{Class, Reason};
+use crate::schedule::Schedule;
+
+/// When a gate is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Once a plan: while it is not met, nothing starts.
+    Everything,
+    /// Of each queued entry at every plan, before it gets a slot. Looks at no pods.
+    Slot,
+    /// Before it gets a slot as well, but only when all gates of `Slot` are met: it looks at the node's pods.
+    Pods,
+    /// Again between the grant of the slot and the cordon. Places and order are not asked again: the slot holds them.
+    Granted,
+    /// Between the drain and the power action, and before pinned pods leave: they are down from then on.
+    Power,
+}
+
+/// How a gate is asked.
+enum Ask {
+    Cluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
+    Node(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
+    /// Several pods and budgets may hold one node back.
+    Pods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
+}
+
+/// One row of the table.
+struct Gate {
+    ask: Ask,
+    stages: &'static [Stage],
+    /// The reasons that the gate gives.
+    gives: &'static [Reason],
+    /// The name under which a test takes the gate out.
+    guard: Option<Guard>,
+}
+
+const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason], guard: Option<Guard>) -> Gate {
+    Gate {
+        ask,
+        stages,
+        gives,
+        guard,
+    }
+}
+
+/// All gates, in the order in which they are asked.
+#[rustfmt::skip]
+const GATES: &[Gate] = &[
+    gate(Ask::Cluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
+    gate(Ask::Cluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
+    gate(Ask::Cluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
+    gate(Ask::Node(policy::check), &[Stage::Slot, Stage::Granted], &[
+        Reason::UnreadablePolicy, Reason::NoPolicy, Reason::PolicyConflict, Reason::NoDriver,
+    ], None),
+    gate(Ask::Node(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
+    gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[
+        Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
+    ], None),
+    gate(Ask::Node(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
+    gate(Ask::Node(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
+    gate(Ask::Node(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
+    gate(Ask::Node(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
+    gate(Ask::Node(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
+    gate(Ask::Node(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof], Some(Guard::FirstProofStart)),
+    gate(Ask::Node(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof], Some(Guard::FirstProofPower)),
+    gate(Ask::Node(groups::check), &[Stage::Slot], &[Reason::GroupClosed], Some(Guard::Groups)),
+    gate(Ask::Node(control_plane::before_worker), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::alone), &[Stage::Slot], &[
+        Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy,
+    ], Some(Guard::ControlPlaneAlone)),
+    gate(Ask::Node(control_plane::after_workers), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
+        Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
+    ], Some(Guard::ControlPlaneHealth)),
+    gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
+        Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
+        Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
+        Reason::ReplacementUnschedulable, Reason::ImpliedBudget,
+    ], None),
+    gate(Ask::Node(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
+];
+
+impl Gate {
+    fn is_taken_out(&self) -> bool {
+        self.guard.is_some_and(|guard| !guard::stands(guard))
+    }
+
+    fn unmet(&self, plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
+        if self.is_taken_out() {
+            return Vec::new();
+        }
+        let unmet = match self.ask {
+            Ask::Cluster(ask) => ask(plan).into_iter().collect(),
+            Ask::Node(ask) => ask(plan, candidate).into_iter().collect(),
+            Ask::Pods(ask) => ask(plan, candidate),
+        };
+        debug_assert!(
+            unmet.iter().all(|blocker| self.gives.contains(&blocker.reason)),
+            "a reason that is missing in the table of gates: {unmet:?}"
+        );
+        unmet
+    }
+}
+
+/// The first gate of these stages that is not met. Of several blockers of one gate, one that needs somebody comes before
+/// one that passes.
+fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candidate<'_>) -> Option<Blocker> {
+    let is_asked = |gate: &&Gate| gate.stages.iter().any(|stage| stages.contains(stage));
+    GATES.iter().filter(is_asked).find_map(|gate| {
+        let unmet = gate.unmet(plan, candidate).into_iter();
+        unmet.min_by_key(|blocker| blocker.reason.class() == Class::Passes)
+    })
+}
+
+/// The first gate that keeps everything from starting. It is asked once, not for each entry.
+fn stops_everything(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+    GATES.iter().find_map(|gate| match gate.ask {
+        Ask::Cluster(ask) if !gate.is_taken_out() => ask(plan),
+        _ => None,
+    })
+}
+
+fn candidate<'t>(
+    plan: &PlanBuilder<'_>,
+    tally: &'t Tally,
+    turn: &'t Turn<'t>,
+    node: &'t Node,
+) -> Candidate<'t> {
+    Candidate {
+        turn,
+        node,
+        policy: policy::of(plan, turn, node),
+        tally,
+    }
+}
+
+/// The first gate that has closed between the grant of a slot and the cordon.
+pub(crate) fn closed_since_grant(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+) -> Option<Blocker> {
+    let tally = Tally::default();
+    let candidate = candidate(plan, &tally, turn, node);
+    first_unmet(plan, &[Stage::Granted], &candidate)
+}
+
+/// The first gate that keeps a drained node from its power action.
+pub(crate) fn closed_before_power(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+) -> Option<Blocker> {
+    let tally = Tally::default();
+    let candidate = candidate(plan, &tally, turn, node);
+    first_unmet(plan, &[Stage::Power], &candidate)
+}
+
+/// Every gate that keeps a queued entry from its slot, for `explain`.
+pub(crate) fn all_unmet(
+    plan: &mut PlanBuilder<'_>,
+    queue: &Queue,
+    turn: &Turn<'_>,
+    node: &Node,
+) -> Vec<Blocker> {
+    let ledger = queue.ledger.clone().unwrap_or_default();
+    let tally = Tally::new(plan, queue, &ledger);
+    let candidate = candidate(plan, &tally, turn, node);
+    let before_slot = [Stage::Everything, Stage::Slot, Stage::Pods];
+    let is_asked = |gate: &&Gate| gate.stages.iter().any(|stage| before_slot.contains(stage));
+    GATES
+        .iter()
+        .filter(is_asked)
+        .flat_map(|gate| gate.unmet(plan, &candidate))
+        .collect()
+}
+
+/// A slot that was dropped although its entry has not ended is granted again after this time.
+const AFTER_DROP: Duration = Duration::from_secs(5);
+
+/// Grants slots: adds them to `next`, the ledger that is about to be written. Every other queued entry notes the first
+/// gate that it waits for.
+pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Queue, next: &mut Ledger) {
+    wake_when_broken(plan);
+    let mut tally = Tally::new(plan, queue, next);
+    let writable =
+        plan.is_free(&Lane::QueueWrite) || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite);
+    let open = writable && !plan.memory.closing;
+    let stop = stops_everything(plan);
+    let mut startable = Vec::new();
+    for turn in queued(plan) {
+        let Some(node) = turn.node.filter(|node| !next.slots.contains_key(&node.name)) else {
+            continue;
+        };
+        let unmet = stop.clone().or_else(|| {
+            let candidate = candidate(plan, &tally, &turn, node);
+            first_unmet(plan, &[Stage::Slot], &candidate)
+        });
+        match unmet {
+            Some(blocker) => {
+                tally.control_plane_next |= control_plane::is_next(plan, node, &blocker);
+                wait(plan, &turn, node, blocker);
+            }
+            None if open && !was_dropped(plan, node) => startable.push(turn),
+            None => {}
+        }
+    }
+    in_order(schedule, &mut startable);
+    for turn in startable {
+        let Some(node) = turn.node else { continue };
+        // The gates before the slot are asked again: an earlier start may have taken the last place, or closed the
+        // group.
+        let candidate = candidate(plan, &tally, &turn, node);
+        match first_unmet(plan, &[Stage::Slot, Stage::Pods], &candidate) {
+            Some(blocker) => wait(plan, &turn, node, blocker),
+            None if next.slots.len() < Ledger::SLOTS_MAX => {
+                let slot = tally.grant(plan, &turn, node);
+                next.slots.insert(node.name.clone(), slot);
+            }
+            None => {}
+        }
+    }
+}
+
+/// If there is no queue object, every queued entry says that this counts as paused.
+pub(crate) fn say_paused(plan: &mut PlanBuilder<'_>) {
+    for turn in queued(plan) {
+        if let Some(blocker) = pause::check(plan) {
+            plan.wait(turn.entry, blocker);
+        }
+    }
+}
+
+/// Entries that wait for a start, by the name of their node.
+fn queued<'a>(plan: &PlanBuilder<'a>) -> Vec<Turn<'a>> {
+    let turns = plan.derived.turns.values();
+    turns
+        .filter(|turn| turn.phase() == Phase::Queued && turn.slot.is_none())
+        .filter(|turn| turn.node.is_some_and(|node| node.mark.is_none()) && !plan.has_moved(&turn.entry.name))
+        .copied()
+        .collect()
+}
+
+/// Sorts entries in the order in which their start is tried: workers first, then control-plane nodes, then workers that
+/// were released from a drain once. Among these: the higher priority of the entry, then the schedule, then the name.
+fn in_order(schedule: &Schedule, turns: &mut [Turn<'_>]) {
+    turns.sort_by_cached_key(|turn| {
+        let control_plane = turn.node.is_some_and(|node| node.control_plane);
+        let spec = &turn.entry.spec;
+        (
+            !control_plane && control_plane::was_released(turn.entry),
+            control_plane,
+            Reverse(spec.priority),
+            schedule.rank(&spec.node),
+            natural(spec.node.as_str()),
+        )
+    });
+}
+
+/// A node that is down counts as broken after a time: no event tells.
+fn wake_when_broken(plan: &mut PlanBuilder<'_>) {
+    for node in plan.cluster.nodes.values().filter(|node| !node.ready) {
+        let turn = plan.derived.turns.get(&node.name);
+        let left = BROKEN_AFTER.saturating_sub(down_for(node, turn, plan.memory, plan.now));
+        if !left.is_zero() {
+            plan.wake_in(left);
+        }
+    }
+}
+
+/// Notes why an entry waits. While all places are taken, no pods are looked at, so a budget that can never allow an
+/// eviction would be told only when the node's turn comes. So an entry that has no reason yet, or a reason that needs
+/// somebody, looks at its pods as well.
+fn wait(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, blocker: Blocker) {
+    let passes = blocker.reason.class() == Class::Passes;
+    plan.wait(turn.entry, blocker);
+    let looks_at_pods = |reason: Reason| {
+        // A new queue's ledger is made first: until then its entries have no other reason.
+        reason == Reason::LedgerRebuilding || reason.class() == Class::NeedsSomebody
+    };
+    if passes
+        && turn.entry.record.reason.is_none_or(looks_at_pods)
+        && let Some(policy) = turn.governing
+        && let Some(never) = budgets::never(plan, node, policy)
+    {
+        plan.wait(turn.entry, never);
+    }
+}
+
+/// Whether the node's slot was dropped a moment ago although its entry had not ended.
+fn was_dropped(plan: &mut PlanBuilder<'_>, node: &Node) -> bool {
+    let dropped = plan.memory.give_backs.dropped.get(&node.name);
+    let again_at = dropped.map(|at| *at + guard::waits(Guard::AfterDrop, AFTER_DROP));
+    let Some(at) = again_at.filter(|at| plan.now.mono < *at) else {
+        return false;
+    };
+    plan.wake_at_mono(at);
+    true
+}

@@ -1,0 +1,29 @@
+//! Taints of nodes, and the tolerations of pods.
+
+/// The taint of a cordoned node.
+pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
+    pub effect: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Toleration {
+    /// Empty with `Exists`: tolerates everything.
+    pub key: String,
+    /// `Some`: operator Equal.
+    pub value: Option<String>,
+    /// Empty: every effect.
+    pub effect: String,
+}
+
+impl Toleration {
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        (self.effect.is_empty() || self.effect == taint.effect)
+            && (self.key.is_empty() && self.value.is_none() || self.key == taint.key)
+            && self.value.as_ref().is_none_or(|value| *value == taint.value)
+    }
+}

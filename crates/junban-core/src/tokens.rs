@@ -1,0 +1,407 @@
+//! Budgets: which one a pod's leaving is counted against, and how many tokens of it are free (drain.md, budgets).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::blocker::Blocker;
+use crate::budget::Budget;
+use crate::cluster::Cluster;
+use crate::derived::{Derived, Turn};
+use crate::detail::{Detail, Holder};
+use crate::duty::{belongs_on, duty, is_pinned};
+use crate::effect::BudgetKey;
+use crate::entry::Phase;
+use crate::guard::{self, Guard, Slip};
+use crate::ids::{NodeName, PodKey};
+use crate::memory::Memory;
+use crate::node::Node;
+use crate::object::ObjectRef;
+use crate::pod::{Pod, PodPhase};
+use crate::policy::Policy;
+use crate::quantity::IntOrPercent;
+use crate::reason::Reason;
+use crate::time::Mono;
+use crate::workload::{WorkloadKey, WorkloadKind};
+
+/// Pods that stay unready for as long stop counting as disrupted.
+const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
+
+/// The budget that a pod's leaving is counted against. Two: it will never be evicted.
+pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
+    let mut budgets = cluster.budgets_of(pod);
+    match (budgets.next(), budgets.next()) {
+        (None, _) => Ok(implied_budget(cluster, pod).map_or_else(
+            || BudgetKey::Pod(pod.key.clone()),
+            |(owner, _)| BudgetKey::Implied(owner.clone()),
+        )),
+        (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
+        (Some(one), Some(two)) => {
+            let (other, pod) = (two.key.clone(), pod.key.clone());
+            Err(Blocker::new(
+                Reason::TwoBudgets,
+                ObjectRef::Pdb(one.key.clone()),
+                Detail::TwoBudgets { other, pod },
+            ))
+        }
+    }
+}
+
+/// The owner with two or more replicas for which a budget is implied, and its replicas.
+pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
+    let owner = cluster.topmost_owner(pod)?;
+    let kinds = [
+        WorkloadKind::Deployment,
+        WorkloadKind::ReplicaSet,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::ReplicationController,
+    ];
+    let replicas = cluster
+        .workloads
+        .get(owner)?
+        .replicas
+        .filter(|replicas| *replicas >= 2)?;
+    kinds.contains(&owner.kind).then_some((owner, replicas))
+}
+
+/// Why a budget can never allow an eviction, whoever waits for it.
+pub fn impossible(budget: &Budget) -> Option<Blocker> {
+    let object = ObjectRef::Pdb(budget.key.clone());
+    if let Some(text) = &budget.sync_failed {
+        let detail = Detail::SyncFailed(text.clone());
+        return Some(Blocker::new(Reason::BudgetUnknown, object, detail));
+    }
+    let current = budget.observed_generation >= budget.generation;
+    let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
+    (current && never && guard::stands(Guard::ImpossibleBudget)).then(|| {
+        let detail = Detail::NeverAllows {
+            needed: budget.desired_healthy,
+            expected: budget.expected_pods,
+        };
+        Blocker::new(Reason::BudgetImpossible, object, detail)
+    })
+}
+
+/// Tokens that are set aside for pinned pods, by budget and by the node whose pods need them. A node's pinned pods get
+/// all their tokens together with its slot, or none: two half-drained nodes can never block each other
+/// (docs/design/drain.md#pinned-pods).
+#[derive(Clone, Debug, Default)]
+pub struct Reservations(BTreeMap<BudgetKey, BTreeMap<NodeName, u32>>);
+
+impl Reservations {
+    /// What nodes that hold a slot and are not drained yet will still need.
+    pub fn of_slots(cluster: &Cluster, memory: &Memory, derived: &Derived<'_>) -> Self {
+        let ledger = derived.ledger.filter(|_| guard::stands(Guard::Reservations));
+        let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
+        let mut reserved = Self::default();
+        for name in ledger.into_iter().flat_map(|ledger| ledger.slots.keys()) {
+            if let Some(node) = cluster.nodes.get(name)
+                && derived.turns.get(name).filter(is_before_power).is_some()
+            {
+                reserved.add(name, pinned_needs(cluster, memory, node));
+            }
+        }
+        reserved
+    }
+
+    pub fn add(&mut self, node: &NodeName, needs: BTreeMap<BudgetKey, u32>) {
+        for (key, count) in needs {
+            *self.0.entry(key).or_default().entry(node.clone()).or_insert(0) += count;
+        }
+    }
+
+    /// Tokens of a budget that are set aside for other nodes than `node`. Its own do not count: its movable pods leave
+    /// first, and their tokens are back before its pinned pods are asked.
+    pub fn of_others(&self, key: &BudgetKey, node: &NodeName) -> u32 {
+        let nodes = self.0.get(key).into_iter().flatten();
+        nodes
+            .filter(|(name, _)| *name != node)
+            .map(|(_, count)| count)
+            .sum()
+    }
+}
+
+/// Tokens that a node's pinned pods need before the node can be powered.
+pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap<BudgetKey, u32> {
+    let mut needs = BTreeMap::new();
+    let pinned = cluster.pods_of(&node.name).filter(|pod| {
+        pod.ready
+            && !pod.terminating
+            && is_pinned(cluster, node, pod)
+            && !memory.tokens.was_accepted(&pod.key, &pod.uid)
+            && duty(cluster, Some(memory), pod, None).must_leave()
+    });
+    for key in pinned.filter_map(|pod| budget_of(cluster, pod).ok()) {
+        *needs.entry(key).or_insert(0) += 1;
+    }
+    needs
+}
+
+/// When the next pod of an owner that stays unready stops counting as disrupted: no event tells.
+pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
+    let unready = cluster
+        .pods_of_owner(owner)
+        .filter_map(|pod| memory.sightings.unready_pods.get(&pod.uid));
+    unready
+        .map(|since| *since + UNREADY_COUNTS_FOR)
+        .filter(|at| *at > memory.sightings.at)
+        .min()
+}
+
+/// Tokens: what the API says, less what Junban itself has asked for or reserved.
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    cluster: &'a Cluster,
+    memory: &'a Memory,
+    derived: &'a Derived<'a>,
+    reservations: &'a Reservations,
+}
+
+impl<'a> Tokens<'a> {
+    pub fn new(
+        cluster: &'a Cluster,
+        memory: &'a Memory,
+        derived: &'a Derived<'a>,
+        reservations: &'a Reservations,
+    ) -> Self {
+        Self {
+            cluster,
+            memory,
+            derived,
+            reservations,
+        }
+    }
+
+    /// Whether one token may be taken now for a pod of `node`.
+    pub fn take(&self, key: &BudgetKey, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
+        match key {
+            BudgetKey::Pod(_) => Ok(()),
+            BudgetKey::Pdb(pdb) => match self.cluster.budgets.get(pdb) {
+                Some(budget) => self.take_of_pdb(key, budget, pod, node),
+                None => Ok(()),
+            },
+            BudgetKey::Implied(owner) => self.take_of_implied(owner, key, pod, node, policy),
+        }
+    }
+
+    fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
+        if pod.phase != PodPhase::Running {
+            // Pending pods are not protected.
+            return Ok(());
+        }
+        if let Some(blocker) = impossible(budget)
+            && (pod.ready || !budget.always_allow_unhealthy)
+        {
+            return Err(blocker);
+        }
+        let healthy_enough = budget.current_healthy >= budget.desired_healthy && budget.desired_healthy > 0;
+        if !pod.ready && (budget.always_allow_unhealthy || healthy_enough) {
+            return Ok(());
+        }
+        let reserved = self.reservations.of_others(key, &node.name);
+        let unseen = self.memory.tokens.unseen(key);
+        let allowed = budget.disruptions_allowed + guard::slip(Slip::Token);
+        if guard::holds(Guard::BudgetTokens, allowed > unseen + reserved) {
+            return Ok(());
+        }
+        let object = ObjectRef::Pdb(budget.key.clone());
+        let (healthy, needed) = (budget.current_healthy, budget.desired_healthy);
+        if budget.disruptions_allowed > 0 {
+            let detail = Detail::TokensHeld(budget.disruptions_allowed);
+            return Err(Blocker::new(Reason::BudgetHeld, object, detail));
+        }
+        if !pod.ready {
+            // Also if no healthy pod is needed: the API server asks for a token all the same.
+            let pod = pod.key.clone();
+            let detail = Detail::PodProtected { pod, healthy, needed };
+            return Err(Blocker::new(Reason::UnhealthyPods, object, detail));
+        }
+        let holder = self.holder(budget, node);
+        let reason = match holder {
+            Holder::Homeless(_) => Reason::ReplacementUnschedulable,
+            _ => Reason::BudgetExhausted,
+        };
+        let detail = Detail::NoDisruptions {
+            healthy,
+            needed,
+            holder,
+        };
+        Err(Blocker::new(reason, object, detail))
+    }
+
+    /// Who uses up a budget that allows nothing now. `node`: the node whose pod is to leave.
+    fn holder(&self, budget: &Budget, node: &Node) -> Holder {
+        let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
+            let key = PodKey::new(budget.key.namespace.clone(), name.clone());
+            self.cluster.pods.get(&key)
+        });
+        if let Some(pod) = charged.find(|pod| pod.ready && !pod.terminating) {
+            return Holder::Charged(pod.key.clone());
+        }
+        let unready = || self.cluster.unready_of_budget(budget);
+        let mut down = unready().filter_map(|pod| Some((pod, self.home_of(pod)?)));
+        let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
+            let homeless = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
+            return homeless.map_or(Holder::Unknown, |pod| Holder::Homeless(pod.key.clone()));
+        };
+        let (pod, node) = (pod.key.clone(), on.clone());
+        let is_up = self.cluster.nodes.get(on);
+        let is_up = is_up.is_some_and(|node| node.ready && !node.unschedulable);
+        match self.derived.turns.get(on).map(|turn| turn.phase()) {
+            Some(phase) if phase.is_in_flight() || phase == Phase::Failed => {
+                Holder::Rebooting { pod, node, phase }
+            }
+            _ if is_up => Holder::Unready { pod, node },
+            _ => Holder::Down { pod, node },
+        }
+    }
+
+    /// Where a pod is, or the only node on which it could be.
+    fn home_of(&self, pod: &'a Pod) -> Option<&'a NodeName> {
+        if let Some(node) = &pod.node {
+            return Some(node);
+        }
+        let is_home = |node: &&Node| belongs_on(self.cluster, pod, node);
+        // Asked of the few that take no pods first: a node that takes some keeps nobody down.
+        let takes_none = |node: &&Node| !node.ready || node.unschedulable;
+        if !self
+            .cluster
+            .nodes
+            .values()
+            .filter(takes_none)
+            .any(|node| is_home(&node))
+        {
+            return None;
+        }
+        let mut homes = self.cluster.nodes.values().filter(is_home);
+        let first = homes.next()?;
+        homes.next().is_none().then_some(&first.name)
+    }
+
+    fn take_of_implied(
+        &self,
+        owner: &WorkloadKey,
+        key: &BudgetKey,
+        pod: &Pod,
+        node: &Node,
+        policy: &Policy,
+    ) -> Result<(), Blocker> {
+        if !pod.ready {
+            // A pod that is not Ready costs nothing.
+            return Ok(());
+        }
+        let Some(implied) = self.implied(owner, policy) else {
+            return Ok(());
+        };
+        let reserved = self.reservations.of_others(key, &node.name);
+        if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
+            return Ok(());
+        }
+        if implied.ready <= 1 && !implied.all_may_go {
+            return Err(Blocker::new(
+                Reason::ImpliedBudget,
+                ObjectRef::Workload(owner.clone()),
+                Detail::LastReady(pod.key.clone()),
+            ));
+        }
+        Err(implied.refusal(1))
+    }
+
+    /// Why not all pinned pods of a node, `need` of one owner without a budget, may go together. `taken`: reserved by
+    /// this very plan.
+    pub fn refuse_pinned(
+        &self,
+        owner: &WorkloadKey,
+        need: u32,
+        taken: u32,
+        node: &Node,
+        policy: &Policy,
+    ) -> Option<Blocker> {
+        let implied = self.implied(owner, policy)?;
+        let most = implied.most();
+        if need > most {
+            return Some(Blocker::new(
+                Reason::ImpliedBudget,
+                ObjectRef::Workload(owner.clone()),
+                Detail::PinnedNeverImplied { need, most },
+            ));
+        }
+        let key = BudgetKey::Implied(owner.clone());
+        let held = self.reservations.of_others(&key, &node.name) + taken;
+        (implied.free() < need + held).then(|| implied.refusal(need))
+    }
+
+    fn implied<'k>(&self, owner: &'k WorkloadKey, policy: &Policy) -> Option<Implied<'k>> {
+        let replicas = self.cluster.workloads.get(owner)?.replicas?;
+        let limit = policy.drain.unbudgeted_max_unavailable;
+        let allowed = u32::try_from(limit.of_rounded_down(replicas as usize).max(1)).unwrap_or(u32::MAX);
+        let (mut ready, mut long_unready) = (0, 0);
+        for other in self
+            .cluster
+            .pods_of_owner(owner)
+            .filter(|pod| pod.phase != PodPhase::Finished)
+        {
+            if other.ready && !other.terminating && !self.memory.tokens.was_accepted(&other.key, &other.uid) {
+                ready += 1;
+            } else if !other.terminating && self.unready_for_long(other) {
+                long_unready += 1;
+            }
+        }
+        Some(Implied {
+            owner,
+            replicas,
+            allowed,
+            disrupted: replicas.saturating_sub(ready + long_unready),
+            ready,
+            all_may_go: limit == IntOrPercent::Percent(100),
+        })
+    }
+
+    fn unready_for_long(&self, pod: &Pod) -> bool {
+        let since = self.memory.sightings.unready_pods.get(&pod.uid);
+        since.is_some_and(|since| self.memory.sightings.at.since(*since) >= UNREADY_COUNTS_FOR)
+    }
+}
+
+/// A budget that nobody wrote, as its owner's pods show it.
+struct Implied<'k> {
+    owner: &'k WorkloadKey,
+    replicas: u32,
+    /// How many may be disrupted at a time.
+    allowed: u32,
+    disrupted: u32,
+    ready: u32,
+    /// Even the last Ready pod (`maxUnavailable: 100%`).
+    all_may_go: bool,
+}
+
+impl Implied<'_> {
+    /// How many Ready pods may go now.
+    fn free(&self) -> u32 {
+        let allowed = self.allowed + guard::slip(Slip::Implied);
+        let but_the_last = self.ready.saturating_sub(1 - guard::slip(Slip::LastPod));
+        let may_go = if self.all_may_go { self.ready } else { but_the_last };
+        allowed.saturating_sub(self.disrupted).min(may_go)
+    }
+
+    /// How many may ever go together.
+    fn most(&self) -> u32 {
+        if self.all_may_go {
+            return self.replicas;
+        }
+        self.allowed.min(self.replicas.saturating_sub(1))
+    }
+
+    /// Why `need` pods may not go now, though they may another time.
+    fn refusal(&self, need: u32) -> Blocker {
+        let object = ObjectRef::Workload(self.owner.clone());
+        if self.free() >= need {
+            return Blocker::new(Reason::BudgetHeld, object, Detail::ImpliedHeld);
+        }
+        let detail = Detail::ImpliedUsed {
+            disrupted: self.disrupted,
+            replicas: self.replicas,
+            allowed: self.allowed,
+        };
+        Blocker::new(Reason::ImpliedBudget, object, detail)
+    }
+}

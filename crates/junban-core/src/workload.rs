@@ -1,0 +1,87 @@
+//! The controllers of pods.
+
+use std::fmt;
+
+use smol_str::SmolStr;
+
+use crate::ids::{NodeName, Version};
+
+/// A controller of pods.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct WorkloadKey {
+    pub kind: WorkloadKind,
+    pub namespace: SmolStr,
+    pub name: SmolStr,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum WorkloadKind {
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    ReplicationController,
+    DaemonSet,
+    Job,
+    /// A kind that Junban knows nothing of: an operator's own.
+    Other(String),
+}
+
+impl WorkloadKey {
+    pub fn new(kind: WorkloadKind, namespace: impl Into<SmolStr>, name: impl Into<SmolStr>) -> Self {
+        let (namespace, name) = (namespace.into(), name.into());
+        Self {
+            kind,
+            namespace,
+            name,
+        }
+    }
+}
+
+/// `deployment shop/cart`.
+impl fmt::Display for WorkloadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+impl WorkloadKind {
+    const KNOWN: [Self; 6] = [
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::StatefulSet,
+        Self::ReplicationController,
+        Self::DaemonSet,
+        Self::Job,
+    ];
+
+    /// The kind as messages write it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::ReplicaSet => "replicaset",
+            Self::StatefulSet => "statefulset",
+            Self::ReplicationController => "replicationcontroller",
+            Self::DaemonSet => "daemonset",
+            Self::Job => "job",
+            Self::Other(kind) => kind,
+        }
+    }
+
+    /// The kind that messages write so.
+    pub fn named(text: &str) -> Self {
+        let known = Self::KNOWN.into_iter().find(|kind| kind.as_str() == text);
+        known.unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Workload {
+    pub key: WorkloadKey,
+    pub version: Version,
+    /// `spec.replicas`; `None` for kinds without.
+    pub replicas: Option<u32>,
+    /// The controller of this controller: a ReplicaSet's Deployment, a Job's CronJob.
+    pub owner: Option<WorkloadKey>,
+    /// `nodeName` of the template: its pods are made on this node, cordoned or not.
+    pub template_node: Option<NodeName>,
+}

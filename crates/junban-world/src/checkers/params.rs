@@ -1,0 +1,78 @@
+//! The limits of the queue and the policies, and what else the rules need to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::{IntOrPercent, Map, Ms};
+
+/// What the rules need to know. The defaults are the defaults of queue and policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Params {
+    /// The names under which the controllers call the API.
+    pub controllers: BTreeSet<String>,
+    pub max_unavailable: IntOrPercent,
+    pub failures_max: IntOrPercent,
+    /// How many entries may be in flight.
+    pub max_concurrent: IntOrPercent,
+    /// The limits of each policy, by its name.
+    pub policies: BTreeMap<String, PolicyLimits>,
+    /// How many power actions an entry may have without a retry.
+    pub attempts: u64,
+    pub boot_timeout_ms: Ms,
+    /// How many pods of an owner without a budget may be disrupted at a time: at least 1, percentages round down.
+    pub unbudgeted: IntOrPercent,
+    /// The namespaces where the controller may delete pods.
+    pub delete_allowed: BTreeSet<String>,
+    /// The labels of the controller's own pods; these may stay on the node.
+    pub own_pods: Option<Map>,
+    /// Pods with one of these labels may stay on the node.
+    pub may_stay: Vec<(String, String)>,
+    /// No limit counts a Node with this label.
+    pub exclude_label: String,
+    pub allow_quorum_loss: bool,
+    /// For this time after an event the controller may not know it yet: its watches and the status are late.
+    pub lag_ms: Ms,
+}
+
+/// The limits that a policy adds to the queue's limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// How many of its entries may be in flight; `None` sets no limit.
+    pub max_concurrent: Option<i64>,
+    pub groups: Option<Groups>,
+}
+
+/// Groups: the nodes with the same value of a label form one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Groups {
+    /// The label's key.
+    pub by: String,
+    /// How many groups may be open at a time.
+    pub at_once: i64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            controllers: BTreeSet::from(["junban".to_owned()]),
+            max_unavailable: IntOrPercent::Percent(10),
+            failures_max: IntOrPercent::Percent(5),
+            max_concurrent: IntOrPercent::Percent(100),
+            policies: BTreeMap::new(),
+            attempts: 1,
+            boot_timeout_ms: 30 * 60_000,
+            unbudgeted: IntOrPercent::Percent(10),
+            delete_allowed: BTreeSet::new(),
+            own_pods: None,
+            may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],
+            exclude_label: "junban.dev/exclude".into(),
+            allow_quorum_loss: false,
+            lag_ms: 3000,
+        }
+    }
+}
+
+impl Params {
+    pub(super) fn is_controller(&self, by: &str) -> bool {
+        self.controllers.contains(by)
+    }
+}
