@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 pub use crate::budget::Budget;
 use crate::entry::Entry;
-use crate::ids::{ClaimKey, EntryName, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version};
+use crate::ids::{
+    ClaimKey, EntryName, EntryUid, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version,
+};
 pub use crate::node::Node;
 pub use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
@@ -81,6 +83,11 @@ impl Cluster {
     /// Why an entry cannot be read: an entry that cannot be read is not gone.
     pub fn unreadable_entry(&self, name: &EntryName) -> Option<&String> {
         self.unreadable.get(&format!("NodeReboot/{name}"))
+    }
+
+    /// The entry of this name, if it has this UID.
+    pub fn entry(&self, name: &EntryName, uid: &EntryUid) -> Option<&Entry> {
+        self.entries.get(name).filter(|entry| entry.uid == *uid)
     }
 
     /// Applies a pod as read.

@@ -43,6 +43,7 @@ pub mod report;
 // Storey 4: derived
 mod back_off;
 pub mod derived;
+pub mod standing;
 
 // Storey 5: tokens and duties
 pub mod duty;
@@ -77,4 +78,5 @@ mod steer;
 pub mod verbs;
 
 #[cfg(test)]
+#[path = "tests/fixture.rs"]
 mod fixture;

@@ -7,8 +7,6 @@ mod cost;
 pub(crate) mod demo;
 mod entries;
 mod explain;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod lint;
 mod list;
 mod pause;
@@ -28,6 +26,8 @@ use crate::cli::{Cli, Command, Output};
 use printer::Printer;
 use problem::{Exit, Problem};
 use session::Session;
+#[cfg(test)]
+pub(crate) use tests::fixture;
 
 /// Carries out one command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
@@ -117,15 +117,4 @@ async fn talk_to_cluster(cli: &Cli, printer: &mut Printer) -> Result<Exit, Probl
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::ffi::OsStringExt as _;
-
-    #[test]
-    fn a_word_that_is_no_text_gets_the_help_of_all() {
-        assert_eq!(help(Some("pause".into())), "junban pause --help");
-        for word in [None, Some("paus".into()), Some(OsString::from_vec(vec![0xff]))] {
-            assert_eq!(help(word), "junban --help");
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::cluster::{Cluster, QueueView};
-use crate::derived::{Derived, governing};
+use crate::derived::Derived;
 use crate::entry::{Entry, EntrySpec, Phase};
 use crate::goal::{asks_for, entry_name};
 use crate::ids::{EntryName, NodeName, PolicyName};
@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::node::Node;
 use crate::policy::Policy;
 use crate::reason::{Class, Reason};
+use crate::standing::governing;
 use crate::time::{Now, Timestamp};
 
 /// The clocks of two API servers may differ by so much: a goal that is no further ahead does not lie in the future.

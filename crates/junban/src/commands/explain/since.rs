@@ -81,44 +81,4 @@ fn reason(name: &str) -> Option<Reason> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-    use serde_json::json;
-
-    #[test]
-    fn the_object_says_it_then_the_status_then_the_age_of_the_entry() {
-        let object = |kind: &str, conditions: &[(&str, &str, &str, i64)]| {
-            let conditions = conditions.iter().map(|(name, status, reason, at)| {
-                json!({"type": name, "status": status, "reason": reason, "lastTransitionTime": fixture::at(*at)})
-            });
-            json!({"kind": kind, "status": {"conditions": conditions.collect::<Vec<_>>()}})
-        };
-        let mut times = Times::default();
-        let pressure = ("MemoryPressure", "False", "KubeletHasSufficientMemory", 1);
-        times.read(&object(
-            "Node",
-            &[pressure, ("Ready", "Unknown", "NodeStatusUnknown", 110)],
-        ));
-        let halted = ("Halted", "False", "Paused", 2);
-        times.read(&object(
-            "RebootQueue",
-            &[("Paused", "True", "Paused", 120), halted],
-        ));
-        times.read(&object(
-            "RebootPolicy",
-            &[("Ready", "False", "PolicyConflict", 130)],
-        ));
-        let mut entry = fixture::entry("node-1", 100);
-        entry.record.since = Some(fixture::at(150));
-        let at = |reason, recorded| {
-            let (at, of) = times.of(&entry, reason, recorded);
-            (at.as_second(), of)
-        };
-        assert_eq!(at(Reason::NodeDown, true), (110, Of::Gate));
-        assert_eq!(at(Reason::Paused, false), (120, Of::Gate));
-        assert_eq!(at(Reason::PolicyConflict, false), (130, Of::Gate));
-        assert_eq!(at(Reason::NoPlace, true), (150, Of::Gate));
-        assert_eq!(at(Reason::Halted, false), (100, Of::Entry));
-    }
-}
+mod tests;
