@@ -23,7 +23,7 @@ use metrics::Metrics;
 
 /// Runs until SIGTERM or SIGINT: then nothing new starts, and the Lease is released. What a person must mend before
 /// it can begin is a [`Problem`].
-pub(crate) async fn run(arguments: Controller, config: Config) -> Result<()> {
+pub(crate) async fn run(arguments: &Controller, config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
