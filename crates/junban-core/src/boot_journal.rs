@@ -30,8 +30,7 @@ pub(crate) fn write(plan: &mut PlanBuilder<'_>) {
 /// The journal to write: the one on the Node does not name the present boot yet.
 pub(crate) fn due(plan: &PlanBuilder<'_>, node: &Node) -> Option<Journal> {
     let boot_id = node.boot_id.as_ref()?;
-    let is_known = |journal: &Journal| journal.boot_id == *boot_id;
-    if node.excluded || node.journal.as_ref().is_some_and(is_known) {
+    if node.excluded || node.current_journal().is_some() {
         return None;
     }
     let seen = plan
@@ -48,10 +47,8 @@ pub(crate) fn due(plan: &PlanBuilder<'_>, node: &Node) -> Option<Journal> {
     let recorded = turn.and_then(|turn| {
         let record = &turn.entry.record;
         let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);
-        let changed = record
-            .boot_id_before
-            .as_ref()
-            .is_some_and(|before| before != boot_id);
+        let before = record.boot_id_before.as_ref();
+        let changed = before.is_some_and(|before| node.has_rebooted_since(before));
         record
             .power
             .as_ref()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 pub use crate::budget::Budget;
 use crate::entry::Entry;
-use crate::ids::{ClaimKey, EntryName, NodeName, PdbKey, PodKey, PodUid, PolicyName};
+use crate::ids::{
+    ClaimKey, EntryName, EntryUid, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version,
+};
 pub use crate::node::Node;
 pub use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
@@ -14,8 +16,8 @@ pub use crate::taint::{CORDON_TAINT, Taint, Toleration};
 pub use crate::volume::{Attachment, Claim};
 pub use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
-/// Everything observed. An adapter applies watch events, live reads and the answers to our own writes; whatever
-/// has the higher resourceVersion stands.
+/// Everything observed. An adapter applies watch events, live reads and the answers to Junban's own writes. The higher
+/// resourceVersion wins. Each `apply_...` says whether the object was news.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub queue: QueueView,
@@ -66,7 +68,14 @@ impl QueueView {
 }
 
 impl Cluster {
-    /// Why a policy cannot be read: it governs its nodes all the same, and nothing starts under it.
+    /// Policies that cannot be read, by name, with the reason.
+    pub fn unreadable_policies(&self) -> impl Iterator<Item = (&str, &String)> {
+        self.unreadable
+            .iter()
+            .filter_map(|(key, why)| Some((key.strip_prefix("RebootPolicy/")?, why)))
+    }
+
+    /// Why a policy cannot be read. It governs its nodes all the same, and nothing starts under it.
     pub fn unreadable_policy(&self, name: &PolicyName) -> Option<&String> {
         self.unreadable.get(&format!("RebootPolicy/{name}"))
     }
@@ -76,20 +85,20 @@ impl Cluster {
         self.unreadable.get(&format!("NodeReboot/{name}"))
     }
 
-    /// Applies a pod as read; an older version of the same pod changes nothing.
-    pub fn apply_pod(&mut self, pod: Pod) {
-        if self
-            .pods
-            .get(&pod.key)
-            .is_some_and(|known| known.version > pod.version)
-        {
-            return;
+    /// The entry of this name, if it has this UID.
+    pub fn entry(&self, name: &EntryName, uid: &EntryUid) -> Option<&Entry> {
+        self.entries.get(name).filter(|entry| entry.uid == *uid)
+    }
+
+    /// Applies a pod as read.
+    pub fn apply_pod(&mut self, pod: Pod) -> bool {
+        let known = self.pods.get(&pod.key);
+        let freshness = pod.version.freshness(known.map(|known| known.version));
+        if freshness == Freshness::Old {
+            return false;
         }
         // A pod's labels hardly ever change: then the same budgets select it.
-        let same_labels = self
-            .pods
-            .get(&pod.key)
-            .is_some_and(|known| known.labels == pod.labels);
+        let same_labels = known.is_some_and(|known| known.labels == pod.labels);
         let selected_by = same_labels.then(|| self.selected_by.remove(&pod.key).unwrap_or_default());
         self.remove_pod(&pod.key);
         let selected_by = selected_by.unwrap_or_else(|| self.selecting(&pod));
@@ -109,9 +118,10 @@ impl Cluster {
             self.unsettled.insert(pod.key.clone(), pod.clone());
         }
         self.pods.insert(pod.key.clone(), pod);
+        freshness == Freshness::News
     }
 
-    /// Notes that this very pod is being deleted, as the server has just said; returns whether that is news.
+    /// Notes that this very pod is being deleted, as the server has just said.
     pub fn pod_terminates(&mut self, key: &PodKey, uid: &PodUid) -> bool {
         let known = self.pods.get(key);
         let Some(known) = known.filter(|pod| pod.uid == *uid && !pod.terminating) else {
@@ -138,38 +148,56 @@ impl Cluster {
     }
 
     /// Applies a node as read, keeping the Lease that is known of it: the two come by different watches.
-    pub fn apply_node(&mut self, mut node: Node) {
-        if let Some(known) = self.nodes.get(&node.name) {
-            if known.version > node.version {
-                return;
-            }
-            if node.lease.is_empty() && known.uid == node.uid {
-                node.lease.clone_from(&known.lease);
-            }
+    pub fn apply_node(&mut self, mut node: Node) -> bool {
+        let known = self.nodes.get(&node.name).filter(|known| known.uid == node.uid);
+        if let Some(known) = known.filter(|_| node.lease.is_empty()) {
+            node.lease.clone_from(&known.lease);
         }
-        self.nodes.insert(node.name.clone(), node);
+        put(&mut self.nodes, node.name.clone(), node, |node| node.version)
     }
 
     /// Applies an entry as read.
-    pub fn apply_entry(&mut self, entry: Entry) {
-        if self
-            .entries
-            .get(&entry.name)
-            .is_none_or(|known| known.version <= entry.version)
-        {
-            self.entries.insert(entry.name.clone(), entry);
-        }
+    pub fn apply_entry(&mut self, entry: Entry) -> bool {
+        put(&mut self.entries, entry.name.clone(), entry, |entry| {
+            entry.version
+        })
+    }
+
+    /// Applies a policy as read.
+    pub fn apply_policy(&mut self, policy: Policy) -> bool {
+        put(&mut self.policies, policy.name.clone(), policy, |policy| {
+            policy.version
+        })
+    }
+
+    /// Applies a workload as read.
+    pub fn apply_workload(&mut self, workload: Workload) -> bool {
+        put(&mut self.workloads, workload.key.clone(), workload, |workload| {
+            workload.version
+        })
+    }
+
+    /// Applies a VolumeAttachment as read.
+    pub fn apply_attachment(&mut self, attachment: Attachment) -> bool {
+        put(
+            &mut self.attachments,
+            attachment.name.clone(),
+            attachment,
+            |attachment| attachment.version,
+        )
     }
 
     /// Applies the queue as read. Another UID is another queue, whatever its version.
-    pub fn apply_queue(&mut self, queue: QueueView) {
+    pub fn apply_queue(&mut self, queue: QueueView) -> bool {
         if let (Some(known), QueueView::Present(new)) = (self.queue.present(), &queue)
             && known.uid == new.uid
-            && known.version > new.version
+            && new.version.freshness(Some(known.version)) == Freshness::Old
         {
-            return;
+            return false;
         }
+        let is_news = self.queue != queue;
         self.queue = queue;
+        is_news
     }
 
     /// Whether a pod may come to a cordoned node: it tolerates the taint, or no scheduler is asked.
@@ -188,10 +216,13 @@ impl Cluster {
         on_node.into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
-    /// Applies a budget as read; returns whether anything changed.
+    /// Applies a budget as read.
     pub fn apply_budget(&mut self, budget: Budget) -> bool {
-        let known = self.budgets.get(&budget.key);
-        if known.is_some_and(|known| known.uid == budget.uid && known.version >= budget.version) {
+        let known = self
+            .budgets
+            .get(&budget.key)
+            .filter(|known| known.uid == budget.uid);
+        if budget.version.freshness(known.map(|known| known.version)) != Freshness::News {
             return false;
         }
         let same_selector = known.is_some_and(|known| known.selector == budget.selector);
@@ -298,6 +329,15 @@ impl Cluster {
         }
         Some(key)
     }
+}
+
+/// Puts in an object as read, unless a newer one is known. Returns whether it was news.
+fn put<K: Ord, V>(objects: &mut BTreeMap<K, V>, key: K, object: V, version: fn(&V) -> Version) -> bool {
+    let freshness = version(&object).freshness(objects.get(&key).map(version));
+    if freshness != Freshness::Old {
+        objects.insert(key, object);
+    }
+    freshness == Freshness::News
 }
 
 fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeMap<PodKey, Arc<Pod>>>, of: &K, pod: &PodKey) {

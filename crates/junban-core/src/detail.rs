@@ -1,4 +1,4 @@
-//! What is known of a blocker beside its reason and its object, and the sentence that people read.
+//! The details of a blocker beside its reason and its object, and the sentence that people read.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::object::{ObjectRef, listed};
 use crate::time::Timestamp;
 
 /// The data of one sentence. Code decides by the variant and its fields, never by the sentence. No variant holds a
-/// running time: a time that changes would be a write each second.
+/// running time: status would be written each second.
 #[rustfmt::skip]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Detail {
-    /// Somebody else's words: an API server's, a webhook's, a driver's, or what a record says already.
+    /// A text as it came: of an API server, a webhook, a driver, or of a record.
     Said(String),
 
     // The queue and the cluster.
@@ -94,7 +94,6 @@ pub enum Detail {
     PinnedNeverImplied { need: u32, most: u32 },
     ImpliedHeld,
     ImpliedUsed { disrupted: u32, replicas: u32, allowed: u32 },
-    /// An answer to an eviction of this pod.
     EvictionAnswer { pod: PodKey, text: String },
     BudgetBehind(PodKey),
     NoRoom { needed: i64, free: i64 },
@@ -114,15 +113,15 @@ pub enum Detail {
     DaemonSetMissing,
 }
 
-/// Who uses a budget up that allows nothing now.
+/// What uses up a budget that allows nothing now.
 #[rustfmt::skip]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Holder {
-    /// Pods that are not Ready.
+    /// No pod can be named.
     Unknown,
-    /// A pod that was made again under its name: the budget still counts its eviction.
+    /// A pod that is back under its name: the budget still counts its eviction.
     Charged(PodKey),
-    /// A pod that is to take the place of one that left.
+    /// A pod that is to replace another one and fits on no node.
     Homeless(PodKey),
     /// A pod on a node that Junban reboots.
     Rebooting { pod: PodKey, node: NodeName, phase: Phase },
@@ -134,36 +133,22 @@ pub enum Holder {
 
 impl Detail {
     /// Writes the sentence. `object` is the object of the blocker, which most sentences begin with.
+    #[rustfmt::skip]
     pub(crate) fn write(&self, object: &ObjectRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Said(text) => f.write_str(text),
 
-            Self::NoQueue => f.write_str("there is no RebootQueue named default, which counts as paused"),
-            Self::UnreadableQueue(text) => {
-                write!(f, "the queue cannot be read, which counts as paused: {text}")
-            }
-            Self::PausedBecause(reason) if reason.is_empty() => f.write_str("the queue is paused"),
+            Self::NoQueue => write!(f, "there is no RebootQueue named default, which counts as paused"),
+            Self::UnreadableQueue(text) => write!(f, "the queue cannot be read, which counts as paused: {text}"),
+            Self::PausedBecause(reason) if reason.is_empty() => write!(f, "the queue is paused"),
             Self::PausedBecause(reason) => write!(f, "the queue is paused: {reason}"),
-            Self::LedgerMissing => f.write_str("the ledger is being rebuilt from marks and entries"),
+            Self::LedgerMissing => write!(f, "the ledger is being rebuilt from marks and entries"),
             Self::CacheOld(text) => write!(f, "the view of the cluster is too old: {text}"),
-            Self::NodesWentDown { down, nodes } => {
-                write!(
-                    f,
-                    "{down} of {nodes} nodes were Ready 10 minutes ago and are not Ready now"
-                )
-            }
-            Self::NodesVanished { known, left } => {
-                write!(
-                    f,
-                    "{known} nodes were known within the last 10 minutes, {left} are left"
-                )
-            }
-            Self::Failures {
-                failed,
-                overdue,
-                max,
-                nodes,
-            } => {
+            Self::NodesWentDown { down, nodes } =>
+                write!(f, "{down} of {nodes} nodes were Ready 10 minutes ago and are not Ready now"),
+            Self::NodesVanished { known, left } =>
+                write!(f, "{known} nodes were known within the last 10 minutes, {left} are left"),
+            Self::Failures { failed, overdue, max, nodes } => {
                 write!(f, "{failed} failed entries")?;
                 if *overdue > 0 {
                     write!(f, " and {overdue} overdue boots")?;
@@ -171,236 +156,146 @@ impl Detail {
                 write!(f, " exceed failures.max ({max}): {}", listed(nodes))
             }
 
-            Self::NotSelected => f.write_str("no policy selects the node"),
-            Self::GovernedBy(policy) => {
-                write!(
-                    f,
-                    "policy {policy} governs the node, and the entry names {object}"
-                )
-            }
-            Self::SamePriority { policies, priority } => {
-                write!(
-                    f,
-                    "policies {} have the same priority {priority}",
-                    listed(policies)
-                )
-            }
+            Self::NotSelected => write!(f, "no policy selects the node"),
+            Self::GovernedBy(policy) =>
+                write!(f, "policy {policy} governs the node, and the entry names {object}"),
+            Self::SamePriority { policies, priority } =>
+                write!(f, "policies {} have the same priority {priority}", listed(policies)),
             Self::UnreadablePolicy(text) => write!(f, "{object} cannot be read: {text}"),
             Self::EmptyLadder => write!(f, "the ladder of {object} is empty"),
             Self::PolicyGone => write!(f, "{object} is gone"),
-            Self::NotAskedFor => f.write_str("nobody asks for this reboot any more"),
+            Self::NotAskedFor => write!(f, "nobody asks for this reboot any more"),
             Self::DueAt(goal) => write!(f, "the goal is due at {goal}"),
-            Self::JournalBehind => f.write_str("the boot journal does not name the node's present boot yet"),
-            Self::BootedAt(booted) => {
-                write!(f, "minInterval has not passed since the boot at {booted:.0}")
-            }
-            Self::OtherEntryFirst => f.write_str("another entry of this node goes first"),
-            Self::NodeGone => f.write_str("the Node is gone, or another Node has its name"),
+            Self::JournalBehind => write!(f, "the boot journal does not name the node's present boot yet"),
+            Self::BootedAt(booted) => write!(f, "minInterval has not passed since the boot at {booted:.0}"),
+            Self::OtherEntryFirst => write!(f, "another entry of this node goes first"),
+            Self::NodeGone => write!(f, "the Node is gone, or another Node has its name"),
 
             Self::LabelledExclude => write!(f, "{object} is labelled junban.dev/exclude"),
             Self::LabelledHold => write!(f, "{object} is labelled junban.dev/hold"),
-            Self::OwnedByOther(owner) => write!(f, "another actor owns {object}: {owner}"),
+            Self::OwnedByOther(owner) => write!(f, "another tool owns {object}: {owner}"),
             Self::NotReady => write!(f, "{object} is not Ready"),
             Self::NoBootId => write!(f, "{object} has reported no bootID"),
-            Self::MayBePowered => {
-                write!(
-                    f,
-                    "{object} may have powered this very boot, and its deadline has not passed"
-                )
-            }
+            Self::MayBePowered =>
+                write!(f, "{object} may have powered this very boot, and its deadline has not passed"),
 
-            Self::QueueFull(active) => {
-                write!(
-                    f,
-                    "{active} entries are in flight, as many as the queue's maxConcurrent allows"
-                )
-            }
-            Self::PolicyFull(active) => {
-                write!(
-                    f,
-                    "{active} entries of {object} are in flight, as many as its maxConcurrent allows"
-                )
-            }
-            Self::PlacesFull(max) => {
-                write!(
-                    f,
-                    "as many nodes are unavailable as maxUnavailable allows ({max})"
-                )
-            }
-            Self::FirstProof(node) => {
-                write!(
-                    f,
-                    "no node of this policy and goal is proven yet; node {node} goes first"
-                )
-            }
-            Self::GroupsFull { group, by, at_once } => {
-                write!(
-                    f,
-                    "group {group} waits: {at_once} groups by {by} are open, as many as atOnce allows"
-                )
-            }
+            Self::QueueFull(active) =>
+                write!(f, "{active} entries are in flight, as many as the queue's maxConcurrent allows"),
+            Self::PolicyFull(active) =>
+                write!(f, "{active} entries of {object} are in flight, as many as its maxConcurrent allows"),
+            Self::PlacesFull(max) =>
+                write!(f, "as many nodes are unavailable as maxUnavailable allows ({max})"),
+            Self::FirstProof(node) =>
+                write!(f, "no node of this policy and goal is proven yet; node {node} goes first"),
+            Self::GroupsFull { group, by, at_once } =>
+                write!(f, "group {group} waits: {at_once} groups by {by} are open, as many as atOnce allows"),
 
-            Self::ControlPlaneInFlight => f.write_str("a control-plane node is in flight"),
-            Self::ControlPlaneNext => {
-                f.write_str("a control-plane node goes before a worker that was released from a drain once")
-            }
-            Self::OtherControlPlaneInFlight => f.write_str("another control-plane node is in flight"),
-            Self::OtherControlPlaneAway => {
-                write!(
-                    f,
-                    "control-plane {object} is not back: two nodes away could lose the quorum"
-                )
-            }
-            Self::WorkersInFlight => f.write_str("workers are in flight"),
-            Self::WorkersFirst => f.write_str("workers go first"),
+            Self::ControlPlaneInFlight => write!(f, "a control-plane node is in flight"),
+            Self::ControlPlaneNext =>
+                write!(f, "a control-plane node goes before a worker that was released from a drain once"),
+            Self::OtherControlPlaneInFlight => write!(f, "another control-plane node is in flight"),
+            Self::OtherControlPlaneAway =>
+                write!(f, "control-plane {object} is not back: with two nodes down etcd could lose its quorum"),
+            Self::WorkersInFlight => write!(f, "workers are in flight"),
+            Self::WorkersFirst => write!(f, "workers go first"),
             Self::RetryWaits => write!(f, "{object} is in flight; the retry waits for its end"),
-            Self::NoMembersNamed => f.write_str("the queue names no API servers or no etcd members"),
-            Self::MembersMissing {
-                nodes,
-                api_servers,
-                etcd,
-            } => write!(
+            Self::NoMembersNamed => write!(f, "the queue names no API servers or no etcd members"),
+            Self::MembersMissing { nodes, api_servers, etcd } => write!(
                 f,
-                "there are {nodes} control-plane nodes, but the queue names {api_servers} API servers and {etcd} etcd members"
+                "there are {nodes} control-plane nodes, but the queue names {api_servers} API servers and {etcd} \
+                 etcd members"
             ),
-            Self::FewControlPlanes(nodes) => {
-                write!(
-                    f,
-                    "there are {nodes} control-plane nodes: they are rebooted only with controlPlane.allowQuorumLoss"
-                )
-            }
-            Self::HealthBeingRead => f.write_str("the health of the control plane is being read"),
+            Self::FewControlPlanes(nodes) => write!(
+                f,
+                "there are {nodes} control-plane nodes: they are rebooted only with controlPlane.allowQuorumLoss"
+            ),
+            Self::HealthBeingRead => write!(f, "the health of the control plane is being read"),
             Self::MemberBad(text) => write!(f, "{object} is not healthy: {text}"),
 
             Self::Returns => write!(f, "{object} comes back to the cordoned node again and again"),
             Self::DoNotDisrupt { by } => write!(f, "{object} asks not to be disrupted: {by}"),
-            Self::DoNotDisruptUntil { by, until } => {
-                write!(f, "{object} asks not to be disrupted until {until}: {by}")
-            }
+            Self::DoNotDisruptUntil { by, until } =>
+                write!(f, "{object} asks not to be disrupted until {until}: {by}"),
             Self::WaitCompleted { by } => write!(f, "{object} is waited for until it completes: {by}"),
             Self::JobRuns => write!(f, "{object} of a Job runs and is waited for"),
             Self::Bare => write!(f, "{object} has no controller: nobody would make it again"),
             Self::EmptyDir(volume) => write!(f, "{object} keeps data in its emptyDir {volume}"),
             Self::Stuck { finalizer } => {
-                let cause = if *finalizer {
-                    "a finalizer holds it"
-                } else {
-                    "its containers do not end"
-                };
+                let cause = if *finalizer { "a finalizer holds it" } else { "its containers do not end" };
                 write!(f, "{object} is terminating for longer than its grace: {cause}")
             }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
-            Self::EvictedNext => write!(f, "{object} is evicted next, or in its order"),
+            Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
             Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
-            Self::NeverAllows { needed, expected } => {
-                write!(
-                    f,
-                    "{object} can never allow an eviction: {needed} of {expected} pods are needed"
-                )
-            }
-            Self::PinnedNeverAllowed { need, most } => {
-                write!(
-                    f,
-                    "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"
-                )
-            }
-            Self::PinnedTokensHeld { need, free } => {
-                write!(
-                    f,
-                    "{object} has {free} free tokens, the node's pinned pods need {need}"
-                )
-            }
+            Self::NeverAllows { needed, expected } =>
+                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed"),
+            Self::PinnedNeverAllowed { need, most } => write!(
+                f,
+                "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"
+            ),
+            Self::PinnedTokensHeld { need, free } =>
+                write!(f, "{object} has {free} free tokens, the node's pinned pods need {need}"),
             Self::TokensHeld(allowed) => write!(f, "other turns hold the {allowed} tokens of {object}"),
-            Self::PodProtected { pod, healthy, needed } => {
-                write!(
-                    f,
-                    "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
-                )
-            }
-            Self::NoDisruptions {
-                healthy,
-                needed,
-                holder,
-            } => {
-                write!(
-                    f,
-                    "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"
-                )
-            }
+            Self::PodProtected { pod, healthy, needed } => write!(
+                f,
+                "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
+            ),
+            Self::NoDisruptions { healthy, needed, holder } =>
+                write!(f, "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"),
             Self::LastReady(pod) => write!(f, "pod {pod} is the last Ready pod of {object}"),
             Self::PinnedNeverImplied { need, most } => write!(
                 f,
-                "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be disrupted"
+                "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be \
+                 disrupted"
             ),
-            Self::ImpliedHeld => write!(
-                f,
-                "other turns hold what drain.unbudgeted allows of the pods of {object}"
-            ),
-            Self::ImpliedUsed {
-                disrupted,
-                replicas,
-                allowed,
-            } => write!(
+            Self::ImpliedHeld =>
+                write!(f, "other turns hold the disruptions that drain.unbudgeted allows of {object}"),
+            Self::ImpliedUsed { disrupted, replicas, allowed } => write!(
                 f,
                 "{disrupted} of the {replicas} pods of {object} are disrupted, drain.unbudgeted allows {allowed}"
             ),
             Self::EvictionAnswer { pod, text } => write!(f, "pod {pod}: {text}"),
-            Self::BudgetBehind(pod) => {
-                write!(f, "the controller of {object} has not seen pod {pod} leave yet")
-            }
+            Self::BudgetBehind(pod) =>
+                write!(f, "the controller of {object} has not seen pod {pod} leave yet"),
             Self::NoRoom { needed, free } => {
                 let ObjectRef::Capacity(resource) = object else {
                     return Ok(());
                 };
                 let [needed, free] = [needed, free].map(|amount| amount_of(resource, *amount));
-                write!(
-                    f,
-                    "the node's pods request {needed} of {resource}, the other nodes have {free} free"
-                )
+                write!(f, "the node's pods request {needed} of {resource}, the other nodes have {free} free")
             }
 
-            Self::LoadBalancers => f.write_str("load balancers take the node out (drain.loadBalancerWait)"),
-            Self::CordonUnseen => f.write_str("a scheduler may not have seen the cordon yet"),
+            Self::LoadBalancers => write!(f, "load balancers take the node out (drain.loadBalancerWait)"),
+            Self::CordonUnseen => write!(f, "a scheduler may not have seen the cordon yet"),
             Self::Attached => write!(f, "{object} is still attached"),
             Self::NotLeft => write!(f, "{object} has not left"),
             Self::Uncordoned => write!(f, "a person uncordoned {object} during the drain"),
             Self::MarkGone { before: None } => write!(f, "the mark is gone from {object}"),
-            Self::MarkGone { before: Some(said) } => {
-                write!(
-                    f,
-                    "the mark is gone from {object}; before, the entry said: {said}"
-                )
-            }
-            Self::Refused => f.write_str("the driver started nothing; it is asked again"),
-            Self::NoBootIdReported => f.write_str("the kubelet has reported no bootID"),
-            Self::LeaseUnchanged => {
-                f.write_str("the node's Lease has not changed since the new bootID was seen")
-            }
-            Self::DaemonSetMissing => {
-                write!(
-                    f,
-                    "{object} has no Ready pod with new containers on this node yet"
-                )
-            }
+            Self::MarkGone { before: Some(text) } =>
+                write!(f, "the mark is gone from {object}; before, the entry said: {text}"),
+            Self::Refused => write!(f, "the driver started nothing; it is asked again"),
+            Self::NoBootIdReported => write!(f, "the kubelet has reported no bootID"),
+            Self::LeaseUnchanged =>
+                write!(f, "the node's Lease has not changed since the new bootID was seen"),
+            Self::DaemonSetMissing =>
+                write!(f, "{object} has no Ready pod with new containers on this node yet"),
         }
     }
 }
 
 impl fmt::Display for Holder {
+    #[rustfmt::skip]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => Ok(()),
-            Self::Charged(pod) => write!(
-                f,
-                "; pod {pod} is back, but the budget counts its eviction for up to two minutes"
-            ),
-            Self::Homeless(pod) => write!(f, "; pod {pod} is to take a place and fits on no node"),
-            Self::Rebooting { pod, node, phase } => {
-                write!(f, "; pod {pod} is down with node {node}, whose reboot is {phase}")
-            }
+            Self::Charged(pod) =>
+                write!(f, "; pod {pod} is back, but the budget counts its eviction for up to two minutes"),
+            Self::Homeless(pod) => write!(f, "; pod {pod} is to replace another one and fits on no node"),
+            Self::Rebooting { pod, node, phase } =>
+                write!(f, "; pod {pod} is down with node {node}, whose reboot is {phase}"),
             Self::Unready { pod, node } => write!(f, "; pod {pod} is not Ready on node {node}"),
             Self::Down { pod, node } => write!(f, "; pod {pod} is down with node {node}"),
         }

@@ -1,5 +1,5 @@
-//! Effects: what the plan wants done, as data. Each is fully decided and carries its preconditions; whoever
-//! executes it has no choices left (style.md, shape 4).
+//! Effects: what the plan wants done, as data. Each is decided completely and carries its preconditions. Whoever
+//! executes it has no choice left (docs/design/overview.md#how-junban-decides).
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ use crate::workload::WorkloadKey;
 pub enum Effect {
     /// Compare-and-swap of the queue's whole status (ledger and summary) on its resourceVersion.
     WriteQueue(QueueWrite),
-    /// A guarded JSON patch of a Node.
+    /// A JSON patch of a Node with `test`s.
     PatchNode(NodePatch),
     CreateEntry(NewEntry),
     /// Replace an entry's status, on its resourceVersion.
     WriteRecord(RecordWrite),
-    /// Delete an entry to which nothing has happened; preconditions UID and resourceVersion.
+    /// Delete an entry to which nothing has happened. UID and resourceVersion are preconditions.
     DeleteEntry {
         node: NodeName,
         name: EntryName,
@@ -45,14 +45,14 @@ pub enum Effect {
     },
     /// POST pods/eviction with the UID as precondition.
     Evict(PodLeave),
-    /// DELETE of a pod whose eviction was denied, in a namespace that the policy names; UID precondition, the
-    /// pod's own grace.
+    /// DELETE of a pod whose eviction was denied, in a namespace that the policy names, with the UID as precondition
+    /// and the pod's own grace period.
     DeletePod(PodLeave),
-    /// A power action. The last thing of the chain record → mark → act.
+    /// A power action. The record and the attempt in the mark come before it.
     Power(PowerOrder),
     /// A read that bypasses every cache.
     Read(Read),
-    /// A Kubernetes Event. Lost without harm.
+    /// A Kubernetes Event. Losing it does no harm.
     Announce(Announcement),
 }
 
@@ -62,27 +62,27 @@ pub struct QueueWrite {
     pub version: Version,
     pub ledger: Ledger,
     pub summary: QueueSummary,
-    /// Nodes whose slot is dropped for another reason than its end: granted again 5 s later at the earliest.
-    /// For the memory alone; adapters do not look at it.
+    /// Nodes whose slot is dropped before their entry ended. It is granted again 5 s later at the earliest. Only the
+    /// memory reads this.
     pub dropped: Vec<NodeName>,
 }
 
-/// A patch of one Node: the tests must all hold, then all changes are made, in one request.
+/// A patch of one Node in one request: if all tests hold, all changes are made.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodePatch {
     pub node: NodeName,
     /// Always tested.
     pub uid: NodeUid,
-    /// Tested when given: nothing at all changed since the decision.
+    /// Tested if given: nothing of the Node has changed since the decision.
     pub version: Option<Version>,
-    /// Tested when given: the annotation's value exactly as read, or that there is none.
+    /// Tested if given: the mark's text exactly as read, or that there is none.
     pub mark_is: Option<Option<String>>,
-    /// Tested when given.
+    /// Tested if given.
     pub unschedulable_is: Option<bool>,
     pub changes: Vec<NodeChange>,
-    /// For logs, Events and the crash sweep's reports.
     pub what: NodeWrite,
-    /// Not sent later than this (a cordon rests on a fresh "not paused"); then it is a [`WriteOutcome::Conflict`].
+    /// Not sent later than this: a cordon rests on fresh evidence of "not paused". Then it is a
+    /// [`WriteOutcome::Conflict`].
     pub not_after: Option<Mono>,
     /// Why a node is given back, for the record that follows.
     pub why: Option<Blocker>,
@@ -101,25 +101,25 @@ pub enum NodeChange {
     PendingTaint(bool),
 }
 
-/// Which step of the protocol a Node write is.
+/// What a write to a Node is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum NodeWrite {
-    /// Cordon, mark, exclude.
+    /// Mark, cordon, and the load balancer label.
     Start,
     /// The attempt goes into the mark.
     Attempt,
-    /// `void: ATTEMPT`.
+    /// The attempt in the mark becomes void.
     Void,
-    /// Another entry UID into the mark.
+    /// The UID of an entry that was made again goes into the mark.
     Adopt,
-    /// Give back as it was.
+    /// The node becomes as it was before the turn.
     Restore,
     Journal,
     Taint,
     Waive,
 }
 
-/// An entry to create; its name follows from its spec (lifecycle.md 1).
+/// An entry to create. Its name follows from its spec (docs/design/life-cycle.md#entry-names).
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewEntry {
     pub name: EntryName,
@@ -141,9 +141,9 @@ pub struct PodLeave {
     pub node: NodeName,
     pub pod: PodKey,
     pub uid: PodUid,
-    /// The budget whose token it takes: one request at a time for each.
+    /// The budget whose token it takes.
     pub budget: BudgetKey,
-    /// Nothing may start later: the evidence of "not paused" is too old by then (lifecycle.md 5).
+    /// Not sent later than this: the evidence of "not paused" is too old by then (docs/design/ledger.md#evidence).
     pub not_after: Mono,
 }
 
@@ -168,7 +168,7 @@ pub struct PowerOrder {
     pub boot_id: BootId,
     pub system_uuid: SystemUuid,
     pub step: Step,
-    /// The attempt's bootTimeout. No driver works for longer; a driver that has to stop has an unknown outcome.
+    /// The attempt's bootTimeout. No driver works for longer. If a driver is stopped, the outcome is unknown.
     pub boot_timeout: Duration,
     /// Not started later than this: 4 s after the live reads began, 10 s after the record was sent.
     pub not_after: Mono,
@@ -184,9 +184,9 @@ pub enum Read {
         node: NodeName,
         entry: Option<EntryName>,
     },
-    /// The node's pods, and again the VolumeAttachments that the cache shows on it.
+    /// The Node, its pods, and the VolumeAttachments that the cache shows on it.
     Pods { node: NodeName },
-    /// All that a power action rests on: queue, Node, entry, pods.
+    /// Queue, Node, entry and pods, for a power action.
     Act { node: NodeName, entry: EntryName },
     /// `/readyz` of API servers and `/health` of etcd members.
     ControlPlane {
@@ -198,23 +198,23 @@ pub enum Read {
     Lists,
 }
 
-/// An Event on the entry, and on the Node where it tells something of the Node.
+/// An Event on the entry, and on the Node if it concerns the Node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Announcement {
-    /// Each Event is a request: that a proof has begun is news of the entry alone.
+    /// An Event is a request, so one that concerns the entry alone is not sent for the Node.
     pub on_node: bool,
     pub node: NodeName,
     pub node_uid: NodeUid,
     pub entry: EntryName,
     pub entry_uid: EntryUid,
     pub warning: bool,
-    /// `Draining`, `Rebooting`, ... or a [`crate::reason::Reason`].
+    /// A [`crate::entry::Phase`] or a [`crate::reason::Reason`].
     pub reason: String,
     pub message: String,
 }
 
-/// Effects of one lane go one after the other: at most one in flight per node, and one eviction request per
-/// budget (design.md 5).
+/// Effects of one lane are sent one after the other: at most one is under way for each node, and one eviction request
+/// for each budget (docs/design/overview.md#how-junban-decides).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     QueueWrite,
@@ -223,7 +223,7 @@ pub enum Lane {
     Budget(BudgetKey),
     Policy(PolicyName),
     ControlPlane,
-    /// Events go in any number.
+    /// Any number at a time.
     Free,
 }
 
@@ -236,7 +236,6 @@ impl Effect {
             Self::WriteRecord(write) => Lane::Node(write.node.clone()),
             Self::DeleteEntry { node, .. } => Lane::Node(node.clone()),
             Self::WritePolicySummary { name, .. } => Lane::Policy(name.clone()),
-            // One request at a time for each budget (drain.md).
             Self::Evict(leave) | Self::DeletePod(leave) if guard::stands(Guard::OneRequestPerBudget) => {
                 Lane::Budget(leave.budget.clone())
             }
@@ -254,56 +253,57 @@ impl Effect {
         }
     }
 
-    /// Whether a successful answer means that something was written: what `--exit-after-writes` counts.
+    /// Whether it writes an object of the API server.
     pub fn is_write(&self) -> bool {
         !matches!(self, Self::Read(_) | Self::Announce(_) | Self::Power(_))
     }
 }
 
-/// What came of a write.
+/// The result of a write.
 #[derive(Clone, PartialEq, Debug)]
 pub enum WriteOutcome {
-    /// Acknowledged; the cluster that the plan sees next shows it already.
+    /// Acknowledged. The next plan sees it in the cluster.
     Done,
     /// 409, or a failed `test` (422): read again, decide again.
     Conflict,
     /// 404: the object is gone.
     Gone,
-    /// 422 otherwise: a rule of the server refused it.
+    /// Any other 422: a rule of the server refused it.
     Refused(String),
     /// 403.
     Forbidden(String),
-    /// 429 or 503 of the API server's own flow control.
+    /// 429 or 503 of the API server's flow control, with the time to wait.
     Throttled(Option<Duration>),
-    /// It may or may not have been done: read live before anything else.
+    /// It may have been done or not: read live before anything else.
     Unknown(String),
 }
 
-/// What came of an eviction or a deletion: one variant for each row of drain.md, "What an eviction answers".
+/// The result of an eviction or a deletion: one variant for each row of
+/// docs/design/drain.md#what-an-eviction-answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum EvictOutcome {
-    /// 201/200: deletion started; the API has counted the token.
+    /// 200 or 201: the deletion has started, and the API has counted the token.
     Accepted,
-    /// 404, or 409 on the UID precondition: gone, or another pod of that name.
+    /// 404, or 409 on the UID precondition: the pod is gone, or another pod has its name.
     Gone,
     /// 429 with the cause `DisruptionBudget` and no Retry-After.
     BudgetExhausted(String),
-    /// 429 with that cause and Retry-After: the budget controller is behind.
+    /// 429 with that cause and Retry-After: the disruption controller is behind.
     BudgetBehind(Duration),
     /// 429 or 500 that says "failed sync".
     BudgetUnknown(String),
-    /// 429 of priority and fairness.
+    /// 429 of API Priority and Fairness.
     Throttled(Duration),
-    /// An admission webhook refused it; its text.
+    /// An admission webhook refused it, with this text.
     WebhookDenied(String),
-    /// A webhook asks for patience (429), or could not be asked: nobody has refused it.
+    /// A webhook answered 429, or could not be asked: nobody has refused it.
     WebhookWaits(String),
-    /// 500 "more than one PodDisruptionBudget".
+    /// 500, "more than one PodDisruptionBudget".
     TwoBudgets(String),
     /// 403 with the cause `NamespaceTerminating`.
     NamespaceTerminating,
     Forbidden(String),
-    /// Anything else: never turns into a delete.
+    /// Anything else. It never leads to a deletion.
     Unknown(String),
     /// Not sent: `not_after` had passed.
     TooLate,
@@ -313,7 +313,7 @@ pub enum EvictOutcome {
 #[derive(Clone, PartialEq, Debug)]
 pub struct PowerAnswer {
     pub outcome: PowerOutcome,
-    /// The driver's own words, cut to a few hundred characters.
+    /// The driver's text, cut to a few hundred characters.
     pub message: String,
 }
 
@@ -336,11 +336,11 @@ pub enum Evidence {
         nodes: Vec<Node>,
         entries: Vec<Entry>,
     },
-    /// The read failed; nothing is known.
+    /// The read failed, with this error.
     Failed(String),
 }
 
-/// All that a power action rests on.
+/// What the live reads before a power action show.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ActEvidence {
     pub queue: QueueView,
@@ -353,7 +353,7 @@ pub struct ActEvidence {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemberHealth {
     pub url: String,
-    /// `Err`: not good, with what it said.
+    /// `Err`: why it is not good.
     pub state: Result<(), String>,
 }
 
@@ -365,12 +365,12 @@ pub enum Outcome {
     Evict(EvictOutcome),
     Power(PowerAnswer),
     Read(Evidence),
-    /// An announcement was sent, or not.
+    /// The Event was sent, or lost.
     Announced,
 }
 
-/// The id of a mark made now. `nonce` is random per process, so that two controllers that mark the same version
-/// of the same node write different ids.
+/// The id of a new mark. `nonce` is random for each process, so two controllers that mark the same version of the same
+/// node write different ids.
 pub fn mark_id(nonce: &str, entry: &EntryUid, version: Version) -> MarkId {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(format!("{nonce}/{entry}/{}", version.0));

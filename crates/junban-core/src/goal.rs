@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use crate::builder::PlanBuilder;
+use crate::derived::Derived;
 use crate::effect::{Effect, NewEntry};
 use crate::entry::EntrySpec;
 use crate::ids::{EntryName, NodeName, NodeUid, PolicyName};
@@ -68,19 +69,17 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
         }
         return false;
     }
-    if node.excluded || node.mark.is_some() || plan.derived.is_waived(node, goal) {
-        return false;
+    asks_for(&plan.derived, node, goal) && {
+        let name = entry_name(&node.name, &node.uid, &policy.name, goal);
+        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entry(&name).is_none()
     }
+}
+
+/// Whether a goal that is due asks for a boot of this node, whatever entries the node has.
+pub(crate) fn asks_for(derived: &Derived<'_>, node: &Node, goal: Timestamp) -> bool {
+    let aside = node.excluded || node.mark.is_some() || derived.is_waived(node, goal);
     // Without a current journal it is not known whether the node has booted since.
-    let journalled = node
-        .journal
-        .as_ref()
-        .is_some_and(|journal| node.boot_id.as_ref() == Some(&journal.boot_id));
-    if !journalled || plan.derived.has_booted_since(node, goal) {
-        return false;
-    }
-    let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-    !plan.cluster.entries.contains_key(&name) && !plan.cluster.unreadable_entry(&name).is_some()
+    !aside && node.current_journal().is_some() && !derived.has_booted_since(node, goal)
 }
 
 /// `NODE-HASH`: the first 10 digits of the lower-case RFC 4648 base32 of SHA-256 over node UID, policy and goal in

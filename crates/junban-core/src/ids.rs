@@ -117,9 +117,56 @@ namespaced_key! {
     ClaimKey
 }
 
+/// A key by which names sort as people read them: node-2 before node-10.
+pub fn natural(name: &str) -> (String, u64, String) {
+    let head = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = name[head.len()..].parse().unwrap_or(0);
+    (head.to_owned(), number, name.to_owned())
+}
+
 /// `metadata.resourceVersion`. Versions of one resource type compare as numbers (KEP-5504, guaranteed from
 /// Kubernetes 1.35 and true of every release with etcd before it), which is what lets a cache keep the newer of
 /// a watch event and the answer to our own write.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(pub u64);
+
+/// What an object as read says beside the one that is known under its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// A late answer: the known object stays.
+    Old,
+    /// The known object once more.
+    Same,
+    News,
+}
+
+impl Version {
+    /// Compares the version of an object as read with the version that is known, if one is.
+    pub fn freshness(self, known: Option<Self>) -> Freshness {
+        match known {
+            Some(known) if self < known => Freshness::Old,
+            Some(known) if self == known => Freshness::Same,
+            _ => Freshness::News,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_at_the_end_of_names_sort_as_numbers() {
+        let mut names = ["node-10", "node-2", "cp-1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["cp-1", "node-2", "node-10"]);
+    }
+
+    #[test]
+    fn only_a_newer_version_is_news() {
+        let freshness = [4, 5, 6].map(|read| Version(read).freshness(Some(Version(5))));
+        assert_eq!(freshness, [Freshness::Old, Freshness::Same, Freshness::News]);
+        assert_eq!(Version(1).freshness(None), Freshness::News);
+    }
+}

@@ -43,6 +43,7 @@ pub mod report;
 // Storey 4: derived
 mod back_off;
 pub mod derived;
+pub mod standing;
 
 // Storey 5: tokens and duties
 pub mod duty;
@@ -73,5 +74,9 @@ pub mod recheck;
 mod status;
 mod steer;
 
+// Storey 11: what the verbs of the command line decide
+pub mod verbs;
+
 #[cfg(test)]
+#[path = "tests/fixture.rs"]
 mod fixture;

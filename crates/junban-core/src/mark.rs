@@ -1,4 +1,5 @@
-//! The mark: an annotation on the Node that says whose cordon this is and what was done to it (lifecycle.md 6).
+//! The mark: an annotation on the Node that says whose cordon it is and what was done to the machine
+//! (docs/design/ledger.md#ledger-mark-and-record).
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use crate::pod::Pod;
 use crate::time::Timestamp;
 use crate::workload::WorkloadKind;
 
-/// As it stands in the annotation, as compact JSON.
+/// The annotation is this as compact JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
@@ -25,10 +26,10 @@ pub struct Mark {
     #[serde(rename = "nodeUID")]
     pub node_uid: NodeUid,
     pub policy: PolicyName,
-    /// The entry's goal, so that an entry that was deleted can be made again.
+    /// The entry's goal: an entry that was deleted is made again with it.
     pub booted_after: Timestamp,
     pub prior: Prior,
-    /// At the start of the turn.
+    /// The bootID at the start of the turn.
     #[serde(rename = "bootID")]
     pub boot_id: BootId,
     #[serde(rename = "systemUUID")]
@@ -40,46 +41,47 @@ pub struct Mark {
     pub power: Option<MarkPower>,
 }
 
-/// How the node was before: only what Junban changed itself is restored.
+/// How the node was before the turn: only what Junban changed is restored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prior {
-    /// Somebody else had cordoned it: it stays cordoned afterwards.
+    /// The node was cordoned already: it stays cordoned.
     pub cordoned: bool,
-    /// The exclude-from-external-load-balancers label was there already: it stays.
+    /// The load balancer label was there already: it stays.
     pub excluded_from_load_balancers: bool,
 }
 
-/// A DaemonSet's pod before the reboot; ids cut to [`Mark::DIGITS`].
+/// A DaemonSet's pod before the reboot. IDs are cut to [`Mark::DIGITS`] digits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Daemon {
     /// `namespace/name` of the DaemonSet.
     pub set: String,
-    /// First digits of the pod's UID.
+    /// The UID of the pod.
     pub pod: String,
-    /// First digits of the IDs of its running containers.
+    /// The IDs of its running containers.
     pub containers: Vec<String>,
 }
 
-/// The attempt that the node may be under.
+/// The last attempt of a power action.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkPower {
     pub attempt: u32,
     #[serde(rename = "bootIDBefore")]
     pub boot_id_before: BootId,
-    /// On the cluster clock's time led, in milliseconds.
+    /// A `led_ms` of the cluster clock.
     pub deadline_led_ms: u64,
-    /// `void: ATTEMPT`: surely nothing was started by this attempt and nothing will be.
+    /// This attempt has surely started nothing, and will start nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
-    /// An attempt before this one may have been started and is not proven: voiding this one does not undo that.
+    /// An attempt before this one may have been started and is not proven. So the node may boot even if this one is
+    /// void.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub earlier: bool,
 }
 
 impl Daemon {
-    /// A pod of a DaemonSet that is Ready.
+    /// `None` if the pod is not Ready or not of a DaemonSet.
     pub fn of(pod: &Pod) -> Option<Self> {
         let owner = pod
             .owner
@@ -94,8 +96,8 @@ impl Daemon {
 }
 
 impl Mark {
-    /// The DaemonSets' pods as they are just before the power action. Of a set without a Ready pod now, the one at the
-    /// start of the turn is remembered.
+    /// The DaemonSets' pods just before the power action. If a DaemonSet has no Ready pod now, its pod from the start
+    /// of the turn is kept.
     pub fn daemons_before_power<'a>(&self, pods: impl Iterator<Item = &'a Pod>) -> Vec<Daemon> {
         let mut daemons: Vec<Daemon> = pods.filter_map(Daemon::of).collect();
         let is_missing = |known: &&Daemon| daemons.iter().all(|daemon| daemon.set != known.set);
@@ -104,7 +106,7 @@ impl Mark {
         daemons
     }
 
-    /// Digits of a containerID or pod UID that a mark keeps.
+    /// How many digits of a container ID or pod UID a mark keeps.
     pub const DIGITS: usize = 12;
 
     /// Parses the annotation's value.
@@ -121,14 +123,21 @@ impl Mark {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The attempt that may have been started, if there is one.
+    /// The attempt, if it or an earlier one may have been started.
     pub fn live_attempt(&self) -> Option<&MarkPower> {
         self.power
             .as_ref()
             .filter(|power| guard::stands(Guard::LiveAttempt) && (!power.void || power.earlier))
     }
 
-    /// The first digits of an ID, without its `containerd://`.
+    /// The bootID before the attempt that may have been started, else the one at the start of the turn. Another bootID
+    /// means that the machine has booted.
+    pub fn boot_id_before(&self) -> &BootId {
+        self.live_attempt()
+            .map_or(&self.boot_id, |power| &power.boot_id_before)
+    }
+
+    /// The first digits of an ID, without a prefix like `containerd://`.
     pub fn digits(id: &str) -> String {
         let bare = id.rsplit("//").next().unwrap_or(id);
         bare.chars().take(Self::DIGITS).collect()
@@ -136,50 +145,4 @@ impl Mark {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::Format;
-
-    fn mark() -> Mark {
-        Mark {
-            format: Format,
-            id: "id".into(),
-            entry: "node-1-abc".into(),
-            entry_uid: "e1".into(),
-            node_uid: "n1".into(),
-            policy: "workers".into(),
-            booted_after: Timestamp::UNIX_EPOCH,
-            prior: Prior {
-                cordoned: false,
-                excluded_from_load_balancers: true,
-            },
-            boot_id: "b1".into(),
-            system_uuid: "s1".into(),
-            daemons: Vec::new(),
-            power: None,
-        }
-    }
-
-    #[test]
-    fn a_mark_is_read_with_the_current_format_and_without_one() {
-        let text = mark().to_annotation();
-        assert!(text.starts_with(r#"{"format":1,"id":"id","#), "{text}");
-        assert_eq!(Mark::parse(&text), Ok(mark()));
-        assert_eq!(Mark::parse(&text.replace(r#""format":1,"#, "")), Ok(mark()));
-    }
-
-    #[test]
-    fn a_mark_of_a_newer_release_is_not_read_whatever_its_other_fields_are() {
-        let expected = "the mark cannot be read: written by a newer release of Junban \
-             (format 2, this release reads up to 1): use that release";
-        let text = mark().to_annotation().replace(r#""format":1"#, r#""format":2"#);
-        for text in [text.as_str(), r#"{"id":5,"format":2}"#] {
-            assert_eq!(Mark::parse(text).unwrap_err(), expected, "{text}");
-        }
-        let error = Mark::parse(r#"{"format":"new"}"#).unwrap_err();
-        assert!(
-            error.starts_with("the mark cannot be read: invalid type"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -43,8 +43,28 @@ pub struct Node {
     /// The annotation's value exactly as read: what a `test` compares.
     pub mark_text: Option<String>,
     pub journal: Option<Journal>,
-    /// `junban.dev/waived`: no goal up to then is this node's any more.
+    /// `junban.dev/waived`: no goal up to this time counts for this node.
     pub waived: Option<Timestamp>,
-    /// Whether other tools' signs say that another actor owns this node, and which (drain.md, order).
+    /// The other tool that owns this node by its own signs, if one does
+    /// (docs/design/life-cycle.md#excluded-and-held-nodes).
     pub foreign_owner: Option<String>,
+}
+
+impl Node {
+    /// Whether the waiver on the Node covers the goal. [`crate::derived::Derived::is_waived`] also knows the waivers in
+    /// ended entries.
+    pub fn has_waived(&self, goal: Timestamp) -> bool {
+        self.waived.is_some_and(|waived| waived >= goal)
+    }
+
+    /// Whether the bootID has changed since it was `before`. A Node that reports no bootID proves nothing.
+    pub fn has_rebooted_since(&self, before: &BootId) -> bool {
+        self.boot_id.as_ref().is_some_and(|now| now != before)
+    }
+
+    /// The journal, if it names the boot that the Node shows now.
+    pub fn current_journal(&self) -> Option<&Journal> {
+        let is_current = |journal: &&Journal| self.boot_id.as_ref() == Some(&journal.boot_id);
+        self.journal.as_ref().filter(is_current)
+    }
 }

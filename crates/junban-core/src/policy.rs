@@ -1,10 +1,11 @@
-//! A RebootPolicy as parsed: which nodes, what is required of them, how they may be rebooted.
+//! A RebootPolicy: which nodes, what is required of them, and how they may be rebooted.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PolicyName, Version};
+use crate::node::Node;
 use crate::quantity::IntOrPercent;
 use crate::selector::Selector;
 use crate::time::Timestamp;
@@ -14,15 +15,15 @@ pub struct Policy {
     pub name: PolicyName,
     pub version: Version,
     pub generation: i64,
-    /// `Err`: the label syntax or an operator cannot match (condition `InvalidSelector`): it selects nothing.
+    /// `Err`: the selector cannot match, so it selects nothing (condition `InvalidSelector`).
     pub node_selector: Result<Selector, String>,
-    /// The highest governs a node; a tie is a conflict: neither acts.
+    /// The highest governs a node (docs/design/life-cycle.md#which-policy).
     pub priority: i32,
-    /// The declared goal: every selected node has booted since then.
+    /// The goal: every selected node has booted since then.
     pub booted_after: Option<Timestamp>,
-    /// Why the goal was set, in a person's words; its entries carry it.
+    /// Why the goal was set, in a person's words. Its entries repeat it.
     pub goal_reason: String,
-    /// Between two reboots of one node, counted from the journal's NOT-BEFORE.
+    /// The least time between two reboots of a node, counted from the journal's NOT-BEFORE.
     pub min_interval: Duration,
     pub max_concurrent: Option<u32>,
     pub groups: Option<Groups>,
@@ -32,12 +33,12 @@ pub struct Policy {
     pub summary: PolicySummary,
 }
 
-/// Failure domains: nodes that share the value of a label.
+/// Nodes that share the value of a label are a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Groups {
     /// The label's key.
     pub by: String,
-    /// Groups open at a time, at least 1.
+    /// How many groups are open at a time, at least 1.
     pub at_once: u32,
 }
 
@@ -45,16 +46,16 @@ pub struct Groups {
 pub struct DrainRules {
     /// At least [`DrainRules::TIMEOUT_MIN`].
     pub timeout: Duration,
-    /// What load balancers get to take the node out before a pod leaves or the node is powered (drain.md, order
-    /// around the drain). Comes on top of `timeout`.
+    /// How long load balancers have to take the node out before a pod leaves
+    /// (docs/design/drain.md#order-around-the-drain). `timeout` counts from its end.
     pub load_balancer_wait: Duration,
-    /// Of an owner's pods where no budget exists; rounds down, at least 1.
+    /// `maxUnavailable` of the implied budget. A percentage rounds down. At least 1.
     pub unbudgeted_max_unavailable: IntOrPercent,
-    /// Namespaces in which a pod whose eviction is denied is deleted.
+    /// The namespaces in which a pod is deleted if its eviction is denied.
     pub delete_after_denial: Vec<String>,
-    /// Running Job pods that are evicted instead of waited for. `None` and an empty selector: none.
+    /// Running pods of Jobs that are evicted, not waited for. `None` or an empty selector: none.
     pub jobs_evict: Option<Selector>,
-    /// Bounds all waiting for Jobs, over all rounds.
+    /// Bounds the waits for Jobs together, over all rounds.
     pub jobs_deadline: Duration,
     pub empty_dir: Leave,
     pub bare: Leave,
@@ -62,16 +63,14 @@ pub struct DrainRules {
 }
 
 impl DrainRules {
-    /// The list by which a node is drained begins five seconds after the cordon: a shorter time ends before an empty
-    /// node can be called drained.
+    /// The list that proves a drain begins 5 s after the cordon, so even an empty node is not drained earlier.
     pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
-    /// How long a drain may take, from the cordon.
+    /// How long a drain may take.
     pub fn longest(&self) -> Duration {
         self.load_balancer_wait + self.timeout
     }
 
-    /// Whether a pod of this namespace is deleted when its eviction is denied.
     pub fn deletes_after_denial(&self, namespace: &str) -> bool {
         self.delete_after_denial.iter().any(|listed| listed == namespace)
     }
@@ -86,24 +85,24 @@ pub enum Leave {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnTimeout {
-    /// Uncordon, back off.
+    /// The node is given back, and the entry backs off.
     Release,
-    /// Stay cordoned: Failed.
+    /// The node stays cordoned, and the entry is Failed.
     Hold,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RebootRules {
-    /// Empty: `NoDriver`.
+    /// If it is empty, nothing starts (`NoDriver`).
     pub ladder: Vec<Step>,
     /// At least [`RebootRules::BOOT_TIMEOUT_MIN`].
     pub boot_timeout: Duration,
-    /// Power actions per round, at least 1.
+    /// How many power actions a round may have, at least 1.
     pub attempts: u32,
 }
 
 impl RebootRules {
-    /// The act may begin 10 s after the record (lifecycle.md 3).
+    /// The power action may begin 10 s after the record (docs/design/life-cycle.md#time).
     pub const BOOT_TIMEOUT_MIN: Duration = Duration::from_secs(20);
 }
 
@@ -115,7 +114,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The driver's name as operators write it.
+    /// The driver's name in a policy.
     pub fn driver(&self) -> &'static str {
         match self {
             Self::Command { .. } => "command",
@@ -128,30 +127,36 @@ impl Step {
 pub struct VerifyRules {
     /// At least [`VerifyRules::TIMEOUT_MIN`].
     pub timeout: Duration,
-    /// Whether DaemonSets that were Ready here at the start must be Ready again.
+    /// Whether DaemonSets that were Ready on the node must be Ready again.
     pub daemon_sets: bool,
-    /// A fixed time in which the node stays Ready. `None`: 30 s for control planes, else 0 s.
+    /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
 }
 
 impl VerifyRules {
-    /// A kubelet renews its Lease every ten seconds, and the proof needs a fresh one.
+    /// A kubelet renews its Lease every 10 s, and the proof needs a fresh one.
     pub const TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
+    /// How long the node stays Ready before its turn ends.
+    pub fn settle_of(&self, node: &Node) -> Duration {
+        let default = if node.control_plane { 30 } else { 0 };
+        self.settle.unwrap_or(Duration::from_secs(default))
+    }
 }
 
-/// The policy's status as last written: nothing is decided from it.
+/// The policy's status as last written. Nothing is decided from it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PolicySummary {
     pub observed_generation: i64,
-    /// Nodes that this policy governs.
+    /// How many nodes this policy governs.
     pub desired: u32,
-    /// Of those, booted since the goal.
+    /// How many of them have booted since the goal.
     pub done: u32,
-    /// In flight.
+    /// How many are in flight.
     pub active: u32,
     pub failed: u32,
-    /// Reason and message of the condition `Ready=False`; empty: it is ready.
+    /// The reason of the condition `Ready=False`. Empty: the policy is ready.
     pub problem: String,
     pub message: String,
 }

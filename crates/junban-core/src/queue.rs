@@ -1,4 +1,4 @@
-//! The cluster's one RebootQueue: the pause button, the cluster-wide limits, and the ledger of slots.
+//! The cluster's one RebootQueue: the pause button, the limits of the whole cluster, and the ledger of slots.
 
 use std::collections::BTreeMap;
 
@@ -16,25 +16,24 @@ pub struct Queue {
     pub generation: i64,
     pub paused: bool,
     pub pause_reason: String,
-    /// Entries in flight.
     pub max_concurrent: IntOrPercent,
-    /// Of the nodes, rounds up, at least 1.
+    /// A percentage is of the nodes and rounds up. At least 1.
     pub max_unavailable: IntOrPercent,
-    /// `failures.max`: of the nodes; in percent at least 1; the number 0 means stop at the first.
+    /// `failures.max`. See [`Queue::failures_tolerated`].
     pub failures_max: IntOrPercent,
     pub control_plane: ControlPlane,
-    /// `history.perNode`: ended entries kept per node name.
+    /// `history.perNode`: how many ended entries of a node are kept.
     pub history_per_node: usize,
-    /// `None`: the status has no ledger field at all, so it must be rebuilt before the first grant
-    /// (lifecycle.md 6, last row).
+    /// `None`: the status has no ledger field. It is rebuilt before the first grant
+    /// (docs/design/ledger.md#rebuilding-the-ledger).
     pub ledger: Option<Ledger>,
     /// What the status says beside the ledger, as last written.
     pub summary: QueueSummary,
 }
 
 impl Queue {
-    /// `failures.max` as a number of nodes: in percent at least 1; the number 0 stops at the first failure; never more
-    /// than half of the nodes.
+    /// `failures.max` as a number of nodes. A percentage is at least 1; the number 0 means "stop at the first failure".
+    /// It is never more than half of the nodes.
     pub fn failures_tolerated(&self, nodes: usize) -> usize {
         let written = match self.failures_max {
             IntOrPercent::Count(count) => count as usize,
@@ -43,9 +42,8 @@ impl Queue {
         written.min(nodes / 2)
     }
 
-    /// How many nodes may be unavailable while `broken` nodes are broken: max(⌈maxUnavailable⌉,
-    /// min(broken, failures.max) + 1). Without failures it is the written limit. Beside tolerated failures there is
-    /// always one place more, so one dead server does not stop a cluster of three.
+    /// How many nodes may be unavailable while `broken` nodes are broken (docs/design/life-cycle.md#places). Beside
+    /// tolerated failures there is always one place more, so one dead server does not stop a cluster of three.
     pub fn places(&self, nodes: usize, broken: usize) -> usize {
         let written = self.max_unavailable.of_rounded_up(nodes).max(1);
         let beside_failures = broken.min(self.failures_tolerated(nodes)) + 1;
@@ -53,27 +51,27 @@ impl Queue {
     }
 }
 
-/// Where the control plane is found and whether its quorum may be lost (lifecycle.md 7).
+/// The members of the control plane (docs/design/control-plane.md#health).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ControlPlane {
-    /// URLs of the API servers. Empty: no control-plane node is ever started.
+    /// URLs of the API servers. Without them no control-plane node is started.
     pub api_servers: Vec<String>,
     /// URLs of the etcd members.
     pub etcd: Vec<String>,
-    /// Name of the Secret with the client certificate for etcd, in Junban's namespace; empty: none.
+    /// The name of the Secret in Junban's namespace with the client certificate for etcd. Empty: none.
     pub etcd_client_secret: String,
     pub allow_quorum_loss: bool,
 }
 
-/// Who may make a node unavailable. Changed by compare-and-swap on the queue object only.
+/// Who may make a node unavailable. It is changed only by compare-and-swap on the queue object.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     #[serde(default)]
     pub slots: BTreeMap<NodeName, Slot>,
 }
 
-/// The right of one entry to make its node unavailable: granted in the ledger, freed by proof only. Under
-/// 200 bytes as JSON, since the queue holds up to [`Ledger::SLOTS_MAX`].
+/// The right of one entry to make its node unavailable: granted in the ledger, freed by proof only. It has less than
+/// 200 bytes as JSON, because the queue holds up to [`Ledger::SLOTS_MAX`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
@@ -82,32 +80,33 @@ pub struct Slot {
     pub entry: EntryName,
     #[serde(rename = "entryUID")]
     pub entry_uid: EntryUid,
-    /// Budgets of the node's pinned pods, one per pod, named by 8 digits of their UID.
+    /// For each pinned pod of the node 8 digits of its budget's UID. People read this; the plan does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<String>,
 }
 
 impl Ledger {
-    /// A status of 1,000 slots costs a real API server 0.18 s to write, 5,000 are refused (design.md 4).
+    /// A real API server took 0.18 s to write 1,000 slots and refused 5,000
+    /// (docs/design/ledger.md#ledger-mark-and-record).
     pub const SLOTS_MAX: usize = 1_000;
 }
 
-/// The part of the queue's status that only tells: nothing is decided from it.
+/// The rest of the queue's status. Nothing is decided from it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct QueueSummary {
     pub observed_generation: i64,
-    /// Entries per phase; `Queued` and so on.
+    /// The number of entries in each phase.
     pub phases: BTreeMap<String, u32>,
     /// Nodes that hold places of `maxUnavailable`, with what holds each.
     pub holding: Vec<String>,
-    /// Seconds that any scheduler would need for what is left, and what binds it.
+    /// The least time that any scheduler could need for what is left, and which limit causes it.
     pub lower_bound_seconds: Option<u64>,
     pub bound_by: String,
     /// `Active`, `Paused`, `Halted`, `Idle` or `Implausible`.
     pub state: String,
     pub message: String,
-    /// `Halted` or `Implausible`, while paused as well: a pause hides no trouble. Else empty.
+    /// `Halted` or `Implausible`, even while paused: a pause must not hide it. Else empty.
     pub trouble: String,
 }
 
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn without_failures_it_is_the_written_limit() {
+    fn without_failures_the_limit_is_max_unavailable() {
         let queue = limits("10%", "5%");
         assert_eq!([3, 10, 11, 30].map(|nodes| queue.places(nodes, 0)), [1, 1, 2, 3]);
     }
@@ -135,7 +134,7 @@ mod tests {
     fn beside_tolerated_failures_there_is_always_one_place_more() {
         let queue = limits("10%", "5%");
         assert_eq!(queue.places(3, 1), 2);
-        // More than failures.max tolerates makes no further place.
+        // Failures above failures.max add no further place.
         assert_eq!(queue.places(3, 2), 2);
         assert_eq!(limits("50%", "5%").places(30, 1), 15);
     }

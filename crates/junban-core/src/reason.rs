@@ -1,4 +1,5 @@
-//! The one enum of reasons: what feeds conditions, `explain`, metrics, events and pages (lifecycle.md 8).
+//! Every reason for which an entry waits or has ended. Status, `explain`, metrics and Events use the same words
+//! (docs/design/life-cycle.md#reasons).
 
 use std::fmt;
 
@@ -6,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident $class:ident $hint:literal)*) => {
-        /// Why an entry waits, or how it ended. Machine-readable and stable.
+        /// Why an entry waits, or how it ended. Programs may rely on the names.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub enum Reason {
             $($(#[$doc])* $name,)*
-            /// Written by a newer release; it counts as one that needs somebody.
+            /// A newer release wrote it. It counts as a reason that needs a person.
             #[serde(other)]
             Unrecognised,
         }
@@ -19,7 +20,7 @@ macro_rules! reasons {
             /// Every reason that this release writes.
             pub const ALL: &'static [Reason] = &[$(Self::$name),*];
 
-            /// The name as it stands in status, labels and events.
+            /// The name in status, metrics and Events.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)*
@@ -27,7 +28,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// Whether it passes by itself or needs somebody.
+            /// What ends the wait.
             pub fn class(self) -> Class {
                 match self {
                     $(Self::$name => Class::$class,)*
@@ -35,7 +36,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What would help, as a sentence for an operator; empty where only time does.
+            /// What a person can do; empty if only time helps. `NODE` stands for the node's name.
             pub fn hint(self) -> &'static str {
                 match self {
                     $(Self::$name => $hint,)*
@@ -51,165 +52,163 @@ macro_rules! reasons {
 pub enum Class {
     /// It ends by itself.
     Passes,
-    /// It waits for a person.
+    /// A person must do something.
     NeedsSomebody,
-    /// The entry moves.
+    /// The turn moves.
     Progress,
 }
 
 reasons! {
-    // The queue and the whole.
-    /// `spec.paused`, or there is no queue object.
+    // The queue and the whole cluster.
+    /// `spec.paused` is true, or there is no queue object.
     Paused NeedsSomebody "junban resume"
-    /// Failed entries exceed `failures.max`.
+    /// More entries are Failed than `failures.max` allows.
     Halted NeedsSomebody "look at the failed servers: junban list; then junban retry NODE or junban cancel NODE"
-    /// The view of the cluster is implausible (safety.md S27).
-    Implausible NeedsSomebody "check the API server and the nodes: too many changed at once"
-    /// The ledger is being rebuilt from marks and entries.
+    /// The view of the cluster cannot be right (docs/design/safety.md#s27).
+    Implausible NeedsSomebody "check the API server and the nodes: the view is old, or too many nodes changed at once"
+    /// The ledger is rebuilt from marks and entries.
     LedgerRebuilding Passes ""
-    /// No place in `maxUnavailable`.
+    /// `maxUnavailable` is used up.
     NoPlace Passes "see what holds places: junban status; nodes labelled junban.dev/exclude do not count"
-    /// `maxConcurrent` of the queue.
+    /// `maxConcurrent` of the queue is used up.
     QueueLimit Passes ""
-    /// `maxConcurrent` of the policy.
+    /// `maxConcurrent` of the policy is used up.
     PolicyLimit Passes ""
-    /// Until one node of this policy and goal is proven.
+    /// No node of this policy and goal is proven yet, and another one goes first.
     FirstProof Passes ""
-    /// Another group is open.
+    /// As many groups are open as `groups.atOnce` allows.
     GroupClosed Passes ""
     /// Control-plane nodes go one at a time and never beside workers.
     ControlPlaneTurn Passes ""
     /// The health of API servers and etcd members is being read.
     ControlPlaneChecking Passes ""
-    /// An API server or etcd member is not good, or missing.
-    ControlPlaneUnhealthy NeedsSomebody "look at the API servers and etcd members named here"
+    /// An API server or etcd member is not good, or another control-plane node is not back.
+    ControlPlaneUnhealthy NeedsSomebody "repair the API server, etcd member or control-plane node named here"
     /// The queue names no API servers or etcd members, or fewer than there are control-plane nodes.
     ControlPlaneUnknown NeedsSomebody "set spec.controlPlane.apiServers and .etcd of the queue"
     /// Another entry of the same node goes first.
     AnotherEntry Passes ""
-    /// Released; waits before it tries again.
+    /// The node was released, and its entry waits before it tries again.
     BackOff Passes "junban retry NODE ends the wait"
-    /// `minInterval` since the node's last boot.
+    /// The node booted less than `minInterval` ago.
     MinInterval Passes ""
     /// The goal lies in the future.
     NotDue Passes ""
-    /// The bootID is that of an attempt whose deadline has not passed.
+    /// Another entry may have powered this boot, and its deadline has not passed.
     EarlierPower Passes ""
     /// The node is not Ready.
-    NodeDown NeedsSomebody "repair the server; it goes when it is Ready"
+    NodeDown NeedsSomebody "repair the server; its turn comes when it is Ready"
     /// The kubelet has reported no bootID.
     NoBootId NeedsSomebody "check the kubelet of this node"
-    /// `junban.dev/hold`.
+    /// The node is labelled `junban.dev/hold`.
     Hold NeedsSomebody "remove the label junban.dev/hold"
-    /// `junban.dev/exclude`.
+    /// The node is labelled `junban.dev/exclude`.
     Excluded NeedsSomebody "remove the label junban.dev/exclude"
-    /// Another actor owns this node.
+    /// Another tool owns the node.
     ForeignOwner NeedsSomebody "let the other tool finish, or remove its taint or annotation"
     /// No policy governs the node.
     NoPolicy NeedsSomebody "write a RebootPolicy whose nodeSelector matches the node"
-    /// Two policies of one priority match.
+    /// Two policies of the same priority match.
     PolicyConflict NeedsSomebody "give one of the policies another priority"
     /// The policy's selector cannot match.
-    InvalidSelector NeedsSomebody "mend the policy's nodeSelector"
+    InvalidSelector NeedsSomebody "correct the policy's nodeSelector"
     /// The policy cannot be read.
     UnreadablePolicy NeedsSomebody "kubectl get rebootpolicies -o yaml | junban lint -"
     /// The policy's ladder is empty.
     NoDriver NeedsSomebody "set spec.reboot.ladder of the policy"
-    /// The API server refuses for want of rights.
-    Forbidden NeedsSomebody "apply the manifests of this release again: the account lacks a right"
-    /// The API server refuses what Junban writes, again and again: a webhook, or an admission policy of the cluster.
+    /// The API server refuses because the account lacks a right.
+    Forbidden NeedsSomebody "the account lacks a right: apply the manifests of this release again"
+    /// The API server has refused a write three times in a row: a webhook or an admission policy does.
     WriteRefused NeedsSomebody "see the message: let the webhook or admission policy accept what Junban writes"
     /// A waiver covers the goal.
     Waived NeedsSomebody "junban reboot --all --again sets a new goal"
 
     // Pods and budgets.
     /// The budget allows nothing now.
-    BudgetExhausted Passes "the budget's pods must become healthy elsewhere"
-    /// The budget allows nothing now, for a pod that is to take the place of one that left fits on no node.
+    BudgetExhausted Passes "more pods of the budget must become Ready"
+    /// The budget allows nothing now: a pod that is to replace another one fits on no node.
     ReplacementUnschedulable Passes "make room for the pod named here, or relax its affinity: kubectl describe pod"
-    /// The budget's tokens are reserved for, or held by, other turns.
+    /// Other turns hold the budget's tokens, or they are reserved for them.
     BudgetHeld Passes ""
     /// The budget can never allow an eviction.
     BudgetImpossible NeedsSomebody "relax the budget or add replicas"
     /// Two budgets select the pod.
     TwoBudgets NeedsSomebody "let only one PodDisruptionBudget select the pod"
     /// The budget cannot be computed.
-    BudgetUnknown NeedsSomebody "the owner of the pods must have a scale subresource"
-    /// Unhealthy pods under IfHealthyBudget.
-    UnhealthyPods NeedsSomebody "mend the pods, or set unhealthyPodEvictionPolicy: AlwaysAllow"
-    /// The budget implied where there is none.
+    BudgetUnknown NeedsSomebody "give the owner of the pods a scale subresource, or the budget a number"
+    /// The pod is not Ready, and its budget protects it.
+    UnhealthyPods NeedsSomebody "repair the pods, or set unhealthyPodEvictionPolicy: AlwaysAllow"
+    /// The implied budget of an owner without a budget allows nothing now.
     ImpliedBudget Passes "write a PodDisruptionBudget, or raise drain.unbudgeted.maxUnavailable"
-    /// A pod without a controller.
+    /// The pod has no controller.
     BarePod NeedsSomebody "delete the pod, or set drain.bare: Evict"
-    /// A pod with an emptyDir.
+    /// The pod has data in an emptyDir.
     EmptyDir NeedsSomebody "set drain.emptyDir: Evict, or annotate the pod with safe-to-evict-local-volumes"
-    /// An annotation forbids it.
+    /// An annotation of the pod forbids its eviction.
     DoNotDisrupt NeedsSomebody "remove the annotation named here"
-    /// A running Job is waited for.
+    /// A Job's pod runs and is waited for.
     JobRunning Passes ""
-    /// No room for the node's pods elsewhere.
+    /// The other nodes have no room for the node's pods.
     NoCapacity Passes "add room, or reduce requests"
-    /// Terminating for longer than its grace.
+    /// The pod has been terminating for longer than its grace period.
     PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that ignores SIGTERM"
-    /// An admission webhook says no.
+    /// An admission webhook said no, or could not be asked.
     WebhookDenied NeedsSomebody "ask the owner of the webhook"
-    /// The namespace is named by `deleteAfterDenial`, and deletion is refused for want of rights.
+    /// `deleteAfterDenial` names the namespace, but the account may not delete pods there.
     DeleteForbidden NeedsSomebody "bind the role junban-force in that namespace"
-    /// The API server throttles.
+    /// The API server throttles, an answer was lost, or a budget's controller is behind.
     Throttled Passes ""
-    /// A volume is still attached.
+    /// A volume of a pod that left is still attached.
     VolumeAttached Passes ""
-    /// A pod comes back to the node again and again.
+    /// A pod comes back to the cordoned node again and again.
     PodReturns NeedsSomebody "remove its toleration of the unschedulable taint, or the nodeName of its template"
 
     // Progress.
-    /// Cordoned; pods leave.
+    /// Pods leave.
     Evicting Progress ""
-    /// `drain.loadBalancerWait`.
+    /// `drain.loadBalancerWait` has not passed.
     LoadBalancers Progress ""
-    /// The five seconds after a cordon, or the last list.
+    /// A scheduler may not have seen the cordon yet, or the last list still shows a pod.
     Settling Progress ""
     /// The power action is recorded or under way.
     Powering Progress ""
-    /// The power action has started.
+    /// The machine boots.
     Booting Progress ""
-    /// Waits for the node to be Ready with a fresh Lease.
+    /// The node is not Ready yet, or its Lease is not fresh.
     NodeNotReady Progress ""
-    /// Waits for a DaemonSet's pod.
+    /// A DaemonSet's pod is not back yet.
     DaemonSetNotReady Progress ""
-    /// Being restored.
-    Restoring Progress ""
-    /// Settle time.
+    /// Everything holds, and the settle time runs.
     Settle Progress ""
 
     // Ends.
-    /// Proven.
+    /// Rebooted and healthy.
     Proven Progress ""
     /// Somebody else's boot met the goal.
     GoalMet Progress ""
-    /// `drain.timeout`.
+    /// `drain.timeout` is over.
     DrainTimeout NeedsSomebody "see what blocked the drain; junban retry NODE"
     /// A person uncordoned the node in mid-drain.
-    Uncordoned NeedsSomebody "label the node junban.dev/hold to keep it from being started"
-    /// `bootTimeout` on the last attempt.
-    BootTimeout NeedsSomebody "look at the server's console; when it is up: it is verified by itself; junban retry NODE powers it again"
-    /// The outcome of the power action is not known.
+    Uncordoned NeedsSomebody "junban retry NODE or junban cancel NODE; the label junban.dev/hold keeps a node from being started"
+    /// The command started, but the server did not come back in `bootTimeout`.
+    BootTimeout NeedsSomebody "look at the server's console; if it comes up, it is verified by itself; junban retry NODE powers it again"
+    /// No boot, and it is not known whether the power action was started.
     PowerUnknown NeedsSomebody "see whether the server reboots; junban retry NODE powers it again"
-    /// The driver says that surely nothing was started.
+    /// The driver surely started nothing.
     PowerRefused Passes "see the driver's own message"
-    /// `verify.timeout`.
-    VerifyTimeout NeedsSomebody "mend the node; it is released as soon as it is proven"
-    /// Another systemUUID.
+    /// Not proven within `verify.timeout`.
+    VerifyTimeout NeedsSomebody "repair the node; it is released as soon as it is proven"
+    /// The Node shows another systemUUID.
     MachineChanged NeedsSomebody "a machine was swapped: junban cancel NODE"
-    /// The entry was deleted in mid-turn.
+    /// The entry was deleted in mid-turn, and the server did not come back.
     EntryDeleted NeedsSomebody "look at the server; junban retry NODE or junban cancel NODE"
-    /// A person cancelled it.
+    /// A person cancelled the entry.
     Cancelled NeedsSomebody ""
-    /// A person gave it up.
+    /// A person gave the entry up.
     GivenUp NeedsSomebody ""
-    /// The Node is gone or another one.
+    /// The Node is gone, or another Node has its name.
     NodeGone NeedsSomebody ""
-    /// It was released.
+    /// The mark was gone, so the entry was released.
     Released Passes ""
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
-use crate::derived::{BROKEN_AFTER, Turn, down_for};
+use crate::derived::Turn;
 use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::gates::{
@@ -16,11 +16,12 @@ use crate::gates::{
     pause, policy,
 };
 use crate::guard::{self, Guard};
-use crate::ids::NodeName;
+use crate::ids::natural;
 use crate::node::Node;
 use crate::queue::{Ledger, Queue};
 use crate::reason::{Class, Reason};
 use crate::schedule::Schedule;
+use crate::standing::{BROKEN_AFTER, down_for};
 
 /// When a gate is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,10 +40,10 @@ enum Stage {
 
 /// How a gate is asked.
 enum Ask {
-    OfCluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
-    OfNode(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
+    Cluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
+    Node(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
     /// Several pods and budgets may hold one node back.
-    OfPods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
+    Pods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
 }
 
 /// One row of the table.
@@ -51,47 +52,69 @@ struct Gate {
     stages: &'static [Stage],
     /// The reasons that the gate gives.
     gives: &'static [Reason],
+    /// The name under which a test takes the gate out.
+    guard: Option<Guard>,
 }
 
-const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason]) -> Gate {
-    Gate { ask, stages, gives }
+const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason], guard: Option<Guard>) -> Gate {
+    Gate {
+        ask,
+        stages,
+        gives,
+        guard,
+    }
 }
 
 /// All gates, in the order in which they are asked.
 #[rustfmt::skip]
 const GATES: &[Gate] = &[
-    gate(Ask::OfCluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused]),
-    gate(Ask::OfCluster(health::check), &[Stage::Everything, Stage::Granted], &[Reason::Implausible, Reason::Halted]),
-    gate(Ask::OfNode(policy::check), &[Stage::Slot, Stage::Granted], &[
+    gate(Ask::Cluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
+    gate(Ask::Cluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
+    gate(Ask::Cluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
+    gate(Ask::Node(policy::check), &[Stage::Slot, Stage::Granted], &[
         Reason::UnreadablePolicy, Reason::NoPolicy, Reason::PolicyConflict, Reason::NoDriver,
-    ]),
-    gate(Ask::OfNode(node::check), &[Stage::Slot, Stage::Granted], &[
-        Reason::Excluded, Reason::Hold, Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
-        Reason::EarlierPower,
-    ]),
-    gate(Ask::OfNode(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval]),
-    gate(Ask::OfNode(limits::check), &[Stage::Slot], &[Reason::QueueLimit, Reason::PolicyLimit, Reason::NoPlace]),
-    gate(Ask::OfNode(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof]),
-    gate(Ask::OfNode(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof]),
-    gate(Ask::OfNode(groups::check), &[Stage::Slot], &[Reason::GroupClosed]),
-    gate(Ask::OfNode(control_plane::turn), &[Stage::Slot], &[Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy]),
-    gate(Ask::OfNode(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
+    ], None),
+    gate(Ask::Node(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
+    gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[
+        Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
+    ], None),
+    gate(Ask::Node(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
+    gate(Ask::Node(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
+    gate(Ask::Node(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
+    gate(Ask::Node(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
+    gate(Ask::Node(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
+    gate(Ask::Node(first_proof::before_start), &[Stage::Slot], &[Reason::FirstProof], Some(Guard::FirstProofStart)),
+    gate(Ask::Node(first_proof::before_power), &[Stage::Power], &[Reason::FirstProof], Some(Guard::FirstProofPower)),
+    gate(Ask::Node(groups::check), &[Stage::Slot], &[Reason::GroupClosed], Some(Guard::Groups)),
+    gate(Ask::Node(control_plane::before_worker), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::alone), &[Stage::Slot], &[
+        Reason::ControlPlaneTurn, Reason::ControlPlaneUnhealthy,
+    ], Some(Guard::ControlPlaneAlone)),
+    gate(Ask::Node(control_plane::after_workers), &[Stage::Slot], &[Reason::ControlPlaneTurn], None),
+    gate(Ask::Node(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
         Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
-    ]),
-    gate(Ask::OfPods(budgets::check), &[Stage::Pods, Stage::Granted], &[
+    ], Some(Guard::ControlPlaneHealth)),
+    gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
         Reason::ReplacementUnschedulable, Reason::ImpliedBudget,
-    ]),
-    gate(Ask::OfNode(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity]),
+    ], None),
+    gate(Ask::Node(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
 ];
 
 impl Gate {
+    fn is_taken_out(&self) -> bool {
+        self.guard.is_some_and(|guard| !guard::stands(guard))
+    }
+
     fn unmet(&self, plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
+        if self.is_taken_out() {
+            return Vec::new();
+        }
         let unmet = match self.ask {
-            Ask::OfCluster(ask) => ask(plan).into_iter().collect(),
-            Ask::OfNode(ask) => ask(plan, candidate).into_iter().collect(),
-            Ask::OfPods(ask) => ask(plan, candidate),
+            Ask::Cluster(ask) => ask(plan).into_iter().collect(),
+            Ask::Node(ask) => ask(plan, candidate).into_iter().collect(),
+            Ask::Pods(ask) => ask(plan, candidate),
         };
         debug_assert!(
             unmet.iter().all(|blocker| self.gives.contains(&blocker.reason)),
@@ -114,7 +137,7 @@ fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candida
 /// The first gate that keeps everything from starting. It is asked once, not for each entry.
 fn stops_everything(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     GATES.iter().find_map(|gate| match gate.ask {
-        Ask::OfCluster(ask) => ask(plan),
+        Ask::Cluster(ask) if !gate.is_taken_out() => ask(plan),
         _ => None,
     })
 }
@@ -251,23 +274,15 @@ fn in_order(schedule: &Schedule, turns: &mut [Turn<'_>]) {
             control_plane,
             Reverse(spec.priority),
             schedule.rank(&spec.node),
-            natural(&spec.node),
+            natural(spec.node.as_str()),
         )
     });
-}
-
-/// A key by which node-2 comes before node-10.
-fn natural(name: &NodeName) -> (String, u64, NodeName) {
-    let text = name.as_str();
-    let head = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = text[head.len()..].parse().unwrap_or(0);
-    (head.to_owned(), number, name.clone())
 }
 
 /// A node that is down counts as broken after a time: no event tells.
 fn wake_when_broken(plan: &mut PlanBuilder<'_>) {
     for node in plan.cluster.nodes.values().filter(|node| !node.ready) {
-        let turn = plan.derived.turns.get(&node.name);
+        let turn = plan.derived.turns.get(&node.name).map(|turn| turn.entry);
         let left = BROKEN_AFTER.saturating_sub(down_for(node, turn, plan.memory, plan.now));
         if !left.is_zero() {
             plan.wake_in(left);

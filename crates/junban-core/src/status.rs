@@ -335,7 +335,7 @@ fn phase_counts(cluster: &Cluster) -> BTreeMap<String, u32> {
 
 /// The queue's state in a word, why it stands still if it does, and the trouble that it would have without a pause.
 fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
-    let trouble = health::check(plan);
+    let trouble = health::implausible(plan).or_else(|| health::halted(plan));
     let named = trouble
         .as_ref()
         .map_or_else(String::new, |stop| stop.reason.to_string());
@@ -413,7 +413,8 @@ fn history(plan: &mut PlanBuilder<'_>) {
     let Some(queue) = plan.derived.queue else { return };
     let keep = queue.history_per_node.max(1);
     let mut node_of = InOrder::new(&plan.cluster.nodes);
-    let by_node = plan.derived.by_node.clone();
+    let mut by_node: Vec<&Entry> = plan.cluster.entries.values().collect();
+    by_node.sort_by_key(|entry| &entry.spec.node);
     for entries in by_node.chunk_by(|one, next| one.spec.node == next.spec.node) {
         let node_is_gone = node_of.get(&entries[0].spec.node).is_none();
         if entries.len() <= keep && !node_is_gone {

@@ -68,12 +68,5 @@ fn is_wanted(turn: &Turn<'_>, node: &Node) -> bool {
         reason == Reason::NotDue
             || (reason.class() == Class::NeedsSomebody && !matches!(reason, Reason::Paused | Reason::Halted))
     });
-    if turn.entry.spec.cancel
-        || node
-            .waived
-            .is_some_and(|waived| waived >= turn.entry.spec.booted_after)
-    {
-        return false;
-    }
-    !waits_for_somebody
+    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || waits_for_somebody)
 }

@@ -10,6 +10,11 @@ use junban_world::{self as world, Change, Object, World};
 use crate::objects::{self, ENTRY, POLICY, QUEUE};
 use crate::watch::{Lags, Watch};
 
+/// The cluster as a command sees it that lists everything now.
+pub fn cluster(world: &World) -> Cluster {
+    ClusterCache::listed(world).cluster
+}
+
 /// What an answer showed. The number is the resourceVersion at which it was true.
 #[derive(Clone, Debug)]
 pub(crate) enum Shown {
@@ -243,7 +248,7 @@ impl ClusterCache {
             }
             Object::Owner(owner) => {
                 if let Some(workload) = objects::workload(owner) {
-                    self.cluster.workloads.insert(workload.key.clone(), workload);
+                    self.cluster.apply_workload(workload);
                 }
             }
             Object::Volume(volume) => {
@@ -259,10 +264,7 @@ impl ClusterCache {
                 self.put_claim(claim);
             }
             Object::Attachment(attachment) => {
-                let attachment = objects::attachment(attachment);
-                self.cluster
-                    .attachments
-                    .insert(attachment.name.clone(), attachment);
+                self.cluster.apply_attachment(objects::attachment(attachment));
             }
             Object::Service(_) => {}
             Object::Custom(custom) => self.put_custom(custom),
@@ -285,10 +287,7 @@ impl ClusterCache {
             }
             POLICY => match junban_api::convert::policy::read(&object) {
                 Ok(policy) => {
-                    let known = self.cluster.policies.get(&policy.name);
-                    if known.is_none_or(|known| known.version <= policy.version) {
-                        self.cluster.policies.insert(policy.name.clone(), policy);
-                    }
+                    self.cluster.apply_policy(policy);
                     None
                 }
                 Err(error) => {

@@ -8,3 +8,5 @@ pub mod objects;
 mod ports;
 pub mod sim;
 pub mod watch;
+
+pub use cache::cluster;

@@ -15,7 +15,7 @@ use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::{Act, Scenario, Target};
+use crate::scenario::model::{Act, Scenario};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
 use junban_sim::sim::{Delays, Sim, Troubles};
 
@@ -339,7 +339,6 @@ impl<'s> Run<'s> {
                 self.sim.cut_off(false);
                 Ok(())
             }
-            Act::Cancel(Target::All) => people::cancel_all(&mut self.sim.world()),
             other => people::act(&mut self.sim.world(), self.scenario, other),
         };
         self.limits.look(&self.sim.world());

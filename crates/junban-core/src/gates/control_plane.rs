@@ -24,32 +24,39 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A proof rests on what was seen within this time; a start and a power action on evidence (4 s).
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Whether the node's turn has come.
-pub fn turn(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+fn turn_of(detail: Detail) -> Option<Blocker> {
+    let object = ObjectRef::ControlPlane;
+    Some(Blocker::new(Reason::ControlPlaneTurn, object, detail))
+}
+
+/// A worker waits while a control-plane node is in flight. A worker that was released from a drain once also waits while
+/// a control-plane node is the next.
+pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
     let Candidate {
         turn, node, tally, ..
     } = candidate;
-    let turn_of = |detail| {
-        Some(Blocker::new(
-            Reason::ControlPlaneTurn,
-            ObjectRef::ControlPlane,
-            detail,
-        ))
-    };
-    if !node.control_plane {
-        return if tally.control_plane_active {
-            turn_of(Detail::ControlPlaneInFlight)
-        } else if tally.control_plane_next && was_released(turn.entry) {
-            turn_of(Detail::ControlPlaneNext)
-        } else {
-            None
-        };
+    if node.control_plane {
+        return None;
     }
-    if tally.control_plane_active && guard::stands(Guard::ControlPlaneAlone) {
+    if tally.control_plane_active {
+        return turn_of(Detail::ControlPlaneInFlight);
+    }
+    let waits = tally.control_plane_next && was_released(turn.entry);
+    waits.then(|| turn_of(Detail::ControlPlaneNext))?
+}
+
+/// A control-plane node goes alone: no other control-plane node is away, and no worker is in flight.
+pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    let Candidate { node, tally, .. } = candidate;
+    if !node.control_plane {
+        return None;
+    }
+    if tally.control_plane_active {
         return turn_of(Detail::OtherControlPlaneInFlight);
     }
-    if let Some(other) = out_of_service(plan, node).filter(|_| guard::stands(Guard::ControlPlaneAlone)) {
+    if let Some(other) = out_of_service(plan, node) {
         if is_being_freed(plan, &other) {
             return turn_of(Detail::OtherControlPlaneInFlight);
         }
@@ -59,17 +66,21 @@ pub fn turn(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blo
             Detail::OtherControlPlaneAway,
         ));
     }
-    if tally.worker_active && guard::stands(Guard::ControlPlaneAlone) {
-        return turn_of(Detail::WorkersInFlight);
+    tally.worker_active.then(|| turn_of(Detail::WorkersInFlight))?
+}
+
+/// Workers that are able to start go first.
+pub fn after_workers(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    candidate.policy.as_ref().ok()?;
+    if !candidate.node.control_plane || !worker_is_queued(plan) {
+        return None;
     }
-    if worker_is_queued(plan) {
-        let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
-        if plan.now.mono.since(idle) < WORKERS_IDLE_FOR && !workers_have_rested(plan) {
-            plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
-            return turn_of(Detail::WorkersFirst);
-        }
+    let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
+    if plan.now.mono.since(idle) >= WORKERS_IDLE_FOR || workers_have_rested(plan) {
+        return None;
     }
-    None
+    plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
+    turn_of(Detail::WorkersFirst)
 }
 
 /// A retry puts its node back into flight with no other gate: never beside a turn of the control plane, and a
@@ -244,12 +255,11 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
         .value
         .iter()
         .find_map(|member| Some((&member.url, member.state.as_ref().err()?)));
-    bad.filter(|_| guard::stands(Guard::ControlPlaneHealth))
-        .map(|(url, text)| {
-            Blocker::new(
-                Reason::ControlPlaneUnhealthy,
-                ObjectRef::Member(url.clone()),
-                Detail::MemberBad(text.clone()),
-            )
-        })
+    bad.map(|(url, text)| {
+        Blocker::new(
+            Reason::ControlPlaneUnhealthy,
+            ObjectRef::Member(url.clone()),
+            Detail::MemberBad(text.clone()),
+        )
+    })
 }

@@ -8,7 +8,6 @@ use crate::derived::goal_key;
 use crate::detail::Detail;
 use crate::entry::{Entry, Phase};
 use crate::gates::Candidate;
-use crate::guard::{self, Guard};
 use crate::ids::NodeName;
 use crate::mark::Mark;
 use crate::node::Node;
@@ -24,7 +23,7 @@ const PROOF_LASTS: Duration = Duration::from_secs(24 * 3_600);
 pub fn before_start(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
     let Candidate { turn, tally, .. } = candidate;
-    if guard::holds(Guard::FirstProofStart, is_proven(plan, turn.entry)) {
+    if is_proven(plan, turn.entry) {
         return None;
     }
     for other in others(plan, turn.entry) {
@@ -49,7 +48,7 @@ pub fn before_start(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Op
 /// Whether a drained entry may be powered.
 pub fn before_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let turn = candidate.turn;
-    if guard::holds(Guard::FirstProofPower, is_proven(plan, turn.entry)) {
+    if is_proven(plan, turn.entry) {
         return None;
     }
     let powered = others(plan, turn.entry).into_iter().find(|other| {
@@ -96,7 +95,7 @@ fn is_proven(plan: &PlanBuilder<'_>, entry: &Entry) -> bool {
     };
     let mut proven = plan.derived.proven.iter();
     match goal {
-        Some(goal) => plan.derived.proven.contains_key(&(policy, goal)),
-        None => proven.any(|((of, _), ended)| *of == policy && recent(ended)),
+        Some(goal) => plan.derived.proven.contains_key(&(policy.clone(), goal)),
+        None => proven.any(|((of, _), ended)| of == policy && recent(ended)),
     }
 }

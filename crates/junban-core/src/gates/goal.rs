@@ -22,7 +22,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
     }
     let waits = turn.entry.record.retries_done == 0 && !policy.min_interval.is_zero();
     let journal = node.journal.as_ref().filter(|_| waits);
-    if journal.is_some_and(|journal| node.boot_id.as_ref() != Some(&journal.boot_id)) {
+    if journal.is_some() && node.current_journal().is_none() {
         return Some(Blocker::new(Reason::MinInterval, object, Detail::JournalBehind));
     }
     if let Some(booted) = journal.and_then(|journal| journal.not_before)

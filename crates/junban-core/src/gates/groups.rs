@@ -6,7 +6,6 @@ use crate::builder::PlanBuilder;
 use crate::derived::group_of;
 use crate::detail::Detail;
 use crate::gates::Candidate;
-use crate::guard::{self, Guard};
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
@@ -17,7 +16,7 @@ pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Block
     let group = group_of(policy, node)?;
     let open = tally.open_groups.get(&policy.name)?;
     let may_open = open.contains(&group) || open.len() < groups.at_once.max(1) as usize;
-    if guard::holds(Guard::Groups, may_open) {
+    if may_open {
         return None;
     }
     let detail = Detail::GroupsFull {

@@ -7,17 +7,13 @@ use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::detail::Detail;
 use crate::entry::Phase;
-use crate::guard::{self, Guard};
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
 const WINDOW: Duration = Duration::from_secs(600);
 
-pub fn check(plan: &PlanBuilder<'_>) -> Option<Blocker> {
-    implausible(plan).or_else(|| halted(plan))
-}
-
-fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+/// Whether the view of the cluster is too old, or too many nodes changed at once.
+pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     let say = |detail| Some(Blocker::new(Reason::Implausible, ObjectRef::Cluster, detail));
     if let Some(text) = &plan.cluster.stale {
         return say(Detail::CacheOld(text.clone()));
@@ -65,9 +61,9 @@ fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
 }
 
 /// While Failed entries exceed `failures.max` nothing starts. Machines that boot suspiciously long count as well.
-fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
+pub fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     let queue = plan.derived.queue?;
-    let most = queue.failures_tolerated(plan.derived.counted.len());
+    let most = queue.failures_tolerated(plan.derived.counted);
     let failed = plan.derived.failed.len();
     let overdue = plan
         .derived
@@ -75,7 +71,7 @@ fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         .values()
         .filter(|turn| is_overdue(plan, turn.entry))
         .count();
-    (!guard::holds(Guard::Halt, failed + overdue <= most)).then(|| {
+    (failed + overdue > most).then(|| {
         let nodes = plan.derived.failed.iter().map(|entry| entry.spec.node.clone());
         let detail = Detail::Failures {
             failed,

@@ -3,24 +3,29 @@
 use crate::back_off;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
-use crate::derived::Turn;
 use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::gates::Candidate;
-use crate::guard::{self, Guard};
-use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
-pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
-    let Candidate { turn, node, .. } = candidate;
+/// Whether a label keeps the node from being started.
+pub fn labels(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let node = candidate.node;
+    let (reason, detail) = if node.excluded {
+        (Reason::Excluded, Detail::LabelledExclude)
+    } else if node.held {
+        (Reason::Hold, Detail::LabelledHold)
+    } else {
+        return None;
+    };
+    Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail))
+}
+
+/// Whether the node is nobody else's, up, known by its bootID, and not in a back-off.
+pub fn state(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let node = candidate.node;
     let say = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
-    if node.excluded && guard::stands(Guard::NodeGate) {
-        return say(Reason::Excluded, Detail::LabelledExclude);
-    }
-    if node.held && guard::stands(Guard::NodeGate) {
-        return say(Reason::Hold, Detail::LabelledHold);
-    }
     if let Some(owner) = &node.foreign_owner {
         return say(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
     }
@@ -30,10 +35,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
     if node.boot_id.is_none() {
         return say(Reason::NoBootId, Detail::NoBootId);
     }
-    if let Some(blocker) = backs_off(plan, turn.entry) {
-        return Some(blocker);
-    }
-    earlier_power(plan, turn, node).filter(|_| guard::stands(Guard::EarlierPower))
+    backs_off(plan, candidate.turn.entry)
 }
 
 /// A change of the blocking object ends the wait, and so does `retry`.
@@ -57,7 +59,8 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
 }
 
 /// One boot, one power action, also across Node UIDs (lifecycle.md 1).
-fn earlier_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+pub fn earlier_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let Candidate { turn, node, .. } = candidate;
     let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;
     let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
     Some(Blocker::new(

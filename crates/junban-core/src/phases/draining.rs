@@ -36,11 +36,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         return give_back::cancel(plan, turn, node);
     }
     let live_attempt = mark.live_attempt().is_some();
-    if node
-        .boot_id
-        .as_ref()
-        .is_some_and(|boot_id| *boot_id != mark.boot_id)
-    {
+    if node.has_rebooted_since(&mark.boot_id) {
         // It rebooted by itself.
         let record = verifying_record(plan, turn, node);
         plan.record(entry, record);

@@ -8,6 +8,7 @@ use crate::derived::Turn;
 use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::gates;
+use crate::mark::Mark;
 use crate::node::Node;
 use crate::reason::Reason;
 
@@ -42,15 +43,9 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
     let before = turn
         .mark
-        .map(|mark| {
-            mark.live_attempt()
-                .map_or(&mark.boot_id, |power| &power.boot_id_before)
-        })
+        .map(Mark::boot_id_before)
         .or(record.boot_id_before.as_ref());
-    let rebooted = match (&node.boot_id, before) {
-        (Some(now), Some(before)) => now != before,
-        _ => false,
-    };
+    let rebooted = before.is_some_and(|before| node.has_rebooted_since(before));
     // Decided by what is stored and not by the reason, which somebody else's words may have come over.
     let is_another_machine = record.reason == Some(Reason::MachineChanged)
         || turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid);
@@ -59,7 +54,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         return;
     }
     let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;
-    let rules = verifying::rules(turn, node);
+    let rules = verifying::rules(turn);
     // This boot did not pass before: now all of the proof but settle must hold.
     if !was_verified || verifying::unproven(plan, node, turn.mark, &rules).is_none() {
         let next = verifying_record(plan, turn, node);

@@ -20,10 +20,7 @@ use crate::time::Timestamp;
 
 /// Whether a person cancelled the entry, or waived its goal.
 pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
-    turn.entry.spec.cancel
-        || node
-            .waived
-            .is_some_and(|waived| waived >= turn.entry.spec.booted_after)
+    turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after)
 }
 
 /// Ends a cancelled entry that is Queued or Draining; giving up where the mark holds a live attempt.
@@ -69,7 +66,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
 /// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
 fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     let goal = cancelled_goal(plan, turn);
-    if node.waived.is_some_and(|waived| waived >= goal) {
+    if node.has_waived(goal) {
         return false;
     }
     let mut patch = patch_on_mark(node, NodeWrite::Waive);

@@ -25,7 +25,10 @@ pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
         let Some(Ok(mark)) = &node.mark else { continue };
         // An entry that cannot be read is not gone.
         let unreadable = cluster.unreadable_entry(&mark.entry).is_some();
-        if unreadable || plan.derived.by_uid.contains_key(&mark.entry_uid) || !plan.node_is_free(&node.name) {
+        if unreadable
+            || cluster.entry(&mark.entry, &mark.entry_uid).is_some()
+            || !plan.node_is_free(&node.name)
+        {
             continue;
         }
         recover(plan, node, mark);
@@ -43,10 +46,7 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         )));
         return;
     };
-    let rebooted = node
-        .boot_id
-        .as_ref()
-        .is_some_and(|boot_id| *boot_id != power.boot_id_before);
+    let rebooted = node.has_rebooted_since(&power.boot_id_before);
     let rules = VerifyRules {
         timeout: Duration::MAX,
         daemon_sets: true,

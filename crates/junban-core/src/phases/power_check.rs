@@ -100,7 +100,7 @@ pub(super) fn objections(
             );
             object(
                 Guard::ActWaiver,
-                node.waived.is_none_or(|waived| waived < entry.spec.booted_after),
+                !node.has_waived(entry.spec.booted_after),
                 "the goal is waived",
             );
         }

@@ -24,12 +24,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     match turn.mark {
         Some(mark) => {
             // A retried entry keeps slot, mark and cordon, and needs no place.
-            let boot_before = live_attempt.map_or(&mark.boot_id, |power| &power.boot_id_before);
-            if node
-                .boot_id
-                .as_ref()
-                .is_some_and(|boot_id| boot_id != boot_before)
-            {
+            if node.has_rebooted_since(mark.boot_id_before()) {
                 let record = verifying_record(plan, turn, node);
                 plan.record(entry, record);
             } else if live_attempt.is_some() || turn.is_still_asked() {
@@ -73,10 +68,7 @@ pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
         // A waiver on the Node would end the turn beside it as well.
         record.waived = Some(entry.spec.booted_after);
         plan.record(entry, record);
-    } else if node
-        .waived
-        .is_some_and(|waived| waived >= entry.spec.booted_after)
-    {
+    } else if node.has_waived(entry.spec.booted_after) {
         let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Waived, "its goal is waived");
         record.waived = node.waived;
         plan.record(entry, record);

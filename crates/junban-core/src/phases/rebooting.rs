@@ -60,11 +60,6 @@ pub(super) fn record(
         return;
     }
     let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
-    let settle = policy.verify.settle.unwrap_or(if node.control_plane {
-        Duration::from_secs(30)
-    } else {
-        Duration::ZERO
-    });
     let attempt = next_attempt(entry, mark);
     let mut record = plan.moved_to(
         entry,
@@ -84,7 +79,7 @@ pub(super) fn record(
         attempts: policy.reboot.attempts.max(1),
         verify_timeout_seconds: policy.verify.timeout.as_secs(),
         verify_daemon_sets: policy.verify.daemon_sets,
-        settle_seconds: settle.as_secs(),
+        settle_seconds: policy.verify.settle_of(node).as_secs(),
         deadline_led_ms: 0,
         recorded_at: plan.now.wall,
         outcome: PowerOutcome::Unknown,
@@ -112,7 +107,8 @@ fn next_attempt(entry: &Entry, mark: &Mark) -> u32 {
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let record = &entry.record;
-    if node.boot_id.is_some() && record.boot_id_before.is_some() && node.boot_id != record.boot_id_before {
+    let before = record.boot_id_before.as_ref();
+    if before.is_some_and(|before| node.has_rebooted_since(before)) {
         let next = verifying_record(plan, turn, node);
         plan.record(entry, next);
         return;

@@ -21,7 +21,7 @@ use crate::workload::WorkloadKind;
 
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
-    let rules = rules(turn, node);
+    let rules = rules(turn);
     if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
         let record = plan.moved_to(
             entry,
@@ -57,7 +57,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             plan.wake_in(rules.timeout - waited);
             plan.wait(entry, blocker);
         }
-        None => settle(plan, turn, node, rules.settle.unwrap_or_default()),
+        None => settle(plan, turn, node, rules.settle_of(node)),
     }
 }
 
@@ -119,8 +119,8 @@ fn proven(cluster: &Cluster, node: &Node) -> String {
 }
 
 /// What the record stored before the power action, else (it rebooted by itself) what the policy says now.
-pub(super) fn rules(turn: &Turn<'_>, node: &Node) -> VerifyRules {
-    let mut rules = match (&turn.entry.record.power, turn.policy) {
+pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
+    match (&turn.entry.record.power, turn.policy) {
         (Some(power), _) => power.verify(),
         (None, Some(policy)) => policy.verify.clone(),
         (None, None) => VerifyRules {
@@ -128,13 +128,7 @@ pub(super) fn rules(turn: &Turn<'_>, node: &Node) -> VerifyRules {
             daemon_sets: true,
             settle: None,
         },
-    };
-    rules.settle.get_or_insert(if node.control_plane {
-        Duration::from_secs(30)
-    } else {
-        Duration::ZERO
-    });
-    rules
+    }
 }
 
 /// What of the proof but settle does not hold yet.

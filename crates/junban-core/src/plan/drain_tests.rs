@@ -497,7 +497,9 @@ fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
                     ..pod("cart", "node-1")
                 });
             },
-            |toy| toy.cluster.apply_pod(pod("cart", "node-1")),
+            |toy| {
+                toy.cluster.apply_pod(pod("cart", "node-1"));
+            },
         ),
         (
             "volume pv-1",

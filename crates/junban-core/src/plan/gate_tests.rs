@@ -208,7 +208,7 @@ fn a_budget_that_waits_for_a_pod_which_fits_nowhere_says_so() {
     assert_eq!(toy.phase("node-1"), waits);
     let message = &toy.entry("node-1").unwrap().record.message;
     assert!(
-        message.contains("pod shop/web-1 is to take a place and fits on no node"),
+        message.contains("pod shop/web-1 is to replace another one and fits on no node"),
         "{message}"
     );
 }

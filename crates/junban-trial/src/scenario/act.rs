@@ -20,6 +20,7 @@ const ACTS: &[&str] = &[
     "cordon",
     "uncordon",
     "label",
+    "annotate",
     "delete node",
     "delete queue",
     "delete policy",
@@ -52,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
     if let Some(act) = text.strip_suffix(" is refused") {
         return Ok(Act::Refused(Box::new(parse(act)?)));
     }
-    // Edits, faults and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
+    // Edits, faults, annotations and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
     if let Some((head, tail)) = text.split_once(':') {
         return with_colon(head.trim(), tail.trim());
     }
@@ -80,10 +81,26 @@ fn with_colon(head: &str, tail: &str) -> Result<Act, Mistake> {
             node: node(&mut words)?,
             fault: fault(tail)?,
         })
+    } else if words.eat("annotate") {
+        let (key, value) = tail
+            .split_once('=')
+            .ok_or_else(|| format!("`{tail}` is not ANNOTATION=VALUE"))?;
+        Act::Annotate {
+            node: node(&mut words)?,
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }
     } else if words.eat("pause") {
         Act::Pause(tail.to_owned())
     } else {
-        let names = ["edit queue", "edit policy", "edit budget", "fault", "pause"];
+        let names = [
+            "edit queue",
+            "edit policy",
+            "edit budget",
+            "fault",
+            "annotate",
+            "pause",
+        ];
         return Err(unknown(head, "an act that has a colon", &names));
     };
     words.end()?;
@@ -448,6 +465,14 @@ mod tests {
                     node: "node-1".into(),
                     key: "junban.dev/hold".into(),
                     value: None,
+                },
+            ),
+            (
+                "annotate node-1: junban.dev/waived=2100-01-01T00:00:00Z",
+                Act::Annotate {
+                    node: "node-1".into(),
+                    key: "junban.dev/waived".into(),
+                    value: "2100-01-01T00:00:00Z".into(),
                 },
             ),
         ] {

@@ -263,6 +263,11 @@ pub enum Act {
         /// `None` removes the label.
         value: Option<String>,
     },
+    Annotate {
+        node: String,
+        key: String,
+        value: String,
+    },
     DeleteNode(String),
     /// The same machine registers its Node again, with another UID.
     RegisterNode(String),

@@ -92,7 +92,8 @@ fn nodes_of(act: &Act) -> Vec<String> {
         | Act::RebootMachine(node)
         | Act::PowerOff(node)
         | Act::Repair(node)
-        | Act::Label { node, .. } => vec![node.clone()],
+        | Act::Label { node, .. }
+        | Act::Annotate { node, .. } => vec![node.clone()],
         Act::Fault(fault) => vec![fault.node.clone()],
         Act::Refused(act) => nodes_of(act),
         _ => vec![],

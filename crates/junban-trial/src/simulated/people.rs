@@ -1,32 +1,24 @@
 //! What people do in the simulated world: the writes that `junban` and kubectl make.
 
-use std::sync::Arc;
+mod error;
+mod verbs;
 
-use junban_api::{convert, names};
-use junban_core::cluster::Cluster;
-use junban_core::reason::{Class, Reason};
-use junban_core::{derived, goal};
+use std::collections::BTreeSet;
+
+use junban_api::names;
+use junban_core::ids::NodeName;
 use junban_world::{
-    ApiError, Budget, Custom, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector,
-    Verb, World,
+    Budget, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector, Verb, World,
 };
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
 use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
-use junban_sim::objects::{self, ENTRY, POLICY, QUEUE, wall};
+use junban_sim::objects::{ENTRY, POLICY, QUEUE, wall};
 
-/// Why an act could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum PeopleError {
-    #[error("the API server says {0}")]
-    Api(#[from] ApiError),
-    #[error("{0}")]
-    Other(String),
-}
-
-type Done = Result<(), PeopleError>;
+use self::error::Done;
+pub use self::error::PeopleError;
 
 /// Does one act.
 pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
@@ -43,10 +35,12 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             Ok(()) => Err(PeopleError::Other("it was not refused".into())),
             Err(_) => Ok(()),
         },
-        Act::Cancel(target) => selected(world, target)?
-            .iter()
-            .try_for_each(|node| cancel_named(world, node)),
-        Act::Retry(node) => retry(world, node),
+        Act::Cancel(Target::All) => verbs::cancel_all(world),
+        Act::Cancel(target) => {
+            let nodes = selected(world, target)?;
+            verbs::cancel_nodes(world, &nodes)
+        }
+        Act::Retry(node) => verbs::retry(world, node),
         Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
         Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
         Act::Label { node, key, value } => {
@@ -58,6 +52,9 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
                 None => NodeOp::RemoveLabel(key.clone()),
             };
             patch(world, node, change)
+        }
+        Act::Annotate { node, key, value } => {
+            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))
         }
         Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
         Act::RegisterNode(node) => {
@@ -75,13 +72,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             build::apply(world, POLICY, name, build::policy_spec(scenario, name, now));
             Ok(())
         }
-        Act::DeleteEntries(target) => {
-            let of = selected(world, target)?;
-            let entries = entries(world);
-            let mine = entries.iter().filter(|entry| of.contains(&node_of(entry)));
-            mine.into_iter()
-                .try_for_each(|entry| delete(world, ENTRY, &entry.meta.name))
-        }
+        Act::DeleteEntries(target) => delete_entries(world, target),
         other => act_on_the_rest(world, other),
     }
 }
@@ -246,256 +237,47 @@ fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Done 
     Ok(world.client(PEOPLE).scale(&key, i64::from(replicas))?)
 }
 
-fn entries(world: &World) -> Vec<Arc<Custom>> {
-    world
-        .store()
-        .customs()
-        .filter(|custom| custom.kind == ENTRY)
-        .cloned()
-        .collect()
+fn delete_entries(world: &mut World, target: &Target) -> Done {
+    let nodes = selected(world, target)?;
+    let entries = junban_sim::cluster(world).entries;
+    let meant = entries
+        .values()
+        .filter(|entry| *target == Target::All || nodes.contains(&entry.spec.node));
+    meant
+        .into_iter()
+        .try_for_each(|entry| delete(world, ENTRY, entry.name.as_str()))
 }
 
-fn node_of(entry: &Custom) -> String {
-    entry.spec["nodeName"].as_str().unwrap_or_default().to_owned()
-}
-
-fn phase_of(entry: &Custom) -> &str {
-    entry.status["phase"].as_str().unwrap_or("Queued")
-}
-
-fn is_ended(entry: &Custom) -> bool {
-    matches!(phase_of(entry), "Succeeded" | "Cancelled")
-}
-
-fn selected(world: &World, target: &Target) -> Result<Vec<String>, PeopleError> {
-    let names = world.store().nodes();
-    let nodes = match target {
-        Target::All => {
-            let gone = entries(world).into_iter().map(|entry| node_of(&entry));
-            let mut all: Vec<String> = names.map(|node| node.meta.name.to_string()).chain(gone).collect();
-            all.sort();
-            all.dedup();
-            all
-        }
-        Target::Nodes(nodes) => nodes.clone(),
+/// The nodes that an act names. Each is there once, as the command does it.
+fn selected(world: &World, target: &Target) -> Result<Vec<NodeName>, PeopleError> {
+    let nodes = world.store().nodes();
+    let names: BTreeSet<String> = match target {
+        Target::All => nodes.map(|node| node.meta.name.to_string()).collect(),
+        Target::Nodes(names) => names.iter().cloned().collect(),
         Target::Selector(text) => {
             let selector = selector::parse(text).map_err(PeopleError::Other)?;
-            let nodes = names.filter(|node| selector.selects(&node.meta.labels));
-            let nodes: Vec<String> = nodes.map(|node| node.meta.name.to_string()).collect();
-            if nodes.is_empty() {
+            let nodes = nodes.filter(|node| selector.selects(&node.meta.labels));
+            let names: BTreeSet<String> = nodes.map(|node| node.meta.name.to_string()).collect();
+            if names.is_empty() {
                 return Err(PeopleError::Other(format!(
                     "no node has labels that {text:?} selects"
                 )));
             }
-            nodes
+            names
         }
     };
-    Ok(nodes)
+    Ok(names.into_iter().map(NodeName::new).collect())
 }
 
 /// `junban reboot`.
 fn reboot(world: &mut World, scenario: &Scenario, target: &Target, again: bool, reason: &str) -> Done {
-    let now = convert::format_goal(wall(world.now()));
     if *target == Target::All {
-        let cluster = cluster_of_policies(world);
-        let nodes = world.store().nodes().filter_map(|node| objects::node(node));
-        let governed: Vec<_> = nodes
-            .map(|node| derived::governing(&cluster, &node).map(drop))
-            .collect();
-        if !governed.iter().any(Result::is_ok)
-            && let Some(Err(refusal)) = governed.first()
-        {
-            let text = format!("no node can be rebooted: {refusal}");
-            return Err(PeopleError::Other(text));
-        }
-        let policies: Vec<String> = world
-            .store()
-            .customs()
-            .filter(|custom| custom.kind == POLICY)
-            .filter(|policy| again || !is_under_way(world, policy))
-            .map(|policy| policy.meta.name.to_string())
-            .collect();
-        for policy in policies {
-            // On a real cluster the apply of the command conflicts with the field manager of the file.
-            if build::policy_spec(scenario, &policy, 0)["bootedAfter"].is_string() {
-                return Err(PeopleError::Other(format!(
-                    "the file sets the goal of policy {policy}"
-                )));
-            }
-            let goal = json!({ "bootedAfter": now });
-            world
-                .client(PEOPLE)
-                .patch_custom(POLICY, &policy, &goal, &Preconditions::default())?;
-        }
-        return Ok(());
+        // The reason would be an annotation of the policy, which no scenario reads.
+        let sets_goal = |policy: &str| build::policy_spec(scenario, policy, 0)["bootedAfter"].is_string();
+        return verbs::reboot_all(world, again, sets_goal);
     }
-    for node in selected(world, target)? {
-        reboot_node(world, &node, &now, reason)?;
-    }
-    Ok(())
-}
-
-/// Whether a second `reboot --all` joins this policy's goal (docs/design/life-cycle.md#asking-twice).
-fn is_under_way(world: &World, policy: &Custom) -> bool {
-    let Some(goal) = policy.spec["bootedAfter"].as_str() else {
-        return false;
-    };
-    if policy.status["observedGeneration"].as_u64() != Some(policy.meta.generation) {
-        return true;
-    }
-    let passes = |entry: &Custom| {
-        let reason: Option<Reason> = serde_json::from_value(entry.status["reason"].clone()).ok();
-        reason.is_none_or(|reason| reason.class() == Class::Passes || reason == Reason::Paused)
-    };
-    entries(world).iter().any(|entry| {
-        entry.spec["policy"].as_str() == Some(&*policy.meta.name)
-            && entry.spec["bootedAfter"].as_str() == Some(goal)
-            && match phase_of(entry) {
-                "Draining" | "Rebooting" | "Verifying" => true,
-                "Queued" => passes(entry),
-                _ => false,
-            }
-    })
-}
-
-fn reboot_node(world: &mut World, node: &str, goal: &str, reason: &str) -> Done {
-    if entries(world)
-        .iter()
-        .any(|entry| node_of(entry) == node && !is_ended(entry))
-    {
-        return Ok(());
-    }
-    let known = world
-        .store()
-        .node(node)
-        .cloned()
-        .ok_or_else(|| PeopleError::Other(format!("there is no node {node}")))?;
-    let cluster = cluster_of_policies(world);
-    let governs = objects::node(&known).map(|known| derived::governing(&cluster, &known));
-    let policy = match governs {
-        Some(Ok(policy)) => policy.name.to_string(),
-        Some(Err(refusal)) => {
-            let text = format!("node {node} cannot be rebooted: {refusal}");
-            return Err(PeopleError::Other(text));
-        }
-        None => return Err(PeopleError::Other(format!("node {node} cannot be read"))),
-    };
-    let uid = known.meta.uid.to_string();
-    let time = convert::parse_goal(goal).map_err(PeopleError::Other)?;
-    let spec = json!({
-        "nodeName": node, "nodeUID": uid, "policy": policy, "bootedAfter": goal, "reason": reason,
-        "requestedBy": PEOPLE, "priority": 0, "cancel": false, "retries": 0,
-    });
-    let new = junban_world::NewCustom {
-        kind: ENTRY.into(),
-        name: goal::entry_name(&node.into(), &(&*uid).into(), &(&*policy).into(), time).to_string(),
-        spec,
-        ..junban_world::NewCustom::default()
-    };
-    world.client(PEOPLE).create_custom(new)?;
-    Ok(())
-}
-
-/// `junban cancel NODE`. The command refuses if the node has no entry, or if the entry's power action has begun.
-fn cancel_named(world: &mut World, node: &str) -> Done {
-    let is_live = |entry: &Arc<Custom>| node_of(entry) == node && !is_ended(entry);
-    if !entries(world).iter().any(is_live) {
-        return Err(PeopleError::Other(format!("node {node} has no entry to cancel")));
-    }
-    if cancel(world, node)? {
-        return Ok(());
-    }
-    let text = format!("node {node} is past its power action, so Junban finishes its turn");
-    Err(PeopleError::Other(text))
-}
-
-/// Writes the waiver on the Node, then cancels its entries. Returns whether all of them were cancelled: an entry past its
-/// power action is not.
-fn cancel(world: &mut World, node: &str) -> Result<bool, PeopleError> {
-    let mut all = true;
-    for entry in entries(world)
-        .iter()
-        .filter(|entry| node_of(entry) == node && !is_ended(entry))
-    {
-        let own = entry.spec["bootedAfter"].as_str().unwrap_or_default().to_owned();
-        // All goals have the same form, so the order of the texts is the order of the times.
-        let goal = raised_goal(world, node).map_or(own.clone(), |raised| raised.max(own));
-        if world.store().node(node).is_some() {
-            patch(world, node, NodeOp::SetAnnotation(names::WAIVED.into(), goal))?;
-        }
-        all &= cancel_entry(world, entry)?;
-    }
-    Ok(all)
-}
-
-/// Returns whether the API server accepted it: past the power action a rule of the CRD refuses it.
-fn cancel_entry(world: &mut World, entry: &Custom) -> Result<bool, PeopleError> {
-    let cancelled = json!({"cancel": true});
-    let written =
-        world
-            .client(PEOPLE)
-            .patch_custom(ENTRY, &entry.meta.name, &cancelled, &Preconditions::default());
-    match written {
-        Ok(_) => Ok(true),
-        Err(ApiError::Invalid { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The goal of the policy that governs the node, if the goal is due.
-fn raised_goal(world: &World, node: &str) -> Option<String> {
-    let cluster = cluster_of_policies(world);
-    let node = objects::node(world.store().node(node)?)?;
-    let goal = derived::governing(&cluster, &node).ok()?.booted_after?;
-    (goal <= wall(world.now())).then(|| convert::format_goal(goal))
-}
-
-fn cluster_of_policies(world: &World) -> Cluster {
-    let customs = world.store().customs();
-    let policies = customs.filter(|custom| custom.kind == POLICY);
-    let policies = policies
-        .filter_map(|policy| convert::policy::read(&objects::custom(policy)).ok())
-        .map(|policy| (policy.name.clone(), policy));
-    Cluster {
-        policies: policies.collect(),
-        ..Cluster::default()
-    }
-}
-
-/// `junban cancel --all`: removes the goals from the policies, writes no waiver, and leaves Failed entries.
-pub(super) fn cancel_all(world: &mut World) -> Done {
-    let policies: Vec<String> = world
-        .store()
-        .customs()
-        .filter(|custom| custom.kind == POLICY)
-        .map(|policy| policy.meta.name.to_string())
-        .collect();
-    for policy in policies {
-        let none = json!({ "bootedAfter": null });
-        world
-            .client(PEOPLE)
-            .patch_custom(POLICY, &policy, &none, &Preconditions::default())?;
-    }
-    entries(world)
-        .iter()
-        .filter(|entry| !is_ended(entry) && phase_of(entry) != "Failed")
-        .try_for_each(|entry| cancel_entry(world, entry).map(drop))
-}
-
-/// `junban retry NODE`.
-fn retry(world: &mut World, node: &str) -> Done {
-    let entries = entries(world);
-    let entry = entries
-        .iter()
-        .filter(|entry| node_of(entry) == node && !is_ended(entry))
-        .max_by_key(|entry| entry.meta.created)
-        .ok_or_else(|| PeopleError::Other(format!("node {node} has no entry to retry")))?;
-    let retries = entry.spec["retries"].as_u64().unwrap_or_default() + 1;
-    let wanted = json!({ "retries": retries });
-    world
-        .client(PEOPLE)
-        .patch_custom(ENTRY, &entry.meta.name, &wanted, &Preconditions::default())?;
-    Ok(())
+    let nodes = selected(world, target)?;
+    verbs::reboot_nodes(world, &nodes, reason)
 }
 
 #[cfg(test)]

@@ -23,10 +23,12 @@ fn is_not_begun_on_a_node_that_a_person_uncordoned() {
         .needs(&[Guard::ActCordoned], "power log empty");
 }
 
+/// By hand: `junban cancel` waives nothing for an entry in Rebooting.
 #[test]
 fn is_not_begun_for_a_goal_that_was_waived() {
     after_the_record(
-        "after 150ms: cancel node-1 is refused\nwait 5s\nat the end: power log empty, no mark, no slot",
+        "after 150ms: annotate node-1: junban.dev/waived=2100-01-01T00:00:00Z\nwait 5s\n\
+         at the end: power log empty, no mark, no slot",
     )
     .needs(&[Guard::ActWaiver], "power log empty");
 }

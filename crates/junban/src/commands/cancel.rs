@@ -1,16 +1,18 @@
-//! `junban cancel`: takes nodes out of the queue (lifecycle.md 1, waiver; 2, cancel). The waiver on the Node first,
-//! then the entry: whatever happens in between, the goal is not this node's any more.
+//! `junban cancel`: takes nodes out of the queue. It writes the waiver on the Node first and cancels the entry then
+//! (docs/design/life-cycle.md#cancelling-and-giving-up). Whatever happens in between, the goal does not count for this
+//! node any more.
 
 mod waiver;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use junban_api::convert;
 use junban_api::names;
-use junban_core::cluster::Cluster;
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::{EntryName, NodeName};
+use junban_core::verbs::cancel::{
+    EntryDecision, Refusal, decide_all, decide_entry, decide_nodes, is_seen_through,
+};
 use junban_kube::list_once::Scope;
 use junban_kube::resource::Kind;
 use kube::api::{Patch, PatchParams};
@@ -18,7 +20,7 @@ use kube::core::DynamicObject;
 use serde_json::json;
 
 use super::columns::some;
-use super::entries::{self, Changed, Decision};
+use super::entries::{self, Change, Changed, TRIES};
 use super::pause::owners;
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
@@ -26,29 +28,27 @@ use super::session::Session;
 use super::view::View;
 use crate::cli::Cancel;
 
-/// A Node's status is written every few seconds.
-const TRIES: usize = 8;
-/// The controller writes a waiver and ends an entry within a few seconds, if one is at work.
+/// A controller that is at work writes the waiver and ends the entry within a few seconds.
 const END_WITHIN: Duration = Duration::from_secs(60);
-/// Between two looks at entries that are to end.
-const LOOK: Duration = Duration::from_secs(1);
+/// The time between two looks at entries that are to end.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(
     session: &Session,
     arguments: &Cancel,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let mut told = Told::default();
-    let ended = carry_out(session, arguments, printer, &mut told).await;
-    // What was done is told also where the rest could not be.
-    printer.done(&told.done)?;
+    let mut results = Results::default();
+    let ended = carry_out(session, arguments, printer, &mut results).await;
+    // What was done is said even if the rest failed.
+    printer.done(&results.done)?;
     let failed = ended?;
-    let Told {
+    let Results {
         done,
         seen_through,
-        left,
-    } = told;
-    let not_ended = until_ended(session, left).await?;
+        to_end,
+    } = results;
+    let not_ended = until_ended(session, to_end).await?;
     if arguments.all && !failed.is_empty() {
         printer.talk(&format!(
             "note: failed, and left as they are: {}\nhint: junban cancel {} gives up",
@@ -86,141 +86,99 @@ pub(crate) async fn run(
     ))
 }
 
-/// What became of it so far.
+/// What was done so far.
 #[derive(Default)]
-struct Told {
+struct Results {
     done: Vec<Done>,
     /// Nodes past their power action, with the phase.
     seen_through: Vec<String>,
-    /// Entries that the controller ends once it has written the waiver.
-    left: Vec<EntryName>,
+    /// Entries that the controller ends after it has written the waiver.
+    to_end: Vec<EntryName>,
 }
 
-/// Answers with the nodes whose entries have failed.
+/// Returns the nodes whose entries have failed.
 async fn carry_out(
     session: &Session,
     arguments: &Cancel,
     printer: &mut Printer,
-    told: &mut Told,
+    results: &mut Results,
 ) -> Result<Vec<String>, Problem> {
     let view = if arguments.all {
-        // Goals first: an entry that is cancelled while its goal stands would have to be waived to stay away.
-        withdraw_goals(session, printer, &mut told.done).await?;
+        // Goals first: while its goal stands, an entry that was cancelled without a waiver is made again.
+        withdraw_goals(session, printer, &mut results.done).await?;
         View::look(session, Scope::Own).await?
     } else {
         View::look(session, Scope::Nodes).await?
     };
-    let chosen = if arguments.all {
-        let cluster = view.cluster();
-        let live = cluster
-            .entries
-            .values()
-            .filter(|entry| !entry.record.phase.is_ended() && entry.record.phase != Phase::Failed);
-        Chosen::by_node(live)
-    } else {
-        chosen(&view.cluster(), &arguments.nodes, view.has_nodes)?
-    };
-    // Giving up uncordons a server that may be broken: that is asked for by name.
-    let failed = failed(&view.cluster());
     let cluster = view.cluster().clone();
-    for (node, entries) in &chosen.0 {
+    let chosen = if arguments.all {
+        decide_all(&cluster)
+    } else {
+        let nodes: Vec<NodeName> = arguments.nodes.iter().map(NodeName::new).collect();
+        decide_nodes(&cluster, &nodes, view.has_nodes)?
+    };
+    for (node, entries) in chosen {
         let mut by = waiver::By::Us;
         if !arguments.all {
-            by = waiver::waive(session, &cluster, node, entries, printer).await?;
+            by = waiver::waive(session, &cluster, node, &entries, printer).await?;
         }
         for entry in entries {
             match cancel(session, entry).await? {
-                Outcome::Done(did) => {
+                Cancelled::Done(did) => {
                     if by == waiver::By::Controller {
-                        told.left.push(entry.name.clone());
+                        results.to_end.push(entry.name.clone());
                     }
-                    told.done.push(Done {
+                    results.done.push(Done {
                         node: Some(node.to_string()),
                         ..Done::new("nodereboot", entry.name.as_str(), did)
                     });
                 }
-                Outcome::SeenThrough(phase) => told.seen_through.push(format!("{node} ({phase})")),
+                Cancelled::SeenThrough(phase) => results.seen_through.push(format!("{node} ({phase})")),
             }
         }
     }
-    Ok(failed)
+    let entries = cluster.entries.values();
+    let failed = entries.filter(|entry| entry.record.phase == Phase::Failed);
+    Ok(failed.map(|entry| entry.spec.node.to_string()).collect())
 }
 
-fn failed(cluster: &Cluster) -> Vec<String> {
-    let failed = cluster
-        .entries
-        .values()
-        .filter(|entry| entry.record.phase == Phase::Failed);
-    failed.map(|entry| entry.spec.node.to_string()).collect()
-}
-
-/// Entries that are not ended, by node.
-struct Chosen(BTreeMap<NodeName, Vec<Entry>>);
-
-impl Chosen {
-    fn by_node<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut chosen: BTreeMap<NodeName, Vec<Entry>> = BTreeMap::new();
-        for entry in entries {
-            chosen
-                .entry(entry.spec.node.clone())
-                .or_default()
-                .push(entry.clone());
-        }
-        Self(chosen)
-    }
-}
-
-/// All are looked at before any is touched.
-fn chosen(cluster: &Cluster, nodes: &[String], has_nodes: bool) -> Result<Chosen, Problem> {
-    for node in nodes {
-        let node = NodeName::new(node.clone());
-        let mut of_node = cluster
-            .entries
-            .values()
-            .filter(|entry| entry.spec.node == node)
-            .peekable();
-        if of_node.peek().is_none() && has_nodes && !cluster.nodes.contains_key(&node) {
-            return Err(Problem::failed(
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchNode(node) => Self::failed(
                 format!("there is no node named {node}, and no entry of one; nothing was done"),
                 "junban list",
-            ));
-        }
-        if of_node.all(|entry| entry.record.phase.is_ended()) {
-            return Err(Problem::failed(
+            ),
+            Refusal::NothingToCancel(node) => Self::failed(
                 format!("node {node} has no entry that could be cancelled; nothing was done"),
                 format!("junban explain {node}"),
-            ));
+            ),
         }
     }
-    let named = |entry: &&Entry| nodes.iter().any(|node| entry.spec.node.as_str() == node);
-    let live = cluster
-        .entries
-        .values()
-        .filter(|entry| !entry.record.phase.is_ended());
-    Ok(Chosen::by_node(live.filter(named)))
 }
 
-enum Outcome {
+/// What became of the cancel of one entry.
+enum Cancelled {
+    /// In words.
     Done(String),
+    /// The entry is past its power action, in this phase.
     SeenThrough(Phase),
 }
 
-async fn cancel(session: &Session, entry: &Entry) -> Result<Outcome, Problem> {
+async fn cancel(session: &Session, entry: &Entry) -> Result<Cancelled, Problem> {
     let before = entry.record.phase;
-    let decide = |entry: &Entry| match entry.record.phase {
-        // The controller acts on the waiver at once.
-        Phase::Cancelled => Decision::Leave(done_in(before).to_owned()),
-        phase if phase.is_ended() => Decision::Leave(format!("is {phase} by now")),
-        _ if entry.spec.cancel => Decision::Leave("was cancelled already".to_owned()),
-        _ => Decision::Set(json!({"cancel": true})),
+    let change = |entry: &Entry| match decide_entry(entry) {
+        EntryDecision::Cancel => Change::Set(json!({"cancel": true})),
+        EntryDecision::EndedByWaiver => Change::Leave(done_in(before).to_owned()),
+        EntryDecision::Ended(phase) => Change::Leave(format!("is {phase} by now")),
+        EntryDecision::CancelledBefore => Change::Leave("was cancelled already".to_owned()),
     };
-    Ok(match entries::change(session, &entry.name, decide).await? {
-        Changed::Done => Outcome::Done(done_in(before).to_owned()),
-        Changed::Left(why) => Outcome::Done(why),
-        // The rule at the root of the schema: no cancelled entry is ever in Rebooting or Verifying.
-        Changed::Refused(_) if before.is_in_flight() || before == Phase::Queued => {
+    Ok(match entries::change(session, &entry.name, change).await? {
+        Changed::Done => Cancelled::Done(done_in(before).to_owned()),
+        Changed::Left(why) => Cancelled::Done(why),
+        Changed::Refused(_) if is_seen_through(before) => {
             let phase = phase_now(session, &entry.name).await?.unwrap_or(before);
-            Outcome::SeenThrough(phase)
+            Cancelled::SeenThrough(phase)
         }
         Changed::Refused(why) => {
             return Err(Problem::failed(
@@ -228,7 +186,7 @@ async fn cancel(session: &Session, entry: &Entry) -> Result<Outcome, Problem> {
                 format!("junban explain {}", entry.spec.node),
             ));
         }
-        Changed::Gone => Outcome::Done("is gone: withdrawn with its goal, or deleted".to_owned()),
+        Changed::Gone => Cancelled::Done("is gone: withdrawn with its goal, or deleted".to_owned()),
     })
 }
 
@@ -240,12 +198,12 @@ fn done_in(phase: Phase) -> &'static str {
     }
 }
 
-/// Waits for the end of these, and answers with those that have not ended in time.
-async fn until_ended(session: &Session, mut left: Vec<EntryName>) -> Result<Vec<String>, Problem> {
+/// Waits until these entries have ended. Returns those that have not ended in time.
+async fn until_ended(session: &Session, mut entries: Vec<EntryName>) -> Result<Vec<String>, Problem> {
     let deadline = Instant::now() + END_WITHIN;
     loop {
         let mut open = Vec::new();
-        for name in left {
+        for name in entries {
             let phase = phase_now(session, &name).await?;
             if phase.is_some_and(|phase| !phase.is_ended()) {
                 open.push(name);
@@ -254,8 +212,8 @@ async fn until_ended(session: &Session, mut left: Vec<EntryName>) -> Result<Vec<
         if open.is_empty() || Instant::now() >= deadline {
             return Ok(open.iter().map(ToString::to_string).collect());
         }
-        left = open;
-        tokio::time::sleep(LOOK).await;
+        entries = open;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -295,7 +253,7 @@ async fn withdraw_goals(
     Ok(())
 }
 
-/// Whoever declares the goal elsewhere sets it again.
+/// Another field manager that owned the goal may set it again.
 fn warn_of_others(policy: &str, before: &DynamicObject, printer: &mut Printer) {
     let others = owners(before, "bootedAfter", names::GOAL_FIELD_MANAGER);
     if !others.is_empty() {
@@ -306,7 +264,8 @@ fn warn_of_others(policy: &str, before: &DynamicObject, printer: &mut Printer) {
     }
 }
 
-/// Whatever goal stands there; the policy's status may be written at the same moment.
+/// Takes `bootedAfter` from one policy, whatever goal it is. The write is tried again if somebody wrote the policy's
+/// status at the same moment.
 async fn withdraw(session: &Session, name: &str) -> Result<Option<Done>, Problem> {
     let api = Kind::Policy.api(&session.connection.calls);
     let parameters = PatchParams {
@@ -355,23 +314,22 @@ async fn withdraw(session: &Session, name: &str) -> Result<Option<Done>, Problem
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::fixture;
 
     #[test]
-    fn every_node_is_looked_at_before_one_is_touched() {
-        let mut cluster = fixture::cluster(Some(100), &["node-1", "node-2"]);
-        cluster.apply_entry(fixture::entry("node-1", 100));
-        let verdict = |nodes: &[&str]| {
-            let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
-            chosen(&cluster, &nodes, true).map(|chosen| chosen.0.len())
-        };
-        assert_eq!(verdict(&["node-1"]), Ok(1));
-        assert!(
-            verdict(&["node-1", "node-9"])
-                .is_err_and(|problem| problem.text.contains("no node named node-9"))
-        );
-        assert!(
-            verdict(&["node-1", "node-2"]).is_err_and(|problem| problem.text.contains("node-2 has no entry"))
+    fn a_refusal_says_what_helps() {
+        let refusals = [
+            Refusal::NoSuchNode("node-9".into()),
+            Refusal::NothingToCancel("node-2".into()),
+        ];
+        expect_test::expect![[r#"
+            error: there is no node named node-9, and no entry of one; nothing was done
+            hint: junban list
+            error: node node-2 has no entry that could be cancelled; nothing was done
+            hint: junban explain node-2"#]]
+        .assert_eq(
+            &refusals
+                .map(|refusal| Problem::from(refusal).to_string())
+                .join("\n"),
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Changes of one entry by a person, `cancel` and `retry`: each is decided on an entry just read and written under
-//! its resourceVersion, and decided anew when it has changed meanwhile.
+//! A change of one entry by `cancel` or `retry`. It is decided on the entry as read just now and is written under its
+//! resourceVersion. If the entry has changed in the meantime, it is read and decided again.
 
 use junban_api::{convert, names};
 use junban_core::entry::Entry;
@@ -11,29 +11,31 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::session::{Failure, Session};
 
-/// A controller that is at work writes the status every few seconds.
-const TRIES: usize = 8;
+/// How often a write under a resourceVersion is tried. Kubelets and controllers write a status every few seconds.
+pub(super) const TRIES: usize = 8;
 
-/// What to do with an entry as read: fields of the spec to set, or what to say instead.
-pub(crate) enum Decision {
+/// What is done with an entry as it was read.
+pub(crate) enum Change {
+    /// Set these fields of the spec.
     Set(Value),
+    /// Nothing, for this reason.
     Leave(String),
 }
 
-/// What became of it.
+/// What became of a change.
 pub(crate) enum Changed {
     Done,
     Left(String),
-    /// 422: the entry is past the point where this may be set. With what the server says.
+    /// 422: the API server refuses the change, with this message.
     Refused(String),
-    /// It is gone.
+    /// The entry is gone.
     Gone,
 }
 
 pub(crate) async fn change(
     session: &Session,
     name: &EntryName,
-    decide: impl Fn(&Entry) -> Decision,
+    decide: impl Fn(&Entry) -> Change,
 ) -> Result<Changed, Problem> {
     let api = Kind::Entry.api(&session.connection.calls);
     for _ in 0..TRIES {
@@ -50,8 +52,8 @@ pub(crate) async fn change(
             )
         })?;
         let spec = match decide(&entry) {
-            Decision::Set(spec) => spec,
-            Decision::Leave(why) => return Ok(Changed::Left(why)),
+            Change::Set(spec) => spec,
+            Change::Leave(why) => return Ok(Changed::Left(why)),
         };
         let patch = json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "spec": spec});
         let written = session
@@ -73,7 +75,7 @@ pub(crate) async fn change(
     ))
 }
 
-/// For writes of people that are neither a goal nor a pause.
+/// For writes that are neither a goal nor a pause.
 pub(crate) fn parameters() -> PatchParams {
     PatchParams {
         field_manager: Some(names::CLI_FIELD_MANAGER.to_owned()),
@@ -81,6 +83,7 @@ pub(crate) fn parameters() -> PatchParams {
     }
 }
 
+/// The API server's message.
 pub(crate) fn said(failure: &Failure) -> String {
     failure
         .status()

@@ -1,6 +1,7 @@
-//! `junban explain NODE`: why is this node not rebooting yet? The same gates as the controller's, asked over lists
-//! under the user's own rights; where those do not suffice, what the entry's status says.
+//! `junban explain NODE`: why is this node not rebooting yet? It asks the controller's gates, over lists that are read
+//! with the user's own rights. Where these rights do not suffice, it says what the entry's status says.
 
+mod explanation;
 mod since;
 mod without_turn;
 
@@ -21,9 +22,9 @@ use junban_core::reason::{Class, Reason};
 use junban_core::time::Now;
 use junban_core::tokens::budget_of;
 use junban_kube::list_once::{self, Scope};
-use serde::Serialize;
 
-use self::since::{Of, Times};
+use self::explanation::{Explanation, Unmet};
+use self::since::Times;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -37,7 +38,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Problem> {
     let view = View::look(session, Scope::Everything).await?;
     let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
-    // Without the right to read the Lease a lower bound of the clock serves.
+    // A user who may not read the Lease gets a lower bound of the clock.
     let clock = session.answer(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());
     let policy = {
@@ -47,15 +48,15 @@ pub(crate) async fn run(
         turn.map(|entry| entry.spec.policy.to_string())
     };
     let times = Times::look(session, &node, policy.as_deref()).await;
-    let told = {
+    let explanation = {
         let cluster = view.cluster();
         let now = view::now(&cluster, session.now(), clock);
-        Told::about(&cluster, now, &node, Sight::of(&view), &times)?
+        of_node(&cluster, now, &node, Sight::of(&view), &times)?
     };
-    match (printer.format, &told.entry) {
+    match (printer.format, &explanation.entry) {
         (Output::Name, Some(entry)) => printer.data(&format!("nodereboot.junban.dev/{entry}")),
         (Output::Name, None) => {}
-        _ => printer.value(&told, || told.describe())?,
+        _ => printer.value(&explanation, || explanation.describe())?,
     }
     if let Some(note) = view.note() {
         printer.talk(&note);
@@ -63,123 +64,33 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told {
-    node: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<String>,
-    attempt: u32,
-    /// When its phase and reason began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    /// In a sentence.
-    summary: String,
-    hint: String,
-    unmet: Vec<Unmet>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Unmet {
-    reason: String,
-    object: String,
-    message: String,
-    hint: String,
-    needs_somebody: bool,
-    since: String,
-    /// What is known to be so since then.
-    since_of: Of,
-}
-
-impl Told {
-    fn about(
-        cluster: &Cluster,
-        now: Now,
-        name: &NodeName,
-        sight: Sight,
-        times: &Times,
-    ) -> Result<Self, Problem> {
-        let has_nodes = sight.has_nodes;
-        let memory = Memory::default();
-        let derived = Derived::new(cluster, &memory, now);
-        let turn = derived.turns.get(name);
-        if has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
-            return Err(Problem::failed(
-                format!("there is no node named {name}"),
-                "kubectl get nodes",
-            ));
-        }
-        match turn {
-            Some(turn) if !turn.phase().is_ended() => Ok(of_entry(cluster, &memory, now, turn, sight, times)),
-            _ if !has_nodes => Ok(Self {
-                node: name.to_string(),
-                summary:
-                    "it has no entry that is not ended; why is not known without the right to list nodes"
-                        .to_owned(),
-                hint: "kubectl auth can-i list nodes".to_owned(),
-                ..Self::default()
-            }),
-            turn => Ok(without_turn::told(cluster, &derived, now, name, turn)),
-        }
+fn of_node(
+    cluster: &Cluster,
+    now: Now,
+    name: &NodeName,
+    sight: Sight,
+    times: &Times,
+) -> Result<Explanation, Problem> {
+    let memory = Memory::default();
+    let derived = Derived::new(cluster, &memory, now);
+    let turn = derived.turns.get(name);
+    if sight.has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
+        return Err(Problem::failed(
+            format!("there is no node named {name}"),
+            "kubectl get nodes",
+        ));
     }
-
-    fn describe(&self) -> String {
-        let mut text = format!("Node {}: {}", self.node, self.summary);
-        if let Some(since) = &self.since {
-            text.push_str(&format!("\n  since:  {since}"));
-        }
-        if let (Some(entry), Some(goal)) = (&self.entry, &self.goal) {
-            let policy = self.policy.as_deref().unwrap_or("-");
-            text.push_str(&format!(
-                "\n  entry:  {entry}\n  policy: {policy}\n  goal:   {goal}"
-            ));
-        }
-        if self.attempt > 0 {
-            text.push_str(&format!("\n  power actions: {}", self.attempt));
-        }
-        if !self.hint.is_empty() {
-            text.push_str(&format!("\n  hint: {}", self.hint));
-        }
-        if !self.unmet.is_empty() {
-            let failed = self.phase.as_deref() == Some(Phase::Failed.as_str());
-            text.push_str(if failed {
-                "\n\nWhy:"
-            } else {
-                "\n\nWhat it waits for:"
-            });
-        }
-        for unmet in &self.unmet {
-            let whose = if unmet.object.is_empty() {
-                String::new()
-            } else {
-                format!(" [{}]", unmet.object)
-            };
-            let who = if unmet.needs_somebody {
-                " (needs somebody)"
-            } else {
-                ""
-            };
-            text.push_str(&format!("\n  {}{whose}{who}: {}", unmet.reason, unmet.message));
-            text.push_str(&match unmet.since_of {
-                Of::Gate => format!("\n    since: {}", unmet.since),
-                Of::Entry => format!(
-                    "\n    since: {} at the earliest, when its entry was made",
-                    unmet.since
-                ),
-            });
-            if !unmet.hint.is_empty() {
-                text.push_str(&format!("\n    hint: {}", unmet.hint));
-            }
-        }
-        text
-    }
+    Ok(match turn {
+        Some(turn) if !turn.phase().is_ended() => of_entry(cluster, &memory, now, turn, sight, times),
+        _ if !sight.has_nodes => Explanation {
+            node: name.to_string(),
+            summary: "it has no entry that is not ended; why is not known without the right to list nodes"
+                .to_owned(),
+            hint: "kubectl auth can-i list nodes".to_owned(),
+            ..Explanation::default()
+        },
+        turn => without_turn::of_node(cluster, &derived, now, name, turn),
+    })
 }
 
 /// Whether a blocker is what the entry's status says: then it is as old as the status says. A gate that is asked again
@@ -194,7 +105,7 @@ fn is_recorded(entry: &Entry, blocker: &Blocker) -> bool {
 #[derive(Clone, Copy)]
 struct Sight {
     has_nodes: bool,
-    /// Every list.
+    /// Every kind could be listed.
     is_whole: bool,
 }
 
@@ -207,7 +118,7 @@ impl Sight {
     }
 }
 
-/// A node with an entry that is not ended: every unmet gate, or what its own record waits for.
+/// A node with an entry that has not ended: every unmet gate, or what the entry's own record waits for.
 fn of_entry(
     cluster: &Cluster,
     memory: &Memory,
@@ -215,7 +126,7 @@ fn of_entry(
     turn: &Turn<'_>,
     sight: Sight,
     times: &Times,
-) -> Told {
+) -> Explanation {
     let entry = turn.entry;
     let record = &entry.record;
     let node = &entry.spec.node;
@@ -223,12 +134,13 @@ fn of_entry(
         .reason
         .map(|reason| Blocker::new(reason, ObjectRef::None, Detail::Said(record.message.clone())));
     let mut unmet: Vec<Blocker> = Vec::new();
-    // Without its Node every gate would say that it is gone.
+    // Without the nodes every gate would say that the Node is gone.
     if sight.has_nodes {
         unmet = junban_core::explain::explain(cluster, memory, now, node);
         unmet.retain(|blocker| !is_only_unknown_here(blocker));
     }
-    // What the controller itself says, where this look finds something else by now, or may not look.
+    // What the controller says comes first if this command did not find it: the user may not list everything, or no gate
+    // is asked in this phase.
     if let Some(blocker) =
         recorded.filter(|blocker| !unmet.iter().any(|found| found.reason == blocker.reason))
     {
@@ -242,7 +154,7 @@ fn of_entry(
     }
     unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.dedup();
-    Told {
+    Explanation {
         node: node.to_string(),
         entry: Some(entry.name.to_string()),
         policy: Some(entry.spec.policy.to_string()),
@@ -293,7 +205,7 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
     .collect()
 }
 
-/// A command has no memory of the control plane's health: that it would have to look is no reason to wait.
+/// A command does not know the control plane's health. That somebody must read it first is no reason to wait.
 fn is_only_unknown_here(blocker: &Blocker) -> bool {
     blocker.reason == Reason::ControlPlaneChecking
 }

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use junban_api::{convert, names};
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::entry::{DrainProgress, Entry};
+use junban_core::ids::natural;
 use junban_kube::resource::Kind;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::core::DynamicObject;
 use serde_json::json;
 
-use super::columns::{age, natural, table};
+use super::columns::{age, table};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;

@@ -10,6 +10,7 @@ use junban_api::names;
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
+use junban_core::ids::natural;
 use junban_core::memory::Memory;
 use junban_core::reason::{Class, Reason};
 use junban_engine::shell::locked;
@@ -17,7 +18,7 @@ use junban_kube::Store;
 use junban_kube::list_once::Scope;
 use serde::Serialize;
 
-use super::columns::{natural, some, table};
+use super::columns::{some, table};
 use super::cost::{self, Cost};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};

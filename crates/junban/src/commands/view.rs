@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use junban_api::names;
-use junban_core::cluster::{Cluster, QueueView};
+use junban_core::cluster::Cluster;
 use junban_core::derived::Derived;
 use junban_core::entry::Entry;
 use junban_core::memory::Memory;
-use junban_core::queue::Queue;
 use junban_core::time::{Now, Reading};
 use junban_engine::clock::boottime;
 use junban_engine::shell::locked;
@@ -155,21 +154,6 @@ pub(crate) fn turns(cluster: &Cluster, wall: Timestamp) -> Vec<&Entry> {
     let memory = Memory::default();
     let derived = Derived::new(cluster, &memory, now(cluster, wall, None));
     derived.turns.values().map(|turn| turn.entry).collect()
-}
-
-/// The queue, which every verb that changes something needs.
-pub(crate) fn queue(cluster: &Cluster) -> Result<&Queue, Problem> {
-    match &cluster.queue {
-        QueueView::Present(queue) => Ok(queue),
-        QueueView::Absent => Err(Problem::failed(
-            "there is no RebootQueue named default, which counts as paused: nothing would start",
-            "kubectl apply --server-side -f manifests/defaults",
-        )),
-        QueueView::Unreadable(text) => Err(Problem::failed(
-            format!("the RebootQueue cannot be read, which counts as paused: {text}"),
-            "mend it: kubectl edit rebootqueue default",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! `--wait`: until what was asked is done, failed or blocked (lifecycle.md 8). Woken by watches.
+//! `--wait`: waits until what was asked is done, failed or blocked (docs/design/life-cycle.md#waiting). Watches wake it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,13 +9,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
-use junban_core::cluster::Cluster;
-use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::ids::{EntryName, PolicyName};
-use junban_core::memory::Memory;
-use junban_core::node::Node;
-use junban_core::reason::{Class, Reason};
+use junban_core::ids::{EntryName, NodeName};
+use junban_core::reason::Reason;
+use junban_core::verbs::wait::{self, Look, Progress, Target, Verdict, needs_somebody};
 use junban_engine::shell::locked;
 use junban_kube::Store;
 
@@ -25,25 +22,12 @@ use super::problem::{Exit, Problem};
 use super::session::Session;
 use super::view::{self, View};
 
-/// A reason that needs somebody must hold for so long: it may be a moment's.
-const BLOCKED_FOR: Duration = Duration::from_secs(10);
-/// After so long without a sign of the controller somebody should know.
+/// After so long without a sign of the controller a person should know.
 const NO_SIGN: Duration = Duration::from_secs(15);
-/// The clocks above are looked at this often; all else is an event.
+/// How often the times that have passed are looked at. Everything else is an event.
 const TICK: Duration = Duration::from_secs(1);
-/// Where nothing changes, that is said so often, for whoever reads a log.
-const STILL: Duration = Duration::from_secs(60);
-
-/// What is waited for.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// A goal, once the status of each policy has seen the generation that carries it.
-    Policies {
-        generations: BTreeMap<PolicyName, i64>,
-        goal: Timestamp,
-    },
-    Entries(BTreeSet<EntryName>),
-}
+/// If nothing changes, a line is written so often for whoever reads a log.
+const STILL_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
     session: &Session,
@@ -55,29 +39,30 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let deadline = timeout.map(|timeout| begun + timeout);
     let _watches = view::follow(session, &store).await?;
-    let is_goal = matches!(target, Target::Policies { .. });
+    let is_goal = matches!(target, Target::Goal { .. });
     if is_goal {
         look_at_nodes(session, &store).await?;
     }
     let mut nodes_seen = Instant::now();
-    let mut progress = Progress::new();
+    let mut display = Display::new();
     let mut quiet_since = None;
     let mut warned = false;
     let mut staleness = view::Staleness::default();
     loop {
-        let (mut state, is_over) = {
+        let (mut progress, is_over) = {
             let cluster = locked(&store.cluster);
-            let picture = Picture::of(&cluster, target, session.now());
-            progress.tell(&picture, session.now(), printer);
-            let state = picture.state.clone();
-            quiet_since = state.is_quiet().then(|| quiet_since.unwrap_or_else(Instant::now));
-            let is_over = quiet_since
-                .is_some_and(|since: Instant| state.is_complete() || since.elapsed() >= BLOCKED_FOR);
+            let look = wait::look(&cluster, target, view::now(&cluster, session.now(), None));
+            display.show(&look, target, session.now(), printer);
+            let progress = look.progress.clone();
+            quiet_since = progress
+                .is_quiet()
+                .then(|| quiet_since.unwrap_or_else(Instant::now));
+            let is_over = quiet_since.is_some_and(|since: Instant| progress.is_over(since.elapsed()));
             if is_over && (!is_goal || nodes_seen.elapsed() < TICK) {
-                progress.end();
-                return picture.verdict(printer);
+                display.end();
+                return exit(&look, target, printer);
             }
-            (state, is_over)
+            (progress, is_over)
         };
         if is_over {
             match look_at_nodes(session, &store).await {
@@ -85,23 +70,23 @@ pub(crate) async fn run(
                     nodes_seen = Instant::now();
                     continue;
                 }
-                Err(problem) => state.stale = Some(problem.text),
+                Err(problem) => progress.stale = Some(problem.text),
             }
         }
-        if let Some(note) = staleness.news(state.stale.as_ref()) {
+        if let Some(note) = staleness.news(progress.stale.as_ref()) {
             printer.talk(&note);
         }
-        if !state.observed && !warned && begun.elapsed() >= NO_SIGN {
+        if !progress.observed && !warned && begun.elapsed() >= NO_SIGN {
             warned = true;
             printer.talk("note: no controller has taken note of it yet\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            progress.end();
-            return Err(time_is_over(&state, timeout.unwrap_or_default()));
+            display.end();
+            return Err(time_is_over(&progress, timeout.unwrap_or_default()));
         }
         tokio::select! {
             () = store.changed.notified() => {
-                // A burst of events is one look.
+                // One look for a burst of events.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             () = tokio::time::sleep(TICK) => {}
@@ -109,8 +94,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Takes a fresh list of the nodes. They are not watched, for their status changes all the time, and one may have
-/// booted without an entry: so they are looked at before the first count and before the verdict.
+/// Lists the nodes again. They are not watched, because their status changes all the time. But a node may have booted
+/// without an entry, so the nodes are listed before the first count and before the verdict.
 async fn look_at_nodes(session: &Session, store: &Store) -> Result<(), Problem> {
     let view = View::with_nodes(session).await?;
     let nodes = std::mem::take(&mut view.cluster().nodes);
@@ -118,283 +103,120 @@ async fn look_at_nodes(session: &Session, store: &Store) -> Result<(), Problem> 
     Ok(())
 }
 
-/// What is left.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct State {
-    observed: bool,
-    /// Why what is seen may be old.
-    stale: Option<String>,
-    /// Servers of a goal, or entries; each of the next four is part of it.
-    total: usize,
-    done: usize,
-    cancelled: usize,
-    /// Entries that are gone before they were seen to end.
-    deleted: usize,
-    /// Servers that are not done and have no entry for it.
-    without: Vec<String>,
-    phases: BTreeMap<Phase, usize>,
-    /// Queued for a reason that passes.
-    passing: usize,
+/// `2 of 5 done, 1 cancelled: 1 Queued`.
+fn describe(progress: &Progress) -> String {
+    let mut text = format!("{} of {} done", progress.done, progress.total);
+    for (count, what) in [(progress.cancelled, "cancelled"), (progress.deleted, "deleted")] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    let open = describe_open(progress);
+    if !open.is_empty() {
+        text.push_str(&format!(": {open}"));
+    }
+    text
 }
 
-impl State {
-    fn count(&self, phase: Phase) -> usize {
-        self.phases.get(&phase).copied().unwrap_or(0)
-    }
-
-    fn in_flight(&self) -> usize {
-        self.phases
-            .iter()
-            .filter(|(phase, _)| phase.is_in_flight())
-            .map(|(_, count)| count)
-            .sum()
-    }
-
-    /// Nothing moves, and nothing will by itself.
-    fn is_quiet(&self) -> bool {
-        self.observed && self.stale.is_none() && self.in_flight() == 0 && self.passing == 0
-    }
-
-    fn is_complete(&self) -> bool {
-        self.is_quiet() && self.count(Phase::Queued) == 0 && self.without.is_empty()
-    }
-
-    fn describe(&self) -> String {
-        let mut text = format!("{} of {} done", self.done, self.total);
-        for (count, what) in [(self.cancelled, "cancelled"), (self.deleted, "deleted")] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        let open = self.open();
-        if !open.is_empty() {
-            text.push_str(&format!(": {open}"));
-        }
-        text
-    }
-
-    /// Entries that are not ended, by phase.
-    fn open(&self) -> String {
-        let counts: Vec<String> = self
-            .phases
-            .iter()
-            .filter(|(phase, _)| !phase.is_ended())
-            .map(|(phase, count)| format!("{count} {phase}"))
-            .collect();
-        counts.join(", ")
-    }
+/// Entries that have not ended, by phase.
+fn describe_open(progress: &Progress) -> String {
+    let open = progress.phases.iter().filter(|(phase, _)| !phase.is_ended());
+    let counts: Vec<String> = open.map(|(phase, count)| format!("{count} {phase}")).collect();
+    counts.join(", ")
 }
 
-/// One look at the cluster.
-struct Picture<'a> {
-    target: &'a Target,
-    /// Those that count for the target.
-    entries: Vec<&'a Entry>,
-    state: State,
-}
-
-impl<'a> Picture<'a> {
-    fn of(cluster: &'a Cluster, target: &'a Target, now: Timestamp) -> Self {
-        let (entries, mut state) = match target {
-            Target::Policies { generations, goal } => of_goal(cluster, generations, *goal, now),
-            Target::Entries(names) => of_entries(cluster, names),
-        };
-        state.stale.clone_from(&cluster.stale);
-        for entry in &entries {
-            *state.phases.entry(entry.record.phase).or_default() += 1;
-            let queued = entry.record.phase == Phase::Queued;
-            state.passing += usize::from(queued && !needs_somebody(entry));
+/// The exit of the command when it is over.
+fn exit(look: &Look<'_>, target: &Target, printer: &mut Printer) -> Result<Exit, Problem> {
+    let nodes = |entries: &[&Entry]| -> Vec<String> {
+        let described = entries.iter().map(|entry| {
+            let reason = entry.record.reason;
+            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            format!("{}{reason}", entry.spec.node)
+        });
+        described.collect()
+    };
+    let counted = describe(&look.progress);
+    match look.verdict() {
+        Verdict::Done => {
+            let goal = match target {
+                Target::Goal { goal, .. } => format!(" (goal {})", format_goal(*goal)),
+                Target::Entries(_) => String::new(),
+            };
+            printer.talk(&format!("{counted}{goal}"));
+            Ok(Exit::Done)
         }
-        Self {
-            target,
-            entries,
-            state,
-        }
-    }
-
-    fn verdict(&self, printer: &mut Printer) -> Result<Exit, Problem> {
-        let nodes = |phase: Phase| -> Vec<String> {
-            let in_phase = self.entries.iter().filter(|entry| entry.record.phase == phase);
-            let described = in_phase.map(|entry| {
-                let reason = entry.record.reason;
-                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                format!("{}{reason}", entry.spec.node)
-            });
-            described.collect()
-        };
-        let (failed, blocked) = (nodes(Phase::Failed), nodes(Phase::Queued));
-        let counted = self.state.describe();
-        if !failed.is_empty() {
-            return Err(Problem::failed(
-                format!("{counted}; failed: {}", some(&failed, 10)),
-                format!("junban explain {}", first(&failed)),
-            ));
-        }
-        if !blocked.is_empty() {
-            let mut entries = self.entries.iter();
-            let hint = if entries.any(|entry| entry.record.reason == Some(Reason::Paused)) {
+        Verdict::Failed(entries) => Err(Problem::failed(
+            format!("{counted}; failed: {}", some(&nodes(&entries), 10)),
+            format!("junban explain {}", entries[0].spec.node),
+        )),
+        Verdict::Blocked(entries) => {
+            let is_paused = look
+                .entries
+                .iter()
+                .any(|entry| entry.record.reason == Some(Reason::Paused));
+            let hint = if is_paused {
                 "junban resume".to_owned()
             } else {
-                format!("junban explain {}", first(&blocked))
+                format!("junban explain {}", entries[0].spec.node)
             };
-            return Err(Problem::blocked(
-                format!("{counted}; somebody is needed for: {}", some(&blocked, 10)),
+            Err(Problem::blocked(
+                format!(
+                    "{counted}; somebody is needed for: {}",
+                    some(&nodes(&entries), 10)
+                ),
                 hint,
-            ));
+            ))
         }
-        let without = &self.state.without;
-        if !without.is_empty() {
-            return Err(Problem::blocked(
-                format!("{counted}; there is no entry yet for: {}", some(without, 10)),
-                format!("junban explain {}", first(without)),
-            ));
+        Verdict::WithoutEntry(nodes) => {
+            let names: Vec<String> = nodes.iter().map(NodeName::to_string).collect();
+            Err(Problem::blocked(
+                format!("{counted}; there is no entry yet for: {}", some(&names, 10)),
+                format!("junban explain {}", names[0]),
+            ))
         }
-        let goal = match self.target {
-            Target::Policies { goal, .. } => format!(" (goal {})", format_goal(*goal)),
-            Target::Entries(_) => String::new(),
-        };
-        printer.talk(&format!("{counted}{goal}"));
-        Ok(Exit::Done)
-    }
-
-    /// What Queued entries wait for, by number.
-    fn reasons(&self) -> String {
-        let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
-        let queued = self
-            .entries
-            .iter()
-            .filter(|entry| entry.record.phase == Phase::Queued);
-        for reason in queued.filter_map(|entry| entry.record.reason) {
-            *counts.entry(reason).or_default() += 1;
-        }
-        let counts: Vec<String> = counts
-            .iter()
-            .map(|(reason, count)| format!("{count} {reason}"))
-            .collect();
-        if counts.is_empty() {
-            return String::new();
-        }
-        format!(" (waiting: {})", counts.join(", "))
     }
 }
 
-/// Of a goal: the entries that its boots end, one a node. What is done follows from nodes and entries: the summary in
-/// a policy's status is seconds behind them.
-fn of_goal<'a>(
-    cluster: &'a Cluster,
-    generations: &BTreeMap<PolicyName, i64>,
-    goal: Timestamp,
-    now: Timestamp,
-) -> (Vec<&'a Entry>, State) {
-    let memory = Memory::default();
-    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
-    let is_for_goal = |entry: &Entry| entry.spec.booted_after >= goal;
-    let is_live = |entry: &Entry| !entry.record.phase.is_ended();
-    // An entry that has ended is the turn until its slot is freed: others of the node are still to come.
-    let to_come = derived.waiting.iter().copied().filter(|entry| {
-        let turn = derived.turns.get(&entry.spec.node);
-        turn.is_some_and(|turn| turn.phase().is_ended())
-    });
-    let turns = derived.turns.values().map(|turn| turn.entry);
-    let counts = |entry: &&Entry| {
-        generations.contains_key(&entry.spec.policy) && (is_for_goal(entry) || is_live(entry))
-    };
-    let entries: Vec<&Entry> = turns.chain(to_come).filter(counts).collect();
-    let live = entries.iter().filter(|entry| is_live(entry));
-    let live: BTreeSet<_> = live.map(|entry| &entry.spec.node_uid).collect();
-    let succeeded: BTreeSet<_> = cluster
-        .entries
-        .values()
-        .filter(|entry| entry.record.phase == Phase::Succeeded && is_for_goal(entry))
-        .map(|entry| &entry.spec.node_uid)
+/// What Queued entries wait for, with the number of entries for each reason.
+fn reasons(look: &Look<'_>) -> String {
+    let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+    for reason in look
+        .in_phase(Phase::Queued)
+        .iter()
+        .filter_map(|entry| entry.record.reason)
+    {
+        *counts.entry(reason).or_default() += 1;
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
-    let mut state = State {
-        // A policy that is gone asks for nothing. Of one that cannot be read the status may never be written: its
-        // entries say what it waits for.
-        observed: generations.iter().all(|(name, generation)| {
-            let policy = cluster.policies.get(name);
-            policy.is_none_or(|policy| policy.summary.observed_generation >= *generation)
-                || cluster.unreadable_policy(name).is_some()
-        }),
-        ..State::default()
-    };
-    let is_asked = |node: &&Node| {
-        let policy = derived.policy_of(&node.name);
-        !node.excluded && policy.is_some_and(|policy| generations.contains_key(&policy.name))
-    };
-    for node in cluster.nodes.values().filter(is_asked) {
-        state.total += 1;
-        let turn = derived.turns.get(&node.name).filter(|turn| turn.node.is_some());
-        // A waiver outlives its entry, whose own goal may be an earlier one.
-        let is_cancelled = derived.is_waived(node, goal)
-            || turn.is_some_and(|turn| turn.phase() == Phase::Cancelled && is_for_goal(turn.entry));
-        if derived.has_booted_since(node, goal) || succeeded.contains(&node.uid) {
-            state.done += 1;
-        } else if live.contains(&node.uid) {
-            // Its entry says how far it is.
-        } else if is_cancelled {
-            state.cancelled += 1;
-        } else {
-            state.without.push(node.name.to_string());
-        }
+    if counts.is_empty() {
+        return String::new();
     }
-    (entries, state)
+    format!(" (waiting: {})", counts.join(", "))
 }
 
-fn of_entries<'a>(cluster: &'a Cluster, names: &BTreeSet<EntryName>) -> (Vec<&'a Entry>, State) {
-    let known = names.iter().filter_map(|name| cluster.entries.get(name));
-    let entries: Vec<&Entry> = known.collect();
-    let count = |phase: Phase| {
-        let in_phase = entries.iter().filter(|entry| entry.record.phase == phase);
-        in_phase.count()
-    };
-    let state = State {
-        observed: entries.iter().all(|entry| {
-            entry.record.observed_generation >= entry.generation || entry.record.phase.is_ended()
-        }),
-        total: names.len(),
-        done: count(Phase::Succeeded),
-        cancelled: count(Phase::Cancelled),
-        deleted: names.len() - entries.len(),
-        ..State::default()
-    };
-    (entries, state)
-}
-
-fn needs_somebody(entry: &Entry) -> bool {
-    entry
-        .record
-        .reason
-        .is_some_and(|reason| reason.class() == Class::NeedsSomebody)
-}
-
-fn first(nodes: &[String]) -> &str {
-    nodes
-        .first()
-        .and_then(|text| text.split_whitespace().next())
-        .unwrap_or("NODE")
-}
-
-fn time_is_over(state: &State, timeout: Duration) -> Problem {
+fn time_is_over(progress: &Progress, timeout: Duration) -> Problem {
     let text = format!(
         "after {} it is not over, and goes on: {}",
         format_span(timeout),
-        state.describe()
+        describe(progress)
     );
-    if state.count(Phase::Failed) > 0 {
+    if progress.count(Phase::Failed) > 0 {
         return Problem::failed(text, "junban list");
     }
     Problem::blocked(text, "junban status")
 }
 
-/// A bar where somebody looks, else a line per change.
-struct Progress {
+/// Shows the progress: a bar on a terminal, else a line for each change.
+struct Display {
     bar: Option<ProgressBar>,
     phases: BTreeMap<EntryName, (Phase, Option<Reason>)>,
-    told: Option<(State, Instant)>,
+    shown: Option<(Progress, Instant)>,
 }
 
-impl Progress {
+impl Display {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
@@ -410,18 +232,18 @@ impl Progress {
         Self {
             bar,
             phases: BTreeMap::new(),
-            told: None,
+            shown: None,
         }
     }
 
-    fn tell(&mut self, picture: &Picture<'_>, now: Timestamp, printer: &mut Printer) {
-        let (time, state) = (format_goal(now), &picture.state);
-        for entry in &picture.entries {
+    fn show(&mut self, look: &Look<'_>, target: &Target, now: Timestamp, printer: &mut Printer) {
+        let (time, progress) = (format_goal(now), &look.progress);
+        for entry in &look.entries {
             let record = &entry.record;
-            // Of a goal, reasons of entries that only wait for their turn change all the time.
-            let by_name = matches!(picture.target, Target::Entries(_)) && record.phase == Phase::Queued;
-            let told = needs_somebody(entry) || record.phase == Phase::Failed || by_name;
-            let shown = (record.phase, record.reason.filter(|_| told));
+            // For a goal the reasons of entries that only wait for their turn are left out: they change all the time.
+            let by_name = matches!(target, Target::Entries(_)) && record.phase == Phase::Queued;
+            let has_reason = needs_somebody(entry) || record.phase == Phase::Failed || by_name;
+            let shown = (record.phase, record.reason.filter(|_| has_reason));
             if self.phases.insert(entry.name.clone(), shown) == Some(shown) {
                 continue;
             }
@@ -430,23 +252,23 @@ impl Progress {
                 line.push_str(&format!(" ({reason}: {})", record.message));
             }
             match &self.bar {
-                Some(bar) if told => bar.println(line),
+                Some(bar) if has_reason => bar.println(line),
                 Some(_) => {}
                 None => printer.talk(&line),
             }
         }
         if let Some(bar) = &self.bar {
-            bar.set_length(state.total as u64);
-            bar.set_position(state.done as u64);
-            bar.set_message(state.open());
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            bar.set_message(describe_open(progress));
             return;
         }
-        let is_news = self.told.as_ref().is_none_or(|(told, at)| {
-            told.done != state.done || told.total != state.total || at.elapsed() >= STILL
+        let is_news = self.shown.as_ref().is_none_or(|(shown, at)| {
+            shown.done != progress.done || shown.total != progress.total || at.elapsed() >= STILL_EVERY
         });
         if is_news {
-            printer.talk(&format!("{time} {}{}", state.describe(), picture.reasons()));
-            self.told = Some((state.clone(), Instant::now()));
+            printer.talk(&format!("{time} {}{}", describe(progress), reasons(look)));
+            self.shown = Some((progress.clone(), Instant::now()));
         }
     }
 
@@ -458,4 +280,56 @@ impl Progress {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    /// What the command says when it is over. A node without a phase has no entry.
+    fn said(nodes: &[(&str, Option<Phase>, Option<Reason>)]) -> String {
+        let names: Vec<&str> = nodes.iter().map(|(node, ..)| *node).collect();
+        let mut cluster = fixture::cluster(Some(100), &names);
+        for (node, phase, reason) in nodes {
+            let Some(phase) = *phase else { continue };
+            let mut entry = fixture::entry(node, 100);
+            (entry.record.phase, entry.record.reason) = (phase, *reason);
+            cluster.apply_entry(entry);
+        }
+        let target = Target::Goal {
+            generations: [("workers".into(), 1)].into(),
+            goal: fixture::at(100),
+        };
+        let look = wait::look(&cluster, &target, fixture::now(200));
+        let mut printer = Printer::new(crate::cli::Output::Name);
+        match exit(&look, &target, &mut printer) {
+            Ok(exit) => format!("{exit:?}"),
+            Err(problem) => format!("{:?} {problem}", problem.exit),
+        }
+    }
+
+    #[test]
+    fn the_exit_code_says_failed_before_blocked() {
+        let blocked = ("node-1", Some(Phase::Queued), Some(Reason::NodeDown));
+        let failed = ("node-2", Some(Phase::Failed), Some(Reason::BootTimeout));
+        let paused = ("node-3", Some(Phase::Queued), Some(Reason::Paused));
+        let cancelled = ("node-4", Some(Phase::Cancelled), None);
+        let without_entry = ("node-5", None, None);
+        let said = [
+            said(&[blocked]),
+            said(&[blocked, failed]),
+            said(&[paused]),
+            said(&[cancelled, without_entry]),
+            said(&[cancelled]),
+        ];
+        expect_test::expect![[r#"
+            Blocked error: 0 of 1 done: 1 Queued; somebody is needed for: node-1 (NodeDown)
+            hint: junban explain node-1
+            Failed error: 0 of 2 done: 1 Queued, 1 Failed; failed: node-2 (BootTimeout)
+            hint: junban explain node-2
+            Blocked error: 0 of 1 done: 1 Queued; somebody is needed for: node-3 (Paused)
+            hint: junban resume
+            Blocked error: 0 of 2 done, 1 cancelled; there is no entry yet for: node-5
+            hint: junban explain node-5
+            Done"#]]
+        .assert_eq(&said.join("\n"));
+    }
+}

@@ -1,5 +1,6 @@
 use super::*;
 use crate::scenario::parse;
+use junban_api::convert;
 
 fn policy(world: &World) -> Value {
     world.store().custom(POLICY, "workers").unwrap().spec.clone()

@@ -2,7 +2,7 @@ use super::*;
 use crate::commands::fixture;
 
 fn told(cluster: &Cluster, node: &str) -> String {
-    let told = Told::about(
+    let explanation = of_node(
         cluster,
         fixture::now(200),
         &node.into(),
@@ -12,7 +12,10 @@ fn told(cluster: &Cluster, node: &str) -> String {
         },
         &Times::default(),
     );
-    told.map_or_else(|problem| problem.to_string(), |told| told.describe())
+    explanation.map_or_else(
+        |problem| problem.to_string(),
+        |explanation| explanation.describe(),
+    )
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A node without an entry that is not ended: why it has none.
+//! Why a node has no entry, or only entries that have ended.
 
 use jiff::Timestamp;
 use junban_api::convert::format_goal;
@@ -9,27 +9,27 @@ use junban_core::ids::NodeName;
 use junban_core::reason::Reason;
 use junban_core::time::Now;
 
-use super::Told;
+use super::explanation::Explanation;
 
-pub(super) fn told(
+pub(super) fn of_node(
     cluster: &Cluster,
     derived: &Derived<'_>,
     now: Now,
     name: &NodeName,
     turn: Option<&Turn<'_>>,
-) -> Told {
-    let mut told = Told {
+) -> Explanation {
+    let mut explanation = Explanation {
         node: name.to_string(),
-        ..Told::default()
+        ..Explanation::default()
     };
     if let Some(turn) = turn {
         let entry = turn.entry;
-        told.entry = Some(entry.name.to_string());
-        told.policy = Some(entry.spec.policy.to_string());
-        told.goal = Some(format_goal(entry.spec.booted_after));
-        told.phase = Some(entry.record.phase.to_string());
-        told.since = entry.record.since.map(format_goal);
-        told.attempt = entry.record.attempt;
+        explanation.entry = Some(entry.name.to_string());
+        explanation.policy = Some(entry.spec.policy.to_string());
+        explanation.goal = Some(format_goal(entry.spec.booted_after));
+        explanation.phase = Some(entry.record.phase.to_string());
+        explanation.since = entry.record.since.map(format_goal);
+        explanation.attempt = entry.record.attempt;
     }
     let (why, hint) = why_none(cluster, derived, now.wall, name);
     let last = turn.map_or_else(String::new, |turn| {
@@ -38,9 +38,9 @@ pub(super) fn told(
         let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
         format!(" (its last turn: {}{reason})", turn.phase())
     });
-    told.summary = format!("{why}{last}");
-    told.hint = hint;
-    told
+    explanation.summary = format!("{why}{last}");
+    explanation.hint = hint;
+    explanation
 }
 
 fn why_none(cluster: &Cluster, derived: &Derived<'_>, wall: Timestamp, name: &NodeName) -> (String, String) {
@@ -92,7 +92,7 @@ fn why_none(cluster: &Cluster, derived: &Derived<'_>, wall: Timestamp, name: &No
             "see the controller's log: kubectl logs -n junban deployment/junban",
         );
     }
-    // Why none can be made there is no entry to say, so the policy does.
+    // If no entry can be made, no entry can say why: the policy's status says it.
     let summary = &policy.summary;
     if let Some(reason) = Reason::ALL
         .iter()

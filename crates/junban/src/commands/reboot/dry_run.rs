@@ -12,17 +12,19 @@ use junban_core::detail::Detail;
 use junban_core::entry::{Entry, EntrySpec, Record};
 use junban_core::explain::explain;
 use junban_core::goal::entry_name;
-use junban_core::ids::{EntryUid, NodeName, Version};
+use junban_core::ids::{EntryUid, NodeName, Version, natural};
 use junban_core::memory::Memory;
 use junban_core::node::Node;
 use junban_core::object::ObjectRef;
 use junban_core::policy::Policy;
 use junban_core::reason::Reason;
 use junban_core::time::Now;
+use junban_core::verbs::reboot::{decide_all, decide_nodes};
 use junban_kube::list_once::Scope;
 use serde::Serialize;
 
-use super::{Asked, all, named};
+use super::asked::Asked;
+use super::notes::left_aside;
 use crate::commands::columns::some;
 use crate::commands::cost::{self, Cost};
 use crate::commands::printer::Printer;
@@ -89,12 +91,12 @@ struct Held {
 fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Result<Forecast, Problem> {
     let (goal, nodes, aside) = match asked {
         Asked::All => {
-            let goal = all::decide(cluster, now, again)?.goal;
-            let aside = all::left_aside(cluster, now);
+            let goal = decide_all(cluster, now, again)?.goal;
+            let aside = left_aside(cluster, now);
             (goal, cluster.nodes.keys().cloned().collect(), aside)
         }
         Asked::Nodes(nodes) => {
-            named::decide(cluster, now, nodes, "you", "")?;
+            decide_nodes(cluster, now, nodes, "you", "")?;
             (now.wall, nodes.clone(), Vec::new())
         }
     };
@@ -165,8 +167,7 @@ fn set_goal(
             let Some(policy) = derived.policy_of(&node.name) else {
                 continue;
             };
-            let turn = derived.turns.get(&node.name);
-            let has_turn = turn.is_some_and(|turn| turn.node.is_some() && !turn.phase().is_ended());
+            let has_turn = derived.open_turn(&node.name).is_some();
             let done = derived.has_booted_since(node, goal);
             let waived = derived.is_waived(node, goal);
             if node.excluded || (by_goal && (done || waived) && !has_turn) {
@@ -231,7 +232,7 @@ impl Forecast {
             self.reboot.len()
         );
         for (policy, mut nodes) in by_policy {
-            nodes.sort_by_key(|name| crate::commands::columns::natural(name));
+            nodes.sort_by_key(|name| natural(name));
             text.push_str(&format!(
                 "  policy {policy}: {} ({})\n",
                 nodes.len(),

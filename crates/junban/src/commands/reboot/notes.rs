@@ -1,0 +1,130 @@
+//! What `junban reboot` says beside what it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use junban_api::names;
+use junban_core::cluster::Cluster;
+use junban_core::derived::Derived;
+use junban_core::ids::PolicyName;
+use junban_core::memory::Memory;
+use junban_core::reason::Reason;
+use junban_core::time::Now;
+
+use crate::commands::columns::some;
+
+/// What keeps nodes of these policies waiting although nothing was done wrong.
+pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(queue) = cluster.queue.present().filter(|queue| queue.paused) {
+        let why = match queue.pause_reason.as_str() {
+            "" => String::new(),
+            reason => format!(" ({reason})"),
+        };
+        notes.push(format!(
+            "note: the queue is paused{why}: nothing starts\nhint: {}",
+            Reason::Paused.hint()
+        ));
+    }
+    let lacks_driver = |name: &&PolicyName| {
+        let policy = cluster.policies.get(*name);
+        let is_empty = policy.is_some_and(|policy| policy.reboot.ladder.is_empty());
+        is_empty && cluster.unreadable_policy(name).is_none()
+    };
+    let without_driver: Vec<String> = policies
+        .iter()
+        .filter(lacks_driver)
+        .map(ToString::to_string)
+        .collect();
+    if let Some(first) = without_driver.first() {
+        notes.push(format!(
+            "note: without a driver the nodes of policy {} wait (NoDriver)\nhint: set spec.reboot.ladder: kubectl edit rebootpolicy {first}",
+            some(&without_driver, 5),
+        ));
+    }
+    notes
+}
+
+/// Joining changes nothing, so a reason that was given with it is lost.
+pub(super) fn dropped_reason(reason: &str, joined: bool, again: &str) -> Option<String> {
+    let note = || format!("note: the reason is not kept where something under way was joined\nhint: {again}");
+    (joined && !reason.is_empty()).then(note)
+}
+
+pub(super) fn unreadable(policy: &str, why: &str) -> String {
+    format!(
+        "note: policy {policy} cannot be read, so nothing starts under it: {why}\nhint: kubectl get rebootpolicy {policy} -o yaml | junban lint -"
+    )
+}
+
+/// Policies that govern a node. What the other policies lack keeps no node waiting.
+pub(super) fn policies_with_nodes(cluster: &Cluster, now: Now) -> BTreeSet<PolicyName> {
+    let derived = Derived::new(cluster, &Memory::default(), now);
+    let governing = derived.governed.values().flatten();
+    governing.map(|policy| policy.name.clone()).collect()
+}
+
+/// Nodes that a goal for all does not reach, and why.
+pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
+    let derived = Derived::new(cluster, &Memory::default(), now);
+    let mut aside: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for node in cluster.nodes.values() {
+        let why = match derived.governed.get(&node.name) {
+            _ if node.excluded => format!("labelled {}", names::EXCLUDE),
+            Some(Err(blocker)) => format!("{blocker}; hint: {}", blocker.reason.hint()),
+            _ => continue,
+        };
+        aside.entry(why).or_default().push(node.name.to_string());
+    }
+    let of_nodes = aside
+        .into_iter()
+        .map(|(why, nodes)| format!("note: not rebooted: {} ({why})", some(&nodes, 5)));
+    let of_policies = cluster
+        .unreadable_policies()
+        .map(|(policy, why)| unreadable(policy, why));
+    of_nodes.chain(of_policies).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::fixture;
+
+    fn notes(cluster: &Cluster) -> Vec<String> {
+        waiting(cluster, &policies_with_nodes(cluster, fixture::now(200)))
+    }
+
+    #[test]
+    fn a_policy_without_a_driver_is_mentioned_if_it_governs_a_node() {
+        let mut cluster = fixture::cluster(None, &["node-1"]);
+        let Some(policy) = cluster.policies.values_mut().next() else {
+            panic!("the fixture has a policy");
+        };
+        policy.reboot.ladder.clear();
+        assert!(notes(&cluster)[0].contains("NoDriver"));
+        cluster.nodes.clear();
+        assert_eq!(notes(&cluster), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_is_mentioned_as_such_and_not_as_one_without_a_driver() {
+        let mut cluster = fixture::cluster(Some(100), &["node-1"]);
+        fixture::unreadable(&mut cluster, "workers");
+        let mut notes = notes(&cluster);
+        notes.extend(left_aside(&cluster, fixture::now(200)));
+        expect_test::expect![[r#"
+            note: policy workers cannot be read, so nothing starts under it: spec.drain.jobs.evict: not a label
+            hint: kubectl get rebootpolicy workers -o yaml | junban lint -"#]]
+        .assert_eq(&notes.join("\n"));
+    }
+
+    #[test]
+    fn a_reason_that_is_lost_is_mentioned() {
+        let note = |reason, joined| dropped_reason(reason, joined, "HINT");
+        assert_eq!((note("BIOS", false), note("", true)), (None, None));
+        let told = note("BIOS", true).unwrap();
+        assert!(
+            told.contains("the reason is not kept") && told.ends_with("hint: HINT"),
+            "{told}"
+        );
+    }
+}
