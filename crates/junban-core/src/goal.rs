@@ -32,9 +32,9 @@ pub fn settle(plan: &mut PlanBuilder<'_>) {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
         // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
-        let is_under_way = turn.is_some_and(|turn| !turn.phase().is_ended());
+        let has_open_turn = turn.is_some_and(|turn| !turn.phase().is_ended());
         // An ended turn still holds its slot for a moment: another entry of the node may wait behind it.
-        let is_free = !is_under_way && !waiting.contains(&node.name);
+        let is_free = !has_open_turn && !waiting.contains(&node.name);
         is_free.then_some((node, *policy))
     });
     let free: Vec<_> = free.collect();

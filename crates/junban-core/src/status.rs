@@ -165,7 +165,7 @@ fn policies(plan: &mut PlanBuilder<'_>) {
         let told = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
         // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
         let urgent = policy.generation != policy.summary.observed_generation
-            || policy.summary.active > 0 && !is_under_way(plan, policy);
+            || policy.summary.active > 0 && !has_open_turn(plan, policy);
         if let Some(at) = told.map(|at| at + POLICY_EVERY)
             && at > plan.now.mono
             && !urgent
@@ -186,7 +186,8 @@ fn policies(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-fn is_under_way(plan: &PlanBuilder<'_>, policy: &Policy) -> bool {
+/// Whether an entry of the policy has its turn and has neither ended nor failed.
+fn has_open_turn(plan: &PlanBuilder<'_>, policy: &Policy) -> bool {
     let mut turns = plan.derived.turns.values();
     turns.any(|turn| {
         let phase = turn.phase();

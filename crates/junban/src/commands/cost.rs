@@ -1,4 +1,5 @@
-//! What a goal costs, before anybody sets it: who will be interrupted, and what cannot go as fast as it might.
+//! What a goal costs: which workloads are interrupted, which nodes cannot be rebooted, and where pods stand too close
+//! together for a quick drain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +16,15 @@ use serde::Serialize;
 
 use super::columns::some;
 
-/// Sentences; each names the object and its owner.
+/// Each line is a sentence that names the object and its owner.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Cost {
-    /// Single replicas without a budget: down from the eviction until their successor is Ready.
+    /// Single replicas without a budget: they are down from the eviction until their successor is Ready.
     pub(crate) interrupted: Vec<String>,
-    /// Budgets that can never allow an eviction: their nodes are not even cordoned.
+    /// Budgets that can never allow an eviction: the nodes of their pods are not cordoned.
     pub(crate) impossible: Vec<String>,
-    /// More pods of one budget in one group than it allows: there groups bring nothing.
+    /// Budgets that have more pods in one group than they allow disruptions: these pods leave one after the other.
     pub(crate) crowded: Vec<String>,
 }
 
@@ -34,7 +35,7 @@ struct Shared {
     owner: String,
 }
 
-/// Over the pods of these nodes that would have to leave.
+/// Looks at the pods of these nodes that must leave.
 pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
     let mut impossible_budgets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -89,7 +90,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
     }
 }
 
-/// Where pods are too close together: the failure domain, and without groups the node itself.
+/// The place in which pods stand too close together: the group of the node, or without groups the node itself.
 fn group(policy: Option<&Policy>, node: &Node) -> String {
     let rules = policy.and_then(|policy| policy.groups.as_ref());
     match rules.and_then(|rules| Some((&rules.by, node.labels.get(&rules.by)?))) {
@@ -160,7 +161,7 @@ fn owner(cluster: &Cluster, pod: &Pod) -> String {
 }
 
 impl Cost {
-    /// For people; empty where there is nothing to say.
+    /// Text for people. Empty if there is nothing to say.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();
         for (heading, lines) in [

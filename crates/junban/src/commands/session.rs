@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use junban_kube::Connection;
+use junban_kube::{Connection, chain};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -245,25 +245,4 @@ fn root(error: &dyn std::error::Error) -> String {
         root = cause;
     }
     root.to_string()
-}
-
-/// An error with its causes. The text of the error itself may be only kube's "ServiceError".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    if text.starts_with("ServiceError") {
-        text = text
-            .trim_start_matches("ServiceError")
-            .trim_start_matches(": ")
-            .to_owned();
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -1,5 +1,5 @@
-//! Since when a gate is unmet, as far as anything says so: the object that causes it, else the entry's status, else
-//! the entry's age, which the wait cannot exceed.
+//! Since when a gate is unmet. A condition of the object that causes it says it, else the entry's status. Else the age of
+//! the entry is an upper bound.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use serde_json::Value;
 
 use crate::commands::session::Session;
 
-/// What the conditions of node, queue and policy say.
+/// When the conditions of node, queue and policy began, by the reason that they stand for.
 #[derive(Default)]
 pub(super) struct Times(BTreeMap<Reason, Timestamp>);
 
-/// What the time is of.
+/// What the time belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Of {
-    /// The gate: it is unmet since then.
+    /// The gate is unmet since then.
     Gate,
-    /// The entry, which was made then: since when the gate is unmet is written nowhere.
+    /// The entry was made then. Nothing says since when the gate is unmet.
     Entry,
 }
 
 impl Times {
-    /// Whatever may not be read, or does not answer, says nothing.
+    /// Leaves out what the user may not read, and what does not answer.
     pub(super) async fn look(session: &Session, node: &NodeName, policy: Option<&str>) -> Self {
         let nodes: Api<core::Node> = Api::all(session.connection.calls.clone());
         let node = session.answer(nodes.get(node.as_str())).await.ok();
@@ -54,7 +54,7 @@ impl Times {
             let text = |field: &str| condition[field].as_str().unwrap_or_default();
             let holds = text("status") == "True";
             let reason = match text("type") {
-                // A policy's own reason; a node's are the kubelet's.
+                // The reason in a policy's condition is Junban's own. In a Node's condition it is the kubelet's.
                 names::READY if !holds && object["kind"] == Kind::Policy.as_str() => reason(text("reason")),
                 names::READY if !holds => Some(Reason::NodeDown),
                 name if holds => reason(name),
@@ -66,7 +66,7 @@ impl Times {
         }
     }
 
-    /// Since when one gate of an entry is unmet. `recorded`: it is what the entry's status says.
+    /// Since when one gate of an entry is unmet. `recorded`: the entry's status names this gate.
     pub(super) fn of(&self, entry: &Entry, gate: Reason, recorded: bool) -> (Timestamp, Of) {
         let told = self.0.get(&gate).copied();
         match told.or(entry.record.since.filter(|_| recorded)) {

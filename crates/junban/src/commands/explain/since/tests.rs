@@ -3,7 +3,7 @@ use crate::commands::fixture;
 use serde_json::json;
 
 #[test]
-fn the_object_says_it_then_the_status_then_the_age_of_the_entry() {
+fn a_condition_comes_before_the_status_and_that_before_the_age_of_the_entry() {
     let object = |kind: &str, conditions: &[(&str, &str, &str, i64)]| {
         let conditions = conditions.iter().map(|(name, status, reason, at)| {
             json!({"type": name, "status": status, "reason": reason, "lastTransitionTime": fixture::at(*at)})
