@@ -5,7 +5,7 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 }
 
 #[test]
-fn a_clock_may_be_behind() {
+fn a_clock_may_be_moved_back() {
     let cli = parse("junban controller --clock-ahead-ms=-86400000").unwrap();
     assert!(
         matches!(cli.command, Command::Controller(controller) if controller.clock_ahead_ms == -86_400_000)
@@ -13,13 +13,13 @@ fn a_clock_may_be_behind() {
 }
 
 #[test]
-fn the_definitions_hold_together() {
+fn the_definitions_do_not_contradict_each_other() {
     use clap::CommandFactory;
     Cli::command().debug_assert();
 }
 
 #[test]
-fn a_reason_that_no_object_takes_is_a_usage_error() {
+fn a_reason_too_long_for_an_object_is_a_usage_error() {
     let with = |verb: &str, count: usize| parse(&format!("junban {verb} --reason {}", "é".repeat(count)));
     for verb in ["pause", "reboot --all", "reboot node-1"] {
         assert!(with(verb, 1024).is_ok(), "{verb}");
@@ -33,23 +33,19 @@ fn a_reason_that_no_object_takes_is_a_usage_error() {
 
 #[test]
 fn the_cluster_may_be_named_before_and_after_the_verb() {
-    for line in ["junban --context a status", "junban status --context a"] {
-        assert_eq!(
-            parse(line).unwrap().cluster.context.as_deref(),
-            Some("a"),
-            "{line}"
-        );
-    }
-    for line in ["junban --context a controller", "junban controller --context a"] {
-        let Command::Controller(controller) = parse(line).unwrap().command else {
-            panic!("{line}");
-        };
-        assert_eq!(controller.cluster.context.as_deref(), Some("a"), "{line}");
+    for line in [
+        "junban --context a status",
+        "junban status --context a",
+        "junban --context a controller",
+        "junban controller --context a",
+    ] {
+        let cli = parse(line).unwrap();
+        assert_eq!(cli.cluster.context.as_deref(), Some("a"), "{line}");
     }
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn missing_and_contradicting_arguments_are_refused() {
     for line in [
         "junban",
         "junban reboot",
@@ -67,7 +63,7 @@ fn what_cannot_be_meant_is_refused() {
         "junban lint",
         "junban list -o xml",
     ] {
-        let error = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
+        let error = parse(line).err().unwrap_or_else(|| panic!("{line} is accepted"));
         assert_eq!(error.exit_code(), 2, "{line}");
     }
 }
@@ -78,7 +74,14 @@ fn a_timeout_is_written_as_in_the_objects() {
         .unwrap()
         .command
     else {
-        panic!("another verb");
+        panic!("not the verb reboot");
     };
     assert_eq!(reboot.timeout, Some(Duration::from_secs(5_400)));
+}
+
+#[test]
+fn a_speed_is_a_number_or_max() {
+    assert_eq!(speed("max"), Ok(Speed::Max));
+    assert_eq!(speed("60"), Ok(Speed::Times(60)));
+    assert!(speed("0").is_err() && speed("fast").is_err());
 }

@@ -1,4 +1,4 @@
-//! `junban list`: the entries, one row per node.
+//! `junban list`: the entries, one row for each node.
 
 use std::collections::BTreeSet;
 
@@ -30,24 +30,24 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
         match convert::entry::read(&object) {
             Ok(entry) => rows.push((entry, object)),
             Err(error) => printer.talk(&format!(
-                "note: left out: {} cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
+                "note: entry {} is left out, because it cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
                 object.name_any(),
                 object.name_any()
             )),
         }
     }
     if !arguments.all {
-        leave_turns(&mut rows, queue(session).await?, session.now());
+        keep_turns(&mut rows, queue(session).await?, session.now());
     }
     rows.sort_by_cached_key(|(entry, _)| (natural(entry.spec.node.as_str()), entry.created));
     print(&rows, session.now(), printer)?;
     if rows.is_empty() {
-        printer.talk("no entries: no node is queued and none was\nhint: junban reboot --all");
+        printer.talk("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
     }
     Ok(Exit::Done)
 }
 
-/// Whose slots say which entry is a node's turn.
+/// The queue: its slots tell which entry is a node's turn.
 async fn queue(session: &Session) -> Result<QueueView, Problem> {
     let api = Kind::Queue.api(&session.connection.calls);
     let object = session
@@ -60,18 +60,13 @@ async fn queue(session: &Session) -> Result<QueueView, Problem> {
 fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer) -> Result<(), Problem> {
     match printer.format {
         Output::Name => {
-            let names: Vec<String> = rows
-                .iter()
-                .map(|(entry, _)| format!("nodereboot.junban.dev/{}", entry.name))
-                .collect();
-            if !names.is_empty() {
-                printer.data(&names.join("\n"));
-            }
+            let names = rows.iter().map(|(entry, _)| &entry.name);
+            printer.lines(names.map(|name| format!("nodereboot.junban.dev/{name}")));
             Ok(())
         }
         Output::Table | Output::Wide if rows.is_empty() => Ok(()),
         format => {
-            // As kubectl prints several objects.
+            // kubectl prints several objects in this form.
             let items: Vec<&DynamicObject> = rows.iter().map(|(_, object)| object).collect();
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             printer.value(&list, || {
@@ -81,8 +76,8 @@ fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer)
     }
 }
 
-/// Leaves each node's turn, or the entry that was it last.
-fn leave_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Timestamp) {
+/// Keeps one entry for each node: its turn, or else its last turn.
+fn keep_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Timestamp) {
     let mut cluster = Cluster {
         queue,
         ..Cluster::default()
@@ -148,7 +143,7 @@ fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
     row
 }
 
-/// Pods that have left, in percent.
+/// How many of the pods have left, in percent.
 fn drained(drain: &DrainProgress) -> String {
     let left = (drain.total.saturating_sub(drain.left) * 100).checked_div(drain.total);
     format!("{}%", left.unwrap_or(100))

@@ -4,9 +4,9 @@ use super::*;
 use std::os::unix::ffi::OsStringExt as _;
 
 #[test]
-fn a_word_that_is_no_text_gets_the_help_of_all() {
-    assert_eq!(help(Some("pause".into())), "junban pause --help");
+fn the_hint_names_the_help_of_the_verb_if_there_is_such_a_verb() {
+    assert_eq!(help_command(Some("pause".into())), "junban pause --help");
     for word in [None, Some("paus".into()), Some(OsString::from_vec(vec![0xff]))] {
-        assert_eq!(help(word), "junban --help");
+        assert_eq!(help_command(word), "junban --help");
     }
 }

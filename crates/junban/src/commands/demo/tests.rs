@@ -1,15 +1,8 @@
 use super::*;
 
 #[test]
-fn a_speed_is_a_number_or_max() {
-    assert_eq!(speed("max"), Ok(Speed::Max));
-    assert_eq!(speed("60"), Ok(Speed::Times(60)));
-    assert!(speed("0").is_err() && speed("fast").is_err());
-}
-
-#[test]
 fn more_failing_servers_than_workers_are_a_usage_error() {
-    let arguments = |nodes, fail| DemoArgs {
+    let arguments = |nodes, fail| cli::Demo {
         nodes,
         seed: 1,
         speed: None,
@@ -34,14 +27,14 @@ fn a_broken_rule_fails_the_demo() {
     };
     let mut summary = Demo::new(small).summary();
     summary.failed = 0;
-    assert_eq!(judge(&summary), Ok(Exit::Done));
+    assert_eq!(verdict(&summary), Ok(Exit::Done));
     summary.budget_violations = 1;
-    assert_eq!(judge(&summary).unwrap_err().exit, Exit::Failed);
+    assert_eq!(verdict(&summary).unwrap_err().exit, Exit::Failed);
 }
 
 #[test]
-fn times_are_written_for_people() {
-    assert_eq!(minutes(59), "59 s");
-    assert_eq!(minutes(61), "1 min 01 s");
-    assert_eq!(minutes(3_700), "1 h 01 min");
+fn durations_have_units() {
+    assert_eq!(duration(59), "59 s");
+    assert_eq!(duration(61), "1 min 01 s");
+    assert_eq!(duration(3_700), "1 h 01 min");
 }

@@ -4,7 +4,7 @@ use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
 #[test]
-fn one_row_a_node_with_what_it_waits_for() {
+fn each_row_says_what_its_node_waits_for() {
     let mut draining = fixture::entry("node-2", 100);
     draining.record.phase = Phase::Draining;
     draining.record.reason = Some(Reason::BudgetExhausted);
@@ -23,12 +23,12 @@ fn one_row_a_node_with_what_it_waits_for() {
 }
 
 #[test]
-fn a_node_shows_its_turn_and_else_the_last_one() {
+fn a_node_shows_its_turn_or_else_its_last_turn() {
     let turns = |cluster: &Cluster, entries: &[&Entry]| -> Vec<Entry> {
         let object = DynamicObject::new("", &Kind::Entry.resource());
         let rows = entries.iter().map(|entry| ((*entry).clone(), object.clone()));
         let mut rows: Vec<_> = rows.collect();
-        leave_turns(&mut rows, cluster.queue.clone(), fixture::at(200));
+        keep_turns(&mut rows, cluster.queue.clone(), fixture::at(200));
         rows.into_iter().map(|(entry, _)| entry).collect()
     };
     let mut cluster = fixture::cluster(Some(100), &[]);
@@ -39,7 +39,7 @@ fn a_node_shows_its_turn_and_else_the_last_one() {
     assert_eq!(turns(&cluster, &[&newer, &older]), [older.clone()]);
     older.record.phase = Phase::Cancelled;
     assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
-    // Of two that are queued it is the turn of the one with the slot.
+    // If two entries are queued, the one with the slot is the turn.
     (older.record.phase, newer.record.phase) = (Phase::Queued, Phase::Queued);
     assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
     fixture::grant(&mut cluster, &older);

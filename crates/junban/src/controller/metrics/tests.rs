@@ -27,12 +27,12 @@ fn a_pause_does_not_hide_that_the_queue_is_halted() {
 fn the_last_proof_is_the_newest_of_the_entries_that_succeeded() {
     let mut cluster = fixture::cluster(Some(100), &[]);
     assert_eq!(values_of(&cluster, names::METRIC_LAST_PROOF), []);
-    let said = [
+    let entries = [
         ("node-1", Phase::Succeeded, 150),
         ("node-2", Phase::Succeeded, 130),
         ("node-3", Phase::Cancelled, 170),
     ];
-    for (node, phase, since) in said {
+    for (node, phase, since) in entries {
         let mut entry = fixture::entry(node, 100);
         entry.record.phase = phase;
         entry.record.since = Some(fixture::at(since));

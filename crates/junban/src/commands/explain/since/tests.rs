@@ -10,30 +10,30 @@ fn a_condition_comes_before_the_status_and_that_before_the_age_of_the_entry() {
         });
         json!({"kind": kind, "status": {"conditions": conditions.collect::<Vec<_>>()}})
     };
-    let mut times = Times::default();
+    let mut times = ConditionTimes::default();
     let pressure = ("MemoryPressure", "False", "KubeletHasSufficientMemory", 1);
-    times.read(&object(
+    times.add(&object(
         "Node",
         &[pressure, ("Ready", "Unknown", "NodeStatusUnknown", 110)],
     ));
     let halted = ("Halted", "False", "Paused", 2);
-    times.read(&object(
+    times.add(&object(
         "RebootQueue",
         &[("Paused", "True", "Paused", 120), halted],
     ));
-    times.read(&object(
+    times.add(&object(
         "RebootPolicy",
         &[("Ready", "False", "PolicyConflict", 130)],
     ));
     let mut entry = fixture::entry("node-1", 100);
     entry.record.since = Some(fixture::at(150));
     let at = |reason, recorded| {
-        let (at, of) = times.of(&entry, reason, recorded);
-        (at.as_second(), of)
+        let (at, since_of) = times.since(&entry, reason, recorded);
+        (at.as_second(), since_of)
     };
-    assert_eq!(at(Reason::NodeDown, true), (110, Of::Gate));
-    assert_eq!(at(Reason::Paused, false), (120, Of::Gate));
-    assert_eq!(at(Reason::PolicyConflict, false), (130, Of::Gate));
-    assert_eq!(at(Reason::NoPlace, true), (150, Of::Gate));
-    assert_eq!(at(Reason::Halted, false), (100, Of::Entry));
+    assert_eq!(at(Reason::NodeDown, true), (110, SinceOf::Gate));
+    assert_eq!(at(Reason::Paused, false), (120, SinceOf::Gate));
+    assert_eq!(at(Reason::PolicyConflict, false), (130, SinceOf::Gate));
+    assert_eq!(at(Reason::NoPlace, true), (150, SinceOf::Gate));
+    assert_eq!(at(Reason::Halted, false), (100, SinceOf::Entry));
 }
