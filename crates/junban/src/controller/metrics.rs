@@ -143,7 +143,7 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         (vec![("phase", phase.to_string())], as_i64(count))
     });
     // What the report says, and for an entry that the report does not tell of, what its status says.
-    let reason_of = |entry: &Entry| match report.told.get(&entry.name) {
+    let reason_of = |entry: &Entry| match report.entries.get(&entry.name) {
         Some(told) => told.reason,
         None => entry.record.reason,
     };
