@@ -1,4 +1,4 @@
-//! Does a policy with a driver govern the node, and is it the policy that the entry names?
+//! Does the policy that the entry names govern the node, and does it have a driver?
 
 use super::Candidate;
 use crate::blocker::Blocker;

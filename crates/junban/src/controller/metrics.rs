@@ -148,7 +148,7 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         )
     });
     // The report is newer than the status. It names no entry that has ended or was not planned yet.
-    let reason_of = |entry: &Entry| match report.told.get(&entry.name) {
+    let reason_of = |entry: &Entry| match report.entries.get(&entry.name) {
         Some(told) => told.reason,
         None => entry.record.reason,
     };
