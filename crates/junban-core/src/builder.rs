@@ -232,6 +232,11 @@ impl<'a> PlanBuilder<'a> {
             .push(blocker);
     }
 
+    /// Notes that an entry waits for one thing.
+    pub fn wait_for(&mut self, entry: &Entry, reason: Reason, object: ObjectRef, detail: Detail) {
+        self.wait(entry, Blocker::new(reason, object, detail));
+    }
+
     /// Writes a record that moves the entry to another phase, or that the next step needs.
     pub fn record(&mut self, entry: &Entry, mut record: Record) -> bool {
         if record.phase != entry.record.phase {
@@ -253,6 +258,12 @@ impl<'a> PlanBuilder<'a> {
             version: entry.version,
             record,
         }))
+    }
+
+    /// Writes the record of an entry that moves to a phase for a reason, and changes nothing else.
+    pub fn move_to(&mut self, entry: &Entry, phase: Phase, reason: Reason, message: impl ToString) {
+        let record = self.moved_to(entry, phase, reason, message);
+        self.record(entry, record);
     }
 
     /// The record of an entry that moves to a phase for a reason.

@@ -13,7 +13,6 @@ mod rebooting;
 mod verifying;
 mod writes;
 
-use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::detail::Detail;
@@ -50,13 +49,11 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
         return writes::end_without_a_node(plan, entry);
     };
     if let Some(Err(text)) = &node.mark {
-        plan.wait(
+        plan.wait_for(
             entry,
-            Blocker::new(
-                Reason::ForeignOwner,
-                ObjectRef::Node(node.name.clone()),
-                Detail::Said(text.clone()),
-            ),
+            Reason::ForeignOwner,
+            ObjectRef::Node(node.name.clone()),
+            Detail::Said(text.clone()),
         );
         return;
     }

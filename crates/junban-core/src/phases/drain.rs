@@ -133,20 +133,14 @@ pub(super) fn advance(
         && guard::stands(Guard::VolumesDetached)
     {
         let volume = ObjectRef::Volume(volume);
-        plan.wait(
-            turn.entry,
-            Blocker::new(Reason::VolumeAttached, volume, Detail::Attached),
-        );
+        plan.wait_for(turn.entry, Reason::VolumeAttached, volume, Detail::Attached);
         return None;
     }
     let refusals = turn.entry.record.refusals;
     let wait = wait_after_refusal(refusals).saturating_sub(drained_for(plan, turn));
     if refusals > 0 && !wait.is_zero() {
         plan.wake_in(wait);
-        plan.wait(
-            turn.entry,
-            Blocker::new(Reason::PowerRefused, ObjectRef::None, Detail::Refused),
-        );
+        plan.wait_for(turn.entry, Reason::PowerRefused, ObjectRef::None, Detail::Refused);
         return None;
     }
     still_drained_since(
@@ -199,9 +193,11 @@ fn still_drained_since(
 ) -> Option<Drained> {
     if plan.now.mono < earliest {
         plan.wake_at_mono(earliest);
-        plan.wait(
+        plan.wait_for(
             turn.entry,
-            Blocker::new(Reason::Settling, ObjectRef::None, Detail::CordonUnseen),
+            Reason::Settling,
+            ObjectRef::None,
+            Detail::CordonUnseen,
         );
         return None;
     }
@@ -219,13 +215,11 @@ fn still_drained_since(
     if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
         // The list and the cache differ. The next change or the next list resolves that.
         let stale = now.since(list.begun) > Duration::from_secs(1);
-        plan.wait(
+        plan.wait_for(
             turn.entry,
-            Blocker::new(
-                Reason::Settling,
-                ObjectRef::Pod(pod.key.clone()),
-                Detail::StillThere,
-            ),
+            Reason::Settling,
+            ObjectRef::Pod(pod.key.clone()),
+            Detail::StillThere,
         );
         plan.wake_in(Duration::from_secs(1));
         if stale {

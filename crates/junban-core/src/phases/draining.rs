@@ -59,13 +59,11 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let policy = turn.policy.filter(|_| asked || live_attempt);
     let Some(policy) = policy else {
         if live_attempt {
-            plan.wait(
+            plan.wait_for(
                 entry,
-                Blocker::new(
-                    Reason::NoPolicy,
-                    ObjectRef::Policy(entry.spec.policy.clone()),
-                    Detail::PolicyGone,
-                ),
+                Reason::NoPolicy,
+                ObjectRef::Policy(entry.spec.policy.clone()),
+                Detail::PolicyGone,
             );
             return;
         }
@@ -136,6 +134,5 @@ fn mark_is_gone(turn: &Turn<'_>) -> Detail {
 }
 
 fn fail(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, why: Blocker) {
-    let record = plan.moved_to(turn.entry, Phase::Failed, why.reason, &why);
-    plan.record(turn.entry, record);
+    plan.move_to(turn.entry, Phase::Failed, why.reason, &why);
 }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
@@ -113,7 +112,7 @@ fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
         finalizer: pod.has_finalizers,
     };
     let pod = ObjectRef::Pod(pod.key.clone());
-    plan.wait(turn.entry, Blocker::new(Reason::PodStuck, pod, detail));
+    plan.wait_for(turn.entry, Reason::PodStuck, pod, detail);
 }
 
 /// Asks for the eviction of a pod if its budget has a token. Returns whether it did.
@@ -181,9 +180,11 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
         plan.wake_in(Duration::from_secs(1));
         let late = plan.memory.tokens.unconfirmed_for_long(plan.cluster, now);
         if let Some((left, pdb)) = late {
-            plan.wait(
+            plan.wait_for(
                 turn.entry,
-                Blocker::new(Reason::Throttled, ObjectRef::Pdb(pdb), Detail::BudgetBehind(left)),
+                Reason::Throttled,
+                ObjectRef::Pdb(pdb),
+                Detail::BudgetBehind(left),
             );
         }
         return false;

@@ -75,13 +75,11 @@ pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     } else if plan.derived.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
         succeed_without_an_act(plan, entry, node);
     } else {
-        plan.wait(
+        plan.wait_for(
             entry,
-            Blocker::new(
-                Reason::AnotherEntry,
-                ObjectRef::Node(node.name.clone()),
-                Detail::OtherEntryFirst,
-            ),
+            Reason::AnotherEntry,
+            ObjectRef::Node(node.name.clone()),
+            Detail::OtherEntryFirst,
         );
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::drain::{self, Drained};
 use super::writes::{patch_on_mark, verifying_record, void_mark, with_attempt};
 use super::{give_back, power_check};
-use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::detail::Detail;
@@ -47,7 +46,7 @@ pub(super) fn record(
     let step = ladder.get(used).or(ladder.last());
     let Some(step) = step.or(stored.map(|power| &power.step)) else {
         let object = ObjectRef::Policy(policy.name.clone());
-        return plan.wait(entry, Blocker::new(Reason::NoDriver, object, Detail::EmptyLadder));
+        return plan.wait_for(entry, Reason::NoDriver, object, Detail::EmptyLadder);
     };
     if let Some(blocker) = start::closed_before_power(plan, turn, node) {
         return plan.wait(entry, blocker);
@@ -314,13 +313,11 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
             });
             plan.record(entry, record);
         } else {
-            plan.wait(
+            plan.wait_for(
                 entry,
-                Blocker::new(
-                    Reason::Booting,
-                    ObjectRef::Node(node.name.clone()),
-                    Detail::Said(message),
-                ),
+                Reason::Booting,
+                ObjectRef::Node(node.name.clone()),
+                Detail::Said(message),
             );
         }
         return;
@@ -341,8 +338,7 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
             "no boot in bootTimeout, and the outcome of the power action is not known",
         ),
     };
-    let record = plan.moved_to(entry, Phase::Failed, reason, message);
-    plan.record(entry, record);
+    plan.move_to(entry, Phase::Failed, reason, message);
 }
 
 /// The deadline has passed, and `attempts` allows another attempt: the node is listed live and the attempt recorded.

@@ -23,13 +23,12 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let entry = turn.entry;
     let rules = rules(turn);
     if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
-        let record = plan.moved_to(
+        plan.move_to(
             entry,
             Phase::Failed,
             Reason::MachineChanged,
             "the systemUUID is another one",
         );
-        plan.record(entry, record);
         return;
     }
     let since = entry.record.phase_at.unwrap_or(plan.now.clock);
@@ -51,8 +50,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             let waited = plan.now.clock.led_since(since);
             if waited >= rules.timeout {
                 let message = format!("not proven in verify.timeout: {blocker}");
-                let record = plan.moved_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
-                plan.record(entry, record);
+                plan.move_to(entry, Phase::Failed, Reason::VerifyTimeout, message);
                 return;
             }
             plan.wake_in(rules.timeout - waited);
