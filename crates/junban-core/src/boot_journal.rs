@@ -13,15 +13,9 @@ pub(crate) fn write(plan: &mut PlanBuilder<'_>) {
             continue;
         };
         plan.emit(Effect::PatchNode(NodePatch {
-            node: node.name.clone(),
-            uid: node.uid.clone(),
             version: Some(node.version),
-            mark_is: None,
-            unschedulable_is: None,
             changes: vec![NodeChange::Journal(journal)],
-            what: NodeWrite::Journal,
-            not_after: None,
-            why: None,
+            ..NodePatch::new(node, NodeWrite::Journal)
         }));
     }
 }

@@ -88,6 +88,23 @@ pub struct NodePatch {
     pub why: Option<Blocker>,
 }
 
+impl NodePatch {
+    /// A patch of this Node that tests nothing but the UID and changes nothing yet.
+    pub fn new(node: &Node, what: NodeWrite) -> Self {
+        Self {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            version: None,
+            mark_is: None,
+            unschedulable_is: None,
+            changes: Vec::new(),
+            what,
+            not_after: None,
+            why: None,
+        }
+    }
+}
+
 /// One change of a Node.
 #[derive(Clone, PartialEq, Debug)]
 pub enum NodeChange {

@@ -43,15 +43,9 @@ pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
             return plan.wake_in(Duration::from_millis(200));
         }
         let patch = NodePatch {
-            node: node.name.clone(),
-            uid: node.uid.clone(),
             version: Some(node.version),
-            mark_is: None,
-            unschedulable_is: None,
             changes: vec![NodeChange::PendingTaint(wanted)],
-            what: NodeWrite::Taint,
-            not_after: None,
-            why: None,
+            ..NodePatch::new(node, NodeWrite::Taint)
         };
         left -= usize::from(plan.emit(Effect::PatchNode(patch)));
     }

@@ -143,15 +143,12 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
         changes.push(NodeChange::ExcludeFromLoadBalancers(true));
     }
     plan.emit(Effect::PatchNode(NodePatch {
-        node: node.name.clone(),
-        uid: node.uid.clone(),
         version: Some(node.version),
         mark_is: Some(None),
         unschedulable_is: Some(node.unschedulable),
         changes,
-        what: NodeWrite::Start,
         not_after: Some(not_after),
-        why: None,
+        ..NodePatch::new(node, NodeWrite::Start)
     }));
 }
 

@@ -24,15 +24,8 @@ pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
 /// A patch of a Node that tests the mark as it was read.
 pub(super) fn patch_on_mark(node: &Node, what: NodeWrite) -> NodePatch {
     NodePatch {
-        node: node.name.clone(),
-        uid: node.uid.clone(),
-        version: None,
         mark_is: Some(node.mark_text.clone()),
-        unschedulable_is: None,
-        changes: Vec::new(),
-        what,
-        not_after: None,
-        why: None,
+        ..NodePatch::new(node, what)
     }
 }
 
