@@ -13,7 +13,7 @@ use kube::api::ListParams;
 use kube::core::DynamicObject;
 use serde_json::json;
 
-use super::columns::{age, table};
+use super::columns::{age, or_dash, table};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -110,19 +110,10 @@ fn render<'a>(entries: impl Iterator<Item = &'a Entry>, now: Timestamp, wide: bo
 
 fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
     let record = &entry.record;
-    let dash = |text: &str| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
     let mut row = vec![
         entry.spec.node.to_string(),
         record.phase.to_string(),
-        record
-            .reason
-            .map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
+        or_dash(record.reason.map_or("", |reason| reason.as_str())),
         record.attempt.to_string(),
         record.drain.as_ref().map_or_else(|| "-".to_owned(), drained),
         age(now.as_second() - entry.created.as_second()),
@@ -133,9 +124,9 @@ fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
             record.since.map_or_else(|| "-".to_owned(), convert::format_goal),
             entry.spec.policy.to_string(),
             convert::format_goal(entry.spec.booted_after),
-            dash(&entry.spec.requested_by),
-            dash(&entry.spec.reason),
-            boot.map_or_else(|| "-".to_owned(), ToString::to_string),
+            or_dash(&entry.spec.requested_by),
+            or_dash(&entry.spec.reason),
+            or_dash(boot.map_or("", |boot| boot.as_str())),
             entry.name.to_string(),
         ]);
     }
