@@ -1,5 +1,4 @@
-//! The boot journal of each Node is kept up to date: it says since when a node has booted
-//! (docs/design/life-cycle.md#boot-journal).
+//! Keeps the boot journal of each Node up to date (docs/design/life-cycle.md#boot-journal).
 
 use crate::builder::PlanBuilder;
 use crate::effect::{Effect, NodeChange, NodePatch, NodeWrite};
@@ -7,7 +6,7 @@ use crate::entry::Phase;
 use crate::journal::Journal;
 use crate::node::Node;
 
-/// One patch for each boot, if the end of a turn has not written it already.
+/// Writes the journal of each new boot, unless the end of a turn has written it already.
 pub(crate) fn write(plan: &mut PlanBuilder<'_>) {
     for node in plan.cluster.nodes.values() {
         let Some(journal) = due(plan, node) else {
@@ -27,7 +26,7 @@ pub(crate) fn write(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-/// The journal to write: the one on the Node does not name the present boot yet.
+/// The journal to write, if the Node's journal does not name the present boot.
 pub(crate) fn due(plan: &PlanBuilder<'_>, node: &Node) -> Option<Journal> {
     let boot_id = node.boot_id.as_ref()?;
     if node.excluded || node.current_journal().is_some() {
@@ -43,7 +42,7 @@ pub(crate) fn due(plan: &PlanBuilder<'_>, node: &Node) -> Option<Journal> {
         .turns
         .get(&node.name)
         .filter(|turn| turn.node.is_some());
-    // The boot of a turn of our own: it began after the write-ahead record.
+    // If this boot ends a turn, it began after the write-ahead record.
     let recorded = turn.and_then(|turn| {
         let record = &turn.entry.record;
         let ours = matches!(record.phase, Phase::Rebooting | Phase::Verifying | Phase::Failed);

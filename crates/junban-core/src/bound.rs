@@ -1,4 +1,4 @@
-//! The least time that any scheduler could need, and what binds it (docs/design/performance.md#lower-bound).
+//! The least time that any scheduler could need, and which limit causes it (docs/design/performance.md#lower-bound).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::queue::Queue;
 use crate::tokens::impossible;
 
-/// One node that is still to be rebooted. Times in seconds.
+/// A node that is still to be rebooted. All times are in seconds.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct NodeTime {
     pub name: String,
@@ -26,9 +26,9 @@ pub struct NodeTime {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PinnedBudget {
     pub name: String,
-    /// Tokens of the budget, at least 1.
+    /// How many disruptions the budget allows.
     pub allowed: u32,
-    /// Per pinned pod: termination + boot of its node + start-to-Ready, and that last part alone.
+    /// For each pinned pod its termination + the boot of its node + its start until Ready, and this start alone.
     pub holds: Vec<(f64, f64)>,
 }
 
@@ -37,9 +37,9 @@ pub struct PinnedBudget {
 pub struct MovableBudget {
     pub name: String,
     pub allowed: u32,
-    /// How long one move holds its token.
+    /// How long a move holds its token.
     pub hold: f64,
-    /// How many moves there are at least.
+    /// The least number of moves.
     pub moves: u32,
 }
 
@@ -48,9 +48,9 @@ pub struct BoundInput {
     pub nodes: Vec<NodeTime>,
     /// Workers that may be unavailable at a time.
     pub places: usize,
-    /// Groups open at a time, where the policy has groups.
+    /// How many groups may be open at a time, if the policy has groups.
     pub groups_at_once: Option<u32>,
-    /// Whether a first proof is still owed.
+    /// Whether no node is proven yet.
     pub first_proof: bool,
     pub pinned: Vec<PinnedBudget>,
     pub movable: Vec<MovableBudget>,
@@ -59,12 +59,11 @@ pub struct BoundInput {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bound {
     pub seconds: u64,
-    /// `path`, `limit maxUnavailable`, `pdb shop/cart`, `groups`.
+    /// `path`, `limit maxUnavailable`, `groups` or `pdb shop/cart`.
     pub by: String,
 }
 
-/// The largest of path, limit, budgets and groups, with first proof and control plane added. Rounded down: a run
-/// that beats it is a bug in the bound or in the run.
+/// The largest of path, limit, groups and budgets, plus first proof and control plane. It is rounded down.
 pub fn lower_bound(input: &BoundInput) -> Option<Bound> {
     let time = |node: &NodeTime| node.drain + node.boot;
     let control_plane: f64 = input
@@ -80,8 +79,8 @@ pub fn lower_bound(input: &BoundInput) -> Option<Bound> {
     let mut first_proof = 0.0;
     if input.first_proof && workers.len() > 1 {
         workers.sort_by(|a, b| time(a).total_cmp(&time(b)).then(a.name.cmp(&b.name)));
-        // Whichever goes first, at least the shortest turn passes before a second may be powered. What stands after
-        // it is at least its boot: a second node may have drained meanwhile.
+        // At least the shortest turn passes before a second node may be powered. After that the others need at least
+        // their boot, because they may have drained meanwhile.
         first_proof = time(workers[0]);
         workers.remove(0);
     }
@@ -106,7 +105,7 @@ pub fn lower_bound(input: &BoundInput) -> Option<Bound> {
     for budget in &input.movable {
         bounds.push((movable(budget) - first_proof, format!("pdb {}", budget.name)));
     }
-    // Of equals the first, which is the path: nothing else binds then.
+    // If bounds are equal, the first one: the path.
     let (seconds, by) = bounds.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let total = first_proof + seconds.max(0.0) + control_plane;
     Some(Bound {
@@ -135,7 +134,7 @@ fn groups(nodes: &[&NodeTime], at_once: Option<u32>, time: impl Fn(&NodeTime) ->
     )
 }
 
-/// (Σ(τ+b+σ) − a·max σ) / a: the last σ may fall after the makespan.
+/// (sum of the holds − allowed × longest start) ÷ allowed: the last start may fall after the run.
 fn pinned(budget: &PinnedBudget) -> f64 {
     let allowed = f64::from(budget.allowed.max(1));
     let sum: f64 = budget.holds.iter().map(|(hold, _)| hold).sum();
@@ -143,19 +142,19 @@ fn pinned(budget: &PinnedBudget) -> f64 {
     (sum - allowed * last) / allowed
 }
 
-/// k moves of h each, a at a time; the last ones may still be under way when their nodes go down.
+/// (moves × hold − allowed × hold) ÷ allowed: the last moves may still be under way when their nodes go down.
 fn movable(budget: &MovableBudget) -> f64 {
     let allowed = f64::from(budget.allowed.max(1));
     (f64::from(budget.moves) * budget.hold - allowed * budget.hold) / allowed
 }
 
-/// A move of a pod holds its token at least so long, in seconds: the budget's controller sees the successor no sooner.
+/// The least time in seconds that a move holds its token: the disruption controller does not see the successor earlier.
 const MOVE_S: f64 = 1.0;
-/// A node is empty no sooner than this many seconds after its cordon (docs/design/drain.md#drained).
+/// The least time in seconds from the cordon until a node is drained (docs/design/drain.md#drained).
 const DRAIN_S: f64 = 5.0;
 
-/// The bound of what is left, from forecasts: the median of the boots proven so far, else a fifth of `bootTimeout`.
-/// Times that nobody has measured, as the start of a pod, count as nothing.
+/// The bound of what is left. A boot counts the median of the boots proven so far, or else a fifth of `bootTimeout`.
+/// Times that were not measured, as the start of a pod, count 0.
 pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
     let derived = &plan.derived;
     let mut proven: Vec<u64> = plan
@@ -173,8 +172,8 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
     };
     let mut budgets = BTreeMap::new();
     for turn in derived.turns.values() {
-        let left = matches!(turn.phase(), Phase::Queued | Phase::Draining | Phase::Rebooting);
-        let (Some(node), true) = (turn.node, left) else {
+        let is_left = matches!(turn.phase(), Phase::Queued | Phase::Draining | Phase::Rebooting);
+        let (Some(node), true) = (turn.node, is_left) else {
             continue;
         };
         let policy = derived.policy_of(&node.name);
@@ -217,11 +216,11 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
     lower_bound(&input)
 }
 
-/// What the pods of one budget need: for each pinned pod how long it holds its token, and how many pods must move.
+/// For each pinned pod of a budget how long it holds its token, and how many pods must move.
 type Needs = (Vec<(f64, f64)>, u32);
 
-/// Counts the Ready pods of a node that must leave it, by their budget. A budget that can never allow an eviction keeps
-/// its nodes from starting at all, so it bounds nothing.
+/// Counts the Ready pods that must leave a node, by their budget. A budget that can never allow an eviction is left
+/// out: its nodes do not start.
 fn count_budgets<'a>(
     plan: &PlanBuilder<'a>,
     node: &Node,

@@ -122,7 +122,7 @@ pub enum Holder {
     /// A pod that is back under its name: the budget still counts its eviction.
     Charged(PodKey),
     /// A pod that is to replace another one and fits on no node.
-    Homeless(PodKey),
+    Unschedulable(PodKey),
     /// A pod on a node that Junban reboots.
     Rebooting { pod: PodKey, node: NodeName, phase: Phase },
     /// A pod that is not Ready on a node that takes pods.
@@ -293,7 +293,7 @@ impl fmt::Display for Holder {
             Self::Unknown => Ok(()),
             Self::Charged(pod) =>
                 write!(f, "; pod {pod} is back, but the budget counts its eviction for up to two minutes"),
-            Self::Homeless(pod) => write!(f, "; pod {pod} is to replace another one and fits on no node"),
+            Self::Unschedulable(pod) => write!(f, "; pod {pod} is to replace another one and fits on no node"),
             Self::Rebooting { pod, node, phase } =>
                 write!(f, "; pod {pod} is down with node {node}, whose reboot is {phase}"),
             Self::Unready { pod, node } => write!(f, "; pod {pod} is not Ready on node {node}"),

@@ -14,12 +14,12 @@ use crate::selector::Selector;
 use crate::taint::CORDON_TAINT;
 use crate::workload::WorkloadKind;
 
-/// A pod's part in a drain.
+/// What a drain does with a pod.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Duty {
     /// Neither evicted nor waited for.
     Skip,
-    /// It comes back to the cordoned node again and again: reported, and not waited for any more.
+    /// It comes back to the cordoned node again and again: reported, not waited for.
     Returns(Blocker),
     /// Terminating: waited for, never evicted again.
     Leaving,
@@ -31,7 +31,7 @@ pub enum Duty {
 }
 
 impl Duty {
-    /// Whether the node is not drained while the pod is on it.
+    /// Whether the node counts as drained only without the pod.
     pub fn must_leave(&self) -> bool {
         !matches!(self, Self::Skip | Self::Returns(_))
     }
@@ -40,7 +40,8 @@ impl Duty {
 /// The label by which local volumes name their node.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// Without a policy (it is gone) the defaults hold. `memory` knows which pods come back again and again.
+/// What a drain does with a pod. Without a policy (it is gone) the defaults hold. Without `memory` it is not known
+/// which pods keep coming back.
 pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
     let owner = pod.owner.as_ref();
     let blocker = |reason, detail| Blocker::new(reason, ObjectRef::Pod(pod.key.clone()), detail);
@@ -59,7 +60,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     if pod.terminating {
         return Duty::Leaving;
     }
-    if memory.is_some_and(|memory| memory.sightings.returns_for_ever(cluster, pod)) {
+    if memory.is_some_and(|memory| memory.sightings.keeps_returning(cluster, pod)) {
         return Duty::Returns(blocker(Reason::PodReturns, Detail::Returns));
     }
     if !guard::stands(Guard::ForbiddenPods) {
@@ -104,12 +105,11 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     Duty::Evict
 }
 
-/// Whether a node with this pod on it is not drained.
 pub fn must_leave(cluster: &Cluster, memory: &Memory, pod: &Pod, policy: Option<&Policy>) -> bool {
     duty(cluster, Some(memory), pod, policy).must_leave()
 }
 
-/// Whether some other node, schedulable and Ready, may take the pod.
+/// Whether some other node that is Ready and schedulable may take the pod.
 fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
     cluster.nodes.values().any(|node| {
         Some(&node.name) != pod.node.as_ref()
@@ -119,7 +119,7 @@ fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
     })
 }
 
-/// Whether selectors, taints and volumes let the pod run on a node, leaving its cordon and its room aside.
+/// Whether selectors, taints and volumes let the pod run on a node. The cordon and free room do not count.
 fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     let tolerated = node.taints.iter().all(|taint| {
         taint.effect == "PreferNoSchedule"
@@ -132,7 +132,7 @@ fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     tolerated && belongs_on(cluster, pod, node)
 }
 
-/// Whether selectors and volumes let the pod run on a node at all.
+/// Whether selectors and volumes let the pod run on a node.
 pub fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     let selected = pod
         .node_selector
@@ -147,7 +147,7 @@ pub fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
     selected && any(&pod.required_affinity) && volumes
 }
 
-/// A pinned pod cannot run elsewhere: it is down as long as its node.
+/// Whether a pod cannot run on another node (docs/design/drain.md#pinned-pods).
 pub fn is_pinned(cluster: &Cluster, node: &Node, pod: &Pod) -> bool {
     if cluster.template_node(pod) == Some(&node.name) {
         return true;
@@ -161,7 +161,7 @@ pub fn is_pinned(cluster: &Cluster, node: &Node, pod: &Pod) -> bool {
     if pod.node_selector.is_empty() && terms.peek().is_none() {
         return false;
     }
-    // The usual case, a local volume, is seen without a look at every other node: no two have the same hostname.
+    // The usual case is a local volume. It is found without all other nodes: no two nodes have the same hostname.
     let host = node.labels.get(HOSTNAME);
     if host.is_some_and(|host| terms.any(|terms| terms.iter().all(|term| term.demands(HOSTNAME, host)))) {
         return true;

@@ -278,8 +278,7 @@ pub enum WriteOutcome {
     Unknown(String),
 }
 
-/// The result of an eviction or a deletion: one variant for each row of
-/// docs/design/drain.md#what-an-eviction-answers.
+/// The result of an eviction or a deletion: one variant for each row of docs/design/drain.md#what-an-eviction-answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum EvictOutcome {
     /// 200 or 201: the deletion has started, and the API has counted the token.

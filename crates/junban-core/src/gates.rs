@@ -1,5 +1,5 @@
-//! The gates between an entry in Queued and its power action. Each gate is one file that answers one question about one
-//! candidate. A gate never says a bare "no": it returns the reason, with the object that causes it.
+//! The gates between Queued and the power action. Each gate is one file that answers one question about a candidate. A
+//! gate that is not met returns the reason, with the object that causes it.
 //!
 //! The table in [`crate::start`] says in which order the gates are asked, and at which stages.
 

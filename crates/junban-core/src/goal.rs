@@ -14,10 +14,10 @@ use crate::node::Node;
 use crate::policy::Policy;
 use crate::time::Timestamp;
 
-/// Entries created at a time: each is an API request of its own.
+/// How many entries a plan creates. Each is an API request.
 const CREATED_PER_PLAN: usize = 50;
 
-/// Makes the entries that the declared goals ask for.
+/// Makes the entries for the goals of policies.
 pub fn settle(plan: &mut PlanBuilder<'_>) {
     let mut left = CREATED_PER_PLAN;
     let mut governing = InOrder::new(&plan.derived.governed);
@@ -30,10 +30,10 @@ pub fn settle(plan: &mut PlanBuilder<'_>) {
         .collect();
     let free = plan.cluster.nodes.values().filter_map(|node| {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
-        // One turn at a time: a raised goal makes no second entry; Failed ones wait for `retry` or `cancel`.
+        // A node has one turn at a time: a raised goal makes no second entry, and a Failed entry waits for a person.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
         let has_open_turn = turn.is_some_and(|turn| !turn.phase().is_ended());
-        // An ended turn still holds its slot for a moment: another entry of the node may wait behind it.
+        // An ended turn still holds its slot for a moment, and another entry of the node may wait for it.
         let is_free = !has_open_turn && !waiting.contains(&node.name);
         is_free.then_some((node, *policy))
     });
@@ -71,7 +71,7 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
     }
     asks_for(&plan.derived, node, goal) && {
         let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entry(&name).is_none()
+        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entries.get(&name).is_none()
     }
 }
 

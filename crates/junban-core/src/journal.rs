@@ -1,22 +1,22 @@
-//! The boot journal: an annotation on the Node, one patch per boot, that turns bootIDs (which carry no time) into
-//! "this node has booted since T" (lifecycle.md 1).
+//! The boot journal: an annotation on the Node that says when its boot began. A bootID carries no time
+//! (docs/design/life-cycle.md#boot-journal).
 
 use std::fmt;
 
 use crate::ids::BootId;
 use crate::time::Timestamp;
 
-/// `BOOTID NOT-BEFORE FIRST-SEEN`, times by the API server's clock.
+/// `BOOTID NOT-BEFORE FIRST-SEEN`, in the time of the API server's clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Journal {
     pub boot_id: BootId,
-    /// A lower bound of the boot. `None` (`-`) at first contact: unknown is "not booted".
+    /// The boot began at this time or later. `None` (`-`): unknown, which counts as "not booted".
     pub not_before: Option<Timestamp>,
     pub first_seen: Timestamp,
 }
 
 impl Journal {
-    /// Parses the annotation's value; `None` if it is not one, which counts as no journal.
+    /// Parses the annotation's value. A value that is no journal counts as none.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let boot_id = BootId::reported(words.next()?)?;
@@ -32,10 +32,8 @@ impl Journal {
         })
     }
 
-    /// The journal of a boot that shows now.
-    ///
-    /// `old_seen` is the last time at which *this process* saw the previous bootID; `recorded` the time of the
-    /// write-ahead record where this boot ends a turn of our own; `previous` the journal as it stands.
+    /// The journal of a new boot. `previous`: the journal as it is. `old_seen`: when *this process* last saw the
+    /// previous bootID. `recorded`: the time of the write-ahead record, if this boot ends a turn.
     pub fn of_boot(
         boot_id: BootId,
         previous: Option<&Journal>,
@@ -43,8 +41,7 @@ impl Journal {
         recorded: Option<Timestamp>,
         now: Timestamp,
     ) -> Self {
-        // A process that did not see the old boot itself takes the journal's FIRST-SEEN: then it had booted once
-        // before, and this boot came later.
+        // A process that did not see the previous boot takes the journal's FIRST-SEEN: this boot began later.
         let not_before = recorded
             .or(old_seen)
             .or(previous.map(|journal| journal.first_seen));
@@ -55,7 +52,7 @@ impl Journal {
         }
     }
 
-    /// Whether the boot that it names is known to be at or after `goal`.
+    /// Whether the boot began at or after `goal`, as far as is known.
     pub fn booted_since(&self, goal: Timestamp) -> bool {
         self.not_before.is_some_and(|not_before| not_before >= goal)
     }

@@ -1,5 +1,5 @@
-//! The ledger's arithmetic: which slots are put back, which are freed or dropped, and what a ledger that is missing is
-//! rebuilt to (docs/design/ledger.md#after-a-crash).
+//! Which slots are put back, freed or dropped, and how a missing ledger is rebuilt
+//! (docs/design/ledger.md#after-a-crash).
 
 use crate::builder::PlanBuilder;
 use crate::entry::{Entry, Phase};
@@ -12,11 +12,11 @@ use crate::queue::{Ledger, Slot};
 use crate::reason::Reason;
 use crate::start;
 
-/// Puts back the slots that marks stand for, whatever the limits: a mark of an entry that is not ended, or a mark with a
-/// live attempt, has a slot. If slot and mark name different entries, the slot follows the mark.
+/// Puts back the slots of marks whatever the limits say. A mark of an entry that has not ended, or with an attempt that
+/// may have been started, has a slot. If slot and mark name different entries, the slot gets the entry of the mark.
 ///
-/// A live read must show the mark as well: the watch of Nodes may be behind the watch of the queue, and a slot for a turn
-/// that has ended would hold a place. Returns whether no live read is waited for; until then nothing is granted.
+/// A live read must show the mark as well: the watch of Nodes may be behind the watch of the queue, and a slot for a
+/// turn that has ended would hold a place. Returns whether all live reads are there; until then nothing is granted.
 pub(crate) fn put_back(plan: &mut PlanBuilder<'_>, next: &mut Ledger) -> bool {
     let mut all = true;
     for node in plan.cluster.nodes.values() {
@@ -55,15 +55,15 @@ fn slot(node: &Node, entry: &EntryName, entry_uid: &EntryUid) -> Slot {
     }
 }
 
-/// Removes the slots of entries that have ended, and the slots that were granted although a gate has closed since.
-/// Returns the nodes whose slot is dropped although their entry has not ended.
+/// Removes the slots of entries that have ended, and drops the slots of queued entries for which a gate has closed
+/// since the grant. Returns the nodes whose slot is dropped.
 pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledger) -> Vec<NodeName> {
     let mut dropped = Vec::new();
     for (name, slot) in &ledger.slots {
         let node = plan.cluster.nodes.get(name);
         let node = node.filter(|node| node.uid == slot.node_uid);
         let is_marked = node.is_some_and(|node| node.mark.is_some());
-        if is_marked || plan.cluster.unreadable_entry(&slot.entry).is_some() {
+        if is_marked || plan.cluster.unreadable_entries.get(&slot.entry).is_some() {
             continue;
         }
         let entry = plan.cluster.entry(&slot.entry, &slot.entry_uid);
@@ -74,7 +74,7 @@ pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledge
         let turn = plan.derived.turns.get(name).copied();
         let turn = turn.filter(|turn| turn.phase() == Phase::Queued && turn.entry.uid == slot.entry_uid);
         let is_dropped = match (turn, node) {
-            // While the health of the control plane is only being read, nothing is cordoned and nothing dropped.
+            // While the health of the control plane is being read, the slot is kept.
             (Some(turn), Some(node)) => start::closed_since_grant(plan, &turn, node)
                 .is_some_and(|blocker| blocker.reason != Reason::ControlPlaneChecking),
             _ => false,
@@ -89,8 +89,8 @@ pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledge
     dropped
 }
 
-/// The ledger that live lists of Nodes and entries show: a slot for each mark that stands for one, and one for each turn
-/// past its power action that lost its mark: it holds its place until it ends.
+/// The ledger that live lists of Nodes and entries show: a slot for each mark that needs one, and for each entry in
+/// Rebooting or Verifying even without a mark (docs/design/ledger.md#rebuilding-the-ledger).
 pub(crate) fn rebuilt(nodes: &[Node], entries: &[Entry]) -> Ledger {
     let mut ledger = Ledger::default();
     for node in nodes.iter().filter(|_| guard::stands(Guard::RebuildFromMarks)) {

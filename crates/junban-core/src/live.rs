@@ -1,5 +1,5 @@
-//! Live reads: where the caches do not suffice, the plan asks for a read that bypasses them, and judges by what the
-//! read shows (docs/design/ledger.md#freeing-a-slot).
+//! Live reads: where the caches are not enough, the plan asks for a read that bypasses them and decides by what it
+//! shows (docs/design/ledger.md#evidence).
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::node::Node;
 use crate::queue::Slot;
 use crate::time::Mono;
 
-/// While anything is in flight the queue is read live this often.
+/// While a slot is held, the queue is read live this often.
 const QUEUE_EVERY: Duration = Duration::from_secs(2);
-/// A live read that does not show yet what the caches show is repeated after this time.
+/// A live read is repeated after this time.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Reads the queue live every 2 s while anything is in flight. So a pause works within 5 s even if the watch is dead
-/// and the connection half-open (docs/design/life-cycle.md#pause).
+/// Reads the queue live every 2 s while a slot is held. So a pause works within 5 s even if the watch is dead and the
+/// connection half-open (docs/design/life-cycle.md#pause).
 pub(crate) fn watch_pause(plan: &mut PlanBuilder<'_>) {
-    let in_flight = plan
+    let is_slot_held = plan
         .derived
         .turns
         .values()
         .any(|turn| turn.slot.is_some() && !turn.phase().is_ended());
-    if !in_flight {
+    if !is_slot_held {
         return;
     }
     let due = plan
@@ -45,8 +45,9 @@ pub(crate) fn watch_pause(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Whether a slot may be freed: live reads of Node and entry agree that it is not needed any more. The reads must have
-/// begun after the queue version was seen on which the write is conditional. `ended`: the entry has ended or is gone.
+/// Whether live reads of Node and entry show that a slot is not needed any more. The reads must have begun after the
+/// queue version was seen on which the write is conditional (docs/design/ledger.md#freeing-a-slot). `ended`: by the
+/// caches the entry has ended or is gone. Otherwise it must still be Queued.
 pub(crate) fn is_free_live(plan: &mut PlanBuilder<'_>, name: &NodeName, slot: &Slot, ended: bool) -> bool {
     if !guard::stands(Guard::FreeLive) {
         return true;
@@ -76,7 +77,7 @@ pub(crate) fn is_free_live(plan: &mut PlanBuilder<'_>, name: &NodeName, slot: &S
     false
 }
 
-/// The last live read of a node together with this very entry.
+/// The last live read of a node together with this entry.
 fn live_turn<'a>(plan: &PlanBuilder<'a>, node: &NodeName, entry: &EntryName) -> Option<&'a Fresh<LiveTurn>> {
     plan.memory
         .reads
@@ -85,19 +86,19 @@ fn live_turn<'a>(plan: &PlanBuilder<'a>, node: &NodeName, entry: &EntryName) -> 
         .filter(|read| read.value.asked.as_ref() == Some(entry))
 }
 
-/// Reads a Node and its entry live. A read made earlier cannot show a later end, so the read is repeated, at most once a
-/// second as long as the caches show nothing newer.
+/// Reads a Node and its entry live. An earlier read cannot show a later end, so the read is repeated: at once if the
+/// caches show something newer, else once a second.
 fn read_turn(plan: &mut PlanBuilder<'_>, name: &NodeName, entry: &EntryName) {
     let seen = plan.memory.reads.queue_version.map(|(_, seen)| seen);
     let last = live_turn(plan, name, entry).map(|read| read.begun);
     let cached = plan.cluster.entries.get(entry).map(|entry| entry.version);
     let read = live_turn(plan, name, entry).and_then(|read| Some(read.value.entry.as_ref()?.version));
-    let is_news = last <= seen || read < cached;
+    let is_outdated = last <= seen || read < cached;
     match last
         .map(|last| last + READ_AGAIN)
         .filter(|at| plan.now.mono < *at)
     {
-        Some(at) if !is_news => plan.wake_at_mono(at),
+        Some(at) if !is_outdated => plan.wake_at_mono(at),
         _ => {
             plan.emit(Effect::Read(Read::Turn {
                 node: name.clone(),
@@ -107,7 +108,7 @@ fn read_turn(plan: &mut PlanBuilder<'_>, name: &NodeName, entry: &EntryName) {
     }
 }
 
-/// Whether a live read shows that the entry of a mark is gone. Without such a read it asks for one.
+/// Whether a live read shows that the entry of a mark is gone. If there is no such read, it asks for one.
 pub(crate) fn entry_is_gone_live(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) -> bool {
     if !guard::stands(Guard::OrphanLive) {
         return true;
@@ -125,8 +126,8 @@ pub(crate) fn entry_is_gone_live(plan: &mut PlanBuilder<'_>, node: &Node, mark: 
     gone
 }
 
-/// Whether a live read shows the entry, and no Node with the UID that the entry names. Without such a read it asks for
-/// one.
+/// Whether a live read shows the entry, and no Node with the UID that the entry names. If there is no such read, it
+/// asks for one.
 pub(crate) fn node_is_gone_live(plan: &mut PlanBuilder<'_>, entry: &Entry) -> bool {
     let (name, spec) = (&entry.name, &entry.spec);
     let shows_entry = |live: &&LiveTurn| live.entry.as_ref().is_some_and(|live| live.uid == entry.uid);
@@ -141,8 +142,8 @@ pub(crate) fn node_is_gone_live(plan: &mut PlanBuilder<'_>, entry: &Entry) -> bo
     gone
 }
 
-/// The live read that shows exactly this mark and began after the present queue version was seen. Without such a read
-/// it asks for one.
+/// The live read that shows exactly this mark and began after the present queue version was seen. If there is none, it
+/// asks for one.
 pub(crate) fn live_mark<'a>(plan: &mut PlanBuilder<'a>, node: &Node, mark: &Mark) -> Option<&'a LiveTurn> {
     let seen = plan
         .memory

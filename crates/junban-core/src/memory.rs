@@ -1,5 +1,5 @@
-//! What one leader's process remembers between plans. All of it may be lost at any instruction: nothing here decides who
-//! is right after a crash (docs/design/ledger.md#after-a-crash).
+//! What the process of one leader remembers between plans. A crash may lose all of it, so nothing here decides who is
+//! right after a crash (docs/design/ledger.md#after-a-crash).
 
 mod attempts;
 mod evidence;
@@ -26,30 +26,29 @@ use crate::time::{Mono, Now};
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// Random per process: makes the ids of its marks its own.
+    /// Random for each process: the ids of its marks differ from those of other processes.
     pub nonce: String,
-    /// This process was asked to end. It starts nothing more, and sees its own attempts through to their answer.
+    /// This process was asked to end. It starts nothing more, and waits for the driver's answers to its own attempts.
     pub closing: bool,
     pub lanes: Lanes,
     pub reads: LiveReads,
     pub sightings: Sightings,
-    /// By entry and number of the attempt.
     pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
     pub tokens: TokenBook,
     pub give_backs: GiveBacks,
     pub pacing: Pacing,
 }
 
-/// What is known of nodes that are given back, and of slots that are dropped.
+/// The nodes that are given back, and the slots that are dropped.
 #[derive(Clone, Debug, Default)]
 pub struct GiveBacks {
-    /// When the write that restored a Node was sent, until the end of its entry is written.
+    /// When the write that restored a Node was sent. Kept until the end of its entry is written.
     pub restored: BTreeMap<NodeName, Mono>,
-    /// Why a node was given back, until the record says so.
+    /// Why a node was given back. Kept until the record says so.
     pub why: BTreeMap<NodeName, Blocker>,
-    /// Slots that the queue's write under way drops although their entries have not ended.
+    /// Slots of entries that have not ended, which the queue's write under way drops.
     pub dropping: BTreeSet<NodeName>,
-    /// When such a slot was dropped.
+    /// When each such slot was dropped.
     pub dropped: BTreeMap<NodeName, Mono>,
 }
 
@@ -61,7 +60,7 @@ impl Memory {
         }
     }
 
-    /// Takes in what the caches show now. Called before each plan.
+    /// Takes in what the caches show now. It is called before each plan.
     pub fn observe(&mut self, cluster: &Cluster, now: Now) {
         self.observe_queue(cluster, now.mono);
         for node in cluster.nodes.values() {

@@ -1,5 +1,4 @@
-//! The plan: it is total and synchronous, and no cluster makes it fail. It reads as a table of contents: each line is a
-//! file that answers one question.
+//! The plan. It cannot fail, whatever the cluster shows. Each line is a file that answers one question.
 
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
@@ -22,7 +21,7 @@ pub struct Plan {
 /// Plans from one observation. Pure: the same input gives the same plan.
 pub fn plan(cluster: &Cluster, memory: &Memory, schedule: &Schedule, now: Now) -> Plan {
     let mut plan = PlanBuilder::new(cluster, memory, now);
-    // 1. While anything is in flight, the queue is read live.
+    // 1. While a slot is held, the queue is read live.
     live::watch_pause(&mut plan);
     // 2. Every turn that is under way moves along its edges, or is recovered.
     phases::advance_all(&mut plan);
@@ -35,7 +34,7 @@ pub fn plan(cluster: &Cluster, memory: &Memory, schedule: &Schedule, now: Now) -
     // 6. The steering taint.
     steer::taints(&mut plan);
     // 7. What people see.
-    status::tell(&mut plan);
+    status::report(&mut plan);
     let (effects, report, wake_at) = plan.into_parts();
     Plan {
         effects,
@@ -53,6 +52,6 @@ mod gate_tests;
 #[cfg(test)]
 mod leftover_tests;
 #[cfg(test)]
-mod tests;
+mod status_tests;
 #[cfg(test)]
-mod told_tests;
+mod tests;

@@ -1,5 +1,5 @@
-//! The one write of the queue's status: whatever changes the ledger, and what the status says beside it, in one
-//! compare-and-swap (docs/design/ledger.md#ledger-mark-and-record).
+//! The one write of the queue's status: all changes of the ledger and the summary, in one compare-and-swap
+//! (docs/design/ledger.md#ledger-mark-and-record).
 
 use std::time::Duration;
 
@@ -17,14 +17,13 @@ use crate::reason::Reason;
 use crate::schedule::Schedule;
 use crate::{start, status};
 
-/// If the queue has no ledger field, writes of a process that led before may still be under way. They end within this
-/// time.
+/// If the queue has no ledger, writes of a previous leader may still be under way. They arrive within this time.
 const BEFORE_REBUILD: Duration = Duration::from_secs(5);
 
 /// Puts slots back, frees, drops and grants slots, and writes the queue if anything changed.
 pub(crate) fn settle(plan: &mut PlanBuilder<'_>, schedule: &Schedule) {
     let Some(queue) = plan.derived.queue else {
-        return start::say_paused(plan);
+        return start::note_paused(plan);
     };
     let Some(ledger) = &queue.ledger else {
         return rebuild(plan, queue);
@@ -45,8 +44,8 @@ pub(crate) fn settle(plan: &mut PlanBuilder<'_>, schedule: &Schedule) {
     }
 }
 
-/// Rebuilds a ledger that is missing, before the first grant. The live lists that it is made from begin at least 5 s
-/// after the queue was first read without a ledger.
+/// Rebuilds a missing ledger before the first grant. The live lists begin at least 5 s after the queue was first seen
+/// without a ledger (docs/design/ledger.md#rebuilding-the-ledger).
 fn rebuild(plan: &mut PlanBuilder<'_>, queue: &Queue) {
     let Some(missing) = plan.memory.reads.ledger_missing else {
         return;

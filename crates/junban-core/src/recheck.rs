@@ -1,5 +1,5 @@
-//! An independent look at a plan before its effects run. It shares no code with the planner, on purpose: what one
-//! gets wrong the other catches (design.md 5).
+//! The independent second check of each effect before it is sent. It shares no code with the planner, so it catches
+//! mistakes of the planner (docs/design/overview.md#how-junban-decides).
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::guard::{self, Guard};
 use crate::quantity::IntOrPercent;
 use crate::time::Now;
 
-/// What is wrong with an effect, if anything is. Such an effect is not run and is reported as a bug.
+/// What is wrong with an effect, if anything. Such an effect is not sent, and is logged as a bug.
 pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String> {
     if !guard::stands(Guard::Recheck) {
         return None;
@@ -39,7 +39,7 @@ pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String>
             if queue.paused {
                 return Some("a grant while the queue is paused".into());
             }
-            limit_broken(cluster, write, granted.len())
+            broken_limit(cluster, write, granted.len())
         }
         Effect::PatchNode(patch) => {
             let node = cluster.nodes.get(&patch.node)?;
@@ -82,15 +82,15 @@ pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String>
     }
 }
 
-/// After new grants the unavailable nodes and the holders together stay within the limit of lifecycle.md 4.
-fn limit_broken(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize) -> Option<String> {
+/// Whether the new grants break the limit of docs/design/life-cycle.md#places.
+fn broken_limit(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize) -> Option<String> {
     let queue = cluster.queue.present()?;
     let counted: Vec<_> = cluster
         .nodes
         .values()
         .filter(|node| !node.excluded || node.mark.is_some() || write.ledger.slots.contains_key(&node.name))
         .collect();
-    let down = counted
+    let unavailable = counted
         .iter()
         .filter(|node| !node.ready || node.unschedulable || write.ledger.slots.contains_key(&node.name))
         .count();
@@ -99,7 +99,7 @@ fn limit_broken(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize
         IntOrPercent::Count(count) => count as usize,
         IntOrPercent::Percent(percent) => (total * usize::from(percent)).div_ceil(100),
     };
-    // Without knowing who is broken for how long: the most that failures could add.
+    // It is not known here which nodes are broken, so this is the most that failures can add.
     let most = share(queue.max_unavailable)
         .max(1)
         .max((total / 2).min(share(queue.failures_max).max(1)) + 1);
@@ -107,6 +107,6 @@ fn limit_broken(cluster: &Cluster, write: &crate::effect::QueueWrite, new: usize
         .iter()
         .filter(|node| !node.ready || node.unschedulable)
         .count();
-    (down > most.max(already) && new > 0)
-        .then(|| format!("{down} nodes would be unavailable, {most} may be at most"))
+    (unavailable > most.max(already) && new > 0)
+        .then(|| format!("{unavailable} nodes would be unavailable, at most {most} may be"))
 }

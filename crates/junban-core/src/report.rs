@@ -1,4 +1,4 @@
-//! What the plan waits for, and why: the one value behind status, metrics, Events and the log.
+//! What the plan waits for, and why: the one value behind status, metrics and the log.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,15 @@ pub struct Report {
     pub blockers: BTreeMap<EntryName, Vec<Blocker>>,
     /// Pods that must still leave, for each entry in Draining.
     pub progress: BTreeMap<EntryName, u32>,
-    /// What people are told of each entry that has not ended. The entry's status says it a little later, for statuses are
-    /// written at a bounded rate.
-    pub told: BTreeMap<EntryName, Told>,
-    /// Oddities in the input. An object that cannot be read does not keep the others from being read.
+    /// What each entry that has not ended should show. Its status shows it a little later, because status is written at
+    /// a limited rate.
+    pub entries: BTreeMap<EntryName, EntryReport>,
+    /// Problems of the input. An object that cannot be read does not keep others from being read.
     pub notes: Vec<String>,
 }
 
-/// What people are told of an entry.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Told {
+pub struct EntryReport {
     pub reason: Option<Reason>,
     pub message: String,
     pub drain: Option<DrainProgress>,

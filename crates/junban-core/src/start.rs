@@ -1,4 +1,4 @@
-//! The start desk: who goes next, and why not the others?
+//! The start desk: which nodes go next, and why do the others wait?
 //!
 //! One table lists the gates. The grant of a slot, the check after the grant, the check before the power action and
 //! `junban explain` all walk this table. A new gate is one file below `gates` and one row here.
@@ -26,15 +26,15 @@ use crate::standing::{BROKEN_AFTER, down_for};
 /// When a gate is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// Once a plan: while it is not met, nothing starts.
+    /// Once in each plan. While the gate is not met, nothing starts.
     Everything,
-    /// Of each queued entry at every plan, before it gets a slot. Looks at no pods.
+    /// Before a slot is granted, for each queued entry in every plan. These gates look at no pods.
     Slot,
-    /// Before it gets a slot as well, but only when all gates of `Slot` are met: it looks at the node's pods.
+    /// Before a slot is granted, if all gates of `Slot` are met. These gates look at the node's pods.
     Pods,
-    /// Again between the grant of the slot and the cordon. Places and order are not asked again: the slot holds them.
+    /// Between the grant of the slot and the cordon. Limits and order are not asked again: the slot holds them.
     Granted,
-    /// Between the drain and the power action, and before pinned pods leave: they are down from then on.
+    /// Between the drain and the power action, and before pinned pods leave, because they are down from then on.
     Power,
 }
 
@@ -42,7 +42,7 @@ enum Stage {
 enum Ask {
     Cluster(fn(&PlanBuilder<'_>) -> Option<Blocker>),
     Node(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Option<Blocker>),
-    /// Several pods and budgets may hold one node back.
+    /// Several pods and budgets may prevent one start.
     Pods(fn(&mut PlanBuilder<'_>, &Candidate<'_>) -> Vec<Blocker>),
 }
 
@@ -124,8 +124,8 @@ impl Gate {
     }
 }
 
-/// The first gate of these stages that is not met. Of several blockers of one gate, one that needs somebody comes before
-/// one that passes.
+/// The first gate of these stages that is not met. If it has several blockers, one that needs a person comes before one
+/// that passes.
 fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candidate<'_>) -> Option<Blocker> {
     let is_asked = |gate: &&Gate| gate.stages.iter().any(|stage| stages.contains(stage));
     GATES.iter().filter(is_asked).find_map(|gate| {
@@ -134,7 +134,7 @@ fn first_unmet(plan: &mut PlanBuilder<'_>, stages: &[Stage], candidate: &Candida
     })
 }
 
-/// The first gate that keeps everything from starting. It is asked once, not for each entry.
+/// The first gate that keeps all nodes from starting. It is asked once, not for each entry.
 fn stops_everything(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     GATES.iter().find_map(|gate| match gate.ask {
         Ask::Cluster(ask) if !gate.is_taken_out() => ask(plan),
@@ -162,9 +162,7 @@ pub(crate) fn closed_since_grant(
     turn: &Turn<'_>,
     node: &Node,
 ) -> Option<Blocker> {
-    let tally = Tally::default();
-    let candidate = candidate(plan, &tally, turn, node);
-    first_unmet(plan, &[Stage::Granted], &candidate)
+    first_closed(plan, Stage::Granted, turn, node)
 }
 
 /// The first gate that keeps a drained node from its power action.
@@ -173,9 +171,13 @@ pub(crate) fn closed_before_power(
     turn: &Turn<'_>,
     node: &Node,
 ) -> Option<Blocker> {
+    first_closed(plan, Stage::Power, turn, node)
+}
+
+fn first_closed(plan: &mut PlanBuilder<'_>, stage: Stage, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let tally = Tally::default();
     let candidate = candidate(plan, &tally, turn, node);
-    first_unmet(plan, &[Stage::Power], &candidate)
+    first_unmet(plan, &[stage], &candidate)
 }
 
 /// Every gate that keeps a queued entry from its slot, for `explain`.
@@ -197,17 +199,17 @@ pub(crate) fn all_unmet(
         .collect()
 }
 
-/// A slot that was dropped although its entry has not ended is granted again after this time.
+/// A slot that was dropped before its entry ended is granted again after this time.
 const AFTER_DROP: Duration = Duration::from_secs(5);
 
-/// Grants slots: adds them to `next`, the ledger that is about to be written. Every other queued entry notes the first
-/// gate that it waits for.
+/// Grants slots: adds them to `next`, the ledger that is about to be written. For every other queued entry it notes the
+/// first gate that is not met.
 pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Queue, next: &mut Ledger) {
     wake_when_broken(plan);
     let mut tally = Tally::new(plan, queue, next);
     let writable =
         plan.is_free(&Lane::QueueWrite) || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite);
-    let open = writable && !plan.memory.closing;
+    let may_grant = writable && !plan.memory.closing;
     let stop = stops_everything(plan);
     let mut startable = Vec::new();
     for turn in queued(plan) {
@@ -221,20 +223,20 @@ pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Que
         match unmet {
             Some(blocker) => {
                 tally.control_plane_next |= control_plane::is_next(plan, node, &blocker);
-                wait(plan, &turn, node, blocker);
+                note_blocker(plan, &turn, node, blocker);
             }
-            None if open && !was_dropped(plan, node) => startable.push(turn),
+            None if may_grant && !was_dropped(plan, node) => startable.push(turn),
             None => {}
         }
     }
-    in_order(schedule, &mut startable);
+    sort(schedule, &mut startable);
     for turn in startable {
         let Some(node) = turn.node else { continue };
-        // The gates before the slot are asked again: an earlier start may have taken the last place, or closed the
+        // The gates before the slot are asked again: an earlier start may have taken the last place or opened the last
         // group.
         let candidate = candidate(plan, &tally, &turn, node);
         match first_unmet(plan, &[Stage::Slot, Stage::Pods], &candidate) {
-            Some(blocker) => wait(plan, &turn, node, blocker),
+            Some(blocker) => note_blocker(plan, &turn, node, blocker),
             None if next.slots.len() < Ledger::SLOTS_MAX => {
                 let slot = tally.grant(plan, &turn, node);
                 next.slots.insert(node.name.clone(), slot);
@@ -244,8 +246,8 @@ pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Que
     }
 }
 
-/// If there is no queue object, every queued entry says that this counts as paused.
-pub(crate) fn say_paused(plan: &mut PlanBuilder<'_>) {
+/// Without a queue object every queued entry says that this counts as paused.
+pub(crate) fn note_paused(plan: &mut PlanBuilder<'_>) {
     for turn in queued(plan) {
         if let Some(blocker) = pause::check(plan) {
             plan.wait(turn.entry, blocker);
@@ -253,7 +255,7 @@ pub(crate) fn say_paused(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Entries that wait for a start, by the name of their node.
+/// Entries that wait for a slot, by the name of their node.
 fn queued<'a>(plan: &PlanBuilder<'a>) -> Vec<Turn<'a>> {
     let turns = plan.derived.turns.values();
     turns
@@ -265,7 +267,7 @@ fn queued<'a>(plan: &PlanBuilder<'a>) -> Vec<Turn<'a>> {
 
 /// Sorts entries in the order in which their start is tried: workers first, then control-plane nodes, then workers that
 /// were released from a drain once. Among these: the higher priority of the entry, then the schedule, then the name.
-fn in_order(schedule: &Schedule, turns: &mut [Turn<'_>]) {
+fn sort(schedule: &Schedule, turns: &mut [Turn<'_>]) {
     turns.sort_by_cached_key(|turn| {
         let control_plane = turn.node.is_some_and(|node| node.control_plane);
         let spec = &turn.entry.spec;
@@ -279,7 +281,7 @@ fn in_order(schedule: &Schedule, turns: &mut [Turn<'_>]) {
     });
 }
 
-/// A node that is down counts as broken after a time: no event tells.
+/// A node that stays down counts as broken after a time. No event wakes the plan then.
 fn wake_when_broken(plan: &mut PlanBuilder<'_>) {
     for node in plan.cluster.nodes.values().filter(|node| !node.ready) {
         let turn = plan.derived.turns.get(&node.name).map(|turn| turn.entry);
@@ -290,26 +292,26 @@ fn wake_when_broken(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Notes why an entry waits. While all places are taken, no pods are looked at, so a budget that can never allow an
-/// eviction would be told only when the node's turn comes. So an entry that has no reason yet, or a reason that needs
-/// somebody, looks at its pods as well.
-fn wait(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, blocker: Blocker) {
+/// Notes why an entry waits. While another gate is not met, the gates that look at pods are not asked, and a budget
+/// that can never allow an eviction would show only when the node's turn comes. So the pods are looked at as well if
+/// the entry has no reason yet or one that needs a person.
+fn note_blocker(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, blocker: Blocker) {
     let passes = blocker.reason.class() == Class::Passes;
     plan.wait(turn.entry, blocker);
     let looks_at_pods = |reason: Reason| {
-        // A new queue's ledger is made first: until then its entries have no other reason.
+        // While the ledger of a new queue is rebuilt, its entries have no other reason.
         reason == Reason::LedgerRebuilding || reason.class() == Class::NeedsSomebody
     };
     if passes
         && turn.entry.record.reason.is_none_or(looks_at_pods)
         && let Some(policy) = turn.governing
-        && let Some(never) = budgets::never(plan, node, policy)
+        && let Some(blocker) = budgets::needs_person(plan, node, policy)
     {
-        plan.wait(turn.entry, never);
+        plan.wait(turn.entry, blocker);
     }
 }
 
-/// Whether the node's slot was dropped a moment ago although its entry had not ended.
+/// Whether the node's slot was dropped less than 5 s ago before its entry ended.
 fn was_dropped(plan: &mut PlanBuilder<'_>, node: &Node) -> bool {
     let dropped = plan.memory.give_backs.dropped.get(&node.name);
     let again_at = dropped.map(|at| *at + guard::waits(Guard::AfterDrop, AFTER_DROP));

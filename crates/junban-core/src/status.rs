@@ -1,5 +1,5 @@
-//! What people see: reasons of entries, progress, the queue's and the policies' status, Events. Written when it
-//! changes and at a bounded rate; never with running times (lifecycle.md 6).
+//! What people see: the status of entries, policies and the queue, and Events. Status is written when it changes, at a
+//! limited rate and without running times (docs/design/ledger.md#status-writes).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
 use crate::queue::{Ledger, Queue, QueueSummary};
 use crate::reason::{Class, Reason};
-use crate::report::Told;
+use crate::report::EntryReport;
 use crate::{bound, derived, phases};
 
-/// A Queued entry's reason is written at most once in this time.
+/// How often another reason of a Queued entry is written at most.
 const QUEUED_EVERY: Duration = Duration::from_secs(60);
-/// The same reason in other words, where it passes by itself: a thousand entries wait for hours.
+/// How often the same reason in other words is written at most: a thousand entries may wait for hours.
 const QUEUED_WORDS_EVERY: Duration = Duration::from_secs(600);
-/// Reasons of Queued entries a second, in all.
+/// How many reasons of Queued entries are written a second.
 const QUEUED_RATE: usize = 5;
-/// Progress of an entry in flight.
+/// How often the progress of an entry in flight is written at most, and an urgent reason.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// The queue's state.
+/// How often the queue's state in words is written at most.
 const SUMMARY_EVERY: Duration = Duration::from_secs(2);
-/// Its numbers alone. Each start and end writes them besides, and has to wait for a write that is under way.
+/// How often the queue's numbers alone are written at most. A change of the ledger writes them as well, and would have
+/// to wait for this write.
 const NUMBERS_EVERY: Duration = Duration::from_secs(10);
-/// A policy's summary.
+/// How often a policy's summary is written at most.
 const POLICY_EVERY: Duration = Duration::from_secs(15);
-/// Holders of places that the status names.
+/// How many holders of places the status names.
 const HOLDING_MAX: usize = 50;
 
-pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
+pub(crate) fn report(plan: &mut PlanBuilder<'_>) {
     let unreadable = plan
         .cluster
-        .unreadable
-        .iter()
+        .unreadable()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     plan.report.notes.extend(unreadable);
     let marks = plan.cluster.nodes.values().filter_map(|node| {
@@ -47,9 +47,9 @@ pub(crate) fn tell(plan: &mut PlanBuilder<'_>) {
         Some(format!("node {}: {text}", node.name))
     });
     plan.report.notes.extend(marks);
-    let turned_down = plan.memory.lanes.rejected_writes.iter();
-    let lasting = turned_down.filter(|(_, down)| down.is_lasting());
-    let notes = lasting.map(|(lane, down)| format!("{} ({lane:?}): {}", down.reason, down.text));
+    let rejected = plan.memory.lanes.rejected_writes.iter();
+    let lasting = rejected.filter(|(_, write)| write.is_lasting());
+    let notes = lasting.map(|(lane, write)| format!("{} ({lane:?}): {}", write.reason, write.text));
     plan.report.notes.extend(notes);
     entries(plan);
     policies(plan);
@@ -77,12 +77,16 @@ fn entries(plan: &mut PlanBuilder<'_>) {
         {
             continue;
         }
-        let told = told(plan, entry);
+        let latest = entry_report(plan, entry);
         let is_seen = record.observed_generation == entry.generation;
-        let is_news = !is_seen
-            || (told.drain, told.reason, &told.message) != (record.drain, record.reason, &record.message);
-        plan.report.told.insert(entry.name.clone(), told.clone());
-        if !is_news {
+        let EntryReport {
+            reason,
+            message,
+            drain,
+        } = &latest;
+        let is_same = (*drain, *reason, message) == (record.drain, record.reason, &record.message);
+        plan.report.entries.insert(entry.name.clone(), latest.clone());
+        if is_seen && is_same {
             continue;
         }
         let is_first = record
@@ -90,12 +94,12 @@ fn entries(plan: &mut PlanBuilder<'_>) {
             .is_none_or(|reason| reason == Reason::LedgerRebuilding)
             || !is_seen;
         let is_queued = record.phase == Phase::Queued;
-        let needs_somebody =
+        let needs_person =
             |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
         // Write sooner when a reason that needs a person starts or ends, and for an entry's first reason.
-        let is_urgent = is_first || needs_somebody(told.reason) || needs_somebody(record.reason);
+        let is_urgent = is_first || needs_person(latest.reason) || needs_person(record.reason);
         let every = match is_queued && !is_urgent {
-            true if told.reason == record.reason => QUEUED_WORDS_EVERY,
+            true if latest.reason == record.reason => QUEUED_WORDS_EVERY,
             true => QUEUED_EVERY,
             false => PROGRESS_EVERY,
         };
@@ -112,17 +116,17 @@ fn entries(plan: &mut PlanBuilder<'_>) {
             queued_left -= 1;
         }
         let record = Record {
-            drain: told.drain,
-            reason: told.reason,
-            message: told.message,
+            drain: latest.drain,
+            reason: latest.reason,
+            message: latest.message,
             ..record.clone()
         };
         plan.record(entry, record);
     }
 }
 
-/// What people are told of an entry now.
-fn told(plan: &PlanBuilder<'_>, entry: &Entry) -> Told {
+/// What the status of an entry should say now.
+fn entry_report(plan: &PlanBuilder<'_>, entry: &Entry) -> EntryReport {
     let record = &entry.record;
     let left = plan.report.progress.get(&entry.name);
     let drain = left.map_or(record.drain, |left| {
@@ -135,22 +139,21 @@ fn told(plan: &PlanBuilder<'_>, entry: &Entry) -> Told {
         Some(blocker) => (Some(blocker.reason), blocker.to_string()),
         None if record.phase == Phase::Draining
             && left.is_some()
-            // A new leader asks again for evictions that the leader before it was denied. Until a pod leaves, the
-            // blocker is the same.
+            // A new leader asks again for evictions that were denied. Until a pod leaves, the blocker stays.
             && (!record.is_blocked() || phases::drain::is_leaving(plan, &entry.spec.node)) =>
         {
             (Some(Reason::Evicting), "pods leave".to_owned())
         }
         None => (record.reason, record.message.clone()),
     };
-    Told {
+    EntryReport {
         reason,
         message,
         drain,
     }
 }
 
-/// A blocker that needs somebody is told before one that passes, and that one before progress.
+/// A blocker that needs a person comes before one that passes, and that before progress.
 fn rank(blocker: &Blocker) -> (u8, &Blocker) {
     let class = match blocker.reason.class() {
         Class::NeedsSomebody => 0,
@@ -162,11 +165,11 @@ fn rank(blocker: &Blocker) -> (u8, &Blocker) {
 
 fn policies(plan: &mut PlanBuilder<'_>) {
     for policy in plan.cluster.policies.values() {
-        let told = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
-        // That a new goal was seen is told at once: `--wait` waits for it. And so is the end.
+        let written_at = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
+        // Written at once: a new generation was seen, for which `--wait` waits, or the last turn has ended.
         let urgent = policy.generation != policy.summary.observed_generation
             || policy.summary.active > 0 && !has_open_turn(plan, policy);
-        if let Some(at) = told.map(|at| at + POLICY_EVERY)
+        if let Some(at) = written_at.map(|at| at + POLICY_EVERY)
             && at > plan.now.mono
             && !urgent
         {
@@ -219,12 +222,12 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
         let Some(node) = node_of.get(name).filter(|node| !node.excluded) else {
             continue;
         };
-        // Where there is no entry yet that could say so.
+        // Without an entry only the policy can say it.
         if !plan.derived.turns.contains_key(name)
-            && let Some(down) = plan.rejected_write(name)
+            && let Some(rejected) = plan.rejected_write(name)
         {
-            summary.problem = down.reason.to_string();
-            summary.message = format!("node {name}: {down}");
+            summary.problem = rejected.reason.to_string();
+            summary.message = format!("node {name}: {rejected}");
         }
         summary.desired += 1;
         summary.done += u32::from(
@@ -245,9 +248,9 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
     summary
 }
 
-/// What a policy says of itself: why it does nothing, and what else a person would want to know.
+/// Why a policy does nothing, if so, and what else a person should know.
 fn policy_state(plan: &PlanBuilder<'_>, policy: &Policy) -> (Option<Reason>, String) {
-    if let Some(text) = plan.cluster.unreadable_policy(&policy.name) {
+    if let Some(text) = plan.cluster.unreadable_policies.get(&policy.name) {
         return (Some(Reason::UnreadablePolicy), text.clone());
     }
     if let Err(text) = &policy.node_selector {
@@ -266,7 +269,7 @@ fn policy_state(plan: &PlanBuilder<'_>, policy: &Policy) -> (Option<Reason>, Str
     (None, nodes_without_a_group(plan, policy))
 }
 
-/// A node without the label is a group of its own, and reported (lifecycle.md 4).
+/// Names the nodes without the label: each is a group of its own (docs/design/life-cycle.md#groups).
 fn nodes_without_a_group(plan: &PlanBuilder<'_>, policy: &Policy) -> String {
     let Some(groups) = &policy.groups else {
         return String::new();
@@ -295,7 +298,7 @@ fn nodes_without_a_group(plan: &PlanBuilder<'_>, policy: &Policy) -> String {
     }
 }
 
-/// Whether the policy is one of those that tie for a node.
+/// Whether the policy is one of those that match a node with the same highest priority.
 fn is_in_conflict(plan: &PlanBuilder<'_>, policy: &Policy, node: &NodeName) -> bool {
     let Some(node) = plan.cluster.nodes.get(node) else {
         return false;
@@ -308,7 +311,7 @@ fn is_in_conflict(plan: &PlanBuilder<'_>, policy: &Policy, node: &NodeName) -> b
     selects(policy) && !others.any(|other| other.priority > policy.priority && selects(other))
 }
 
-/// What the queue's status is to say beside the ledger.
+/// What the queue's status should say beside the ledger.
 pub(crate) fn queue_summary(plan: &PlanBuilder<'_>, queue: &Queue, ledger: &Ledger) -> QueueSummary {
     let holding = holding(plan, ledger);
     let (state, message, trouble) = queue_state(plan);
@@ -334,7 +337,7 @@ fn phase_counts(cluster: &Cluster) -> BTreeMap<String, u32> {
     phases
 }
 
-/// The queue's state in a word, why it stands still if it does, and the trouble that it would have without a pause.
+/// The queue's state in one word, why nothing starts if so, and the trouble that it has even while paused.
 fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
     let trouble = health::implausible(plan).or_else(|| health::halted(plan));
     let named = trouble
@@ -383,19 +386,23 @@ fn what_holds(plan: &PlanBuilder<'_>, ledger: &Ledger, name: &NodeName) -> Optio
     }
 }
 
-/// Whether a summary that differs is written by itself: its numbers are not even worked out before.
+/// Whether a summary may be written although the ledger has not changed. The numbers are not computed before.
 pub(crate) fn summary_is_due(plan: &mut PlanBuilder<'_>, queue: &Queue) -> bool {
-    if !has_passed_since_told(plan, SUMMARY_EVERY) {
+    if !has_passed_since_write(plan, SUMMARY_EVERY) {
         return false;
     }
-    let told = &queue.summary;
-    let words = (told.state.clone(), told.message.clone(), told.trouble.clone());
-    told.observed_generation != queue.generation
+    let written = &queue.summary;
+    let words = (
+        written.state.clone(),
+        written.message.clone(),
+        written.trouble.clone(),
+    );
+    written.observed_generation != queue.generation
         || words != queue_state(plan)
-        || has_passed_since_told(plan, NUMBERS_EVERY)
+        || has_passed_since_write(plan, NUMBERS_EVERY)
 }
 
-fn has_passed_since_told(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
+fn has_passed_since_write(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
     let due = plan
         .memory
         .pacing
@@ -408,7 +415,7 @@ fn has_passed_since_told(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
     true
 }
 
-/// `history.perNode` ended entries are kept per node name; a node's newest is never dropped.
+/// Drops old entries (docs/design/life-cycle.md#history).
 fn history(plan: &mut PlanBuilder<'_>) {
     const GONE_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
     let Some(queue) = plan.derived.queue else { return };

@@ -1,5 +1,5 @@
-//! The steering taint: `PreferNoSchedule` on every queued node, so that evicted pods land on servers that have
-//! rebooted already (drain.md, order around the drain).
+//! The steering taint: `PreferNoSchedule` on every queued node, so that pods move to servers that have rebooted already
+//! (docs/design/drain.md#steering-taint).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::in_order::InOrder;
 use crate::node::Node;
 use crate::reason::{Class, Reason};
 
-/// Writes a second.
+/// How many taints are written a second.
 const RATE: usize = 20;
 
 pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
@@ -27,12 +27,12 @@ pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
     let mut turn_of = InOrder::new(&plan.derived.turns);
     let mut changes = Vec::new();
     for node in plan.cluster.nodes.values() {
-        // A marked node is restored in one patch with its taint.
+        // The patch that ends a turn removes the taint.
         if node.mark.is_some() {
             continue;
         }
         let turn = turn_of.get(&&node.name).filter(|turn| turn.node.is_some());
-        // An excluded node is left as it is, but for what is our own.
+        // From an excluded node only Junban's own taint is removed.
         let wanted = !node.excluded && turn.is_some_and(|turn| is_wanted(turn, node));
         if wanted != node.pending_taint {
             changes.push((node, wanted));
@@ -57,16 +57,16 @@ pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Not on nodes that are blocked as impossible, and not for a goal that is not due.
 fn is_wanted(turn: &Turn<'_>, node: &Node) -> bool {
     if turn.phase() != Phase::Queued {
-        // Until a live phase ends; a failed node is cordoned anyway.
+        // In flight the taint stays. A Failed node is cordoned and needs none.
         return turn.phase().is_in_flight() && node.pending_taint;
     }
     let record = &turn.entry.record;
-    let waits_for_somebody = record.reason.is_some_and(|reason| {
+    // A pause or a halt concerns all nodes, so the taint stays.
+    let starts_not_soon = record.reason.is_some_and(|reason| {
         reason == Reason::NotDue
             || (reason.class() == Class::NeedsSomebody && !matches!(reason, Reason::Paused | Reason::Halted))
     });
-    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || waits_for_somebody)
+    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || starts_not_soon)
 }

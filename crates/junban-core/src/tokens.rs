@@ -1,4 +1,5 @@
-//! Budgets: which one a pod's leaving is counted against, and how many tokens of it are free (drain.md, budgets).
+//! Which budget a pod's leaving is counted against, and how many tokens it has (docs/design/drain.md#budgets,
+//! docs/design/drain.md#tokens).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,10 +24,10 @@ use crate::reason::Reason;
 use crate::time::Mono;
 use crate::workload::{WorkloadKey, WorkloadKind};
 
-/// Pods that stay unready for as long stop counting as disrupted.
+/// A pod that has been unready for this long no longer counts as disrupted (docs/design/drain.md#implied-budgets).
 const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
 
-/// The budget that a pod's leaving is counted against. Two: it will never be evicted.
+/// The budget that a pod's leaving is counted against. `Err`: two budgets select it, so the API server never evicts it.
 pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     let mut budgets = cluster.budgets_of(pod);
     match (budgets.next(), budgets.next()) {
@@ -46,7 +47,7 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     }
 }
 
-/// The owner with two or more replicas for which a budget is implied, and its replicas.
+/// The pod's owner and its replicas, if a budget is implied for it.
 pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
     let owner = cluster.topmost_owner(pod)?;
     let kinds = [
@@ -63,7 +64,7 @@ pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a Wor
     kinds.contains(&owner.kind).then_some((owner, replicas))
 }
 
-/// Why a budget can never allow an eviction, whoever waits for it.
+/// Why a budget can never allow an eviction, if so.
 pub fn impossible(budget: &Budget) -> Option<Blocker> {
     let object = ObjectRef::Pdb(budget.key.clone());
     if let Some(text) = &budget.sync_failed {
@@ -81,14 +82,13 @@ pub fn impossible(budget: &Budget) -> Option<Blocker> {
     })
 }
 
-/// Tokens that are set aside for pinned pods, by budget and by the node whose pods need them. A node's pinned pods get
-/// all their tokens together with its slot, or none: two half-drained nodes can never block each other
-/// (docs/design/drain.md#pinned-pods).
+/// Tokens that are reserved for pinned pods, by budget and node. A node's pinned pods get all their tokens with its
+/// slot, or none: so no two half-drained nodes block each other (docs/design/drain.md#pinned-pods).
 #[derive(Clone, Debug, Default)]
 pub struct Reservations(BTreeMap<BudgetKey, BTreeMap<NodeName, u32>>);
 
 impl Reservations {
-    /// What nodes that hold a slot and are not drained yet will still need.
+    /// What nodes still need that hold a slot and have not been powered.
     pub fn of_slots(cluster: &Cluster, memory: &Memory, derived: &Derived<'_>) -> Self {
         let ledger = derived.ledger.filter(|_| guard::stands(Guard::Reservations));
         let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
@@ -109,8 +109,8 @@ impl Reservations {
         }
     }
 
-    /// Tokens of a budget that are set aside for other nodes than `node`. Its own do not count: its movable pods leave
-    /// first, and their tokens are back before its pinned pods are asked.
+    /// Tokens of a budget that are reserved for other nodes than `node`. Its own tokens do not count: its movable pods
+    /// leave first, and their tokens come back before its pinned pods leave.
     pub fn of_others(&self, key: &BudgetKey, node: &NodeName) -> u32 {
         let nodes = self.0.get(key).into_iter().flatten();
         nodes
@@ -120,7 +120,7 @@ impl Reservations {
     }
 }
 
-/// Tokens that a node's pinned pods need before the node can be powered.
+/// How many tokens of each budget a node's pinned pods need.
 pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap<BudgetKey, u32> {
     let mut needs = BTreeMap::new();
     let pinned = cluster.pods_of(&node.name).filter(|pod| {
@@ -136,7 +136,7 @@ pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap
     needs
 }
 
-/// When the next pod of an owner that stays unready stops counting as disrupted: no event tells.
+/// When the next unready pod of an owner stops counting as disrupted. No event wakes the plan then.
 pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Mono> {
     let unready = cluster
         .pods_of_owner(owner)
@@ -147,7 +147,7 @@ pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -
         .min()
 }
 
-/// Tokens: what the API says, less what Junban itself has asked for or reserved.
+/// The tokens that the API shows, less those that Junban itself has asked for or reserved.
 #[derive(Debug)]
 pub struct Tokens<'a> {
     cluster: &'a Cluster,
@@ -185,7 +185,7 @@ impl<'a> Tokens<'a> {
 
     fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
         if pod.phase != PodPhase::Running {
-            // Pending pods are not protected.
+            // The API server asks no budget for a Pending pod.
             return Ok(());
         }
         if let Some(blocker) = impossible(budget)
@@ -210,14 +210,14 @@ impl<'a> Tokens<'a> {
             return Err(Blocker::new(Reason::BudgetHeld, object, detail));
         }
         if !pod.ready {
-            // Also if no healthy pod is needed: the API server asks for a token all the same.
+            // Even if no healthy pod is needed, the API server asks for a token.
             let pod = pod.key.clone();
             let detail = Detail::PodProtected { pod, healthy, needed };
             return Err(Blocker::new(Reason::UnhealthyPods, object, detail));
         }
         let holder = self.holder(budget, node);
         let reason = match holder {
-            Holder::Homeless(_) => Reason::ReplacementUnschedulable,
+            Holder::Unschedulable(_) => Reason::ReplacementUnschedulable,
             _ => Reason::BudgetExhausted,
         };
         let detail = Detail::NoDisruptions {
@@ -228,7 +228,7 @@ impl<'a> Tokens<'a> {
         Err(Blocker::new(reason, object, detail))
     }
 
-    /// Who uses up a budget that allows nothing now. `node`: the node whose pod is to leave.
+    /// What uses up a budget that allows nothing now. `node` is the node whose pod is to leave.
     fn holder(&self, budget: &Budget, node: &Node) -> Holder {
         let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
@@ -238,10 +238,10 @@ impl<'a> Tokens<'a> {
             return Holder::Charged(pod.key.clone());
         }
         let unready = || self.cluster.unready_of_budget(budget);
-        let mut down = unready().filter_map(|pod| Some((pod, self.home_of(pod)?)));
+        let mut down = unready().filter_map(|pod| Some((pod, self.place_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
-            let homeless = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
-            return homeless.map_or(Holder::Unknown, |pod| Holder::Homeless(pod.key.clone()));
+            let unschedulable = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
+            return unschedulable.map_or(Holder::Unknown, |pod| Holder::Unschedulable(pod.key.clone()));
         };
         let (pod, node) = (pod.key.clone(), on.clone());
         let is_up = self.cluster.nodes.get(on);
@@ -255,26 +255,19 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Where a pod is, or the only node on which it could be.
-    fn home_of(&self, pod: &'a Pod) -> Option<&'a NodeName> {
+    /// The node of a pod, or the only node on which it can run.
+    fn place_of(&self, pod: &'a Pod) -> Option<&'a NodeName> {
         if let Some(node) = &pod.node {
             return Some(node);
         }
-        let is_home = |node: &&Node| belongs_on(self.cluster, pod, node);
-        // Asked of the few that take no pods first: a node that takes some keeps nobody down.
+        let nodes = || self.cluster.nodes.values();
+        let can_run_it = |node: &&Node| belongs_on(self.cluster, pod, node);
+        // First the few nodes that take no pods: only such a node can keep the pod down.
         let takes_none = |node: &&Node| !node.ready || node.unschedulable;
-        if !self
-            .cluster
-            .nodes
-            .values()
-            .filter(takes_none)
-            .any(|node| is_home(&node))
-        {
-            return None;
-        }
-        let mut homes = self.cluster.nodes.values().filter(is_home);
-        let first = homes.next()?;
-        homes.next().is_none().then_some(&first.name)
+        nodes().filter(takes_none).find(can_run_it)?;
+        let mut possible = nodes().filter(can_run_it);
+        let first = possible.next()?;
+        possible.next().is_none().then_some(&first.name)
     }
 
     fn take_of_implied(
@@ -286,7 +279,7 @@ impl<'a> Tokens<'a> {
         policy: &Policy,
     ) -> Result<(), Blocker> {
         if !pod.ready {
-            // A pod that is not Ready costs nothing.
+            // A pod that is not Ready costs no token.
             return Ok(());
         }
         let Some(implied) = self.implied(owner, policy) else {
@@ -296,7 +289,7 @@ impl<'a> Tokens<'a> {
         if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
             return Ok(());
         }
-        if implied.ready <= 1 && !implied.all_may_go {
+        if implied.ready <= 1 && !implied.all_may_leave {
             return Err(Blocker::new(
                 Reason::ImpliedBudget,
                 ObjectRef::Workload(owner.clone()),
@@ -306,8 +299,8 @@ impl<'a> Tokens<'a> {
         Err(implied.refusal(1))
     }
 
-    /// Why not all pinned pods of a node, `need` of one owner without a budget, may go together. `taken`: reserved by
-    /// this very plan.
+    /// Why the `need` pinned pods of a node may not leave together, if so. Their owner has no budget. `taken`: tokens
+    /// that this plan has reserved.
     pub fn refuse_pinned(
         &self,
         owner: &WorkloadKey,
@@ -352,7 +345,7 @@ impl<'a> Tokens<'a> {
             allowed,
             disrupted: replicas.saturating_sub(ready + long_unready),
             ready,
-            all_may_go: limit == IntOrPercent::Percent(100),
+            all_may_leave: limit == IntOrPercent::Percent(100),
         })
     }
 
@@ -362,36 +355,40 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// A budget that nobody wrote, as its owner's pods show it.
+/// The implied budget of an owner, as its pods show it.
 struct Implied<'k> {
     owner: &'k WorkloadKey,
     replicas: u32,
-    /// How many may be disrupted at a time.
+    /// How many pods may be disrupted at a time.
     allowed: u32,
     disrupted: u32,
     ready: u32,
-    /// Even the last Ready pod (`maxUnavailable: 100%`).
-    all_may_go: bool,
+    /// Whether even the last Ready pod may leave (`maxUnavailable: 100%`).
+    all_may_leave: bool,
 }
 
 impl Implied<'_> {
-    /// How many Ready pods may go now.
+    /// How many Ready pods may leave now.
     fn free(&self) -> u32 {
         let allowed = self.allowed + guard::slip(Slip::Implied);
-        let but_the_last = self.ready.saturating_sub(1 - guard::slip(Slip::LastPod));
-        let may_go = if self.all_may_go { self.ready } else { but_the_last };
-        allowed.saturating_sub(self.disrupted).min(may_go)
+        let all_except_last = self.ready.saturating_sub(1 - guard::slip(Slip::LastPod));
+        let may_leave = if self.all_may_leave {
+            self.ready
+        } else {
+            all_except_last
+        };
+        allowed.saturating_sub(self.disrupted).min(may_leave)
     }
 
-    /// How many may ever go together.
+    /// How many pods may ever leave together.
     fn most(&self) -> u32 {
-        if self.all_may_go {
+        if self.all_may_leave {
             return self.replicas;
         }
         self.allowed.min(self.replicas.saturating_sub(1))
     }
 
-    /// Why `need` pods may not go now, though they may another time.
+    /// Why `need` pods may not leave now, although they may later.
     fn refusal(&self, need: u32) -> Blocker {
         let object = ObjectRef::Workload(self.owner.clone());
         if self.free() >= need {

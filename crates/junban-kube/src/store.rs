@@ -354,23 +354,24 @@ impl Store {
         let version = version_of(object);
         match convert::policy::read(object) {
             Ok(policy) => self.put(&key, version, |cluster| {
-                cluster.unreadable.remove(&key);
+                cluster.unreadable_policies.remove(&name);
                 cluster.apply_policy(policy)
             }),
             Err(error) => self.put(&key, version, |cluster| {
                 cluster.policies.remove(&name);
                 if let Some(outline) = convert::policy::outline(object) {
-                    cluster.policies.insert(name, outline);
+                    cluster.policies.insert(name.clone(), outline);
                 }
-                cluster.unreadable.insert(key.clone(), error.to_string()) != Some(error.to_string())
+                let before = cluster.unreadable_policies.insert(name, error.to_string());
+                before != Some(error.to_string())
             }),
         }
     }
 
     pub(crate) fn remove_policy(&self, name: &str, gone: Gone<'_>) {
         let key = Kind::Policy.key(name);
-        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
         let name = PolicyName::from(name);
+        self.change(|cluster| cluster.unreadable_policies.remove(&name).is_some());
         self.remove(
             &key,
             gone,
@@ -387,7 +388,7 @@ impl Store {
         match convert::entry::read(object) {
             Ok(entry) => {
                 self.put(&key, entry.version, |cluster| {
-                    let unreadable = cluster.unreadable.remove(&key).is_some();
+                    let unreadable = cluster.unreadable_entries.remove(&entry.name).is_some();
                     cluster.apply_entry(entry.clone()) || unreadable
                 });
                 Ok(entry)
@@ -395,8 +396,9 @@ impl Store {
             Err(error) => {
                 let text = error.to_string();
                 self.put(&key, version_of(object), |cluster| {
-                    cluster.entries.remove(&EntryName::new(object.name_any()));
-                    cluster.unreadable.insert(key.clone(), text.clone()) != Some(text.clone())
+                    let name = EntryName::new(object.name_any());
+                    cluster.entries.remove(&name);
+                    cluster.unreadable_entries.insert(name, text.clone()) != Some(text.clone())
                 });
                 Err(text)
             }
@@ -405,7 +407,7 @@ impl Store {
 
     pub(crate) fn remove_entry(&self, name: &EntryName, gone: Gone<'_>) {
         let key = Kind::Entry.key(name.as_str());
-        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
+        self.change(|cluster| cluster.unreadable_entries.remove(name).is_some());
         self.remove(
             &key,
             gone,

@@ -31,7 +31,7 @@ fn three_nodes_one_at_a_time_take_three_turns() {
 }
 
 #[test]
-fn a_chain_of_pinned_pods_binds_where_places_do_not() {
+fn pinned_pods_of_one_budget_give_the_bound_if_there_are_enough_places() {
     let chain = PinnedBudget {
         name: "db/store".into(),
         allowed: 1,
@@ -57,38 +57,38 @@ fn bound(input: BoundInput) -> (u64, String) {
     (bound.seconds, bound.by)
 }
 
-fn said(seconds: u64, by: &str) -> (u64, String) {
+fn expected(seconds: u64, by: &str) -> (u64, String) {
     (seconds, by.to_owned())
 }
 
 #[test]
-fn the_first_proof_passes_before_a_second_is_powered() {
+fn the_first_proof_comes_before_the_second_power_action() {
     let input = |places| BoundInput {
         nodes: nodes(3, 60.0),
         places,
         first_proof: true,
         ..BoundInput::default()
     };
-    // 65 s of the first; of the others at least the boot, for they may have drained meanwhile.
-    assert_eq!(bound(input(3)), said(125, "path"));
-    assert_eq!(bound(input(1)), said(185, "limit maxUnavailable"));
+    // The first node takes 65 s. The others need at least their boot, because they may have drained meanwhile.
+    assert_eq!(bound(input(3)), expected(125, "path"));
+    assert_eq!(bound(input(1)), expected(185, "limit maxUnavailable"));
 }
 
 #[test]
-fn the_shortest_turn_may_be_the_first_proof_and_one_node_alone_is_none() {
+fn the_first_proof_is_the_shortest_turn_and_a_single_node_needs_none() {
     let mut input = BoundInput {
         nodes: [nodes(1, 90.0), nodes(1, 30.0)].concat(),
         places: 2,
         first_proof: true,
         ..BoundInput::default()
     };
-    assert_eq!(bound(input.clone()), said(125, "path"));
+    assert_eq!(bound(input.clone()), expected(125, "path"));
     input.nodes.truncate(1);
-    assert_eq!(bound(input), said(95, "path"));
+    assert_eq!(bound(input), expected(95, "path"));
 }
 
 #[test]
-fn a_budget_may_be_used_while_the_first_proof_is_awaited() {
+fn a_budget_may_be_used_before_the_first_proof() {
     let chain = PinnedBudget {
         name: "db/store".into(),
         allowed: 1,
@@ -101,11 +101,11 @@ fn a_budget_may_be_used_while_the_first_proof_is_awaited() {
         pinned: vec![chain],
         ..BoundInput::default()
     };
-    assert_eq!(bound(input), said(390, "pdb db/store"));
+    assert_eq!(bound(input), expected(390, "pdb db/store"));
 }
 
 #[test]
-fn groups_take_the_time_of_the_slowest_node_of_each() {
+fn each_group_takes_the_time_of_its_slowest_node() {
     let mut nodes = nodes(5, 60.0);
     nodes[0].boot = 100.0;
     for (node, group) in nodes.iter_mut().zip(["a", "a", "b", "b"]) {
@@ -117,24 +117,25 @@ fn groups_take_the_time_of_the_slowest_node_of_each() {
         groups_at_once: at_once,
         ..BoundInput::default()
     };
-    // 105 s of a, 65 s of b, 65 s of the node without a group, which is one by itself.
-    assert_eq!(bound(input(Some(1))), said(235, "groups"));
-    assert_eq!(bound(input(Some(2))), said(117, "groups"));
-    assert_eq!(bound(input(None)), said(105, "path"));
+    // 105 s for a, 65 s for b, and 65 s for the node without a group, which is a group of its own.
+    assert_eq!(bound(input(Some(1))), expected(235, "groups"));
+    assert_eq!(bound(input(Some(2))), expected(117, "groups"));
+    assert_eq!(bound(input(None)), expected(105, "path"));
 }
 
 #[test]
-fn control_planes_go_one_by_one_and_beside_nobody() {
+fn control_plane_nodes_go_one_by_one_and_never_beside_workers() {
     let mut three = nodes(3, 60.0);
-    let masters = |nodes: &mut [NodeTime]| nodes.iter_mut().for_each(|node| node.control_plane = true);
-    masters(&mut three[..1]);
+    let make_control_plane =
+        |nodes: &mut [NodeTime]| nodes.iter_mut().for_each(|node| node.control_plane = true);
+    make_control_plane(&mut three[..1]);
     let input = BoundInput {
         nodes: three.clone(),
         places: 3,
         ..BoundInput::default()
     };
-    assert_eq!(bound(input.clone()), said(130, "path"));
-    masters(&mut three);
+    assert_eq!(bound(input.clone()), expected(130, "path"));
+    make_control_plane(&mut three);
     let input = BoundInput {
         nodes: three,
         ..input
@@ -143,7 +144,7 @@ fn control_planes_go_one_by_one_and_beside_nobody() {
 }
 
 #[test]
-fn moves_share_their_tokens_and_the_last_may_outlast_the_run() {
+fn moves_share_tokens_and_the_last_may_end_after_the_run() {
     let input = |allowed| BoundInput {
         nodes: nodes(2, 60.0),
         places: 2,
@@ -155,9 +156,9 @@ fn moves_share_their_tokens_and_the_last_may_outlast_the_run() {
         }],
         ..BoundInput::default()
     };
-    assert_eq!(bound(input(1)), said(180, "pdb shop/cart"));
-    assert_eq!(bound(input(2)), said(80, "pdb shop/cart"));
-    assert_eq!(bound(input(4)), said(65, "path"));
+    assert_eq!(bound(input(1)), expected(180, "pdb shop/cart"));
+    assert_eq!(bound(input(2)), expected(80, "pdb shop/cart"));
+    assert_eq!(bound(input(4)), expected(65, "path"));
 }
 
 #[test]
@@ -178,11 +179,11 @@ fn the_live_bound_names_the_budget_of_pinned_pods() {
     let plan = PlanBuilder::new(&toy.cluster, &toy.memory, toy.now());
     let bound = of_rest(&plan, plan.derived.queue.unwrap()).unwrap();
     assert_eq!(bound.by, "pdb shop/store");
-    // Three boots of a fifth of bootTimeout, one after the other.
+    // Three boots, one after the other, each a fifth of bootTimeout.
     assert_eq!(bound.seconds, 36);
 }
 
 #[test]
-fn nothing_left_has_no_bound() {
+fn without_nodes_there_is_no_bound() {
     assert_eq!(lower_bound(&BoundInput::default()), None);
 }

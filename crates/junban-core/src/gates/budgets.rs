@@ -1,5 +1,5 @@
-//! Can the node's pods leave? What can never be evicted is known before the node is cordoned, and so is a budget
-//! that allows nothing now which Junban itself does not hold (lifecycle.md 8).
+//! Can the node's pods leave? A node is not cordoned for a pod that can never be evicted, or for a budget that allows
+//! nothing now, unless Junban's own turns are the cause (docs/design/drain.md#budgets).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::reason::{Class, Reason};
 use crate::tokens::{budget_of, impossible, pinned_needs};
 
-/// Every pod and every budget that holds the start back.
+/// Every pod and every budget that prevents the start.
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
     let Candidate {
         turn, node, tally, ..
@@ -40,7 +40,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
                 unmet.push(blocker);
             }
             Duty::Completes(blocker) => {
-                if holds_start(plan, turn, pod, policy) {
+                if job_prevents_start(plan, turn, pod, policy) {
                     unmet.push(blocker);
                 }
             }
@@ -52,9 +52,9 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
     unmet
 }
 
-/// The first of the node's pods that cannot leave before somebody helps. Writes nothing, so that it may be asked long
+/// The first of the node's pods that cannot leave until a person helps. It writes nothing, so it can be asked long
 /// before the node's turn comes.
-pub fn never(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) -> Option<Blocker> {
+pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) -> Option<Blocker> {
     let cluster = plan.cluster;
     let blocker_of = |pod| match duty(cluster, Some(plan.memory), pod, Some(policy)) {
         Duty::Forbidden(blocker) => Some(blocker),
@@ -67,8 +67,9 @@ pub fn never(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) -> Option
         .min()
 }
 
-/// Job pods that run when the node's turn comes are waited for before the cordon; later ones do not prolong that.
-fn holds_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, policy: &Policy) -> bool {
+/// Whether a Job's pod prevents the start. Only pods that ran when the node's turn came are waited for before the
+/// cordon (docs/design/drain.md#jobs).
+fn job_prevents_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, policy: &Policy) -> bool {
     let record = &turn.entry.record;
     let Some(since) = record.jobs_since else {
         let record = Record {
@@ -84,7 +85,7 @@ fn holds_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, policy: &
     pod.created <= since && !jobs_are_over(plan, turn, policy)
 }
 
-/// Whether the waiting for Jobs is over: `jobs.deadline` bounds it over all rounds. After the deadline Jobs are evicted.
+/// Whether `jobs.deadline` has passed. It bounds the waits for Jobs over all rounds; after it their pods are evicted.
 pub fn jobs_are_over(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> bool {
     let record = &turn.entry.record;
     let Some(from) = record.jobs_at.or(record.phase_at) else {
@@ -111,7 +112,7 @@ fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &P
                 return None;
             }
             if let Some(blocker) = impossible(budget)
-                // Deleting needs a denial, and a budget that cannot be computed gives none.
+                // A deletion needs a denial, and a budget that cannot be computed denies nothing.
                 && (!deletes || blocker.reason == Reason::BudgetUnknown)
             {
                 return Some(blocker);
@@ -133,8 +134,8 @@ fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &P
     }
 }
 
-/// Whether Junban's own turns use the budget: an eviction that was asked for, or a pod of it on a node in Draining.
-/// A failed node's pod is down for as long as its server: that is no token that comes back by itself.
+/// Whether Junban's own turns use the budget: an eviction that was asked for, or a terminating pod on a node in
+/// Draining. The pods of a Failed node do not count: their tokens do not come back by themselves.
 fn is_held_by_junban(plan: &PlanBuilder<'_>, key: &BudgetKey, node: &Node) -> bool {
     if plan.memory.tokens.unseen(key) > 0 {
         return true;
@@ -149,8 +150,8 @@ fn is_held_by_junban(plan: &PlanBuilder<'_>, key: &BudgetKey, node: &Node) -> bo
     })
 }
 
-/// All tokens that the node's pinned pods need are reserved with the slot, or none: no two half-drained nodes can
-/// block each other (design.md 5).
+/// Whether the tokens that all of the node's pinned pods need are free: they are reserved with the slot
+/// (docs/design/drain.md#pinned-pods).
 fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Policy) -> Vec<Blocker> {
     let tokens = plan.tokens();
     let mut unmet = Vec::new();
@@ -164,7 +165,7 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
             }
             BudgetKey::Pod(_) => continue,
         };
-        // What can never be is said of its pods already.
+        // A budget that can never allow an eviction is reported for each of its pods already.
         let budget = plan.cluster.budgets.get(pdb);
         let Some(budget) = budget.filter(|budget| impossible(budget).is_none()) else {
             continue;

@@ -1,4 +1,5 @@
-//! Do the node's pods fit elsewhere? Sums of requests per resource over the nodes that may take them.
+//! Do the node's pods fit elsewhere? Their requests are compared with the free room of all other nodes, as sums for
+//! each resource (docs/design/drain.md#deadlocks).
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
             *free.entry(resource).or_insert(0) += room.max(0);
         }
     }
-    // Pods that wait for a node already want that room.
+    // Pods that wait for a node need some of that room.
     for pod in cluster
         .pods
         .values()
@@ -72,7 +73,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
     ))
 }
 
-/// A node with a taint that keeps pods out takes none that does not tolerate it; sums leave such nodes aside.
+/// Whether no taint keeps pods out. Sums cannot tell which pods tolerate one.
 fn takes_workloads(node: &Node) -> bool {
     node.taints.iter().all(|taint| taint.effect == "PreferNoSchedule")
 }

@@ -1,5 +1,5 @@
-//! Control-plane nodes: one at a time, never beside workers, every API server and etcd member good before and after,
-//! none missing (lifecycle.md 7).
+//! Control-plane nodes go one at a time and never beside workers. Every API server and etcd member is good before and
+//! after (docs/design/control-plane.md#turns).
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
-/// Workers that are able to start go first.
+/// A control-plane node starts when no worker has been in flight or able to start for this time.
 const WORKERS_IDLE_FOR: Duration = Duration::from_secs(120);
-/// Health is looked at again this often while somebody waits for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// A proof rests on what was seen within this time; a start and a power action on evidence (4 s).
-const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// Health is read again this often while an entry waits for it.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+/// A read of health counts this long in a proof. Before a start and a power action it counts as long as evidence.
+const COUNTS_FOR: Duration = Duration::from_secs(10);
 
-fn turn_of(detail: Detail) -> Option<Blocker> {
+fn waits_for_turn(detail: Detail) -> Option<Blocker> {
     let object = ObjectRef::ControlPlane;
     Some(Blocker::new(Reason::ControlPlaneTurn, object, detail))
 }
 
-/// A worker waits while a control-plane node is in flight. A worker that was released from a drain once also waits while
-/// a control-plane node is the next.
+/// A worker waits while a control-plane node is in flight. A worker that was released from a drain once also waits if a
+/// control-plane node is next.
 pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
     let Candidate {
@@ -40,13 +40,13 @@ pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Opti
         return None;
     }
     if tally.control_plane_active {
-        return turn_of(Detail::ControlPlaneInFlight);
+        return waits_for_turn(Detail::ControlPlaneInFlight);
     }
     let waits = tally.control_plane_next && was_released(turn.entry);
-    waits.then(|| turn_of(Detail::ControlPlaneNext))?
+    waits.then(|| waits_for_turn(Detail::ControlPlaneNext))?
 }
 
-/// A control-plane node goes alone: no other control-plane node is away, and no worker is in flight.
+/// A control-plane node goes alone: no other control-plane node is down or in a turn, and no worker is in flight.
 pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
     let Candidate { node, tally, .. } = candidate;
@@ -54,11 +54,11 @@ pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         return None;
     }
     if tally.control_plane_active {
-        return turn_of(Detail::OtherControlPlaneInFlight);
+        return waits_for_turn(Detail::OtherControlPlaneInFlight);
     }
     if let Some(other) = out_of_service(plan, node) {
         if is_being_freed(plan, &other) {
-            return turn_of(Detail::OtherControlPlaneInFlight);
+            return waits_for_turn(Detail::OtherControlPlaneInFlight);
         }
         return Some(Blocker::new(
             Reason::ControlPlaneUnhealthy,
@@ -66,7 +66,9 @@ pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
             Detail::OtherControlPlaneAway,
         ));
     }
-    tally.worker_active.then(|| turn_of(Detail::WorkersInFlight))?
+    tally
+        .worker_active
+        .then(|| waits_for_turn(Detail::WorkersInFlight))?
 }
 
 /// Workers that are able to start go first.
@@ -76,16 +78,16 @@ pub fn after_workers(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> O
         return None;
     }
     let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
-    if plan.now.mono.since(idle) >= WORKERS_IDLE_FOR || workers_have_rested(plan) {
+    if plan.now.mono.since(idle) >= WORKERS_IDLE_FOR || workers_were_idle(plan) {
         return None;
     }
     plan.wake_at_mono(idle + WORKERS_IDLE_FOR);
-    turn_of(Detail::WorkersFirst)
+    waits_for_turn(Detail::WorkersFirst)
 }
 
-/// A retry puts its node back into flight with no other gate: never beside a turn of the control plane, and a
-/// control-plane node beside none. Meanwhile it holds back every start of the other kind (`PlanBuilder::goes_back`), so that
-/// it is not waited past.
+/// A retry puts its node back into flight past all other gates: a worker not beside a control-plane node, and a
+/// control-plane node beside no other (docs/design/control-plane.md#retries). While it waits, no node of the other kind
+/// starts (`PlanBuilder::goes_back`), so it is not overtaken.
 pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let derived = &plan.derived;
     let others = derived.turns.values().filter(|other| {
@@ -102,7 +104,7 @@ pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Opt
     ))
 }
 
-/// Another control-plane node that is down or under a turn that has not ended well: Failed, or retried.
+/// Another control-plane node that is not Ready or in a turn.
 fn out_of_service(plan: &PlanBuilder<'_>, node: &Node) -> Option<NodeName> {
     let others = plan
         .derived
@@ -121,7 +123,7 @@ fn out_of_service(plan: &PlanBuilder<'_>, node: &Node) -> Option<NodeName> {
         .map(|other| other.name.clone())
 }
 
-/// Its turn has ended well and it was given back: the next write of the ledger frees its slot.
+/// Whether a node is proven and given back, and only its slot is not freed yet.
 fn is_being_freed(plan: &PlanBuilder<'_>, name: &NodeName) -> bool {
     let given_back = plan
         .cluster
@@ -136,9 +138,9 @@ fn is_being_freed(plan: &PlanBuilder<'_>, name: &NodeName) -> bool {
     given_back && ended
 }
 
-/// What the records say, for a process that has not led for so long: one that is killed every 20 s never would. A turn
-/// of a goal that still has a worker Queued ended so long ago, and no worker is in flight now.
-fn workers_have_rested(plan: &PlanBuilder<'_>) -> bool {
+/// Whether by the records the last turn of a worker ended long enough ago. A process that is killed every 20 s never
+/// leads so long that it sees this itself. Only the newest goal that a Queued worker has counts.
+fn workers_were_idle(plan: &PlanBuilder<'_>) -> bool {
     let is_worker = |name: &NodeName| !plan.derived.control_planes.contains(name);
     let turns = plan.derived.turns.values();
     let goal = turns
@@ -155,18 +157,17 @@ fn workers_have_rested(plan: &PlanBuilder<'_>) -> bool {
         .map(|at| at.led_ms)
         .max();
     last.is_some_and(|last| {
-        let rested = plan.now.clock.led_ms.saturating_sub(last);
-        Duration::from_millis(rested) >= WORKERS_IDLE_FOR
+        let idle = plan.now.clock.led_ms.saturating_sub(last);
+        Duration::from_millis(idle) >= WORKERS_IDLE_FOR
     })
 }
 
-/// Whether a drain was given up once, and nobody has asked for it again since.
+/// Whether the entry was released from a drain, and no person has retried it since.
 pub fn was_released(entry: &Entry) -> bool {
     entry.record.back_off.is_some() && entry.spec.retries == entry.record.retries_done
 }
 
-/// Whether a blocker of a control-plane node says that it goes next: it waits for its turn alone, and for no worker
-/// that has yet to go.
+/// Whether a control-plane node is next: this blocker of it only waits for its turn, and no worker is Queued.
 pub fn is_next(plan: &PlanBuilder<'_>, node: &Node, blocker: &Blocker) -> bool {
     let waits = matches!(
         blocker.reason,
@@ -175,7 +176,7 @@ pub fn is_next(plan: &PlanBuilder<'_>, node: &Node, blocker: &Blocker) -> bool {
     node.control_plane && waits && !worker_is_queued(plan)
 }
 
-/// A worker that was released from a drain once does not go before the control plane.
+/// Whether a worker is Queued. A worker that was released from a drain does not count: it goes after the control plane.
 fn worker_is_queued(plan: &PlanBuilder<'_>) -> bool {
     plan.derived.turns.values().any(|turn| {
         let worker = turn.node.is_some_and(|node| !node.control_plane);
@@ -183,7 +184,7 @@ fn worker_is_queued(plan: &PlanBuilder<'_>) -> bool {
     })
 }
 
-/// Before a start and before a power action of a control-plane node: every member is good, by evidence.
+/// Before a control-plane node is started or powered, evidence shows that every member is good.
 pub fn health(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     const AGE_MAX: Duration = Fresh::<()>::EVIDENCE_AGE_MAX;
     candidate
@@ -192,14 +193,14 @@ pub fn health(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<B
         .then(|| members(plan, AGE_MAX, AGE_MAX))?
 }
 
-/// After the boot of a control-plane node: every member is good again.
-pub fn after(plan: &mut PlanBuilder<'_>) -> Option<Blocker> {
-    members(plan, LOOK_AGAIN, SEEN_WITHIN)
+/// After the boot of a control-plane node every member is good again.
+pub fn health_after_boot(plan: &mut PlanBuilder<'_>) -> Option<Blocker> {
+    members(plan, READ_AGAIN, COUNTS_FOR)
 }
 
-/// Whether every API server and etcd member is good, and as many of them as there are control-plane nodes. What was
-/// seen within `stands` counts; it is looked at again after `again`.
-fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Option<Blocker> {
+/// Whether every API server and etcd member is good, and the queue names enough of them. They are read again after
+/// `read_again`, and a read counts for `counts_for` (docs/design/control-plane.md#health).
+fn members(plan: &mut PlanBuilder<'_>, read_again: Duration, counts_for: Duration) -> Option<Blocker> {
     let queue = plan.derived.queue?;
     let spec = &queue.control_plane;
     let nodes = plan.derived.control_planes.len();
@@ -229,21 +230,21 @@ fn members(plan: &mut PlanBuilder<'_>, again: Duration, stands: Duration) -> Opt
         .control_plane
         .as_ref()
         .map(|read| plan.now.mono.since(read.begun));
-    if age.is_none_or(|age| age >= again) {
+    if age.is_none_or(|age| age >= read_again) {
         plan.emit(Effect::Read(Read::ControlPlane {
             api_servers: spec.api_servers.clone(),
             etcd: spec.etcd.clone(),
             etcd_client_secret: spec.etcd_client_secret.clone(),
         }));
     }
-    plan.wake_in(again);
-    // What was seen stands while it is looked at again: a look that is under way ends no settle time.
+    plan.wake_in(read_again);
+    // The last read counts while the next one is under way. Otherwise each read would end a settle time.
     let seen = plan
         .memory
         .reads
         .control_plane
         .as_ref()
-        .filter(|read| plan.now.mono.since(read.begun) < stands);
+        .filter(|read| plan.now.mono.since(read.begun) < counts_for);
     let Some(seen) = seen else {
         return Some(Blocker::new(
             Reason::ControlPlaneChecking,

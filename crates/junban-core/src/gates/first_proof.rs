@@ -1,4 +1,4 @@
-//! First proof: until one node of this policy and goal is proven, one at a time (safety.md S28).
+//! Until one node of a policy and goal is proven, its nodes go one at a time (docs/design/life-cycle.md#first-proof).
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use crate::object::ObjectRef;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
+/// A drain that has been blocked for this long lets the next node begin to drain.
 const BLOCKED_FOR: Duration = Duration::from_secs(60);
-/// For entries by name a proof of the policy within a day is the first proof.
+/// For entries that people asked for by name, a proof of the policy within this time is the first proof.
 const PROOF_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Whether the entry may begin to drain.
@@ -69,7 +70,7 @@ fn waits_for(node: &NodeName) -> Blocker {
     )
 }
 
-/// Other entries of the same policy and goal that are active: in flight, or with a slot.
+/// Other active entries of the same policy and goal.
 fn others<'a>(plan: &PlanBuilder<'a>, entry: &Entry) -> Vec<&'a Entry> {
     let turns = plan.derived.turns.values();
     turns
@@ -83,7 +84,7 @@ fn others<'a>(plan: &PlanBuilder<'a>, entry: &Entry) -> Vec<&'a Entry> {
 fn orphans<'a>(plan: &PlanBuilder<'a>, entry: &Entry) -> impl Iterator<Item = (&'a Node, &'a Mark)> {
     let orphans = plan.derived.orphans.iter().copied();
     let (policy, goal) = goal_key(entry);
-    // A mark does not say who asked.
+    // A mark does not say whether a person asked by name.
     orphans
         .filter(move |(_, mark)| mark.policy == *policy && goal.is_none_or(|goal| goal == mark.booted_after))
 }

@@ -1,4 +1,4 @@
-//! Is the entry's goal due, and is the node's last boot long enough ago?
+//! Is the entry's goal due, and did the node boot longer than `minInterval` ago?
 
 use std::time::Duration;
 

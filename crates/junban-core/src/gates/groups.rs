@@ -1,5 +1,4 @@
-//! Is the node's group open, or may another be opened? A group is open while it has an entry in flight; Failed does
-//! not keep it open (lifecycle.md 4).
+//! Is the node's group open, or may another group be opened (docs/design/life-cycle.md#groups)?
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;

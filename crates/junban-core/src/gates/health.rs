@@ -1,12 +1,12 @@
-//! Is the cluster as a whole in a state in which anything may start? Implausible input, and more failures than
-//! `failures.max`, stop new work (safety.md S17, S27).
+//! May anything start in this cluster? Nothing starts if the view is implausible, or after more failures than
+//! `failures.max` allows (docs/design/life-cycle.md#failures-and-halt).
 
 use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::detail::Detail;
-use crate::entry::Phase;
+use crate::entry::{Entry, Phase};
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
@@ -14,9 +14,9 @@ const WINDOW: Duration = Duration::from_secs(600);
 
 /// Whether the view of the cluster is too old, or too many nodes changed at once.
 pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
-    let say = |detail| Some(Blocker::new(Reason::Implausible, ObjectRef::Cluster, detail));
+    let blocked = |detail| Some(Blocker::new(Reason::Implausible, ObjectRef::Cluster, detail));
     if let Some(text) = &plan.cluster.stale {
-        return say(Detail::CacheOld(text.clone()));
+        return blocked(Detail::CacheOld(text.clone()));
     }
     let now = plan.now.mono;
     let nodes = plan.cluster.nodes.len();
@@ -29,7 +29,7 @@ pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
             let seen = plan.memory.sightings.readiness_of(node);
             seen.is_some_and(|seen| !seen.ready && seen.changed && now.since(seen.since) < WINDOW)
         })
-        // Our own reboots are no surprise.
+        // Junban's own reboots do not count.
         .filter(|node| {
             plan.derived
                 .turns
@@ -38,7 +38,7 @@ pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         })
         .count();
     if gone_down > (nodes / 2).max(3) {
-        return say(Detail::NodesWentDown {
+        return blocked(Detail::NodesWentDown {
             down: gone_down,
             nodes,
         });
@@ -52,7 +52,7 @@ pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
         .max()
         .unwrap_or(nodes);
     if most > 3 && nodes * 10 < most * 7 {
-        return say(Detail::NodesVanished {
+        return blocked(Detail::NodesVanished {
             known: most,
             left: nodes,
         });
@@ -60,7 +60,7 @@ pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     None
 }
 
-/// While Failed entries exceed `failures.max` nothing starts. Machines that boot suspiciously long count as well.
+/// Whether more entries are Failed than `failures.max` allows. Boots that take suspiciously long count as well.
 pub fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     let queue = plan.derived.queue?;
     let most = queue.failures_tolerated(plan.derived.counted);
@@ -83,8 +83,8 @@ pub fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     })
 }
 
-/// In Rebooting for more than twice the longest boot proven so far, and a third of bootTimeout at least.
-fn is_overdue(plan: &PlanBuilder<'_>, entry: &crate::entry::Entry) -> bool {
+/// Whether a boot takes longer than twice the longest one proven so far, and longer than a third of bootTimeout.
+fn is_overdue(plan: &PlanBuilder<'_>, entry: &Entry) -> bool {
     let record = &entry.record;
     let (Phase::Rebooting, Some(power), Some(since)) = (record.phase, &record.power, record.phase_at) else {
         return false;

@@ -35,7 +35,7 @@ pub fn places(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<B
     let Candidate { node, tally, .. } = candidate;
     let has_place = plan.derived.places.contains(&node.name) || tally.places.len() < tally.max_unavailable;
     (!has_place).then(|| {
-        // The sentence names no holder: holders change with each start, and every waiting entry stores the sentence.
+        // The sentence names no holders. They change with each start, and each waiting entry would be written again.
         let holders = tally.places.iter().take(5).cloned().collect();
         Blocker::new(
             Reason::NoPlace,

@@ -1,4 +1,4 @@
-//! Is this very node in a state in which it may be started?
+//! May this node be started?
 
 use crate::back_off;
 use crate::blocker::Blocker;
@@ -22,23 +22,23 @@ pub fn labels(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bloc
     Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail))
 }
 
-/// Whether the node is nobody else's, up, known by its bootID, and not in a back-off.
+/// Whether no other tool owns the node, it is Ready, it has a bootID, and its entry is not in a back-off.
 pub fn state(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let node = candidate.node;
-    let say = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
+    let blocked = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
     if let Some(owner) = &node.foreign_owner {
-        return say(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
+        return blocked(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
     }
     if !node.ready {
-        return say(Reason::NodeDown, Detail::NotReady);
+        return blocked(Reason::NodeDown, Detail::NotReady);
     }
     if node.boot_id.is_none() {
-        return say(Reason::NoBootId, Detail::NoBootId);
+        return blocked(Reason::NoBootId, Detail::NoBootId);
     }
     backs_off(plan, candidate.turn.entry)
 }
 
-/// A change of the blocking object ends the wait, and so does `retry`.
+/// Whether the entry is in a back-off. A change of the object that blocked ends it, and so does `retry`.
 fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     let back_off = entry.record.back_off.as_ref()?;
     let changed = back_off::has_changed(plan.cluster, back_off);
@@ -58,7 +58,7 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     ))
 }
 
-/// One boot, one power action, also across Node UIDs (lifecycle.md 1).
+/// Whether another entry may have powered this boot (docs/design/life-cycle.md#one-boot-one-power-action).
 pub fn earlier_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let Candidate { turn, node, .. } = candidate;
     let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;

@@ -1,4 +1,4 @@
-//! Is the queue paused? No queue object means paused (lifecycle.md 5).
+//! Is the queue paused? No queue object means paused (docs/design/life-cycle.md#pause).
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;

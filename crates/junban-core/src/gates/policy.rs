@@ -1,4 +1,4 @@
-//! Does a policy with a driver govern the node, and is it the policy that the entry names?
+//! Does the policy that the entry names govern the node, and does it have a driver?
 
 use super::Candidate;
 use crate::blocker::Blocker;
@@ -18,7 +18,7 @@ pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Block
 pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'t Policy, Blocker> {
     let name = &turn.entry.spec.policy;
     let object = ObjectRef::Policy(name.clone());
-    if let Some(text) = plan.cluster.unreadable_policy(name) {
+    if let Some(text) = plan.cluster.unreadable_policies.get(name) {
         return Err(Blocker::new(
             Reason::UnreadablePolicy,
             object,

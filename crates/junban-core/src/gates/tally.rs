@@ -1,4 +1,4 @@
-//! What the gates are asked about, and what is taken already: places, limits, groups and tokens.
+//! What the gates are asked about, and what is taken: places, limits, groups and tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::queue::{Ledger, Queue, Slot};
 use crate::tokens::{Reservations, pinned_needs};
 
-/// A node that may start, or that has a slot and is to go on.
+/// A node that may start, or one with a slot that may go on.
 #[derive(Debug)]
 pub struct Candidate<'t> {
     pub turn: &'t Turn<'t>,
@@ -22,7 +22,7 @@ pub struct Candidate<'t> {
     pub tally: &'t Tally,
 }
 
-/// What is taken, also by the grants of this very plan.
+/// What is taken, including the grants of this plan.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Nodes that hold places of `maxUnavailable`.
@@ -30,17 +30,15 @@ pub struct Tally {
     pub active: usize,
     pub active_of_policy: BTreeMap<PolicyName, u32>,
     pub open_groups: BTreeMap<PolicyName, BTreeSet<GroupName>>,
-    /// Tokens that this plan's grants set aside for pinned pods.
+    /// Tokens that the grants of this plan reserve for pinned pods.
     pub reservations: Reservations,
-    /// Entries that this plan granted a slot.
+    /// Entries to which this plan granted a slot.
     pub granted: BTreeSet<EntryUid>,
-    /// Whether a control-plane node is active.
     pub control_plane_active: bool,
-    /// Whether a worker is active.
     pub worker_active: bool,
-    /// Whether a control-plane node waits for nothing but its turn, and its turn is the next.
+    /// Whether a control-plane node waits only for its turn, and its turn is next.
     pub control_plane_next: bool,
-    /// Limits as numbers of nodes.
+    /// The limits as numbers of nodes.
     pub max_unavailable: usize,
     pub max_concurrent: usize,
 }
@@ -84,7 +82,7 @@ impl Tally {
         }
     }
 
-    /// Takes everything that the start of this entry takes, and returns its slot.
+    /// Counts what the start of this entry takes, and returns its slot.
     pub fn grant(&mut self, plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Slot {
         self.places.insert(node.name.clone());
         self.granted.insert(turn.entry.uid.clone());

@@ -1,14 +1,13 @@
-//! The attempts that this process itself recorded.
+//! The attempts that this process itself recorded (docs/design/ledger.md#the-act).
 
 use crate::effect::PowerAnswer;
 use crate::time::Mono;
 
-/// One attempt that this process itself recorded.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OwnAttempt {
     /// When the write-ahead record was sent.
     pub recorded: Mono,
-    /// The mark as read live before the record: the attempt is written with a `test` on exactly this.
+    /// The mark's text as read live before the record. The write of the attempt tests it.
     pub mark_text: Option<String>,
     pub stage: AttemptStage,
 }
@@ -17,12 +16,13 @@ pub struct OwnAttempt {
 pub enum AttemptStage {
     /// The record was sent.
     Recorded,
-    /// The attempt stands in the mark, acknowledged at the time given.
+    /// The attempt is in the mark since this moment.
     Marked(Mono),
     /// The power action was handed to the driver.
     Acting,
     /// The driver answered.
     Ended(PowerAnswer),
-    /// A guard between the record and the act failed. Nothing was started, and this process will start nothing.
+    /// A condition between the record and the act failed, for this reason. This process started nothing and will start
+    /// nothing.
     Abandoned(String),
 }

@@ -14,15 +14,16 @@ use crate::time::Mono;
 /// A Node and an entry, read live.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LiveTurn {
-    /// The entry that was asked for. The absence of another entry says nothing.
+    /// The entry that was asked for. Nothing is known of other entries.
     pub asked: Option<EntryName>,
     pub node: Option<Node>,
     pub entry: Option<Entry>,
 }
+
 /// A Node and its pods, read live.
 pub type LivePods = (Option<Node>, Vec<Pod>);
 
-/// What a live read brought, and when the read began.
+/// What a live read shows, and when the read began.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Fresh<T> {
     pub begun: Mono,
@@ -30,20 +31,20 @@ pub struct Fresh<T> {
 }
 
 impl<T> Fresh<T> {
-    /// A read is evidence for a destructive step for so long after its begin (docs/design/ledger.md#evidence).
+    /// A live read is evidence for this long after it began (docs/design/ledger.md#evidence).
     pub const EVIDENCE_AGE_MAX: Duration = Duration::from_secs(4);
 
     pub fn is_evidence_at(&self, now: Mono) -> bool {
         now.since(self.begun) < Self::EVIDENCE_AGE_MAX
     }
 
-    /// The last moment at which it is evidence.
+    /// Until when it is evidence.
     pub fn good_until(&self) -> Mono {
         self.begun + Self::EVIDENCE_AGE_MAX
     }
 }
 
-/// The newest live read of each kind, and what follows from the time of reads.
+/// The newest live read of each kind, and the moments that reads are compared with.
 #[derive(Clone, Debug, Default)]
 pub struct LiveReads {
     pub queue: Option<Fresh<QueueView>>,
@@ -56,12 +57,12 @@ pub struct LiveReads {
     pub queue_version: Option<(Version, Mono)>,
     /// When the queue was first seen without a ledger field.
     pub ledger_missing: Option<Mono>,
-    /// When a mark was acknowledged, or first read by this process.
+    /// When this process wrote a mark, or first saw it.
     pub marked: BTreeMap<MarkId, Mono>,
 }
 
 impl LiveReads {
-    /// Until when a live read of the queue is evidence that nothing is paused. `None`: there is no such evidence.
+    /// Until when a live read of the queue is evidence that it is not paused. `None`: there is no such evidence.
     pub fn not_paused_until(&self, now: Mono) -> Option<Mono> {
         let read = self.queue.as_ref()?;
         (read.is_evidence_at(now) && !read.value.is_paused()).then(|| read.good_until())

@@ -1,4 +1,4 @@
-//! Folding: what an effect that was sent, and the answer to it, leave in the memory.
+//! Folding: what the memory keeps of an effect that was sent, and of its answer.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ impl Memory {
         if let Effect::WriteRecord(write) = effect
             && let Some(entry) = cluster.entries.get(&write.name)
         {
-            let news = news(write, entry).map(|news| (write.uid.clone(), news));
-            self.pacing.after_write.extend(news);
+            let event = event_of(write, entry).map(|event| (write.uid.clone(), event));
+            self.pacing.after_write.extend(event);
         }
         match effect {
-            // The write-ahead record, and only it: written again for its outcome or message, an attempt stays whose
-            // it was, or a successor would take its predecessor's act for one that has yet to begin.
+            // Only the write-ahead record. A process that writes a record again, for its outcome or message, must not
+            // take the attempt of another process for its own: it would power the machine again.
             Effect::WriteRecord(write) if is_write_ahead(write, cluster) => {
                 let key = (write.uid.clone(), write.record.attempt);
                 let mark_text = self
@@ -45,7 +45,7 @@ impl Memory {
                     stage: AttemptStage::Recorded,
                 });
             }
-            Effect::Power(order) => self.stage(&order.entry_uid, order.attempt, AttemptStage::Acting),
+            Effect::Power(order) => self.set_stage(&order.entry_uid, order.attempt, AttemptStage::Acting),
             Effect::WriteQueue(write) => self.give_backs.dropping = write.dropped.iter().cloned().collect(),
             Effect::PatchNode(patch) if patch.what == NodeWrite::Taint => {
                 self.pacing
@@ -59,7 +59,7 @@ impl Memory {
         }
     }
 
-    fn stage(&mut self, entry: &EntryUid, attempt: u32, stage: AttemptStage) {
+    fn set_stage(&mut self, entry: &EntryUid, attempt: u32, stage: AttemptStage) {
         if let Some(own) = self.attempts.get_mut(&(entry.clone(), attempt)) {
             own.stage = stage;
         }
@@ -70,9 +70,9 @@ impl Memory {
         let lane = effect.lane();
         self.lanes.busy.remove(&lane);
         if let Effect::WriteRecord(write) = effect {
-            let news = self.pacing.after_write.remove(&write.uid);
+            let event = self.pacing.after_write.remove(&write.uid);
             let done = matches!(outcome, Outcome::Write(WriteOutcome::Done));
-            self.pacing.announcements.extend(news.filter(|_| done));
+            self.pacing.announcements.extend(event.filter(|_| done));
         }
         if matches!(effect, Effect::WriteQueue(_)) {
             self.give_backs.dropping.clear();
@@ -90,7 +90,7 @@ impl Memory {
             }
             Outcome::Power(answer) => {
                 if let Effect::Power(order) = effect {
-                    self.stage(&order.entry_uid, order.attempt, AttemptStage::Ended(answer));
+                    self.set_stage(&order.entry_uid, order.attempt, AttemptStage::Ended(answer));
                 }
             }
             Outcome::Read(evidence) => self.fold_read(effect, sent, evidence, now),
@@ -114,7 +114,7 @@ impl Memory {
                     .lanes
                     .rejected_writes
                     .get(&lane)
-                    .is_some_and(|down| down.of_record == of_record)
+                    .is_some_and(|rejected| rejected.of_record == of_record)
                 {
                     self.lanes.rejected_writes.remove(&lane);
                 }
@@ -137,7 +137,7 @@ impl Memory {
                 if let WriteOutcome::Refused(text) = outcome {
                     self.reject(effect, Reason::WriteRefused, text);
                 }
-                // A write that the server refuses again and again must not become a loop.
+                // A write that the server always refuses must not be tried all the time.
                 let lasting = self
                     .lanes
                     .rejected_writes
@@ -156,8 +156,8 @@ impl Memory {
         if *outcome != WriteOutcome::Done
             && let Effect::WriteRecord(write) = effect
         {
-            // Another controller may have recorded this very attempt: whose it is, is not known any more, and then it
-            // is not this process's own (lifecycle.md 6).
+            // Another controller may have recorded the same attempt. If it is not known whose it is, it is not this
+            // process's own (docs/design/ledger.md#two-controllers).
             let key = (write.uid.clone(), write.record.attempt);
             if self
                 .attempts
@@ -172,13 +172,13 @@ impl Memory {
             && let Effect::PatchNode(patch) = effect
             && patch.what == NodeWrite::Attempt
         {
-            // Never repeated on a mark that is read later (lifecycle.md 6, the act).
+            // The write is not tried again on a mark that is read later (docs/design/ledger.md#the-act).
             for change in &patch.changes {
                 if let NodeChange::Mark(Some(mark)) = change
                     && let Some(power) = &mark.power
                 {
                     let why = format!("the attempt could not be written into the mark: {outcome:?}");
-                    self.stage(&mark.entry_uid, power.attempt, AttemptStage::Abandoned(why));
+                    self.set_stage(&mark.entry_uid, power.attempt, AttemptStage::Abandoned(why));
                 }
             }
         }
@@ -186,13 +186,13 @@ impl Memory {
 
     fn reject(&mut self, effect: &Effect, reason: Reason, text: &str) {
         let before = self.lanes.rejected_writes.get(&effect.lane());
-        let turned_down = RejectedWrite {
+        let rejected = RejectedWrite {
             reason,
             text: text.to_owned(),
             of_record: matches!(effect, Effect::WriteRecord(_)),
             times: before.map_or(0, |before| before.times) + 1,
         };
-        self.lanes.rejected_writes.insert(effect.lane(), turned_down);
+        self.lanes.rejected_writes.insert(effect.lane(), rejected);
     }
 
     fn fold_done(&mut self, effect: &Effect, sent: Mono, cluster: &Cluster, now: Mono) {
@@ -205,13 +205,11 @@ impl Memory {
                 });
                 self.pacing.summary_written_at = Some(now);
                 if let Some(queue) = cluster.queue.present() {
-                    // Nobody else wrote between the version that was swapped and ours: what was read live since the
-                    // one was seen still holds for the other.
-                    let unbroken = self
-                        .reads
-                        .queue_version
-                        .filter(|(version, _)| *version == write.version);
-                    self.reads.queue_version = Some((queue.version, unbroken.map_or(now, |(_, seen)| seen)));
+                    // Nobody else wrote between the version that was swapped and ours, so live reads since the first
+                    // still hold for the second.
+                    let before = self.reads.queue_version;
+                    let seen = before.filter(|(version, _)| *version == write.version);
+                    self.reads.queue_version = Some((queue.version, seen.map_or(now, |(_, seen)| seen)));
                 }
                 self.give_backs
                     .why
@@ -232,7 +230,7 @@ impl Memory {
                         }
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Attempt => {
                             if let Some(power) = &mark.power {
-                                self.stage(&mark.entry_uid, power.attempt, AttemptStage::Marked(now));
+                                self.set_stage(&mark.entry_uid, power.attempt, AttemptStage::Marked(now));
                             }
                         }
                         NodeChange::Mark(Some(mark)) if patch.what == NodeWrite::Void => {
@@ -261,7 +259,7 @@ impl Memory {
                     self.give_backs.why.remove(&write.node);
                 }
                 if write.record.phase.is_ended() {
-                    self.see_the_end(write, cluster);
+                    self.note_end_of_turn(write, cluster);
                 }
             }
             Effect::WritePolicySummary { name, .. } => {
@@ -271,9 +269,9 @@ impl Memory {
         }
     }
 
-    /// The answers to the two writes that end a turn show Node and entry as a live read would that began with the
-    /// first of them: the slot is freed on these.
-    fn see_the_end(&mut self, write: &RecordWrite, cluster: &Cluster) {
+    /// The answers to the two writes that end a turn count as a live read that began with the first of them. The slot
+    /// is freed on this read.
+    fn note_end_of_turn(&mut self, write: &RecordWrite, cluster: &Cluster) {
         if let Some(begun) = self.give_backs.restored.remove(&write.node) {
             let value = LiveTurn {
                 asked: Some(write.name.clone()),
@@ -286,7 +284,7 @@ impl Memory {
         }
     }
 
-    /// This process will start nothing under an attempt that it voided; what a driver said of it stays known.
+    /// Notes that this process voided an attempt and will start nothing under it. An answer of the driver is kept.
     fn abandon(&mut self, mark: &Mark, why: Option<&Blocker>) {
         let Some(power) = &mark.power else { return };
         let key = (mark.entry_uid.clone(), power.attempt);
@@ -328,74 +326,51 @@ impl Memory {
                 }),
                 Evidence::Turn { node, entry },
             ) => {
-                self.reads.turns.insert(
-                    name.clone(),
-                    Fresh {
-                        begun,
-                        value: LiveTurn {
-                            asked: asked.clone(),
-                            node,
-                            entry,
-                        },
-                    },
-                );
+                let asked = asked.clone();
+                let value = LiveTurn { asked, node, entry };
+                self.reads.turns.insert(name.clone(), Fresh { begun, value });
             }
             (Effect::Read(Read::Pods { node: name }), Evidence::Pods { pods, node }) => {
-                self.tokens.see_list(name, begun, &pods);
-                self.reads.pods.insert(
-                    name.clone(),
-                    Fresh {
-                        begun,
-                        value: (node, pods),
-                    },
-                );
+                self.tokens.fold_list(name, begun, &pods);
+                let value = (node, pods);
+                self.reads.pods.insert(name.clone(), Fresh { begun, value });
             }
             (Effect::Read(Read::Act { node: name, .. }), Evidence::Act(evidence)) => {
-                self.reads.queue = Some(Fresh {
-                    begun,
-                    value: evidence.queue.clone(),
-                });
-                self.reads.acts.insert(
-                    name.clone(),
-                    Fresh {
-                        begun,
-                        value: *evidence,
-                    },
-                );
+                let value = evidence.queue.clone();
+                self.reads.queue = Some(Fresh { begun, value });
+                let value = *evidence;
+                self.reads.acts.insert(name.clone(), Fresh { begun, value });
             }
             (Effect::Read(Read::ControlPlane { .. }), Evidence::ControlPlane(value)) => {
                 self.reads.control_plane = Some(Fresh { begun, value });
             }
             (Effect::Read(Read::Lists), Evidence::Lists { nodes, entries }) => {
-                self.reads.lists = Some(Fresh {
-                    begun,
-                    value: (nodes, entries),
-                });
+                let value = (nodes, entries);
+                self.reads.lists = Some(Fresh { begun, value });
             }
             _ => {}
         }
     }
 }
 
-/// What a record tells people besides: one Event for each phase that an entry enters, and one for each reason that
-/// needs somebody and is the node's own. What stops everybody is said by the queue.
-fn news(write: &RecordWrite, entry: &Entry) -> Option<Announcement> {
+/// The Event of a record, if it has one (docs/design/ledger.md#status-writes).
+fn event_of(write: &RecordWrite, entry: &Entry) -> Option<Announcement> {
     let (before, record) = (&entry.record, &write.record);
     let reason = record.reason.unwrap_or(Reason::Released);
     let moves = before.phase != record.phase;
-    let stops_everybody = matches!(reason, Reason::Paused | Reason::Halted | Reason::Implausible);
-    let needs_somebody = matches!(record.phase, Phase::Queued | Phase::Draining)
+    let stops_all_nodes = matches!(reason, Reason::Paused | Reason::Halted | Reason::Implausible);
+    let needs_person = matches!(record.phase, Phase::Queued | Phase::Draining)
         && before.reason != record.reason
         && reason.class() == Class::NeedsSomebody
-        && !stops_everybody;
+        && !stops_all_nodes;
     let back = matches!(record.phase, Phase::Queued | Phase::Failed);
-    (moves || needs_somebody).then(|| Announcement {
+    (moves || needs_person).then(|| Announcement {
         on_node: record.phase != Phase::Verifying,
         node: write.node.clone(),
         node_uid: entry.spec.node_uid.clone(),
         entry: write.name.clone(),
         entry_uid: write.uid.clone(),
-        warning: needs_somebody || (back && reason.class() != Class::Progress),
+        warning: needs_person || (back && reason.class() != Class::Progress),
         reason: if back || !moves {
             reason.to_string()
         } else {

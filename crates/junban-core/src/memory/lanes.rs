@@ -1,4 +1,4 @@
-//! What is known of each lane: the effect under way, and the trouble that its last write had.
+//! The state of each lane: the effect under way, and how its last write failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use crate::time::Mono;
 /// A write that the API server rejects.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RejectedWrite {
-    /// Forbidden, or WriteRefused.
+    /// `Forbidden` or `WriteRefused`.
     pub reason: Reason,
     pub text: String,
-    /// Whether the write was of a record and not of the Node. Both share a lane, but one may get through while the other
-    /// does not.
+    /// Whether it was a write of the record, not of the Node. Both share a lane, but the server may accept the one and
+    /// reject the other.
     pub of_record: bool,
-    /// Rejections in a row. The API server rejects a write with a failed precondition by the same code as a write that a
-    /// webhook never lets through.
+    /// Rejections in a row. The API server answers with the same code if a precondition failed and if a webhook never
+    /// accepts the write.
     pub times: u32,
 }
 
@@ -34,10 +34,10 @@ impl RejectedWrite {
 pub struct Lanes {
     /// Effects without an answer, and when each was sent.
     pub busy: BTreeMap<Lane, Mono>,
-    /// Lanes whose last write conflicted, or has an unknown result. A live read goes before the next write.
+    /// Lanes whose last write conflicted or has an unknown result. A live read goes before the next write.
     pub unknown_writes: BTreeSet<Lane>,
-    /// Writes that the API server rejects. They are reported, and tried again after a while.
+    /// Writes that the API server rejects. Status says so, and they are tried again.
     pub rejected_writes: BTreeMap<Lane, RejectedWrite>,
-    /// Nothing is sent in this lane before (flow control, failed reads).
+    /// When the next effect may be sent, after flow control or a failed read or write.
     pub not_before: BTreeMap<Lane, Mono>,
 }

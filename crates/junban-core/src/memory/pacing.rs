@@ -17,7 +17,7 @@ pub struct Pacing {
     pub policies_written_at: BTreeMap<PolicyName, Mono>,
     /// Writes of the steering taint within the last second.
     pub taint_writes: Vec<Mono>,
-    /// Events that are sent once the record under way is written.
+    /// The Event of each record under way. It is sent when the record is written.
     pub(super) after_write: BTreeMap<EntryUid, Announcement>,
     /// Events to send now.
     pub announcements: Vec<Announcement>,

@@ -1,4 +1,4 @@
-//! What this process saw of nodes and pods, and since when.
+//! What this process has seen of nodes and pods, and since when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,38 +13,37 @@ use crate::pod::Pod;
 use crate::time::{Mono, Now, Timestamp};
 use crate::workload::WorkloadKey;
 
-/// What this process saw of a node.
 #[derive(Clone, PartialEq, Debug)]
 struct NodeSeen {
-    /// Another one under the same name begins anew.
+    /// A Node of the same name with another UID is another node.
     uid: NodeUid,
-    /// The version that was looked at last.
+    /// The last version that was looked at.
     version: Version,
     ready: ReadySeen,
     boot: Option<BootSeen>,
 }
 
-/// What this process saw of a node's boots.
+/// The present boot of a node.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BootSeen {
     pub boot_id: BootId,
     /// The node's Lease when this bootID was first seen.
     pub lease_then: String,
-    /// The version under which it was last seen, and when that arrived: a lower bound of the next boot.
+    /// The last version that showed this bootID, and when it arrived. The next boot is later.
     pub version: Version,
     pub last_seen: Timestamp,
-    /// When the boot before this one was last seen by this process.
+    /// When this process last saw the boot before.
     pub old_seen: Option<Timestamp>,
 }
 
 impl BootSeen {
-    /// `ours`: the version is of a write of our own, which says nothing of the machine.
+    /// `ours`: this version is of Junban's own write, which says nothing about the machine.
     fn after(before: Option<Self>, node: &Node, ours: bool, now: Timestamp) -> Option<Self> {
         let Some(boot_id) = &node.boot_id else {
             return before;
         };
         let old_seen = match before {
-            // Only what the API server says anew shows that the old boot still runs: a silent watch does not.
+            // Only a new version shows that the boot still runs: the watch may be dead.
             Some(seen) if seen.boot_id == *boot_id && ours => return Some(seen),
             Some(seen) if seen.boot_id == *boot_id => {
                 return Some(Self {
@@ -66,12 +65,12 @@ impl BootSeen {
     }
 }
 
-/// Readiness as this process saw it: for "NotReady for 5 minutes" and for plausibility.
+/// Whether a node is Ready, and since when.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ReadySeen {
     pub ready: bool,
     pub since: Mono,
-    /// It was otherwise before, as this process saw.
+    /// Whether this process saw the change.
     pub changed: bool,
 }
 
@@ -88,27 +87,28 @@ impl ReadySeen {
     }
 }
 
-/// A pod that comes back to its node so often is not waited for any more (docs/design/drain.md#which-pods).
+/// After so many evictions of an owner's pods that came back, its pods are not waited for any more
+/// (docs/design/drain.md#which-pods).
 const RETURNS_MAX: u32 = 3;
 
 #[derive(Clone, Debug, Default)]
 pub struct Sightings {
     /// When the caches were last looked at.
     pub at: Mono,
-    /// The wall clock then.
+    /// The wall clock at that moment.
     pub wall: Option<Timestamp>,
     nodes: BTreeMap<NodeName, NodeSeen>,
-    /// The versions that this process's last writes gave to Nodes.
+    /// The versions that the last writes of this process gave to Nodes.
     pub own_writes: BTreeMap<NodeName, Version>,
-    /// By mark: pods that tolerate the cordon and were on the node when this process first saw the mark.
+    /// For each mark the pods that tolerate the cordon and were on the node when this process first saw the mark.
     at_mark: BTreeMap<MarkId, BTreeSet<PodUid>>,
-    /// By mark and owner: evictions of such pods that came after the mark.
+    /// For each mark and owner the evictions of such pods that came later.
     returns: BTreeMap<(MarkId, WorkloadKey), u32>,
-    /// When a pod was first seen unready, by UID.
+    /// When each unready pod was first seen unready.
     pub unready_pods: BTreeMap<PodUid, Mono>,
-    /// When a pod was first seen terminating, by UID.
+    /// When each terminating pod was first seen terminating.
     pub terminating_pods: BTreeMap<PodUid, Mono>,
-    /// Node counts of the last 10 minutes, each with the moment at which it began to hold.
+    /// The numbers of nodes in the last 10 minutes, each with the moment at which it was first seen.
     pub node_counts: Vec<(Mono, usize)>,
     /// Since when no worker has been in flight or started.
     pub workers_idle: Option<Mono>,
@@ -121,8 +121,8 @@ impl Sightings {
         self.wall = Some(now.wall);
         self.observe_nodes(cluster, now);
         let pods = || cluster.unsettled.values().map(AsRef::as_ref);
-        since_when(&mut self.unready_pods, pods().filter(|pod| !pod.ready), now.mono);
-        since_when(
+        keep_first_seen(&mut self.unready_pods, pods().filter(|pod| !pod.ready), now.mono);
+        keep_first_seen(
             &mut self.terminating_pods,
             pods().filter(|pod| pod.terminating),
             now.mono,
@@ -132,17 +132,16 @@ impl Sightings {
     }
 
     fn observe_nodes(&mut self, cluster: &Cluster, now: Now) {
-        // Most have not changed since the last plan.
+        // Most Nodes have not changed since the last plan.
         let mut known = InOrder::new(&self.nodes);
-        let is_news = |node: &&Node| {
+        let has_changed = |node: &&Node| {
             let seen = known.get(&node.name);
             seen.is_none_or(|seen| seen.version != node.version || seen.uid != node.uid)
         };
-        let changed: Vec<_> = cluster.nodes.values().filter(is_news).collect();
+        let changed: Vec<_> = cluster.nodes.values().filter(has_changed).collect();
         for node in changed {
             self.observe_node(cluster, node, now);
         }
-        // Nodes hardly ever go: only then is there something to forget.
         if self.nodes.len() > cluster.nodes.len() {
             self.nodes.retain(|name, _| cluster.nodes.contains_key(name));
         }
@@ -152,8 +151,8 @@ impl Sightings {
         if let Some(Ok(mark)) = &node.mark {
             self.at_mark.entry(mark.id.clone()).or_insert_with(|| {
                 let pods = cluster.pods_of(&node.name);
-                let back = pods.filter(|pod| cluster.comes_in_spite_of_cordon(pod));
-                back.map(|pod| pod.uid.clone()).collect()
+                let tolerant = pods.filter(|pod| cluster.comes_in_spite_of_cordon(pod));
+                tolerant.map(|pod| pod.uid.clone()).collect()
             });
         }
         let ours = self.own_writes.get(&node.name) == Some(&node.version);
@@ -168,8 +167,8 @@ impl Sightings {
         self.nodes.insert(node.name.clone(), seen);
     }
 
-    /// The mark under which a pod came to its node although that is cordoned.
-    fn came_under<'a>(&self, cluster: &'a Cluster, pod: &Pod) -> Option<&'a MarkId> {
+    /// The mark of the pod's node, if the pod came after this mark although the node was cordoned.
+    fn mark_before<'a>(&self, cluster: &'a Cluster, pod: &Pod) -> Option<&'a MarkId> {
         if !cluster.comes_in_spite_of_cordon(pod) {
             return None;
         }
@@ -179,30 +178,29 @@ impl Sightings {
         (!was_there).then_some(&mark.id)
     }
 
+    /// Counts an eviction, if the pod came back to its cordoned node.
     pub(super) fn count_return(&mut self, leave: &PodLeave, cluster: &Cluster) {
         let pod = cluster.pods.get(&leave.pod).filter(|pod| pod.uid == leave.uid);
         if let Some(pod) = pod
-            && let Some(mark) = self.came_under(cluster, pod)
+            && let Some(mark) = self.mark_before(cluster, pod)
             && let Some(owner) = cluster.topmost_owner(pod)
         {
             *self.returns.entry((mark.clone(), owner.clone())).or_insert(0) += 1;
         }
     }
 
-    /// Whether a pod has come back to its cordoned node again and again: it is not waited for any more, and reported.
-    pub fn returns_for_ever(&self, cluster: &Cluster, pod: &Pod) -> bool {
+    /// Whether pods of this pod's owner come back to the cordoned node again and again.
+    pub fn keeps_returning(&self, cluster: &Cluster, pod: &Pod) -> bool {
         let owner = || cluster.topmost_owner(pod).cloned();
-        self.came_under(cluster, pod)
+        self.mark_before(cluster, pod)
             .and_then(|mark| self.returns.get(&(mark.clone(), owner()?)))
             .is_some_and(|count| *count >= RETURNS_MAX)
     }
 
-    /// What this process saw of the node's boots.
     pub fn boot_of(&self, node: &Node) -> Option<&BootSeen> {
         self.seen(node)?.boot.as_ref()
     }
 
-    /// What this process saw of the node's readiness.
     pub fn readiness_of(&self, node: &Node) -> Option<ReadySeen> {
         self.seen(node).map(|seen| seen.ready)
     }
@@ -236,7 +234,7 @@ impl Sightings {
         if self.node_counts.last().is_none_or(|(_, last)| *last != count) {
             self.node_counts.push((now, count));
         }
-        // The last count from before the window still held at its beginning.
+        // The last number from before these 10 minutes was still true when they began.
         while self
             .node_counts
             .get(1)
@@ -247,8 +245,8 @@ impl Sightings {
     }
 }
 
-/// Keeps for each pod the moment at which it was first among `pods`.
-fn since_when<'a>(known: &mut BTreeMap<PodUid, Mono>, pods: impl Iterator<Item = &'a Pod>, now: Mono) {
+/// Notes for each of these pods when it was first one of them.
+fn keep_first_seen<'a>(known: &mut BTreeMap<PodUid, Mono>, pods: impl Iterator<Item = &'a Pod>, now: Mono) {
     let mut before = std::mem::take(known);
     *known = pods
         .map(|pod| (pod.uid.clone(), before.remove(&pod.uid).unwrap_or(now)))

@@ -1,5 +1,5 @@
-//! The token book: how many evictions of each budget this process may still ask for, kept ahead of the API so that
-//! Junban causes no denial of its own (drain.md, "Tokens are counted once").
+//! The token book: this process's own evictions, counted until the API shows them. So Junban causes no denials
+//! (docs/design/drain.md#tokens).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,29 +22,29 @@ pub struct Accepted {
     pub pod: PodKey,
     pub uid: PodUid,
     pub at: Mono,
-    /// The budget's version when the request was sent; `None` without a PodDisruptionBudget.
+    /// The budget's version when the request was sent. `None` without a PodDisruptionBudget.
     pub version_then: Option<Version>,
-    /// A pod that was not Ready costs nothing.
+    /// A pod that is not Ready costs no token.
     pub was_ready: bool,
 }
 
-/// The last refusal for a pod.
+/// The last denial for a pod.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Denial {
     pub uid: PodUid,
     pub at: Mono,
     pub blocker: Blocker,
-    /// The budget's version then: a change of it ends the wait.
+    /// The budget's version at the denial. A change of it ends the wait.
     pub version_then: Option<Version>,
-    /// Try again then at the latest.
+    /// The latest moment of the next try.
     pub again_at: Mono,
-    /// A denial by a budget or a webhook, after which `deleteAfterDenial` may delete.
+    /// Whether `deleteAfterDenial` may delete the pod: a budget or a webhook denied the eviction.
     pub may_delete: bool,
 }
 
-/// An eviction of which it is not known whether it was accepted.
+/// An eviction whose answer was lost.
 #[derive(Clone, PartialEq, Debug)]
-struct Unsure {
+struct LostAnswer {
     node: NodeName,
     uid: PodUid,
     since: Mono,
@@ -61,45 +61,48 @@ struct Charge {
 pub struct TokenBook {
     pub accepted: BTreeMap<BudgetKey, Vec<Accepted>>,
     pub denials: BTreeMap<PodKey, Denial>,
-    /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. Asking again for a UID
-    /// that is gone would take a token of its successor's budget for two minutes (drain.md, the precondition).
-    asked: BTreeMap<PodKey, PodUid>,
-    /// Evicted pods that cost their budget a token, until it does not name them any more.
+    /// Pods whose eviction was accepted, or that were gone already, until the cache shows it. An eviction with a UID
+    /// that is gone would cost the budget a token for two minutes.
+    evicted: BTreeMap<PodKey, PodUid>,
+    /// Evicted pods that cost a token, until their budget does not name them any more.
     charged: BTreeMap<PodKey, Charge>,
-    /// Evictions whose answer was lost: they count as accepted until a live list shows otherwise.
-    unsure: BTreeMap<PodKey, Unsure>,
-    /// The API server throttles: nothing is evicted before.
+    /// Evictions whose answer was lost. They count as accepted until a live list shows the pod.
+    lost_answers: BTreeMap<PodKey, LostAnswer>,
+    /// When the next eviction may be sent while the API server throttles.
     pub throttled_until: Option<Mono>,
-    /// When evictions were sent, for the rate over all budgets.
+    /// When evictions were sent within the last second.
     recent: Vec<Mono>,
+    /// For each request under way the budget's version, and whether the pod was Ready.
     sent_versions: BTreeMap<BudgetKey, (Option<Version>, bool)>,
 }
 
-/// Even when the budget has changed since: the first change seen may belong to the eviction before.
+/// An accepted eviction counts at least this long, even if the budget has changed: the first change that is seen may
+/// belong to the eviction before.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
-/// A blocked budget is looked at again without any event (crates.md 2, trap 3).
+/// A blocked budget is asked again after this time even if nothing changes
+/// (docs/design/drain.md#what-an-eviction-answers).
 const SAFETY_NET: Duration = Duration::from_secs(15);
 
-/// By then the watches show it, also over a connection that had gone silent.
-const UNSURE_COUNTS_FOR: Duration = Duration::from_secs(60);
+/// After this time the watches show the eviction, even if their connection was dead.
+const LOST_COUNTS_FOR: Duration = Duration::from_secs(60);
 
-/// Evictions a second over all budgets: each makes the server list the namespace's budgets.
+/// Evictions a second over all budgets: for each the API server lists the budgets of the namespace.
 const RATE: usize = 50;
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
-/// Evictions that the budgets' controller has not seen yet. It is one worker that writes a status for each: when it is
-/// behind, a StatefulSet makes a pod again under its name before its end was seen, and that costs its budget a token
-/// for two minutes (seen: two drains of 121 s, with 40 evictions in 2 s on a slow control plane; with 4, where it
-/// wrote 4 a second and the pods were gone after 1.2 s, still 9 pods of 70).
+/// How many evictions may be unconfirmed by the disruption controller (docs/design/drain.md#tokens). It writes one
+/// status after the other. If it is behind, a StatefulSet makes a pod again under its name before the eviction was
+/// seen, and that costs a token for two minutes. Measured on a slow control plane: 40 evictions in 2 s made two drains
+/// take 121 s. With a limit of 4, still 9 of 70 pods cost a token.
 const UNCONFIRMED_MAX: usize = 2;
-/// An eviction whose charge the watch does not show counts as unconfirmed for so long.
+/// An eviction that the budget does not show yet counts as unconfirmed for this long.
 const UNSEEN_COUNTS_FOR: Duration = Duration::from_secs(5);
 
 impl TokenBook {
-    /// Whether the budgets' controller is behind with what this process evicted. `under_way`: requests without an
-    /// answer, and those that are about to be sent.
-    pub fn is_ahead(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
-        // Accepted, and the watch does not show yet that the budget was charged; it may be a slow one, but not for ever.
+    /// Whether the disruption controller is behind with the evictions of this process. `under_way`: requests that have
+    /// no answer yet or are about to be sent.
+    pub fn is_controller_behind(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
+        // Accepted, and the watch does not show yet that the budget was charged. Bounded, for the watch may be dead.
         let unseen = self.accepted.iter().flat_map(|(budget, list)| {
             let version = version_of(cluster, budget);
             list.iter()
@@ -109,10 +112,10 @@ impl TokenBook {
         under_way + unseen.count() + self.unconfirmed(cluster).count() >= UNCONFIRMED_MAX
     }
 
-    /// Pods that this process evicted, which their budget still charges for and its controller has not seen leave.
+    /// Evicted pods whose budget still names them: the disruption controller has not seen them leave.
     fn unconfirmed<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = (&'a PodKey, &'a Charge)> {
         self.charged.iter().filter(|(key, charge)| {
-            // One that is back under its name is charged for two minutes, and nobody waits for that.
+            // A pod that is back under its name is named for two minutes. Nothing waits for that.
             let is_back = cluster
                 .pods
                 .get(*key)
@@ -121,7 +124,7 @@ impl TokenBook {
         })
     }
 
-    /// The pod and budget of an eviction that the budgets' controller has not seen for long.
+    /// The pod and budget of an eviction that the disruption controller has not seen for 5 s.
     pub fn unconfirmed_for_long(&self, cluster: &Cluster, now: Mono) -> Option<(PodKey, PdbKey)> {
         let (pod, charge) = self
             .unconfirmed(cluster)
@@ -129,7 +132,7 @@ impl TokenBook {
         Some((pod.clone(), charge.budget.clone()))
     }
 
-    /// Evictions of this budget that the cache does not show yet.
+    /// The tokens of accepted evictions that the cached budget does not show yet.
     pub fn unseen(&self, budget: &BudgetKey) -> u32 {
         let count = self
             .accepted
@@ -139,12 +142,12 @@ impl TokenBook {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Whether this very pod's eviction was accepted already, or it is known to be gone.
+    /// Whether the eviction of this pod was accepted, or the pod is known to be gone.
     pub fn was_accepted(&self, pod: &PodKey, uid: &PodUid) -> bool {
-        self.asked.get(pod) == Some(uid)
+        self.evicted.get(pod) == Some(uid)
     }
 
-    /// The denial that still stands for a pod at `now`.
+    /// The last denial for a pod, if its budget has not changed since.
     pub fn denial(
         &self,
         pod: &PodKey,
@@ -157,7 +160,7 @@ impl TokenBook {
         (!changed).then_some(denial)
     }
 
-    /// When the next eviction of any budget may be sent, if not now.
+    /// When the next eviction may be sent, if no eviction may be sent now.
     pub fn held_back_until(&self, now: Mono) -> Option<Mono> {
         let in_window: Vec<_> = self
             .recent
@@ -230,7 +233,7 @@ impl TokenBook {
             self.denials.insert(leave.pod.clone(), denial);
         };
         if matches!(outcome, EvictOutcome::Accepted | EvictOutcome::Gone) {
-            self.asked.insert(leave.pod.clone(), leave.uid.clone());
+            self.evicted.insert(leave.pod.clone(), leave.uid.clone());
         }
         match outcome {
             EvictOutcome::Accepted => {
@@ -249,7 +252,7 @@ impl TokenBook {
                 let text = "the API server throttles".to_owned();
                 let after = after.max(Duration::from_secs(1));
                 deny(Reason::Throttled, text, after, false, false);
-                // It throttles whoever asks, not this pod.
+                // It throttles all evictions, not this pod alone.
                 self.throttled_until = self.throttled_until.max(Some(now + after));
             }
             EvictOutcome::WebhookDenied(text) => {
@@ -273,13 +276,13 @@ impl TokenBook {
             }
             EvictOutcome::Unknown(text) => {
                 deny(Reason::Throttled, text, Duration::from_secs(2), false, false);
-                self.asked.insert(leave.pod.clone(), leave.uid.clone());
-                let unsure = Unsure {
+                self.evicted.insert(leave.pod.clone(), leave.uid.clone());
+                let lost = LostAnswer {
                     node: leave.node.clone(),
                     uid: leave.uid.clone(),
                     since: now,
                 };
-                self.unsure.insert(leave.pod.clone(), unsure);
+                self.lost_answers.insert(leave.pod.clone(), lost);
                 self.count(leave, version_then, was_ready, now);
             }
         }
@@ -302,55 +305,55 @@ impl TokenBook {
         }
     }
 
-    /// Whether it is not known of some pod of the node whether its eviction was accepted: a live list tells.
-    pub fn is_unsure_of(&self, node: &NodeName) -> bool {
-        self.unsure.values().any(|unsure| unsure.node == *node)
+    /// Whether the answer to an eviction on this node was lost. A live list shows whether it was accepted.
+    pub fn has_lost_answer(&self, node: &NodeName) -> bool {
+        self.lost_answers.values().any(|lost| lost.node == *node)
     }
 
-    /// A live list of a node's pods, begun at `begun`: one that is there and not terminating was not evicted.
-    pub(super) fn see_list(&mut self, node: &NodeName, begun: Mono, pods: &[Pod]) {
-        let is_settled = |unsure: &Unsure| unsure.node == *node && unsure.since < begun;
-        let settled: Vec<_> = self
-            .unsure
-            .extract_if(.., |_, unsure| is_settled(unsure))
+    /// Folds a live list of a node's pods. A pod that is on it and not terminating was not evicted.
+    pub(super) fn fold_list(&mut self, node: &NodeName, begun: Mono, pods: &[Pod]) {
+        let is_answered = |lost: &LostAnswer| lost.node == *node && lost.since < begun;
+        let answered: Vec<_> = self
+            .lost_answers
+            .extract_if(.., |_, lost| is_answered(lost))
             .collect();
-        for (key, unsure) in settled {
-            let stays = pods
+        for (key, lost) in answered {
+            let is_there = pods
                 .iter()
-                .any(|pod| pod.key == key && pod.uid == unsure.uid && !pod.terminating);
-            if stays {
-                self.forget(&key, &unsure.uid);
+                .any(|pod| pod.key == key && pod.uid == lost.uid && !pod.terminating);
+            if is_there {
+                self.forget(&key, &lost.uid);
             }
         }
     }
 
     fn forget(&mut self, pod: &PodKey, uid: &PodUid) {
-        self.asked.remove(pod);
+        self.evicted.remove(pod);
         self.charged.remove(pod);
         for list in self.accepted.values_mut() {
             list.retain(|one| one.uid != *uid);
         }
     }
 
-    /// Drops what the caches show by now.
+    /// Forgets what the caches show now.
     pub(super) fn observe(&mut self, cluster: &Cluster, now: Mono) {
-        let is_old = |unsure: &Unsure| now.since(unsure.since) >= UNSURE_COUNTS_FOR;
-        let old: Vec<_> = self.unsure.extract_if(.., |_, unsure| is_old(unsure)).collect();
-        for (key, unsure) in old {
-            self.forget(&key, &unsure.uid);
+        let is_old = |lost: &LostAnswer| now.since(lost.since) >= LOST_COUNTS_FOR;
+        let old: Vec<_> = self.lost_answers.extract_if(.., |_, lost| is_old(lost)).collect();
+        for (key, lost) in old {
+            self.forget(&key, &lost.uid);
         }
         for (budget, list) in &mut self.accepted {
             list.retain(|one| {
-                let settled = now.since(one.at) >= CONFIRMED_AFTER;
+                let is_old = now.since(one.at) >= CONFIRMED_AFTER;
                 let seen = match (&one.version_then, budget) {
                     (Some(then), _) => version_of(cluster, budget).is_none_or(|version| version != *then),
-                    // Without a budget object the pods themselves show it.
+                    // Without a budget object the pod shows it.
                     (None, _) => cluster
                         .pods
                         .get(&one.pod)
                         .is_none_or(|pod| pod.uid != one.uid || pod.terminating),
                 };
-                !(settled && seen)
+                !(is_old && seen)
             });
         }
         self.accepted.retain(|_, list| !list.is_empty());
@@ -360,12 +363,13 @@ impl TokenBook {
         });
         let is_known =
             |pod: &PodKey, uid: &PodUid| cluster.pods.get(pod).is_some_and(|known| known.uid == *uid);
-        self.asked.retain(|pod, uid| is_known(pod, uid));
+        self.evicted.retain(|pod, uid| is_known(pod, uid));
         self.denials.retain(|pod, denial| is_known(pod, &denial.uid));
     }
 }
 
-/// Whether a budget still names a pod as evicted and not yet seen to leave. One that cannot be computed does for ever.
+/// Whether a budget still names an evicted pod. A budget that cannot be computed is left out: it would name it for
+/// ever.
 fn is_charged(cluster: &Cluster, pod: &PodKey, budget: &PdbKey) -> bool {
     let names = |budget: &Budget| budget.disrupted_pods.iter().any(|name| *name == pod.name);
     let budget = cluster.budgets.get(budget);

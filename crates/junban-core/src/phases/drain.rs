@@ -1,4 +1,4 @@
-//! The drain (drain.md): which pods must leave, in which order, under which budgets, and the proof that none is left.
+//! One step of a drain, and the proof that nothing is left (docs/design/drain.md#drained).
 
 use std::time::Duration;
 
@@ -25,21 +25,21 @@ use crate::tokens::budget_of;
 /// A scheduler may have bound a pod before it saw the cordon.
 const AFTER_CORDON: Duration = Duration::from_secs(5);
 
-/// Proof that one live list, begun at least 5 s after the cordon, shows no pod that must leave, and no volume of a
-/// pod that left is attached. Only a drained node can be given a power action.
+/// Proof that one live list, begun at least 5 s after the cordon, shows no pod that must leave, and that no volume of a
+/// pod that left is attached. Only with this proof the record of a power action can be written.
 #[derive(Debug)]
 pub(super) struct Drained {
     mark_text: Option<String>,
 }
 
 impl Drained {
-    /// The mark that the same read showed.
+    /// The text of the mark that the same read showed.
     pub(super) fn mark_text(&self) -> Option<&str> {
         self.mark_text.as_deref()
     }
 }
 
-/// Pods that must leave a node, as the cache shows them.
+/// How many pods must still leave a node, by the cache.
 pub(super) fn pods_left(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> u32 {
     let pods = plan.cluster.pods_of(&node.name);
     let left = pods
@@ -48,13 +48,13 @@ pub(super) fn pods_left(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) ->
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
-/// Whether a pod that must leave, or a volume of one that left, is still on the node, as the cache shows it.
+/// Whether a pod that must leave, or a volume of one that left, is still on the node, by the cache.
 pub(super) fn is_something_left(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     pods_left(plan, turn, node) > 0 || attached_volume(plan.cluster, plan.memory, node, turn.policy).is_some()
 }
 
-/// What a drain waits for that is not its own: nothing but pinned pods is left, none has been asked to leave, and the
-/// power action may not be recorded yet. That the control plane is being looked at is no wait.
+/// The gate for which a drain waits, if only pinned pods are left, none was asked to leave, and the node may not be
+/// powered yet. While the health of the control plane is being read, the drain does not wait.
 pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
     let (cluster, memory) = (plan.cluster, plan.memory);
     let mut left = cluster
@@ -62,25 +62,25 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
         .filter(|pod| must_leave(cluster, memory, pod, turn.policy))
         .peekable();
     left.peek()?;
-    let stays = |pod: &Pod| {
+    let waits_pinned = |pod: &Pod| {
         let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
         waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
     };
-    if !left.all(stays) {
+    if !left.all(waits_pinned) {
         return None;
     }
     start::closed_before_power(plan, turn, node)
         .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
 }
 
-/// The object that keeps a drain from its end: the first one in the entry's own message order.
-pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
+/// The object that blocks a drain: of a denial, of a budget without tokens, a pod, or a volume.
+pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
     let pods = || plan.cluster.pods_of(&node.name);
     let denied = pods().find_map(|pod| {
         let denial = plan.memory.tokens.denials.get(&pod.key)?;
         (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
     });
-    // A budget without a token is not asked: then it is no denial that blocks, but the budget all the same.
+    // A budget without tokens is not asked, so there is no denial. It blocks all the same.
     let tokens = plan.tokens();
     let withheld = pods().find_map(|pod| {
         let waits = matches!(
@@ -101,7 +101,7 @@ pub(super) fn culprit(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> O
         .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
 }
 
-/// One step of a drain. `Some`: nothing is left.
+/// One step of a drain. Returns the proof if nothing is left.
 pub(super) fn advance(
     plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
@@ -115,7 +115,7 @@ pub(super) fn advance(
         read_pods(plan, node);
         return None;
     }
-    if plan.memory.tokens.is_unsure_of(&node.name) {
+    if plan.memory.tokens.has_lost_answer(&node.name) {
         read_pods(plan, node);
     }
     if let Some(wait) = load_balancers(plan, turn, policy) {
@@ -124,7 +124,7 @@ pub(super) fn advance(
         plan.wait(turn.entry, wait);
         return None;
     }
-    let left = leaving::let_leave(plan, turn, node, policy);
+    let left = leaving::evict_next(plan, turn, node, policy);
     plan.report.progress.insert(turn.entry.name.clone(), left);
     if !guard::holds(Guard::ListIsEmpty, left == 0) {
         return None;
@@ -157,17 +157,17 @@ pub(super) fn advance(
     )
 }
 
-/// Load balancers still send traffic through the node: to pods that are to leave, and on to other nodes.
+/// The wait for load balancers, which still send traffic through the node. It is waited once in a turn.
 fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
-    let had_its_wait = turn.mark.is_some_and(|mark| mark.power.is_some());
+    let has_waited = turn.mark.is_some_and(|mark| mark.power.is_some());
     let left = policy
         .drain
         .load_balancer_wait
         .saturating_sub(drained_for(plan, turn));
-    if left.is_zero() || had_its_wait {
+    if left.is_zero() || has_waited {
         return None;
     }
-    // The clock of the drain stands still while paused: the resume wakes.
+    // While paused the clock of the drain stands still, and the resume wakes the plan.
     if !plan.cluster.queue.is_paused() {
         plan.wake_in(left);
     }
@@ -178,7 +178,7 @@ fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) 
     ))
 }
 
-/// Lists a node live again before another attempt. `Some`: nothing that must leave is left.
+/// Lists a node live again before another attempt. Returns the proof if nothing is left.
 pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
     let marked = turn
         .mark
@@ -217,7 +217,7 @@ fn still_drained_since(
         .iter()
         .find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
     if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
-        // The cache does not show it any more, or not yet: the next change or the next list does.
+        // The list and the cache differ. The next change or the next list resolves that.
         let stale = now.since(list.begun) > Duration::from_secs(1);
         plan.wait(
             turn.entry,
@@ -238,7 +238,7 @@ fn still_drained_since(
     })
 }
 
-/// How long a drained node waits after its driver refused for the `refusals`-th time.
+/// How long a drained node waits after this many refusals (docs/design/life-cycle.md#refusals).
 fn wait_after_refusal(refusals: u32) -> Duration {
     Duration::from_secs(match refusals {
         0 => 0,
@@ -261,14 +261,14 @@ fn read_pods(plan: &mut PlanBuilder<'_>, node: &Node) {
     }));
 }
 
-/// A volume that is attached to the node and that no pod which stays uses.
+/// A volume that is attached to the node and not used by a pod that stays.
 fn attached_volume(
     cluster: &Cluster,
     memory: &Memory,
     node: &Node,
     policy: Option<&Policy>,
 ) -> Option<String> {
-    let stays = |volume: &str| {
+    let is_of_pod_that_stays = |volume: &str| {
         cluster
             .pods_of(&node.name)
             .filter(|pod| !must_leave(cluster, memory, pod, policy))
@@ -286,17 +286,17 @@ fn attached_volume(
         .values()
         .filter(|attachment| attachment.node == node.name);
     attached
-        .find(|attachment| attachment.attached && !stays(&attachment.volume))
+        .find(|attachment| attachment.attached && !is_of_pod_that_stays(&attachment.volume))
         .map(|one| one.volume.clone())
 }
 
-/// Whether a pod of the node is on its way out.
+/// Whether a pod of the node is leaving.
 pub(crate) fn is_leaving(plan: &PlanBuilder<'_>, node: &NodeName) -> bool {
     let mut pods = plan.cluster.pods_of(node);
     pods.any(|pod| pod.terminating || plan.memory.tokens.was_accepted(&pod.key, &pod.uid))
 }
 
-/// How long a turn has been in Draining; stands still while paused.
+/// How long a turn has been in Draining, without the time of pauses.
 pub(super) fn drained_for(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Duration {
     let since = turn.entry.record.phase_at.unwrap_or(plan.now.clock);
     plan.now.clock.running_since(since)

@@ -1,4 +1,5 @@
-//! Draining: cordoned, marked; pods leave. Out of here go the write-ahead record, a release, or a failure.
+//! Draining: the node is marked and cordoned, and its pods leave. Then comes the write-ahead record, a release or a
+//! failure.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::reason::Reason;
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let Some(mark) = turn.mark else {
-        // Released or cancelled half way, or a person took the mark: that is brought to its end.
+        // The node was given back, or a person removed the mark. The entry follows.
         return if give_back::is_cancelled(turn, node) {
             give_back::cancel(plan, turn, node)
         } else {
@@ -32,12 +33,12 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         };
     };
     if give_back::is_cancelled(turn, node) {
-        // Before anything else: the API server refuses a cancelled entry in Verifying.
+        // This comes first: the API server refuses a cancelled entry in Verifying.
         return give_back::cancel(plan, turn, node);
     }
     let live_attempt = mark.live_attempt().is_some();
     if node.has_rebooted_since(&mark.boot_id) {
-        // It rebooted by itself.
+        // The machine rebooted by itself.
         let record = verifying_record(plan, turn, node);
         plan.record(entry, record);
         return;
@@ -79,20 +80,20 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     if 2 * drained_for >= policy.drain.longest()
         && let Some(blocker) = drain::waits_for_power(plan, turn, node)
     {
-        // Its clock begins anew: pinned pods that must wait for others have half of it at least for themselves.
+        // The clock starts again, so these pinned pods have at least half of the time for themselves.
         let mut record = plan.moved_to(entry, Phase::Draining, blocker.reason, &blocker);
         record.phase_at = Some(plan.now.clock);
         plan.record(entry, record);
         return;
     }
-    // A drained node that waits for others has done its part.
+    // A drained node that waits for others does not time out.
     if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
-        let culprit = drain::culprit(plan, turn, node);
+        let object = drain::blocking_object(plan, turn, node);
         let detail = match entry.record.reason {
             Some(Reason::Evicting) => Detail::NotLeft,
             _ => Detail::Said(entry.record.message.clone()),
         };
-        let why = Blocker::new(Reason::DrainTimeout, culprit, detail);
+        let why = Blocker::new(Reason::DrainTimeout, object, detail);
         return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
             fail(plan, turn, why)
         } else {
@@ -114,7 +115,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     if let Some(blocker) = pause::check(plan) {
         plan.wait(entry, blocker);
     }
-    // The clock of the drain stands still while paused, and then nothing here waits for it.
+    // While paused the clock of the drain stands still, so there is nothing to wake for.
     let left = policy.drain.longest().saturating_sub(drained_for);
     if !plan.cluster.queue.is_paused() && !left.is_zero() {
         plan.wake_in(left.min(Duration::from_secs(60)));
@@ -124,7 +125,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
 }
 
-/// The process that began the release may have died with the reason. So what the entry said last is kept.
+/// The process that began the release may have died before it wrote the reason. So the last message of the entry is
+/// kept.
 fn mark_is_gone(turn: &Turn<'_>) -> Detail {
     let record = &turn.entry.record;
     let before = record.reason.filter(|reason| *reason != Reason::Evicting);

@@ -1,5 +1,5 @@
-//! Failed: an alert; the node stays cordoned and unavailable. If it comes back it is verified and released; a person
-//! may retry it or give it up.
+//! Failed: the node stays cordoned and unavailable, and an alert fires. If the machine comes back, it is verified. A
+//! person may retry the entry or give it up (docs/design/life-cycle.md#retry).
 
 use super::writes::verifying_record;
 use super::{give_back, verifying};
@@ -14,13 +14,13 @@ use crate::reason::Reason;
 
 pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if !plan.is_free(&Lane::QueueWrite) {
-        // A start that is being written rests on this node's being broken: the answer brings the next plan.
+        // A start that is being written may rest on this node being broken. The answer brings the next plan.
         return;
     }
     let entry = turn.entry;
     let record = &entry.record;
     if entry.spec.cancel {
-        // A waiver alone gives nothing up: it may have been written for an entry that was still draining.
+        // A waiver alone does not give it up: it may have been written for an entry that was still draining.
         return give_back::give_up(plan, turn, node);
     }
     if entry.spec.retries > record.retries_done {
@@ -46,16 +46,16 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         .map(Mark::boot_id_before)
         .or(record.boot_id_before.as_ref());
     let rebooted = before.is_some_and(|before| node.has_rebooted_since(before));
-    // Decided by what is stored and not by the reason, which somebody else's words may have come over.
+    // The reason alone does not decide: another message may have replaced it.
     let is_another_machine = record.reason == Some(Reason::MachineChanged)
         || turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid);
     if !rebooted || is_another_machine {
-        // Another machine under the old name is for a person to judge.
+        // If another machine has the name, a person decides.
         return;
     }
     let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;
     let rules = verifying::rules(turn);
-    // This boot did not pass before: now all of the proof but settle must hold.
+    // If this boot has failed its proof before, all of the proof except settle must hold now.
     if !was_verified || verifying::unproven(plan, node, turn.mark, &rules).is_none() {
         let next = verifying_record(plan, turn, node);
         plan.record(entry, next);

@@ -1,5 +1,5 @@
-//! Going back: release, cancel, giving up, and what is left to restore after an end. The order is always
-//! Node restored → entry → slot freed (lifecycle.md 6).
+//! Giving a node back: release, cancel, giving up, and restoring after the end. First the Node is restored, then the
+//! entry is written, then the slot is freed (docs/design/ledger.md#order-of-writes).
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) fn is_cancelled(turn: &Turn<'_>, node: &Node) -> bool {
     turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after)
 }
 
-/// Ends a cancelled entry that is Queued or Draining; giving up where the mark holds a live attempt.
+/// Ends a cancelled entry that is Queued or Draining. If the mark holds an attempt, the entry is given up.
 pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if turn.mark.and_then(Mark::live_attempt).is_some() {
         return give_up(plan, turn, node);
@@ -44,8 +44,9 @@ pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     plan.record(turn.entry, record);
 }
 
-/// Cancel of an entry whose machine may be on its way: a person decided. Restored at once if Ready; if it is down,
-/// mark and slot stay until it is Ready, but it leaves the count of failures at once.
+/// Gives up an entry whose machine may be rebooting, because a person decided so. If the node is Ready, it is restored
+/// at once. If it is down, mark and slot stay until it is Ready, and the entry leaves the count of failures at once
+/// (docs/design/life-cycle.md#cancelling-and-giving-up).
 pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if waive(plan, turn, node) {
         return;
@@ -63,7 +64,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     plan.record(turn.entry, record);
 }
 
-/// The waiver stands on the Node before the entry ends, so that no goal up to it makes another.
+/// Writes the waiver before the entry ends, so that the goal makes no other entry. Returns whether it still had to.
 fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     let goal = cancelled_goal(plan, turn);
     if node.has_waived(goal) {
@@ -76,8 +77,8 @@ fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     true
 }
 
-/// What a person who cancels the entry does not want any more: its goal, and the one that the policy was raised to
-/// meanwhile, for the boot to come counted for both. A waiver by hand means its own time alone.
+/// The goal up to which a cancel waives. If the policy's goal was raised since, this one as well: the boot to come
+/// would have counted for both. A waiver that a person writes by hand covers exactly its own time.
 fn cancelled_goal(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Timestamp {
     let own = turn.entry.spec.booted_after;
     let raised = turn.governing.and_then(|policy| policy.booted_after);
@@ -129,9 +130,9 @@ fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Restores the Node: only what Junban changed itself, and the cordon only while its own field manager owns it. The
-/// boot's journal goes with it where it is not written yet: without the turn nobody knows any more that the boot came
-/// after the record, and a goal that was raised in mid-turn would have the node rebooted again.
+/// Restores the Node. The same patch writes the boot journal: without the turn nobody would know that the boot came
+/// after the record, and a goal that was raised during the turn would reboot the node again
+/// (docs/design/life-cycle.md#boot-journal).
 pub(super) fn restore(
     plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
@@ -148,9 +149,10 @@ pub(super) fn restore(
     }
 }
 
+/// Restores only what Junban changed (docs/design/ledger.md#whose-cordon).
 pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<Blocker>) -> NodePatch {
     let mut patch = patch_on_mark(node, NodeWrite::Restore);
-    // With the version: whose cordon it is was read from managedFields, which no `test` can hold.
+    // The owner of the cordon comes from managedFields, and no `test` can hold these. So the version is tested.
     patch.version = Some(node.version);
     patch.why = why;
     patch.changes.push(NodeChange::Mark(None));
@@ -167,8 +169,8 @@ pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<
     patch
 }
 
-/// An ended entry whose mark is still there: a mark without a live attempt is restored at once, with one (given
-/// up) when the node is Ready, whatever its bootID.
+/// Restores the Node of an ended entry whose mark is still there: at once without an attempt, else (the entry was given
+/// up) when the node is Ready or excluded, whatever its bootID.
 pub(super) fn after_the_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
         return;

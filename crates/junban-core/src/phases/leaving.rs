@@ -1,4 +1,5 @@
-//! Which pods of a node in Draining are asked to leave now, in their order, each under its budget.
+//! Which pods of a node in Draining are evicted now, in which order, and under which budgets
+//! (docs/design/drain.md#order-around-the-drain).
 
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ use crate::reason::Reason;
 use crate::start;
 use crate::tokens::budget_of;
 
-/// A pod that terminates for longer than its grace and this is named as the blocker.
+/// A pod that has been terminating for this long after its grace period is reported.
 const STUCK_MARGIN: Duration = Duration::from_secs(30);
-/// Priority classes from here on are the system's: their pods leave later.
+/// The priority from which on a pod is the system's and leaves later.
 const CRITICAL: i32 = 1_000_000_000;
 
-/// When a pod may be evicted within its node.
+/// The order in which pods leave their node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Movable,
@@ -31,8 +32,8 @@ enum Stage {
     Pinned,
 }
 
-/// Evicts what may leave now. Returns how many pods that must leave are left.
-pub(super) fn let_leave(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> u32 {
+/// Evicts the pods that may leave now. Returns how many pods must still leave.
+pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> u32 {
     let mut left = 0;
     let mut volume_leaves = false;
     let mut stage = Stage::Pinned;
@@ -49,7 +50,7 @@ pub(super) fn let_leave(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
             Duty::Leaving => {
                 stage = stage.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();
-                wait_for_end(plan, turn, pod);
+                report_if_stuck(plan, turn, pod);
             }
             Duty::Forbidden(blocker) => {
                 stage = stage.min(of_pod);
@@ -78,7 +79,7 @@ pub(super) fn let_leave(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
         .min()
         .unwrap_or(stage);
     for (_, pod) in candidates.into_iter().filter(|(of_pod, _)| *of_pod == stage) {
-        // Pods with volumes leave one at a time per node; pinned ones go together, to be down no longer than needed.
+        // Pods with volumes leave one at a time. Pinned pods leave together, so they are down no longer than needed.
         let one_by_one = !pod.claims.is_empty() && stage != Stage::Pinned;
         if one_by_one && volume_leaves {
             continue;
@@ -98,7 +99,8 @@ fn stage_of(cluster: &Cluster, node: &Node, pod: &Pod) -> Stage {
     }
 }
 
-fn wait_for_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
+/// Reports a terminating pod that does not end.
+fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
@@ -114,7 +116,7 @@ fn wait_for_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     plan.wait(turn.entry, Blocker::new(Reason::PodStuck, pod, detail));
 }
 
-/// Asks for one pod's eviction if its budget has a token. Returns whether it was asked for.
+/// Asks for the eviction of a pod if its budget has a token. Returns whether it did.
 fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy, pod: &Pod) -> bool {
     let budget = match budget_of(plan.cluster, pod) {
         Ok(budget) => budget,
@@ -159,7 +161,7 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             plan.wait(turn.entry, blocker);
             return false;
         }
-        // Deleting comes after a denial of the API's own: it is asked first.
+        // A deletion needs a denial by the API server, so the eviction is asked for first.
         if !may_leave_against_budget(plan, turn, node, policy, pod) {
             return false;
         }
@@ -173,9 +175,9 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
         && plan
             .memory
             .tokens
-            .is_ahead(plan.cluster, plan.evictions_under_way(), now)
+            .is_controller_behind(plan.cluster, plan.evictions_under_way(), now)
     {
-        // A budget that changes wakes; a watch that is silent does not.
+        // A change of the budget wakes the plan. A dead watch does not.
         plan.wake_in(Duration::from_secs(1));
         let late = plan.memory.tokens.unconfirmed_for_long(plan.cluster, now);
         if let Some((left, pdb)) = late {
@@ -218,7 +220,7 @@ fn leave(
     if is_pinned(plan.cluster, node, pod)
         && let Some(blocker) = start::closed_before_power(plan, turn, node)
     {
-        // It would be down until its node may go.
+        // The pod would be down until its node may be powered.
         plan.wait(turn.entry, blocker);
         return false;
     }

@@ -1,5 +1,5 @@
-//! Marks whose entry is gone: deleting any of Junban's objects never causes a reboot, and never frees a slot whose
-//! node is down (lifecycle.md 6).
+//! Marks whose entry is gone. Deleting one of Junban's objects never causes a reboot and never frees the slot of a node
+//! that is down (docs/design/ledger.md#orphaned-marks).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::policy::VerifyRules;
 use crate::reason::Reason;
 use crate::time::Reading;
 
-/// How long a boot is waited for where the policy is gone.
+/// How long a boot is waited for if the policy is gone.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
@@ -24,7 +24,7 @@ pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
     for node in cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
         // An entry that cannot be read is not gone.
-        let unreadable = cluster.unreadable_entry(&mark.entry).is_some();
+        let unreadable = cluster.unreadable_entries.get(&mark.entry).is_some();
         if unreadable
             || cluster.entry(&mark.entry, &mark.entry_uid).is_some()
             || !plan.node_is_free(&node.name)
@@ -40,11 +40,8 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         return;
     }
     let Some(power) = mark.live_attempt() else {
-        // Nothing was powered: the node is given back.
-        plan.emit(Effect::PatchNode(give_back::restore_patch(
-            node, mark, true, None,
-        )));
-        return;
+        // Nothing was powered.
+        return restore(plan, node, mark);
     };
     let rebooted = node.has_rebooted_since(&power.boot_id_before);
     let rules = VerifyRules {
@@ -56,10 +53,7 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         && mark.system_uuid == node.system_uuid
         && verifying::unproven(plan, node, Some(mark), &rules).is_none();
     if guard::holds(Guard::OrphanProven, proven) {
-        plan.emit(Effect::PatchNode(give_back::restore_patch(
-            node, mark, true, None,
-        )));
-        return;
+        return restore(plan, node, mark);
     }
     let left = deadline(plan, mark, power).saturating_sub(plan.now.clock.led_ms);
     if left > 0 {
@@ -72,8 +66,13 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
     }
 }
 
-/// The attempt's deadline, in milliseconds led. One that lies further ahead than a boot may take is of a clock that is
-/// gone: the boot began before this clock did (lifecycle.md 3).
+fn restore(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
+    let patch = give_back::restore_patch(node, mark, true, None);
+    plan.emit(Effect::PatchNode(patch));
+}
+
+/// The deadline of the attempt: a `led_ms` of the cluster clock. If it lies further ahead than a boot may take, it was
+/// written on a clock that is gone, and the boot began before the present clock.
 fn deadline(plan: &PlanBuilder<'_>, mark: &Mark, power: &MarkPower) -> u64 {
     let policy = plan.cluster.policies.get(&mark.policy);
     let boot_timeout = policy.map_or(BOOT_TIMEOUT, |policy| policy.reboot.boot_timeout);
@@ -85,7 +84,7 @@ fn deadline(plan: &PlanBuilder<'_>, mark: &Mark, power: &MarkPower) -> u64 {
     }
 }
 
-/// The entry is made again under its name, so that `retry` and `cancel` work as ever.
+/// Makes the entry again under its name, so that `junban retry` and `junban cancel` work.
 fn make_again(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
     plan.emit(Effect::CreateEntry(NewEntry {
         name: mark.entry.clone(),
@@ -115,7 +114,7 @@ fn fail(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     plan.record(entry, record);
 }
 
-/// The new entry's UID goes into the mark; the slot follows the mark (`ledger::settle`).
+/// Writes the UID of the new entry into the mark. Then `ledger::put_back` gives the slot to it.
 fn adopt(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     let mut patch = patch_on_mark(node, NodeWrite::Adopt);
     patch.changes.push(NodeChange::Mark(Some(Mark {

@@ -1,4 +1,4 @@
-//! The last look before a power action: live evidence only, judged by code that planned nothing.
+//! The last check before a power action. It rests on live reads only, and no other code decides it.
 
 use crate::cluster::Cluster;
 use crate::duty::must_leave;
@@ -9,10 +9,9 @@ use crate::mark::Mark;
 use crate::memory::Memory;
 use crate::policy::Policy;
 
-/// Everything that speaks against the power action (lifecycle.md 6, the act). Empty: it may begin.
-///
-/// `cluster` and `memory` serve to know which controllers own the pods and which pods come back for ever; the pods
-/// themselves are those read live.
+/// All objections to the power action (docs/design/ledger.md#the-act). If there are none, it may begin. `cluster` and
+/// `memory` only tell which controllers own the pods and which pods keep coming back. The pods are those of the live
+/// read.
 pub(super) fn objections(
     cluster: &Cluster,
     memory: &Memory,

@@ -1,4 +1,4 @@
-//! Queued: nothing is touched, except by the start itself, which is slot → mark → entry.
+//! Queued: nothing is touched before the start. The start writes the slot, then the mark, then the entry.
 
 use super::writes::{end_without_a_node, verifying_record};
 use super::{drain, give_back};
@@ -23,7 +23,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
     match turn.mark {
         Some(mark) => {
-            // A retried entry keeps slot, mark and cordon, and needs no place.
+            // A retried entry keeps its slot, mark and cordon, and needs no place.
             if node.has_rebooted_since(mark.boot_id_before()) {
                 let record = verifying_record(plan, turn, node);
                 plan.record(entry, record);
@@ -50,7 +50,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
 }
 
-/// Entries of a node beside the one whose turn it is: they wait, and succeed when their goal is met.
+/// An entry of a node whose turn is another entry: it waits, and succeeds when its goal is met.
 pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     let node = plan
         .cluster
@@ -65,7 +65,7 @@ pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     }
     if entry.spec.cancel {
         let mut record = plan.moved_to(entry, Phase::Cancelled, Reason::Cancelled, "cancelled");
-        // A waiver on the Node would end the turn beside it as well.
+        // Only in the record: a waiver on the Node would end the turn as well.
         record.waived = Some(entry.spec.booted_after);
         plan.record(entry, record);
     } else if node.has_waived(entry.spec.booted_after) {
@@ -97,7 +97,8 @@ fn succeed_without_an_act(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node
     plan.record(entry, record);
 }
 
-/// Nothing happened to it: deleted, so that the same goal set again works (lifecycle.md 1).
+/// Deletes the entry, to which nothing has happened. A cancelled one would prevent a new entry for the same goal
+/// (docs/design/life-cycle.md#goals-lowered-or-removed).
 fn delete(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     plan.emit(Effect::DeleteEntry {
         node: entry.spec.node.clone(),
@@ -107,7 +108,7 @@ fn delete(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     });
 }
 
-/// Cordon, mark and exclude in one patch, on exactly the Node that was decided upon.
+/// Marks and cordons the node and sets the load balancer label, in one patch.
 fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let entry = turn.entry;
     let Some(boot_id) = node.boot_id.clone() else {
@@ -156,7 +157,7 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     }));
 }
 
-/// A cordon rests on a read of the queue that shows the entry's own slot, and on no write under way that drops it.
+/// Whether a read of the queue shows the entry's slot, and no write under way may drop it.
 fn holds_slot_live(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> bool {
     let node = &turn.entry.spec.node;
     if plan.memory.give_backs.dropping.contains(node)
@@ -185,7 +186,7 @@ fn begin_to_drain(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
         "cordoned; its pods leave",
     );
     record.drain = Some(DrainProgress::after(None, left));
-    // A `retry` that ended a back-off is used up by this start: it opens no round of attempts later.
+    // This start uses up a retry that ended a back-off. It gives no further round of attempts.
     record.retries_done = turn.entry.spec.retries;
     plan.record(turn.entry, record);
 }

@@ -1,4 +1,4 @@
-//! Rebooting: record → mark (attempt) → act, and the wait for the boot (lifecycle.md 6, the act).
+//! Rebooting: the record, the attempt in the mark, the act, and the wait for the boot (docs/design/ledger.md#the-act).
 
 use std::time::Duration;
 
@@ -19,16 +19,17 @@ use crate::object::ObjectRef;
 use crate::policy::{Policy, RebootRules};
 use crate::reason::Reason;
 use crate::start;
+use crate::time::Mono;
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
-/// A next attempt that cannot be recorded so soon after the deadline (a pause, a control plane that is not whole,
-/// pods that came to the dead node) is left to a person.
-const NEXT_ROUND_WITHIN: Duration = Duration::from_secs(60);
-/// After as many refusals the node goes back to service for a while.
+/// If the next attempt cannot be recorded this soon after the deadline, the entry is Failed. Causes are a pause, an
+/// unhealthy control plane, or pods that came to the dead node.
+const NEXT_ATTEMPT_WITHIN: Duration = Duration::from_secs(60);
+/// After this many refusals the node is given back (docs/design/life-cycle.md#refusals).
 pub(super) const REFUSALS_MAX: u32 = 3;
 
-/// Writes the write-ahead record of the next attempt. `drained` proves that nothing that must leave is left.
+/// Writes the write-ahead record of the next attempt. `drained` proves that nothing is left on the node.
 pub(super) fn record(
     plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
@@ -39,9 +40,9 @@ pub(super) fn record(
 ) {
     let entry = turn.entry;
     let used = entry.record.attempts_used as usize;
-    // What the first record of a round stored holds for the whole round (lifecycle.md 2, edits in mid-turn).
+    // The rules of a round's first record hold for the whole round (docs/design/life-cycle.md#edits-in-mid-turn).
     let stored = entry.record.power.as_ref().filter(|_| used > 0);
-    // The ladder goes up one step when a step's deadline passed without a change of bootID.
+    // Each attempt of a round takes the next step of the ladder, or the last step.
     let ladder = &policy.reboot.ladder;
     let step = ladder.get(used).or(ladder.last());
     let Some(step) = step.or(stored.map(|power| &power.step)) else {
@@ -52,11 +53,11 @@ pub(super) fn record(
         return plan.wait(entry, blocker);
     }
     if plan.not_paused().is_none() {
-        // Paused, which the turn says already; or the queue is read live first.
+        // The queue is paused, which the turn says already, or a live read of the queue goes first.
         return;
     }
     if drained.mark_text() != node.mark_text.as_deref() {
-        // The mark that was read live is not the one that this plan knows.
+        // The live read shows another mark than the cache.
         return;
     }
     let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
@@ -95,7 +96,7 @@ pub(super) fn record(
     plan.record(entry, record);
 }
 
-/// Attempt numbers only rise, also over a record that was lost.
+/// Attempt numbers only rise, even if the last record was lost.
 fn next_attempt(entry: &Entry, mark: &Mark) -> u32 {
     entry
         .record
@@ -115,13 +116,13 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
     let own = plan.memory.attempts.get(&(entry.uid.clone(), record.attempt));
     let Some(mark) = turn.mark else {
-        // The mark is gone: the cordon stays, the boot is waited for.
+        // If the mark is gone, the cordon stays and the boot is waited for.
         return wait_for_boot(plan, turn, node, own);
     };
     match &mark.power {
         Some(power) if power.void && power.attempt >= record.attempt => back_to_draining(plan, turn, own),
         Some(power) if power.attempt == record.attempt => under_attempt(plan, turn, node, mark, own),
-        // Its record is not seen yet, or was lost: no write of this plan's can be right about it.
+        // The record of this later attempt was lost or is not in the cache yet. So nothing may be written about it.
         Some(power) if power.attempt > record.attempt && guard::stands(Guard::LaterAttemptCounts) => {
             wait_for_boot(plan, turn, node, None)
         }
@@ -129,7 +130,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     }
 }
 
-/// The record is written, the mark does not hold the attempt yet.
+/// The record is written, and the mark does not hold the attempt yet.
 fn before_attempt(
     plan: &mut PlanBuilder<'_>,
     turn: &Turn<'_>,
@@ -144,7 +145,8 @@ fn before_attempt(
         if !guard::stands(Guard::VoidFirst) {
             return back_to_draining(plan, turn, None);
         }
-        // Not this process's own, or too late: voided first, then it goes back (lifecycle.md 6).
+        // The attempt of another process, or too late: it is voided before the entry goes back
+        // (docs/design/ledger.md#after-a-crash).
         return void_mark(
             plan,
             turn,
@@ -154,10 +156,10 @@ fn before_attempt(
         );
     };
     let mut patch = patch_on_mark(node, NodeWrite::Attempt);
-    // On the whole mark and on the cordon as read live before the record, not as the cache shows them now.
+    // It tests the whole mark and the cordon as read live before the record, not as the cache shows them now.
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
-    // In a long drain a DaemonSet may have been rolled: what must be back is what runs now.
+    // A DaemonSet may have been rolled out during a long drain, so the pods of now must come back.
     let daemons = mark.daemons_before_power(plan.cluster.pods_of(&node.name));
     let attempt = Mark {
         daemons,
@@ -179,7 +181,7 @@ fn under_attempt(
         if !guard::stands(Guard::ForeignAttemptCounts) {
             return void_mark(plan, turn, node, mark, "");
         }
-        // Another process's, not known to have ended: it counts as started.
+        // The attempt of another process counts as started: it is not known that it has ended.
         return wait_for_boot(plan, turn, node, None);
     };
     match &attempt.stage {
@@ -205,7 +207,7 @@ fn act_or_go_back(
     node: &Node,
     mark: &Mark,
     own: &OwnAttempt,
-    marked: crate::time::Mono,
+    marked: Mono,
 ) {
     let entry = turn.entry;
     let now = plan.now.mono;
@@ -261,7 +263,7 @@ fn act_or_go_back(
     }));
 }
 
-/// The attempt is void: surely nothing was started, so the turn goes back to Draining.
+/// The attempt is void, so surely nothing was started: the turn goes back to Draining.
 fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&OwnAttempt>) {
     let (reason, message) = match own.map(|own| &own.stage) {
         Some(AttemptStage::Ended(answer)) => (
@@ -276,10 +278,10 @@ fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&Ow
     };
     let mut record = plan.moved_to(turn.entry, Phase::Draining, reason, message);
     record.attempts_used = record.attempts_used.saturating_sub(1);
-    // What fails again and again must not spin; a pause, or a controller that died, is nobody's refusal.
+    // Refusals are counted so that they cannot repeat for ever. A pause or a controller that died is no refusal.
     let refused = own.is_some() && !plan.cluster.queue.is_paused();
     record.refusals += u32::from(refused);
-    // What an attempt before this one stored holds for the rest of the round.
+    // The rules that an earlier attempt stored hold for the rest of the round.
     record.power = record.power.filter(|_| record.attempts_used > 0);
     plan.record(turn.entry, record);
 }
@@ -304,7 +306,7 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
             _ => "the power action may have started; its outcome is not known".to_owned(),
         };
         if outcome != power.outcome {
-            // Kept, so that a successor can tell a machine that does not boot from a command that was lost.
+            // Stored so that a new leader can tell a machine that does not boot from a command that never ran.
             let mut record = plan.moved_to(entry, Phase::Rebooting, Reason::Booting, message);
             record.power = Some(PowerRecord {
                 outcome,
@@ -325,12 +327,12 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
     }
     let overdue = plan.now.clock.led_ms.saturating_sub(power.deadline_led_ms);
     if entry.record.attempts_used < power.attempts
-        && Duration::from_millis(overdue) < NEXT_ROUND_WITHIN
+        && Duration::from_millis(overdue) < NEXT_ATTEMPT_WITHIN
         && !give_back::is_cancelled(turn, node)
         && let (Some(mark), Some(policy)) = (turn.mark, turn.policy)
     {
-        plan.wake_in(NEXT_ROUND_WITHIN.saturating_sub(Duration::from_millis(overdue)));
-        return next_round(plan, turn, node, mark, policy);
+        plan.wake_in(NEXT_ATTEMPT_WITHIN.saturating_sub(Duration::from_millis(overdue)));
+        return retry_attempt(plan, turn, node, mark, policy);
     }
     let (reason, message) = match outcome {
         PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
@@ -343,8 +345,8 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
     plan.record(entry, record);
 }
 
-/// The deadline passed and `attempts` allows one more: listed live again, recorded again.
-fn next_round(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
+/// The deadline has passed, and `attempts` allows another attempt: the node is listed live and the attempt recorded.
+fn retry_attempt(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, policy: &Policy) {
     if let Some(drained) = drain::still_drained(plan, turn, node) {
         record(plan, turn, node, mark, policy, &drained);
     }

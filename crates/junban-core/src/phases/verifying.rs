@@ -1,4 +1,4 @@
-//! Verifying: the proof of design.md 6, then the Node is restored, then the slot is freed.
+//! Verifying: after the proof the Node is restored and the entry ends (docs/design/proof.md#what-proves-a-reboot).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +36,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let unproven = unproven(plan, node, turn.mark, &rules);
     match unproven.filter(|_| guard::stands(Guard::Proof)) {
         Some(blocker) => {
-            // What a new leader has only not seen yet ends no settle time: one that is killed every 20 s never would.
+            // What a new leader has not seen yet does not end the settle time. Otherwise a controller that is killed
+            // every 20 s would never finish.
             let not_seen_yet = matches!(blocker.detail, Detail::LeaseUnchanged)
                 || blocker.reason == Reason::ControlPlaneChecking;
             if entry.record.settling_at.is_some() && !not_seen_yet {
@@ -88,14 +89,15 @@ fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Dura
         entry,
         Phase::Succeeded,
         Reason::Proven,
-        proven(plan.cluster, node),
+        proven_message(plan.cluster, node),
     );
     record.boot_id_after.clone_from(&node.boot_id);
     plan.record(entry, record);
 }
 
-/// A DaemonSet that had no Ready pod here before is not waited for, and reported (design.md 6).
-fn proven(cluster: &Cluster, node: &Node) -> String {
+/// The message of a proven entry. It names the DaemonSets that had no Ready pod here before and were not waited for
+/// (docs/design/proof.md#daemonsets).
+fn proven_message(cluster: &Cluster, node: &Node) -> String {
     let mut ready: BTreeMap<String, bool> = BTreeMap::new();
     for pod in cluster.pods_of(&node.name) {
         if let Some(owner) = pod
@@ -118,7 +120,8 @@ fn proven(cluster: &Cluster, node: &Node) -> String {
     message
 }
 
-/// What the record stored before the power action, else (it rebooted by itself) what the policy says now.
+/// The rules that the record stored before the power action. If the machine rebooted by itself, the policy's rules of
+/// now.
 pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
     match (&turn.entry.record.power, turn.policy) {
         (Some(power), _) => power.verify(),
@@ -131,7 +134,7 @@ pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
     }
 }
 
-/// What of the proof but settle does not hold yet.
+/// What does not hold yet of the proof except settle.
 pub(super) fn unproven(
     plan: &mut PlanBuilder<'_>,
     node: &Node,
@@ -171,13 +174,13 @@ pub(super) fn unproven(
         }
     }
     if node.control_plane {
-        return gates::control_plane::after(plan);
+        return gates::control_plane::health_after_boot(plan);
     }
     None
 }
 
-/// Ready again, with a new UID or with none of its running containers among those of the mark. Clocks and
-/// transition times prove nothing (testbed.md 2).
+/// Whether a DaemonSet has a Ready pod with a new UID, or with running containers of which the mark names none. Clocks
+/// and transition times prove nothing (docs/design/proof.md#what-proves-a-reboot).
 fn is_back(cluster: &Cluster, node: &Node, daemon: &Daemon) -> bool {
     let Some((namespace, name)) = daemon.set.split_once('/') else {
         return true;

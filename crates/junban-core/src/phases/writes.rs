@@ -1,4 +1,4 @@
-//! The writes that several phases of a turn share.
+//! Writes that several phases share.
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
@@ -12,7 +12,8 @@ use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
-/// The Node is gone or has another UID. The watch of Nodes may be behind that of entries: a live read must say so, too.
+/// Ends an entry whose Node is gone or has another UID. A live read must show that as well: the watch of Nodes may be
+/// behind the watch of entries.
 pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     if live::node_is_gone_live(plan, entry) {
         let message = "the Node is gone or another one";
@@ -21,7 +22,7 @@ pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     }
 }
 
-/// A Node patch that holds only while the mark is exactly the one read.
+/// A patch of a Node that tests the mark as it was read.
 pub(super) fn patch_on_mark(node: &Node, what: NodeWrite) -> NodePatch {
     NodePatch {
         node: node.name.clone(),
@@ -36,7 +37,7 @@ pub(super) fn patch_on_mark(node: &Node, what: NodeWrite) -> NodePatch {
     }
 }
 
-/// `void: ATTEMPT`: surely nothing was started by this attempt, and nothing will be.
+/// Makes the attempt void in the mark: it has surely started nothing and will start nothing.
 pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, why: &str) {
     let mut patch = patch_on_mark(node, NodeWrite::Void);
     patch.why = Some(Blocker::new(
@@ -50,7 +51,7 @@ pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
     plan.emit(Effect::PatchNode(patch));
 }
 
-/// The mark with the attempt that the record names.
+/// The mark with the attempt of the record.
 pub(super) fn with_attempt(turn: &Turn<'_>, mark: &Mark, void: bool) -> Mark {
     let record = &turn.entry.record;
     let before = record.boot_id_before.as_ref().unwrap_or(&mark.boot_id);
@@ -66,7 +67,7 @@ pub(super) fn with_attempt(turn: &Turn<'_>, mark: &Mark, void: bool) -> Mark {
     }
 }
 
-/// The record of a turn that goes on in Verifying: its bootID has changed.
+/// The record of a turn whose bootID has changed: it goes to Verifying.
 pub(super) fn verifying_record(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Record {
     let mut record = plan.moved_to(
         turn.entry,

@@ -230,9 +230,7 @@ fn a_policy_that_cannot_be_read_keeps_its_nodes_from_the_next_one() {
     unreadable.reboot.ladder.clear();
     toy.cluster.policies.insert("db".into(), unreadable);
     let why = "spec.reboot.ladder[0].driver: agent is not known";
-    toy.cluster
-        .unreadable
-        .insert("RebootPolicy/db".into(), why.into());
+    toy.cluster.unreadable_policies.insert("db".into(), why.into());
     toy.run(120);
     assert!(toy.powered.is_empty());
     assert_eq!(
@@ -319,10 +317,10 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
         // A list that began before the answer was due says nothing.
         toy.memory
             .fold(&list, at(1_500), listed(false), &toy.cluster, at(2_100));
-        assert!(toy.memory.tokens.is_unsure_of(&"node-1".into()));
+        assert!(toy.memory.tokens.has_lost_answer(&"node-1".into()));
         toy.memory
             .fold(&list, at(2_200), listed(!stays), &toy.cluster, at(2_300));
-        assert!(!toy.memory.tokens.is_unsure_of(&"node-1".into()));
+        assert!(!toy.memory.tokens.has_lost_answer(&"node-1".into()));
         assert_eq!(counts(&toy), (!stays, u32::from(!stays)));
     }
 }

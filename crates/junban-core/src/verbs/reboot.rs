@@ -115,10 +115,10 @@ fn has_queue(cluster: &Cluster) -> Result<(), Refusal> {
 
 fn some_policy_governs(cluster: &Cluster, derived: &Derived<'_>) -> Result<(), Refusal> {
     if cluster.policies.is_empty() {
-        let unreadable = cluster.unreadable_policies().next();
+        let unreadable = cluster.unreadable_policies.iter().next();
         return Err(
             unreadable.map_or(Refusal::NoPolicy, |(policy, why)| Refusal::UnreadablePolicies {
-                policy: policy.to_owned(),
+                policy: policy.to_string(),
                 why: why.clone(),
             }),
         );
@@ -168,7 +168,7 @@ fn is_under_way(cluster: &Cluster, derived: &Derived<'_>, policy: &Policy) -> bo
         .any(|entry| entry.spec.policy == policy.name && entry.spec.booted_after <= goal && moves(entry));
     // The controller may never write the status of a policy that it cannot read.
     let is_unseen = policy.summary.observed_generation < policy.generation
-        && cluster.unreadable_policy(&policy.name).is_none();
+        && cluster.unreadable_policies.get(&policy.name).is_none();
     entry_moves || is_unseen || has_node_without_entry(cluster, derived, policy, goal)
 }
 

@@ -119,9 +119,6 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
     if words.eat("pause") {
         return Ok(Act::Pause(words.rest().join(" ")));
     }
-    if words.eat("resume") {
-        return Ok(Act::Resume);
-    }
     if words.eat("cancel") {
         return Ok(Act::Cancel(target(words)?));
     }
@@ -150,30 +147,6 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
             resource: resource.to_owned(),
         }));
     }
-    if words.eat("cut off the controllers") {
-        return Ok(Act::CutOff);
-    }
-    if words.eat("reconnect the controllers") {
-        return Ok(Act::Reconnect);
-    }
-    if words.eat("allow everything") {
-        return Ok(Act::AllowEverything);
-    }
-    if words.eat("delete queue") {
-        return Ok(Act::DeleteQueue);
-    }
-    if words.eat("apply queue") {
-        return Ok(Act::ApplyQueue);
-    }
-    if words.eat("delete policy") {
-        return Ok(Act::DeletePolicy(words.next("a policy")?.to_owned()));
-    }
-    if words.eat("apply policy") {
-        return Ok(Act::ApplyPolicy(words.next("a policy")?.to_owned()));
-    }
-    if words.eat("delete entries") {
-        return Ok(Act::DeleteEntries(Target::All));
-    }
     if words.eat("delete entry") {
         words.eat("of");
         return Ok(Act::DeleteEntries(Target::Nodes(vec![node(words)?])));
@@ -187,6 +160,16 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
             name,
             replicas,
         });
+    }
+    for (phrase, act) in ALONE {
+        if words.eat(phrase) {
+            return Ok(act);
+        }
+    }
+    for (phrase, make) in ON_A_POLICY {
+        if words.eat(phrase) {
+            return Ok(make(words.next("a policy")?.to_owned()));
+        }
     }
     for (phrase, make) in ON_A_NODE {
         if words.eat(phrase) {
@@ -251,8 +234,24 @@ const RIGHTS: [(&[&str], &[&str]); 5] = [
     ),
 ];
 
+/// Acts without a further word.
+const ALONE: [(&str, Act); 7] = [
+    ("resume", Act::Resume),
+    ("delete queue", Act::DeleteQueue),
+    ("apply queue", Act::ApplyQueue),
+    ("delete entries", Act::DeleteEntries(Target::All)),
+    ("allow everything", Act::AllowEverything),
+    ("cut off the controllers", Act::CutOff),
+    ("reconnect the controllers", Act::Reconnect),
+];
+
 /// A phrase, and what makes the act from the word after it.
 type Phrase<T> = (&'static str, fn(T) -> Act);
+
+const ON_A_POLICY: [Phrase<String>; 2] = [
+    ("delete policy", Act::DeletePolicy),
+    ("apply policy", Act::ApplyPolicy),
+];
 
 const ON_A_NODE: [Phrase<String>; 7] = [
     ("retry", Act::Retry),

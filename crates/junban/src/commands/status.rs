@@ -157,8 +157,7 @@ impl Status {
             eta_seconds: eta(cluster, &entries),
             blockers: blockers(&entries),
             unreadable: cluster
-                .unreadable
-                .iter()
+                .unreadable()
                 .map(|(key, text)| format!("{key}: {text}"))
                 .collect(),
             ..Self::default()

@@ -1,6 +1,5 @@
 //! Metrics: counters of what was done, and gauges that are computed from the cluster at each scrape.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -149,7 +148,7 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         )
     });
     // The report is newer than the status. It names no entry that has ended or was not planned yet.
-    let reason_of = |entry: &Entry| match report.told.get(&entry.name) {
+    let reason_of = |entry: &Entry| match report.entries.get(&entry.name) {
         Some(told) => told.reason,
         None => entry.record.reason,
     };
@@ -170,12 +169,10 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         .filter_map(|entry| entry.record.since)
         .max();
     let marked = cluster.nodes.values().filter(|node| node.mark_text.is_some());
-    let mut unreadable = BTreeMap::<&str, i64>::new();
-    for key in cluster.unreadable.keys() {
-        *unreadable
-            .entry(key.split('/').next().unwrap_or_default())
-            .or_default() += 1;
-    }
+    let unreadable = [
+        ("RebootPolicy", cluster.unreadable_policies.len()),
+        ("NodeReboot", cluster.unreadable_entries.len()),
+    ];
     let summary = cluster.queue.present().map(|queue| &queue.summary);
     let has_trouble = |trouble: Reason| summary.is_some_and(|summary| summary.trouble == trouble.as_str());
     let flag = |holds: bool| vec![(vec![], holds.into())];
@@ -207,7 +204,8 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
             names::METRIC_UNREADABLE,
             unreadable
                 .into_iter()
-                .map(|(kind, count)| (vec![("kind", kind.to_owned())], count))
+                .filter(|(_, count)| *count > 0)
+                .map(|(kind, count)| (vec![("kind", kind.to_owned())], as_i64(count)))
                 .collect(),
         ),
     ];

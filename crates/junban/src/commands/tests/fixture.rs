@@ -63,7 +63,7 @@ pub(crate) fn unreadable(cluster: &mut Cluster, name: &str) {
         policy.summary.observed_generation = 0;
     }
     let text = "spec.drain.jobs.evict: not a label".to_owned();
-    cluster.unreadable.insert(format!("RebootPolicy/{name}"), text);
+    cluster.unreadable_policies.insert(name.into(), text);
 }
 
 /// A worker that is Ready. Junban saw it first at second 1.
