@@ -15,9 +15,10 @@ pub(crate) mod problem;
 mod reboot;
 mod retry;
 mod session;
+mod snapshot;
 mod status;
-mod view;
 mod wait;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

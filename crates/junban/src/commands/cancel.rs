@@ -25,7 +25,7 @@ use super::pause::owners;
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::View;
+use super::snapshot::Snapshot;
 use crate::cli::Cancel;
 
 /// A controller that is at work writes the waiver and ends the entry within a few seconds.
@@ -103,29 +103,29 @@ async fn carry_out(
     printer: &mut Printer,
     results: &mut Results,
 ) -> Result<Vec<String>, Problem> {
-    let view = if arguments.all {
+    let snapshot = if arguments.all {
         // Goals first: while its goal stands, an entry that was cancelled without a waiver is made again.
         withdraw_goals(session, printer, &mut results.done).await?;
-        View::look(session, Scope::Own).await?
+        Snapshot::take(session, Scope::Own).await?
     } else {
-        View::look(session, Scope::Nodes).await?
+        Snapshot::take(session, Scope::Nodes).await?
     };
-    let cluster = view.cluster().clone();
+    let cluster = snapshot.cluster;
     let chosen = if arguments.all {
         decide_all(&cluster)
     } else {
         let nodes: Vec<NodeName> = arguments.nodes.iter().map(NodeName::new).collect();
-        decide_nodes(&cluster, &nodes, view.has_nodes)?
+        decide_nodes(&cluster, &nodes, snapshot.has_nodes)?
     };
     for (node, entries) in chosen {
-        let mut by = waiver::By::Us;
+        let mut written_by = waiver::WrittenBy::ThisCommand;
         if !arguments.all {
-            by = waiver::waive(session, &cluster, node, &entries, printer).await?;
+            written_by = waiver::waive(session, &cluster, node, &entries, printer).await?;
         }
         for entry in entries {
             match cancel(session, entry).await? {
                 Cancelled::Done(did) => {
-                    if by == waiver::By::Controller {
+                    if written_by == waiver::WrittenBy::Controller {
                         results.to_end.push(entry.name.clone());
                     }
                     results.done.push(Done {

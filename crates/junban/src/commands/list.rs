@@ -17,7 +17,7 @@ use super::columns::{age, or_dash, table};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view;
+use super::snapshot;
 use crate::cli::{List, Output};
 
 pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Printer) -> Result<Exit, Problem> {
@@ -85,7 +85,7 @@ fn keep_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Tim
     for (entry, _) in rows.iter() {
         cluster.apply_entry(entry.clone());
     }
-    let turns = view::turns(&cluster, now).into_iter();
+    let turns = snapshot::turns(&cluster, now).into_iter();
     let chosen: BTreeSet<_> = turns.map(|entry| &entry.name).collect();
     rows.retain(|(entry, _)| chosen.contains(&entry.name));
 }

@@ -25,7 +25,8 @@ use super::cost::{self, Cost};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
+use super::watch;
 use crate::cli::{self, Output};
 
 /// The shortest time between two pictures: events come in bursts.
@@ -40,19 +41,19 @@ pub(crate) async fn run(
     // For the cost every pod must be listed, so it is shown only on demand.
     let wide = printer.format == Output::Wide && !arguments.watch;
     let scope = if wide { Scope::Everything } else { Scope::Own };
-    let view = View::look(session, scope).await?;
-    let mut status = Status::of(&view.cluster(), session.now());
+    let snapshot = Snapshot::take(session, scope).await?;
+    let mut status = Status::of(&snapshot.cluster, session.now());
     if wide {
-        status.cost = Some(cost_of_rest(&view.cluster(), session.now()));
+        status.cost = Some(cost_of_rest(&snapshot.cluster, session.now()));
     }
     show(&status, printer)?;
     if !arguments.watch {
         return Ok(Exit::Done);
     }
     let store = Arc::new(Store::new(names::NAMESPACE));
-    let _watches = view::follow(session, &store).await?;
+    let _watches = watch::follow(session, &store).await?;
     let mut last = Some(status);
-    let mut staleness = view::Staleness::default();
+    let mut staleness = watch::Staleness::default();
     loop {
         let (status, note) = {
             let cluster = locked(&store.cluster);
@@ -150,7 +151,7 @@ struct ReasonWithNodes {
 
 impl Status {
     fn of(cluster: &Cluster, now: Timestamp) -> Self {
-        let entries = view::turns(cluster, now);
+        let entries = snapshot::turns(cluster, now);
         let policies = cluster.policies.values();
         let mut status = Self {
             policies: policies.map(|policy| PolicyStatus::new(policy, now)).collect(),
@@ -372,7 +373,7 @@ fn append(message: &mut String, more: &str) {
 /// The cost of the nodes whose entries are Queued or Draining.
 fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     let memory = Memory::default();
-    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
+    let derived = Derived::new(cluster, &memory, snapshot::now(cluster, now, None));
     let rest = derived
         .turns
         .values()

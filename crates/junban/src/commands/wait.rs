@@ -20,7 +20,8 @@ use super::columns::some;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
+use super::watch;
 
 /// After so long without a sign of the controller a person should know.
 const NO_SIGN: Duration = Duration::from_secs(15);
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     let store = Arc::new(Store::new(names::NAMESPACE));
     let begun = Instant::now();
     let deadline = timeout.map(|timeout| begun + timeout);
-    let _watches = view::follow(session, &store).await?;
+    let _watches = watch::follow(session, &store).await?;
     let is_goal = matches!(target, Target::Goal { .. });
     if is_goal {
         look_at_nodes(session, &store).await?;
@@ -47,11 +48,11 @@ pub(crate) async fn run(
     let mut display = Display::new();
     let mut quiet_since = None;
     let mut warned = false;
-    let mut staleness = view::Staleness::default();
+    let mut staleness = watch::Staleness::default();
     loop {
         let (mut progress, is_over) = {
             let cluster = locked(&store.cluster);
-            let look = wait::look(&cluster, target, view::now(&cluster, session.now(), None));
+            let look = wait::look(&cluster, target, snapshot::now(&cluster, session.now(), None));
             display.show(&look, target, session.now(), printer);
             let progress = look.progress.clone();
             quiet_since = progress
@@ -97,9 +98,8 @@ pub(crate) async fn run(
 /// Lists the nodes again. They are not watched, because their status changes all the time. But a node may have booted
 /// without an entry, so the nodes are listed before the first count and before the verdict.
 async fn look_at_nodes(session: &Session, store: &Store) -> Result<(), Problem> {
-    let view = View::with_nodes(session).await?;
-    let nodes = std::mem::take(&mut view.cluster().nodes);
-    locked(&store.cluster).nodes = nodes;
+    let snapshot = Snapshot::with_nodes(session).await?;
+    locked(&store.cluster).nodes = snapshot.cluster.nodes;
     Ok(())
 }
 

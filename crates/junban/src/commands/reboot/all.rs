@@ -20,32 +20,27 @@ use crate::commands::pause::owners;
 use crate::commands::printer::{Done, Printer};
 use crate::commands::problem::Problem;
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 pub(super) async fn run(
     session: &Session,
     arguments: &Reboot,
     printer: &mut Printer,
 ) -> Result<Target, Problem> {
-    let view = View::with_nodes(session).await?;
+    let snapshot = Snapshot::with_nodes(session).await?;
     let objects = policies(session).await?;
-    let (decision, notes) = {
-        let cluster = view.cluster();
-        let now = view::now(&cluster, session.now(), None);
-        let decision = decide_all(&cluster, now, arguments.again)?;
-        let mut notes = notes::left_aside(&cluster, now);
-        notes.extend(notes::waiting(
-            &cluster,
-            &notes::policies_with_nodes(&cluster, now),
-        ));
-        let mut decisions = decision.policies.values();
-        notes.extend(notes::dropped_reason(
-            &arguments.reason,
-            decisions.any(|decision| matches!(decision, PolicyDecision::Join(_))),
-            "junban reboot --all --again --reason TEXT sets a new goal for all",
-        ));
-        (decision, notes)
-    };
+    let cluster = &snapshot.cluster;
+    let now = snapshot::now(cluster, session.now(), None);
+    let decision = decide_all(cluster, now, arguments.again)?;
+    let mut notes = notes::left_aside(cluster, now);
+    let policies = notes::policies_with_nodes(cluster, now);
+    notes.extend(notes::waiting(cluster, &policies));
+    let mut decisions = decision.policies.values();
+    notes.extend(notes::dropped_reason(
+        &arguments.reason,
+        decisions.any(|decision| matches!(decision, PolicyDecision::Join(_))),
+        "junban reboot --all --again --reason TEXT sets a new goal for all",
+    ));
     let generations = apply(session, &decision, &objects, &arguments.reason).await?;
     let done: Vec<Done> = decision
         .policies

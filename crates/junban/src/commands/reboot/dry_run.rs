@@ -30,7 +30,7 @@ use crate::commands::cost::{self, Cost};
 use crate::commands::printer::Printer;
 use crate::commands::problem::{Exit, Problem};
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 /// Reasons that only say whose turn it is: every node waits for its turn.
 const TURNS: [Reason; 10] = [
@@ -52,14 +52,13 @@ pub(super) async fn run(
     again: bool,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Everything).await?.needs_nodes()?;
-    let forecast = {
-        let mut cluster = view.cluster().clone();
-        let now = view::now(&cluster, session.now(), None);
-        forecast(&mut cluster, now, asked, again)?
-    };
+    let mut snapshot = Snapshot::take(session, Scope::Everything)
+        .await?
+        .require_nodes()?;
+    let now = snapshot::now(&snapshot.cluster, session.now(), None);
+    let forecast = forecast(&mut snapshot.cluster, now, asked, again)?;
     printer.value(&forecast, || forecast.describe())?;
-    if let Some(note) = view.note() {
+    if let Some(note) = snapshot.note() {
         printer.talk(&note);
     }
     Ok(Exit::Done)

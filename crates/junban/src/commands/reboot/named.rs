@@ -21,7 +21,7 @@ use crate::cli::Reboot;
 use crate::commands::printer::{Done, Printer};
 use crate::commands::problem::Problem;
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 /// The nodes that were named, or that the selector selects.
 pub(super) async fn chosen(session: &Session, arguments: &Reboot) -> Result<Vec<NodeName>, Problem> {
@@ -65,30 +65,27 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<Target, Problem> {
     let user = session.user().await?;
-    let view = View::with_nodes(session).await?;
-    let (decisions, notes) = {
-        let cluster = view.cluster();
-        let now = view::now(&cluster, session.now(), None);
-        let decisions = decide_nodes(&cluster, now, nodes, &user, &arguments.reason)?;
-        let created = decisions.iter().filter_map(|(_, decision)| match decision {
-            NodeDecision::Create(_, spec) => Some(spec),
-            NodeDecision::Join(..) => None,
-        });
-        let policies = created.clone().map(|spec| spec.policy.clone()).collect();
-        let mut notes = notes::waiting(&cluster, &policies);
-        notes.extend(policies.iter().filter_map(|name| {
-            let why = cluster.unreadable_policies.get(name)?;
-            Some(notes::unreadable(name.as_str(), why))
-        }));
-        notes.extend(created.filter_map(|spec| booted_lately(&cluster, now, spec)));
-        let mut all = decisions.iter();
-        notes.extend(notes::dropped_reason(
-            &arguments.reason,
-            all.any(|(_, decision)| matches!(decision, NodeDecision::Join(..))),
-            "junban cancel NODE, then junban reboot NODE --reason TEXT",
-        ));
-        (decisions, notes)
-    };
+    let snapshot = Snapshot::with_nodes(session).await?;
+    let cluster = &snapshot.cluster;
+    let now = snapshot::now(cluster, session.now(), None);
+    let decisions = decide_nodes(cluster, now, nodes, &user, &arguments.reason)?;
+    let created = decisions.iter().filter_map(|(_, decision)| match decision {
+        NodeDecision::Create(_, spec) => Some(spec),
+        NodeDecision::Join(..) => None,
+    });
+    let policies = created.clone().map(|spec| spec.policy.clone()).collect();
+    let mut notes = notes::waiting(cluster, &policies);
+    notes.extend(policies.iter().filter_map(|name| {
+        let why = cluster.unreadable_policies.get(name)?;
+        Some(notes::unreadable(name.as_str(), why))
+    }));
+    notes.extend(created.filter_map(|spec| booted_lately(cluster, now, spec)));
+    let mut all = decisions.iter();
+    notes.extend(notes::dropped_reason(
+        &arguments.reason,
+        all.any(|(_, decision)| matches!(decision, NodeDecision::Join(..))),
+        "junban cancel NODE, then junban reboot NODE --reason TEXT",
+    ));
     let mut done = Vec::new();
     let mut failed = None;
     for (node, decision) in &decisions {
