@@ -40,7 +40,7 @@ pub(crate) async fn change(
     let api = Kind::Entry.api(&session.connection.calls);
     for _ in 0..TRIES {
         let Some(object) = session
-            .ask("get", "nodereboots", api.get_opt(name.as_str()))
+            .call("get", "nodereboots", api.get_opt(name.as_str()))
             .await?
         else {
             return Ok(Changed::Gone);
@@ -57,7 +57,7 @@ pub(crate) async fn change(
         };
         let patch = json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "spec": spec});
         let written = session
-            .answer(api.patch(name.as_str(), &parameters(), &Patch::Merge(&patch)))
+            .try_call(api.patch(name.as_str(), &parameters(), &Patch::Merge(&patch)))
             .await;
         match written {
             Ok(_) => return Ok(Changed::Done),

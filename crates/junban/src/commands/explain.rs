@@ -39,7 +39,7 @@ pub(crate) async fn run(
     let snapshot = Snapshot::take(session, Scope::Everything).await?;
     let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
     // A user who may not read the Lease gets a lower bound of the clock.
-    let clock = session.answer(clock).await.ok().flatten();
+    let clock = session.try_call(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());
     let turns = snapshot::turns(&snapshot.cluster, session.now());
     let turn = turns.into_iter().find(|entry| entry.spec.node == node);
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         _ => printer.value(&explanation, || explanation.describe())?,
     }
     if let Some(note) = snapshot.note() {
-        printer.talk(&note);
+        printer.message(&note);
     }
     Ok(Exit::Done)
 }

@@ -23,13 +23,13 @@ use crate::cli::{List, Output};
 pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Printer) -> Result<Exit, Problem> {
     let api = Kind::Entry.api(&session.connection.calls);
     let list = session
-        .ask("list", "nodereboots", api.list(&ListParams::default()))
+        .call("list", "nodereboots", api.list(&ListParams::default()))
         .await?;
     let mut rows = Vec::new();
     for object in list.items {
         match convert::entry::read(&object) {
             Ok(entry) => rows.push((entry, object)),
-            Err(error) => printer.talk(&format!(
+            Err(error) => printer.message(&format!(
                 "note: entry {} is left out, because it cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
                 object.name_any(),
                 object.name_any()
@@ -42,7 +42,7 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
     rows.sort_by_cached_key(|(entry, _)| (natural(entry.spec.node.as_str()), entry.created));
     print(&rows, session.now(), printer)?;
     if rows.is_empty() {
-        printer.talk("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
+        printer.message("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
     }
     Ok(Exit::Done)
 }
@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
 async fn queue(session: &Session) -> Result<QueueView, Problem> {
     let api = Kind::Queue.api(&session.connection.calls);
     let object = session
-        .ask("get", "rebootqueues", api.get_opt(names::QUEUE))
+        .call("get", "rebootqueues", api.get_opt(names::QUEUE))
         .await?;
     let queue = object.and_then(|object| convert::queue::read(&object).ok());
     Ok(queue.map_or(QueueView::Absent, |queue| QueueView::Present(Box::new(queue))))

@@ -1,4 +1,4 @@
-//! `junban retry NODE...`: one more round for a failed entry; an end to a back-off.
+//! `junban retry NODE...`: gives a failed entry one more round, or ends a back-off.
 
 use junban_core::entry::Entry;
 use junban_core::ids::NodeName;
@@ -49,10 +49,7 @@ async fn retry(session: &Session, entries: &[&Entry], done: &mut Vec<Done>) -> R
                 ));
             }
         };
-        done.push(Done {
-            node: Some(node.to_string()),
-            ..Done::new("nodereboot", name.as_str(), did)
-        });
+        done.push(Done::of_entry(name, node, did));
     }
     Ok(())
 }

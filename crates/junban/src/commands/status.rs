@@ -73,7 +73,7 @@ pub(crate) async fn run(
             last = Some(status);
         }
         if let Some(note) = note {
-            printer.talk(&note);
+            printer.message(&note);
         }
         if printer.is_closed() {
             return Ok(Exit::Done);

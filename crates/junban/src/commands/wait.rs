@@ -23,11 +23,11 @@ use super::session::Session;
 use super::snapshot::{self, Snapshot};
 use super::watch;
 
-/// After so long without a sign of the controller a person should know.
-const NO_SIGN: Duration = Duration::from_secs(15);
-/// How often the times that have passed are looked at. Everything else is an event.
+/// If no controller has seen what was asked after this time, a note says so.
+const UNSEEN_FOR: Duration = Duration::from_secs(15);
+/// How often the time limits are checked. Everything else wakes the loop as an event.
 const TICK: Duration = Duration::from_secs(1);
-/// If nothing changes, a line is written so often for whoever reads a log.
+/// How often a line is printed while nothing changes, for a reader of a log.
 const STILL_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
@@ -75,11 +75,11 @@ pub(crate) async fn run(
             }
         }
         if let Some(note) = staleness.news(progress.stale.as_ref()) {
-            printer.talk(&note);
+            printer.message(&note);
         }
-        if !progress.observed && !warned && begun.elapsed() >= NO_SIGN {
+        if !progress.observed && !warned && begun.elapsed() >= UNSEEN_FOR {
             warned = true;
-            printer.talk("note: no controller has taken note of it yet\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
+            printer.message("note: no controller has seen it yet\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             display.end();
@@ -87,7 +87,7 @@ pub(crate) async fn run(
         }
         tokio::select! {
             () = store.changed.notified() => {
-                // One look for a burst of events.
+                // Events come in bursts: look once for each burst.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             () = tokio::time::sleep(TICK) => {}
@@ -142,7 +142,7 @@ fn exit(look: &Look<'_>, target: &Target, printer: &mut Printer) -> Result<Exit,
                 Target::Goal { goal, .. } => format!(" (goal {})", format_goal(*goal)),
                 Target::Entries(_) => String::new(),
             };
-            printer.talk(&format!("{counted}{goal}"));
+            printer.message(&format!("{counted}{goal}"));
             Ok(Exit::Done)
         }
         Verdict::Failed(entries) => Err(Problem::failed(
@@ -254,7 +254,7 @@ impl Display {
             match &self.bar {
                 Some(bar) if has_reason => bar.println(line),
                 Some(_) => {}
-                None => printer.talk(&line),
+                None => printer.message(&line),
             }
         }
         if let Some(bar) = &self.bar {
@@ -267,7 +267,7 @@ impl Display {
             shown.done != progress.done || shown.total != progress.total || at.elapsed() >= STILL_EVERY
         });
         if is_news {
-            printer.talk(&format!("{time} {}{}", describe(progress), reasons(look)));
+            printer.message(&format!("{time} {}{}", describe(progress), reasons(look)));
             self.shown = Some((progress.clone(), Instant::now()));
         }
     }

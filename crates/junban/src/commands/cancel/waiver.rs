@@ -37,7 +37,7 @@ pub(super) async fn waive(
     }
     let api: Api<core::Node> = Api::all(session.connection.calls.clone());
     for _ in 0..TRIES {
-        let Some(object) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
+        let Some(object) = session.call("get", "nodes", api.get_opt(name.as_str())).await? else {
             return Ok(WrittenBy::ThisCommand);
         };
         let Ok(node) = convert::node::read(&object) else {
@@ -52,7 +52,7 @@ pub(super) async fn waive(
             "annotations": {names::WAIVED: format_goal(goal)},
         }});
         let written = session
-            .answer(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
+            .try_call(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
             .await;
         match written {
             Ok(_) => return Ok(WrittenBy::ThisCommand),
@@ -60,7 +60,7 @@ pub(super) async fn waive(
                 Some(409) => {}
                 Some(404) => return Ok(WrittenBy::ThisCommand),
                 Some(401 | 403 | 422) => {
-                    printer.talk(&format!(
+                    printer.message(&format!(
                         "note: you may not annotate node {name} ({}): the controller waives the goal before it ends the entry",
                         entries::said(&failure)
                     ));

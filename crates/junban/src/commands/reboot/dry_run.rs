@@ -59,7 +59,7 @@ pub(super) async fn run(
     let forecast = forecast(&mut snapshot.cluster, now, asked, again)?;
     printer.value(&forecast, || forecast.describe())?;
     if let Some(note) = snapshot.note() {
-        printer.talk(&note);
+        printer.message(&note);
     }
     Ok(Exit::Done)
 }

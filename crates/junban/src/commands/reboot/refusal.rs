@@ -18,7 +18,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::UnreadableQueue(why) => Self::failed(
                 format!("the RebootQueue cannot be read, which counts as paused: {why}"),
-                "mend it: kubectl edit rebootqueue default",
+                "correct it: kubectl edit rebootqueue default",
             ),
             Refusal::NoPolicy => Self::failed(
                 "there is no RebootPolicy, so no policy selects any node",
@@ -75,7 +75,7 @@ mod tests {
     use junban_core::verbs::reboot::{decide_all, decide_nodes};
 
     #[test]
-    fn what_makes_no_sense_changes_nothing() {
+    fn a_refusal_of_all_nodes_says_what_helps() {
         let mut no_queue = fixture::cluster(None, &["node-1"]);
         no_queue.queue = QueueView::Absent;
         let mut no_policy = fixture::cluster(None, &["node-1"]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_node_that_cannot_go_keeps_all_from_being_asked_for() {
+    fn one_node_that_cannot_be_rebooted_refuses_all() {
         let refused = |cluster: &Cluster, nodes: &[&str]| {
             let nodes: Vec<NodeName> = nodes.iter().map(|node| NodeName::from(*node)).collect();
             let refusal = decide_nodes(cluster, fixture::now(200), &nodes, "alice", "BIOS").unwrap_err();
