@@ -220,7 +220,7 @@ fn summary(entry: &Entry, nothing_unmet: bool) -> String {
 fn hint(entry: &Entry) -> String {
     match entry.record.phase {
         Phase::Queued if entry.record.observed_generation == 0 => {
-            "no controller has looked at it yet: kubectl get lease junban -n junban".to_owned()
+            "no controller has seen its entry yet: kubectl get lease junban -n junban".to_owned()
         }
         Phase::Failed => format!(
             "junban retry {node} for one more round, junban cancel {node} to give it up",

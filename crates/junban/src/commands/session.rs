@@ -180,6 +180,12 @@ impl Failure {
         }
     }
 
+    /// The API server's message. Empty if it did not answer.
+    pub(crate) fn message(&self) -> String {
+        self.status()
+            .map_or_else(String::new, |status| status.message.clone())
+    }
+
     pub(crate) fn code(&self) -> Option<u16> {
         self.status().map(|status| status.code)
     }

@@ -57,7 +57,7 @@ pub(crate) async fn run(
     loop {
         let (status, note) = {
             let cluster = locked(&store.cluster);
-            let note = staleness.news(cluster.stale.as_ref());
+            let note = staleness.note(cluster.stale.as_ref());
             (Status::of(&cluster, session.now()), note)
         };
         if last.as_ref() != Some(&status) {

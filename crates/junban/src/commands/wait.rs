@@ -74,12 +74,12 @@ pub(crate) async fn run(
                 Err(problem) => progress.stale = Some(problem.text),
             }
         }
-        if let Some(note) = staleness.news(progress.stale.as_ref()) {
+        if let Some(note) = staleness.note(progress.stale.as_ref()) {
             printer.message(&note);
         }
         if !progress.observed && !warned && begun.elapsed() >= UNSEEN_FOR {
             warned = true;
-            printer.message("note: no controller has seen it yet\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
+            printer.message("note: no controller has seen yet what you asked for\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             display.end();

@@ -29,7 +29,7 @@ pub(crate) struct Staleness(Option<String>);
 
 impl Staleness {
     /// The note to print, if something has changed since the last note.
-    pub(crate) fn news(&mut self, stale: Option<&String>) -> Option<String> {
+    pub(crate) fn note(&mut self, stale: Option<&String>) -> Option<String> {
         if self.0.as_ref() == stale {
             return None;
         }
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn one_note_says_that_the_objects_may_be_old_and_one_that_they_are_not() {
         let (mut staleness, old) = (Staleness::default(), "no answer to watches for 10 s".to_owned());
-        let said = [None, Some(&old), Some(&old), None, None].map(|stale| staleness.news(stale));
+        let said = [None, Some(&old), Some(&old), None, None].map(|stale| staleness.note(stale));
         expect_test::expect![[r#"
             note: no answer to watches for 10 s: what is shown may be old
             note: the API server answers again"#]]

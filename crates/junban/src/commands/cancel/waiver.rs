@@ -62,7 +62,7 @@ pub(super) async fn waive(
                 Some(401 | 403 | 422) => {
                     printer.message(&format!(
                         "note: you may not annotate node {name} ({}): the controller waives the goal before it ends the entry",
-                        entries::said(&failure)
+                        failure.message()
                     ));
                     return Ok(WrittenBy::Controller);
                 }

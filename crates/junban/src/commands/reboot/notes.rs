@@ -1,4 +1,4 @@
-//! What `junban reboot` says beside what it did.
+//! The notes that `junban reboot` prints after what it did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use junban_core::time::Now;
 
 use crate::commands::columns::some;
 
-/// What keeps nodes of these policies waiting although nothing was done wrong.
+/// What keeps the nodes of these policies waiting, although the command itself succeeded.
 pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(queue) = cluster.queue.present().filter(|queue| queue.paused) {
@@ -46,7 +46,7 @@ pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec
 
 /// Joining changes nothing, so a reason that was given with it is lost.
 pub(super) fn dropped_reason(reason: &str, joined: bool, again: &str) -> Option<String> {
-    let note = || format!("note: the reason is not kept where something under way was joined\nhint: {again}");
+    let note = || format!("note: the reason is not kept for a goal or an entry that was joined\nhint: {again}");
     (joined && !reason.is_empty()).then(note)
 }
 
