@@ -88,21 +88,21 @@ pub(super) fn reboot_nodes(world: &mut World, nodes: &[NodeName], reason: &str) 
 pub(super) fn cancel_nodes(world: &mut World, nodes: &[NodeName]) -> Done {
     let cluster = junban_sim::cluster(world);
     let chosen = cancel::decide_nodes(&cluster, nodes, true).map_err(refused)?;
-    let mut seen_through = Vec::new();
+    let mut not_cancelled = Vec::new();
     for (name, entries) in chosen {
         waive(world, &cluster, name, &entries)?;
         for entry in entries {
             if !cancel_entry(world, entry)? {
-                seen_through.push(name.as_str());
+                not_cancelled.push(name.as_str());
             }
         }
     }
-    if seen_through.is_empty() {
+    if not_cancelled.is_empty() {
         return Ok(());
     }
     Err(PeopleError::Other(format!(
-        "past the power action, so seen through to the end: {}",
-        seen_through.join(", ")
+        "Junban finishes the turns of these nodes, because they are past their power action: {}",
+        not_cancelled.join(", ")
     )))
 }
 

@@ -46,7 +46,8 @@ pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec
 
 /// Joining changes nothing, so a reason that was given with it is lost.
 pub(super) fn dropped_reason(reason: &str, joined: bool, again: &str) -> Option<String> {
-    let note = || format!("note: the reason is not kept for a goal or an entry that was joined\nhint: {again}");
+    let note =
+        || format!("note: the reason is not kept for a goal or an entry that was joined\nhint: {again}");
     (joined && !reason.is_empty()).then(note)
 }
 
