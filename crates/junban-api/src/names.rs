@@ -118,8 +118,8 @@ names! {
     Condition FAILED = "Failed", "NodeReboot", "True: a person is needed.";
 
     Metric METRIC_ENTRIES = "junban_entries", "phase", "Entries in each phase.";
-    Metric METRIC_ENTRY_BLOCKED = "junban_entry_blocked", "node, reason", "1 for each entry in Queued or Draining that waits, with the reason of its status.";
-    Metric METRIC_ENTRY_FAILED = "junban_entry_failed", "node, reason", "1 for each Failed entry, with the reason of its status.";
+    Metric METRIC_ENTRY_BLOCKED = "junban_entry_blocked", "node, reason", "1 for each entry in Queued or Draining that waits, with its newest reason.";
+    Metric METRIC_ENTRY_FAILED = "junban_entry_failed", "node, reason", "1 for each Failed entry, with its newest reason.";
     Metric METRIC_DRAIN_PODS_LEFT = "junban_drain_pods_left", "node", "Pods that must still leave a node in Draining.";
     Metric METRIC_QUEUE_PAUSED = "junban_queue_paused", "", "1: the queue is paused, absent or unreadable, so nothing starts.";
     Metric METRIC_QUEUE_HALTED = "junban_queue_halted", "", "1: more entries are Failed than failures.max allows, so nothing starts.";

@@ -15,9 +15,10 @@ pub(crate) mod problem;
 mod reboot;
 mod retry;
 mod session;
+mod snapshot;
 mod status;
-mod view;
 mod wait;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(problem) => {
-            printer.talk(&problem.to_string());
+            printer.message(&problem.to_string());
             problem.exit.into()
         }
     }
@@ -83,7 +84,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         return Exit::Done.into();
     }
     let help = help_command(std::env::args_os().nth(1));
-    printer.talk(&format!("{}\nhint: {help}", text.ansi().to_string().trim_end()));
+    printer.message(&format!("{}\nhint: {help}", text.ansi().to_string().trim_end()));
     Exit::Usage.into()
 }
 

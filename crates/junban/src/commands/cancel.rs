@@ -25,13 +25,13 @@ use super::pause::owners;
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::View;
+use super::snapshot::Snapshot;
 use crate::cli::Cancel;
 
 /// A controller that is at work writes the waiver and ends the entry within a few seconds.
 const END_WITHIN: Duration = Duration::from_secs(60);
-/// The time between two looks at entries that are to end.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the entries that are to end are read.
+const READ_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(
     session: &Session,
@@ -50,14 +50,14 @@ pub(crate) async fn run(
     } = results;
     let not_ended = until_ended(session, to_end).await?;
     if arguments.all && !failed.is_empty() {
-        printer.talk(&format!(
+        printer.message(&format!(
             "note: failed, and left as they are: {}\nhint: junban cancel {} gives up",
             some(&failed, 10),
             failed[0]
         ));
     }
     if arguments.all && done.is_empty() && seen_through.is_empty() {
-        printer.talk("nothing to cancel: no policy has a goal and no entry is queued or draining");
+        printer.message("nothing to cancel: no policy has a goal and no entry is queued or draining");
     }
     if seen_through.is_empty() && !not_ended.is_empty() {
         return Err(Problem::blocked(
@@ -77,7 +77,7 @@ pub(crate) async fn run(
         seen_through.join(", ")
     );
     if arguments.all {
-        printer.talk(&format!("note: {text}\nhint: junban status --watch"));
+        printer.message(&format!("note: {text}\nhint: junban status --watch"));
         return Ok(Exit::Done);
     }
     Err(Problem::failed(
@@ -103,35 +103,32 @@ async fn carry_out(
     printer: &mut Printer,
     results: &mut Results,
 ) -> Result<Vec<String>, Problem> {
-    let view = if arguments.all {
+    let snapshot = if arguments.all {
         // Goals first: while its goal stands, an entry that was cancelled without a waiver is made again.
         withdraw_goals(session, printer, &mut results.done).await?;
-        View::look(session, Scope::Own).await?
+        Snapshot::take(session, Scope::Own).await?
     } else {
-        View::look(session, Scope::Nodes).await?
+        Snapshot::take(session, Scope::Nodes).await?
     };
-    let cluster = view.cluster().clone();
+    let cluster = snapshot.cluster;
     let chosen = if arguments.all {
         decide_all(&cluster)
     } else {
         let nodes: Vec<NodeName> = arguments.nodes.iter().map(NodeName::new).collect();
-        decide_nodes(&cluster, &nodes, view.has_nodes)?
+        decide_nodes(&cluster, &nodes, snapshot.has_nodes)?
     };
     for (node, entries) in chosen {
-        let mut by = waiver::By::Us;
+        let mut written_by = waiver::WrittenBy::ThisCommand;
         if !arguments.all {
-            by = waiver::waive(session, &cluster, node, &entries, printer).await?;
+            written_by = waiver::waive(session, &cluster, node, &entries, printer).await?;
         }
         for entry in entries {
             match cancel(session, entry).await? {
                 Cancelled::Done(did) => {
-                    if by == waiver::By::Controller {
+                    if written_by == waiver::WrittenBy::Controller {
                         results.to_end.push(entry.name.clone());
                     }
-                    results.done.push(Done {
-                        node: Some(node.to_string()),
-                        ..Done::new("nodereboot", entry.name.as_str(), did)
-                    });
+                    results.done.push(Done::of_entry(&entry.name, node, did));
                 }
                 Cancelled::SeenThrough(phase) => results.seen_through.push(format!("{node} ({phase})")),
             }
@@ -213,14 +210,14 @@ async fn until_ended(session: &Session, mut entries: Vec<EntryName>) -> Result<V
             return Ok(open.iter().map(ToString::to_string).collect());
         }
         entries = open;
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(READ_EVERY).await;
     }
 }
 
 async fn phase_now(session: &Session, name: &EntryName) -> Result<Option<Phase>, Problem> {
     let api = Kind::Entry.api(&session.connection.calls);
     let object = session
-        .ask("get", "nodereboots", api.get_opt(name.as_str()))
+        .call("get", "nodereboots", api.get_opt(name.as_str()))
         .await?;
     let entry = object.and_then(|object| convert::entry::read(&object).ok());
     Ok(entry.map(|entry| entry.record.phase))
@@ -234,7 +231,7 @@ async fn withdraw_goals(
 ) -> Result<(), Problem> {
     let api = Kind::Policy.api(&session.connection.calls);
     let list = session
-        .ask(
+        .call(
             "list",
             "rebootpolicies",
             api.list(&kube::api::ListParams::default()),
@@ -257,7 +254,7 @@ async fn withdraw_goals(
 fn warn_of_others(policy: &str, before: &DynamicObject, printer: &mut Printer) {
     let others = owners(before, "bootedAfter", names::GOAL_FIELD_MANAGER);
     if !others.is_empty() {
-        printer.talk(&format!(
+        printer.message(&format!(
             "warning: the goal of policy {policy} belonged to {}: it may set it again when it applies its own version\nhint: remove spec.bootedAfter there as well",
             some(&others, 3)
         ));
@@ -273,7 +270,7 @@ async fn withdraw(session: &Session, name: &str) -> Result<Option<Done>, Problem
         ..PatchParams::default()
     };
     for _ in 0..TRIES {
-        let Some(object) = session.ask("get", "rebootpolicies", api.get_opt(name)).await? else {
+        let Some(object) = session.call("get", "rebootpolicies", api.get_opt(name)).await? else {
             return Ok(None);
         };
         let Some(goal) = object
@@ -289,7 +286,7 @@ async fn withdraw(session: &Session, name: &str) -> Result<Option<Done>, Problem
             "spec": {"bootedAfter": null},
         });
         match session
-            .answer(api.patch(name, &parameters, &Patch::Merge(&patch)))
+            .try_call(api.patch(name, &parameters, &Patch::Merge(&patch)))
             .await
         {
             Ok(_) => {

@@ -38,6 +38,11 @@ pub(crate) fn age(seconds: i64) -> String {
     }
 }
 
+/// The text of a cell: `-` if it would be empty.
+pub(crate) fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
+}
+
 /// `a, b, c and 4 more`.
 pub(crate) fn some(names: &[String], most: usize) -> String {
     if names.len() <= most {

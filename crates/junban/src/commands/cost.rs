@@ -1,8 +1,9 @@
-//! What a goal costs: which workloads are interrupted, which nodes cannot be rebooted, and where pods stand too close
-//! together for a quick drain.
+//! What a goal costs: which workloads are interrupted, which nodes cannot be rebooted, and where too many pods of one
+//! budget stand together for a quick drain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use junban_core::blocker::Blocker;
 use junban_core::cluster::Cluster;
 use junban_core::derived::Derived;
 use junban_core::duty::{Duty, duty};
@@ -28,18 +29,18 @@ pub(crate) struct Cost {
     pub(crate) crowded: Vec<String>,
 }
 
-/// Pods of one budget and owner.
+/// The pods of one owner under one budget.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Shared {
+struct PodsOfOwner {
     budget: BudgetKey,
     owner: String,
 }
 
-/// Looks at the pods of these nodes that must leave.
+/// What the reboots of these nodes cost.
 pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
-    let mut impossible_budgets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut in_group: BTreeMap<(Shared, String), u32> = BTreeMap::new();
+    let mut never: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut in_groups: BTreeMap<PodsOfOwner, BTreeMap<String, u32>> = BTreeMap::new();
     for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
         let policy = derived.policy_of(&node.name);
         let group = group(policy, node);
@@ -47,47 +48,45 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
             if !matches!(duty(cluster, None, pod, policy), Duty::Evict) {
                 continue;
             }
-            match budget_of(cluster, pod) {
+            let owner = owner(cluster, pod);
+            match possible_budget(cluster, pod) {
                 Ok(BudgetKey::Pod(_)) => {
-                    interrupted.insert(format!(
-                        "{} (pod {} on node {})",
-                        owner(cluster, pod),
-                        pod.key,
-                        node.name
-                    ));
+                    interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
                 }
                 Ok(budget) => {
-                    if let BudgetKey::Pdb(key) = &budget
-                        && let Some(blocker) = cluster.budgets.get(key).and_then(impossible)
-                    {
-                        let owners = impossible_budgets.entry(blocker.to_string()).or_default();
-                        owners.insert(owner(cluster, pod));
-                        continue;
-                    }
-                    let shared = Shared {
-                        budget,
-                        owner: owner(cluster, pod),
-                    };
-                    *in_group.entry((shared, group.clone())).or_default() += 1;
+                    let groups = in_groups.entry(PodsOfOwner { budget, owner }).or_default();
+                    *groups.entry(group.clone()).or_default() += 1;
                 }
                 Err(blocker) => {
-                    let owners = impossible_budgets.entry(blocker.to_string()).or_default();
-                    owners.insert(owner(cluster, pod));
+                    never.entry(blocker.to_string()).or_default().insert(owner);
                 }
             }
         }
     }
     Cost {
         interrupted: interrupted.into_iter().collect(),
-        impossible: impossible_budgets
+        impossible: never
             .into_iter()
             .map(|(why, owners)| {
                 let owners: Vec<String> = owners.into_iter().collect();
                 format!("{why} ({})", some(&owners, 3))
             })
             .collect(),
-        crowded: crowded(cluster, derived, in_group),
+        crowded: in_groups
+            .into_iter()
+            .filter_map(|(pods, groups)| crowded(cluster, derived, &pods, groups))
+            .collect(),
     }
+}
+
+/// The budget of a pod, or why the pod can never be evicted.
+fn possible_budget(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
+    let budget = budget_of(cluster, pod)?;
+    let never = match &budget {
+        BudgetKey::Pdb(key) => cluster.budgets.get(key).and_then(impossible),
+        _ => None,
+    };
+    never.map_or(Ok(budget), Err)
 }
 
 /// The place in which pods stand too close together: the group of the node, or without groups the node itself.
@@ -99,34 +98,33 @@ fn group(policy: Option<&Policy>, node: &Node) -> String {
     }
 }
 
+/// A sentence about the groups that have more of these pods than their budget allows disruptions, if there are any.
 fn crowded(
     cluster: &Cluster,
     derived: &Derived<'_>,
-    in_group: BTreeMap<(Shared, String), u32>,
-) -> Vec<String> {
-    let mut groups: BTreeMap<Shared, Vec<String>> = BTreeMap::new();
-    for ((shared, group), count) in in_group {
-        let allowed = allowed(cluster, derived, &shared);
-        if count > allowed {
-            groups.entry(shared).or_default().push(format!("{count} {group}"));
-        }
+    pods: &PodsOfOwner,
+    groups: BTreeMap<String, u32>,
+) -> Option<String> {
+    let allowed = allowed(cluster, derived, pods);
+    let groups = groups.into_iter().filter(|(_, count)| *count > allowed);
+    let groups: Vec<String> = groups.map(|(group, count)| format!("{count} {group}")).collect();
+    if groups.is_empty() {
+        return None;
     }
-    groups
-        .into_iter()
-        .map(|(shared, groups)| {
-            let allowed = allowed(cluster, derived, &shared);
-            let budget = match &shared.budget {
-                BudgetKey::Pdb(key) => format!("pdb {key} allows {allowed}"),
-                _ => format!("without a PodDisruptionBudget {allowed} may be disrupted"),
-            };
-            format!("{}: {}; {budget} at a time", shared.owner, some(&groups, 3))
-        })
-        .collect()
+    let budget = match &pods.budget {
+        BudgetKey::Pdb(key) => format!("pdb {key} allows {allowed}"),
+        _ => format!("without a PodDisruptionBudget {allowed} may be disrupted"),
+    };
+    Some(format!(
+        "{}: {}; {budget} at a time",
+        pods.owner,
+        some(&groups, 3)
+    ))
 }
 
-/// Disruptions at a time when every pod is healthy.
-fn allowed(cluster: &Cluster, derived: &Derived<'_>, shared: &Shared) -> u32 {
-    match &shared.budget {
+/// How many disruptions the budget allows at a time when every pod is healthy.
+fn allowed(cluster: &Cluster, derived: &Derived<'_>, pods: &PodsOfOwner) -> u32 {
+    match &pods.budget {
         BudgetKey::Pdb(key) => cluster.budgets.get(key).map_or(0, |budget| {
             budget.expected_pods.saturating_sub(budget.desired_healthy)
         }),
@@ -134,21 +132,12 @@ fn allowed(cluster: &Cluster, derived: &Derived<'_>, shared: &Shared) -> u32 {
             let replicas = cluster
                 .workloads
                 .values()
-                .find(|workload| workload.key.to_string() == shared.owner)
+                .find(|workload| workload.key.to_string() == pods.owner)
                 .and_then(|workload| workload.replicas)
                 .unwrap_or(1);
-            let limits = derived
-                .governed
-                .values()
-                .filter_map(|governing| governing.as_ref().ok());
-            let share = limits
-                .map(|policy| {
-                    policy
-                        .drain
-                        .unbudgeted_max_unavailable
-                        .of_rounded_down(replicas as usize)
-                })
-                .min();
+            let policies = derived.governed.values().flatten();
+            let limits = policies.map(|policy| &policy.drain.unbudgeted_max_unavailable);
+            let share = limits.map(|limit| limit.of_rounded_down(replicas as usize)).min();
             u32::try_from(share.unwrap_or(1).max(1)).unwrap_or(u32::MAX)
         }
     }
@@ -166,15 +155,15 @@ impl Cost {
         let mut text = String::new();
         for (heading, lines) in [
             (
-                "Interrupted, for they have one replica and no budget:",
+                "Interrupted, because they have one replica and no budget:",
                 &self.interrupted,
             ),
             (
-                "Never evicted, so their nodes are not rebooted before somebody acts:",
+                "Never evicted, so their nodes are not rebooted until somebody acts:",
                 &self.impossible,
             ),
             (
-                "Close together (anti-affinity is missing), so they leave one after another:",
+                "Close together (anti-affinity is missing), so they leave one after the other:",
                 &self.crowded,
             ),
         ] {

@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::session::{Failure, Session};
+use super::session::Session;
 
 /// How often a write under a resourceVersion is tried. Kubelets and controllers write a status every few seconds.
 pub(super) const TRIES: usize = 8;
@@ -40,7 +40,7 @@ pub(crate) async fn change(
     let api = Kind::Entry.api(&session.connection.calls);
     for _ in 0..TRIES {
         let Some(object) = session
-            .ask("get", "nodereboots", api.get_opt(name.as_str()))
+            .call("get", "nodereboots", api.get_opt(name.as_str()))
             .await?
         else {
             return Ok(Changed::Gone);
@@ -57,14 +57,14 @@ pub(crate) async fn change(
         };
         let patch = json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "spec": spec});
         let written = session
-            .answer(api.patch(name.as_str(), &parameters(), &Patch::Merge(&patch)))
+            .try_call(api.patch(name.as_str(), &parameters(), &Patch::Merge(&patch)))
             .await;
         match written {
             Ok(_) => return Ok(Changed::Done),
             Err(failure) => match failure.code() {
                 Some(409) => {}
                 Some(404) => return Ok(Changed::Gone),
-                Some(422) => return Ok(Changed::Refused(said(&failure))),
+                Some(422) => return Ok(Changed::Refused(failure.message())),
                 _ => return Err(failure.problem(session, "patch", "nodereboots")),
             },
         }
@@ -81,12 +81,4 @@ pub(crate) fn parameters() -> PatchParams {
         field_manager: Some(names::CLI_FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     }
-}
-
-/// The API server's message.
-pub(crate) fn said(failure: &Failure) -> String {
-    failure
-        .status()
-        .map(|status| status.message.clone())
-        .unwrap_or_default()
 }

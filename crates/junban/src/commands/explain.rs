@@ -28,7 +28,7 @@ use self::since::ConditionTimes;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
 use crate::cli::{Explain, Output};
 
 pub(crate) async fn run(
@@ -36,31 +36,25 @@ pub(crate) async fn run(
     arguments: &Explain,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Everything).await?;
+    let snapshot = Snapshot::take(session, Scope::Everything).await?;
     let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
     // A user who may not read the Lease gets a lower bound of the clock.
-    let clock = session.answer(clock).await.ok().flatten();
+    let clock = session.try_call(clock).await.ok().flatten();
     let node = NodeName::new(arguments.node.clone());
-    let policy = {
-        let cluster = view.cluster();
-        let turns = view::turns(&cluster, session.now());
-        let turn = turns.into_iter().find(|entry| entry.spec.node == node);
-        turn.map(|entry| entry.spec.policy.to_string())
-    };
-    let times = ConditionTimes::read(session, &node, policy.as_deref()).await;
-    let explanation = {
-        let cluster = view.cluster();
-        let now = view::now(&cluster, session.now(), clock);
-        explain_node(&cluster, now, &node, Listed::of(&view), &times)?
-    };
+    let turns = snapshot::turns(&snapshot.cluster, session.now());
+    let turn = turns.into_iter().find(|entry| entry.spec.node == node);
+    let policy = turn.map(|entry| entry.spec.policy.as_str());
+    let times = ConditionTimes::read(session, &node, policy).await;
+    let now = snapshot::now(&snapshot.cluster, session.now(), clock);
+    let explanation = explain_node(&snapshot.cluster, now, &node, Listed::of(&snapshot), &times)?;
     match (printer.format, &explanation.entry) {
         (Output::Name, entry) => {
             printer.lines(entry.iter().map(|entry| format!("nodereboot.junban.dev/{entry}")));
         }
         _ => printer.value(&explanation, || explanation.describe())?,
     }
-    if let Some(note) = view.note() {
-        printer.talk(&note);
+    if let Some(note) = snapshot.note() {
+        printer.message(&note);
     }
     Ok(Exit::Done)
 }
@@ -111,10 +105,10 @@ struct Listed {
 }
 
 impl Listed {
-    fn of(view: &View) -> Self {
+    fn of(snapshot: &Snapshot) -> Self {
         Self {
-            nodes: view.has_nodes,
-            everything: view.is_whole(),
+            nodes: snapshot.has_nodes,
+            everything: snapshot.is_complete(),
         }
     }
 }
@@ -226,7 +220,7 @@ fn summary(entry: &Entry, nothing_unmet: bool) -> String {
 fn hint(entry: &Entry) -> String {
     match entry.record.phase {
         Phase::Queued if entry.record.observed_generation == 0 => {
-            "no controller has looked at it yet: kubectl get lease junban -n junban".to_owned()
+            "no controller has seen its entry yet: kubectl get lease junban -n junban".to_owned()
         }
         Phase::Failed => format!(
             "junban retry {node} for one more round, junban cancel {node} to give it up",

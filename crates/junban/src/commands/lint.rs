@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
         if found.objects > 0 {
             checked += 1;
         } else if is_clean(&found.findings) {
-            printer.talk(&format!(
+            printer.message(&format!(
                 "note: {shown} contains no object of Junban, so nothing was checked\nhint: to check what a cluster has: kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -"
             ));
         }
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
         ));
     }
     if checked > 0 {
-        printer.talk(&format!("{checked} files may be applied"));
+        printer.message(&format!("{checked} files may be applied"));
     }
     Ok(Exit::Done)
 }

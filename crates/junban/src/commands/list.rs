@@ -13,23 +13,23 @@ use kube::api::ListParams;
 use kube::core::DynamicObject;
 use serde_json::json;
 
-use super::columns::{age, table};
+use super::columns::{age, or_dash, table};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view;
+use super::snapshot;
 use crate::cli::{List, Output};
 
 pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Printer) -> Result<Exit, Problem> {
     let api = Kind::Entry.api(&session.connection.calls);
     let list = session
-        .ask("list", "nodereboots", api.list(&ListParams::default()))
+        .call("list", "nodereboots", api.list(&ListParams::default()))
         .await?;
     let mut rows = Vec::new();
     for object in list.items {
         match convert::entry::read(&object) {
             Ok(entry) => rows.push((entry, object)),
-            Err(error) => printer.talk(&format!(
+            Err(error) => printer.message(&format!(
                 "note: entry {} is left out, because it cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
                 object.name_any(),
                 object.name_any()
@@ -42,7 +42,7 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
     rows.sort_by_cached_key(|(entry, _)| (natural(entry.spec.node.as_str()), entry.created));
     print(&rows, session.now(), printer)?;
     if rows.is_empty() {
-        printer.talk("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
+        printer.message("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
     }
     Ok(Exit::Done)
 }
@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
 async fn queue(session: &Session) -> Result<QueueView, Problem> {
     let api = Kind::Queue.api(&session.connection.calls);
     let object = session
-        .ask("get", "rebootqueues", api.get_opt(names::QUEUE))
+        .call("get", "rebootqueues", api.get_opt(names::QUEUE))
         .await?;
     let queue = object.and_then(|object| convert::queue::read(&object).ok());
     Ok(queue.map_or(QueueView::Absent, |queue| QueueView::Present(Box::new(queue))))
@@ -85,7 +85,7 @@ fn keep_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Tim
     for (entry, _) in rows.iter() {
         cluster.apply_entry(entry.clone());
     }
-    let turns = view::turns(&cluster, now).into_iter();
+    let turns = snapshot::turns(&cluster, now).into_iter();
     let chosen: BTreeSet<_> = turns.map(|entry| &entry.name).collect();
     rows.retain(|(entry, _)| chosen.contains(&entry.name));
 }
@@ -110,19 +110,10 @@ fn render<'a>(entries: impl Iterator<Item = &'a Entry>, now: Timestamp, wide: bo
 
 fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
     let record = &entry.record;
-    let dash = |text: &str| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
     let mut row = vec![
         entry.spec.node.to_string(),
         record.phase.to_string(),
-        record
-            .reason
-            .map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
+        or_dash(record.reason.map_or("", |reason| reason.as_str())),
         record.attempt.to_string(),
         record.drain.as_ref().map_or_else(|| "-".to_owned(), drained),
         age(now.as_second() - entry.created.as_second()),
@@ -133,9 +124,9 @@ fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
             record.since.map_or_else(|| "-".to_owned(), convert::format_goal),
             entry.spec.policy.to_string(),
             convert::format_goal(entry.spec.booted_after),
-            dash(&entry.spec.requested_by),
-            dash(&entry.spec.reason),
-            boot.map_or_else(|| "-".to_owned(), ToString::to_string),
+            or_dash(&entry.spec.requested_by),
+            or_dash(&entry.spec.reason),
+            or_dash(boot.map_or("", |boot| boot.as_str())),
             entry.name.to_string(),
         ]);
     }

@@ -28,11 +28,11 @@ pub(crate) async fn pause(
     let did = if was { "was paused already" } else { "paused" };
     printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
     if !was {
-        printer.talk(
+        printer.message(
             "within 5 s nothing new starts; a drain that has begun stops evicting; a node past its power action is seen through to its end",
         );
     }
-    printer.talk("end it with: junban resume");
+    printer.message("end it with: junban resume");
     warn_of_others(&before, "end the pause", printer);
     Ok(Exit::Done)
 }
@@ -50,14 +50,14 @@ pub(crate) async fn resume(session: &Session, printer: &mut Printer) -> Result<E
 async fn read(session: &Session) -> Result<DynamicObject, Problem> {
     let api = Kind::Queue.api(&session.connection.calls);
     let found = session
-        .ask("get", "rebootqueues", api.get_opt(names::QUEUE))
+        .call("get", "rebootqueues", api.get_opt(names::QUEUE))
         .await?;
     if let Some(object) = found {
         return Ok(object);
     }
     // The 404 does not tell whether the queue or the whole kind is missing. A list tells.
     session
-        .ask(
+        .call(
             "list",
             "rebootqueues",
             api.list(&kube::api::ListParams::default().limit(1)),
@@ -84,7 +84,10 @@ async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Resul
     };
     let api = Kind::Queue.api(&session.connection.calls);
     let patch = Patch::Apply(&object);
-    match session.answer(api.patch(names::QUEUE, &parameters, &patch)).await {
+    match session
+        .try_call(api.patch(names::QUEUE, &parameters, &patch))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(failure) if failure.code() == Some(409) => Err(Problem::failed(
             "the RebootQueue was deleted just now: without a queue nothing starts",
@@ -97,7 +100,7 @@ async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Resul
 fn warn_of_others(before: &DynamicObject, they_may: &str, printer: &mut Printer) {
     let others = owners(before, "paused", names::PAUSE_FIELD_MANAGER);
     if !others.is_empty() {
-        printer.talk(&format!(
+        printer.message(&format!(
             "warning: spec.paused belonged to {}, which may {they_may} when it applies its own version\nhint: change spec.paused there as well",
             some(&others, 3)
         ));

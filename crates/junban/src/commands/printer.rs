@@ -1,7 +1,8 @@
-//! Writes what a command prints: data to stdout, everything else to stderr.
+//! Writes what a command prints: data to stdout, messages to stderr.
 
 use std::io::{self, IsTerminal, Write};
 
+use junban_core::ids::{EntryName, NodeName};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -10,7 +11,7 @@ use crate::cli::Output;
 /// Both streams and the format of the data. Drops colours if the stream is no terminal or NO_COLOR is set.
 pub(crate) struct Printer {
     data: Box<dyn Write + Send>,
-    talk: Box<dyn Write + Send>,
+    messages: Box<dyn Write + Send>,
     pub(crate) format: Output,
     /// Whether stderr is a terminal.
     pub(crate) is_terminal: bool,
@@ -21,7 +22,7 @@ impl Printer {
     pub(crate) fn new(format: Output) -> Self {
         Self {
             data: Box::new(anstream::stdout()),
-            talk: Box::new(anstream::stderr()),
+            messages: Box::new(anstream::stderr()),
             format,
             is_terminal: io::stderr().is_terminal(),
             failed: None,
@@ -38,8 +39,8 @@ impl Printer {
     }
 
     /// Prints a note, a hint or an error. Ignores a failure to write: there is no other place to report it.
-    pub(crate) fn talk(&mut self, text: &str) {
-        let _ = writeln!(self.talk, "{}", text.trim_end_matches('\n'));
+    pub(crate) fn message(&mut self, text: &str) {
+        let _ = writeln!(self.messages, "{}", text.trim_end_matches('\n'));
     }
 
     /// Prints a value as JSON or YAML, or else the text that `table` makes.
@@ -130,6 +131,13 @@ impl Done {
             did: did.into(),
             node: None,
             goal: None,
+        }
+    }
+
+    pub(crate) fn of_entry(name: &EntryName, node: &NodeName, did: impl Into<String>) -> Self {
+        Self {
+            node: Some(node.to_string()),
+            ..Self::new("nodereboot", name.as_str(), did)
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `junban retry NODE...`: one more round for a failed entry; an end to a back-off.
+//! `junban retry NODE...`: gives a failed entry one more round, or ends a back-off.
 
 use junban_core::entry::Entry;
-use junban_core::ids::{EntryName, NodeName};
+use junban_core::ids::NodeName;
 use junban_core::verbs::retry::{EntryDecision, Refusal, decide, decide_entry};
 use junban_kube::list_once::Scope;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::entries::{self, Change, Changed};
 use super::printer::{Done, Printer};
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
 use crate::cli::Retry;
 
 pub(crate) async fn run(
@@ -18,29 +18,21 @@ pub(crate) async fn run(
     arguments: &Retry,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Nodes).await?;
-    let chosen: Vec<(NodeName, EntryName)> = {
-        let cluster = view.cluster();
-        let nodes: Vec<NodeName> = arguments.nodes.iter().map(NodeName::new).collect();
-        let now = view::now(&cluster, session.now(), None);
-        let entries = decide(&cluster, now, &nodes, view.has_nodes)?.into_iter();
-        entries
-            .map(|entry| (entry.spec.node.clone(), entry.name.clone()))
-            .collect()
-    };
+    let snapshot = Snapshot::take(session, Scope::Nodes).await?;
+    let cluster = &snapshot.cluster;
+    let nodes: Vec<NodeName> = arguments.nodes.iter().map(NodeName::new).collect();
+    let now = snapshot::now(cluster, session.now(), None);
+    let entries = decide(cluster, now, &nodes, snapshot.has_nodes)?;
     let mut done = Vec::new();
-    let ended = retry(session, &chosen, &mut done).await;
+    let ended = retry(session, &entries, &mut done).await;
     // What was done is said even if the rest failed.
     printer.done(&done)?;
     ended.map(|()| Exit::Done)
 }
 
-async fn retry(
-    session: &Session,
-    chosen: &[(NodeName, EntryName)],
-    done: &mut Vec<Done>,
-) -> Result<(), Problem> {
-    for (node, name) in chosen {
+async fn retry(session: &Session, entries: &[&Entry], done: &mut Vec<Done>) -> Result<(), Problem> {
+    for entry in entries {
+        let (node, name) = (&entry.spec.node, &entry.name);
         let did = match entries::change(session, name, change).await? {
             Changed::Done => "retried: one more round".to_owned(),
             Changed::Left(why) => why,
@@ -57,10 +49,7 @@ async fn retry(
                 ));
             }
         };
-        done.push(Done {
-            node: Some(node.to_string()),
-            ..Done::new("nodereboot", name.as_str(), did)
-        });
+        done.push(Done::of_entry(name, node, did));
     }
     Ok(())
 }

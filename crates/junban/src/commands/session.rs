@@ -51,19 +51,22 @@ impl Session {
     }
 
     /// Waits for the answer to a call. The error of a call that is refused names `verb` and `resource`.
-    pub(crate) async fn ask<T>(
+    pub(crate) async fn call<T>(
         &self,
         verb: &str,
         resource: &str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Problem> {
-        self.answer(call)
+        self.try_call(call)
             .await
             .map_err(|failure| failure.problem(self, verb, resource))
     }
 
     /// The same, for a caller that decides by the failure what to do.
-    pub(crate) async fn answer<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    pub(crate) async fn try_call<T>(
+        &self,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
         match tokio::time::timeout(DEADLINE, call).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Failure::Error(error)),
@@ -83,7 +86,7 @@ impl Session {
         let parameters = PostParams::default();
         let review = SelfSubjectReview::default();
         let answer = self
-            .ask("create", "selfsubjectreviews", api.create(&parameters, &review))
+            .call("create", "selfsubjectreviews", api.create(&parameters, &review))
             .await?;
         let user = answer.status.and_then(|status| status.user_info);
         user.and_then(|user| user.username)
@@ -175,6 +178,12 @@ impl Failure {
             Self::Error(kube::Error::Api(status)) => Some(status),
             _ => None,
         }
+    }
+
+    /// The API server's message. Empty if it did not answer.
+    pub(crate) fn message(&self) -> String {
+        self.status()
+            .map_or_else(String::new, |status| status.message.clone())
     }
 
     pub(crate) fn code(&self) -> Option<u16> {

@@ -1,4 +1,4 @@
-//! `junban status`: how far the queue is, what holds it up and what would help. It reads the status of Junban's objects.
+//! `junban status`: how far the queue is, what blocks it and what would help. It reads the status of Junban's objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,23 +12,26 @@ use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::natural;
 use junban_core::memory::Memory;
+use junban_core::policy::Policy;
 use junban_core::reason::{Class, Reason};
+use junban_core::verbs::wait::needs_somebody;
 use junban_engine::shell::locked;
 use junban_kube::Store;
 use junban_kube::list_once::Scope;
 use serde::Serialize;
 
-use super::columns::{some, table};
+use super::columns::{or_dash, some, table};
 use super::cost::{self, Cost};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
+use super::watch;
 use crate::cli::{self, Output};
 
 /// The shortest time between two pictures: events come in bursts.
 const REFRESH: Duration = Duration::from_millis(500);
-const BAR: usize = 30;
+const BAR_WIDTH: usize = 30;
 
 pub(crate) async fn run(
     session: &Session,
@@ -38,23 +41,23 @@ pub(crate) async fn run(
     // For the cost every pod must be listed, so it is shown only on demand.
     let wide = printer.format == Output::Wide && !arguments.watch;
     let scope = if wide { Scope::Everything } else { Scope::Own };
-    let view = View::look(session, scope).await?;
-    let mut status = Status::of(&view.cluster(), session.now());
+    let snapshot = Snapshot::take(session, scope).await?;
+    let mut status = Status::of(&snapshot.cluster, session.now());
     if wide {
-        status.cost = Some(cost_of_rest(&view.cluster(), session.now()));
+        status.cost = Some(cost_of_rest(&snapshot.cluster, session.now()));
     }
     show(&status, printer)?;
     if !arguments.watch {
         return Ok(Exit::Done);
     }
     let store = Arc::new(Store::new(names::NAMESPACE));
-    let _watches = view::follow(session, &store).await?;
+    let _watches = watch::follow(session, &store).await?;
     let mut last = Some(status);
-    let mut staleness = view::Staleness::default();
+    let mut staleness = watch::Staleness::default();
     loop {
         let (status, note) = {
             let cluster = locked(&store.cluster);
-            let note = staleness.news(cluster.stale.as_ref());
+            let note = staleness.note(cluster.stale.as_ref());
             (Status::of(&cluster, session.now()), note)
         };
         if last.as_ref() != Some(&status) {
@@ -70,18 +73,15 @@ pub(crate) async fn run(
             last = Some(status);
         }
         if let Some(note) = note {
-            printer.talk(&note);
+            printer.message(&note);
         }
         if printer.is_closed() {
             return Ok(Exit::Done);
         }
         tokio::select! {
             () = store.changed.notified() => tokio::time::sleep(REFRESH).await,
-            end = tokio::signal::ctrl_c() => {
-                // A user ends the watch with Ctrl-C: that is no failure.
-                let _ = end;
-                return Ok(Exit::Done);
-            }
+            // A user ends the watch with Ctrl-C: that is no failure.
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
     }
 }
@@ -94,8 +94,8 @@ fn show(status: &Status, printer: &mut Printer) -> Result<(), Problem> {
     printer.value(status, || status.describe())
 }
 
-/// What is shown.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+/// What the command shows.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
     state: String,
@@ -105,7 +105,7 @@ struct Status {
     total: u32,
     done: u32,
     phases: BTreeMap<String, u32>,
-    policies: Vec<OfPolicy>,
+    policies: Vec<PolicyStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_bound_seconds: Option<u64>,
     bound_by: String,
@@ -114,7 +114,7 @@ struct Status {
     eta_seconds: Option<u64>,
     /// Nodes that hold places of maxUnavailable.
     holding: Vec<String>,
-    blockers: Vec<Blocking>,
+    blockers: Vec<ReasonWithNodes>,
     /// Objects that cannot be read.
     unreadable: Vec<String>,
     /// What the reboots of the remaining nodes will cost.
@@ -124,7 +124,7 @@ struct Status {
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct OfPolicy {
+struct PolicyStatus {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<String>,
@@ -137,10 +137,10 @@ struct OfPolicy {
     hint: String,
 }
 
-/// Entries that wait for the same reason, or failed for it.
+/// Nodes that wait for the same reason, or failed for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Blocking {
+struct ReasonWithNodes {
     reason: String,
     failed: bool,
     needs_somebody: bool,
@@ -151,29 +151,17 @@ struct Blocking {
 
 impl Status {
     fn of(cluster: &Cluster, now: Timestamp) -> Self {
-        let entries = view::turns(cluster, now);
+        let entries = snapshot::turns(cluster, now);
+        let policies = cluster.policies.values();
         let mut status = Self {
-            state: String::new(),
-            message: String::new(),
-            hint: String::new(),
-            total: 0,
-            done: 0,
-            phases: BTreeMap::new(),
-            policies: cluster
-                .policies
-                .values()
-                .map(|policy| OfPolicy::new(policy, now))
-                .collect(),
-            lower_bound_seconds: None,
-            bound_by: String::new(),
+            policies: policies.map(|policy| PolicyStatus::new(policy, now)).collect(),
             eta_seconds: eta(cluster, &entries),
-            holding: Vec::new(),
             blockers: blockers(&entries),
             unreadable: cluster
                 .unreadable()
                 .map(|(key, text)| format!("{key}: {text}"))
                 .collect(),
-            cost: None,
+            ..Self::default()
         };
         status.read_queue(&cluster.queue);
         for policy in status.policies.iter().filter(|policy| policy.goal.is_some()) {
@@ -214,13 +202,9 @@ impl Status {
                         self.message.push_str(&format!("; {} as well", summary.trouble));
                     }
                 }
-                let reason = Reason::ALL.iter().find(|reason| reason.as_str() == self.state);
-                self.hint = reason.map_or_else(String::new, |reason| reason.hint().to_owned());
+                self.hint = hint(&self.state);
                 if summary.observed_generation < queue.generation {
-                    self.message
-                        .push_str(if self.message.is_empty() { "" } else { "; " });
-                    self.message
-                        .push_str("no controller has taken note of the last change yet");
+                    append(&mut self.message, "no controller has seen the last change yet");
                     self.hint = "kubectl get pods -n junban; kubectl get lease junban -n junban".to_owned();
                 }
                 if self.state.is_empty() {
@@ -243,7 +227,7 @@ impl Status {
         }
         text.push_str(&self.progress());
         if self.policies.is_empty() {
-            text.push_str("\n\nNo policies: no node is anybody's to reboot\n  hint: kubectl apply --server-side -f manifests/defaults");
+            text.push_str("\n\nNo policy selects any node: there is no RebootPolicy\n  hint: kubectl apply --server-side -f manifests/defaults");
         } else {
             text.push_str("\n\n");
             text.push_str(&self.policy_table());
@@ -255,8 +239,8 @@ impl Status {
             let of_kind: Vec<String> = self
                 .blockers
                 .iter()
-                .filter(|blocking| blocking.failed == failed)
-                .map(Blocking::describe)
+                .filter(|blocker| blocker.failed == failed)
+                .map(ReasonWithNodes::describe)
                 .collect();
             if !of_kind.is_empty() {
                 text.push_str(&format!("\n\n{heading}\n{}", of_kind.join("\n")));
@@ -268,7 +252,7 @@ impl Status {
         }
         if !self.unreadable.is_empty() {
             text.push_str(&format!(
-                "\n\nLeft out, for they cannot be read:\n  {}\n  hint: kubectl get rebootpolicies,nodereboots -o yaml | junban lint -",
+                "\n\nLeft out, because they cannot be read:\n  {}\n  hint: kubectl get rebootpolicies,nodereboots -o yaml | junban lint -",
                 self.unreadable.join("\n  ")
             ));
         }
@@ -285,11 +269,11 @@ impl Status {
         }
         let mut text = String::new();
         if self.total > 0 {
-            let full = (self.done.min(self.total) as usize * BAR) / self.total as usize;
+            let full = (self.done.min(self.total) as usize * BAR_WIDTH) / self.total as usize;
             text.push_str(&format!(
                 "\n[{}{}] {} of {} servers done",
                 "=".repeat(full),
-                " ".repeat(BAR - full),
+                " ".repeat(BAR_WIDTH - full),
                 self.done,
                 self.total
             ));
@@ -319,16 +303,12 @@ impl Status {
             .map(|policy| {
                 vec![
                     policy.name.clone(),
-                    policy.goal.clone().unwrap_or_else(|| "-".to_owned()),
+                    or_dash(policy.goal.as_deref().unwrap_or_default()),
                     policy.desired.to_string(),
                     policy.done.to_string(),
                     policy.active.to_string(),
                     policy.failed.to_string(),
-                    if policy.problem.is_empty() {
-                        "-".to_owned()
-                    } else {
-                        policy.problem.clone()
-                    },
+                    or_dash(&policy.problem),
                 ]
             })
             .collect();
@@ -346,7 +326,7 @@ impl Status {
     }
 }
 
-impl Blocking {
+impl ReasonWithNodes {
     fn describe(&self) -> String {
         let mut text = format!("  {} [{}]", self.reason, some(&self.nodes, 6));
         if !self.message.is_empty() {
@@ -359,13 +339,10 @@ impl Blocking {
     }
 }
 
-impl OfPolicy {
-    fn new(policy: &junban_core::policy::Policy, now: Timestamp) -> Self {
+impl PolicyStatus {
+    fn new(policy: &Policy, now: Timestamp) -> Self {
         let summary = &policy.summary;
-        let reason = Reason::ALL
-            .iter()
-            .find(|reason| reason.as_str() == summary.problem);
-        let mut shown = Self {
+        let mut status = Self {
             name: policy.name.to_string(),
             goal: policy.booted_after.map(format_goal),
             desired: summary.desired,
@@ -374,22 +351,29 @@ impl OfPolicy {
             failed: summary.failed,
             problem: summary.problem.clone(),
             message: summary.message.clone(),
-            hint: reason.map_or_else(String::new, |reason| reason.hint().to_owned()),
+            hint: hint(&summary.problem),
         };
         if policy.booted_after.is_some_and(|goal| goal > now) {
-            shown
-                .message
-                .push_str(if shown.message.is_empty() { "" } else { "; " });
-            shown.message.push_str("the goal lies in the future: not due yet");
+            append(&mut status.message, "the goal lies in the future: not due yet");
         }
-        shown
+        status
     }
+}
+
+/// The hint of the reason of this name, if there is one.
+fn hint(reason: &str) -> String {
+    Reason::named(reason).map_or_else(String::new, |reason| reason.hint().to_owned())
+}
+
+fn append(message: &mut String, more: &str) {
+    message.push_str(if message.is_empty() { "" } else { "; " });
+    message.push_str(more);
 }
 
 /// The cost of the nodes whose entries are Queued or Draining.
 fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     let memory = Memory::default();
-    let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
+    let derived = Derived::new(cluster, &memory, snapshot::now(cluster, now, None));
     let rest = derived
         .turns
         .values()
@@ -406,22 +390,12 @@ fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
         .values()
         .filter_map(|policy| Some((&policy.name, policy.booted_after?)))
         .collect();
-    let of_goals: Vec<&Entry> = entries
+    let of_goals = entries
         .iter()
-        .copied()
-        .filter(|entry| goals.contains(&(&entry.spec.policy, entry.spec.booted_after)))
-        .collect();
-    let goes_on = |entry: &&Entry| {
-        let waits = entry
-            .record
-            .reason
-            .is_some_and(|reason| reason.class() == Class::NeedsSomebody);
-        !entry.record.phase.is_ended() && !waits
-    };
-    let rest = of_goals.iter().copied().filter(goes_on).count() as u64;
-    let proven: Vec<&Entry> = of_goals
-        .iter()
-        .copied()
+        .filter(|entry| goals.contains(&(&entry.spec.policy, entry.spec.booted_after)));
+    let goes_on = |entry: &&&Entry| !entry.record.phase.is_ended() && !needs_somebody(entry);
+    let rest = of_goals.clone().filter(goes_on).count() as u64;
+    let proven: Vec<_> = of_goals
         .filter(|entry| entry.record.phase == Phase::Succeeded)
         .collect();
     let first = proven.iter().map(|entry| entry.created).min()?;
@@ -431,7 +405,7 @@ fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
 }
 
 /// One line for each reason and message: first what failed, then what needs a person, then what passes.
-fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
+fn blockers(entries: &[&Entry]) -> Vec<ReasonWithNodes> {
     let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
     for entry in entries {
         let record = &entry.record;
@@ -458,7 +432,7 @@ fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
                 _ => reason.hint().to_owned(),
             };
             nodes.sort_by_key(|name| natural(name));
-            Blocking {
+            ReasonWithNodes {
                 reason: reason.to_string(),
                 failed: !not_failed,
                 needs_somebody: !passes,

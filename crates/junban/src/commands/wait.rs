@@ -20,13 +20,14 @@ use super::columns::some;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
-use super::view::{self, View};
+use super::snapshot::{self, Snapshot};
+use super::watch;
 
-/// After so long without a sign of the controller a person should know.
-const NO_SIGN: Duration = Duration::from_secs(15);
-/// How often the times that have passed are looked at. Everything else is an event.
+/// If no controller has seen what was asked after this time, a note says so.
+const UNSEEN_FOR: Duration = Duration::from_secs(15);
+/// How often the time limits are checked. Everything else wakes the loop as an event.
 const TICK: Duration = Duration::from_secs(1);
-/// If nothing changes, a line is written so often for whoever reads a log.
+/// How often a line is printed while nothing changes, for a reader of a log.
 const STILL_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     let store = Arc::new(Store::new(names::NAMESPACE));
     let begun = Instant::now();
     let deadline = timeout.map(|timeout| begun + timeout);
-    let _watches = view::follow(session, &store).await?;
+    let _watches = watch::follow(session, &store).await?;
     let is_goal = matches!(target, Target::Goal { .. });
     if is_goal {
         look_at_nodes(session, &store).await?;
@@ -47,11 +48,11 @@ pub(crate) async fn run(
     let mut display = Display::new();
     let mut quiet_since = None;
     let mut warned = false;
-    let mut staleness = view::Staleness::default();
+    let mut staleness = watch::Staleness::default();
     loop {
         let (mut progress, is_over) = {
             let cluster = locked(&store.cluster);
-            let look = wait::look(&cluster, target, view::now(&cluster, session.now(), None));
+            let look = wait::look(&cluster, target, snapshot::now(&cluster, session.now(), None));
             display.show(&look, target, session.now(), printer);
             let progress = look.progress.clone();
             quiet_since = progress
@@ -73,12 +74,12 @@ pub(crate) async fn run(
                 Err(problem) => progress.stale = Some(problem.text),
             }
         }
-        if let Some(note) = staleness.news(progress.stale.as_ref()) {
-            printer.talk(&note);
+        if let Some(note) = staleness.note(progress.stale.as_ref()) {
+            printer.message(&note);
         }
-        if !progress.observed && !warned && begun.elapsed() >= NO_SIGN {
+        if !progress.observed && !warned && begun.elapsed() >= UNSEEN_FOR {
             warned = true;
-            printer.talk("note: no controller has taken note of it yet\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
+            printer.message("note: no controller has seen yet what you asked for\nhint: kubectl get pods -n junban; kubectl get lease junban -n junban");
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             display.end();
@@ -86,7 +87,7 @@ pub(crate) async fn run(
         }
         tokio::select! {
             () = store.changed.notified() => {
-                // One look for a burst of events.
+                // Events come in bursts: look once for each burst.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             () = tokio::time::sleep(TICK) => {}
@@ -97,9 +98,8 @@ pub(crate) async fn run(
 /// Lists the nodes again. They are not watched, because their status changes all the time. But a node may have booted
 /// without an entry, so the nodes are listed before the first count and before the verdict.
 async fn look_at_nodes(session: &Session, store: &Store) -> Result<(), Problem> {
-    let view = View::with_nodes(session).await?;
-    let nodes = std::mem::take(&mut view.cluster().nodes);
-    locked(&store.cluster).nodes = nodes;
+    let snapshot = Snapshot::with_nodes(session).await?;
+    locked(&store.cluster).nodes = snapshot.cluster.nodes;
     Ok(())
 }
 
@@ -142,7 +142,7 @@ fn exit(look: &Look<'_>, target: &Target, printer: &mut Printer) -> Result<Exit,
                 Target::Goal { goal, .. } => format!(" (goal {})", format_goal(*goal)),
                 Target::Entries(_) => String::new(),
             };
-            printer.talk(&format!("{counted}{goal}"));
+            printer.message(&format!("{counted}{goal}"));
             Ok(Exit::Done)
         }
         Verdict::Failed(entries) => Err(Problem::failed(
@@ -254,7 +254,7 @@ impl Display {
             match &self.bar {
                 Some(bar) if has_reason => bar.println(line),
                 Some(_) => {}
-                None => printer.talk(&line),
+                None => printer.message(&line),
             }
         }
         if let Some(bar) = &self.bar {
@@ -267,7 +267,7 @@ impl Display {
             shown.done != progress.done || shown.total != progress.total || at.elapsed() >= STILL_EVERY
         });
         if is_news {
-            printer.talk(&format!("{time} {}{}", describe(progress), reasons(look)));
+            printer.message(&format!("{time} {}{}", describe(progress), reasons(look)));
             self.shown = Some((progress.clone(), Instant::now()));
         }
     }
@@ -280,56 +280,4 @@ impl Display {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-
-    /// What the command says when it is over. A node without a phase has no entry.
-    fn said(nodes: &[(&str, Option<Phase>, Option<Reason>)]) -> String {
-        let names: Vec<&str> = nodes.iter().map(|(node, ..)| *node).collect();
-        let mut cluster = fixture::cluster(Some(100), &names);
-        for (node, phase, reason) in nodes {
-            let Some(phase) = *phase else { continue };
-            let mut entry = fixture::entry(node, 100);
-            (entry.record.phase, entry.record.reason) = (phase, *reason);
-            cluster.apply_entry(entry);
-        }
-        let target = Target::Goal {
-            generations: [("workers".into(), 1)].into(),
-            goal: fixture::at(100),
-        };
-        let look = wait::look(&cluster, &target, fixture::now(200));
-        let mut printer = Printer::new(crate::cli::Output::Name);
-        match exit(&look, &target, &mut printer) {
-            Ok(exit) => format!("{exit:?}"),
-            Err(problem) => format!("{:?} {problem}", problem.exit),
-        }
-    }
-
-    #[test]
-    fn the_exit_code_says_failed_before_blocked() {
-        let blocked = ("node-1", Some(Phase::Queued), Some(Reason::NodeDown));
-        let failed = ("node-2", Some(Phase::Failed), Some(Reason::BootTimeout));
-        let paused = ("node-3", Some(Phase::Queued), Some(Reason::Paused));
-        let cancelled = ("node-4", Some(Phase::Cancelled), None);
-        let without_entry = ("node-5", None, None);
-        let said = [
-            said(&[blocked]),
-            said(&[blocked, failed]),
-            said(&[paused]),
-            said(&[cancelled, without_entry]),
-            said(&[cancelled]),
-        ];
-        expect_test::expect![[r#"
-            Blocked error: 0 of 1 done: 1 Queued; somebody is needed for: node-1 (NodeDown)
-            hint: junban explain node-1
-            Failed error: 0 of 2 done: 1 Queued, 1 Failed; failed: node-2 (BootTimeout)
-            hint: junban explain node-2
-            Blocked error: 0 of 1 done: 1 Queued; somebody is needed for: node-3 (Paused)
-            hint: junban resume
-            Blocked error: 0 of 2 done, 1 cancelled; there is no entry yet for: node-5
-            hint: junban explain node-5
-            Done"#]]
-        .assert_eq(&said.join("\n"));
-    }
-}
+mod tests;

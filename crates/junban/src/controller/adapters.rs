@@ -57,7 +57,7 @@ impl EntryPort for Adapters {
         let name = new.name.clone();
         let outcome = self.kube.create_entry(new).await;
         log_refusal(&outcome, "entry", name.as_str());
-        tracing::info!(entry = %name, ?outcome, "made an entry");
+        tracing::info!(entry = %name, ?outcome, "created an entry");
         outcome
     }
 

@@ -18,8 +18,8 @@ use crate::commands::session::Session;
 
 /// Who writes the waiver, if one is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
-    Us,
+pub(super) enum WrittenBy {
+    ThisCommand,
     Controller,
 }
 
@@ -31,20 +31,20 @@ pub(super) async fn waive(
     name: &NodeName,
     entries: &[&Entry],
     printer: &mut Printer,
-) -> Result<By, Problem> {
+) -> Result<WrittenBy, Problem> {
     if goal_to_waive(entries).is_none() {
-        return Ok(By::Us);
+        return Ok(WrittenBy::ThisCommand);
     }
     let api: Api<core::Node> = Api::all(session.connection.calls.clone());
     for _ in 0..TRIES {
-        let Some(object) = session.ask("get", "nodes", api.get_opt(name.as_str())).await? else {
-            return Ok(By::Us);
+        let Some(object) = session.call("get", "nodes", api.get_opt(name.as_str())).await? else {
+            return Ok(WrittenBy::ThisCommand);
         };
         let Ok(node) = convert::node::read(&object) else {
-            return Ok(By::Controller);
+            return Ok(WrittenBy::Controller);
         };
         let Some(goal) = waiver(cluster, session.now(), &node, entries) else {
-            return Ok(By::Us);
+            return Ok(WrittenBy::ThisCommand);
         };
         let patch = json!({"metadata": {
             "resourceVersion": object.metadata.resource_version,
@@ -52,19 +52,19 @@ pub(super) async fn waive(
             "annotations": {names::WAIVED: format_goal(goal)},
         }});
         let written = session
-            .answer(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
+            .try_call(api.patch(name.as_str(), &entries::parameters(), &Patch::Merge(&patch)))
             .await;
         match written {
-            Ok(_) => return Ok(By::Us),
+            Ok(_) => return Ok(WrittenBy::ThisCommand),
             Err(failure) => match failure.code() {
                 Some(409) => {}
-                Some(404) => return Ok(By::Us),
+                Some(404) => return Ok(WrittenBy::ThisCommand),
                 Some(401 | 403 | 422) => {
-                    printer.talk(&format!(
+                    printer.message(&format!(
                         "note: you may not annotate node {name} ({}): the controller waives the goal before it ends the entry",
-                        entries::said(&failure)
+                        failure.message()
                     ));
-                    return Ok(By::Controller);
+                    return Ok(WrittenBy::Controller);
                 }
                 _ => return Err(failure.problem(session, "patch", "nodes")),
             },

@@ -3,7 +3,7 @@ use crate::commands::fixture;
 use junban_core::memory::Memory;
 
 #[test]
-fn it_names_who_is_interrupted_who_never_goes_and_who_stands_too_close() {
+fn it_names_what_is_interrupted_what_is_never_evicted_and_what_stands_together() {
     let mut cluster = fixture::cluster(None, &["node-1", "node-2"]);
     fixture::deploy(&mut cluster, "single", &["node-1"], None);
     fixture::deploy(&mut cluster, "never", &["node-1", "node-2"], Some(0));
@@ -15,20 +15,20 @@ fn it_names_who_is_interrupted_who_never_goes_and_who_stands_too_close() {
     let nodes = cluster.nodes.keys().cloned().collect();
     expect_test::expect![[r#"
 
-        Interrupted, for they have one replica and no budget:
+        Interrupted, because they have one replica and no budget:
           deployment shop/single (pod shop/single-0 on node node-1)
 
-        Never evicted, so their nodes are not rebooted before somebody acts:
+        Never evicted, so their nodes are not rebooted until somebody acts:
           pdb shop/never can never allow an eviction: 2 of 2 pods are needed (deployment shop/never)
 
-        Close together (anti-affinity is missing), so they leave one after another:
+        Close together (anti-affinity is missing), so they leave one after the other:
           deployment shop/close: 2 on node node-1; pdb shop/close allows 1 at a time
           deployment shop/bare-close: 2 on node node-2; without a PodDisruptionBudget 1 may be disrupted at a time
     "#]].assert_eq(&of(&cluster, &derived, &nodes).describe());
 }
 
 #[test]
-fn a_group_is_the_failure_domain_where_the_policy_has_one() {
+fn pods_are_counted_by_the_groups_of_the_policy() {
     let mut cluster = fixture::cluster(None, &["node-1", "node-2"]);
     fixture::deploy(&mut cluster, "close", &["node-1", "node-2"], Some(1));
     for node in cluster.nodes.values_mut() {

@@ -34,13 +34,13 @@ impl ConditionTimes {
     /// Leaves out what the user may not read, and what does not answer.
     pub(super) async fn read(session: &Session, node: &NodeName, policy: Option<&str>) -> Self {
         let nodes: Api<core::Node> = Api::all(session.connection.calls.clone());
-        let node = session.answer(nodes.get(node.as_str())).await.ok();
+        let node = session.try_call(nodes.get(node.as_str())).await.ok();
         let mut times = Self::default();
         times.add(&serde_json::to_value(node).unwrap_or_default());
         for (kind, name) in [(Kind::Queue, Some(names::QUEUE)), (Kind::Policy, policy)] {
             let Some(name) = name else { continue };
             let api = kind.api(&session.connection.calls);
-            if let Ok(object) = session.answer(api.get(name)).await {
+            if let Ok(object) = session.try_call(api.get(name)).await {
                 times.add(&serde_json::to_value(object).unwrap_or_default());
             }
         }

@@ -20,32 +20,27 @@ use crate::commands::pause::owners;
 use crate::commands::printer::{Done, Printer};
 use crate::commands::problem::Problem;
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 pub(super) async fn run(
     session: &Session,
     arguments: &Reboot,
     printer: &mut Printer,
 ) -> Result<Target, Problem> {
-    let view = View::with_nodes(session).await?;
+    let snapshot = Snapshot::with_nodes(session).await?;
     let objects = policies(session).await?;
-    let (decision, notes) = {
-        let cluster = view.cluster();
-        let now = view::now(&cluster, session.now(), None);
-        let decision = decide_all(&cluster, now, arguments.again)?;
-        let mut notes = notes::left_aside(&cluster, now);
-        notes.extend(notes::waiting(
-            &cluster,
-            &notes::policies_with_nodes(&cluster, now),
-        ));
-        let mut decisions = decision.policies.values();
-        notes.extend(notes::dropped_reason(
-            &arguments.reason,
-            decisions.any(|decision| matches!(decision, PolicyDecision::Join(_))),
-            "junban reboot --all --again --reason TEXT sets a new goal for all",
-        ));
-        (decision, notes)
-    };
+    let cluster = &snapshot.cluster;
+    let now = snapshot::now(cluster, session.now(), None);
+    let decision = decide_all(cluster, now, arguments.again)?;
+    let mut notes = notes::left_aside(cluster, now);
+    let policies = notes::policies_with_nodes(cluster, now);
+    notes.extend(notes::waiting(cluster, &policies));
+    let mut decisions = decision.policies.values();
+    notes.extend(notes::dropped_reason(
+        &arguments.reason,
+        decisions.any(|decision| matches!(decision, PolicyDecision::Join(_))),
+        "junban reboot --all --again --reason TEXT sets a new goal for all",
+    ));
     let generations = apply(session, &decision, &objects, &arguments.reason).await?;
     let done: Vec<Done> = decision
         .policies
@@ -63,10 +58,10 @@ pub(super) async fn run(
         .collect();
     printer.done(&done)?;
     for note in notes {
-        printer.talk(&note);
+        printer.message(&note);
     }
     if !arguments.wait {
-        printer.talk("follow it with: junban status --watch");
+        printer.message("follow it with: junban status --watch");
     }
     Ok(Target::Goal {
         generations,
@@ -93,7 +88,7 @@ fn describe(progress: &GoalProgress) -> String {
 async fn policies(session: &Session) -> Result<BTreeMap<String, DynamicObject>, Problem> {
     let api = Kind::Policy.api(&session.connection.calls);
     let list = session
-        .ask("list", "rebootpolicies", api.list(&ListParams::default()))
+        .call("list", "rebootpolicies", api.list(&ListParams::default()))
         .await?;
     let objects = list.items.into_iter();
     Ok(objects.map(|object| (object.name_any(), object)).collect())
@@ -119,7 +114,7 @@ async fn apply(
             };
             if matches!(of_policy, PolicyDecision::Join(_)) {
                 let object = session
-                    .ask("get", "rebootpolicies", api.get(name.as_str()))
+                    .call("get", "rebootpolicies", api.get(name.as_str()))
                     .await?;
                 generations.insert(name.clone(), object.metadata.generation.unwrap_or_default());
                 continue;
@@ -141,7 +136,7 @@ async fn apply(
             };
             let patch = Patch::Apply(&object);
             match session
-                .answer(api.patch(name.as_str(), &parameters, &patch))
+                .try_call(api.patch(name.as_str(), &parameters, &patch))
                 .await
             {
                 Ok(object) => {
@@ -161,7 +156,7 @@ async fn apply(
 
 fn gone(name: &PolicyName) -> Problem {
     Problem::failed(
-        format!("policy {name} was deleted at this moment: nothing was changed"),
+        format!("policy {name} was deleted just now: nothing was changed"),
         "junban reboot --all",
     )
 }
@@ -179,7 +174,7 @@ fn conflict(name: &PolicyName, known: &DynamicObject, status: &Status) -> Proble
         some(&managers, 3)
     };
     Problem::failed(
-        format!("the goal of policy {name} belongs to {owner}: it would be set back, so nothing was changed"),
+        format!("the goal of policy {name} belongs to {owner}, which would set it back: nothing was changed"),
         format!(
             "set it there; or take it away from there and run this again: kubectl patch rebootpolicy {name} --type json -p '[{{\"op\":\"remove\",\"path\":\"/spec/bootedAfter\"}}]'"
         ),

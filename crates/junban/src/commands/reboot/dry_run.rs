@@ -30,7 +30,7 @@ use crate::commands::cost::{self, Cost};
 use crate::commands::printer::Printer;
 use crate::commands::problem::{Exit, Problem};
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 /// Reasons that only say whose turn it is: every node waits for its turn.
 const TURNS: [Reason; 10] = [
@@ -52,15 +52,14 @@ pub(super) async fn run(
     again: bool,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    let view = View::look(session, Scope::Everything).await?.needs_nodes()?;
-    let forecast = {
-        let mut cluster = view.cluster().clone();
-        let now = view::now(&cluster, session.now(), None);
-        forecast(&mut cluster, now, asked, again)?
-    };
+    let mut snapshot = Snapshot::take(session, Scope::Everything)
+        .await?
+        .require_nodes()?;
+    let now = snapshot::now(&snapshot.cluster, session.now(), None);
+    let forecast = forecast(&mut snapshot.cluster, now, asked, again)?;
     printer.value(&forecast, || forecast.describe())?;
-    if let Some(note) = view.note() {
-        printer.talk(&note);
+    if let Some(note) = snapshot.note() {
+        printer.message(&note);
     }
     Ok(Exit::Done)
 }
@@ -73,14 +72,14 @@ pub(super) struct Forecast {
     reboot: BTreeMap<String, String>,
     /// Nodes that would not be rebooted, with the reason.
     aside: Vec<String>,
-    blocked: Vec<Held>,
+    blocked: Vec<BlockedNodes>,
     cost: Cost,
 }
 
-/// What blocks some nodes.
+/// Nodes, and what blocks them.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Held {
+struct BlockedNodes {
     reason: String,
     object: String,
     message: String,
@@ -101,47 +100,37 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
         }
     };
     let reboot = set_goal(cluster, now, goal, &nodes, matches!(asked, Asked::All));
-    let paused = std::mem::take(&mut cluster.queue);
-    let mut held = Vec::new();
-    if let QueueView::Present(mut queue) = paused {
-        if queue.paused {
-            held.push((
-                Blocker::new(
-                    Reason::Paused,
-                    ObjectRef::Queue,
-                    Detail::PausedBecause(queue.pause_reason.clone()),
-                ),
-                Vec::new(),
-            ));
-            queue.paused = false;
-        }
-        cluster.queue = QueueView::Present(queue);
+    let mut blocked = Vec::new();
+    // A pause blocks all nodes. It is ended in the copy, so that it does not hide the other blockers.
+    if let QueueView::Present(queue) = &mut cluster.queue
+        && std::mem::take(&mut queue.paused)
+    {
+        let detail = Detail::PausedBecause(queue.pause_reason.clone());
+        let pause = Blocker::new(Reason::Paused, ObjectRef::Queue, detail);
+        blocked.push(BlockedNodes::new(&pause, Vec::new()));
     }
     let memory = Memory::default();
-    let mut by_object: BTreeMap<Blocker, Vec<String>> = BTreeMap::new();
-    for name in reboot.keys() {
-        for blocker in explain(cluster, &memory, now, &NodeName::new(name.clone())) {
-            if TURNS.contains(&blocker.reason) {
-                continue;
-            }
-            let nodes = by_object.entry(blocker).or_default();
-            if !nodes.contains(name) {
-                nodes.push(name.clone());
+    let names: BTreeSet<NodeName> = reboot.keys().map(NodeName::new).collect();
+    let mut by_blocker: BTreeMap<Blocker, BTreeSet<String>> = BTreeMap::new();
+    for name in &names {
+        for blocker in explain(cluster, &memory, now, name) {
+            if !TURNS.contains(&blocker.reason) {
+                by_blocker.entry(blocker).or_default().insert(name.to_string());
             }
         }
     }
-    held.extend(by_object);
+    blocked.extend(
+        by_blocker
+            .into_iter()
+            .map(|(blocker, nodes)| BlockedNodes::new(&blocker, nodes.into_iter().collect())),
+    );
     let derived = Derived::new(cluster, &memory, now);
-    let going: BTreeSet<NodeName> = reboot.keys().map(NodeName::new).collect();
     Ok(Forecast {
         goal: format_goal(goal),
-        cost: cost::of(cluster, &derived, &going),
+        cost: cost::of(cluster, &derived, &names),
         reboot,
         aside,
-        blocked: held
-            .into_iter()
-            .map(|(blocker, nodes)| Held::new(blocker, nodes))
-            .collect(),
+        blocked,
     })
 }
 
@@ -209,8 +198,8 @@ fn entry(node: &Node, policy: &Policy, goal: Timestamp, by_goal: bool) -> Entry 
     }
 }
 
-impl Held {
-    fn new(blocker: Blocker, nodes: Vec<String>) -> Self {
+impl BlockedNodes {
+    fn new(blocker: &Blocker, nodes: Vec<String>) -> Self {
         Self {
             reason: blocker.reason.to_string(),
             object: blocker.object.to_string(),
@@ -246,15 +235,15 @@ impl Forecast {
         if !self.blocked.is_empty() {
             text.push_str("\nWould wait, before any cordon:\n");
         }
-        for held in &self.blocked {
-            let nodes = if held.nodes.is_empty() {
+        for blocked in &self.blocked {
+            let nodes = if blocked.nodes.is_empty() {
                 "all".to_owned()
             } else {
-                some(&held.nodes, 5)
+                some(&blocked.nodes, 5)
             };
-            text.push_str(&format!("  {}: {} [{nodes}]\n", held.reason, held.message));
-            if !held.hint.is_empty() {
-                text.push_str(&format!("    hint: {}\n", held.hint));
+            text.push_str(&format!("  {}: {} [{nodes}]\n", blocked.reason, blocked.message));
+            if !blocked.hint.is_empty() {
+                text.push_str(&format!("    hint: {}\n", blocked.hint));
             }
         }
         text.push_str(&self.cost.describe());
@@ -264,5 +253,4 @@ impl Forecast {
 }
 
 #[cfg(test)]
-#[path = "dry_run_tests.rs"]
 mod tests;

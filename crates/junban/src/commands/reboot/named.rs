@@ -21,7 +21,7 @@ use crate::cli::Reboot;
 use crate::commands::printer::{Done, Printer};
 use crate::commands::problem::Problem;
 use crate::commands::session::Session;
-use crate::commands::view::{self, View};
+use crate::commands::snapshot::{self, Snapshot};
 
 /// The nodes that were named, or that the selector selects.
 pub(super) async fn chosen(session: &Session, arguments: &Reboot) -> Result<Vec<NodeName>, Problem> {
@@ -37,7 +37,7 @@ pub(super) async fn chosen(session: &Session, arguments: &Reboot) -> Result<Vec<
     }
     let api: Api<core::Node> = Api::all(session.connection.calls.clone());
     let parameters = ListParams::default().labels(selector);
-    let list = session.answer(api.list(&parameters)).await;
+    let list = session.try_call(api.list(&parameters)).await;
     let list = list.map_err(|failure| match failure.status() {
         Some(status) if status.code == 400 => Problem::usage(
             format!("{selector:?} is no selector: {}", status.message),
@@ -65,47 +65,34 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<Target, Problem> {
     let user = session.user().await?;
-    let view = View::with_nodes(session).await?;
-    let (decisions, notes) = {
-        let cluster = view.cluster();
-        let now = view::now(&cluster, session.now(), None);
-        let decisions = decide_nodes(&cluster, now, nodes, &user, &arguments.reason)?;
-        let created = decisions.iter().filter_map(|(_, decision)| match decision {
-            NodeDecision::Create(_, spec) => Some(spec),
-            NodeDecision::Join(..) => None,
-        });
-        let policies = created.clone().map(|spec| spec.policy.clone()).collect();
-        let mut notes = notes::waiting(&cluster, &policies);
-        notes.extend(policies.iter().filter_map(|name| {
-            let why = cluster.unreadable_policies.get(name)?;
-            Some(notes::unreadable(name.as_str(), why))
-        }));
-        notes.extend(created.filter_map(|spec| booted_lately(&cluster, now, spec)));
-        let mut all = decisions.iter();
-        notes.extend(notes::dropped_reason(
-            &arguments.reason,
-            all.any(|(_, decision)| matches!(decision, NodeDecision::Join(..))),
-            "junban cancel NODE, then junban reboot NODE --reason TEXT",
-        ));
-        (decisions, notes)
-    };
+    let snapshot = Snapshot::with_nodes(session).await?;
+    let cluster = &snapshot.cluster;
+    let now = snapshot::now(cluster, session.now(), None);
+    let decisions = decide_nodes(cluster, now, nodes, &user, &arguments.reason)?;
+    let created = decisions.iter().filter_map(|(_, decision)| match decision {
+        NodeDecision::Create(_, spec) => Some(spec),
+        NodeDecision::Join(..) => None,
+    });
+    let policies = created.clone().map(|spec| spec.policy.clone()).collect();
+    let mut notes = notes::waiting(cluster, &policies);
+    notes.extend(policies.iter().filter_map(|name| {
+        let why = cluster.unreadable_policies.get(name)?;
+        Some(notes::unreadable(name.as_str(), why))
+    }));
+    notes.extend(created.filter_map(|spec| booted_lately(cluster, now, spec)));
+    let mut all = decisions.iter();
+    notes.extend(notes::dropped_reason(
+        &arguments.reason,
+        all.any(|(_, decision)| matches!(decision, NodeDecision::Join(..))),
+        "junban cancel NODE, then junban reboot NODE --reason TEXT",
+    ));
     let mut done = Vec::new();
-    let mut failed = None;
-    for (node, decision) in &decisions {
-        match carry_out(session, node, decision).await {
-            Ok(one) => done.push(one),
-            Err(problem) => {
-                failed = Some(problem);
-                break;
-            }
-        }
-    }
+    let ended = carry_out(session, &decisions, &mut done).await;
+    // What was done is said even if the rest failed.
     printer.done(&done)?;
-    if let Some(problem) = failed {
-        return Err(problem);
-    }
+    ended?;
     for note in notes {
-        printer.talk(&note);
+        printer.message(&note);
     }
     let entries = decisions.into_iter().map(|(_, decision)| match decision {
         NodeDecision::Join(name, ..) | NodeDecision::Create(name, _) => name,
@@ -113,7 +100,7 @@ pub(super) async fn run(
     Ok(Target::Entries(entries.collect()))
 }
 
-/// `minInterval` holds whatever the goals say, so whoever asks for a reboot should know that it will wait.
+/// `minInterval` holds whatever the goals say, so a user who asks for a reboot must know that it will wait.
 fn booted_lately(cluster: &Cluster, now: Now, spec: &EntrySpec) -> Option<String> {
     let booted = cluster.nodes.get(&spec.node)?.journal.as_ref()?.not_before?;
     let interval = cluster.policies.get(&spec.policy)?.min_interval;
@@ -128,26 +115,37 @@ fn booted_lately(cluster: &Cluster, now: Now, spec: &EntrySpec) -> Option<String
     ))
 }
 
-async fn carry_out(session: &Session, node: &NodeName, decision: &NodeDecision) -> Result<Done, Problem> {
-    let of = |name: &EntryName, did: String| Done {
-        node: Some(node.to_string()),
-        ..Done::new("nodereboot", name.as_str(), did)
-    };
-    let (name, spec) = match decision {
-        NodeDecision::Join(name, Phase::Failed, reason) => {
-            let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-            return Ok(of(
-                name,
-                format!("joined: it is Failed{why}; junban retry {node} goes on with it"),
-            ));
-        }
-        NodeDecision::Join(name, phase, _) => return Ok(of(name, format!("joined: it is {phase} already"))),
-        NodeDecision::Create(name, spec) => (name, spec),
-    };
+async fn carry_out(
+    session: &Session,
+    decisions: &[(NodeName, NodeDecision)],
+    done: &mut Vec<Done>,
+) -> Result<(), Problem> {
+    for (node, decision) in decisions {
+        done.push(match decision {
+            NodeDecision::Join(name, Phase::Failed, reason) => {
+                let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                let did = format!("joined: it is Failed{why}; junban retry {node} goes on with it");
+                Done::of_entry(name, node, did)
+            }
+            NodeDecision::Join(name, phase, _) => {
+                Done::of_entry(name, node, format!("joined: it is {phase} already"))
+            }
+            NodeDecision::Create(name, spec) => create(session, node, name, spec).await?,
+        });
+    }
+    Ok(())
+}
+
+async fn create(
+    session: &Session,
+    node: &NodeName,
+    name: &EntryName,
+    spec: &EntrySpec,
+) -> Result<Done, Problem> {
     let object: DynamicObject =
         serde_json::from_value(convert::entry::object(name, spec)).map_err(|error| {
             Problem::failed(
-                format!("no entry can be made for node {node}: {error}"),
+                format!("no entry can be created for node {node}: {error}"),
                 "junban --version",
             )
         })?;
@@ -156,14 +154,14 @@ async fn carry_out(session: &Session, node: &NodeName, decision: &NodeDecision) 
         ..PostParams::default()
     };
     let api = Kind::Entry.api(&session.connection.calls);
-    match session.answer(api.create(&parameters, &object)).await {
+    match session.try_call(api.create(&parameters, &object)).await {
         Ok(_) => Ok(Done {
             goal: Some(convert::format_goal(spec.booted_after)),
-            ..of(name, format!("created for node {node}"))
+            ..Done::of_entry(name, node, format!("created for node {node}"))
         }),
         Err(failure) if failure.code() == Some(409) => {
             let found = session
-                .ask("get", "nodereboots", api.get_opt(name.as_str()))
+                .call("get", "nodereboots", api.get_opt(name.as_str()))
                 .await?;
             let found = found.and_then(|object| convert::entry::read(&object).ok());
             if !found.is_some_and(|entry| asks_for_the_same(spec, &entry.spec)) {
@@ -172,10 +170,8 @@ async fn carry_out(session: &Session, node: &NodeName, decision: &NodeDecision) 
                     format!("kubectl get nodereboot {name} -o yaml; then try again"),
                 ));
             }
-            Ok(of(
-                name,
-                "joined: somebody asked for it within the same second".to_owned(),
-            ))
+            let did = "joined: somebody asked for it within the same second";
+            Ok(Done::of_entry(name, node, did))
         }
         Err(failure) => Err(failure.problem(session, "create", "nodereboots")),
     }
@@ -187,7 +183,7 @@ mod tests {
     use crate::commands::fixture;
 
     #[test]
-    fn whoever_asks_soon_after_a_boot_is_told_that_it_waits() {
+    fn a_node_that_booted_lately_waits_for_min_interval() {
         let mut cluster = fixture::cluster(None, &["node-1"]);
         if let Some(node) = cluster.nodes.get_mut(&"node-1".into())
             && let Some(journal) = &mut node.journal

@@ -1,4 +1,4 @@
-//! What `junban reboot` says beside what it did.
+//! The notes that `junban reboot` prints after what it did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use junban_core::time::Now;
 
 use crate::commands::columns::some;
 
-/// What keeps nodes of these policies waiting although nothing was done wrong.
+/// What keeps the nodes of these policies waiting, although the command itself succeeded.
 pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(queue) = cluster.queue.present().filter(|queue| queue.paused) {
@@ -46,7 +46,8 @@ pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec
 
 /// Joining changes nothing, so a reason that was given with it is lost.
 pub(super) fn dropped_reason(reason: &str, joined: bool, again: &str) -> Option<String> {
-    let note = || format!("note: the reason is not kept where something under way was joined\nhint: {again}");
+    let note =
+        || format!("note: the reason is not kept for a goal or an entry that was joined\nhint: {again}");
     (joined && !reason.is_empty()).then(note)
 }
 
@@ -86,46 +87,4 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-
-    fn notes(cluster: &Cluster) -> Vec<String> {
-        waiting(cluster, &policies_with_nodes(cluster, fixture::now(200)))
-    }
-
-    #[test]
-    fn a_policy_without_a_driver_is_mentioned_if_it_governs_a_node() {
-        let mut cluster = fixture::cluster(None, &["node-1"]);
-        let Some(policy) = cluster.policies.values_mut().next() else {
-            panic!("the fixture has a policy");
-        };
-        policy.reboot.ladder.clear();
-        assert!(notes(&cluster)[0].contains("NoDriver"));
-        cluster.nodes.clear();
-        assert_eq!(notes(&cluster), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_policy_that_cannot_be_read_is_mentioned_as_such_and_not_as_one_without_a_driver() {
-        let mut cluster = fixture::cluster(Some(100), &["node-1"]);
-        fixture::unreadable(&mut cluster, "workers");
-        let mut notes = notes(&cluster);
-        notes.extend(left_aside(&cluster, fixture::now(200)));
-        expect_test::expect![[r#"
-            note: policy workers cannot be read, so nothing starts under it: spec.drain.jobs.evict: not a label
-            hint: kubectl get rebootpolicy workers -o yaml | junban lint -"#]]
-        .assert_eq(&notes.join("\n"));
-    }
-
-    #[test]
-    fn a_reason_that_is_lost_is_mentioned() {
-        let note = |reason, joined| dropped_reason(reason, joined, "HINT");
-        assert_eq!((note("BIOS", false), note("", true)), (None, None));
-        let told = note("BIOS", true).unwrap();
-        assert!(
-            told.contains("the reason is not kept") && told.ends_with("hint: HINT"),
-            "{told}"
-        );
-    }
-}
+mod tests;

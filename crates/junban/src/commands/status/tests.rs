@@ -16,7 +16,7 @@ fn it_shows_progress_what_waits_and_what_would_help() {
         queue.summary.bound_by = "limit maxUnavailable".into();
         queue.summary.holding = vec!["node-2 (Draining)".into()];
     }
-    let said = [
+    let entries = [
         ("node-1", Phase::Succeeded, Reason::Proven, ""),
         ("node-2", Phase::Draining, Reason::Evicting, "pods leave"),
         (
@@ -32,7 +32,7 @@ fn it_shows_progress_what_waits_and_what_would_help() {
             "pdb shop/cart can never allow an eviction",
         ),
     ];
-    for (node, phase, reason, message) in said {
+    for (node, phase, reason, message) in entries {
         let mut entry = fixture::entry(node, 100);
         entry.record.phase = phase;
         entry.record.reason = Some(reason);
@@ -60,7 +60,7 @@ fn it_shows_progress_what_waits_and_what_would_help() {
 }
 
 #[test]
-fn a_node_waits_for_what_the_entry_with_its_slot_waits_for() {
+fn the_entry_with_the_slot_tells_what_its_node_waits_for() {
     let mut cluster = fixture::cluster(Some(100), &[]);
     let mut newer = fixture::entry("node-1", 100);
     newer.record.reason = Some(Reason::AnotherEntry);
@@ -70,12 +70,12 @@ fn a_node_waits_for_what_the_entry_with_its_slot_waits_for() {
     cluster.apply_entry(newer);
     cluster.apply_entry(started);
     let blockers = Status::of(&cluster, fixture::at(200)).blockers;
-    let reasons: Vec<_> = blockers.iter().map(|blocking| &blocking.reason).collect();
+    let reasons: Vec<_> = blockers.iter().map(|blocker| &blocker.reason).collect();
     assert_eq!(reasons, ["Paused"]);
 }
 
 #[test]
-fn the_rest_takes_as_long_as_what_is_done_took() {
+fn the_rest_is_expected_to_go_on_at_the_pace_so_far() {
     let mut cluster = fixture::cluster(Some(100), &[]);
     let mut put = |node: &str, phase: Phase, reason: Reason, since: i64| {
         let mut entry = fixture::entry(node, 100);
@@ -91,9 +91,9 @@ fn the_rest_takes_as_long_as_what_is_done_took() {
     assert_eq!(
         put("node-3", Phase::Failed, Reason::BootTimeout, 400),
         None,
-        "of one nothing follows"
+        "one proven server is not enough for a pace"
     );
-    // 400 s for two; one is left that goes on, and two that wait for somebody.
+    // Two servers took 400 s. One more goes on, and two wait for a person.
     assert_eq!(put("node-4", Phase::Succeeded, Reason::Proven, 500), Some(200));
     assert_eq!(put("node-5", Phase::Queued, Reason::Hold, 100), Some(200));
 }
@@ -109,7 +109,7 @@ fn without_a_queue_it_says_what_to_apply() {
 }
 
 #[test]
-fn a_goal_in_the_future_is_said() {
+fn a_goal_in_the_future_is_shown_as_not_due_yet() {
     let cluster = fixture::cluster(Some(1_000), &[]);
     let text = Status::of(&cluster, fixture::at(10)).describe();
     assert!(

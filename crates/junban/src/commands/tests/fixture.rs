@@ -56,7 +56,7 @@ pub(crate) fn policy(name: &str, goal: Option<i64>) -> Policy {
     convert::policy::read(&object).unwrap()
 }
 
-/// Makes a policy one of which only the outline can be read. No controller ever wrote its status.
+/// Makes a policy unreadable: only its outline is known, and no controller ever wrote its status.
 pub(crate) fn unreadable(cluster: &mut Cluster, name: &str) {
     if let Some(policy) = cluster.policies.get_mut(&name.into()) {
         policy.reboot.ladder.clear();

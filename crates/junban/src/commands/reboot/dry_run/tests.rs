@@ -2,7 +2,7 @@ use super::*;
 use crate::commands::fixture;
 
 #[test]
-fn it_names_what_goes_what_waits_and_changes_nothing() {
+fn it_names_the_nodes_that_would_be_rebooted_or_wait() {
     let mut cluster = fixture::cluster(None, &["node-1", "node-2", "node-3"]);
     if let Some(node) = cluster.nodes.get_mut(&"node-2".into()) {
         node.held = true;
