@@ -19,12 +19,12 @@ pub(crate) fn manifests() -> Result<PathBuf> {
     Ok(tidy::root()?.join("manifests"))
 }
 
-/// Builds `junban` and returns the program's path.
-pub(crate) fn junban(release: bool) -> Result<PathBuf> {
-    let profile: &[&str] = if release { &["--release"] } else { &[] };
+/// Builds `junban` with these flags of cargo and returns the program's path.
+pub(crate) fn junban(flags: &[&str]) -> Result<PathBuf> {
+    let release = flags.contains(&"--release");
     let built = cargo()
         .args(["build", "-p", "junban"])
-        .args(profile)
+        .args(flags)
         .current_dir(tidy::root()?)
         .status()?;
     if !built.success() {

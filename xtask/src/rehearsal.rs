@@ -27,7 +27,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.arg("--testbed").arg(testbed::binary()?);
         command.arg("--manifests").arg(bed::manifests()?);
         if !has("--program") {
-            command.arg("--program").arg(bed::junban(has("--release"))?);
+            let profile: &[&str] = if has("--release") { &["--release"] } else { &[] };
+            command.arg("--program").arg(bed::junban(profile)?);
         }
     }
     // The rehearsal replaces this process, so it keeps the caller as its parent.

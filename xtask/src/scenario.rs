@@ -1,14 +1,14 @@
-//! `cargo xtask scenario`: runs scenario files in the simulated world or on the real control plane. It builds what
-//! they need and calls the runner; what a scenario says is the runner's business (`docs/scenarios.md`).
+//! `cargo xtask scenario`: builds what scenario files need and becomes their runner, the program `scenario` of
+//! `junban-trial`. `docs/scenarios.md` describes the files.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use junban_testbed::process::tied;
 
-use crate::cargo::{as_from_a_shell, cargo};
-use crate::testbed;
+use crate::cargo::as_from_a_shell;
+use crate::{bed, testbed};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,34 +18,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    // Killed with this process, and then its controllers and its testbed with it: cargo becomes the runner.
+    // The kernel kills the runner together with the caller; the controllers and the testbed end with the runner.
     let mut command = tied(Path::new("cargo"));
     as_from_a_shell(&mut command);
-    command.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "junban-trial",
-        "--bin",
-        "scenario",
-        "--",
-    ]);
-    command.args(&args.arguments);
+    command.args(["run", "--quiet", "--locked", "--package", "junban-trial"]);
+    command.args(["--bin", "scenario", "--"]).args(&args.arguments);
     if wants_the_real_world(&args.arguments) {
-        let status = cargo()
-            .args(["build", "--quiet", "--locked", "--package", "junban"])
-            .status()?;
-        if !status.success() {
-            bail!("junban does not build");
-        }
-        let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
-        let checkout = Path::new(&xtask).join("..");
+        let junban = bed::junban(&["--quiet", "--locked"])?;
         command.arg("--testbed").arg(testbed::binary()?);
-        command.arg("--junban").arg(built("junban")?);
-        command.arg("--manifests").arg(checkout.join("manifests"));
+        command.arg("--junban").arg(junban);
+        command.arg("--manifests").arg(bed::manifests()?);
     }
-    // Becoming the runner keeps the caller its parent: it ends when the caller does.
+    // The runner replaces this process, so it keeps the caller as its parent.
     Err(command.exec()).context("run cargo")
 }
 
@@ -53,10 +37,4 @@ fn wants_the_real_world(arguments: &[String]) -> bool {
     arguments
         .windows(2)
         .any(|pair| pair[0] == "--world" && pair[1] == "real")
-}
-
-/// A program that was built beside this one.
-fn built(name: &str) -> Result<std::path::PathBuf> {
-    let here = std::env::current_exe()?;
-    Ok(here.with_file_name(name))
 }

@@ -166,7 +166,7 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
     proven.sort_unstable();
     let typical = proven.get(proven.len() / 2).map(|ms| *ms as f64 / 1_000.0);
     let mut input = BoundInput {
-        places: queue.places(derived.counted.len(), plan.broken()),
+        places: queue.places(derived.counted, plan.broken()),
         first_proof: proven.is_empty(),
         ..BoundInput::default()
     };

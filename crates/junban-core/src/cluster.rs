@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 pub use crate::budget::Budget;
 use crate::entry::Entry;
-use crate::ids::{ClaimKey, EntryName, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version};
+use crate::ids::{
+    ClaimKey, EntryName, EntryUid, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version,
+};
 pub use crate::node::Node;
 pub use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::Policy;
@@ -22,8 +24,11 @@ pub struct Cluster {
     /// Why these caches may be minutes old, if they may: then nothing new starts (safety.md S27).
     pub stale: Option<String>,
     pub policies: BTreeMap<PolicyName, Policy>,
-    /// Policies and entries that do not parse, by `kind/name`, with the reason: they blind nobody else.
-    pub unreadable: BTreeMap<String, String>,
+    /// Policies that cannot be read, with the reason. Such a policy governs its nodes all the same, and nothing starts
+    /// under it.
+    pub unreadable_policies: BTreeMap<PolicyName, String>,
+    /// Entries that cannot be read, with the reason. Such an entry is not gone.
+    pub unreadable_entries: BTreeMap<EntryName, String>,
     pub entries: BTreeMap<EntryName, Entry>,
     pub nodes: BTreeMap<NodeName, Node>,
     pub pods: BTreeMap<PodKey, Arc<Pod>>,
@@ -66,21 +71,17 @@ impl QueueView {
 }
 
 impl Cluster {
-    /// Policies that cannot be read, by name, with the reason.
-    pub fn unreadable_policies(&self) -> impl Iterator<Item = (&str, &String)> {
-        self.unreadable
-            .iter()
-            .filter_map(|(key, why)| Some((key.strip_prefix("RebootPolicy/")?, why)))
+    /// All objects that cannot be read, as `KIND/NAME`, with the reason.
+    pub fn unreadable(&self) -> impl Iterator<Item = (String, &String)> {
+        let policies = self.unreadable_policies.iter();
+        let policies = policies.map(|(name, why)| (format!("RebootPolicy/{name}"), why));
+        let entries = self.unreadable_entries.iter();
+        policies.chain(entries.map(|(name, why)| (format!("NodeReboot/{name}"), why)))
     }
 
-    /// Why a policy cannot be read. It governs its nodes all the same, and nothing starts under it.
-    pub fn unreadable_policy(&self, name: &PolicyName) -> Option<&String> {
-        self.unreadable.get(&format!("RebootPolicy/{name}"))
-    }
-
-    /// Why an entry cannot be read: an entry that cannot be read is not gone.
-    pub fn unreadable_entry(&self, name: &EntryName) -> Option<&String> {
-        self.unreadable.get(&format!("NodeReboot/{name}"))
+    /// The entry of this name, if it has this UID.
+    pub fn entry(&self, name: &EntryName, uid: &EntryUid) -> Option<&Entry> {
+        self.entries.get(name).filter(|entry| entry.uid == *uid)
     }
 
     /// Applies a pod as read.

@@ -32,9 +32,9 @@ pub fn settle(plan: &mut PlanBuilder<'_>) {
         let policy = governing.get(&&node.name)?.as_ref().ok()?;
         // A node has one turn at a time: a raised goal makes no second entry, and a Failed entry waits for a person.
         let turn = turns.get(&&node.name).filter(|turn| turn.node.is_some());
-        let is_under_way = turn.is_some_and(|turn| !turn.phase().is_ended());
+        let has_open_turn = turn.is_some_and(|turn| !turn.phase().is_ended());
         // An ended turn still holds its slot for a moment, and another entry of the node may wait for it.
-        let is_free = !is_under_way && !waiting.contains(&node.name);
+        let is_free = !has_open_turn && !waiting.contains(&node.name);
         is_free.then_some((node, *policy))
     });
     let free: Vec<_> = free.collect();
@@ -71,7 +71,7 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
     }
     asks_for(&plan.derived, node, goal) && {
         let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entry(&name).is_none()
+        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entries.get(&name).is_none()
     }
 }
 

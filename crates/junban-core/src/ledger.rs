@@ -21,7 +21,7 @@ pub(crate) fn put_back(plan: &mut PlanBuilder<'_>, next: &mut Ledger) -> bool {
     let mut all = true;
     for node in plan.cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
-        let entry = plan.derived.by_uid.get(&mark.entry_uid).copied();
+        let entry = plan.cluster.entry(&mark.entry, &mark.entry_uid);
         if !(guard::stands(Guard::PutBack) && needs_slot(entry, mark)) {
             continue;
         }
@@ -63,10 +63,10 @@ pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledge
         let node = plan.cluster.nodes.get(name);
         let node = node.filter(|node| node.uid == slot.node_uid);
         let is_marked = node.is_some_and(|node| node.mark.is_some());
-        if is_marked || plan.cluster.unreadable_entry(&slot.entry).is_some() {
+        if is_marked || plan.cluster.unreadable_entries.get(&slot.entry).is_some() {
             continue;
         }
-        let entry = plan.derived.by_uid.get(&slot.entry_uid).copied();
+        let entry = plan.cluster.entry(&slot.entry, &slot.entry_uid);
         let ended = guard::holds(
             Guard::FreeEnded,
             entry.is_none_or(|entry| entry.record.phase.is_ended()),

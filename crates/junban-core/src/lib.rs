@@ -44,6 +44,7 @@ pub mod report;
 // Storey 4: derived
 mod back_off;
 pub mod derived;
+pub mod standing;
 
 // Storey 5: tokens and duties
 pub mod duty;

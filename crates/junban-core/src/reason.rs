@@ -20,6 +20,11 @@ macro_rules! reasons {
             /// Every reason that this release writes.
             pub const ALL: &'static [Reason] = &[$(Self::$name),*];
 
+            /// The reason of this name, if this release writes it.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
+
             /// The name in status, metrics and Events.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -178,8 +183,6 @@ reasons! {
     NodeNotReady Progress ""
     /// A DaemonSet's pod is not back yet.
     DaemonSetNotReady Progress ""
-    /// Reserved: this release never writes it.
-    Restoring Progress ""
     /// Everything holds, and the settle time runs.
     Settle Progress ""
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
-use crate::derived::{BROKEN_AFTER, Turn, down_for};
+use crate::derived::Turn;
 use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::gates::{
@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::queue::{Ledger, Queue};
 use crate::reason::{Class, Reason};
 use crate::schedule::Schedule;
+use crate::standing::{BROKEN_AFTER, down_for};
 
 /// When a gate is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -283,7 +284,7 @@ fn sort(schedule: &Schedule, turns: &mut [Turn<'_>]) {
 /// A node that stays down counts as broken after a time. No event wakes the plan then.
 fn wake_when_broken(plan: &mut PlanBuilder<'_>) {
     for node in plan.cluster.nodes.values().filter(|node| !node.ready) {
-        let turn = plan.derived.turns.get(&node.name);
+        let turn = plan.derived.turns.get(&node.name).map(|turn| turn.entry);
         let left = BROKEN_AFTER.saturating_sub(down_for(node, turn, plan.memory, plan.now));
         if !left.is_zero() {
             plan.wake_in(left);

@@ -39,8 +39,7 @@ const HOLDING_MAX: usize = 50;
 pub(crate) fn report(plan: &mut PlanBuilder<'_>) {
     let unreadable = plan
         .cluster
-        .unreadable
-        .iter()
+        .unreadable()
         .map(|(object, text)| format!("{object} cannot be read: {text}"));
     plan.report.notes.extend(unreadable);
     let marks = plan.cluster.nodes.values().filter_map(|node| {
@@ -169,7 +168,7 @@ fn policies(plan: &mut PlanBuilder<'_>) {
         let written_at = plan.memory.pacing.policies_written_at.get(&policy.name).copied();
         // Written at once: a new generation was seen, for which `--wait` waits, or the last turn has ended.
         let urgent = policy.generation != policy.summary.observed_generation
-            || policy.summary.active > 0 && !is_under_way(plan, policy);
+            || policy.summary.active > 0 && !has_open_turn(plan, policy);
         if let Some(at) = written_at.map(|at| at + POLICY_EVERY)
             && at > plan.now.mono
             && !urgent
@@ -190,7 +189,8 @@ fn policies(plan: &mut PlanBuilder<'_>) {
     }
 }
 
-fn is_under_way(plan: &PlanBuilder<'_>, policy: &Policy) -> bool {
+/// Whether an entry of the policy has its turn and has neither ended nor failed.
+fn has_open_turn(plan: &PlanBuilder<'_>, policy: &Policy) -> bool {
     let mut turns = plan.derived.turns.values();
     turns.any(|turn| {
         let phase = turn.phase();
@@ -250,7 +250,7 @@ fn policy_summary(plan: &PlanBuilder<'_>, policy: &Policy) -> PolicySummary {
 
 /// Why a policy does nothing, if so, and what else a person should know.
 fn policy_state(plan: &PlanBuilder<'_>, policy: &Policy) -> (Option<Reason>, String) {
-    if let Some(text) = plan.cluster.unreadable_policy(&policy.name) {
+    if let Some(text) = plan.cluster.unreadable_policies.get(&policy.name) {
         return (Some(Reason::UnreadablePolicy), text.clone());
     }
     if let Err(text) = &policy.node_selector {
@@ -421,7 +421,8 @@ fn history(plan: &mut PlanBuilder<'_>) {
     let Some(queue) = plan.derived.queue else { return };
     let keep = queue.history_per_node.max(1);
     let mut node_of = InOrder::new(&plan.cluster.nodes);
-    let by_node = plan.derived.by_node.clone();
+    let mut by_node: Vec<&Entry> = plan.cluster.entries.values().collect();
+    by_node.sort_by_key(|entry| &entry.spec.node);
     for entries in by_node.chunk_by(|one, next| one.spec.node == next.spec.node) {
         let node_is_gone = node_of.get(&entries[0].spec.node).is_none();
         if entries.len() <= keep && !node_is_gone {

@@ -87,14 +87,17 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// An error with its causes: the text of kube's own error is only "ServiceError".
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its causes. The text of kube's own error is only "ServiceError", which says nothing, so it is left out.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
+    if let Some(rest) = text.strip_prefix("ServiceError") {
+        text = rest.trim_start_matches(": ").to_owned();
+    }
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            text.push_str(": ");
+            text.push_str(if text.is_empty() { "" } else { ": " });
             text.push_str(&cause_text);
         }
         source = cause.source();
@@ -105,4 +108,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// At most 300 characters, without control characters, which could forge a log line.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_with_its_cause_and_without_kubes_own_word() {
+        let error = kube::Error::Service("connection refused".into());
+        assert_eq!(chain(&error), "connection refused");
+        let error = kube::Error::Service(Box::new(std::fmt::Error));
+        assert_eq!(chain(&error), std::fmt::Error.to_string());
+    }
 }

@@ -16,6 +16,7 @@ pub mod resource;
 pub mod store;
 mod volumes;
 
+pub use answer::chain;
 pub use connect::Connection;
 pub use lease::KubeLease;
 pub use ports::KubePorts;

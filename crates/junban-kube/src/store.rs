@@ -138,12 +138,7 @@ impl Store {
             }
         }
         self.put(&node_key(&node.name), node.version, |cluster| {
-            let news = cluster
-                .nodes
-                .get(&node.name)
-                .is_none_or(|known| known.version < node.version || known.uid != node.uid);
-            cluster.apply_node(node.clone());
-            news
+            cluster.apply_node(node.clone())
         });
         // The known Node also has its Lease.
         Some(
@@ -213,12 +208,7 @@ impl Store {
     pub(crate) fn apply_pod(&self, object: &core::Pod) -> Option<Pod> {
         let pod = reported(convert::pod::read(object, &self.namespace))?;
         self.put(&pod_key(&pod.key), pod.version, |cluster| {
-            let news = cluster
-                .pods
-                .get(&pod.key)
-                .is_none_or(|known| known.version < pod.version);
-            cluster.apply_pod(pod.clone());
-            news
+            cluster.apply_pod(pod.clone())
         });
         Some(pod)
     }
@@ -250,14 +240,7 @@ impl Store {
 
     pub(crate) fn apply_workload(&self, read: Result<Workload, convert::Incomplete>) {
         let Some(workload) = reported(read) else { return };
-        self.change(|cluster| {
-            newer(
-                &mut cluster.workloads,
-                workload.key.clone(),
-                workload,
-                |workload: &Workload| workload.version,
-            )
-        });
+        self.change(|cluster| cluster.apply_workload(workload));
     }
 
     pub(crate) fn remove_workload(&self, key: &WorkloadKey) {
@@ -311,12 +294,7 @@ impl Store {
         let attachment = reported(convert::attachment::read(object))?;
         let key = format!("VolumeAttachment/{}", attachment.name);
         self.put(&key, attachment.version, |cluster| {
-            newer(
-                &mut cluster.attachments,
-                attachment.name.clone(),
-                attachment.clone(),
-                |known| known.version,
-            )
+            cluster.apply_attachment(attachment.clone())
         });
         Some(attachment)
     }
@@ -339,9 +317,7 @@ impl Store {
         };
         self.remember_conditions(Kind::Queue, object);
         self.put(&Kind::Queue.key(names::QUEUE), version_of(object), |cluster| {
-            let before = cluster.queue.clone();
-            cluster.apply_queue(view.clone());
-            cluster.queue != before
+            cluster.apply_queue(view.clone())
         });
         view
     }
@@ -378,28 +354,24 @@ impl Store {
         let version = version_of(object);
         match convert::policy::read(object) {
             Ok(policy) => self.put(&key, version, |cluster| {
-                cluster.unreadable.remove(&key);
-                newer(
-                    &mut cluster.policies,
-                    name,
-                    policy,
-                    |policy: &junban_core::policy::Policy| policy.version,
-                )
+                cluster.unreadable_policies.remove(&name);
+                cluster.apply_policy(policy)
             }),
             Err(error) => self.put(&key, version, |cluster| {
                 cluster.policies.remove(&name);
                 if let Some(outline) = convert::policy::outline(object) {
-                    cluster.policies.insert(name, outline);
+                    cluster.policies.insert(name.clone(), outline);
                 }
-                cluster.unreadable.insert(key.clone(), error.to_string()) != Some(error.to_string())
+                let before = cluster.unreadable_policies.insert(name, error.to_string());
+                before != Some(error.to_string())
             }),
         }
     }
 
     pub(crate) fn remove_policy(&self, name: &str, gone: Gone<'_>) {
         let key = Kind::Policy.key(name);
-        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
         let name = PolicyName::from(name);
+        self.change(|cluster| cluster.unreadable_policies.remove(&name).is_some());
         self.remove(
             &key,
             gone,
@@ -416,19 +388,17 @@ impl Store {
         match convert::entry::read(object) {
             Ok(entry) => {
                 self.put(&key, entry.version, |cluster| {
-                    let unreadable = cluster.unreadable.remove(&key).is_some();
-                    let known = cluster.entries.get(&entry.name);
-                    let news = known.is_none_or(|known| known.version < entry.version);
-                    cluster.apply_entry(entry.clone());
-                    news || unreadable
+                    let unreadable = cluster.unreadable_entries.remove(&entry.name).is_some();
+                    cluster.apply_entry(entry.clone()) || unreadable
                 });
                 Ok(entry)
             }
             Err(error) => {
                 let text = error.to_string();
                 self.put(&key, version_of(object), |cluster| {
-                    cluster.entries.remove(&EntryName::new(object.name_any()));
-                    cluster.unreadable.insert(key.clone(), text.clone()) != Some(text.clone())
+                    let name = EntryName::new(object.name_any());
+                    cluster.entries.remove(&name);
+                    cluster.unreadable_entries.insert(name, text.clone()) != Some(text.clone())
                 });
                 Err(text)
             }
@@ -437,7 +407,7 @@ impl Store {
 
     pub(crate) fn remove_entry(&self, name: &EntryName, gone: Gone<'_>) {
         let key = Kind::Entry.key(name.as_str());
-        self.change(|cluster| cluster.unreadable.remove(&key).is_some());
+        self.change(|cluster| cluster.unreadable_entries.remove(name).is_some());
         self.remove(
             &key,
             gone,
@@ -481,15 +451,6 @@ fn pod_key(key: &PodKey) -> String {
 fn version_of(object: &DynamicObject) -> Version {
     let text = object.metadata.resource_version.as_deref();
     Version(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
-}
-
-/// Puts the value in if it is newer than the known one. Returns whether it was.
-fn newer<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, version: fn(&V) -> Version) -> bool {
-    let news = map.get(&key).is_none_or(|known| version(known) < version(&value));
-    if news {
-        map.insert(key, value);
-    }
-    news
 }
 
 /// Drops and logs an object that no real API server sends.

@@ -50,33 +50,18 @@ impl ClusterCache {
     pub(crate) fn listed(world: &World) -> Self {
         let mut listed = Self::default();
         let cache = world.cache();
-        for volume in cache.volumes.values() {
-            listed.put(&Object::Volume(volume.clone()));
-        }
-        for claim in cache.claims.values() {
-            listed.put(&Object::Claim(claim.clone()));
-        }
-        for node in cache.nodes.values() {
-            listed.put(&Object::Node(node.clone()));
-        }
-        for lease in cache.leases.values() {
-            listed.put(&Object::Lease(lease.clone()));
-        }
-        for owner in cache.owners.values() {
-            listed.put(&Object::Owner(owner.clone()));
-        }
-        for budget in cache.budgets.values() {
-            listed.put(&Object::Budget(budget.clone()));
-        }
-        for attachment in cache.attachments.values() {
-            listed.put(&Object::Attachment(attachment.clone()));
-        }
-        for pod in cache.pods.values() {
-            listed.put(&Object::Pod(pod.clone()));
-        }
-        for custom in cache.customs.values() {
-            listed.put(&Object::Custom(custom.clone()));
-        }
+        // Volumes before their claims, and nodes before their Leases.
+        let volumes = cache.volumes.values().cloned().map(Object::Volume);
+        let objects = volumes
+            .chain(cache.claims.values().cloned().map(Object::Claim))
+            .chain(cache.nodes.values().cloned().map(Object::Node))
+            .chain(cache.leases.values().cloned().map(Object::Lease))
+            .chain(cache.owners.values().cloned().map(Object::Owner))
+            .chain(cache.budgets.values().cloned().map(Object::Budget))
+            .chain(cache.attachments.values().cloned().map(Object::Attachment))
+            .chain(cache.pods.values().cloned().map(Object::Pod))
+            .chain(cache.customs.values().cloned().map(Object::Custom));
+        objects.for_each(|object| listed.put(&object));
         listed.rv = cache.rv;
         listed
     }
@@ -128,17 +113,11 @@ impl ClusterCache {
     fn is_news(&self, object: &Object) -> bool {
         let Object::Lease(lease) = object else { return true };
         let node = NodeName::from(&*lease.node);
-        let ledger = self
-            .cluster
-            .queue
-            .present()
-            .and_then(|queue| queue.ledger.as_ref());
-        let marked = self
-            .cluster
-            .nodes
-            .get(&node)
-            .is_some_and(|node| node.mark_text.is_some());
-        marked || ledger.is_some_and(|ledger| ledger.slots.contains_key(&node))
+        let queue = self.cluster.queue.present();
+        let ledger = queue.and_then(|queue| queue.ledger.as_ref());
+        let known = self.cluster.nodes.get(&node);
+        let is_marked = known.is_some_and(|node| node.mark_text.is_some());
+        is_marked || ledger.is_some_and(|ledger| ledger.slots.contains_key(&node))
     }
 
     /// Takes in what answers showed.
@@ -152,35 +131,23 @@ impl ClusterCache {
         match shown {
             Shown::Is(object) => self.put(&object),
             Shown::NoNode(name, rv) => {
-                if self
-                    .cluster
-                    .nodes
-                    .get(&name)
-                    .is_some_and(|node| node.version.0 <= rv)
-                {
+                let known = self.cluster.nodes.get(&name);
+                if known.is_some_and(|node| node.version.0 <= rv) {
                     self.cluster.nodes.remove(&name);
                 }
                 self.gone.insert(format!("node {name}"), rv);
             }
             Shown::NoEntry(name, rv) => {
-                if self
-                    .cluster
-                    .entries
-                    .get(&name)
-                    .is_some_and(|entry| entry.version.0 <= rv)
-                {
+                let known = self.cluster.entries.get(&name);
+                if known.is_some_and(|entry| entry.version.0 <= rv) {
                     self.cluster.entries.remove(&name);
                 }
                 self.gone.insert(format!("NodeReboot {name}"), rv);
             }
             Shown::NoPod(key, rv) => self.no_pod(&key, rv),
             Shown::NoQueue(rv) => {
-                if self
-                    .cluster
-                    .queue
-                    .present()
-                    .is_none_or(|queue| queue.version.0 <= rv)
-                {
+                let known = self.cluster.queue.present();
+                if known.is_none_or(|queue| queue.version.0 <= rv) {
                     self.cluster.queue = QueueView::Absent;
                 }
                 self.gone.insert("RebootQueue default".into(), rv);
@@ -279,39 +246,34 @@ impl ClusterCache {
 
     fn put_custom(&mut self, custom: &world::Custom) {
         let object = objects::custom(custom);
-        let key = format!("{}/{}", custom.kind, custom.meta.name);
-        let unreadable = match custom.kind.as_str() {
-            QUEUE => {
-                self.cluster.apply_queue(objects::queue(custom));
-                None
-            }
-            POLICY => match junban_api::convert::policy::read(&object) {
-                Ok(policy) => {
-                    self.cluster.apply_policy(policy);
-                    None
-                }
-                Err(error) => {
-                    let name = PolicyName::from(&*custom.meta.name);
-                    self.cluster.policies.remove(&name);
-                    if let Some(outline) = junban_api::convert::policy::outline(&object) {
-                        self.cluster.policies.insert(name, outline);
+        let cluster = &mut self.cluster;
+        match custom.kind.as_str() {
+            QUEUE => drop(cluster.apply_queue(objects::queue(custom))),
+            POLICY => {
+                let name = PolicyName::from(&*custom.meta.name);
+                cluster.unreadable_policies.remove(&name);
+                match junban_api::convert::policy::read(&object) {
+                    Ok(policy) => drop(cluster.apply_policy(policy)),
+                    Err(error) => {
+                        cluster.policies.remove(&name);
+                        let outline = junban_api::convert::policy::outline(&object);
+                        cluster
+                            .policies
+                            .extend(outline.map(|outline| (name.clone(), outline)));
+                        cluster.unreadable_policies.insert(name, error.to_string());
                     }
-                    Some(error.to_string())
                 }
-            },
-            ENTRY => match junban_api::convert::entry::read(&object) {
-                Ok(entry) => {
-                    self.cluster.apply_entry(entry);
-                    None
+            }
+            ENTRY => {
+                let name = EntryName::from(&*custom.meta.name);
+                cluster.unreadable_entries.remove(&name);
+                match junban_api::convert::entry::read(&object) {
+                    Ok(entry) => drop(cluster.apply_entry(entry)),
+                    Err(error) => drop(cluster.unreadable_entries.insert(name, error.to_string())),
                 }
-                Err(error) => Some(error.to_string()),
-            },
-            _ => return,
-        };
-        match unreadable {
-            Some(why) => self.cluster.unreadable.insert(key, why),
-            None => self.cluster.unreadable.remove(&key),
-        };
+            }
+            _ => {}
+        }
     }
 
     fn remove(&mut self, object: &Object, rv: u64) {

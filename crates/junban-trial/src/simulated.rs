@@ -298,54 +298,43 @@ impl<'s> Run<'s> {
     fn act(&mut self, line: usize, text: &str, act: &Act) {
         self.note(self.sim.now(), &format!("act: {act:?}"));
         let done = match act {
-            Act::KillController(number) => {
-                self.sim.kill(*number);
-                Ok(())
-            }
-            Act::StartController(number, _) if self.sim.is_closing(*number) => Err(
-                people::PeopleError::Other(format!("controller {number} got SIGTERM and has not ended yet")),
-            ),
+            Act::StartController(number, _) if self.sim.is_closing(*number) => Err(PeopleError::Other(
+                format!("controller {number} got SIGTERM and has not ended yet"),
+            )),
             Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
-                Err(people::PeopleError::Other(format!(
+                Err(PeopleError::Other(format!(
                     "controller {number} runs; its clock can only be set at its start"
                 )))
             }
-            Act::StartController(number, ahead) => {
-                self.start(*number, *ahead);
-                Ok(())
-            }
-            Act::StopController(number) => {
-                self.sim.stop(*number);
-                Ok(())
-            }
-            Act::RestartController(number, ahead) => {
-                self.sim.kill(*number);
-                self.start(*number, *ahead);
-                Ok(())
-            }
-            Act::FreezeController(number) => {
-                self.sim.freeze(*number);
-                Ok(())
-            }
-            Act::ThawController(number) => {
-                self.sim.thaw(*number);
-                Ok(())
-            }
-            Act::CutOff => {
-                self.sim.cut_off(true);
-                Ok(())
-            }
-            Act::Reconnect => {
-                self.sim.cut_off(false);
-                Ok(())
-            }
-            other => people::act(&mut self.sim.world(), self.scenario, other),
+            _ => match self.act_on_controllers(act) {
+                true => Ok(()),
+                false => people::act(&mut self.sim.world(), self.scenario, act),
+            },
         };
         self.limits.look(&self.sim.world());
         if let Err(error) = done {
             let elapsed = self.elapsed();
             self.judge.not_done(elapsed, line, text, error.to_string());
         }
+    }
+
+    /// Does an act that concerns controllers. Returns false for any other act.
+    fn act_on_controllers(&mut self, act: &Act) -> bool {
+        match act {
+            Act::KillController(number) => self.sim.kill(*number),
+            Act::StartController(number, ahead) => self.start(*number, *ahead),
+            Act::StopController(number) => self.sim.stop(*number),
+            Act::RestartController(number, ahead) => {
+                self.sim.kill(*number);
+                self.start(*number, *ahead);
+            }
+            Act::FreezeController(number) => self.sim.freeze(*number),
+            Act::ThawController(number) => self.sim.thaw(*number),
+            Act::CutOff => self.sim.cut_off(true),
+            Act::Reconnect => self.sim.cut_off(false),
+            _ => return false,
+        }
+        true
     }
 
     fn start(&mut self, number: u32, clock_ahead: SignedDuration) {

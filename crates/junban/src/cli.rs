@@ -1,4 +1,4 @@
-//! Arguments as clap sees them; nothing here does anything.
+//! The arguments, as clap reads them. Nothing here acts on them.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -8,12 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use junban_api::{convert, names, resources};
 
-use crate::commands::demo::DemoArgs;
-
 /// Reboots every server of a Kubernetes cluster without stopping what runs on it.
 ///
-/// Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 blocked or timed out.
-/// Linked or copied as `kubectl-junban` into the PATH it works as `kubectl junban`.
+/// Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 blocked or timed out.
+/// If the PATH contains a link to this program or a copy of it named `kubectl-junban`, `kubectl junban` works too.
 #[derive(Parser, Debug)]
 #[command(name = "junban", version, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -25,35 +23,36 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Puts servers in the queue: all of them, or those that are named.
+    /// Puts servers in the queue: all of them, or those that you name.
     Reboot(Reboot),
-    /// How far the queue is, what holds it up, and what would help (-o wide: and what the rest will cost).
+    /// Shows how far the queue is, what blocks it, and what would help. With `-o wide` also what the rest will cost.
     Status(Status),
-    /// Lists the entries: one row per node.
+    /// Lists the entries: one row for each node.
     #[command(visible_alias = "ls")]
     List(List),
-    /// Why a node is not rebooting yet: every unmet gate, with what would help.
+    /// Shows why a node is not rebooting yet: every closed gate, and what would help.
     Explain(Explain),
-    /// Stops everything that is not past its power action, within 5 s.
+    /// Pauses the queue: within 5 s nothing new starts. A node past its power action is seen through to its end.
     Pause(Pause),
     /// Ends a pause.
     Resume(Resume),
-    /// Takes nodes out of the queue; gives up failed ones.
+    /// Takes nodes out of the queue, and gives up failed nodes.
     Cancel(Cancel),
-    /// Opens one more round for failed nodes; ends a back-off.
+    /// Gives failed nodes one more round, and ends a back-off.
     Retry(Retry),
-    /// Checks files of Junban's objects without a cluster.
+    /// Checks files of policies and queues. Needs no cluster.
     Lint(Lint),
-    /// Runs the controller, inside a cluster or outside with a kubeconfig.
+    /// Runs the controller, inside a cluster or outside of it with a kubeconfig.
     Controller(Controller),
-    /// Reboots a simulated cluster in front of you; needs no cluster.
-    Demo(DemoArgs),
+    /// Reboots a simulated cluster in front of you. Needs no cluster.
+    Demo(Demo),
 }
 
-/// Which cluster, and as whom.
+/// How to reach the cluster.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Cluster {
-    /// Path of the kubeconfig. Without one: KUBECONFIG, ~/.kube/config, or the account of the pod that this runs in.
+    /// Path of the kubeconfig. Without it: KUBECONFIG, then ~/.kube/config, then the account of the pod in which this
+    /// runs.
     #[arg(long, value_name = "FILE", global = true, help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig.
@@ -61,7 +60,13 @@ pub(crate) struct Cluster {
     pub(crate) context: Option<String>,
 }
 
-/// How data is written.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Format {
+    /// Format of the data.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub(crate) enum Output {
     #[default]
@@ -70,7 +75,7 @@ pub(crate) enum Output {
     Wide,
     Json,
     Yaml,
-    /// Names only, as kubectl takes them.
+    /// Only the names, as kubectl accepts them.
     Name,
 }
 
@@ -83,47 +88,44 @@ pub(crate) struct Reboot {
     /// Names of nodes.
     #[arg(value_name = "NODE", conflicts_with = "selector", required_unless_present_any = ["all", "selector"])]
     pub(crate) nodes: Vec<String>,
-    /// Nodes by label, as kubectl takes it: role=worker,zone!=a.
+    /// Nodes by label, in kubectl's syntax: role=worker,zone!=a.
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<String>,
-    /// Why: kept with what is asked.
-    #[arg(long, value_name = "TEXT", value_parser = words, default_value = "", hide_default_value = true)]
+    /// Why you reboot them. It is kept with the goal and the entries.
+    #[arg(long, value_name = "TEXT", value_parser = free_text, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// Sets a new goal even if one is under way or lies in the future: servers that are done go once more.
+    /// Sets a new goal even if one is under way or lies in the future. Servers that are done already reboot again.
     #[arg(long, conflicts_with_all = ["nodes", "selector"])]
     pub(crate) again: bool,
-    /// Waits until everything is done, failed or blocked.
+    /// Waits until every server is done, failed or blocked.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) wait: bool,
-    /// Gives up waiting after so long, as 30m or 2h; what was asked goes on.
-    #[arg(long, value_name = "DURATION", value_parser = span, requires = "wait")]
+    /// Stops waiting after this time, for example 30m or 2h. The reboots go on.
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
     pub(crate) timeout: Option<Duration>,
-    /// Says what would be rebooted and what that will cost; changes nothing.
+    /// Shows what would be rebooted and what that would cost. Changes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Status {
-    /// Shows it again whenever it changes, until interrupted.
+    /// Shows the status again whenever it changes, until you interrupt it.
     #[arg(short, long)]
     pub(crate) watch: bool,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct List {
-    /// All entries, also those of earlier turns.
+    /// Lists all entries, also those of earlier turns.
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -133,40 +135,36 @@ pub(crate) struct Explain {
     /// Namespace of the controller's Lease.
     #[arg(short, long, env = names::ENV_NAMESPACE, default_value = names::NAMESPACE)]
     pub(crate) namespace: String,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Pause {
-    /// Why: shown to everybody who asks.
-    #[arg(long, value_name = "TEXT", value_parser = words, default_value = "", hide_default_value = true)]
+    /// Why you pause. `status` and `explain` show it.
+    #[arg(long, value_name = "TEXT", value_parser = free_text, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 #[command(override_usage = "junban cancel (--all | NODE...) [OPTIONS]")]
 pub(crate) struct Cancel {
-    /// Withdraws the goals of all policies and cancels everything that is not past its power action.
+    /// Withdraws the goals of all policies and cancels every entry that is neither failed nor past its power action.
     #[arg(long, conflicts_with = "nodes")]
     pub(crate) all: bool,
     /// Names of nodes.
     #[arg(value_name = "NODE", required_unless_present = "all")]
     pub(crate) nodes: Vec<String>,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -174,9 +172,8 @@ pub(crate) struct Retry {
     /// Names of nodes.
     #[arg(value_name = "NODE", required = true)]
     pub(crate) nodes: Vec<String>,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -184,37 +181,34 @@ pub(crate) struct Lint {
     /// YAML files; - is stdin.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Controller {
-    #[command(flatten)]
-    pub(crate) cluster: Cluster,
     /// Namespace of the Lease and of Junban's Secrets.
     #[arg(long, env = names::ENV_NAMESPACE, default_value = names::NAMESPACE)]
     pub(crate) namespace: String,
-    /// Name in the Lease; must be unique among living controllers. By default the host's with a random end.
+    /// Name in the Lease. Each running controller needs its own. By default the host's name with a random end.
     #[arg(long, env = names::ENV_POD_NAME)]
     pub(crate) identity: Option<String>,
     /// Name of the Lease.
     #[arg(long, default_value = names::LEASE)]
     pub(crate) lease_name: String,
-    /// Where /metrics, /healthz and /readyz are served; port 0 takes a free one, which is logged.
+    /// Where /metrics, /healthz and /readyz are served. Port 0 takes a free port, which is logged.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// How the log is written, to stderr.
+    /// Format of the log, which goes to stderr.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// What is logged, as `info,junban_kube=debug`.
+    /// What is logged, for example `info,junban_kube=debug`.
     #[arg(long, env = names::ENV_LOG, default_value = "info")]
     pub(crate) log: String,
-    /// Ends the process right after so many acknowledged writes: for tests of what a crash leaves behind.
+    /// Ends the process right after so many acknowledged writes. For tests of what a crash leaves behind.
     #[arg(long, hide = true, value_name = "K")]
     pub(crate) exit_after_writes: Option<NonZeroU64>,
-    /// Takes the clock of this machine to be so far ahead, or behind: for tests of what a wrong one does.
+    /// Moves this machine's clock ahead, or back if negative. For tests of what a wrong clock does.
     #[arg(
         long,
         hide = true,
@@ -231,17 +225,55 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The spelling of durations in the objects, so that there is only one.
-fn span(text: &str) -> Result<Duration, String> {
-    match convert::parse_span(text) {
-        Ok(span) if span.is_zero() => Err("it must be longer than 0s".to_owned()),
-        Ok(span) => Ok(span),
-        Err(_) => Err("write hours, minutes and seconds, as 2h, 30m or 1h30m".to_owned()),
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Nodes of the cluster. From 10 on, three of them are its control plane.
+    #[arg(long, value_name = "N", default_value = "24", value_parser = clap::value_parser!(u32).range(3..=2000))]
+    pub(crate) nodes: u32,
+    /// The same seed gives the same cluster and the same run.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many times as fast as real time, or `max`. By default 120 in a terminal, else `max`.
+    #[arg(long, value_name = "N|max", value_parser = speed)]
+    pub(crate) speed: Option<Speed>,
+    /// How many servers never come back.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) fail: u32,
+    /// `json`: prints one line of JSON at the end, and nothing else.
+    #[arg(long, short = 'o', value_enum)]
+    pub(crate) output: Option<DemoOutput>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DemoOutput {
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Speed {
+    Max,
+    Times(u32),
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match (text, text.parse()) {
+        ("max", _) => Ok(Speed::Max),
+        (_, Ok(times)) if times > 0 => Ok(Speed::Times(times)),
+        _ => Err("write max, or a whole number from 1".to_owned()),
     }
 }
 
-/// Free words, as many as an object takes.
-fn words(text: &str) -> Result<String, String> {
+/// Durations are written as in the objects, so that there is one spelling only.
+fn duration(text: &str) -> Result<Duration, String> {
+    match convert::parse_span(text) {
+        Ok(span) if span.is_zero() => Err("it must be longer than 0s".to_owned()),
+        Ok(span) => Ok(span),
+        Err(_) => Err("write hours, minutes and seconds, for example 2h, 30m or 1h30m".to_owned()),
+    }
+}
+
+/// Any text that is not too long for a field of an object.
+fn free_text(text: &str) -> Result<String, String> {
     let count = text.chars().count();
     if count > resources::WORDS_MAX {
         return Err(format!(
@@ -253,89 +285,4 @@ fn words(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_ascii_whitespace())
-    }
-
-    #[test]
-    fn a_clock_may_be_behind() {
-        let cli = parse("junban controller --clock-ahead-ms=-86400000").unwrap();
-        assert!(
-            matches!(cli.command, Command::Controller(controller) if controller.clock_ahead_ms == -86_400_000)
-        );
-    }
-
-    #[test]
-    fn the_definitions_hold_together() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_reason_that_no_object_takes_is_a_usage_error() {
-        let with = |verb: &str, count: usize| parse(&format!("junban {verb} --reason {}", "é".repeat(count)));
-        for verb in ["pause", "reboot --all", "reboot node-1"] {
-            assert!(with(verb, 1024).is_ok(), "{verb}");
-            let text = with(verb, 1025).unwrap_err().to_string();
-            assert!(
-                text.contains("--reason") && text.contains("more than 1024"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_cluster_may_be_named_before_and_after_the_verb() {
-        for line in ["junban --context a status", "junban status --context a"] {
-            assert_eq!(
-                parse(line).unwrap().cluster.context.as_deref(),
-                Some("a"),
-                "{line}"
-            );
-        }
-        for line in ["junban --context a controller", "junban controller --context a"] {
-            let Command::Controller(controller) = parse(line).unwrap().command else {
-                panic!("{line}");
-            };
-            assert_eq!(controller.cluster.context.as_deref(), Some("a"), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused() {
-        for line in [
-            "junban",
-            "junban reboot",
-            "junban reboot --all node-1",
-            "junban reboot --all -l role=worker",
-            "junban reboot node-1 -l role=worker",
-            "junban reboot node-1 --again",
-            "junban reboot --all --timeout 5m",
-            "junban reboot --all --wait --timeout 5",
-            "junban reboot --all --wait --timeout 0s",
-            "junban reboot --all --wait --dry-run",
-            "junban cancel",
-            "junban cancel --all node-1",
-            "junban retry",
-            "junban lint",
-            "junban list -o xml",
-        ] {
-            let error = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
-            assert_eq!(error.exit_code(), 2, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_timeout_is_written_as_in_the_objects() {
-        let Command::Reboot(reboot) = parse("junban reboot --all --wait --timeout 1h30m")
-            .unwrap()
-            .command
-        else {
-            panic!("another verb");
-        };
-        assert_eq!(reboot.timeout, Some(Duration::from_secs(5_400)));
-    }
-}
+mod tests;

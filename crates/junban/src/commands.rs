@@ -1,14 +1,12 @@
-//! The verbs, one file each, and what they share.
+//! The commands, one file each, and what they share.
 
 mod cancel;
 mod columns;
 mod controller;
 mod cost;
-pub(crate) mod demo;
+mod demo;
 mod entries;
 mod explain;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod lint;
 mod list;
 mod pause;
@@ -24,32 +22,30 @@ mod wait;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, Output};
+use crate::cli::{Cli, Cluster, Command, Output};
 use printer::Printer;
 use problem::{Exit, Problem};
 use session::Session;
+#[cfg(test)]
+pub(crate) use tests::fixture;
 
-/// Carries out one command and says how it went.
-pub(crate) fn run(cli: Cli) -> ExitCode {
-    if let Command::Controller(arguments) = cli.command {
-        return controller::run(arguments);
-    }
+/// Runs one command, prints its error if there is one, and returns its exit code.
+pub(crate) fn run(cli: &Cli) -> ExitCode {
+    let cluster = &cli.cluster;
     let mut printer = Printer::new(output(&cli.command));
+    let out = &mut printer;
     let ended = match &cli.command {
-        // Needs neither a cluster nor a runtime.
-        Command::Lint(arguments) => lint::run(arguments, &mut printer),
-        Command::Demo(arguments) => demo::run(arguments),
-        _ => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Problem::failed(
-                    format!("no runtime: {error}"),
-                    "check the limits of this user: ulimit -a",
-                )
-            })
-            .and_then(|runtime| runtime.block_on(talk_to_cluster(&cli, &mut printer))),
+        Command::Reboot(args) => on_cluster(cluster, async |session| reboot::run(session, args, out).await),
+        Command::Status(args) => on_cluster(cluster, async |session| status::run(session, args, out).await),
+        Command::List(args) => on_cluster(cluster, async |session| list::run(session, args, out).await),
+        Command::Explain(args) => on_cluster(cluster, async |session| explain::run(session, args, out).await),
+        Command::Pause(args) => on_cluster(cluster, async |session| pause::pause(session, args, out).await),
+        Command::Resume(_) => on_cluster(cluster, async |session| pause::resume(session, out).await),
+        Command::Cancel(args) => on_cluster(cluster, async |session| cancel::run(session, args, out).await),
+        Command::Retry(args) => on_cluster(cluster, async |session| retry::run(session, args, out).await),
+        Command::Lint(args) => lint::run(args, out),
+        Command::Controller(args) => controller::run(cluster, args),
+        Command::Demo(args) => demo::run(args),
     };
     let ended = ended.and_then(|exit| printer.finish().map(|()| exit));
     match ended {
@@ -61,22 +57,38 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Says what clap says, with the hint that every error ends in.
+fn on_cluster(
+    cluster: &Cluster,
+    command: impl AsyncFnOnce(&Session) -> Result<Exit, Problem>,
+) -> Result<Exit, Problem> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Problem::failed(
+                format!("the async runtime cannot start: {error}"),
+                "check the limits of this user: ulimit -a",
+            )
+        })?;
+    runtime.block_on(async { command(&Session::open(cluster).await?).await })
+}
+
+/// Prints what clap says about the arguments: the help, the version, or an error with a hint.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let mut printer = Printer::new(Output::Table);
     let text = error.render();
     if !error.use_stderr() {
-        // --help and --version.
         printer.data(&text.ansi().to_string());
         return Exit::Done.into();
     }
-    let help = help(std::env::args_os().nth(1));
+    let help = help_command(std::env::args_os().nth(1));
     printer.talk(&format!("{}\nhint: {help}", text.ansi().to_string().trim_end()));
     Exit::Usage.into()
 }
 
-/// Which help there is for a line that begins with this word, which may be any bytes.
-fn help(word: Option<OsString>) -> String {
+/// The help command to name in a hint. `word` is the first argument, which may be any bytes.
+fn help_command(word: Option<OsString>) -> String {
     use clap::CommandFactory as _;
     let word = word.and_then(|word| word.into_string().ok());
     let verb = word.filter(|word| Cli::command().find_subcommand(word).is_some());
@@ -87,45 +99,20 @@ fn help(word: Option<OsString>) -> String {
 }
 
 fn output(command: &Command) -> Output {
-    match command {
-        Command::Reboot(arguments) => arguments.output,
-        Command::Status(arguments) => arguments.output,
-        Command::List(arguments) => arguments.output,
-        Command::Explain(arguments) => arguments.output,
-        Command::Pause(arguments) => arguments.output,
-        Command::Resume(arguments) => arguments.output,
-        Command::Cancel(arguments) => arguments.output,
-        Command::Retry(arguments) => arguments.output,
-        Command::Lint(arguments) => arguments.output,
-        Command::Controller(_) | Command::Demo(_) => Output::Table,
-    }
-}
-
-async fn talk_to_cluster(cli: &Cli, printer: &mut Printer) -> Result<Exit, Problem> {
-    let session = Session::open(&cli.cluster).await?;
-    match &cli.command {
-        Command::Reboot(arguments) => reboot::run(&session, arguments, printer).await,
-        Command::Status(arguments) => status::run(&session, arguments, printer).await,
-        Command::List(arguments) => list::run(&session, arguments, printer).await,
-        Command::Explain(arguments) => explain::run(&session, arguments, printer).await,
-        Command::Pause(arguments) => pause::pause(&session, arguments, printer).await,
-        Command::Resume(_) => pause::resume(&session, printer).await,
-        Command::Cancel(arguments) => cancel::run(&session, arguments, printer).await,
-        Command::Retry(arguments) => retry::run(&session, arguments, printer).await,
-        Command::Lint(_) | Command::Controller(_) | Command::Demo(_) => Ok(Exit::Done),
-    }
+    let format = match command {
+        Command::Reboot(arguments) => arguments.format,
+        Command::Status(arguments) => arguments.format,
+        Command::List(arguments) => arguments.format,
+        Command::Explain(arguments) => arguments.format,
+        Command::Pause(arguments) => arguments.format,
+        Command::Resume(arguments) => arguments.format,
+        Command::Cancel(arguments) => arguments.format,
+        Command::Retry(arguments) => arguments.format,
+        Command::Lint(arguments) => arguments.format,
+        Command::Controller(_) | Command::Demo(_) => return Output::Table,
+    };
+    format.output
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::ffi::OsStringExt as _;
-
-    #[test]
-    fn a_word_that_is_no_text_gets_the_help_of_all() {
-        assert_eq!(help(Some("pause".into())), "junban pause --help");
-        for word in [None, Some("paus".into()), Some(OsString::from_vec(vec![0xff]))] {
-            assert_eq!(help(word), "junban --help");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Wiring: arguments, the TLS provider, the runtime, and the verb that was asked for.
+//! Installs the TLS provider, parses the arguments and runs the command.
 
 mod cli;
 mod commands;
@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Before anything may talk TLS; an error means that one was installed already.
+    // The first TLS connection needs a provider. An error says only that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::Cli::try_parse() {
-        Ok(cli) => commands::run(cli),
+        Ok(cli) => commands::run(&cli),
         Err(error) => commands::usage(&error),
     }
 }

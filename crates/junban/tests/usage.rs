@@ -24,27 +24,27 @@ fn file(name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_a_usage_error() {
+fn an_argument_that_is_not_utf8_is_a_usage_error() {
     let (code, _, said) = junban(&[OsString::from_vec(vec![0xff])]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.ends_with("hint: junban --help\n"), "{said}");
 }
 
 #[test]
-fn the_controller_says_what_is_wrong_as_every_verb_does() {
+fn the_controller_prints_errors_as_every_verb_does() {
     for verb in ["status", "controller"] {
         let (code, _, said) = junban(&[verb, "--kubeconfig", "/does/not/exist"]);
         assert_eq!(code, Some(2), "{verb}: {said}");
         assert!(
             said.starts_with("error: the kubeconfig /does/not/exist cannot be read")
-                && said.ends_with("hint: name one that can be: --kubeconfig FILE\n"),
+                && said.ends_with("hint: name another file: --kubeconfig FILE\n"),
             "{verb}: {said}"
         );
     }
 }
 
 #[test]
-fn a_port_in_use_comes_with_a_hint() {
+fn a_port_in_use_is_an_error_with_a_hint() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let kubeconfig = "apiVersion: v1
@@ -65,7 +65,7 @@ current-context: c
 }
 
 #[test]
-fn a_file_that_cannot_be_read_takes_nothing_away_from_the_others() {
+fn a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked() {
     let bad = file(
         "usage-bad.yaml",
         "apiVersion: junban.dev/v1alpha1\nkind: RebootQueue\n",
@@ -77,12 +77,12 @@ fn a_file_that_cannot_be_read_takes_nothing_away_from_the_others() {
 }
 
 #[test]
-fn a_file_in_which_nothing_was_checked_is_not_called_good() {
+fn a_file_without_an_object_of_junban_is_not_called_good() {
     let empty = file("usage-empty.yaml", "");
     let (code, found, said) = junban(&["lint", &empty.to_string_lossy()]);
     assert_eq!((code, found.as_str()), (Some(0), ""));
     assert!(
-        said.contains("holds no object of Junban's") && !said.contains("may be applied"),
+        said.contains("contains no object of Junban") && !said.contains("may be applied"),
         "{said}"
     );
 }

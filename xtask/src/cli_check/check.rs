@@ -47,7 +47,7 @@ pub(super) fn blocked<'a>(says: &'a [&'a str]) -> Expect<'a> {
 impl Check {
     pub(super) fn start() -> Result<Self> {
         Ok(Self {
-            program: bed::junban(false)?,
+            program: bed::junban(&[])?,
             controller: None,
             bed: bed::up(&["--nodes=2"], Stdio::null())?,
             passed: 0,

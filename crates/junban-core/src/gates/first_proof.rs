@@ -96,7 +96,7 @@ fn is_proven(plan: &PlanBuilder<'_>, entry: &Entry) -> bool {
     };
     let mut proven = plan.derived.proven.iter();
     match goal {
-        Some(goal) => plan.derived.proven.contains_key(&(policy, goal)),
-        None => proven.any(|((of, _), ended)| *of == policy && recent(ended)),
+        Some(goal) => plan.derived.proven.contains_key(&(policy.clone(), goal)),
+        None => proven.any(|((of, _), ended)| of == policy && recent(ended)),
     }
 }

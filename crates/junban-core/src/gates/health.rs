@@ -63,7 +63,7 @@ pub fn implausible(plan: &PlanBuilder<'_>) -> Option<Blocker> {
 /// Whether more entries are Failed than `failures.max` allows. Boots that take suspiciously long count as well.
 pub fn halted(plan: &PlanBuilder<'_>) -> Option<Blocker> {
     let queue = plan.derived.queue?;
-    let most = queue.failures_tolerated(plan.derived.counted.len());
+    let most = queue.failures_tolerated(plan.derived.counted);
     let failed = plan.derived.failed.len();
     let overdue = plan
         .derived

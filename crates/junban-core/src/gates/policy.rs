@@ -18,7 +18,7 @@ pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Block
 pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'t Policy, Blocker> {
     let name = &turn.entry.spec.policy;
     let object = ObjectRef::Policy(name.clone());
-    if let Some(text) = plan.cluster.unreadable_policy(name) {
+    if let Some(text) = plan.cluster.unreadable_policies.get(name) {
         return Err(Blocker::new(
             Reason::UnreadablePolicy,
             object,

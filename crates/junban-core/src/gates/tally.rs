@@ -46,7 +46,7 @@ pub struct Tally {
 impl Tally {
     pub fn new(plan: &PlanBuilder<'_>, queue: &Queue, ledger: &Ledger) -> Self {
         let derived = &plan.derived;
-        let nodes = derived.counted.len();
+        let nodes = derived.counted;
         let mut tally = Self {
             places: derived.places.iter().map(|name| (*name).clone()).collect(),
             max_unavailable: queue.places(nodes, plan.broken()),

@@ -24,8 +24,11 @@ pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
     for node in cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
         // An entry that cannot be read is not gone.
-        let unreadable = cluster.unreadable_entry(&mark.entry).is_some();
-        if unreadable || plan.derived.by_uid.contains_key(&mark.entry_uid) || !plan.node_is_free(&node.name) {
+        let unreadable = cluster.unreadable_entries.get(&mark.entry).is_some();
+        if unreadable
+            || cluster.entry(&mark.entry, &mark.entry_uid).is_some()
+            || !plan.node_is_free(&node.name)
+        {
             continue;
         }
         recover(plan, node, mark);

@@ -222,9 +222,7 @@ fn a_policy_that_cannot_be_read_still_governs_its_nodes() {
     unreadable.reboot.ladder.clear();
     toy.cluster.policies.insert("db".into(), unreadable);
     let why = "spec.reboot.ladder[0].driver: agent is not known";
-    toy.cluster
-        .unreadable
-        .insert("RebootPolicy/db".into(), why.into());
+    toy.cluster.unreadable_policies.insert("db".into(), why.into());
     toy.run(120);
     assert!(toy.powered.is_empty());
     toy.assert_phase("node-1", Phase::Queued, Reason::UnreadablePolicy);

@@ -48,8 +48,8 @@ fn a_policy_that_cannot_be_read_reports_it_and_its_generation_as_seen() {
     toy.policy().generation = 7;
     let why = "spec.drain.jobs.evict: not a key".to_owned();
     toy.cluster
-        .unreadable
-        .insert("RebootPolicy/workers".into(), why.clone());
+        .unreadable_policies
+        .insert("workers".into(), why.clone());
     toy.run(3);
     let summary = &toy.policy().summary;
     let shown = (

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::Cluster;
-use crate::derived::governing;
 use crate::entry::{Entry, Phase};
 use crate::ids::NodeName;
 use crate::node::Node;
+use crate::standing::governing;
 use crate::time::Timestamp;
 
 /// Why nothing is done.

@@ -88,7 +88,7 @@ pub(super) fn make_unreadable(cluster: &mut Cluster) {
     policy.reboot.ladder.clear();
     policy.summary.observed_generation = 0;
     let why = "spec.drain.jobs.evict: not a label".to_owned();
-    cluster.unreadable.insert("RebootPolicy/workers".to_owned(), why);
+    cluster.unreadable_policies.insert("workers".into(), why);
 }
 
 /// Ends the node's entry as a cancel does, and registers the Node again: only the entry holds the waiver.

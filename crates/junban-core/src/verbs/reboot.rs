@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::cluster::{Cluster, QueueView};
-use crate::derived::{Derived, governing};
+use crate::derived::Derived;
 use crate::entry::{Entry, EntrySpec, Phase};
 use crate::goal::{asks_for, entry_name};
 use crate::ids::{EntryName, NodeName, PolicyName};
@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::node::Node;
 use crate::policy::Policy;
 use crate::reason::{Class, Reason};
+use crate::standing::governing;
 use crate::time::{Now, Timestamp};
 
 /// The clocks of two API servers may differ by so much: a goal that is no further ahead does not lie in the future.
@@ -114,10 +115,10 @@ fn has_queue(cluster: &Cluster) -> Result<(), Refusal> {
 
 fn some_policy_governs(cluster: &Cluster, derived: &Derived<'_>) -> Result<(), Refusal> {
     if cluster.policies.is_empty() {
-        let unreadable = cluster.unreadable_policies().next();
+        let unreadable = cluster.unreadable_policies.iter().next();
         return Err(
             unreadable.map_or(Refusal::NoPolicy, |(policy, why)| Refusal::UnreadablePolicies {
-                policy: policy.to_owned(),
+                policy: policy.to_string(),
                 why: why.clone(),
             }),
         );
@@ -167,7 +168,7 @@ fn is_under_way(cluster: &Cluster, derived: &Derived<'_>, policy: &Policy) -> bo
         .any(|entry| entry.spec.policy == policy.name && entry.spec.booted_after <= goal && moves(entry));
     // The controller may never write the status of a policy that it cannot read.
     let is_unseen = policy.summary.observed_generation < policy.generation
-        && cluster.unreadable_policy(&policy.name).is_none();
+        && cluster.unreadable_policies.get(&policy.name).is_none();
     entry_moves || is_unseen || has_node_without_entry(cluster, derived, policy, goal)
 }
 

@@ -62,7 +62,8 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
             known: |store| {
                 store.with(|cluster| {
                     let read = cluster.policies.keys().map(|name| without_uid(name.as_str()));
-                    read.chain(unreadable(cluster, Kind::Policy)).collect()
+                    let unreadable = cluster.unreadable_policies.keys().map(without_uid);
+                    read.chain(unreadable).collect()
                 })
             },
             remove: |store, id, gone| store.remove_policy(id, gone),
@@ -82,7 +83,8 @@ pub(super) fn own(connection: &Connection, store: &Arc<Store>, watches: &mut Wat
                 store.with(|cluster| {
                     let read = cluster.entries.iter();
                     let read = read.map(|(name, entry)| (name.to_string(), entry.uid.to_string()));
-                    unreadable(cluster, Kind::Entry).chain(read).collect()
+                    let unreadable = cluster.unreadable_entries.keys().map(without_uid);
+                    unreadable.chain(read).collect()
                 })
             },
             remove: |store, id, gone| store.remove_entry(&EntryName::from(id), gone),
@@ -255,15 +257,6 @@ fn volumes(connection: &Connection, store: &Arc<Store>, watches: &mut Watches) {
             remove: |store, id, gone| store.remove_attachment(id, gone),
         },
     );
-}
-
-/// Names of the objects of a kind that cannot be read.
-fn unreadable(cluster: &Cluster, kind: Kind) -> impl Iterator<Item = (String, String)> {
-    let prefix = kind.key("");
-    cluster
-        .unreadable
-        .keys()
-        .filter_map(move |key| key.strip_prefix(&prefix).map(without_uid))
 }
 
 fn without_uid(id: impl ToString) -> (String, String) {

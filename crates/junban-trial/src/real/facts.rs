@@ -155,13 +155,6 @@ impl Collector {
 
     fn node(&self, node: &DynamicObject) -> (String, NodeFacts) {
         let name = node.metadata.name.clone().unwrap_or_default();
-        let label = |key: &str| {
-            node.metadata
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(key))
-                .cloned()
-        };
         let annotations = node.metadata.annotations.as_ref();
         let taints = node.data["spec"]["taints"].as_array().into_iter().flatten();
         let facts = NodeFacts {
@@ -169,12 +162,12 @@ impl Collector {
             cordoned: node.data["spec"]["unschedulable"].as_bool().unwrap_or_default(),
             marked: annotations.is_some_and(|all| all.contains_key(names::MARK)),
             steered: taints.into_iter().any(|taint| taint["key"] == names::PENDING),
-            off_load_balancers: label(names::EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
+            off_load_balancers: label(node, names::EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
             with_volume: self
                 .of("VolumeAttachment")
                 .any(|attachment| attachment.data["spec"]["nodeName"] == name),
-            control_plane: label(names::CONTROL_PLANE).is_some(),
-            rack: label("topology.kubernetes.io/zone").unwrap_or_else(|| name.clone()),
+            control_plane: label(node, names::CONTROL_PLANE).is_some(),
+            rack: label(node, "topology.kubernetes.io/zone").map_or_else(|| name.clone(), str::to_owned),
             boots: self.boots.get(&name).copied().unwrap_or_default(),
         };
         (name, facts)
@@ -231,6 +224,10 @@ fn full_name(object: &DynamicObject) -> String {
     }
 }
 
+fn label<'a>(object: &'a DynamicObject, key: &str) -> Option<&'a str> {
+    object.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
 fn is_ready(object: &DynamicObject) -> bool {
     let conditions = object.data["status"]["conditions"]
         .as_array()
@@ -250,16 +247,9 @@ fn pod(pod: &DynamicObject) -> (String, PodFacts) {
         .iter()
         .flatten()
         .find(|owner| owner.controller == Some(true));
-    let label = |key: &str| {
-        pod.metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(key))
-            .cloned()
-    };
     let workload = owner.map(|owner| {
         // The name of a ReplicaSet is the name of its Deployment and the hash of the template.
-        let hash = label("pod-template-hash")
+        let hash = label(pod, "pod-template-hash")
             .map(|hash| format!("-{hash}"))
             .unwrap_or_default();
         let name = owner.name.strip_suffix(&hash).unwrap_or(&owner.name);

@@ -17,51 +17,22 @@ const FORCE: &str = "junban-force";
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     bind_force(bed, scenario)?;
     apply_queue(bed, scenario)?;
-    for name in policies(scenario) {
-        apply_policy(bed, scenario, &name)?;
+    for name in scenario.policy_names() {
+        apply_policy(bed, scenario, name)?;
     }
     Ok(())
 }
 
-fn policies(scenario: &Scenario) -> Vec<String> {
-    let mut names = vec!["workers".to_owned(), "control-plane".to_owned()];
-    names.extend(
-        scenario
-            .policies
-            .keys()
-            .filter(|name| !matches!(name.as_str(), "workers" | "control-plane"))
-            .cloned(),
-    );
-    names
-}
-
 /// Applies the queue of the scenario.
 pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
-    let mut spec = json!({});
-    if scenario.nodes.control_planes > 1 {
-        spec["controlPlane"] =
-            json!({"apiServers": bed.ready().api_servers, "etcd": bed.ready().etcd.health});
-    }
-    settings::apply(&mut spec, &scenario.queue, now());
+    let ready = bed.ready();
+    let spec = settings::queue_spec(scenario, &ready.api_servers, &ready.etcd.health, now());
     bed.apply(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
 }
 
 /// Applies a policy of the scenario.
 pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Result<()> {
-    let mut spec =
-        json!({"reboot": {"ladder": [{"driver": "command", "command": bed.ready().power_command}]}});
-    let operator = match name {
-        "workers" => Some("DoesNotExist"),
-        "control-plane" => Some("Exists"),
-        _ => None,
-    };
-    if let Some(operator) = operator {
-        spec["priority"] = json!(-1000);
-        let key = junban_api::names::CONTROL_PLANE;
-        spec["nodeSelector"] = json!({"matchExpressions": [{"key": key, "operator": operator}]});
-    }
-    let none = Vec::new();
-    settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now());
+    let spec = settings::policy_spec(scenario, name, &bed.ready().power_command, now());
     bed.apply(&[object("RebootPolicy", name, spec)])
 }
 

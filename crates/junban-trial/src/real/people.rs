@@ -41,6 +41,9 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
                 .map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
             kubectl(&["label", "--overwrite", "node", node, &label])
         }
+        Act::Annotate { node, key, value } => {
+            kubectl(&["annotate", "--overwrite", "node", node, &format!("{key}={value}")])
+        }
         Act::DeleteNode(node) => kubectl(&["delete", "node", node, "--wait=false"]),
         Act::RegisterNode(node) => machine(bed, node, "register"),
         Act::DeleteQueue => kubectl(&["delete", "rebootqueue", junban_api::names::QUEUE]),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::args::Exceptions;
 use super::logs::{Audit, PowerLine, power_lines};
 use super::say::say;
-use super::starts::proven_to_start;
+use super::starts::{Start, proven_to_start};
 use super::testbed::InstalledTestbed;
 use super::trouble::Trouble;
 use super::turns::{LoggedTurn, drained_to_power, most_at_once, turns};
@@ -82,14 +82,11 @@ pub(super) fn report(
     let to_power = drained_to_power(&turns, first_proof);
     let places = nodes.div_ceil(10).max(1);
     let starts = proven_to_start(&turns, places, &seen.budgets);
-    let to_start: Vec<_> = starts
-        .iter()
-        .map(|start| (start.place, start.node.clone()))
-        .collect();
-    let permitted: Vec<_> = starts
-        .into_iter()
-        .map(|start| (start.permitted, start.node))
-        .collect();
+    let waits = |wait: fn(&Start) -> f64| -> Vec<(f64, String)> {
+        let waits = starts.iter().map(|start| (wait(start), start.node.clone()));
+        waits.collect()
+    };
+    let (to_start, permitted) = (waits(|start| start.place), waits(|start| start.permitted));
     let last = turns
         .iter()
         .filter_map(|turn| turn.restored)

@@ -34,7 +34,7 @@ pub(super) struct CordonChange {
 /// What the watcher has seen.
 #[derive(Default)]
 pub(super) struct Seen {
-    apps: BTreeMap<String, Need>,
+    apps: BTreeMap<String, App>,
     pods: BTreeMap<String, Pod>,
     /// Ready endpoints, by Service and EndpointSlice.
     endpoints: BTreeMap<String, BTreeMap<String, usize>>,
@@ -52,11 +52,6 @@ pub(super) struct Seen {
     pub(super) most_unavailable: usize,
     /// Rules are judged. Before the workload is Ready they are not.
     pub(super) judging: bool,
-}
-
-struct Need {
-    replicas: usize,
-    need: Option<usize>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -93,14 +88,10 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn start(kubectl: &Path, apps: &[App]) -> Self {
-        let mut seen = Seen::default();
-        for app in apps {
-            let need = Need {
-                replicas: app.replicas,
-                need: app.need,
-            };
-            seen.apps.insert(app.name.clone(), need);
-        }
+        let seen = Seen {
+            apps: apps.iter().map(|app| (app.name.clone(), app.clone())).collect(),
+            ..Seen::default()
+        };
         let watcher = Self {
             seen: Arc::new(Mutex::new(seen)),
             stop: Arc::new(AtomicBool::new(false)),
@@ -441,13 +432,18 @@ fn service_of(item: &Value) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Need, Node, Pod, Seen};
+    use super::{App, Node, Pod, Seen};
 
     #[test]
     fn an_app_without_a_budget_has_an_implied_one() {
         let allows = |replicas: usize, need, healthy: usize| {
             let mut seen = Seen::default();
-            seen.apps.insert("web".to_owned(), Need { replicas, need });
+            let app = App {
+                name: "web".to_owned(),
+                replicas,
+                need,
+            };
+            seen.apps.insert(app.name.clone(), app);
             for number in 0..healthy {
                 let pod = Pod {
                     app: "web".to_owned(),

@@ -13,6 +13,7 @@ pub(super) const APP: &str = "app";
 const SIZES: &[usize] = &[3, 2, 20, 10, 3, 5, 2, 7, 12, 4, 3, 6, 2, 8, 15];
 
 /// One Deployment or StatefulSet.
+#[derive(Clone)]
 pub(super) struct App {
     pub(super) name: String,
     pub(super) replicas: usize,

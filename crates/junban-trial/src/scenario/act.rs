@@ -20,6 +20,7 @@ const ACTS: &[&str] = &[
     "cordon",
     "uncordon",
     "label",
+    "annotate",
     "delete node",
     "delete queue",
     "delete policy",
@@ -52,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
     if let Some(act) = text.strip_suffix(" is refused") {
         return Ok(Act::Refused(Box::new(parse(act)?)));
     }
-    // Edits, faults and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
+    // Edits, faults, annotations and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
     if let Some((head, tail)) = text.split_once(':') {
         return with_colon(head.trim(), tail.trim());
     }
@@ -80,10 +81,26 @@ fn with_colon(head: &str, tail: &str) -> Result<Act, Mistake> {
             node: node(&mut words)?,
             fault: fault(tail)?,
         })
+    } else if words.eat("annotate") {
+        let (key, value) = tail
+            .split_once('=')
+            .ok_or_else(|| format!("`{tail}` is not ANNOTATION=VALUE"))?;
+        Act::Annotate {
+            node: node(&mut words)?,
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }
     } else if words.eat("pause") {
         Act::Pause(tail.to_owned())
     } else {
-        let names = ["edit queue", "edit policy", "edit budget", "fault", "pause"];
+        let names = [
+            "edit queue",
+            "edit policy",
+            "edit budget",
+            "fault",
+            "annotate",
+            "pause",
+        ];
         return Err(unknown(head, "an act that has a colon", &names));
     };
     words.end()?;
@@ -101,9 +118,6 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
     }
     if words.eat("pause") {
         return Ok(Act::Pause(words.rest().join(" ")));
-    }
-    if words.eat("resume") {
-        return Ok(Act::Resume);
     }
     if words.eat("cancel") {
         return Ok(Act::Cancel(target(words)?));
@@ -133,30 +147,6 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
             resource: resource.to_owned(),
         }));
     }
-    if words.eat("cut off the controllers") {
-        return Ok(Act::CutOff);
-    }
-    if words.eat("reconnect the controllers") {
-        return Ok(Act::Reconnect);
-    }
-    if words.eat("allow everything") {
-        return Ok(Act::AllowEverything);
-    }
-    if words.eat("delete queue") {
-        return Ok(Act::DeleteQueue);
-    }
-    if words.eat("apply queue") {
-        return Ok(Act::ApplyQueue);
-    }
-    if words.eat("delete policy") {
-        return Ok(Act::DeletePolicy(words.next("a policy")?.to_owned()));
-    }
-    if words.eat("apply policy") {
-        return Ok(Act::ApplyPolicy(words.next("a policy")?.to_owned()));
-    }
-    if words.eat("delete entries") {
-        return Ok(Act::DeleteEntries(Target::All));
-    }
     if words.eat("delete entry") {
         words.eat("of");
         return Ok(Act::DeleteEntries(Target::Nodes(vec![node(words)?])));
@@ -170,6 +160,16 @@ fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
             name,
             replicas,
         });
+    }
+    for (phrase, act) in ALONE {
+        if words.eat(phrase) {
+            return Ok(act);
+        }
+    }
+    for (phrase, make) in ON_A_POLICY {
+        if words.eat(phrase) {
+            return Ok(make(words.next("a policy")?.to_owned()));
+        }
     }
     for (phrase, make) in ON_A_NODE {
         if words.eat(phrase) {
@@ -234,8 +234,24 @@ const RIGHTS: [(&[&str], &[&str]); 5] = [
     ),
 ];
 
+/// Acts without a further word.
+const ALONE: [(&str, Act); 7] = [
+    ("resume", Act::Resume),
+    ("delete queue", Act::DeleteQueue),
+    ("apply queue", Act::ApplyQueue),
+    ("delete entries", Act::DeleteEntries(Target::All)),
+    ("allow everything", Act::AllowEverything),
+    ("cut off the controllers", Act::CutOff),
+    ("reconnect the controllers", Act::Reconnect),
+];
+
 /// A phrase, and what makes the act from the word after it.
 type Phrase<T> = (&'static str, fn(T) -> Act);
+
+const ON_A_POLICY: [Phrase<String>; 2] = [
+    ("delete policy", Act::DeletePolicy),
+    ("apply policy", Act::ApplyPolicy),
+];
 
 const ON_A_NODE: [Phrase<String>; 7] = [
     ("retry", Act::Retry),
@@ -448,6 +464,14 @@ mod tests {
                     node: "node-1".into(),
                     key: "junban.dev/hold".into(),
                     value: None,
+                },
+            ),
+            (
+                "annotate node-1: junban.dev/waived=2100-01-01T00:00:00Z",
+                Act::Annotate {
+                    node: "node-1".into(),
+                    key: "junban.dev/waived".into(),
+                    value: "2100-01-01T00:00:00Z".into(),
                 },
             ),
         ] {

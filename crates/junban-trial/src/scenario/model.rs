@@ -20,6 +20,9 @@ pub struct At<T> {
     pub what: T,
 }
 
+/// The policies of the manifests.
+pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
+
 /// One scenario file.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scenario {
@@ -64,6 +67,13 @@ pub struct Nodes {
 }
 
 impl Scenario {
+    /// The policies of the manifests, and those that only this scenario has.
+    pub fn policy_names(&self) -> Vec<&str> {
+        let own = self.policies.keys().map(String::as_str);
+        let own = own.filter(|name| !MANIFEST_POLICIES.contains(name));
+        MANIFEST_POLICIES.into_iter().chain(own).collect()
+    }
+
     /// All acts, in no order.
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         let given = self.given.iter().map(|at| &at.what);
@@ -105,8 +115,9 @@ impl Nodes {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Kind {
+    #[default]
     Deployment,
     StatefulSet,
     DaemonSet,
@@ -116,7 +127,7 @@ pub enum Kind {
 }
 
 /// A workload on the cluster.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Workload {
     pub kind: Kind,
     pub namespace: String,
@@ -262,6 +273,11 @@ pub enum Act {
         key: String,
         /// `None` removes the label.
         value: Option<String>,
+    },
+    Annotate {
+        node: String,
+        key: String,
+        value: String,
     },
     DeleteNode(String),
     /// The same machine registers its Node again, with another UID.

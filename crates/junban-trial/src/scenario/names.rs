@@ -4,12 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition::Condition;
-use super::model::{Act, Kind, Right, Scenario, ScenarioStep, Target, Workload};
+use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, ScenarioStep, Target, Workload};
 use super::settings;
 use super::words::{Mistake, nearest, unknown};
-
-/// The policies of the manifests.
-const POLICIES: [&str; 2] = ["workers", "control-plane"];
 
 type Mistakes = Vec<(usize, Mistake)>;
 
@@ -92,7 +89,8 @@ fn nodes_of(act: &Act) -> Vec<String> {
         | Act::RebootMachine(node)
         | Act::PowerOff(node)
         | Act::Repair(node)
-        | Act::Label { node, .. } => vec![node.clone()],
+        | Act::Label { node, .. }
+        | Act::Annotate { node, .. } => vec![node.clone()],
         Act::Fault(fault) => vec![fault.node.clone()],
         Act::Refused(act) => nodes_of(act),
         _ => vec![],
@@ -102,14 +100,14 @@ fn nodes_of(act: &Act) -> Vec<String> {
 /// A policy that is not in the manifests governs no node without these two fields.
 fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
     let others = scenario.policies.iter();
-    let others = others.filter(|(name, _)| !POLICIES.contains(&name.as_str()));
+    let others = others.filter(|(name, _)| !MANIFEST_POLICIES.contains(&name.as_str()));
     let incomplete = others.filter(|(_, settings)| {
         let has = |field: &str| settings.iter().any(|setting| setting.path == [field]);
         !(has("nodeSelector") && has("priority"))
     });
     incomplete
         .map(|(name, _)| {
-            let hint = nearest(name, &POLICIES)
+            let hint = nearest(name, &MANIFEST_POLICIES)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
             let mistake = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
@@ -121,8 +119,7 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
 fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Mistake> {
     match act {
         Act::EditPolicy(name, _) | Act::DeletePolicy(name) | Act::ApplyPolicy(name) => {
-            let written = scenario.policies.keys().map(String::as_str);
-            let known: BTreeSet<&str> = POLICIES.into_iter().chain(written).collect();
+            let known = scenario.policy_names().into_iter().collect();
             among(name, "a policy of this scenario", &known)
         }
         Act::EditBudget { namespace, name, .. } => {

@@ -189,6 +189,34 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     namespaces
 }
 
+/// A policy of the manifests with the settings of the scenario and this power command. `now` is in seconds since 1970.
+pub fn policy_spec(scenario: &Scenario, name: &str, power_command: &[String], now: i64) -> Value {
+    let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": power_command}]}});
+    let operator = match name {
+        "workers" => Some("DoesNotExist"),
+        "control-plane" => Some("Exists"),
+        _ => None,
+    };
+    if let Some(operator) = operator {
+        let key = junban_api::names::CONTROL_PLANE;
+        spec["priority"] = json!(-1000);
+        spec["nodeSelector"] = json!({"matchExpressions": [{"key": key, "operator": operator}]});
+    }
+    let settings = scenario.policies.get(name);
+    apply(&mut spec, settings.map_or(&[], Vec::as_slice), now);
+    spec
+}
+
+/// The queue of the manifests with the settings of the scenario. With three control planes it names their servers.
+pub fn queue_spec(scenario: &Scenario, api_servers: &[String], etcd: &[String], now: i64) -> Value {
+    let mut spec = json!({});
+    if scenario.nodes.control_planes > 1 {
+        spec["controlPlane"] = json!({"apiServers": api_servers, "etcd": etcd});
+    }
+    apply(&mut spec, &scenario.queue, now);
+    spec
+}
+
 /// Writes the settings into `spec`. `now` is in seconds since 1970.
 pub fn apply(spec: &mut Value, settings: &[Setting], now: i64) {
     for setting in settings {

@@ -43,7 +43,12 @@ const TRAITS: &[&str] = &[
 pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Mistake> {
     let (namespace, name) =
         split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME in small letters"))?;
-    let mut workload = empty(kind, namespace, name);
+    let mut workload = Workload {
+        kind,
+        namespace,
+        name,
+        ..Workload::default()
+    };
     let mut replicas = None;
     for part in tail.split(',').filter(|part| !part.trim().is_empty()) {
         let mut words = Words::of(part);
@@ -179,36 +184,6 @@ fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {
     word.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{word}` is not written KEY=VALUE"))
-}
-
-fn empty(kind: Kind, namespace: String, name: String) -> Workload {
-    Workload {
-        kind,
-        namespace,
-        name,
-        replicas: 1,
-        on: vec![],
-        only_on: None,
-        budget: None,
-        always_allow_unhealthy: false,
-        start: None,
-        ready: None,
-        stop: None,
-        grace: None,
-        ignores_sigterm: false,
-        never_ready: false,
-        runs_for: None,
-        local_volume: false,
-        csi_volume: None,
-        empty_dir: false,
-        finalizer: None,
-        tolerates_unschedulable: false,
-        spread: false,
-        cpu: None,
-        memory: None,
-        labels: std::collections::BTreeMap::new(),
-        annotations: std::collections::BTreeMap::new(),
-    }
 }
 
 /// `budget shop/second: selects cart, maxUnavailable 1`.

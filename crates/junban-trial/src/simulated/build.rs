@@ -7,7 +7,7 @@ use junban_world::{
     Demand, Effect, IntOrPercent, Ms, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
     UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::scenario::model::{self, Kind, Scenario};
 use crate::scenario::settings;
@@ -39,22 +39,10 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
     }
     let mut world = builder.build();
     custom_resources::install(&mut world);
-    let policies: Vec<String> = ["workers", "control-plane"]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(
-            scenario
-                .policies
-                .keys()
-                .filter(|name| !matches!(name.as_str(), "workers" | "control-plane"))
-                .cloned(),
-        )
-        .collect();
     // Times in the file count from the beginning of the scenario.
     let begins = wall(BEGINS_AT_MS).as_second();
-    for name in policies {
-        let spec = policy_spec(scenario, &name, begins);
-        apply(&mut world, POLICY, &name, spec);
+    for name in scenario.policy_names() {
+        apply(&mut world, POLICY, name, policy_spec(scenario, name, begins));
     }
     apply(&mut world, QUEUE, junban_api::names::QUEUE, queue_spec(scenario));
     world
@@ -77,36 +65,18 @@ pub(super) fn apply(world: &mut World, kind: &str, name: &str, spec: Value) {
     drop(world.client(PEOPLE).create_custom(new));
 }
 
-/// A policy of the manifests with the scenario's settings. `now` is in seconds since 1970.
+/// `now` is in seconds since 1970.
 pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
-    let operator = match name {
-        "workers" => Some("DoesNotExist"),
-        "control-plane" => Some("Exists"),
-        _ => None,
-    };
-    let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": ["power"]}]}});
-    if let Some(operator) = operator {
-        spec["priority"] = json!(-1000);
-        spec["nodeSelector"] = json!({"matchExpressions": [{"key": CONTROL_PLANE, "operator": operator}]});
-    }
-    let none = Vec::new();
-    settings::apply(&mut spec, scenario.policies.get(name).unwrap_or(&none), now);
-    spec
+    settings::policy_spec(scenario, name, &["power".to_owned()], now)
 }
 
-/// The queue of the manifests with the scenario's settings. With three control planes it names their servers.
 pub(super) fn queue_spec(scenario: &Scenario) -> Value {
-    let mut spec = json!({});
-    if scenario.nodes.control_planes > 1 {
-        let urls = |port: u32| -> Vec<String> {
-            (1..=scenario.nodes.control_planes)
-                .map(|n| format!("https://cp-{n}:{port}"))
-                .collect()
-        };
-        spec["controlPlane"] = json!({"apiServers": urls(6443), "etcd": urls(2379)});
-    }
-    settings::apply(&mut spec, &scenario.queue, EPOCH.as_second());
-    spec
+    let urls = |port: u32| -> Vec<String> {
+        (1..=scenario.nodes.control_planes)
+            .map(|n| format!("https://cp-{n}:{port}"))
+            .collect()
+    };
+    settings::queue_spec(scenario, &urls(6443), &urls(2379), EPOCH.as_second())
 }
 
 pub(super) fn ms(span: Duration) -> u64 {

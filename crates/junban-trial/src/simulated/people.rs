@@ -53,6 +53,9 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             };
             patch(world, node, change)
         }
+        Act::Annotate { node, key, value } => {
+            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))
+        }
         Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
         Act::RegisterNode(node) => {
             world.register_node(node);

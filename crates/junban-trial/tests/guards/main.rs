@@ -184,6 +184,25 @@ fn once(aim: fn(&Effect) -> bool, trouble: Trouble) -> Troubles {
     }
 }
 
+/// The answer to the first request that `aim` picks arrives this much later.
+fn answered_late(aim: fn(&Effect) -> bool, ms: u64) -> Troubles {
+    let trouble = Trouble {
+        answer_late: ms,
+        ..Trouble::default()
+    };
+    once(aim, trouble)
+}
+
+/// The first request that `aim` picks arrives this much later, and its process is killed after it has sent the request.
+fn late_and_killed(aim: fn(&Effect) -> bool, ms: u64) -> Troubles {
+    let trouble = Trouble {
+        late: ms,
+        kill: true,
+        ..Trouble::default()
+    };
+    once(aim, trouble)
+}
+
 fn is_attempt(effect: &Effect) -> bool {
     matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Attempt)
 }

@@ -23,10 +23,12 @@ fn is_not_begun_on_a_node_that_a_person_uncordoned() {
         .needs(&[Guard::ActCordoned], "power log empty");
 }
 
+/// By hand: `junban cancel` waives nothing for an entry in Rebooting.
 #[test]
 fn is_not_begun_for_a_goal_that_was_waived() {
     after_the_record(
-        "after 150ms: cancel node-1 is refused\nwait 5s\nat the end: power log empty, no mark, no slot",
+        "after 150ms: annotate node-1: junban.dev/waived=2100-01-01T00:00:00Z\nwait 5s\n\
+         at the end: power log empty, no mark, no slot",
     )
     .needs(&[Guard::ActWaiver], "power log empty");
 }
@@ -75,15 +77,7 @@ fn is_not_begun_with_a_pod_that_came_after_the_list() {
 
 #[test]
 fn begins_within_10_s_of_the_record() {
-    let late = || {
-        once(
-            is_attempt,
-            Trouble {
-                answer_late: 9_900,
-                ..Trouble::default()
-            },
-        )
-    };
+    let late = || answered_late(is_attempt, 9_900);
     after_the_record("wait 11s\neventually within 2s: power log empty")
         .with(late)
         .needs(&[Guard::ActInTime], "power log empty");
@@ -91,15 +85,7 @@ fn begins_within_10_s_of_the_record() {
 
 #[test]
 fn needs_reads_of_the_last_4_s() {
-    let late = || {
-        once(
-            is_read_before_the_act,
-            Trouble {
-                answer_late: 6_000,
-                ..Trouble::default()
-            },
-        )
-    };
+    let late = || answered_late(is_read_before_the_act, 6_000);
     after_the_record("after 1s: pause\nwait 10s\nat the end: power log empty")
         .with(late)
         .needs(&[Guard::ActEvidence], "S11");
@@ -108,18 +94,9 @@ fn needs_reads_of_the_last_4_s() {
 /// A process dies after it has sent its attempt. The write arrives after the next leader has powered the machine.
 #[test]
 fn tests_the_whole_mark_when_its_attempt_is_written() {
-    let late_and_killed = || {
-        once(
-            is_attempt,
-            Trouble {
-                late: 12_000,
-                kill: true,
-                ..Trouble::default()
-            },
-        )
-    };
+    let troubles = || late_and_killed(is_attempt, 12_000);
     after_the_record("eventually: every entry Succeeded\nat the end: no cordon, no mark, no slot")
-        .with(late_and_killed)
+        .with(troubles)
         .needs(&[Guard::AttemptTestsMark], "S1");
 }
 

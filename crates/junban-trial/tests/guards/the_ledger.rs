@@ -31,16 +31,9 @@ fn keeps_the_mark_of_an_entry_that_it_has_not_seen() {
 /// A start is under way when the queue is created again. It arrives after a list that begins at once.
 #[test]
 fn is_rebuilt_after_all_requests_under_way_have_arrived() {
-    let late_and_killed = || {
-        once(
-            |effect| matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Start),
-            Trouble {
-                late: 4_000,
-                kill: true,
-                ..Trouble::default()
-            },
-        )
-    };
+    fn is_start(effect: &Effect) -> bool {
+        matches!(effect, Effect::PatchNode(patch) if patch.what == NodeWrite::Start)
+    }
     aimed(
         "nodes: 3, boot 30s..30s\n\
          deployment shop/web: replicas 2, budget maxUnavailable 1, on node-1 node-1\n\
@@ -51,7 +44,7 @@ fn is_rebuilt_after_all_requests_under_way_have_arrived() {
          do: edit budget shop/web: maxUnavailable 1\n\
          never: workers cordoned > 1\neventually: every entry Succeeded",
     )
-    .with(late_and_killed)
+    .with(|| late_and_killed(is_start, 4_000))
     .needs(&[Guard::RebuildLater], "S4");
 }
 

@@ -1,6 +1,6 @@
 //! Tables as kubectl prints them: columns by width, three spaces between, no lines.
 
-/// Rows under a heading. The last column is never padded, so that a long message wraps as text does.
+/// Rows under a heading. The last column is not padded, so that a long message wraps like text.
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -24,7 +24,7 @@ fn line(row: &[String], widths: &[usize]) -> String {
     text.trim_end().to_owned()
 }
 
-/// How long ago, in the two largest units, as kubectl's AGE.
+/// A span in its two largest units, as in kubectl's column AGE.
 pub(crate) fn age(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600, seconds / 60);

@@ -1,26 +1,21 @@
 //! `junban controller`.
 
-use std::process::ExitCode;
-
 use tracing_subscriber::EnvFilter;
 
-use super::printer::Printer;
-use super::problem::Problem;
+use super::problem::{Exit, Problem};
 use super::session;
-use crate::cli::{Controller, LogFormat, Output};
+use crate::cli::{Cluster, Controller, LogFormat};
 
-/// Runs the controller until SIGTERM or SIGINT.
-pub(crate) fn run(arguments: Controller) -> ExitCode {
-    // kube's client calls every failed connection an error: what it means is said by whoever made the call.
-    let filter = match EnvFilter::try_new(format!("kube_client=off,{}", arguments.log)) {
-        Ok(filter) => filter,
-        Err(error) => {
-            return say(&Problem::usage(
-                format!("--log {:?}: {error}", arguments.log),
-                "write a level, or TARGET=LEVEL with commas between",
-            ));
-        }
-    };
+/// Runs the controller until SIGTERM or SIGINT. A [`Problem`] is printed as by every other command, whatever the log's
+/// format: a person must correct something before the controller can start. Other errors go to the log.
+pub(crate) fn run(cluster: &Cluster, arguments: &Controller) -> Result<Exit, Problem> {
+    // kube's client logs every failed connection as an error. Its caller knows what the failure means, and logs that.
+    let filter = EnvFilter::try_new(format!("kube_client=off,{}", arguments.log)).map_err(|error| {
+        Problem::usage(
+            format!("--log {:?}: {error}", arguments.log),
+            "write a level, or TARGET=LEVEL with commas between",
+        )
+    })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -34,22 +29,16 @@ pub(crate) fn run(arguments: Controller) -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             runtime.block_on(async {
-                let config = session::config(&arguments.cluster).await?;
+                let config = session::config(cluster).await?;
                 crate::controller::run(arguments, config).await
             })
         });
-    match ended.map_err(anyhow::Error::downcast::<Problem>) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Ok(problem)) => say(&problem),
+    match ended.map_err(anyhow::Error::downcast) {
+        Ok(()) => Ok(Exit::Done),
+        Err(Ok(problem)) => Err(problem),
         Err(Err(error)) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            Ok(Exit::Failed)
         }
     }
-}
-
-/// Said as every other command says it, and whatever the log is: a person must mend it before the controller begins.
-fn say(problem: &Problem) -> ExitCode {
-    Printer::new(Output::Table).talk(&problem.to_string());
-    problem.exit.into()
 }

@@ -1,4 +1,5 @@
-//! What a goal costs, before anybody sets it: who will be interrupted, and what cannot go as fast as it might.
+//! What a goal costs: which workloads are interrupted, which nodes cannot be rebooted, and where pods stand too close
+//! together for a quick drain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +16,15 @@ use serde::Serialize;
 
 use super::columns::some;
 
-/// Sentences; each names the object and its owner.
+/// Each line is a sentence that names the object and its owner.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Cost {
-    /// Single replicas without a budget: down from the eviction until their successor is Ready.
+    /// Single replicas without a budget: they are down from the eviction until their successor is Ready.
     pub(crate) interrupted: Vec<String>,
-    /// Budgets that can never allow an eviction: their nodes are not even cordoned.
+    /// Budgets that can never allow an eviction: the nodes of their pods are not cordoned.
     pub(crate) impossible: Vec<String>,
-    /// More pods of one budget in one group than it allows: there groups bring nothing.
+    /// Budgets that have more pods in one group than they allow disruptions: these pods leave one after the other.
     pub(crate) crowded: Vec<String>,
 }
 
@@ -34,7 +35,7 @@ struct Shared {
     owner: String,
 }
 
-/// Over the pods of these nodes that would have to leave.
+/// Looks at the pods of these nodes that must leave.
 pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
     let mut impossible_budgets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -89,7 +90,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
     }
 }
 
-/// Where pods are too close together: the failure domain, and without groups the node itself.
+/// The place in which pods stand too close together: the group of the node, or without groups the node itself.
 fn group(policy: Option<&Policy>, node: &Node) -> String {
     let rules = policy.and_then(|policy| policy.groups.as_ref());
     match rules.and_then(|rules| Some((&rules.by, node.labels.get(&rules.by)?))) {
@@ -160,7 +161,7 @@ fn owner(cluster: &Cluster, pod: &Pod) -> String {
 }
 
 impl Cost {
-    /// For people; empty where there is nothing to say.
+    /// Text for people. Empty if there is nothing to say.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();
         for (heading, lines) in [
@@ -186,56 +187,4 @@ impl Cost {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-    use junban_core::memory::Memory;
-
-    #[test]
-    fn it_names_who_is_interrupted_who_never_goes_and_who_stands_too_close() {
-        let mut cluster = fixture::cluster(None, &["node-1", "node-2"]);
-        fixture::deploy(&mut cluster, "single", &["node-1"], None);
-        fixture::deploy(&mut cluster, "never", &["node-1", "node-2"], Some(0));
-        fixture::deploy(&mut cluster, "close", &["node-1", "node-1", "node-2"], Some(1));
-        fixture::deploy(&mut cluster, "bare-close", &["node-2", "node-2"], None);
-        fixture::deploy(&mut cluster, "apart", &["node-1", "node-2"], Some(1));
-        let memory = Memory::default();
-        let derived = Derived::new(&cluster, &memory, fixture::now(200));
-        let nodes = cluster.nodes.keys().cloned().collect();
-        expect_test::expect![[r#"
-
-            Interrupted, for they have one replica and no budget:
-              deployment shop/single (pod shop/single-0 on node node-1)
-
-            Never evicted, so their nodes are not rebooted before somebody acts:
-              pdb shop/never can never allow an eviction: 2 of 2 pods are needed (deployment shop/never)
-
-            Close together (anti-affinity is missing), so they leave one after another:
-              deployment shop/close: 2 on node node-1; pdb shop/close allows 1 at a time
-              deployment shop/bare-close: 2 on node node-2; without a PodDisruptionBudget 1 may be disrupted at a time
-        "#]].assert_eq(&of(&cluster, &derived, &nodes).describe());
-    }
-
-    #[test]
-    fn a_group_is_the_failure_domain_where_the_policy_has_one() {
-        let mut cluster = fixture::cluster(None, &["node-1", "node-2"]);
-        fixture::deploy(&mut cluster, "close", &["node-1", "node-2"], Some(1));
-        for node in cluster.nodes.values_mut() {
-            node.labels.insert("rack".into(), "r1".into());
-        }
-        if let Some(policy) = cluster.policies.get_mut(&"workers".into()) {
-            policy.groups = Some(junban_core::policy::Groups {
-                by: "rack".into(),
-                at_once: 1,
-            });
-        }
-        let memory = Memory::default();
-        let derived = Derived::new(&cluster, &memory, fixture::now(200));
-        let nodes = cluster.nodes.keys().cloned().collect();
-        let crowded = of(&cluster, &derived, &nodes).crowded;
-        assert_eq!(
-            crowded,
-            ["deployment shop/close: 2 in rack=r1; pdb shop/close allows 1 at a time"]
-        );
-    }
-}
+mod tests;

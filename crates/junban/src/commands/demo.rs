@@ -1,88 +1,54 @@
-//! `junban demo`: the production engine over a simulated cluster in this process. No cluster, no set-up.
+//! `junban demo`: the production engine reboots a simulated cluster in this process. It needs no cluster and no set-up.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use clap::{Args, ValueEnum};
 use junban_sim::demo::{Demo, Frame, Options, Summary};
 
+use crate::cli::{self, Speed};
 use crate::commands::problem::{Exit, Problem};
 
-/// Reboots a simulated cluster in front of you; needs no cluster.
-#[derive(Args, Debug)]
-pub(crate) struct DemoArgs {
-    /// Nodes of the cluster; from 10 on three of them are its control plane.
-    #[arg(long, value_name = "N", default_value = "24", value_parser = clap::value_parser!(u32).range(3..=2000))]
-    nodes: u32,
-    /// The same seed gives the same cluster and the same run.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// So many times as fast as real time, or `max`. By default 120 in a terminal, else `max`.
-    #[arg(long, value_name = "N|max", value_parser = speed)]
-    speed: Option<Speed>,
-    /// Servers that never come back.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    fail: u32,
-    /// `json`: one line of JSON and nothing else.
-    #[arg(long, short = 'o', value_enum)]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Output {
-    Json,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Speed {
-    Max,
-    Times(u32),
-}
-
-fn speed(text: &str) -> Result<Speed, String> {
-    match (text, text.parse()) {
-        ("max", _) => Ok(Speed::Max),
-        (_, Ok(times)) if times > 0 => Ok(Speed::Times(times)),
-        _ => Err(format!("`{text}` is neither max nor a number from 1")),
-    }
-}
-
-const IN_A_TERMINAL: Speed = Speed::Times(120);
+const SPEED_IN_A_TERMINAL: Speed = Speed::Times(120);
 const FRAMES_A_SECOND: u64 = 10;
 
-/// Runs it; 1 if a server was not proven, or a rule was broken.
-pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit, Problem> {
+/// Runs the demo. It fails if a server was not proven, or if a rule was broken.
+pub(crate) fn run(arguments: &cli::Demo) -> Result<Exit, Problem> {
     let mut demo = Demo::new(options(arguments)?);
-    let is_terminal = std::io::stdout().is_terminal();
-    let json = arguments.output == Some(Output::Json);
+    let is_terminal = io::stdout().is_terminal();
+    let json = arguments.output.is_some();
     let speed = arguments.speed.unwrap_or(if is_terminal && !json {
-        IN_A_TERMINAL
+        SPEED_IN_A_TERMINAL
     } else {
         Speed::Max
     });
-    let shown = if json {
-        paced(&mut demo, speed, |_| Ok(()))
+    let played = if json {
+        play(&mut demo, speed, |_| Ok(()))
     } else if is_terminal {
         let mut screen = Screen::default();
-        paced(&mut demo, speed, |frame| screen.draw(frame))
+        play(&mut demo, speed, |frame| screen.draw(frame))
     } else {
         let mut lines = Lines::default();
-        paced(&mut demo, speed, |frame| lines.tell(frame))
+        play(&mut demo, speed, |frame| lines.print(frame))
     };
     let summary = demo.summary();
-    let told = shown.and_then(|()| if json { tell_json(&summary) } else { tell(&summary) });
-    match told {
-        // Whoever read us has gone: `junban demo | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+    let printed = played.and_then(|()| {
+        if json {
+            print_json(&summary)
+        } else {
+            print(&summary)
+        }
+    });
+    match printed {
+        // The reader of stdout has ended, as in `junban demo | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         Err(_) => Ok(Exit::Failed),
-        Ok(()) => judge(&summary),
+        Ok(()) => verdict(&summary),
     }
 }
 
-fn options(arguments: &DemoArgs) -> Result<Options, Problem> {
+fn options(arguments: &cli::Demo) -> Result<Options, Problem> {
     let options = Options {
         nodes: arguments.nodes as usize,
         seed: arguments.seed,
@@ -101,12 +67,12 @@ fn options(arguments: &DemoArgs) -> Result<Options, Problem> {
     Ok(options)
 }
 
-/// What the exit code says of a run that was told.
-fn judge(summary: &Summary) -> Result<Exit, Problem> {
+/// The exit code of a run whose summary was printed.
+fn verdict(summary: &Summary) -> Result<Exit, Problem> {
     let broken = summary.budget_violations + summary.rule_violations;
     if broken > 0 {
         return Err(Problem::failed(
-            format!("rules of safety were broken, {broken} in all"),
+            format!("the run broke safety rules {broken} times"),
             "this is a bug of Junban: report it with the options of this run",
         ));
     }
@@ -117,16 +83,14 @@ fn judge(summary: &Summary) -> Result<Exit, Problem> {
     })
 }
 
-type Told = std::io::Result<()>;
-
-/// Lets the demo run at a speed, and shows frames.
-fn paced(demo: &mut Demo, speed: Speed, mut show: impl FnMut(&Frame) -> Told) -> Told {
-    const LEAP_MS: u64 = 20_000;
+/// Runs the demo at this speed to its end, and shows a frame after each step.
+fn play(demo: &mut Demo, speed: Speed, mut show: impl FnMut(&Frame) -> io::Result<()>) -> io::Result<()> {
+    const STEP_MS: u64 = 20_000;
     while !demo.is_over() {
         match speed {
-            Speed::Max => demo.advance(LEAP_MS),
+            Speed::Max => demo.advance(STEP_MS),
             Speed::Times(times) => {
-                let began = std::time::Instant::now();
+                let began = Instant::now();
                 demo.advance(u64::from(times) * 1_000 / FRAMES_A_SECOND);
                 let frame = Duration::from_millis(1_000 / FRAMES_A_SECOND);
                 std::thread::sleep(frame.saturating_sub(began.elapsed()));
@@ -137,7 +101,7 @@ fn paced(demo: &mut Demo, speed: Speed, mut show: impl FnMut(&Frame) -> Told) ->
     show(&demo.frame())
 }
 
-/// Phases in the order of an entry's life, with a sign and a colour each.
+/// The phases in the order of an entry's life, each with a sign and a colour.
 const PHASES: [(&str, char, Option<AnsiColor>); 7] = [
     ("Queued", '·', None),
     ("Draining", '▼', Some(AnsiColor::Yellow)),
@@ -157,22 +121,23 @@ fn sign(phase: &str) -> String {
     format!("{style}{sign}{style:#}")
 }
 
-/// A map that is drawn over itself.
+/// A picture of the racks. Each frame is drawn over the last one.
 #[derive(Default)]
 struct Screen {
     lines: usize,
 }
 
 impl Screen {
-    fn draw(&mut self, frame: &Frame) -> Told {
+    fn draw(&mut self, frame: &Frame) -> io::Result<()> {
         let text = picture(frame);
         let mut out = anstream::stdout().lock();
         if self.lines > 0 {
-            // Up, and everything below is erased: no line of the frame before remains.
+            // Move up and erase everything below, so that no line of the last frame remains.
             write!(out, "\x1b[{}A\x1b[J", self.lines)?;
         }
         self.lines = text.lines().count();
-        // Without wrapping: a line too long for the terminal is cut there, and stays one line to go up over.
+        // Turn wrapping off: a line that is too long for the terminal is cut and stays one line, so that moving up by
+        // the number of lines is right.
         write!(out, "\x1b[?7l{text}\x1b[?7h")?;
         out.flush()
     }
@@ -187,12 +152,12 @@ fn picture(frame: &Frame) -> String {
     }
     let full = BAR * frame.done / frame.nodes.max(1);
     let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
-    let eta = frame.eta_seconds().map_or_else(|| "…".to_owned(), minutes);
+    let eta = frame.eta_seconds().map_or_else(|| "…".to_owned(), duration);
     let _ = writeln!(text, "\n{bar} {} of {} proven", frame.done, frame.nodes);
     let _ = writeln!(
         text,
         "{} passed, about {eta} left{}",
-        minutes(frame.elapsed_ms / 1_000),
+        duration(frame.elapsed_ms / 1_000),
         at_least(frame)
     );
     let counts: Vec<String> = PHASES
@@ -212,7 +177,7 @@ fn at_least(frame: &Frame) -> String {
         Some(seconds) if frame.done < frame.nodes => {
             format!(
                 ", the rest needs at least {} ({})",
-                minutes(seconds),
+                duration(seconds),
                 frame.bound_by
             )
         }
@@ -220,7 +185,7 @@ fn at_least(frame: &Frame) -> String {
     }
 }
 
-fn minutes(seconds: u64) -> String {
+fn duration(seconds: u64) -> String {
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
@@ -228,27 +193,25 @@ fn minutes(seconds: u64) -> String {
     }
 }
 
-/// A line each time that something moved.
+/// Prints a line whenever another tenth of the nodes is done, or another server has failed.
 #[derive(Default)]
 struct Lines {
-    told: BTreeMap<String, usize>,
-    tenths: usize,
+    /// Tenths that are done and servers that have failed, as in the last line.
+    last: Option<(usize, Option<usize>)>,
 }
 
 impl Lines {
-    fn tell(&mut self, frame: &Frame) -> Told {
+    fn print(&mut self, frame: &Frame) -> io::Result<()> {
         let tenths = 10 * frame.done / frame.nodes.max(1);
-        let failed = frame.phases.get("Failed") != self.told.get("Failed");
-        if !self.told.is_empty() && tenths == self.tenths && !failed {
+        let failed = frame.phases.get("Failed").copied();
+        if self.last.replace((tenths, failed)) == Some((tenths, failed)) {
             return Ok(());
         }
-        self.tenths = tenths;
-        self.told.clone_from(&frame.phases);
         let counts: Vec<String> = PHASES
             .iter()
             .filter_map(|(phase, ..)| Some(format!("{phase} {}", frame.phases.get(*phase)?)))
             .collect();
-        let time = minutes(frame.elapsed_ms / 1_000);
+        let time = duration(frame.elapsed_ms / 1_000);
         writeln!(
             anstream::stdout().lock(),
             "{time:>14}  {}{}",
@@ -258,12 +221,12 @@ impl Lines {
     }
 }
 
-fn tell_json(summary: &Summary) -> Told {
-    let line = serde_json::to_string(summary).map_err(std::io::Error::other)?;
+fn print_json(summary: &Summary) -> io::Result<()> {
+    let line = serde_json::to_string(summary).map_err(io::Error::other)?;
     writeln!(anstream::stdout().lock(), "{line}")
 }
 
-fn tell(summary: &Summary) -> Told {
+fn print(summary: &Summary) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let Summary {
         nodes,
@@ -275,17 +238,17 @@ fn tell(summary: &Summary) -> Told {
     writeln!(
         out,
         "\n{succeeded} of {nodes} servers rebooted and proven in {}.",
-        minutes(summary.makespan_seconds)
+        duration(summary.makespan_seconds)
     )?;
     writeln!(
         out,
         "No scheduler could have done it in less than {}: {} binds.",
-        minutes(summary.lower_bound_seconds),
+        duration(summary.lower_bound_seconds),
         summary.bound_by
     )?;
     writeln!(
         out,
-        "{pods} pods moved with {evictions} evictions; {} were refused for want of a budget; at most {} servers were \
+        "{pods} pods moved with {evictions} evictions; {} were denied because a budget allowed no more; at most {} servers were \
          down together.",
         summary.self_inflicted_429, summary.most_nodes_down
     )?;
@@ -317,52 +280,4 @@ fn tell(summary: &Summary) -> Told {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_speed_is_a_number_or_max() {
-        assert_eq!(speed("max"), Ok(Speed::Max));
-        assert_eq!(speed("60"), Ok(Speed::Times(60)));
-        assert!(speed("0").is_err() && speed("fast").is_err());
-    }
-
-    #[test]
-    fn more_failing_servers_than_workers_are_a_usage_error() {
-        let arguments = |nodes, fail| DemoArgs {
-            nodes,
-            seed: 1,
-            speed: None,
-            fail,
-            output: None,
-        };
-        assert!(options(&arguments(10, 7)).is_ok());
-        let problem = options(&arguments(10, 8)).unwrap_err();
-        assert_eq!(problem.exit, Exit::Usage);
-        assert!(
-            problem.text.contains("--fail 8") && problem.text.contains("7 workers"),
-            "{problem}"
-        );
-    }
-
-    #[test]
-    fn a_broken_rule_fails_the_demo() {
-        let small = Options {
-            nodes: 3,
-            seed: 1,
-            fail: 0,
-        };
-        let mut summary = Demo::new(small).summary();
-        summary.failed = 0;
-        assert_eq!(judge(&summary), Ok(Exit::Done));
-        summary.budget_violations = 1;
-        assert_eq!(judge(&summary).unwrap_err().exit, Exit::Failed);
-    }
-
-    #[test]
-    fn times_are_written_for_people() {
-        assert_eq!(minutes(59), "59 s");
-        assert_eq!(minutes(61), "1 min 01 s");
-        assert_eq!(minutes(3_700), "1 h 01 min");
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! `junban explain NODE`: why is this node not rebooting yet? It asks the controller's gates, over lists that are read
-//! with the user's own rights. Where these rights do not suffice, it says what the entry's status says.
+//! `junban explain NODE`: why is this node not rebooting yet? It asks the controller's gates, over lists that it reads
+//! with the user's own rights. If these rights do not suffice, it says what the status of the entry says.
 
 mod explanation;
 mod since;
@@ -24,7 +24,7 @@ use junban_core::tokens::budget_of;
 use junban_kube::list_once::{self, Scope};
 
 use self::explanation::{Explanation, Unmet};
-use self::since::Times;
+use self::since::ConditionTimes;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -47,15 +47,16 @@ pub(crate) async fn run(
         let turn = turns.into_iter().find(|entry| entry.spec.node == node);
         turn.map(|entry| entry.spec.policy.to_string())
     };
-    let times = Times::look(session, &node, policy.as_deref()).await;
+    let times = ConditionTimes::read(session, &node, policy.as_deref()).await;
     let explanation = {
         let cluster = view.cluster();
         let now = view::now(&cluster, session.now(), clock);
-        of_node(&cluster, now, &node, Sight::of(&view), &times)?
+        explain_node(&cluster, now, &node, Listed::of(&view), &times)?
     };
     match (printer.format, &explanation.entry) {
-        (Output::Name, Some(entry)) => printer.data(&format!("nodereboot.junban.dev/{entry}")),
-        (Output::Name, None) => {}
+        (Output::Name, entry) => {
+            printer.lines(entry.iter().map(|entry| format!("nodereboot.junban.dev/{entry}")));
+        }
         _ => printer.value(&explanation, || explanation.describe())?,
     }
     if let Some(note) = view.note() {
@@ -64,110 +65,100 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-fn of_node(
+fn explain_node(
     cluster: &Cluster,
     now: Now,
     name: &NodeName,
-    sight: Sight,
-    times: &Times,
+    listed: Listed,
+    times: &ConditionTimes,
 ) -> Result<Explanation, Problem> {
     let memory = Memory::default();
     let derived = Derived::new(cluster, &memory, now);
     let turn = derived.turns.get(name);
-    if sight.has_nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
+    if listed.nodes && !cluster.nodes.contains_key(name) && turn.is_none() {
         return Err(Problem::failed(
             format!("there is no node named {name}"),
             "kubectl get nodes",
         ));
     }
     Ok(match turn {
-        Some(turn) if !turn.phase().is_ended() => of_entry(cluster, &memory, now, turn, sight, times),
-        _ if !sight.has_nodes => Explanation {
-            node: name.to_string(),
-            summary: "it has no entry that is not ended; why is not known without the right to list nodes"
+        Some(turn) if !turn.phase().is_ended() => explain_entry(cluster, &memory, now, turn, listed, times),
+        _ if !listed.nodes => Explanation {
+            summary: "it has no open entry; without the right to list nodes this command cannot say why"
                 .to_owned(),
             hint: "kubectl auth can-i list nodes".to_owned(),
-            ..Explanation::default()
+            ..Explanation::new(name, None)
         },
-        turn => without_turn::of_node(cluster, &derived, now, name, turn),
+        turn => without_turn::explain_node(cluster, &derived, now, name, turn),
     })
 }
 
-/// Whether a blocker is what the entry's status says: then it is as old as the status says. A gate that is asked again
-/// may find other details. A pod that is still on the node is not what the status says, even with the same reason.
+/// Whether the entry's status names this blocker: then it began when the status says. A gate that is asked again may
+/// give the same reason with other details. But a pod that is still on the node is another blocker, even if its reason
+/// is the same.
 fn is_recorded(entry: &Entry, blocker: &Blocker) -> bool {
     let record = &entry.record;
     let is_own = record.phase == Phase::Queued || matches!(blocker.detail, Detail::Said(_));
     record.reason == Some(blocker.reason) && is_own
 }
 
-/// What the user may see.
+/// What could be listed with the user's rights.
 #[derive(Clone, Copy)]
-struct Sight {
-    has_nodes: bool,
-    /// Every kind could be listed.
-    is_whole: bool,
+struct Listed {
+    nodes: bool,
+    /// Every kind.
+    everything: bool,
 }
 
-impl Sight {
+impl Listed {
     fn of(view: &View) -> Self {
         Self {
-            has_nodes: view.has_nodes,
-            is_whole: view.is_whole(),
+            nodes: view.has_nodes,
+            everything: view.is_whole(),
         }
     }
 }
 
-/// A node with an entry that has not ended: every unmet gate, or what the entry's own record waits for.
-fn of_entry(
+/// For a Queued entry every unmet gate, for an entry in a later phase what it waits for.
+fn explain_entry(
     cluster: &Cluster,
     memory: &Memory,
     now: Now,
     turn: &Turn<'_>,
-    sight: Sight,
-    times: &Times,
+    listed: Listed,
+    times: &ConditionTimes,
 ) -> Explanation {
     let entry = turn.entry;
     let record = &entry.record;
     let node = &entry.spec.node;
-    let recorded = record
-        .reason
-        .map(|reason| Blocker::new(reason, ObjectRef::None, Detail::Said(record.message.clone())));
     let mut unmet: Vec<Blocker> = Vec::new();
     // Without the nodes every gate would say that the Node is gone.
-    if sight.has_nodes {
+    if listed.nodes {
         unmet = junban_core::explain::explain(cluster, memory, now, node);
-        unmet.retain(|blocker| !is_only_unknown_here(blocker));
+        // A command does not know the health of the control plane. That somebody must read it first is no reason to wait.
+        unmet.retain(|blocker| blocker.reason != Reason::ControlPlaneChecking);
     }
     // What the controller says comes first if this command did not find it: the user may not list everything, or no gate
     // is asked in this phase.
-    if let Some(blocker) =
-        recorded.filter(|blocker| !unmet.iter().any(|found| found.reason == blocker.reason))
+    if let Some(reason) = record.reason
+        && !unmet.iter().any(|found| found.reason == reason)
+        && (!listed.everything || record.phase != Phase::Queued || unmet.is_empty())
     {
-        let still = !sight.is_whole || record.phase != Phase::Queued || unmet.is_empty();
-        if still {
-            unmet.insert(0, blocker);
-        }
+        let detail = Detail::Said(record.message.clone());
+        unmet.insert(0, Blocker::new(reason, ObjectRef::None, detail));
     }
     if record.phase == Phase::Draining {
-        unmet.extend(still_there(cluster, memory, now, turn));
+        unmet.extend(remaining_pods(cluster, memory, now, turn));
     }
     unmet.sort_by_key(|blocker| blocker.reason.class() == Class::Passes);
     unmet.dedup();
     Explanation {
-        node: node.to_string(),
-        entry: Some(entry.name.to_string()),
-        policy: Some(entry.spec.policy.to_string()),
-        goal: Some(format_goal(entry.spec.booted_after)),
-        phase: Some(record.phase.to_string()),
-        attempt: record.attempt,
-        since: record.since.map(format_goal),
         summary: summary(entry, unmet.is_empty()),
-        hint: in_flight_hint(entry),
+        hint: hint(entry),
         unmet: unmet
             .into_iter()
             .map(|blocker| {
-                let (since, since_of) = times.of(entry, blocker.reason, is_recorded(entry, &blocker));
+                let (since, since_of) = times.since(entry, blocker.reason, is_recorded(entry, &blocker));
                 Unmet {
                     reason: blocker.reason.to_string(),
                     object: blocker.object.to_string(),
@@ -179,11 +170,12 @@ fn of_entry(
                 }
             })
             .collect(),
+        ..Explanation::new(node, Some(entry))
     }
 }
 
 /// Each pod that must still leave, with what it waits for.
-fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) -> Vec<Blocker> {
+fn remaining_pods(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) -> Vec<Blocker> {
     let (Some(node), Some(policy)) = (turn.node, turn.policy) else {
         return Vec::new();
     };
@@ -197,17 +189,14 @@ fn still_there(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>) ->
         Duty::Leaving => Some(evicting(pod, Detail::Terminating)),
         Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
         Duty::Evict => {
-            let taken = budget_of(cluster, pod).and_then(|budget| tokens.take(&budget, pod, node, policy));
-            let next = || evicting(pod, Detail::EvictedNext);
-            Some(taken.err().unwrap_or_else(next))
+            let denied = match budget_of(cluster, pod) {
+                Ok(budget) => tokens.take(&budget, pod, node, policy).err(),
+                Err(blocker) => Some(blocker),
+            };
+            Some(denied.unwrap_or_else(|| evicting(pod, Detail::EvictedNext)))
         }
     })
     .collect()
-}
-
-/// A command does not know the control plane's health. That somebody must read it first is no reason to wait.
-fn is_only_unknown_here(blocker: &Blocker) -> bool {
-    blocker.reason == Reason::ControlPlaneChecking
 }
 
 fn summary(entry: &Entry, nothing_unmet: bool) -> String {
@@ -223,7 +212,7 @@ fn summary(entry: &Entry, nothing_unmet: bool) -> String {
     match record.phase {
         Phase::Queued if entry.spec.cancel => "cancelled; the controller has not acted on it yet".to_owned(),
         Phase::Queued if nothing_unmet => {
-            "queued, and nothing holds it back: it starts at any moment".to_owned()
+            "queued, and nothing holds it back: it may start at any moment".to_owned()
         }
         Phase::Queued => "queued, not touched yet".to_owned(),
         Phase::Draining => format!("its pods leave{drained}"),
@@ -234,7 +223,7 @@ fn summary(entry: &Entry, nothing_unmet: bool) -> String {
     }
 }
 
-fn in_flight_hint(entry: &Entry) -> String {
+fn hint(entry: &Entry) -> String {
     match entry.record.phase {
         Phase::Queued if entry.record.observed_generation == 0 => {
             "no controller has looked at it yet: kubectl get lease junban -n junban".to_owned()

@@ -1,7 +1,7 @@
-//! `junban lint`: files of Junban's objects, checked without a cluster.
+//! `junban lint`: checks files of policies and queues. Needs no cluster.
 
-use std::io::Read as _;
 use std::path::Path;
+use std::{fs, io};
 
 use jiff::Timestamp;
 use junban_api::lint::{Finding, Severity, is_clean, lint};
@@ -14,55 +14,50 @@ use crate::cli::{self, Output};
 pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, Problem> {
     let mut findings = Vec::new();
     let mut checked = 0;
-    let mut unread = None;
+    let mut first_problem = None;
     for file in &arguments.files {
         let (text, shown) = match read(file) {
             Ok(read) => read,
-            // The others are checked all the same.
+            // The other files are checked all the same.
             Err(problem) => {
-                unread.get_or_insert(problem);
+                first_problem.get_or_insert(problem);
                 continue;
             }
         };
-        // Only this command goes by the clock of the machine: there is no other here.
+        // Only this command goes by the machine's own clock: without a cluster there is no other.
         let found = lint(&text, Timestamp::now());
         if found.objects > 0 {
             checked += 1;
         } else if is_clean(&found.findings) {
             printer.talk(&format!(
-                "note: {shown} holds no object of Junban's: nothing was checked\nhint: of a cluster: kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -"
+                "note: {shown} contains no object of Junban, so nothing was checked\nhint: to check what a cluster has: kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -"
             ));
         }
-        findings.extend(found.findings.iter().map(|finding| InFile::new(&shown, finding)));
+        findings.extend(found.findings.into_iter().map(|finding| FileFinding {
+            file: shown.clone(),
+            finding,
+        }));
     }
     match printer.format {
-        Output::Table | Output::Wide if findings.is_empty() => {}
+        Output::Table | Output::Wide => printer.lines(findings.iter().map(FileFinding::describe)),
         Output::Name => {
-            let mut files: Vec<&str> = findings.iter().map(|finding| finding.file.as_str()).collect();
+            let mut files: Vec<String> = findings.iter().map(|found| found.file.clone()).collect();
             files.dedup();
-            if !files.is_empty() {
-                printer.data(&files.join("\n"));
-            }
+            printer.lines(files.into_iter());
         }
-        _ => printer.value(&findings, || {
-            findings
-                .iter()
-                .map(InFile::describe)
-                .collect::<Vec<_>>()
-                .join("\n")
-        })?,
+        Output::Json | Output::Yaml => printer.value(&findings, String::new)?,
     }
-    if let Some(problem) = unread {
+    if let Some(problem) = first_problem {
         return Err(problem);
     }
     let errors = findings
         .iter()
-        .filter(|finding| finding.severity == "error")
+        .filter(|found| found.finding.severity == Severity::Error)
         .count();
     if errors > 0 {
         return Err(Problem::failed(
             format!("{errors} errors in {} files", arguments.files.len()),
-            "mend them and run junban lint again; the fields: kubectl explain rebootpolicy.spec",
+            "correct them and run junban lint again; kubectl explain rebootpolicy.spec describes the fields",
         ));
     }
     if checked > 0 {
@@ -71,52 +66,32 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
+/// The text of a file, and the name by which messages call it.
 fn read(file: &Path) -> Result<(String, String), Problem> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|error| Problem::usage(format!("stdin cannot be read: {error}"), "junban lint FILE"))?;
-        return Ok((text, "stdin".to_owned()));
+    let (text, shown) = if file == Path::new("-") {
+        (io::read_to_string(io::stdin()), "stdin".to_owned())
+    } else {
+        (fs::read_to_string(file), file.display().to_string())
+    };
+    match text {
+        Ok(text) => Ok((text, shown)),
+        Err(error) => Err(Problem::usage(
+            format!("{shown} cannot be read: {error}"),
+            "junban lint FILE",
+        )),
     }
-    let shown = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::usage(format!("{shown} cannot be read: {error}"), "junban lint FILE"))?;
-    Ok((text, shown))
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InFile {
+struct FileFinding {
     file: String,
-    severity: &'static str,
-    document: usize,
-    object: String,
-    path: String,
-    problem: String,
-    hint: String,
-    #[serde(skip)]
-    text: String,
+    #[serde(flatten)]
+    finding: Finding,
 }
 
-impl InFile {
-    fn new(file: &str, finding: &Finding) -> Self {
-        Self {
-            file: file.to_owned(),
-            severity: match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Info => "info",
-            },
-            document: finding.document,
-            object: finding.object.clone(),
-            path: finding.path.clone(),
-            problem: finding.problem.clone(),
-            hint: finding.hint.clone(),
-            text: finding.to_string(),
-        }
-    }
-
+impl FileFinding {
     fn describe(&self) -> String {
-        format!("{}: {}", self.file, self.text.replace("\nhint:", "\n  hint:"))
+        let text = self.finding.to_string();
+        format!("{}: {}", self.file, text.replace("\nhint:", "\n  hint:"))
     }
 }

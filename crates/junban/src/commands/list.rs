@@ -1,4 +1,4 @@
-//! `junban list`: the entries, one row per node.
+//! `junban list`: the entries, one row for each node.
 
 use std::collections::BTreeSet;
 
@@ -30,24 +30,24 @@ pub(crate) async fn run(session: &Session, arguments: &List, printer: &mut Print
         match convert::entry::read(&object) {
             Ok(entry) => rows.push((entry, object)),
             Err(error) => printer.talk(&format!(
-                "note: left out: {} cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
+                "note: entry {} is left out, because it cannot be read: {error}\nhint: kubectl get nodereboot {} -o yaml",
                 object.name_any(),
                 object.name_any()
             )),
         }
     }
     if !arguments.all {
-        leave_turns(&mut rows, queue(session).await?, session.now());
+        keep_turns(&mut rows, queue(session).await?, session.now());
     }
     rows.sort_by_cached_key(|(entry, _)| (natural(entry.spec.node.as_str()), entry.created));
     print(&rows, session.now(), printer)?;
     if rows.is_empty() {
-        printer.talk("no entries: no node is queued and none was\nhint: junban reboot --all");
+        printer.talk("there are no entries: no node is or was in the queue\nhint: junban reboot --all");
     }
     Ok(Exit::Done)
 }
 
-/// Whose slots say which entry is a node's turn.
+/// The queue: its slots tell which entry is a node's turn.
 async fn queue(session: &Session) -> Result<QueueView, Problem> {
     let api = Kind::Queue.api(&session.connection.calls);
     let object = session
@@ -60,18 +60,13 @@ async fn queue(session: &Session) -> Result<QueueView, Problem> {
 fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer) -> Result<(), Problem> {
     match printer.format {
         Output::Name => {
-            let names: Vec<String> = rows
-                .iter()
-                .map(|(entry, _)| format!("nodereboot.junban.dev/{}", entry.name))
-                .collect();
-            if !names.is_empty() {
-                printer.data(&names.join("\n"));
-            }
+            let names = rows.iter().map(|(entry, _)| &entry.name);
+            printer.lines(names.map(|name| format!("nodereboot.junban.dev/{name}")));
             Ok(())
         }
         Output::Table | Output::Wide if rows.is_empty() => Ok(()),
         format => {
-            // As kubectl prints several objects.
+            // kubectl prints several objects in this form.
             let items: Vec<&DynamicObject> = rows.iter().map(|(_, object)| object).collect();
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             printer.value(&list, || {
@@ -81,8 +76,8 @@ fn print(rows: &[(Entry, DynamicObject)], now: Timestamp, printer: &mut Printer)
     }
 }
 
-/// Leaves each node's turn, or the entry that was it last.
-fn leave_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Timestamp) {
+/// Keeps one entry for each node: its turn, or else its last turn.
+fn keep_turns(rows: &mut Vec<(Entry, DynamicObject)>, queue: QueueView, now: Timestamp) {
     let mut cluster = Cluster {
         queue,
         ..Cluster::default()
@@ -148,59 +143,11 @@ fn row(entry: &Entry, now: Timestamp, wide: bool) -> Vec<String> {
     row
 }
 
-/// Pods that have left, in percent.
+/// How many of the pods have left, in percent.
 fn drained(drain: &DrainProgress) -> String {
     let left = (drain.total.saturating_sub(drain.left) * 100).checked_div(drain.total);
     format!("{}%", left.unwrap_or(100))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-    use junban_core::entry::Phase;
-    use junban_core::reason::Reason;
-
-    #[test]
-    fn one_row_a_node_with_what_it_waits_for() {
-        let mut draining = fixture::entry("node-2", 100);
-        draining.record.phase = Phase::Draining;
-        draining.record.reason = Some(Reason::BudgetExhausted);
-        draining.record.message = "pdb shop/cart allows 0 disruptions".into();
-        draining.record.drain = Some(DrainProgress { total: 40, left: 3 });
-        let mut done = fixture::entry("node-1", 100);
-        done.record.phase = Phase::Succeeded;
-        done.record.reason = Some(Reason::Proven);
-        done.record.attempt = 1;
-        let rows = [done, draining];
-        expect_test::expect![[r#"
-            NODE     PHASE       REASON            ATTEMPT   DRAIN   AGE   MESSAGE
-            node-1   Succeeded   Proven            1         -       60s
-            node-2   Draining    BudgetExhausted   0         92%     60s   pdb shop/cart allows 0 disruptions"#]]
-        .assert_eq(&render(rows.iter(), fixture::at(160), false));
-    }
-
-    #[test]
-    fn a_node_shows_its_turn_and_else_the_last_one() {
-        let turns = |cluster: &Cluster, entries: &[&Entry]| -> Vec<Entry> {
-            let object = DynamicObject::new("", &Kind::Entry.resource());
-            let rows = entries.iter().map(|entry| ((*entry).clone(), object.clone()));
-            let mut rows: Vec<_> = rows.collect();
-            leave_turns(&mut rows, cluster.queue.clone(), fixture::at(200));
-            rows.into_iter().map(|(entry, _)| entry).collect()
-        };
-        let mut cluster = fixture::cluster(Some(100), &[]);
-        let mut newer = fixture::entry("node-1", 100);
-        newer.record.phase = Phase::Succeeded;
-        let mut older = fixture::entry("node-1", 50);
-        older.record.phase = Phase::Failed;
-        assert_eq!(turns(&cluster, &[&newer, &older]), [older.clone()]);
-        older.record.phase = Phase::Cancelled;
-        assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
-        // Of two that are queued it is the turn of the one with the slot.
-        (older.record.phase, newer.record.phase) = (Phase::Queued, Phase::Queued);
-        assert_eq!(turns(&cluster, &[&older, &newer]), [newer.clone()]);
-        fixture::grant(&mut cluster, &older);
-        assert_eq!(turns(&cluster, &[&older, &newer]), [older.clone()]);
-    }
-}
+mod tests;

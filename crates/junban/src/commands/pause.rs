@@ -1,4 +1,4 @@
-//! `junban pause` and `junban resume`: the button (lifecycle.md 5).
+//! `junban pause` and `junban resume` (docs/design/life-cycle.md#pause).
 
 use junban_api::names;
 use junban_kube::resource::Kind;
@@ -19,23 +19,21 @@ pub(crate) async fn pause(
 ) -> Result<Exit, Problem> {
     let before = read(session).await?;
     let was = before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
-    // Pressing the button twice does not take the reason away.
+    // A second pause without a reason keeps the reason of the first one.
     let known = before.data.pointer("/spec/pauseReason").and_then(Value::as_str);
-    let reason = match known.filter(|_| was && arguments.reason.is_empty()) {
-        Some(known) => known,
-        None => &arguments.reason,
-    };
+    let known = known.filter(|_| was && arguments.reason.is_empty());
+    let reason = known.unwrap_or(&arguments.reason);
     let spec = json!({"paused": true, "pauseReason": reason});
     apply(session, &before, &spec).await?;
     let did = if was { "was paused already" } else { "paused" };
     printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
     if !was {
         printer.talk(
-            "nothing starts from 5 s on at the latest; servers past their power action are seen through, drains stand still",
+            "within 5 s nothing new starts; a drain that has begun stops evicting; a node past its power action is seen through to its end",
         );
     }
     printer.talk("end it with: junban resume");
-    warn_of_others(&before, "resume", printer);
+    warn_of_others(&before, "end the pause", printer);
     Ok(Exit::Done)
 }
 
@@ -45,7 +43,7 @@ pub(crate) async fn resume(session: &Session, printer: &mut Printer) -> Result<E
     apply(session, &before, &json!({"paused": false, "pauseReason": ""})).await?;
     let did = if was { "resumed" } else { "was not paused" };
     printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
-    warn_of_others(&before, "pause it again", printer);
+    warn_of_others(&before, "pause the queue again", printer);
     Ok(Exit::Done)
 }
 
@@ -57,7 +55,7 @@ async fn read(session: &Session) -> Result<DynamicObject, Problem> {
     if let Some(object) = found {
         return Ok(object);
     }
-    // Absent object or absent kind: the list tells.
+    // The 404 does not tell whether the queue or the whole kind is missing. A list tells.
     session
         .ask(
             "list",
@@ -66,12 +64,12 @@ async fn read(session: &Session) -> Result<DynamicObject, Problem> {
         )
         .await?;
     Err(Problem::failed(
-        "there is no RebootQueue named default: nothing starts without one, which is a pause already",
+        "there is no RebootQueue named default, which counts as paused: nothing starts",
         "kubectl apply --server-side -f manifests/defaults",
     ))
 }
 
-/// Forces the fields: whoever presses the button means it. The UID keeps it from making a queue.
+/// Takes the fields by force: a pause must work whoever else sets them. With the UID it creates no new queue.
 async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Result<(), Problem> {
     let object = json!({
         "apiVersion": names::API_VERSION,
@@ -89,24 +87,24 @@ async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Resul
     match session.answer(api.patch(names::QUEUE, &parameters, &patch)).await {
         Ok(_) => Ok(()),
         Err(failure) if failure.code() == Some(409) => Err(Problem::failed(
-            "the RebootQueue was deleted at this moment: without one nothing starts",
+            "the RebootQueue was deleted just now: without a queue nothing starts",
             "kubectl apply --server-side -f manifests/defaults, then try again",
         )),
         Err(failure) => Err(failure.problem(session, "patch", "rebootqueues")),
     }
 }
 
-fn warn_of_others(before: &DynamicObject, they_will: &str, printer: &mut Printer) {
+fn warn_of_others(before: &DynamicObject, they_may: &str, printer: &mut Printer) {
     let others = owners(before, "paused", names::PAUSE_FIELD_MANAGER);
     if !others.is_empty() {
         printer.talk(&format!(
-            "warning: spec.paused belonged to {}: it may {they_will} when it applies its own version\nhint: change it there as well",
+            "warning: spec.paused belonged to {}, which may {they_may} when it applies its own version\nhint: change spec.paused there as well",
             some(&others, 3)
         ));
     }
 }
 
-/// Field managers other than our own that own a field of the spec.
+/// The field managers, other than Junban's own, that own a field of the spec.
 pub(super) fn owners(object: &DynamicObject, field: &str, ours: &str) -> Vec<String> {
     let pointer = format!("/f:spec/f:{field}");
     let entries = object.metadata.managed_fields.iter().flatten();
@@ -125,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_owns_the_pause_beside_us_is_named() {
+    fn the_other_field_managers_of_the_pause_are_named() {
         let object: DynamicObject = serde_json::from_value(json!({
             "apiVersion": "junban.dev/v1alpha1",
             "kind": "RebootQueue",

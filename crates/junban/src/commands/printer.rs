@@ -1,4 +1,4 @@
-//! Where output goes: data to stdout, talk to stderr. The only place of the commands that writes to either.
+//! Writes what a command prints: data to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::cli::Output;
 
-/// Both streams and the format of the data. Colours are dropped where the stream is no terminal or NO_COLOR is set.
+/// Both streams and the format of the data. Drops colours if the stream is no terminal or NO_COLOR is set.
 pub(crate) struct Printer {
     data: Box<dyn Write + Send>,
     talk: Box<dyn Write + Send>,
     pub(crate) format: Output,
-    /// Whether somebody looks at stderr.
+    /// Whether stderr is a terminal.
     pub(crate) is_terminal: bool,
     failed: Option<io::ErrorKind>,
 }
@@ -28,7 +28,7 @@ impl Printer {
         }
     }
 
-    /// Data. A failure to write is remembered: see [`Printer::finish`].
+    /// Prints data. [`Printer::finish`] reports the first error of a write.
     pub(crate) fn data(&mut self, text: &str) {
         let text = text.trim_end_matches('\n');
         let written = writeln!(self.data, "{text}").and_then(|()| self.data.flush());
@@ -37,12 +37,12 @@ impl Printer {
         }
     }
 
-    /// Talk. Nobody is told when nobody can be.
+    /// Prints a note, a hint or an error. Ignores a failure to write: there is no other place to report it.
     pub(crate) fn talk(&mut self, text: &str) {
         let _ = writeln!(self.talk, "{}", text.trim_end_matches('\n'));
     }
 
-    /// A value as JSON or YAML; `table` says what it is otherwise.
+    /// Prints a value as JSON or YAML, or else the text that `table` makes.
     pub(crate) fn value(
         &mut self,
         value: &impl Serialize,
@@ -55,7 +55,7 @@ impl Printer {
         };
         let text = text.map_err(|error| {
             Problem::failed(
-                format!("the answer cannot be written: {error}"),
+                format!("the answer cannot be written as {:?}: {error}", self.format),
                 "junban --version",
             )
         })?;
@@ -63,47 +63,57 @@ impl Printer {
         Ok(())
     }
 
-    /// What was done to objects, a line each.
-    pub(crate) fn done(&mut self, done: &[Done]) -> Result<(), Problem> {
-        let lines = |line: fn(&Done) -> String| done.iter().map(line).collect::<Vec<_>>().join("\n");
-        match self.format {
-            Output::Name if done.is_empty() => Ok(()),
-            Output::Name => {
-                self.data(&lines(|one| format!("{}.junban.dev/{}", one.kind, one.name)));
-                Ok(())
-            }
-            Output::Table | Output::Wide if done.is_empty() => Ok(()),
-            _ => self.value(&done, || {
-                lines(|one| format!("{}/{} {}", one.kind, one.name, one.did))
-            }),
+    /// Prints these lines of data, or nothing if there are none.
+    pub(crate) fn lines(&mut self, lines: impl Iterator<Item = String>) {
+        let lines: Vec<String> = lines.collect();
+        if !lines.is_empty() {
+            self.data(&lines.join("\n"));
         }
     }
 
-    /// Whether the reader of the data has gone.
+    /// Prints what was done, one line for each object.
+    pub(crate) fn done(&mut self, done: &[Done]) -> Result<(), Problem> {
+        match self.format {
+            Output::Name => self.lines(
+                done.iter()
+                    .map(|one| format!("{}.junban.dev/{}", one.kind, one.name)),
+            ),
+            Output::Table | Output::Wide => {
+                self.lines(
+                    done.iter()
+                        .map(|one| format!("{}/{} {}", one.kind, one.name, one.did)),
+                );
+            }
+            Output::Json | Output::Yaml => self.value(&done, String::new)?,
+        }
+        Ok(())
+    }
+
+    /// Whether a write of data failed: the reader of stdout is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.failed.is_some()
     }
 
-    /// An error if data could not be written, unless the reader simply had enough.
+    /// Fails if data could not be written. It is no error if the reader of a pipe has ended.
     pub(crate) fn finish(&self) -> Result<(), Problem> {
         match self.failed {
             None | Some(io::ErrorKind::BrokenPipe) => Ok(()),
             Some(kind) => Err(Problem::failed(
-                format!("stdout cannot be written: {kind}"),
+                format!("cannot write to stdout: {kind}"),
                 "check where the output goes",
             )),
         }
     }
 }
 
-/// One thing that was done, or found to be so already.
+/// What was done to one object, or what it was already.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Done {
-    /// As `nodereboot`.
+    /// The resource in the singular, for example `nodereboot`.
     pub(crate) kind: &'static str,
     pub(crate) name: String,
-    /// In words, as `created`.
+    /// In words, for example `created`.
     pub(crate) did: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) node: Option<String>,

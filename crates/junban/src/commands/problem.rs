@@ -1,9 +1,9 @@
-//! What went wrong, as a person reads it: a sentence, the next command, and the exit code that a script sees.
+//! What went wrong: a sentence and the next command for a person, an exit code for a script.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// Exit codes (design.md 8).
+/// Exit codes (docs/design/overview.md#command-line).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Exit {
     Done,
@@ -34,7 +34,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// The cluster or the objects in it are in the way.
+    /// The cluster, or an object in it, prevents what was asked.
     pub(crate) fn failed(text: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -43,7 +43,7 @@ impl Problem {
         }
     }
 
-    /// The command itself was wrong.
+    /// The command itself is wrong.
     pub(crate) fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
@@ -51,7 +51,7 @@ impl Problem {
         }
     }
 
-    /// It waits for a person, or for longer than was allowed.
+    /// It waits for a person, or the time is over.
     pub(crate) fn blocked(text: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::Blocked,

@@ -1,4 +1,4 @@
-//! `junban reboot`: sets a goal for all nodes, or makes entries for some.
+//! `junban reboot`: sets a goal for all nodes, or creates an entry for each node that was named.
 
 mod all;
 mod asked;

@@ -1,11 +1,11 @@
-//! The way to one cluster: kubeconfig, clients, the server's time; and every error of the API server in words that
-//! name what to do next.
+//! A connection to one cluster: kubeconfig, clients, the API server's time. Says every error of a call in words, with
+//! a hint at what to do next.
 
 use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use junban_kube::Connection;
+use junban_kube::{Connection, chain};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -15,42 +15,42 @@ use kube::{Api, Config};
 use super::problem::Problem;
 use crate::cli::Cluster;
 
-/// Until the first answer: a server that is not there is reported soon.
-const HELLO: Duration = Duration::from_secs(5);
-/// For every call after that.
+/// The time for the first call, so that a server that is not there is reported soon.
+const FIRST_CALL: Duration = Duration::from_secs(5);
+/// The time for every later call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 const INSTALL: &str = "apply the manifests: kubectl apply --server-side -f manifests/crds, then -f manifests/junban -f manifests/defaults";
 
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    pub(crate) server: String,
+    server: String,
 }
 
 impl Session {
-    /// Reads the kubeconfig and says hello, which tells the server's time.
+    /// Reads the kubeconfig and makes the first call, whose answer tells the server's time.
     pub(crate) async fn open(cluster: &Cluster) -> Result<Self, Problem> {
         let config = config(cluster).await?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let connection = Connection::of_command(config).map_err(|error| {
             Problem::failed(
-                format!("no client for {server} can be built: {}", chain(&error)),
+                format!("cannot make a client for {server}: {}", chain(&error)),
                 "check certificates and credentials of the kubeconfig: kubectl config view",
             )
         })?;
         let session = Self { connection, server };
-        let hello = session.connection.calls.apiserver_version();
-        match tokio::time::timeout(HELLO, hello).await {
+        let version = session.connection.calls.apiserver_version();
+        match tokio::time::timeout(FIRST_CALL, version).await {
             Ok(Ok(_)) => {}
-            // Whoever may not ask for the version may still ask for what the command is about.
+            // A user who may not read the version may still do what the command needs.
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => {}
             Ok(Err(error)) => return Err(session.problem("get", "the version", &error)),
-            Err(_) => return Err(session.silent(HELLO)),
+            Err(_) => return Err(session.no_answer(FIRST_CALL)),
         }
         Ok(session)
     }
 
-    /// Carries a call to its end. `verb` and `resource` are named when it is refused.
+    /// Waits for the answer to a call. The error of a call that is refused names `verb` and `resource`.
     pub(crate) async fn ask<T>(
         &self,
         verb: &str,
@@ -62,16 +62,16 @@ impl Session {
             .map_err(|failure| failure.problem(self, verb, resource))
     }
 
-    /// The same, where the caller knows better what an answer means.
+    /// The same, for a caller that decides by the failure what to do.
     pub(crate) async fn answer<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
         match tokio::time::timeout(DEADLINE, call).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Failure::Error(error)),
-            Err(_) => Err(Failure::Silent),
+            Err(_) => Err(Failure::NoAnswer),
         }
     }
 
-    /// The API server's time, to the second below: what its `Date` header says.
+    /// The API server's time in whole seconds, as its `Date` header says it.
     pub(crate) fn now(&self) -> Timestamp {
         let now = self.connection.wall.now();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
@@ -90,7 +90,7 @@ impl Session {
             .ok_or_else(|| Problem::failed("the API server does not say who you are", "kubectl auth whoami"))
     }
 
-    /// An error of a call in words.
+    /// Says in words why a call failed.
     pub(crate) fn problem(&self, verb: &str, resource: &str, error: &kube::Error) -> Problem {
         match error {
             kube::Error::Api(status) => self.refused(verb, resource, status),
@@ -98,11 +98,11 @@ impl Session {
                 format!("no credentials for {}: {}", self.server, chain(error)),
                 "log in again, or choose another context: kubectl config get-contexts",
             ),
-            // The connection's own deadline, which is as long as that of the hello.
-            error if chain(error).ends_with("deadline has elapsed") => self.silent(HELLO),
+            // The connection has a deadline of its own, as long as the time for the first call.
+            error if chain(error).ends_with("deadline has elapsed") => self.no_answer(FIRST_CALL),
             error if chain(error).contains("certificate") => Problem::failed(
                 format!("the API server {} is not trusted: {}", self.server, chain(error)),
-                "the kubeconfig's certificate-authority must be this server's: kubectl config view --raw",
+                "certificate-authority in the kubeconfig must be the one of this server: kubectl config view --raw",
             ),
             error => Problem::failed(
                 format!(
@@ -125,12 +125,12 @@ impl Session {
             403 => Problem::failed(
                 format!("you may not {verb} {resource}: {message}"),
                 format!(
-                    "ask for the ClusterRole junban-operator (to look on: junban-view), then: kubectl auth can-i {verb} {resource}"
+                    "ask for the ClusterRole junban-operator (junban-view to read only), then: kubectl auth can-i {verb} {resource}"
                 ),
             ),
             404 if is_kind_missing(status) => Problem::failed(
                 format!(
-                    "Junban is not installed in the cluster {}: it does not know {resource}",
+                    "Junban is not installed: the API server {} does not know {resource}",
                     self.server
                 ),
                 INSTALL,
@@ -141,7 +141,7 @@ impl Session {
             ),
             400 | 422 => Problem::failed(
                 format!("the API server refuses to {verb} {resource}: {message}"),
-                "compare the release of this program with that of the manifests: junban --version",
+                "this program and the manifests must be of the same release: junban --version",
             ),
             code => Problem::failed(
                 format!("the API server answers {code} to {verb} {resource}: {message}"),
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    fn silent(&self, waited: Duration) -> Problem {
+    fn no_answer(&self, waited: Duration) -> Problem {
         Problem::failed(
             format!(
                 "the API server {} does not answer within {} s",
@@ -165,11 +165,11 @@ impl Session {
 /// A call that did not succeed.
 pub(crate) enum Failure {
     Error(kube::Error),
-    Silent,
+    NoAnswer,
 }
 
 impl Failure {
-    /// What the server said, if it said anything.
+    /// The API server's answer, if it answered.
     pub(crate) fn status(&self) -> Option<&Status> {
         match self {
             Self::Error(kube::Error::Api(status)) => Some(status),
@@ -184,12 +184,12 @@ impl Failure {
     pub(crate) fn problem(&self, session: &Session, verb: &str, resource: &str) -> Problem {
         match self {
             Self::Error(error) => session.problem(verb, resource, error),
-            Self::Silent => session.silent(DEADLINE),
+            Self::NoAnswer => session.no_answer(DEADLINE),
         }
     }
 }
 
-/// A 404 that speaks of no object is about the whole kind: the CRD is not there.
+/// A 404 that names no object means the whole kind: its CRD is not installed.
 fn is_kind_missing(status: &Status) -> bool {
     status
         .details
@@ -197,7 +197,7 @@ fn is_kind_missing(status: &Status) -> bool {
         .is_none_or(|details| details.name.is_empty())
 }
 
-/// The kubeconfig that was named, the user's own, or the cluster that this process runs in.
+/// The kubeconfig of `--kubeconfig`, else the user's own, else the account of the pod in which this process runs.
 pub(super) async fn config(cluster: &Cluster) -> Result<Config, Problem> {
     let options = KubeConfigOptions {
         context: cluster.context.clone(),
@@ -208,12 +208,12 @@ pub(super) async fn config(cluster: &Cluster) -> Result<Config, Problem> {
         let file = Kubeconfig::read_from(path).map_err(|error| {
             Problem::usage(
                 format!("the kubeconfig {shown} cannot be read: {}", root(&error)),
-                "name one that can be: --kubeconfig FILE",
+                "name another file: --kubeconfig FILE",
             )
         })?;
         return Config::from_custom_kubeconfig(file, &options)
             .await
-            .map_err(|error| in_kubeconfig(&format!("the kubeconfig {shown}"), cluster, &error));
+            .map_err(|error| unusable(&format!("the kubeconfig {shown}"), cluster, &error));
     }
     match Config::from_kubeconfig(&options).await {
         Ok(config) => Ok(config),
@@ -223,48 +223,26 @@ pub(super) async fn config(cluster: &Cluster) -> Result<Config, Problem> {
                 "name one: --kubeconfig FILE, or set KUBECONFIG",
             )
         }),
-        Err(error) => Err(in_kubeconfig("the kubeconfig", cluster, &error)),
+        Err(error) => Err(unusable("the kubeconfig", cluster, &error)),
     }
 }
 
-fn in_kubeconfig(which: &str, cluster: &Cluster, error: &dyn std::error::Error) -> Problem {
+fn unusable(which: &str, cluster: &Cluster, error: &dyn std::error::Error) -> Problem {
     let context = cluster
         .context
         .as_ref()
         .map_or_else(String::new, |context| format!(" (context {context})"));
     Problem::usage(
         format!("{which}{context} cannot be used: {}", chain(error)),
-        "see what it has: kubectl config get-contexts",
+        "see its contexts: kubectl config get-contexts",
     )
 }
 
-/// The first cause of an error.
+/// The innermost cause of an error.
 fn root(error: &dyn std::error::Error) -> String {
     let mut root = error;
     while let Some(cause) = root.source() {
         root = cause;
     }
     root.to_string()
-}
-
-/// An error with its causes: kube's own text says "ServiceError" and no more.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    // A word of kube's that says nothing.
-    if text.starts_with("ServiceError") {
-        text = text
-            .trim_start_matches("ServiceError")
-            .trim_start_matches(": ")
-            .to_owned();
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! `junban status`: how far the queue is, what holds it up and what would help, from the status of its objects.
+//! `junban status`: how far the queue is, what holds it up and what would help. It reads the status of Junban's objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use super::session::Session;
 use super::view::{self, View};
 use crate::cli::{self, Output};
 
-/// Between two pictures: events come in bursts.
+/// The shortest time between two pictures: events come in bursts.
 const REFRESH: Duration = Duration::from_millis(500);
 const BAR: usize = 30;
 
@@ -35,7 +35,7 @@ pub(crate) async fn run(
     arguments: &cli::Status,
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
-    // What it costs takes a look at every pod, so it is asked for.
+    // For the cost every pod must be listed, so it is shown only on demand.
     let wide = printer.format == Output::Wide && !arguments.watch;
     let scope = if wide { Scope::Everything } else { Scope::Own };
     let view = View::look(session, scope).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn run(
         };
         if last.as_ref() != Some(&status) {
             if printer.format == Output::Table {
-                // A clear screen for a person, an empty line for a file.
+                // Clears the screen of a terminal. A file gets an empty line.
                 printer.data(if printer.is_terminal {
                     "\u{1b}[2J\u{1b}[H"
                 } else {
@@ -78,7 +78,7 @@ pub(crate) async fn run(
         tokio::select! {
             () = store.changed.notified() => tokio::time::sleep(REFRESH).await,
             end = tokio::signal::ctrl_c() => {
-                // Whoever watches ends it so: that is no failure.
+                // A user ends the watch with Ctrl-C: that is no failure.
                 let _ = end;
                 return Ok(Exit::Done);
             }
@@ -101,7 +101,7 @@ struct Status {
     state: String,
     message: String,
     hint: String,
-    /// Servers of all goals, and how many of them have booted since.
+    /// Nodes of all goals, and how many of them have booted since.
     total: u32,
     done: u32,
     phases: BTreeMap<String, u32>,
@@ -115,9 +115,9 @@ struct Status {
     /// Nodes that hold places of maxUnavailable.
     holding: Vec<String>,
     blockers: Vec<Blocking>,
-    /// Objects that do not parse.
+    /// Objects that cannot be read.
     unreadable: Vec<String>,
-    /// What the servers that are still to go will cost.
+    /// What the reboots of the remaining nodes will cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Cost>,
 }
@@ -137,7 +137,7 @@ struct OfPolicy {
     hint: String,
 }
 
-/// Entries that wait for the same thing, or failed in the same way.
+/// Entries that wait for the same reason, or failed for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Blocking {
@@ -170,8 +170,7 @@ impl Status {
             holding: Vec::new(),
             blockers: blockers(&entries),
             unreadable: cluster
-                .unreadable
-                .iter()
+                .unreadable()
                 .map(|(key, text)| format!("{key}: {text}"))
                 .collect(),
             cost: None,
@@ -181,7 +180,7 @@ impl Status {
             status.total += policy.desired;
             status.done += policy.done;
         }
-        // Counted here and not taken from the status: that is written every other second.
+        // Counted here, because the counts in the policies' status are seconds behind.
         for entry in entries {
             *status.phases.entry(entry.record.phase.to_string()).or_default() += 1;
         }
@@ -387,7 +386,7 @@ impl OfPolicy {
     }
 }
 
-/// Over the pods of nodes whose entries are Queued or Draining.
+/// The cost of the nodes whose entries are Queued or Draining.
 fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     let memory = Memory::default();
     let derived = Derived::new(cluster, &memory, view::now(cluster, now, None));
@@ -399,8 +398,8 @@ fn cost_of_rest(cluster: &Cluster, now: Timestamp) -> Cost {
     cost::of(cluster, &derived, &nodes)
 }
 
-/// How long the entries that go on by themselves will take if each takes as long as those of the same goals did, side
-/// by side as they were. `None` before two servers are proven, and when nothing is left.
+/// How long the rest will take if it goes on at the pace of the same goals so far. The rest are entries that need no
+/// person. `None` before two nodes are proven, and when nothing is left.
 fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
     let goals: BTreeSet<_> = cluster
         .policies
@@ -431,7 +430,7 @@ fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
     (proven.len() >= 2 && rest > 0).then(|| took * rest / proven.len() as u64)
 }
 
-/// What failed, then what needs somebody, then what passes; one line per reason and message.
+/// One line for each reason and message: first what failed, then what needs a person, then what passes.
 fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
     let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
     for entry in entries {
@@ -453,7 +452,7 @@ fn blockers(entries: &[&Entry]) -> Vec<Blocking> {
         .into_iter()
         .map(|((not_failed, passes, reason, message), nodes)| {
             let mut nodes: Vec<String> = nodes.into_iter().collect();
-            // A hint that can be typed as it stands, where there is one node.
+            // For one node the hint is a command that can be typed as it stands.
             let hint = match nodes.as_slice() {
                 [one] => reason.hint().replace("NODE", one),
                 _ => reason.hint().to_owned(),

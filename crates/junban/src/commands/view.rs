@@ -1,4 +1,4 @@
-//! One look at the cluster as core sees it, and what could not be looked at.
+//! One look at the cluster: what a command could list, as core sees it, and what it could not list.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -19,22 +19,22 @@ use junban_kube::list_once::{self, Missed, Scope};
 use super::problem::Problem;
 use super::session::Session;
 
-/// Without these no command can say anything.
+/// No command works without these.
 const NEEDED: [&str; 3] = ["rebootqueues", "rebootpolicies", "nodereboots"];
 
-/// For the first lists of what is followed.
+/// The deadline of the first lists of watches.
 const LISTED: Duration = Duration::from_secs(30);
 
 pub(crate) struct View {
     pub(crate) store: Arc<Store>,
-    /// Kinds that could not be listed, with why; what follows from them is not known.
+    /// Kinds that could not be listed, with the reason.
     missed: Vec<(String, Problem)>,
-    /// Whether the nodes are known.
+    /// Whether the nodes could be listed.
     pub(crate) has_nodes: bool,
 }
 
 impl View {
-    /// Lists what the scope says. Junban's own kinds are needed; a missing other kind is noted.
+    /// Lists the kinds of the scope. Fails if one of Junban's own kinds could not be listed. Another missing kind is noted.
     pub(crate) async fn look(session: &Session, scope: Scope) -> Result<Self, Problem> {
         let store = Arc::new(Store::new(names::NAMESPACE));
         let mut missed = Vec::new();
@@ -54,12 +54,12 @@ impl View {
         })
     }
 
-    /// The same, for commands that cannot do without the nodes.
+    /// Lists Junban's own kinds and the nodes, for commands that need the nodes.
     pub(crate) async fn with_nodes(session: &Session) -> Result<Self, Problem> {
         Self::look(session, Scope::Nodes).await?.needs_nodes()
     }
 
-    /// The error of the list of nodes, if there was one.
+    /// Fails if the nodes could not be listed.
     pub(crate) fn needs_nodes(self) -> Result<Self, Problem> {
         let of_nodes =
             |(resource, problem): &(String, Problem)| (resource == "nodes").then(|| problem.clone());
@@ -74,7 +74,7 @@ impl View {
         self.missed.is_empty()
     }
 
-    /// What was not looked at; one note, however much it is.
+    /// One note that names every kind that could not be listed.
     pub(crate) fn note(&self) -> Option<String> {
         let (_, first) = self.missed.first()?;
         let resources: Vec<&str> = self
@@ -95,7 +95,7 @@ impl View {
     }
 }
 
-/// Follows queue, policies and entries; they are followed until the answer is dropped.
+/// Watches queue, policies and entries until the returned value is dropped.
 pub(crate) async fn follow(session: &Session, store: &Arc<Store>) -> Result<Caches, Problem> {
     let listed = cache::start_own(&session.connection, store);
     tokio::time::timeout(LISTED, listed).await.map_err(|_| {
@@ -106,12 +106,12 @@ pub(crate) async fn follow(session: &Session, store: &Arc<Store>) -> Result<Cach
     })
 }
 
-/// Why what is seen may be old, as far as it was said.
+/// Why the cluster that is seen may be old, as it was last said.
 #[derive(Default)]
 pub(crate) struct Staleness(Option<String>);
 
 impl Staleness {
-    /// What is to be said of it now, if that is news.
+    /// The note to write now, if it is news.
     pub(crate) fn news(&mut self, stale: Option<&String>) -> Option<String> {
         if self.0.as_ref() == stale {
             return None;
@@ -137,8 +137,8 @@ fn problem(session: &Session, miss: &Missed) -> Problem {
 
 /// The three clocks of a command: this process's own, the server's, and the cluster clock if it is known.
 ///
-/// Where the Lease may not be read, the latest reading that any entry stored is a lower bound of it: a back-off then
-/// ends too late on the screen, never too early.
+/// If the user may not read the Lease, the latest reading that an entry stores is a lower bound of the cluster clock. A
+/// back-off then ends too late on the screen, never too early.
 pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) -> Now {
     let stored = cluster.entries.values().filter_map(|entry| entry.record.phase_at);
     let clock = clock.or_else(|| stored.max_by_key(|reading| reading.led_ms));
@@ -149,7 +149,7 @@ pub(crate) fn now(cluster: &Cluster, wall: Timestamp, clock: Option<Reading>) ->
     }
 }
 
-/// Each node's turn, or the entry that was it last.
+/// One entry for each node: its turn, or the last one that ended.
 pub(crate) fn turns(cluster: &Cluster, wall: Timestamp) -> Vec<&Entry> {
     let memory = Memory::default();
     let derived = Derived::new(cluster, &memory, now(cluster, wall, None));
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_it_may_be_old_is_said_once_and_so_is_the_end() {
+    fn a_note_comes_once_when_the_view_gets_old_and_once_when_it_is_fresh_again() {
         let (mut staleness, old) = (Staleness::default(), "no answer to watches for 10 s".to_owned());
         let said = [None, Some(&old), Some(&old), None, None].map(|stale| staleness.news(stale));
         expect_test::expect![[r#"

@@ -1,5 +1,5 @@
-//! All ports in one: the cluster's from junban-kube, power from the drivers. Counts what metrics tell; decides
-//! nothing.
+//! All ports in one: junban-kube reaches the cluster, the drivers reach the power. This file logs and counts what they
+//! do, and decides nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) struct Adapters {
 impl LedgerPort for Adapters {
     async fn write_queue(&self, write: QueueWrite) -> WriteOutcome {
         let outcome = self.kube.write_queue(write).await;
-        said(&outcome, "queue", "");
+        log_refusal(&outcome, "queue", "");
         outcome
     }
 }
@@ -46,7 +46,7 @@ impl NodePort for Adapters {
     async fn patch_node(&self, patch: NodePatch) -> WriteOutcome {
         let (node, what) = (patch.node.clone(), patch.what);
         let outcome = self.kube.patch_node(patch).await;
-        said(&outcome, "node", node.as_str());
+        log_refusal(&outcome, "node", node.as_str());
         tracing::info!(%node, ?what, ?outcome, "wrote the node");
         outcome
     }
@@ -56,7 +56,7 @@ impl EntryPort for Adapters {
     async fn create_entry(&self, new: NewEntry) -> WriteOutcome {
         let name = new.name.clone();
         let outcome = self.kube.create_entry(new).await;
-        said(&outcome, "entry", name.as_str());
+        log_refusal(&outcome, "entry", name.as_str());
         tracing::info!(entry = %name, ?outcome, "made an entry");
         outcome
     }
@@ -64,7 +64,7 @@ impl EntryPort for Adapters {
     async fn write_record(&self, write: RecordWrite) -> WriteOutcome {
         let (entry, phase) = (write.name.clone(), write.record.phase);
         let outcome = self.kube.write_record(write).await;
-        said(&outcome, "record", entry.as_str());
+        log_refusal(&outcome, "record", entry.as_str());
         tracing::debug!(%entry, %phase, ?outcome, "wrote the record");
         outcome
     }
@@ -85,7 +85,7 @@ impl EntryPort for Adapters {
             .kube
             .write_policy_summary(name.clone(), version, summary)
             .await;
-        said(&outcome, "policy", name.as_str());
+        log_refusal(&outcome, "policy", name.as_str());
         outcome
     }
 }
@@ -135,8 +135,8 @@ impl NotifyPort for Adapters {
     }
 }
 
-/// What no other try will mend is said loudly: a write that the server refuses is a bug or a missing right.
-fn said(outcome: &WriteOutcome, what: &'static str, name: &str) {
+/// Warns of a write that the API server refuses: to try again does not help, because this is a bug or a missing right.
+fn log_refusal(outcome: &WriteOutcome, what: &'static str, name: &str) {
     if let WriteOutcome::Refused(why) | WriteOutcome::Forbidden(why) = outcome {
         tracing::warn!(what, name, why, "a write was refused");
     }

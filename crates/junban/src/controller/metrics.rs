@@ -1,6 +1,5 @@
-//! Metrics: counters of what was done, and gauges that are read from the cluster when somebody asks.
+//! Metrics: counters of what was done, and gauges that are computed from the cluster at each scrape.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::effect::EvictOutcome;
 use junban_core::entry::{Entry, Phase, PowerOutcome};
-use junban_core::reason::Class;
+use junban_core::reason::{Class, Reason};
 use junban_core::report::Report;
 use junban_engine::clock::boottime;
 use junban_engine::elector::Elector;
@@ -25,7 +24,6 @@ use prometheus_client::registry::Registry;
 
 type Labels = Vec<(&'static str, String)>;
 
-/// Everything that /metrics tells.
 pub(super) struct Metrics {
     registry: Registry,
     evictions: Family<Labels, Counter>,
@@ -53,7 +51,7 @@ impl Metrics {
             help(names::METRIC_POWER_ACTIONS),
             power_actions.clone(),
         );
-        registry.register_collector(Box::new(Observed {
+        registry.register_collector(Box::new(Gauges {
             store,
             report,
             elector,
@@ -74,7 +72,7 @@ impl Metrics {
     }
 
     pub(super) fn eviction(&self, outcome: &EvictOutcome) {
-        // The variant without what it holds: a label must not have a value per budget.
+        // The variant without its fields, which name a budget: a label must not have one value for each budget.
         let text = format!("{outcome:?}");
         let variant: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
         self.evictions.get_or_create(&vec![("outcome", variant)]).inc();
@@ -90,41 +88,41 @@ impl Metrics {
         self.power_actions.get_or_create(&labels).inc();
     }
 
-    /// Every list is complete.
-    pub(super) fn is_ready(&self) {
+    /// To be called when every list is complete.
+    pub(super) fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }
 }
 
-/// What is read anew for each scrape.
-struct Observed {
+/// The sources of the gauges.
+struct Gauges {
     store: Arc<Store>,
     report: Arc<Mutex<Report>>,
     elector: Arc<Mutex<Elector>>,
     warnings: Arc<Warnings>,
 }
 
-impl fmt::Debug for Observed {
+impl fmt::Debug for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observed")
+        f.write_str("Gauges")
     }
 }
 
 /// The values of one gauge, each with its labels.
 type Values = Vec<(Labels, i64)>;
 
-impl Collector for Observed {
+impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let leads = locked(&self.elector).leads(boottime()).is_some();
         gauge(&mut encoder, names::METRIC_LEADER, vec![(vec![], leads.into())])?;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         gauge(&mut encoder, names::METRIC_BUILD_INFO, vec![(version, 1)])?;
         counter(&mut encoder, names::METRIC_API_WARNINGS, self.warnings.count())?;
-        // Only who leads speaks for the cluster: two replicas would count everything twice.
+        // Only the leader reports the cluster: with two replicas everything would count twice.
         if !leads {
             return Ok(());
         }
@@ -137,12 +135,19 @@ impl Collector for Observed {
 }
 
 fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)> {
-    let entries = || cluster.entries.values();
+    let entries_in = |phase| {
+        cluster
+            .entries
+            .values()
+            .filter(move |entry| entry.record.phase == phase)
+    };
     let phases = Phase::ALL.iter().map(|phase| {
-        let count = entries().filter(|entry| entry.record.phase == *phase).count();
-        (vec![("phase", phase.to_string())], as_i64(count))
+        (
+            vec![("phase", phase.to_string())],
+            as_i64(entries_in(*phase).count()),
+        )
     });
-    // What the report says, and for an entry that the report does not tell of, what its status says.
+    // The report is newer than the status. It names no entry that has ended or was not planned yet.
     let reason_of = |entry: &Entry| match report.entries.get(&entry.name) {
         Some(told) => told.reason,
         None => entry.record.reason,
@@ -152,62 +157,55 @@ fn of_cluster(cluster: &Cluster, report: &Report) -> Vec<(&'static str, Values)>
         let node = ("node", entry.spec.node.to_string());
         (vec![node, ("reason", reason.to_owned())], 1)
     };
-    let blocked = entries().filter(|entry| {
-        matches!(entry.record.phase, Phase::Queued | Phase::Draining)
-            && reason_of(entry).is_some_and(|reason| reason.class() != Class::Progress)
-    });
-    let failed = entries().filter(|entry| entry.record.phase == Phase::Failed);
-    let draining = entries().filter(|entry| entry.record.phase == Phase::Draining);
-    let left = draining.filter_map(|entry| {
+    let before_power = entries_in(Phase::Queued).chain(entries_in(Phase::Draining));
+    let blocked =
+        before_power.filter(|entry| reason_of(entry).is_some_and(|reason| reason.class() != Class::Progress));
+    let pods_left = entries_in(Phase::Draining).filter_map(|entry| {
         let left = entry.record.drain?.left;
         Some((vec![("node", entry.spec.node.to_string())], left.into()))
     });
-    let held = cluster.nodes.values().filter(|node| node.mark_text.is_some());
-    let mut unreadable = BTreeMap::<&str, i64>::new();
-    for key in cluster.unreadable.keys() {
-        *unreadable
-            .entry(key.split('/').next().unwrap_or_default())
-            .or_default() += 1;
-    }
-    // By the entries, not by what this process saw: a new leader says the same.
-    let proven = entries().filter(|entry| entry.record.phase == Phase::Succeeded);
-    let last_proof = proven.filter_map(|entry| entry.record.since).max();
+    // Entries, not what this process saw: a new leader reports the same time.
+    let last_proof = entries_in(Phase::Succeeded)
+        .filter_map(|entry| entry.record.since)
+        .max();
+    let marked = cluster.nodes.values().filter(|node| node.mark_text.is_some());
+    let unreadable = [
+        ("RebootPolicy", cluster.unreadable_policies.len()),
+        ("NodeReboot", cluster.unreadable_entries.len()),
+    ];
     let summary = cluster.queue.present().map(|queue| &queue.summary);
-    let trouble = summary.map_or("", |summary| summary.trouble.as_str());
+    let has_trouble = |trouble: Reason| summary.is_some_and(|summary| summary.trouble == trouble.as_str());
+    let flag = |holds: bool| vec![(vec![], holds.into())];
     let mut values = vec![
         (names::METRIC_ENTRIES, phases.collect()),
         (names::METRIC_ENTRY_BLOCKED, blocked.map(with_reason).collect()),
-        (names::METRIC_ENTRY_FAILED, failed.map(with_reason).collect()),
-        (names::METRIC_DRAIN_PODS_LEFT, left.collect()),
         (
-            names::METRIC_QUEUE_PAUSED,
-            vec![(vec![], cluster.queue.is_paused().into())],
+            names::METRIC_ENTRY_FAILED,
+            entries_in(Phase::Failed).map(with_reason).collect(),
         ),
-        (
-            names::METRIC_QUEUE_HALTED,
-            vec![(vec![], (trouble == "Halted").into())],
-        ),
+        (names::METRIC_DRAIN_PODS_LEFT, pods_left.collect()),
+        (names::METRIC_QUEUE_PAUSED, flag(cluster.queue.is_paused())),
+        (names::METRIC_QUEUE_HALTED, flag(has_trouble(Reason::Halted))),
         (
             names::METRIC_QUEUE_IMPLAUSIBLE,
-            vec![(vec![], (trouble == "Implausible").into())],
+            flag(has_trouble(Reason::Implausible)),
         ),
         (
             names::METRIC_LAST_PROOF,
-            last_proof
-                .map(|at| (vec![], at.as_second()))
-                .into_iter()
-                .collect(),
+            last_proof.iter().map(|at| (vec![], at.as_second())).collect(),
         ),
         (
             names::METRIC_NODE_MAINTENANCE,
-            held.map(|node| (vec![("node", node.name.to_string())], 1))
+            marked
+                .map(|node| (vec![("node", node.name.to_string())], 1))
                 .collect(),
         ),
         (
             names::METRIC_UNREADABLE,
             unreadable
                 .into_iter()
-                .map(|(kind, count)| (vec![("kind", kind.to_owned())], count))
+                .filter(|(_, count)| *count > 0)
+                .map(|(kind, count)| (vec![("kind", kind.to_owned())], as_i64(count)))
                 .collect(),
         ),
     ];
@@ -240,54 +238,11 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &'static str, value: u64) 
     metric.encode(descriptor)
 }
 
-/// The meaning that the table of names gives.
+/// The meaning in the table of names.
 fn help(metric: &str) -> &'static str {
     let row = names::TABLE.iter().find(|name| name.text == metric);
     row.map_or("", |name| name.meaning.trim_end_matches('.'))
 }
 
 #[cfg(test)]
-mod tests {
-    use junban_core::cluster::QueueView;
-
-    use super::*;
-    use crate::commands::fixture;
-
-    fn values_of(cluster: &Cluster, metric: &str) -> Values {
-        let found = of_cluster(cluster, &Report::default())
-            .into_iter()
-            .find(|(name, _)| *name == metric);
-        found.map(|(_, values)| values).unwrap_or_default()
-    }
-
-    #[test]
-    fn a_pause_does_not_hide_that_the_queue_is_halted() {
-        let mut cluster = fixture::cluster(Some(100), &[]);
-        if let QueueView::Present(queue) = &mut cluster.queue {
-            queue.paused = true;
-            queue.summary.state = "Paused".into();
-            queue.summary.trouble = "Halted".into();
-        }
-        for metric in [names::METRIC_QUEUE_PAUSED, names::METRIC_QUEUE_HALTED] {
-            assert_eq!(values_of(&cluster, metric), [(vec![], 1)], "{metric}");
-        }
-    }
-
-    #[test]
-    fn the_last_proof_is_the_newest_of_the_entries_that_succeeded() {
-        let mut cluster = fixture::cluster(Some(100), &[]);
-        assert_eq!(values_of(&cluster, names::METRIC_LAST_PROOF), []);
-        let said = [
-            ("node-1", Phase::Succeeded, 150),
-            ("node-2", Phase::Succeeded, 130),
-            ("node-3", Phase::Cancelled, 170),
-        ];
-        for (node, phase, since) in said {
-            let mut entry = fixture::entry(node, 100);
-            entry.record.phase = phase;
-            entry.record.since = Some(fixture::at(since));
-            cluster.apply_entry(entry);
-        }
-        assert_eq!(values_of(&cluster, names::METRIC_LAST_PROOF), [(vec![], 150)]);
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! What `junban explain` says about a node.
 
-use junban_core::entry::Phase;
+use junban_api::convert::format_goal;
+use junban_core::entry::{Entry, Phase};
+use junban_core::ids::NodeName;
 use serde::Serialize;
 
-use super::since::Of;
+use super::since::SinceOf;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,11 +38,25 @@ pub(super) struct Unmet {
     pub(super) hint: String,
     pub(super) needs_somebody: bool,
     pub(super) since: String,
-    /// What the time belongs to.
-    pub(super) since_of: Of,
+    pub(super) since_of: SinceOf,
 }
 
 impl Explanation {
+    /// An explanation without a summary. It has the facts of the entry, if there is one.
+    pub(super) fn new(node: &NodeName, entry: Option<&Entry>) -> Self {
+        let text = |text: fn(&Entry) -> String| entry.map(text);
+        Self {
+            node: node.to_string(),
+            entry: text(|entry| entry.name.to_string()),
+            policy: text(|entry| entry.spec.policy.to_string()),
+            goal: text(|entry| format_goal(entry.spec.booted_after)),
+            phase: text(|entry| entry.record.phase.to_string()),
+            attempt: entry.map_or(0, |entry| entry.record.attempt),
+            since: entry.and_then(|entry| entry.record.since).map(format_goal),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn describe(&self) -> String {
         let mut text = format!("Node {}: {}", self.node, self.summary);
         if let Some(since) = &self.since {
@@ -67,24 +83,17 @@ impl Explanation {
             });
         }
         for unmet in &self.unmet {
-            let whose = if unmet.object.is_empty() {
-                String::new()
-            } else {
-                format!(" [{}]", unmet.object)
-            };
-            let who = if unmet.needs_somebody {
-                " (needs somebody)"
-            } else {
-                ""
-            };
-            text.push_str(&format!("\n  {}{whose}{who}: {}", unmet.reason, unmet.message));
-            text.push_str(&match unmet.since_of {
-                Of::Gate => format!("\n    since: {}", unmet.since),
-                Of::Entry => format!(
-                    "\n    since: {} at the earliest, when its entry was made",
-                    unmet.since
-                ),
-            });
+            text.push_str(&format!("\n  {}", unmet.reason));
+            if !unmet.object.is_empty() {
+                text.push_str(&format!(" [{}]", unmet.object));
+            }
+            if unmet.needs_somebody {
+                text.push_str(" (needs somebody)");
+            }
+            text.push_str(&format!(": {}\n    since: {}", unmet.message, unmet.since));
+            if unmet.since_of == SinceOf::Entry {
+                text.push_str(" at the earliest, when its entry was created");
+            }
             if !unmet.hint.is_empty() {
                 text.push_str(&format!("\n    hint: {}", unmet.hint));
             }

@@ -1,5 +1,5 @@
-//! Since when a gate is unmet, as far as anything says so: the object that causes it, else the entry's status, else
-//! the entry's age, which the wait cannot exceed.
+//! Since when a gate is unmet. A condition of the object that causes it says this, or else the status of the entry. If
+//! neither does, the gate cannot be unmet for longer than the entry exists.
 
 use std::collections::BTreeMap;
 
@@ -16,48 +16,49 @@ use serde_json::Value;
 
 use crate::commands::session::Session;
 
-/// What the conditions of node, queue and policy say.
+/// When the conditions of node, queue and policy began, by the reason that they give.
 #[derive(Default)]
-pub(super) struct Times(BTreeMap<Reason, Timestamp>);
+pub(super) struct ConditionTimes(BTreeMap<Reason, Timestamp>);
 
-/// What the time is of.
+/// What began at the time that is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Of {
-    /// The gate: it is unmet since then.
+pub(super) enum SinceOf {
+    /// The gate is unmet since then.
     Gate,
-    /// The entry, which was made then: since when the gate is unmet is written nowhere.
+    /// The entry was created then. Nothing says since when the gate is unmet.
     Entry,
 }
 
-impl Times {
-    /// Whatever may not be read, or does not answer, says nothing.
-    pub(super) async fn look(session: &Session, node: &NodeName, policy: Option<&str>) -> Self {
+impl ConditionTimes {
+    /// Leaves out what the user may not read, and what does not answer.
+    pub(super) async fn read(session: &Session, node: &NodeName, policy: Option<&str>) -> Self {
         let nodes: Api<core::Node> = Api::all(session.connection.calls.clone());
         let node = session.answer(nodes.get(node.as_str())).await.ok();
         let mut times = Self::default();
-        times.read(&serde_json::to_value(node).unwrap_or_default());
-        let ours = [(Kind::Queue, Some(names::QUEUE)), (Kind::Policy, policy)];
-        for (kind, name) in ours {
+        times.add(&serde_json::to_value(node).unwrap_or_default());
+        for (kind, name) in [(Kind::Queue, Some(names::QUEUE)), (Kind::Policy, policy)] {
             let Some(name) = name else { continue };
             let api = kind.api(&session.connection.calls);
             if let Ok(object) = session.answer(api.get(name)).await {
-                times.read(&serde_json::to_value(object).unwrap_or_default());
+                times.add(&serde_json::to_value(object).unwrap_or_default());
             }
         }
         times
     }
 
-    fn read(&mut self, object: &Value) {
+    fn add(&mut self, object: &Value) {
         let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
         for condition in conditions.into_iter().flatten() {
             let text = |field: &str| condition[field].as_str().unwrap_or_default();
             let holds = text("status") == "True";
             let reason = match text("type") {
-                // A policy's own reason; a node's are the kubelet's.
-                names::READY if !holds && object["kind"] == Kind::Policy.as_str() => reason(text("reason")),
+                // The reason in a policy's condition is Junban's own. In a Node's condition it is the kubelet's.
+                names::READY if !holds && object["kind"] == Kind::Policy.as_str() => {
+                    Reason::named(text("reason"))
+                }
                 names::READY if !holds => Some(Reason::NodeDown),
-                name if holds => reason(name),
+                name if holds => Reason::named(name),
                 _ => None,
             };
             if let (Some(reason), Ok(at)) = (reason, text("lastTransitionTime").parse()) {
@@ -66,59 +67,15 @@ impl Times {
         }
     }
 
-    /// Since when one gate of an entry is unmet. `recorded`: it is what the entry's status says.
-    pub(super) fn of(&self, entry: &Entry, gate: Reason, recorded: bool) -> (Timestamp, Of) {
-        let told = self.0.get(&gate).copied();
-        match told.or(entry.record.since.filter(|_| recorded)) {
-            Some(at) => (at, Of::Gate),
-            None => (entry.created, Of::Entry),
+    /// Since when one gate of an entry is unmet. `recorded`: the entry's status names this gate.
+    pub(super) fn since(&self, entry: &Entry, gate: Reason, recorded: bool) -> (Timestamp, SinceOf) {
+        let condition = self.0.get(&gate).copied();
+        match condition.or(entry.record.since.filter(|_| recorded)) {
+            Some(at) => (at, SinceOf::Gate),
+            None => (entry.created, SinceOf::Entry),
         }
     }
 }
 
-fn reason(name: &str) -> Option<Reason> {
-    Reason::ALL.iter().copied().find(|reason| reason.as_str() == name)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::fixture;
-    use serde_json::json;
-
-    #[test]
-    fn the_object_says_it_then_the_status_then_the_age_of_the_entry() {
-        let object = |kind: &str, conditions: &[(&str, &str, &str, i64)]| {
-            let conditions = conditions.iter().map(|(name, status, reason, at)| {
-                json!({"type": name, "status": status, "reason": reason, "lastTransitionTime": fixture::at(*at)})
-            });
-            json!({"kind": kind, "status": {"conditions": conditions.collect::<Vec<_>>()}})
-        };
-        let mut times = Times::default();
-        let pressure = ("MemoryPressure", "False", "KubeletHasSufficientMemory", 1);
-        times.read(&object(
-            "Node",
-            &[pressure, ("Ready", "Unknown", "NodeStatusUnknown", 110)],
-        ));
-        let halted = ("Halted", "False", "Paused", 2);
-        times.read(&object(
-            "RebootQueue",
-            &[("Paused", "True", "Paused", 120), halted],
-        ));
-        times.read(&object(
-            "RebootPolicy",
-            &[("Ready", "False", "PolicyConflict", 130)],
-        ));
-        let mut entry = fixture::entry("node-1", 100);
-        entry.record.since = Some(fixture::at(150));
-        let at = |reason, recorded| {
-            let (at, of) = times.of(&entry, reason, recorded);
-            (at.as_second(), of)
-        };
-        assert_eq!(at(Reason::NodeDown, true), (110, Of::Gate));
-        assert_eq!(at(Reason::Paused, false), (120, Of::Gate));
-        assert_eq!(at(Reason::PolicyConflict, false), (130, Of::Gate));
-        assert_eq!(at(Reason::NoPlace, true), (150, Of::Gate));
-        assert_eq!(at(Reason::Halted, false), (100, Of::Entry));
-    }
-}
+mod tests;

@@ -1,16 +1,16 @@
 use super::*;
 use crate::commands::fixture;
 
-fn told(cluster: &Cluster, node: &str) -> String {
-    let explanation = of_node(
+fn explained(cluster: &Cluster, node: &str) -> String {
+    let explanation = explain_node(
         cluster,
         fixture::now(200),
         &node.into(),
-        Sight {
-            has_nodes: true,
-            is_whole: true,
+        Listed {
+            nodes: true,
+            everything: true,
         },
-        &Times::default(),
+        &ConditionTimes::default(),
     );
     explanation.map_or_else(
         |problem| problem.to_string(),
@@ -43,9 +43,9 @@ fn a_queued_node_names_every_unmet_gate() {
             since: 1970-01-01T00:02:30Z
             hint: junban resume
           Hold [node node-1] (needs somebody): node node-1 is labelled junban.dev/hold
-            since: 1970-01-01T00:01:40Z at the earliest, when its entry was made
+            since: 1970-01-01T00:01:40Z at the earliest, when its entry was created
             hint: remove the label junban.dev/hold"#]]
-    .assert_eq(&told(&cluster, "node-1"));
+    .assert_eq(&explained(&cluster, "node-1"));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_failed_node_says_what_happened() {
     entry.record.message = "the command was killed".into();
     entry.record.attempt = 1;
     cluster.apply_entry(entry);
-    let text = told(&cluster, "node-1");
+    let text = explained(&cluster, "node-1");
     assert!(
         text.contains("PowerUnknown") && text.contains("the command was killed"),
         "{text}"
@@ -73,7 +73,7 @@ fn a_node_without_an_entry_says_why() {
     let why = |goal, change: fn(&mut Cluster)| {
         let mut cluster = fixture::cluster(goal, &["node-1"]);
         change(&mut cluster);
-        told(&cluster, "node-1")
+        explained(&cluster, "node-1")
             .lines()
             .next()
             .unwrap_or_default()
@@ -112,22 +112,22 @@ fn a_node_without_an_entry_says_why() {
     expect_test::expect![[r#"
         Node node-1: policy workers governs it and has no goal
         Node node-1: the goal 1970-01-01T00:08:20Z of policy workers lies in the future: not due yet
-        Node node-1: the goal is due and its entry is not made yet
-        Node node-1: the goal is due and its entry is not made yet
+        Node node-1: the goal is due, and the controller has not created its entry yet
+        Node node-1: the goal is due, and the controller has not created its entry yet
         Node node-1: no policy selects the node
         Node node-1: policies other, workers have the same priority 0
-        Node node-1: it is labelled junban.dev/exclude: never touched, and counted nowhere
-        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel
-        Node node-1: the goal 1970-01-01T00:01:40Z was waived for it, by a cancel (its last turn: Cancelled)
-        Node node-1: the goal is due and its entry is not made yet; policy workers says WriteRefused: node node-1: frozen by the site"#]]
+        Node node-1: it is labelled junban.dev/exclude: Junban neither touches nor counts it
+        Node node-1: a cancel waived the goal 1970-01-01T00:01:40Z for it
+        Node node-1: a cancel waived the goal 1970-01-01T00:01:40Z for it (its last turn: Cancelled)
+        Node node-1: the goal is due, and the controller has not created its entry yet; policy workers says WriteRefused: node node-1: frozen by the site"#]]
     .assert_eq(&lines.join("\n"));
 }
 
 #[test]
-fn a_node_that_is_not_there_is_an_error() {
+fn a_node_that_does_not_exist_is_an_error() {
     let cluster = fixture::cluster(None, &["node-1"]);
     expect_test::expect![[r#"
         error: there is no node named node-9
         hint: kubectl get nodes"#]]
-    .assert_eq(&told(&cluster, "node-9"));
+    .assert_eq(&explained(&cluster, "node-9"));
 }

@@ -1,5 +1,5 @@
-//! `junban reboot --dry-run`: what would be rebooted, what blocks it before any cordon, and what it costs. The same
-//! gates as the controller's, asked over a copy of the cluster in which the goal is set already.
+//! `junban reboot --dry-run`: what would be rebooted, what would block it before any cordon, and what it would cost. It
+//! asks the controller's gates, over a copy of the cluster in which the goal is set already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ use crate::commands::problem::{Exit, Problem};
 use crate::commands::session::Session;
 use crate::commands::view::{self, View};
 
-/// What only says whose turn it is: everybody waits for that.
+/// Reasons that only say whose turn it is: every node waits for its turn.
 const TURNS: [Reason; 10] = [
     Reason::LedgerRebuilding,
     Reason::NoPlace,
@@ -71,13 +71,13 @@ pub(super) struct Forecast {
     goal: String,
     /// Nodes that would be rebooted, with the policy that governs each.
     reboot: BTreeMap<String, String>,
-    /// Nodes that stay as they are, with why.
+    /// Nodes that would not be rebooted, with the reason.
     aside: Vec<String>,
     blocked: Vec<Held>,
     cost: Cost,
 }
 
-/// One object that holds nodes up.
+/// What blocks some nodes.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Held {
@@ -145,7 +145,8 @@ fn forecast(cluster: &mut Cluster, now: Now, asked: &Asked, again: bool) -> Resu
     })
 }
 
-/// Sets the goal in the copy and gives each node that it reaches an entry, as the controller would.
+/// Sets the goal in the copy, and makes the entries that the controller would make. Returns the nodes that would be
+/// rebooted, with the policy of each.
 fn set_goal(
     cluster: &mut Cluster,
     now: Now,

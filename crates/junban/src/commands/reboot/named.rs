@@ -77,7 +77,7 @@ pub(super) async fn run(
         let policies = created.clone().map(|spec| spec.policy.clone()).collect();
         let mut notes = notes::waiting(&cluster, &policies);
         notes.extend(policies.iter().filter_map(|name| {
-            let why = cluster.unreadable_policy(name)?;
+            let why = cluster.unreadable_policies.get(name)?;
             Some(notes::unreadable(name.as_str(), why))
         }));
         notes.extend(created.filter_map(|spec| booted_lately(&cluster, now, spec)));

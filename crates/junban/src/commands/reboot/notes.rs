@@ -28,7 +28,7 @@ pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec
     let lacks_driver = |name: &&PolicyName| {
         let policy = cluster.policies.get(*name);
         let is_empty = policy.is_some_and(|policy| policy.reboot.ladder.is_empty());
-        is_empty && cluster.unreadable_policy(name).is_none()
+        is_empty && cluster.unreadable_policies.get(name).is_none()
     };
     let without_driver: Vec<String> = policies
         .iter()
@@ -79,8 +79,9 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
         .into_iter()
         .map(|(why, nodes)| format!("note: not rebooted: {} ({why})", some(&nodes, 5)));
     let of_policies = cluster
-        .unreadable_policies()
-        .map(|(policy, why)| unreadable(policy, why));
+        .unreadable_policies
+        .iter()
+        .map(|(policy, why)| unreadable(policy.as_str(), why));
     of_nodes.chain(of_policies).collect()
 }
 

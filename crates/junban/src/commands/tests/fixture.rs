@@ -56,17 +56,17 @@ pub(crate) fn policy(name: &str, goal: Option<i64>) -> Policy {
     convert::policy::read(&object).unwrap()
 }
 
-/// A policy of which only the outline can be read, as the store keeps it. No controller ever wrote its status.
+/// Makes a policy one of which only the outline can be read. No controller ever wrote its status.
 pub(crate) fn unreadable(cluster: &mut Cluster, name: &str) {
     if let Some(policy) = cluster.policies.get_mut(&name.into()) {
         policy.reboot.ladder.clear();
         policy.summary.observed_generation = 0;
     }
     let text = "spec.drain.jobs.evict: not a label".to_owned();
-    cluster.unreadable.insert(format!("RebootPolicy/{name}"), text);
+    cluster.unreadable_policies.insert(name.into(), text);
 }
 
-/// A worker that is Ready and was seen first at second 1.
+/// A worker that is Ready. Junban saw it first at second 1.
 pub(crate) fn node(name: &str) -> Node {
     let object = serde_json::from_value(json!({
         "metadata": {
@@ -90,7 +90,7 @@ pub(crate) fn node(name: &str) -> Node {
     convert::node::read(&object).unwrap()
 }
 
-/// The Queued entry of a node for a goal, made by the controller at that very second.
+/// The Queued entry that the controller made for a node and a goal, at the second of the goal.
 pub(crate) fn entry(node: &str, goal: i64) -> Entry {
     let uid = NodeUid::new(format!("uid of {node}"));
     Entry {
@@ -117,7 +117,7 @@ pub(crate) fn entry(node: &str, goal: i64) -> Entry {
     }
 }
 
-/// Ends the node's entry as a cancel does, and registers the Node again: the waiver stands in the entry alone.
+/// Ends the node's entry as a cancel does, and registers the Node again: only the entry holds the waiver.
 pub(crate) fn cancel_and_register_again(cluster: &mut Cluster, name: &str, goal: i64) {
     let mut ended = entry(name, goal);
     ended.record.phase = Phase::Cancelled;
@@ -143,8 +143,8 @@ pub(crate) fn grant(cluster: &mut Cluster, entry: &Entry) {
     ledger.slots.insert(entry.spec.node.clone(), slot);
 }
 
-/// A Deployment's ReplicaSet with its pods, all Ready, on the nodes named; and a budget that allows so many
-/// disruptions, if one is named.
+/// Adds a Deployment with its ReplicaSet and one Ready pod on each of these nodes. `max_unavailable`: adds a budget that
+/// allows so many disruptions.
 pub(crate) fn deploy(cluster: &mut Cluster, app: &str, on: &[&str], max_unavailable: Option<usize>) {
     let meta = |name: &str, owner: Value| {
         json!({
