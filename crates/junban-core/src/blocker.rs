@@ -6,7 +6,7 @@ use crate::detail::Detail;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
-/// A reason, with the object that causes it. Displayed, it is the sentence that people read.
+/// A reason, with the object that causes it. Its text is the sentence that people read.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Blocker {
     pub reason: Reason,

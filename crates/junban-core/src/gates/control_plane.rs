@@ -138,8 +138,8 @@ fn is_being_freed(plan: &PlanBuilder<'_>, name: &NodeName) -> bool {
     given_back && ended
 }
 
-/// Whether by the records the last turn of a worker ended long enough ago. A process that is killed every 20 s never
-/// leads so long that it sees this itself. Only the newest goal that a Queued worker has counts.
+/// Whether the records show that the last turn of a worker ended long enough ago. A process that is killed every 20 s
+/// never leads so long that it sees this itself. Only the newest goal that a Queued worker has counts.
 fn workers_were_idle(plan: &PlanBuilder<'_>) -> bool {
     let is_worker = |name: &NodeName| !plan.derived.control_planes.contains(name);
     let turns = plan.derived.turns.values();

@@ -73,7 +73,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
         .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
 }
 
-/// The object that blocks a drain: of a denial, of a budget without tokens, a pod, or a volume.
+/// The object that blocks a drain: the object of a denial, a budget without tokens, a pod, or a volume.
 pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
     let pods = || plan.cluster.pods_of(&node.name);
     let denied = pods().find_map(|pod| {
@@ -157,7 +157,7 @@ pub(super) fn advance(
     )
 }
 
-/// The wait for load balancers, which still send traffic through the node. It is waited once in a turn.
+/// Load balancers still send traffic through the node, so pods leave after this wait. It is waited once in a turn.
 fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
     let has_waited = turn.mark.is_some_and(|mark| mark.power.is_some());
     let left = policy

@@ -55,7 +55,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         return restore(plan, turn, node, true, None);
     }
     let message = if turn.mark.is_some() {
-        "given up; restored when Ready"
+        "given up; the node is restored when it is Ready"
     } else {
         "given up"
     };
@@ -64,7 +64,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     plan.record(turn.entry, record);
 }
 
-/// Writes the waiver before the entry ends, so that the goal makes no other entry. Returns whether it still had to.
+/// Writes the waiver before the entry ends, so that the goal makes no other entry. Returns whether it wrote one.
 fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     let goal = cancelled_goal(plan, turn);
     if node.has_waived(goal) {
@@ -169,8 +169,8 @@ pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<
     patch
 }
 
-/// Restores the Node of an ended entry whose mark is still there: at once without an attempt, else (the entry was given
-/// up) when the node is Ready or excluded, whatever its bootID.
+/// Restores the Node of an ended entry whose mark is still there. If the mark holds an attempt, the entry was given up,
+/// and the Node is restored when it is Ready or excluded, whatever its bootID.
 pub(super) fn after_the_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
         return;

@@ -91,7 +91,7 @@ fn succeed_without_an_act(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node
         entry,
         Phase::Succeeded,
         Reason::GoalMet,
-        "the node has booted since the goal by other means",
+        "somebody else's boot met the goal",
     );
     record.boot_id_after.clone_from(&node.boot_id);
     plan.record(entry, record);

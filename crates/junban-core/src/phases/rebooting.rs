@@ -159,7 +159,7 @@ fn before_attempt(
     // It tests the whole mark and the cordon as read live before the record, not as the cache shows them now.
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
-    // A DaemonSet may have been rolled out during a long drain, so the pods of now must come back.
+    // A DaemonSet may have been rolled out during a long drain, so the mark stores the pods that run now.
     let daemons = mark.daemons_before_power(plan.cluster.pods_of(&node.name));
     let attempt = Mark {
         daemons,
@@ -271,10 +271,7 @@ fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&Ow
             format!("the driver started nothing: {}", answer.message),
         ),
         Some(AttemptStage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}")),
-        _ => (
-            Reason::Evicting,
-            "nothing was started by the attempt before".to_owned(),
-        ),
+        _ => (Reason::Evicting, "the last attempt started nothing".to_owned()),
     };
     let mut record = plan.moved_to(turn.entry, Phase::Draining, reason, message);
     record.attempts_used = record.attempts_used.saturating_sub(1);
@@ -338,7 +335,7 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
         PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
         _ => (
             Reason::PowerUnknown,
-            "no boot in bootTimeout, and the outcome of the power action is not known",
+            "the server did not boot in bootTimeout, and it is not known whether the power action was started",
         ),
     };
     let record = plan.moved_to(entry, Phase::Failed, reason, message);

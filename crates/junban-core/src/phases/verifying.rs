@@ -27,7 +27,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             entry,
             Phase::Failed,
             Reason::MachineChanged,
-            "the systemUUID is another one",
+            "the Node shows another systemUUID",
         );
         plan.record(entry, record);
         return;
@@ -70,7 +70,7 @@ fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Dura
                 entry,
                 Phase::Verifying,
                 Reason::Settle,
-                "everything holds; settling",
+                "everything holds; the settle time runs",
             );
             record.settling_at = Some(plan.now.clock);
             plan.record(entry, record);
@@ -109,19 +109,19 @@ fn proven_message(cluster: &Cluster, node: &Node) -> String {
         }
     }
     ready.retain(|_, ready| !*ready);
-    let mut message = "rebooted, and proven healthy".to_owned();
+    let mut message = "rebooted and proven healthy".to_owned();
     if !ready.is_empty() {
         let sets: Vec<_> = ready.into_keys().collect();
         message.push_str(&format!(
-            "; without a Ready pod here, and not waited for: {}",
+            "; not waited for, because they had no Ready pod here: {}",
             sets.join(", ")
         ));
     }
     message
 }
 
-/// The rules that the record stored before the power action. If the machine rebooted by itself, the policy's rules of
-/// now.
+/// The rules that the record stored before the power action, or the present rules of the policy if the machine rebooted
+/// by itself.
 pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
     match (&turn.entry.record.power, turn.policy) {
         (Some(power), _) => power.verify(),

@@ -16,7 +16,7 @@ use crate::reason::Reason;
 /// behind the watch of entries.
 pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     if live::node_is_gone_live(plan, entry) {
-        let message = "the Node is gone or another one";
+        let message = "the Node is gone, or another Node has its name";
         let record = plan.moved_to(entry, Phase::Cancelled, Reason::NodeGone, message);
         plan.record(entry, record);
     }

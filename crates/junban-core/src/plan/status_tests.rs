@@ -163,7 +163,7 @@ fn a_daemon_set_that_had_no_ready_pod_is_reported_and_not_waited_for() {
     let record = &toy.entry("node-1").unwrap().record;
     assert_eq!(
         record.message,
-        "rebooted, and proven healthy; without a Ready pod here, and not waited for: daemonset shop/broken"
+        "rebooted and proven healthy; not waited for, because they had no Ready pod here: daemonset shop/broken"
     );
 }
 
