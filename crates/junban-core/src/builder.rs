@@ -36,9 +36,9 @@ pub struct PlanBuilder<'a> {
     effects: Vec<Effect>,
     lanes: BTreeSet<Lane>,
     wake_at: Option<Mono>,
-    /// Records that change the phase were written for these in this plan.
+    /// Entries for which this plan writes a record that changes the phase.
     moved: BTreeSet<EntryName>,
-    /// Write-ahead records of this plan.
+    /// Entries for which this plan writes a write-ahead record.
     recorded: BTreeSet<EntryUid>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> PlanBuilder<'a> {
             report: Report::default(),
             effects: Vec::new(),
             lanes: BTreeSet::new(),
-            // Whatever waits for a lane that is held back: no event tells when it may go on.
+            // Effects wait for a lane that is held back, and no event tells when the lane is free again.
             wake_at: memory
                 .lanes
                 .not_before
@@ -71,7 +71,7 @@ impl<'a> PlanBuilder<'a> {
         (self.effects, self.report, self.wake_at)
     }
 
-    /// Whether an effect of this lane could be sent now.
+    /// Whether an effect of this lane can be sent now.
     pub fn is_free(&self, lane: &Lane) -> bool {
         if self.lanes.contains(lane) || self.memory.lanes.busy.contains_key(lane) {
             return false;
@@ -83,9 +83,11 @@ impl<'a> PlanBuilder<'a> {
             .is_none_or(|at| *at <= self.now.mono)
     }
 
-    /// Wants an effect. It is dropped while its lane is taken (the answer that frees the lane brings the next plan);
-    /// where the lane's last write ended in doubt, the live read that clears the doubt goes first; and where the server
-    /// turns down what a node's turn needs, the turn says so before anything else is tried.
+    /// Adds an effect, and returns whether something is sent.
+    ///
+    /// - If its lane is taken, the effect is dropped: the answer that frees the lane brings the next plan.
+    /// - If the result of the lane's last write is unknown, a live read goes instead: a blind retry could act twice.
+    /// - If the server rejects what a node's turn needs, the entry says so before anything else is tried.
     pub fn emit(&mut self, effect: Effect) -> bool {
         let lane = effect.lane();
         if lane == Lane::Free {
@@ -93,7 +95,7 @@ impl<'a> PlanBuilder<'a> {
             return true;
         }
         if !self.is_free(&lane) {
-            // A pause that is over is no reason to wake: the lane waits for an answer, and that wakes.
+            // After the pause the lane waits for an answer only, and the answer wakes the shell.
             let pause = self.memory.lanes.not_before.get(&lane).copied();
             if let Some(at) = pause.filter(|at| *at > self.now.mono) {
                 self.wake_at_mono(at);
@@ -130,7 +132,7 @@ impl<'a> PlanBuilder<'a> {
         };
         Some(match effect {
             Effect::WriteQueue(_) => Read::Queue,
-            // A node without an entry is written too: its journal, or its end where the entry was deleted.
+            // A node without an entry is patched as well: for its journal, or at the end of a turn whose entry was deleted.
             Effect::PatchNode(patch) => {
                 let known = self.derived.turns.get(&patch.node);
                 turn(&patch.node, known.map(|turn| &turn.entry.name))
@@ -142,7 +144,7 @@ impl<'a> PlanBuilder<'a> {
         })
     }
 
-    /// Why the API server lets no write to a Node or its entry through, if it does not.
+    /// Why the API server rejects every write to a Node or its entry, if it does.
     pub fn rejected_write(&self, node: &NodeName) -> Option<Blocker> {
         if self.memory.lanes.rejected_writes.is_empty() {
             return None;
@@ -154,7 +156,7 @@ impl<'a> PlanBuilder<'a> {
         })
     }
 
-    /// Whether the turn of a node has yet to say why no write gets through.
+    /// Whether the node's entry must still say why no write gets through.
     pub fn must_tell_rejection(&self, node: &NodeName) -> bool {
         let Some(down) = self.rejected_write(node) else {
             return false;
@@ -203,7 +205,7 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Evictions without an answer, and those of this plan.
+    /// Evictions that have no answer yet, and those of this plan.
     pub fn evictions_under_way(&self) -> usize {
         let busy = self.memory.lanes.busy.keys().chain(&self.lanes);
         busy.filter(|lane| matches!(lane, Lane::Budget(BudgetKey::Pdb(_))))
@@ -230,7 +232,7 @@ impl<'a> PlanBuilder<'a> {
             .push(blocker);
     }
 
-    /// Writes a record that moves the entry to another phase, or that the protocol needs before its next step.
+    /// Writes a record that moves the entry to another phase, or that the next step needs.
     pub fn record(&mut self, entry: &Entry, mut record: Record) -> bool {
         if record.phase != entry.record.phase {
             record.phase_at = Some(self.now.clock);
@@ -253,7 +255,7 @@ impl<'a> PlanBuilder<'a> {
         }))
     }
 
-    /// The record of an entry moved to a phase for a reason.
+    /// The record of an entry that moves to a phase for a reason.
     pub fn moved_to(&self, entry: &Entry, phase: Phase, reason: Reason, message: impl ToString) -> Record {
         Record {
             phase,
@@ -263,12 +265,12 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Whether a phase-changing record was wanted for this entry already.
+    /// Whether this plan writes a record that changes the entry's phase.
     pub fn has_moved(&self, entry: &EntryName) -> bool {
         self.moved.contains(entry)
     }
 
-    /// Whether a write-ahead record of this entry is on its way: in this plan, or sent and not yet seen.
+    /// Whether a write-ahead record of this entry is under way: it is in this plan, or it was sent and is not seen yet.
     pub fn is_being_recorded(&self, entry: &Entry) -> bool {
         let sent = self.memory.attempts.iter().any(|((uid, attempt), own)| {
             let under_way = matches!(
@@ -277,7 +279,7 @@ impl<'a> PlanBuilder<'a> {
             );
             *uid == entry.uid && *attempt > entry.record.attempt && under_way
         });
-        // A write that ended in doubt may have been the record.
+        // A write with an unknown result may have been the record.
         let doubtful = self
             .memory
             .lanes
@@ -287,15 +289,15 @@ impl<'a> PlanBuilder<'a> {
         self.recorded.contains(&entry.uid) || sent || doubtful
     }
 
-    /// Whether a Failed entry is on its way back into flight: a person retries it, or it may be (`is_being_moved`). Then
-    /// it is not broken any more, and the place beside it is gone.
+    /// Whether a Failed entry goes back into flight: a person retries it, or a write that moves it may be under way. Then the
+    /// node is no longer broken, and gives no further place.
     pub fn goes_back(&self, turn: &Turn<'_>) -> bool {
         let entry = turn.entry;
         let retried = turn.phase() == Phase::Failed && entry.spec.retries > entry.record.retries_done;
         retried || self.is_being_moved(turn)
     }
 
-    /// How many nodes are broken and stay so.
+    /// How many nodes are broken and do not go back into flight.
     pub fn broken(&self) -> usize {
         let stays = |name: &&&NodeName| {
             let turn = self.derived.turns.get(**name);
@@ -309,13 +311,13 @@ impl<'a> PlanBuilder<'a> {
         turn.phase() == Phase::Failed && !self.node_is_free(&turn.entry.spec.node)
     }
 
-    /// Nodes that have a lane taken by this plan or an answer outstanding.
+    /// Whether the node's lane is free: this plan writes nothing in it, and no answer is outstanding.
     pub fn node_is_free(&self, node: &NodeName) -> bool {
         self.is_free(&Lane::Node(node.clone()))
     }
 
-    /// Evidence that nothing is paused, good until the moment returned; without it the live read is asked for. There
-    /// is none for a process that was asked to end: whatever rests on it is left to the next one.
+    /// Until when there is evidence that nothing is paused. Without evidence it asks for a live read of the queue. A process
+    /// that was asked to end has no evidence: it leaves what needs evidence to the next leader.
     pub fn not_paused(&mut self) -> Option<Mono> {
         if self.memory.closing {
             return None;

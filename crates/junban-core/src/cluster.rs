@@ -1,4 +1,4 @@
-//! The cluster as the caches show it: plain data, kept by an adapter, read by the plan.
+//! The cluster as the caches show it. An adapter keeps this plain data up to date, and the plan reads it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub queue: QueueView,
-    /// Why these caches may be minutes old, if they may: then nothing new starts (safety.md S27).
+    /// Why these caches may be minutes old. While they may be, nothing new starts (docs/design/safety.md#s27).
     pub stale: Option<String>,
     pub policies: BTreeMap<PolicyName, Policy>,
     /// Policies that cannot be read, with the reason. Such a policy governs its nodes all the same, and nothing starts
@@ -32,22 +32,22 @@ pub struct Cluster {
     pub entries: BTreeMap<EntryName, Entry>,
     pub nodes: BTreeMap<NodeName, Node>,
     pub pods: BTreeMap<PodKey, Arc<Pod>>,
-    /// The same pods by node, asked for at every plan: no key is looked up then.
+    /// The same pods by node. Every plan asks for them, so they are not looked up by key.
     pub pods_on: BTreeMap<NodeName, BTreeMap<PodKey, Arc<Pod>>>,
     /// The same pods by their direct controller.
     pub pods_by_owner: BTreeMap<WorkloadKey, BTreeMap<PodKey, Arc<Pod>>>,
-    /// Those that are not Ready, or terminating.
+    /// The pods that are not Ready, or that are terminating.
     pub unsettled: BTreeMap<PodKey, Arc<Pod>>,
     pub budgets: BTreeMap<PdbKey, Budget>,
-    /// Which budgets select a pod, for pods that any selects: asked for every pod at every plan, kept by the
-    /// methods below.
+    /// The budgets that select each pod. Every plan asks for them, so the methods below keep them up to date. A pod that
+    /// no budget selects is not listed.
     pub selected_by: BTreeMap<PodKey, Vec<PdbKey>>,
     pub workloads: BTreeMap<WorkloadKey, Workload>,
     pub claims: BTreeMap<ClaimKey, Claim>,
     pub attachments: BTreeMap<String, Attachment>,
 }
 
-/// The queue object, or why there is none to go by. Everything but `Present` counts as paused.
+/// The queue object, or why it is not known. Everything but `Present` counts as paused.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum QueueView {
     #[default]
@@ -64,7 +64,7 @@ impl QueueView {
         }
     }
 
-    /// No queue object means paused (lifecycle.md 5).
+    /// Without a queue object everything is paused (docs/design/life-cycle.md#pause).
     pub fn is_paused(&self) -> bool {
         self.present().is_none_or(|queue| queue.paused)
     }
@@ -141,7 +141,7 @@ impl Cluster {
         }
     }
 
-    /// Applies a node as read, keeping the Lease that is known of it: the two come by different watches.
+    /// Applies a node as read. It keeps the Lease that is known: Nodes and Leases come by different watches.
     pub fn apply_node(&mut self, mut node: Node) -> bool {
         let known = self.nodes.get(&node.name).filter(|known| known.uid == node.uid);
         if let Some(known) = known.filter(|_| node.lease.is_empty()) {
@@ -194,7 +194,8 @@ impl Cluster {
         is_news
     }
 
-    /// Whether a pod may come to a cordoned node: it tolerates the taint, or no scheduler is asked.
+    /// Whether a pod may come to a cordoned node: it tolerates the taint, or its template names the node, so that no
+    /// scheduler is asked.
     pub fn comes_in_spite_of_cordon(&self, pod: &Pod) -> bool {
         pod.tolerates_cordon() || self.template_node(pod).is_some()
     }
@@ -268,7 +269,7 @@ impl Cluster {
             .collect()
     }
 
-    /// The budgets that select a pod. More than one: it will never be evicted.
+    /// The budgets that select a pod. The API server never evicts a pod that more than one budget selects.
     pub fn budgets_of<'a>(&'a self, pod: &Pod) -> impl Iterator<Item = &'a Budget> {
         self.selected_by
             .get(&pod.key)
@@ -310,7 +311,7 @@ impl Cluster {
     /// the custom resource above it, whose replicas nobody can read.
     pub fn topmost_owner<'a>(&'a self, pod: &'a Pod) -> Option<&'a WorkloadKey> {
         let mut key = pod.owner.as_ref()?;
-        // A chain of owners is two long; the bound is for a ring.
+        // A chain of owners is two long. The bound of four ends a ring.
         for _ in 0..4 {
             let owner = self
                 .workloads

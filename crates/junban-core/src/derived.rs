@@ -16,7 +16,7 @@ use crate::queue::{Ledger, Queue, Slot};
 use crate::standing::{Standing, Standings};
 use crate::time::{Now, Timestamp};
 
-/// One node's turn, put together from its three places.
+/// The turn of one node, put together from the entry, the mark and the slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn<'a> {
     pub entry: &'a Entry,
@@ -37,8 +37,8 @@ impl Turn<'_> {
         self.entry.record.phase
     }
 
-    /// Whether somebody named the node, or the policy that governs it still has a goal that is not below the entry's.
-    /// Who was named waits for a policy that is gone; its entry is not deleted.
+    /// Whether the reboot is still asked for: a person named the node, or the policy that governs it still has a goal that is
+    /// not below the entry's. An entry of a person is not deleted when its policy is gone: it waits for the policy.
     pub fn is_still_asked(&self) -> bool {
         let spec = &self.entry.spec;
         let goal_stands = |policy: &&Policy| {
@@ -225,7 +225,7 @@ impl<'a> Derived<'a> {
     }
 }
 
-/// The group of a node under a policy: a node without the label is a group of its own.
+/// The group of a node under a policy. A node without the label is a group of its own.
 pub fn group_of(policy: &Policy, node: &Node) -> Option<GroupName> {
     let groups = policy.groups.as_ref()?;
     Some(match node.labels.get(&groups.by) {
@@ -234,16 +234,16 @@ pub fn group_of(policy: &Policy, node: &Node) -> Option<GroupName> {
     })
 }
 
-/// Whether an entry was made again for a mark that still names the one before: it becomes Failed, and waits for
-/// nothing until then (docs/design/ledger.md#orphaned-marks).
+/// Whether an entry was made again for a mark that still names the UID of the entry before. Such an entry becomes Failed,
+/// and waits for nothing until then (docs/design/ledger.md#orphaned-marks).
 pub fn is_made_again(cluster: &Cluster, entry: &Entry) -> bool {
     let node = cluster.nodes.get(&entry.spec.node);
     let mark = node.and_then(|node| node.mark.as_ref()?.as_ref().ok());
     mark.is_some_and(|mark| mark.entry == entry.name && mark.entry_uid != entry.uid)
 }
 
-/// Policy and goal of an entry: first proof is a matter of these. Nodes that somebody named are one matter, whenever
-/// each was named.
+/// Policy and goal of an entry: the first proof is owed for each pair. All nodes that people named are one pair for each
+/// policy, whenever each was named.
 pub fn goal_key(entry: &Entry) -> (&PolicyName, Option<Timestamp>) {
     let by_name = !entry.spec.requested_by.is_empty();
     (&entry.spec.policy, (!by_name).then_some(entry.spec.booted_after))

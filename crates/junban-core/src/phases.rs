@@ -1,5 +1,5 @@
-//! The turns: one step of each entry along the edges of lifecycle.md 2, and the rows of lifecycle.md 6 that say who
-//! is right after a crash. Each phase is a file.
+//! Moves each entry one step along its edges (docs/design/life-cycle.md#edges), and recovers what a crash left behind
+//! (docs/design/ledger.md#after-a-crash). Each phase is a file.
 
 pub(crate) mod drain;
 mod draining;
@@ -23,7 +23,7 @@ use crate::object::ObjectRef;
 use crate::reason::Reason;
 use crate::time::Reading;
 
-/// Moves every turn that is under way. One write per node and plan: the answer brings the next.
+/// Moves every turn that is under way. A plan writes once for each node, and the answer brings the next plan.
 pub(crate) fn advance_all(plan: &mut PlanBuilder<'_>) {
     let turns: Vec<Turn<'_>> = plan.derived.turns.values().copied().collect();
     for turn in &turns {
@@ -46,7 +46,6 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     if phase.is_ended() {
         return give_back::after_the_end(plan, turn);
     }
-    // Any not ended, when its Node is gone or has another UID: Cancelled; its slot is freed.
     let Some(node) = turn.node else {
         return writes::end_without_a_node(plan, entry);
     };
@@ -62,19 +61,19 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
         return;
     }
     if node.mark.is_some() && turn.mark.is_none() {
-        // Another entry's mark: `orphan` brings that to its end first.
+        // The mark is of another entry: `orphan` ends that turn first.
         return;
     }
     if plan.must_tell_rejection(&node.name) {
-        // Nor is there room for a record that says something else.
+        // The entry must first say why no write gets through: another record would take the place of this one.
         return;
     }
     if let Some(record) = on_this_clock(plan, &entry.record) {
         plan.record(entry, record);
         return;
     }
-    // A mark of this entry without a slot: the slot is put back before anything else (`ledger::settle`). Where there is
-    // no queue there is none to be put back into, and nothing starts: what has begun is seen through.
+    // If the entry has a mark and no slot, the ledger puts the slot back first. Without a queue there is no ledger: nothing
+    // new starts, and what has begun is seen through.
     let has_slot = turn.slot.is_some() || plan.derived.queue.is_none();
     if turn.mark.is_some() && !guard::holds(Guard::SlotFirst, has_slot) {
         return;
@@ -89,8 +88,8 @@ fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     }
 }
 
-/// A stored reading above the clock (a crash, a Lease that is gone) is set to the clock: else its deadline would come
-/// late or never (lifecycle.md 3).
+/// The record with its readings set to the clock, if any of them is above the clock (after a crash, or after the Lease
+/// was lost). Otherwise a deadline would come late or never (docs/design/life-cycle.md#time).
 fn on_this_clock(plan: &PlanBuilder<'_>, record: &Record) -> Option<Record> {
     let clock = plan.now.clock;
     let mut next = record.clone();
