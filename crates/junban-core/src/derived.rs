@@ -153,7 +153,7 @@ impl<'a> Derived<'a> {
                 mark: mark.filter(|mark| mark.entry_uid == entry.uid),
                 slot: slot.filter(|slot| slot.entry_uid == entry.uid),
                 policy: policy_named(&spec.policy)
-                    .filter(|policy| cluster.unreadable_policies.get(&policy.name).is_none()),
+                    .filter(|policy| !cluster.unreadable_policies.contains_key(&policy.name)),
                 governing: governing_policy,
             };
             if turn.phase() == Phase::Failed {

@@ -71,7 +71,7 @@ fn is_due_here(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy, goal: T
     }
     asks_for(&plan.derived, node, goal) && {
         let name = entry_name(&node.name, &node.uid, &policy.name, goal);
-        !plan.cluster.entries.contains_key(&name) && plan.cluster.unreadable_entries.get(&name).is_none()
+        !plan.cluster.entries.contains_key(&name) && !plan.cluster.unreadable_entries.contains_key(&name)
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledge
         let node = plan.cluster.nodes.get(name);
         let node = node.filter(|node| node.uid == slot.node_uid);
         let is_marked = node.is_some_and(|node| node.mark.is_some());
-        if is_marked || plan.cluster.unreadable_entries.get(&slot.entry).is_some() {
+        if is_marked || plan.cluster.unreadable_entries.contains_key(&slot.entry) {
             continue;
         }
         let entry = plan.cluster.entry(&slot.entry, &slot.entry_uid);

@@ -24,7 +24,7 @@ pub(super) fn recover_all(plan: &mut PlanBuilder<'_>) {
     for node in cluster.nodes.values() {
         let Some(Ok(mark)) = &node.mark else { continue };
         // An entry that cannot be read is not gone.
-        let unreadable = cluster.unreadable_entries.get(&mark.entry).is_some();
+        let unreadable = cluster.unreadable_entries.contains_key(&mark.entry);
         if unreadable
             || cluster.entry(&mark.entry, &mark.entry_uid).is_some()
             || !plan.node_is_free(&node.name)

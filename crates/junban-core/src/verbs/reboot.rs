@@ -168,7 +168,7 @@ fn is_under_way(cluster: &Cluster, derived: &Derived<'_>, policy: &Policy) -> bo
         .any(|entry| entry.spec.policy == policy.name && entry.spec.booted_after <= goal && moves(entry));
     // The controller may never write the status of a policy that it cannot read.
     let is_unseen = policy.summary.observed_generation < policy.generation
-        && cluster.unreadable_policies.get(&policy.name).is_none();
+        && !cluster.unreadable_policies.contains_key(&policy.name);
     entry_moves || is_unseen || has_node_without_entry(cluster, derived, policy, goal)
 }
 

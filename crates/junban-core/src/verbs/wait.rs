@@ -111,7 +111,7 @@ fn at_goal<'a>(
     let observed = generations.iter().all(|(name, generation)| {
         let policy = cluster.policies.get(name);
         policy.is_none_or(|policy| policy.summary.observed_generation >= *generation)
-            || cluster.unreadable_policies.get(name).is_some()
+            || cluster.unreadable_policies.contains_key(name)
     });
     let mut progress = Progress {
         observed,

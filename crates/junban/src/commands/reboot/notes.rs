@@ -28,7 +28,7 @@ pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec
     let lacks_driver = |name: &&PolicyName| {
         let policy = cluster.policies.get(*name);
         let is_empty = policy.is_some_and(|policy| policy.reboot.ladder.is_empty());
-        is_empty && cluster.unreadable_policies.get(name).is_none()
+        is_empty && !cluster.unreadable_policies.contains_key(name)
     };
     let without_driver: Vec<String> = policies
         .iter()
