@@ -108,9 +108,7 @@ pub(super) fn advance(
     node: &Node,
     policy: &Policy,
 ) -> Option<Drained> {
-    let marked = turn
-        .mark
-        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
+    let marked = marked_at(plan, turn)?;
     if list_since(plan, node, marked).is_none() {
         read_pods(plan, node);
         return None;
@@ -133,28 +131,19 @@ pub(super) fn advance(
         && guard::stands(Guard::VolumesDetached)
     {
         let volume = ObjectRef::Volume(volume);
-        plan.wait(
-            turn.entry,
-            Blocker::new(Reason::VolumeAttached, volume, Detail::Attached),
-        );
+        let blocker = Blocker::new(Reason::VolumeAttached, volume, Detail::Attached);
+        plan.wait(turn.entry, blocker);
         return None;
     }
     let refusals = turn.entry.record.refusals;
     let wait = wait_after_refusal(refusals).saturating_sub(drained_for(plan, turn));
     if refusals > 0 && !wait.is_zero() {
         plan.wake_in(wait);
-        plan.wait(
-            turn.entry,
-            Blocker::new(Reason::PowerRefused, ObjectRef::None, Detail::Refused),
-        );
+        let blocker = Blocker::new(Reason::PowerRefused, ObjectRef::None, Detail::Refused);
+        plan.wait(turn.entry, blocker);
         return None;
     }
-    still_drained_since(
-        plan,
-        turn,
-        node,
-        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
-    )
+    still_drained(plan, turn, node)
 }
 
 /// Load balancers still send traffic through the node, so pods leave after this wait. It is waited once in a turn.
@@ -171,38 +160,17 @@ fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) 
     if !plan.cluster.queue.is_paused() {
         plan.wake_in(left);
     }
-    Some(Blocker::new(
-        Reason::LoadBalancers,
-        ObjectRef::None,
-        Detail::LoadBalancers,
-    ))
+    let detail = Detail::LoadBalancers;
+    Some(Blocker::new(Reason::LoadBalancers, ObjectRef::None, detail))
 }
 
-/// Lists a node live again before another attempt. Returns the proof if nothing is left.
+/// Asks for a live list of the node. Returns the proof if the list shows that nothing is left.
 pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
-    let marked = turn
-        .mark
-        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
-    still_drained_since(
-        plan,
-        turn,
-        node,
-        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
-    )
-}
-
-fn still_drained_since(
-    plan: &mut PlanBuilder<'_>,
-    turn: &Turn<'_>,
-    node: &Node,
-    earliest: Mono,
-) -> Option<Drained> {
+    let earliest = marked_at(plan, turn)? + guard::waits(Guard::ListAfterCordon, AFTER_CORDON);
     if plan.now.mono < earliest {
         plan.wake_at_mono(earliest);
-        plan.wait(
-            turn.entry,
-            Blocker::new(Reason::Settling, ObjectRef::None, Detail::CordonUnseen),
-        );
+        let blocker = Blocker::new(Reason::Settling, ObjectRef::None, Detail::CordonUnseen);
+        plan.wait(turn.entry, blocker);
         return None;
     }
     let now = plan.now.mono;
@@ -219,13 +187,10 @@ fn still_drained_since(
     if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
         // The list and the cache differ. The next change or the next list resolves that.
         let stale = now.since(list.begun) > Duration::from_secs(1);
+        let pod = ObjectRef::Pod(pod.key.clone());
         plan.wait(
             turn.entry,
-            Blocker::new(
-                Reason::Settling,
-                ObjectRef::Pod(pod.key.clone()),
-                Detail::StillThere,
-            ),
+            Blocker::new(Reason::Settling, pod, Detail::StillThere),
         );
         plan.wake_in(Duration::from_secs(1));
         if stale {
@@ -245,6 +210,11 @@ fn wait_after_refusal(refusals: u32) -> Duration {
         1 => 5,
         _ => 20,
     })
+}
+
+/// When this process wrote the mark, or first saw it.
+fn marked_at(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Option<Mono> {
+    plan.memory.reads.marked.get(&turn.mark?.id).copied()
 }
 
 fn list_since<'a>(plan: &PlanBuilder<'a>, node: &Node, earliest: Mono) -> Option<&'a Fresh<LivePods>> {

@@ -34,12 +34,8 @@ pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if turn.mark.is_some() {
         return restore(plan, turn, node, true, None);
     }
-    let mut record = plan.moved_to(
-        turn.entry,
-        Phase::Cancelled,
-        Reason::Cancelled,
-        "cancelled before any reboot",
-    );
+    let message = "cancelled before any reboot";
+    let mut record = plan.moved_to(turn.entry, Phase::Cancelled, Reason::Cancelled, message);
     record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
     plan.record(turn.entry, record);
 }
@@ -98,36 +94,24 @@ pub(super) fn release(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, 
 
 fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     let entry = turn.entry;
-    let releases = entry
-        .record
-        .back_off
-        .as_ref()
-        .map_or(0, |back_off| back_off.releases)
-        + 1;
+    let back_off = entry.record.back_off.as_ref();
+    let releases = back_off.map_or(0, |back_off| back_off.releases) + 1;
     let wait = BackOff::wait(releases);
     let until = plan.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
     let mut record = plan.moved_to(entry, Phase::Queued, Reason::BackOff, "");
-    record.message = format!(
-        "released ({}): {}; tries again at {}",
-        why.reason,
-        why,
-        to_seconds(until)
-    );
+    let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+    record.message = format!("released ({}): {why}; tries again at {until}", why.reason);
     record.back_off = Some(BackOff {
         format: Format,
         releases,
         from: plan.now.clock,
         seconds: wait.as_secs(),
-        until: to_seconds(until),
+        until,
         blocked_by: back_off::blocked_by(plan.cluster, &why.object),
     });
     record.drain = None;
     record.refusals = 0;
     record
-}
-
-fn to_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Restores the Node. The same patch writes the boot journal: without the turn nobody would know that the boot came
@@ -142,9 +126,8 @@ pub(super) fn restore(
 ) {
     if let Some(mark) = turn.mark {
         let mut patch = restore_patch(node, mark, at_end, why);
-        patch
-            .changes
-            .extend(boot_journal::due(plan, node).map(NodeChange::Journal));
+        let journal = boot_journal::due(plan, node);
+        patch.changes.extend(journal.map(NodeChange::Journal));
         plan.emit(Effect::PatchNode(patch));
     }
 }

@@ -62,12 +62,8 @@ pub(super) fn record(
     }
     let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
     let attempt = next_attempt(entry, mark);
-    let mut record = plan.moved_to(
-        entry,
-        Phase::Rebooting,
-        Reason::Powering,
-        "drained; the power action is recorded",
-    );
+    let message = "drained; the power action is recorded";
+    let mut record = plan.moved_to(entry, Phase::Rebooting, Reason::Powering, message);
     record.phase_at = Some(plan.now.clock);
     record.boot_id_before.clone_from(&node.boot_id);
     record.boot_id_after = None;
@@ -147,13 +143,8 @@ fn before_attempt(
         }
         // The attempt of another process, or too late: it is voided before the entry goes back
         // (docs/design/ledger.md#after-a-crash).
-        return void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "the attempt was recorded by another process, or too long ago",
-        );
+        let why = "the attempt was recorded by another process, or too long ago";
+        return void_mark(plan, turn, node, mark, why);
     };
     let mut patch = patch_on_mark(node, NodeWrite::Attempt);
     // It tests the whole mark and the cordon as read live before the record, not as the cache shows them now.
@@ -191,13 +182,10 @@ fn under_attempt(
             void_mark(plan, turn, node, mark, "the driver started nothing")
         }
         AttemptStage::Ended(_) => wait_for_boot(plan, turn, node, own),
-        AttemptStage::Recorded | AttemptStage::Abandoned(_) => void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "the attempt could not be written into the mark",
-        ),
+        AttemptStage::Recorded | AttemptStage::Abandoned(_) => {
+            let why = "the attempt could not be written into the mark";
+            void_mark(plan, turn, node, mark, why)
+        }
     }
 }
 
@@ -214,13 +202,8 @@ fn act_or_go_back(
     let latest = guard::until(Guard::ActInTime, own.recorded + ACT_WITHIN);
     let Some(power) = &entry.record.power else { return };
     if now >= latest {
-        return void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "no live evidence within 10 s of the record",
-        );
+        let why = "the live reads did not come within 10 s of the record";
+        return void_mark(plan, turn, node, mark, why);
     }
     let evidence =
         plan.memory.reads.acts.get(&node.name).filter(|read| {
@@ -234,14 +217,8 @@ fn act_or_go_back(
         }));
         return;
     };
-    let objections = power_check::objections(
-        plan.cluster,
-        plan.memory,
-        &evidence.value,
-        entry,
-        mark,
-        turn.policy,
-    );
+    let (cluster, memory, read) = (plan.cluster, plan.memory, &evidence.value);
+    let objections = power_check::objections(cluster, memory, read, entry, mark, turn.policy);
     if !objections.is_empty() {
         return void_mark(plan, turn, node, mark, &objections.join(", "));
     }
@@ -311,14 +288,8 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
             });
             plan.record(entry, record);
         } else {
-            plan.wait(
-                entry,
-                Blocker::new(
-                    Reason::Booting,
-                    ObjectRef::Node(node.name.clone()),
-                    Detail::Said(message),
-                ),
-            );
+            let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::Said(message));
+            plan.wait(entry, Blocker::new(Reason::Booting, object, detail));
         }
         return;
     }
