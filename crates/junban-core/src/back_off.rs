@@ -1,11 +1,11 @@
-//! What ends a back-off before its time: a change of the object that blocked (docs/design/life-cycle.md#back-off).
+//! A back-off ends early if the object that blocked the drain changes (docs/design/life-cycle.md#back-off).
 
 use crate::cluster::Cluster;
 use crate::entry::{BackOff, BlockedBy};
 use crate::object::ObjectRef;
 use crate::workload::WorkloadKey;
 
-/// The object that blocks, and its state now. `None`: no change of this object ends a back-off.
+/// The object that blocks, and its present state. `None`: no change of this object ends a back-off.
 pub(crate) fn blocked_by(cluster: &Cluster, object: &ObjectRef) -> Option<BlockedBy> {
     Some(BlockedBy {
         object: object.clone(),
@@ -21,7 +21,7 @@ pub(crate) fn has_changed(cluster: &Cluster, back_off: &BackOff) -> bool {
     })
 }
 
-/// What a change of an object is judged by, as text: it is stored in the entry's status and only compared with itself.
+/// The state of an object as text. The entry's status stores it, and it is only compared with a later state.
 fn state(cluster: &Cluster, object: &ObjectRef) -> Option<String> {
     let gone = || "gone".to_owned();
     Some(match object {

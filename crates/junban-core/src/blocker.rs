@@ -1,4 +1,4 @@
-//! Why an entry waits: one unmet gate, or one step that is waited for. Never a bare "no".
+//! Why an entry waits: a gate that is not met, or something that it waits for.
 
 use std::fmt;
 

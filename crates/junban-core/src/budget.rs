@@ -10,17 +10,17 @@ pub struct Budget {
     pub version: Version,
     pub generation: i64,
     pub observed_generation: i64,
-    /// `None`: no selector, selects nothing. An empty one selects every pod of the namespace.
+    /// `None` selects nothing. An empty selector selects every pod of the namespace.
     pub selector: Option<Selector>,
-    /// `unhealthyPodEvictionPolicy: AlwaysAllow`.
+    /// Whether `unhealthyPodEvictionPolicy` is `AlwaysAllow`.
     pub always_allow_unhealthy: bool,
     pub disruptions_allowed: u32,
     pub current_healthy: u32,
     pub desired_healthy: u32,
     pub expected_pods: u32,
-    /// Names of pods whose eviction was accepted and not yet seen by the budget's controller. It forgets a name when
-    /// its pod is gone or terminating, else after two minutes: a StatefulSet may have made the pod again by then.
+    /// The pods whose eviction was accepted and that the disruption controller has not seen leave. It removes a name
+    /// when the pod is gone or terminating, or after two minutes if a StatefulSet has made the pod again before.
     pub disrupted_pods: Vec<String>,
-    /// Message of the condition `DisruptionAllowed=False` with reason `SyncFailed`.
+    /// The message of the condition `DisruptionAllowed=False` with reason `SyncFailed`: the budget cannot be computed.
     pub sync_failed: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::start;
 use crate::time::Now;
 
 /// Everything that a node's turn waits for. Empty: nothing, or the node has no turn. For a Queued entry every gate is
-/// asked. In flight and Failed the record says what the entry waits for.
+/// asked. The record of an entry that is in flight or Failed says what it waits for.
 pub fn explain(cluster: &Cluster, memory: &Memory, now: Now, node: &NodeName) -> Vec<Blocker> {
     let mut plan = PlanBuilder::new(cluster, memory, now);
     let Some(turn) = plan.derived.turns.get(node).copied() else {

@@ -1,8 +1,7 @@
-//! The versions of what Junban stores and a later release reads: the mark, the record, and the back-off in a record.
+//! The format of what Junban stores and another release may read: the mark, the record, and the back-off in a record.
 //!
-//! What has no version was written before there were versions: it reads as the current form. What a newer release
-//! wrote is not read at all, for any of its fields may mean something else. Whoever holds it leaves it alone and
-//! reports it.
+//! Without the field `format` it has the present format. What a newer release wrote is not read, because any of its
+//! fields may mean something else. It is left alone and reported.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,22 +11,22 @@ pub type MarkFormat = Format<1>;
 pub type RecordFormat = Format<1>;
 pub type BackOffFormat = Format<1>;
 
-/// The field `format` of what is stored. In memory everything has the current form, so there is nothing to keep.
+/// The field `format` of what is stored. In memory everything has the present format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Format<const CURRENT: u64>;
 
 impl<const CURRENT: u64> Format<CURRENT> {
-    /// Judges the version alone. To be called before the other fields are read: else the error would be that of a
-    /// field that a newer release has changed.
+    /// Checks the format alone. Call it before the other fields are read. Otherwise the error would name a field that a
+    /// newer release has changed.
     pub fn check(stored: &Value) -> Result<(), String> {
         stored
             .get("format")
             .and_then(Value::as_u64)
-            .map_or(Ok(()), judge::<CURRENT>)
+            .map_or(Ok(()), check_number::<CURRENT>)
     }
 }
 
-fn judge<const CURRENT: u64>(format: u64) -> Result<(), String> {
+fn check_number<const CURRENT: u64>(format: u64) -> Result<(), String> {
     if format <= CURRENT {
         return Ok(());
     }
@@ -45,7 +44,7 @@ impl<const CURRENT: u64> Serialize for Format<CURRENT> {
 impl<'de, const CURRENT: u64> Deserialize<'de> for Format<CURRENT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let format = u64::deserialize(deserializer)?;
-        judge::<CURRENT>(format).map_err(D::Error::custom)?;
+        check_number::<CURRENT>(format).map_err(D::Error::custom)?;
         Ok(Self)
     }
 }

@@ -1,7 +1,7 @@
-//! Names and identities as types, so that a node's name cannot stand where its UID belongs.
+//! Names and identities, each of its own type, so that a node's name cannot be used as its UID.
 //!
-//! A plan looks names up by the ten thousand. Text of up to 23 bytes lies in the id itself, longer text is shared:
-//! a comparison seldom leaves the map's own memory, and a copy never allocates.
+//! A plan looks up tens of thousands of names. Text of up to 23 bytes is stored in the id itself and longer text is
+//! shared, so a comparison is fast and a copy never allocates.
 
 use std::fmt;
 
@@ -16,12 +16,10 @@ macro_rules! string_id {
         pub struct $name(SmolStr);
 
         impl $name {
-            /// Wraps the text as it stands.
             pub fn new(text: impl Into<SmolStr>) -> Self {
                 Self(text.into())
             }
 
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -50,11 +48,11 @@ macro_rules! string_id {
 string_id! {
     /// `metadata.name` of a Node.
     NodeName
-    /// `metadata.uid` of a Node: another UID under the same name is another node.
+    /// `metadata.uid` of a Node. Another UID under the same name is another node.
     NodeUid
-    /// `status.nodeInfo.bootID`: changes with every boot. Never empty: see [`BootId::reported`].
+    /// `status.nodeInfo.bootID`, which changes with every boot. It is never empty: see [`BootId::reported`].
     BootId
-    /// `status.nodeInfo.systemUUID`: the machine's own identity.
+    /// `status.nodeInfo.systemUUID`: the identity of the machine.
     SystemUuid
     /// `metadata.name` of a RebootPolicy.
     PolicyName
@@ -66,14 +64,14 @@ string_id! {
     QueueUid
     /// `metadata.uid` of a Pod.
     PodUid
-    /// The random id of one mark (lifecycle.md 6).
+    /// The random id of a mark.
     MarkId
-    /// The failure domain of a node: the value of the policy's group label.
+    /// The group of a node: the value of the policy's group label.
     GroupName
 }
 
 impl BootId {
-    /// A kubelet that has not reported yet shows an empty bootID, which proves nothing: that is `None`.
+    /// `None` if the kubelet has not reported yet: then the bootID is empty and proves nothing.
     pub fn reported(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self::new(text))
     }
@@ -124,25 +122,25 @@ pub fn natural(name: &str) -> (String, u64, String) {
     (head.to_owned(), number, name.to_owned())
 }
 
-/// `metadata.resourceVersion`. Versions of one resource type compare as numbers (KEP-5504, guaranteed from
-/// Kubernetes 1.35 and true of every release with etcd before it), which is what lets a cache keep the newer of
-/// a watch event and the answer to our own write.
+/// `metadata.resourceVersion`. The versions of one resource type compare as numbers: KEP-5504 guarantees this from
+/// Kubernetes 1.35, and it is true of every earlier release with etcd. So a cache can keep the newer one of a watch
+/// event and the answer to Junban's own write.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(pub u64);
 
-/// What an object as read says beside the one that is known under its name.
+/// How an object that was read compares with the known object of its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Freshness {
-    /// A late answer: the known object stays.
+    /// It is older, so the known object stays.
     Old,
-    /// The known object once more.
+    /// It is the known object.
     Same,
+    /// It is newer, or the first one.
     News,
 }
 
 impl Version {
-    /// Compares the version of an object as read with the version that is known, if one is.
     pub fn freshness(self, known: Option<Self>) -> Freshness {
         match known {
             Some(known) if self < known => Freshness::Old,

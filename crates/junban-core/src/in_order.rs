@@ -1,10 +1,10 @@
-//! Look-ups of keys that come in order. Every plan walks all nodes, and asks of each what several maps hold of it: a
-//! comparison or two each this way, where the map's own look-up takes its logarithm.
+//! Fast look-ups of keys in ascending order. Every plan looks up all nodes in several maps. This needs one or two
+//! comparisons for each node, where the look-up of the map needs more.
 
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 
-/// A map and how far the keys have come.
+/// A map, and its items after the last key.
 #[derive(Debug)]
 pub(crate) struct InOrder<'m, K, V> {
     map: &'m BTreeMap<K, V>,
@@ -17,7 +17,7 @@ impl<'m, K: Ord, V> InOrder<'m, K, V> {
         Self { map, rest }
     }
 
-    /// What the map holds for a key. Any key is found, in whatever order; ascending ones quickly.
+    /// The value of a key. Keys may come in any order; ascending keys are fast.
     pub(crate) fn get(&mut self, key: &K) -> Option<&'m V> {
         while self.rest.next_if(|(known, _)| *known < key).is_some() {}
         match self.rest.peek() {

@@ -1,4 +1,5 @@
-//! The pure heart of Junban: what is observed, what is decided, and why. No IO, no clock, no randomness, no logs.
+//! The pure core of Junban: what is observed, what is decided, and why. It does no IO, reads no clock, draws no random
+//! numbers and logs nothing.
 //!
 //! An adapter keeps [`cluster::Cluster`] up to date. [`plan::plan`] reads it together with [`memory::Memory`], a
 //! [`schedule::Schedule`] and the clocks, and returns [`effect::Effect`]s and a [`report::Report`]. The engine carries

@@ -17,36 +17,35 @@ pub struct Node {
     pub created: Timestamp,
     pub labels: Labels,
     pub unschedulable: bool,
-    /// Whether Junban's own field manager owns `spec.unschedulable` (managedFields).
+    /// Whether Junban's field manager owns `spec.unschedulable`.
     pub cordon_is_ours: bool,
     pub taints: Vec<Taint>,
-    /// `junban.dev/exclude`: never touched, counts nowhere.
+    /// Labelled `junban.dev/exclude`: the node is never touched and counts nowhere.
     pub excluded: bool,
-    /// `junban.dev/hold`: not started for now, counts.
+    /// Labelled `junban.dev/hold`: the node is not started for now. It counts.
     pub held: bool,
-    /// `node-role.kubernetes.io/control-plane`.
+    /// Labelled `node-role.kubernetes.io/control-plane`.
     pub control_plane: bool,
-    /// The exclude-from-external-load-balancers label is there.
+    /// Labelled `node.kubernetes.io/exclude-from-external-load-balancers`.
     pub excluded_from_load_balancers: bool,
-    /// The steering taint `junban.dev/pending` is there.
+    /// Whether the node has the steering taint `junban.dev/pending`.
     pub pending_taint: bool,
     pub ready: bool,
-    /// `None`: not reported yet.
+    /// `None`: the kubelet has not reported it.
     pub boot_id: Option<BootId>,
     pub system_uuid: SystemUuid,
-    /// `renewTime` of the node's Lease, as text: only its change is looked at, never its value as a time.
+    /// `renewTime` of the node's Lease as text: only a change of it counts, never the time.
     pub lease: String,
-    /// By resource name: cpu in millicores, memory and others in their base unit.
+    /// For each resource its amount: cpu in millicores, all others in their base unit.
     pub allocatable: BTreeMap<String, i64>,
-    /// `Err`: an annotation that does not parse: the node counts as marked by somebody and is not touched.
+    /// `Err`: the mark cannot be parsed. Then the node belongs to another tool and is not touched.
     pub mark: Option<Result<Mark, String>>,
-    /// The annotation's value exactly as read: what a `test` compares.
+    /// The mark's text exactly as read. A `test` compares it.
     pub mark_text: Option<String>,
     pub journal: Option<Journal>,
     /// `junban.dev/waived`: no goal up to this time counts for this node.
     pub waived: Option<Timestamp>,
-    /// The other tool that owns this node by its own signs, if one does
-    /// (docs/design/life-cycle.md#excluded-and-held-nodes).
+    /// Another tool that owns this node, if there is one (docs/design/life-cycle.md#excluded-and-held-nodes).
     pub foreign_owner: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A reference to the object that causes something, or for which something is done.
+//! A reference to an object that causes something.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum ObjectRef {
     Policy(PolicyName),
     Entry(EntryName),
     Node(NodeName),
-    /// Some of the nodes that cause it.
+    /// Some nodes that cause it together.
     Nodes(Vec<NodeName>),
     Groups(Vec<GroupName>),
     Pod(PodKey),
@@ -35,7 +35,7 @@ pub enum ObjectRef {
     Volume(String),
     /// A resource that runs out, by its name.
     Capacity(String),
-    /// An object of another release.
+    /// An object that has no kind here, or that another release wrote.
     Other(String),
 }
 
@@ -82,7 +82,7 @@ impl From<ObjectRef> for String {
 }
 
 impl From<String> for ObjectRef {
-    /// Reads what a status stores. Only the kinds that can end a back-off are told apart.
+    /// Reads what a status stores. Only kinds that can end a back-off are recognised.
     fn from(text: String) -> Self {
         let known = text.split_once(' ').and_then(|(kind, name)| {
             if kind == "volume" {

@@ -15,39 +15,38 @@ pub struct Pod {
     pub uid: PodUid,
     pub version: Version,
     pub node: Option<NodeName>,
-    /// The scheduler has found no node for it.
+    /// Whether the scheduler has found no node for it.
     pub fits_nowhere: bool,
     pub labels: Labels,
     pub phase: PodPhase,
     pub ready: bool,
-    /// `metadata.deletionTimestamp` is set.
+    /// Whether `metadata.deletionTimestamp` is set.
     pub terminating: bool,
     pub created: Timestamp,
     pub grace: Duration,
     pub has_finalizers: bool,
-    /// The pod's direct controller, if any.
+    /// The direct controller of the pod.
     pub owner: Option<WorkloadKey>,
-    /// The annotation `kubernetes.io/config.mirror`, or an owner of kind Node.
+    /// Whether it is a static pod: annotation `kubernetes.io/config.mirror`, or an owner of kind Node.
     pub is_mirror: bool,
-    /// Names of its emptyDir volumes, less those that `safe-to-evict-local-volumes` names.
+    /// The names of its emptyDir volumes that `safe-to-evict-local-volumes` does not name.
     pub empty_dirs: Vec<String>,
-    /// What an annotation or label of the pod asks of whoever would evict it.
     pub wish: Option<PodWish>,
     pub claims: Vec<ClaimKey>,
-    /// Containers that run now: IDs as reported.
+    /// The IDs of the containers that run now.
     pub running_containers: Vec<String>,
     pub requests: BTreeMap<String, i64>,
     pub node_selector: Labels,
-    /// `spec.affinity.nodeAffinity` that is required, flattened to match terms: any one must match.
+    /// The terms of the required node affinity. One of them must match.
     pub required_affinity: Vec<Selector>,
     pub tolerations: Vec<Toleration>,
     pub priority: i32,
-    /// One of Junban's own controller pods.
+    /// Whether it is a pod of Junban's controller.
     pub is_junban: bool,
 }
 
 impl Pod {
-    /// Whether it tolerates the taint of a cordoned node, so that it may land there again.
+    /// Whether it tolerates the taint of a cordoned node, and so may come back to it.
     pub fn tolerates_cordon(&self) -> bool {
         self.tolerations.iter().any(|toleration| {
             let any_key = toleration.key.is_empty() && toleration.value.is_none();
@@ -65,15 +64,15 @@ pub enum PodPhase {
     Finished,
 }
 
-/// A pod's own wish, with the key that says so (drain.md, which pods).
+/// What a label or annotation of a pod asks for. `by` is its key (docs/design/drain.md#which-pods).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PodWish {
     /// `safe-to-evict: "false"`, or `do-not-disrupt: "true"`.
     DoNotDisrupt { by: String },
-    /// `do-not-disrupt` with a duration from the pod's start.
+    /// `do-not-disrupt` with a duration, which counts from the pod's start.
     NotBefore { by: String, until: Timestamp },
-    /// `cluster.x-k8s.io/drain: skip`: treated like a DaemonSet's pod.
+    /// `cluster.x-k8s.io/drain: skip`.
     Skip { by: String },
-    /// `cluster.x-k8s.io/drain: wait-completed`: waited for like a Job's.
+    /// `cluster.x-k8s.io/drain: wait-completed`.
     WaitCompleted { by: String },
 }

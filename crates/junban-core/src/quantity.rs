@@ -1,10 +1,10 @@
-//! Numbers that operators write: counts, percentages, and either of the two.
+//! A number or a percentage.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A number or a percentage of something, as Kubernetes' IntOrString carries it.
+/// A number or a percentage, as the IntOrString of Kubernetes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "IntOrString", into = "IntOrString")]
 pub enum IntOrPercent {
@@ -13,13 +13,12 @@ pub enum IntOrPercent {
     Percent(u8),
 }
 
-/// Why a text is no count or percentage.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0:?} is neither a number from 0 nor a percentage from 1% to 100%")]
 pub struct NotACountOrPercent(pub String);
 
 impl IntOrPercent {
-    /// The share of `whole`, rounded up: limits on nodes (lifecycle.md 4).
+    /// The share of `whole`, rounded up. Limits of nodes use it (docs/design/life-cycle.md#limits).
     pub fn of_rounded_up(self, whole: usize) -> usize {
         match self {
             Self::Count(count) => count as usize,
@@ -27,7 +26,7 @@ impl IntOrPercent {
         }
     }
 
-    /// The share of `whole`, rounded down: `drain.unbudgeted.maxUnavailable` (drain.md).
+    /// The share of `whole`, rounded down. Implied budgets use it (docs/design/drain.md#implied-budgets).
     pub fn of_rounded_down(self, whole: usize) -> usize {
         match self {
             Self::Count(count) => count as usize,
@@ -73,7 +72,7 @@ impl TryFrom<IntOrString> for IntOrPercent {
     fn try_from(raw: IntOrString) -> Result<Self, Self::Error> {
         match raw {
             IntOrString::Int(count) => Ok(Self::Count(count)),
-            // A bare number in quotes is not what the CRD's pattern admits.
+            // The pattern of the CRD refuses a number in quotes.
             IntOrString::String(text) if text.ends_with('%') => Self::parse(&text),
             IntOrString::String(text) => Err(NotACountOrPercent(text)),
         }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_limits_round_up_and_unbudgeted_rounds_down() {
+    fn limits_of_nodes_round_up_and_implied_budgets_round_down() {
         assert_eq!(IntOrPercent::Percent(10).of_rounded_up(11), 2);
         assert_eq!(IntOrPercent::Percent(10).of_rounded_down(19), 1);
         assert_eq!(IntOrPercent::Count(3).of_rounded_up(1), 3);

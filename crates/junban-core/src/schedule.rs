@@ -1,23 +1,23 @@
-//! The order of starts: plain data, made elsewhere and read by the start desk.
+//! The order of starts: plain data that the start desk reads.
 
 use std::collections::BTreeMap;
 
 use crate::cluster::Cluster;
 use crate::ids::NodeName;
 
-/// In which order the start desk tries the nodes that may start. It decides nothing else: every gate is asked for
-/// every node, so a schedule that is old or wrong costs time and no safety.
+/// The order in which the start desk tries the nodes that may start. It decides nothing else: every gate is asked for
+/// each node, so an old or wrong schedule costs time but no safety.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Schedule {
-    /// Rises with each schedule that is made.
+    /// It rises with each new schedule.
     pub version: u64,
     /// A lower rank starts earlier. Nodes with the same rank go by name.
     pub ranks: BTreeMap<NodeName, u32>,
 }
 
 impl Schedule {
-    /// Ranks each node by the number of its scarce budgets: budgets of its pods that have one token left, or none. A
-    /// node without scarce budgets is the least likely to wait in the middle of its drain.
+    /// Ranks each node by the number of its scarce budgets: budgets of its pods with at most one token. A node without
+    /// scarce budgets is the least likely to wait in the middle of its drain.
     pub fn by_scarce_budgets(version: u64, cluster: &Cluster) -> Self {
         let nodes = cluster.nodes.keys();
         Self {

@@ -1,16 +1,15 @@
-//! Label selectors. What `{}` means is the caller's business: for a budget it is every pod of the namespace
-//! (policy/v1), for Junban's own objects it is nothing, ever (design.md 4).
+//! Label selectors. The caller decides what an empty selector means: for a budget every pod of the namespace, for
+//! Junban's own objects nothing (docs/design/overview.md#objects).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
 /// One requirement on one label.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Requirement {
     In(String, BTreeSet<String>),
-    /// Holds as well where the label is absent, as in Kubernetes.
+    /// It also holds without the label, as in Kubernetes.
     NotIn(String, BTreeSet<String>),
     Exists(String),
     DoesNotExist(String),
@@ -27,14 +26,14 @@ impl Requirement {
     }
 }
 
-/// The conjunction of its requirements. Without any it is *empty*.
+/// All requirements must hold. Without requirements the selector is *empty*.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Selector {
     pub requirements: Vec<Requirement>,
 }
 
 impl Selector {
-    /// `key=value` for every given pair.
+    /// `key=value` for each pair.
     pub fn of_labels(labels: impl IntoIterator<Item = (String, String)>) -> Self {
         let requirements = labels
             .into_iter()
@@ -47,14 +46,14 @@ impl Selector {
         self.requirements.is_empty()
     }
 
-    /// Whether every requirement holds: an empty selector matches everything, as a PodDisruptionBudget's does.
+    /// Whether every requirement holds. An empty selector matches everything, as for a PodDisruptionBudget.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.requirements
             .iter()
             .all(|requirement| requirement.holds(labels))
     }
 
-    /// Whether it matches only where the label has this very value.
+    /// Whether it only matches if the label has this value.
     pub fn demands(&self, key: &str, value: &str) -> bool {
         self.requirements.iter().any(|requirement| match requirement {
             Requirement::In(of, values) => of == key && values.iter().all(|one| one == value),
@@ -62,7 +61,7 @@ impl Selector {
         })
     }
 
-    /// Whether it selects by Junban's rule: an empty selector selects nothing (safety.md S19).
+    /// As `matches`, but an empty selector selects nothing (docs/design/safety.md#s19).
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.is_empty() && self.matches(labels)
     }

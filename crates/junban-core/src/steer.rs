@@ -53,14 +53,14 @@ pub(crate) fn taints(plan: &mut PlanBuilder<'_>) {
 
 fn is_wanted(turn: &Turn<'_>, node: &Node) -> bool {
     if turn.phase() != Phase::Queued {
-        // In flight the taint stays. A Failed node is cordoned and needs none.
+        // The taint stays while the turn is in flight. A Failed node is cordoned and needs none.
         return turn.phase().is_in_flight() && node.pending_taint;
     }
     let record = &turn.entry.record;
     // A pause or a halt concerns all nodes, so the taint stays.
-    let starts_not_soon = record.reason.is_some_and(|reason| {
+    let will_not_start_soon = record.reason.is_some_and(|reason| {
         reason == Reason::NotDue
             || (reason.class() == Class::NeedsSomebody && !matches!(reason, Reason::Paused | Reason::Halted))
     });
-    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || starts_not_soon)
+    !(turn.entry.spec.cancel || node.has_waived(turn.entry.spec.booted_after) || will_not_start_soon)
 }

@@ -12,11 +12,11 @@ pub struct Taint {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Toleration {
-    /// Empty with `Exists`: tolerates everything.
+    /// Empty without a value: it tolerates every key.
     pub key: String,
-    /// `Some`: operator Equal.
+    /// `None`: the operator is `Exists`.
     pub value: Option<String>,
-    /// Empty: every effect.
+    /// Empty: it tolerates every effect.
     pub effect: String,
 }
 

@@ -1,27 +1,27 @@
-//! The three clocks. Each has its own type, so that no deadline is ever compared with the wrong one.
+//! The three clocks. Each has a type of its own, so that they cannot be compared with each other
+//! (docs/design/life-cycle.md#time).
 //!
 //! | clock | type | what it decides |
 //! |---|---|---|
-//! | cluster clock (lifecycle.md 3) | [`Reading`] | every timeout, back-off and settle |
+//! | cluster clock | [`Reading`] | every timeout, back-off and settle |
 //! | CLOCK_BOOTTIME of this process | [`Mono`] | freshness of evidence, waits of a few seconds |
-//! | wall clock of the API server | [`Timestamp`] | which goals are due; what is shown. Nothing else |
+//! | wall clock of the API server | [`Timestamp`] | which goals are due, `minInterval`, what is shown |
 
 use std::time::Duration;
 
 pub use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Time since an arbitrary point, by a clock that never jumps and counts suspend time.
+/// The time since an arbitrary moment, on a clock that never jumps and counts suspend time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Mono(pub Duration);
 
 impl Mono {
-    /// Milliseconds since the arbitrary point.
     pub fn from_millis(ms: u64) -> Self {
         Self(Duration::from_millis(ms))
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time since `earlier`. Zero if `earlier` is later.
     pub fn since(self, earlier: Mono) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -34,31 +34,30 @@ impl std::ops::Add<Duration> for Mono {
     }
 }
 
-/// A reading of the cluster clock: how long leaders have led, and how long of that the queue was not paused.
-/// It moves only while a leader lives, so neither a clock that jumps nor a controller that is killed every 20 s
-/// makes a deadline pass early or never (lifecycle.md 3).
+/// A reading of the cluster clock. It moves only while a leader lives. So a clock that jumps makes no deadline pass
+/// early, and a controller that is killed every 20 s makes no deadline pass never.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Reading {
-    /// Milliseconds led.
+    /// For how many milliseconds leaders have led.
     #[serde(rename = "led")]
     pub led_ms: u64,
-    /// Milliseconds led while not paused. Never more than `led_ms`.
+    /// For how many of these milliseconds the queue was not paused.
     #[serde(rename = "running")]
     pub running_ms: u64,
 }
 
 impl Reading {
-    /// Time led since `earlier`. A stored reading above the clock (a crash, a Lease that is gone) counts as now.
+    /// The time led since `earlier`. Zero if `earlier` is later, as after a crash or the loss of the Lease.
     pub fn led_since(self, earlier: Reading) -> Duration {
         Duration::from_millis(self.led_ms.saturating_sub(earlier.led_ms))
     }
 
-    /// Time led while not paused since `earlier`: what the clocks of drain and back-off count.
+    /// The time led without pauses since `earlier`. The clocks of drain and back-off count this time.
     pub fn running_since(self, earlier: Reading) -> Duration {
         Duration::from_millis(self.running_ms.saturating_sub(earlier.running_ms))
     }
 
-    /// The reading moved on by `span` in which the queue was or was not paused.
+    /// The reading after `span`, during which the queue was paused or not.
     pub fn advanced(self, span: Duration, paused: bool) -> Reading {
         let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Reading {
@@ -68,7 +67,7 @@ impl Reading {
     }
 }
 
-/// All three clocks, read at one moment. The engine receives it; nothing in core reads a clock.
+/// All three clocks at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
     pub mono: Mono,

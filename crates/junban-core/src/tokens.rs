@@ -38,11 +38,8 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
         (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
         (Some(one), Some(two)) => {
             let (other, pod) = (two.key.clone(), pod.key.clone());
-            Err(Blocker::new(
-                Reason::TwoBudgets,
-                ObjectRef::Pdb(one.key.clone()),
-                Detail::TwoBudgets { other, pod },
-            ))
+            let (object, detail) = (ObjectRef::Pdb(one.key.clone()), Detail::TwoBudgets { other, pod });
+            Err(Blocker::new(Reason::TwoBudgets, object, detail))
         }
     }
 }
@@ -290,11 +287,11 @@ impl<'a> Tokens<'a> {
             return Ok(());
         }
         if implied.ready <= 1 && !implied.all_may_leave {
-            return Err(Blocker::new(
-                Reason::ImpliedBudget,
+            let (owner, detail) = (
                 ObjectRef::Workload(owner.clone()),
                 Detail::LastReady(pod.key.clone()),
-            ));
+            );
+            return Err(Blocker::new(Reason::ImpliedBudget, owner, detail));
         }
         Err(implied.refusal(1))
     }
@@ -312,11 +309,11 @@ impl<'a> Tokens<'a> {
         let implied = self.implied(owner, policy)?;
         let most = implied.most();
         if need > most {
-            return Some(Blocker::new(
-                Reason::ImpliedBudget,
+            let (owner, detail) = (
                 ObjectRef::Workload(owner.clone()),
                 Detail::PinnedNeverImplied { need, most },
-            ));
+            );
+            return Some(Blocker::new(Reason::ImpliedBudget, owner, detail));
         }
         let key = BudgetKey::Implied(owner.clone());
         let held = self.reservations.of_others(&key, &node.name) + taken;

@@ -3,11 +3,11 @@
 use crate::ids::{NodeName, Version};
 use crate::selector::Selector;
 
-/// A PersistentVolumeClaim with what matters of its volume.
+/// A PersistentVolumeClaim, and the affinity of its volume.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Claim {
     pub volume: String,
-    /// Node affinity of the bound volume: any one term must match. Empty: none.
+    /// The terms of the volume's node affinity. One of them must match. Empty: the volume has no node affinity.
     pub node_affinity: Vec<Selector>,
 }
 

@@ -1,4 +1,4 @@
-//! The controllers of pods.
+//! Workloads: the controllers of pods.
 
 use std::fmt;
 
@@ -6,7 +6,6 @@ use smol_str::SmolStr;
 
 use crate::ids::{NodeName, Version};
 
-/// A controller of pods.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct WorkloadKey {
     pub kind: WorkloadKind,
@@ -22,7 +21,7 @@ pub enum WorkloadKind {
     ReplicationController,
     DaemonSet,
     Job,
-    /// A kind that Junban knows nothing of: an operator's own.
+    /// A custom resource.
     Other(String),
 }
 
@@ -54,7 +53,7 @@ impl WorkloadKind {
         Self::Job,
     ];
 
-    /// The kind as messages write it.
+    /// The kind as it is written in messages.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Deployment => "deployment",
@@ -67,7 +66,7 @@ impl WorkloadKind {
         }
     }
 
-    /// The kind that messages write so.
+    /// The kind of this name, as [`Self::as_str`] writes it.
     pub fn named(text: &str) -> Self {
         let known = Self::KNOWN.into_iter().find(|kind| kind.as_str() == text);
         known.unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -78,10 +77,10 @@ impl WorkloadKind {
 pub struct Workload {
     pub key: WorkloadKey,
     pub version: Version,
-    /// `spec.replicas`; `None` for kinds without.
+    /// `spec.replicas`. `None` for a kind without replicas.
     pub replicas: Option<u32>,
-    /// The controller of this controller: a ReplicaSet's Deployment, a Job's CronJob.
+    /// The controller of this controller, as a ReplicaSet's Deployment.
     pub owner: Option<WorkloadKey>,
-    /// `nodeName` of the template: its pods are made on this node, cordoned or not.
+    /// `nodeName` of the template: its pods are bound to this node even if it is cordoned.
     pub template_node: Option<NodeName>,
 }

@@ -62,14 +62,12 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         .iter()
         .find(|(resource, amount)| free.get(*resource).copied().unwrap_or(0) < **amount)?;
     let (resource, amount) = short;
-    let room = free.get(*resource).copied().unwrap_or(0).max(0);
+    let (needed, free) = (*amount, free.get(*resource).copied().unwrap_or(0).max(0));
+    let resource = ObjectRef::Capacity((*resource).to_owned());
     Some(Blocker::new(
         Reason::NoCapacity,
-        ObjectRef::Capacity((*resource).to_owned()),
-        Detail::NoRoom {
-            needed: *amount,
-            free: room,
-        },
+        resource,
+        Detail::NoRoom { needed, free },
     ))
 }
 

@@ -60,11 +60,8 @@ pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         if is_being_freed(plan, &other) {
             return waits_for_turn(Detail::OtherControlPlaneInFlight);
         }
-        return Some(Blocker::new(
-            Reason::ControlPlaneUnhealthy,
-            ObjectRef::Node(other),
-            Detail::OtherControlPlaneAway,
-        ));
+        let (other, detail) = (ObjectRef::Node(other), Detail::OtherControlPlaneAway);
+        return Some(Blocker::new(Reason::ControlPlaneUnhealthy, other, detail));
     }
     tally
         .worker_active
@@ -97,11 +94,8 @@ pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Opt
         .filter_map(|other| other.node)
         .filter(|other| node.control_plane || other.control_plane);
     let other = beside.find(|_| guard::stands(Guard::RetryAlone))?;
-    Some(Blocker::new(
-        Reason::ControlPlaneTurn,
-        ObjectRef::Node(other.name.clone()),
-        Detail::RetryWaits,
-    ))
+    let other = ObjectRef::Node(other.name.clone());
+    Some(Blocker::new(Reason::ControlPlaneTurn, other, Detail::RetryWaits))
 }
 
 /// Another control-plane node that is not Ready or in a turn.
@@ -138,8 +132,8 @@ fn is_being_freed(plan: &PlanBuilder<'_>, name: &NodeName) -> bool {
     given_back && ended
 }
 
-/// Whether by the records the last turn of a worker ended long enough ago. A process that is killed every 20 s never
-/// leads so long that it sees this itself. Only the newest goal that a Queued worker has counts.
+/// Whether the records show that the last turn of a worker ended long enough ago. A process that is killed every 20 s
+/// never leads so long that it sees this itself. Only the newest goal that a Queued worker has counts.
 fn workers_were_idle(plan: &PlanBuilder<'_>) -> bool {
     let is_worker = |name: &NodeName| !plan.derived.control_planes.contains(name);
     let turns = plan.derived.turns.values();
@@ -205,11 +199,8 @@ fn members(plan: &mut PlanBuilder<'_>, read_again: Duration, counts_for: Duratio
     let spec = &queue.control_plane;
     let nodes = plan.derived.control_planes.len();
     let unknown = |detail| {
-        Some(Blocker::new(
-            Reason::ControlPlaneUnknown,
-            ObjectRef::Queue,
-            detail,
-        ))
+        let queue = ObjectRef::Queue;
+        Some(Blocker::new(Reason::ControlPlaneUnknown, queue, detail))
     };
     if spec.api_servers.is_empty() || spec.etcd.is_empty() {
         return unknown(Detail::NoMembersNamed);
@@ -224,12 +215,8 @@ fn members(plan: &mut PlanBuilder<'_>, read_again: Duration, counts_for: Duratio
     if nodes < 3 && !spec.allow_quorum_loss {
         return unknown(Detail::FewControlPlanes(nodes));
     }
-    let age = plan
-        .memory
-        .reads
-        .control_plane
-        .as_ref()
-        .map(|read| plan.now.mono.since(read.begun));
+    let read = plan.memory.reads.control_plane.as_ref();
+    let age = read.map(|read| plan.now.mono.since(read.begun));
     if age.is_none_or(|age| age >= read_again) {
         plan.emit(Effect::Read(Read::ControlPlane {
             api_servers: spec.api_servers.clone(),
@@ -239,28 +226,16 @@ fn members(plan: &mut PlanBuilder<'_>, read_again: Duration, counts_for: Duratio
     }
     plan.wake_in(read_again);
     // The last read counts while the next one is under way. Otherwise each read would end a settle time.
-    let seen = plan
-        .memory
-        .reads
-        .control_plane
-        .as_ref()
-        .filter(|read| plan.now.mono.since(read.begun) < counts_for);
-    let Some(seen) = seen else {
-        return Some(Blocker::new(
-            Reason::ControlPlaneChecking,
-            ObjectRef::ControlPlane,
-            Detail::HealthBeingRead,
-        ));
+    let Some(read) = read.filter(|_| age.is_some_and(|age| age < counts_for)) else {
+        let (object, detail) = (ObjectRef::ControlPlane, Detail::HealthBeingRead);
+        return Some(Blocker::new(Reason::ControlPlaneChecking, object, detail));
     };
-    let bad = seen
+    let bad = read
         .value
         .iter()
         .find_map(|member| Some((&member.url, member.state.as_ref().err()?)));
     bad.map(|(url, text)| {
-        Blocker::new(
-            Reason::ControlPlaneUnhealthy,
-            ObjectRef::Member(url.clone()),
-            Detail::MemberBad(text.clone()),
-        )
+        let (member, detail) = (ObjectRef::Member(url.clone()), Detail::MemberBad(text.clone()));
+        Blocker::new(Reason::ControlPlaneUnhealthy, member, detail)
     })
 }

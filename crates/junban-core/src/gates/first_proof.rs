@@ -63,11 +63,8 @@ pub fn before_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Op
 }
 
 fn waits_for(node: &NodeName) -> Blocker {
-    Blocker::new(
-        Reason::FirstProof,
-        ObjectRef::Node(node.clone()),
-        Detail::FirstProof(node.clone()),
-    )
+    let (object, detail) = (ObjectRef::Node(node.clone()), Detail::FirstProof(node.clone()));
+    Blocker::new(Reason::FirstProof, object, detail)
 }
 
 /// Other active entries of the same policy and goal.

@@ -30,11 +30,8 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         && ago < policy.min_interval
     {
         plan.wake_in(policy.min_interval - ago);
-        return Some(Blocker::new(
-            Reason::MinInterval,
-            object,
-            Detail::BootedAt(booted),
-        ));
+        let detail = Detail::BootedAt(booted);
+        return Some(Blocker::new(Reason::MinInterval, object, detail));
     }
     None
 }

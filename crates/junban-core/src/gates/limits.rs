@@ -36,11 +36,8 @@ pub fn places(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<B
     let has_place = plan.derived.places.contains(&node.name) || tally.places.len() < tally.max_unavailable;
     (!has_place).then(|| {
         // The sentence names no holders. They change with each start, and each waiting entry would be written again.
-        let holders = tally.places.iter().take(5).cloned().collect();
-        Blocker::new(
-            Reason::NoPlace,
-            ObjectRef::Nodes(holders),
-            Detail::PlacesFull(tally.max_unavailable),
-        )
+        let holders = ObjectRef::Nodes(tally.places.iter().take(5).cloned().collect());
+        let detail = Detail::PlacesFull(tally.max_unavailable);
+        Blocker::new(Reason::NoPlace, holders, detail)
     })
 }

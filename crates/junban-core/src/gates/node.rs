@@ -47,15 +47,9 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     }
     let waited = plan.now.clock.running_since(back_off.from);
     plan.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
-    let object = back_off
-        .blocked_by
-        .as_ref()
-        .map_or(ObjectRef::None, |blocked| blocked.object.clone());
-    Some(Blocker::new(
-        Reason::BackOff,
-        object,
-        Detail::Said(entry.record.message.clone()),
-    ))
+    let object = back_off.blocked_by.as_ref().map(|blocked| blocked.object.clone());
+    let detail = Detail::Said(entry.record.message.clone());
+    Some(Blocker::new(Reason::BackOff, object.unwrap_or_default(), detail))
 }
 
 /// Whether another entry may have powered this boot (docs/design/life-cycle.md#one-boot-one-power-action).
@@ -63,9 +57,6 @@ pub fn earlier_power(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> O
     let Candidate { turn, node, .. } = candidate;
     let earlier = plan.derived.powered.get(node.boot_id.as_ref()?)?;
     let earlier = earlier.iter().find(|entry| entry.uid != turn.entry.uid)?;
-    Some(Blocker::new(
-        Reason::EarlierPower,
-        ObjectRef::Entry(earlier.name.clone()),
-        Detail::MayBePowered,
-    ))
+    let earlier = ObjectRef::Entry(earlier.name.clone());
+    Some(Blocker::new(Reason::EarlierPower, earlier, Detail::MayBePowered))
 }

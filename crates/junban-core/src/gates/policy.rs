@@ -19,11 +19,8 @@ pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'
     let name = &turn.entry.spec.policy;
     let object = ObjectRef::Policy(name.clone());
     if let Some(text) = plan.cluster.unreadable_policies.get(name) {
-        return Err(Blocker::new(
-            Reason::UnreadablePolicy,
-            object,
-            Detail::UnreadablePolicy(text.clone()),
-        ));
+        let detail = Detail::UnreadablePolicy(text.clone());
+        return Err(Blocker::new(Reason::UnreadablePolicy, object, detail));
     }
     let Some(governing) = turn.governing else {
         let blocker = plan

@@ -16,7 +16,7 @@ pub struct OwnAttempt {
 pub enum AttemptStage {
     /// The record was sent.
     Recorded,
-    /// The attempt is in the mark since this moment.
+    /// The attempt has been in the mark since this moment.
     Marked(Mono),
     /// The power action was handed to the driver.
     Acting,

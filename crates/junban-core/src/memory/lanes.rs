@@ -38,6 +38,6 @@ pub struct Lanes {
     pub unknown_writes: BTreeSet<Lane>,
     /// Writes that the API server rejects. Status says so, and they are tried again.
     pub rejected_writes: BTreeMap<Lane, RejectedWrite>,
-    /// When the next effect may be sent, after flow control or a failed read or write.
+    /// Nothing is sent in the lane before this moment: the API server throttled, or a read or write failed.
     pub not_before: BTreeMap<Lane, Mono>,
 }

@@ -102,7 +102,8 @@ impl TokenBook {
     /// Whether the disruption controller is behind with the evictions of this process. `under_way`: requests that have
     /// no answer yet or are about to be sent.
     pub fn is_controller_behind(&self, cluster: &Cluster, under_way: usize, now: Mono) -> bool {
-        // Accepted, and the watch does not show yet that the budget was charged. Bounded, for the watch may be dead.
+        // Accepted, and the watch does not show yet that the budget was charged. Bounded, because the watch may be
+        // dead.
         let unseen = self.accepted.iter().flat_map(|(budget, list)| {
             let version = version_of(cluster, budget);
             list.iter()

@@ -73,7 +73,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
         .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
 }
 
-/// The object that blocks a drain: of a denial, of a budget without tokens, a pod, or a volume.
+/// The object that blocks a drain: the object of a denial, a budget without tokens, a pod, or a volume.
 pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> ObjectRef {
     let pods = || plan.cluster.pods_of(&node.name);
     let denied = pods().find_map(|pod| {
@@ -108,9 +108,7 @@ pub(super) fn advance(
     node: &Node,
     policy: &Policy,
 ) -> Option<Drained> {
-    let marked = turn
-        .mark
-        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
+    let marked = marked_at(plan, turn)?;
     if list_since(plan, node, marked).is_none() {
         read_pods(plan, node);
         return None;
@@ -143,15 +141,10 @@ pub(super) fn advance(
         plan.wait_for(turn.entry, Reason::PowerRefused, ObjectRef::None, Detail::Refused);
         return None;
     }
-    still_drained_since(
-        plan,
-        turn,
-        node,
-        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
-    )
+    still_drained(plan, turn, node)
 }
 
-/// The wait for load balancers, which still send traffic through the node. It is waited once in a turn.
+/// Load balancers still send traffic through the node, so pods leave after this wait. It is waited once in a turn.
 fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> Option<Blocker> {
     let has_waited = turn.mark.is_some_and(|mark| mark.power.is_some());
     let left = policy
@@ -165,32 +158,13 @@ fn load_balancers(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) 
     if !plan.cluster.queue.is_paused() {
         plan.wake_in(left);
     }
-    Some(Blocker::new(
-        Reason::LoadBalancers,
-        ObjectRef::None,
-        Detail::LoadBalancers,
-    ))
+    let detail = Detail::LoadBalancers;
+    Some(Blocker::new(Reason::LoadBalancers, ObjectRef::None, detail))
 }
 
-/// Lists a node live again before another attempt. Returns the proof if nothing is left.
+/// Asks for a live list of the node. Returns the proof if the list shows that nothing is left.
 pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Drained> {
-    let marked = turn
-        .mark
-        .and_then(|mark| plan.memory.reads.marked.get(&mark.id).copied())?;
-    still_drained_since(
-        plan,
-        turn,
-        node,
-        marked + guard::waits(Guard::ListAfterCordon, AFTER_CORDON),
-    )
-}
-
-fn still_drained_since(
-    plan: &mut PlanBuilder<'_>,
-    turn: &Turn<'_>,
-    node: &Node,
-    earliest: Mono,
-) -> Option<Drained> {
+    let earliest = marked_at(plan, turn)? + guard::waits(Guard::ListAfterCordon, AFTER_CORDON);
     if plan.now.mono < earliest {
         plan.wake_at_mono(earliest);
         plan.wait_for(
@@ -215,12 +189,8 @@ fn still_drained_since(
     if let Some(pod) = left.filter(|_| guard::stands(Guard::ListIsEmpty)) {
         // The list and the cache differ. The next change or the next list resolves that.
         let stale = now.since(list.begun) > Duration::from_secs(1);
-        plan.wait_for(
-            turn.entry,
-            Reason::Settling,
-            ObjectRef::Pod(pod.key.clone()),
-            Detail::StillThere,
-        );
+        let pod = ObjectRef::Pod(pod.key.clone());
+        plan.wait_for(turn.entry, Reason::Settling, pod, Detail::StillThere);
         plan.wake_in(Duration::from_secs(1));
         if stale {
             read_pods(plan, node);
@@ -239,6 +209,11 @@ fn wait_after_refusal(refusals: u32) -> Duration {
         1 => 5,
         _ => 20,
     })
+}
+
+/// When this process wrote the mark, or first saw it.
+fn marked_at(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> Option<Mono> {
+    plan.memory.reads.marked.get(&turn.mark?.id).copied()
 }
 
 fn list_since<'a>(plan: &PlanBuilder<'a>, node: &Node, earliest: Mono) -> Option<&'a Fresh<LivePods>> {

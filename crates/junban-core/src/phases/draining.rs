@@ -24,12 +24,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             give_back::cancel(plan, turn, node)
         } else {
             let object = ObjectRef::Node(node.name.clone());
-            give_back::release(
-                plan,
-                turn,
-                node,
-                Blocker::new(Reason::Released, object, mark_is_gone(turn)),
-            )
+            let why = Blocker::new(Reason::Released, object, mark_is_gone(turn));
+            give_back::release(plan, turn, node, why)
         };
     };
     if give_back::is_cancelled(turn, node) {
@@ -46,11 +42,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let object = ObjectRef::Node(node.name.clone());
     if !node.unschedulable {
         let why = Blocker::new(Reason::Uncordoned, object, Detail::Uncordoned);
-        return if live_attempt {
-            fail(plan, turn, why)
-        } else {
-            give_back::release(plan, turn, node, why)
-        };
+        return end(plan, turn, node, why, live_attempt);
     }
     let governs = turn
         .governing
@@ -58,21 +50,14 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let asked = governs && turn.is_still_asked();
     let policy = turn.policy.filter(|_| asked || live_attempt);
     let Some(policy) = policy else {
-        if live_attempt {
-            plan.wait_for(
-                entry,
-                Reason::NoPolicy,
-                ObjectRef::Policy(entry.spec.policy.clone()),
-                Detail::PolicyGone,
-            );
-            return;
-        }
-        let why = Blocker::new(
-            Reason::NoPolicy,
-            ObjectRef::Policy(entry.spec.policy.clone()),
-            Detail::NotAskedFor,
-        );
-        return give_back::release(plan, turn, node, why);
+        let no_policy = |detail| {
+            let policy = ObjectRef::Policy(entry.spec.policy.clone());
+            Blocker::new(Reason::NoPolicy, policy, detail)
+        };
+        return match live_attempt {
+            true => plan.wait(entry, no_policy(Detail::PolicyGone)),
+            false => give_back::release(plan, turn, node, no_policy(Detail::NotAskedFor)),
+        };
     };
     let drained_for = drain::drained_for(plan, turn);
     if 2 * drained_for >= policy.drain.longest()
@@ -92,23 +77,13 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             _ => Detail::Said(entry.record.message.clone()),
         };
         let why = Blocker::new(Reason::DrainTimeout, object, detail);
-        return if live_attempt || policy.drain.on_timeout == OnTimeout::Hold {
-            fail(plan, turn, why)
-        } else {
-            give_back::release(plan, turn, node, why)
-        };
+        let must_hold = live_attempt || policy.drain.on_timeout == OnTimeout::Hold;
+        return end(plan, turn, node, why, must_hold);
     }
     if entry.record.refusals >= rebooting::REFUSALS_MAX {
-        let why = Blocker::new(
-            Reason::PowerRefused,
-            object,
-            Detail::Said(entry.record.message.clone()),
-        );
-        return if live_attempt {
-            fail(plan, turn, why)
-        } else {
-            give_back::release(plan, turn, node, why)
-        };
+        let detail = Detail::Said(entry.record.message.clone());
+        let why = Blocker::new(Reason::PowerRefused, object, detail);
+        return end(plan, turn, node, why, live_attempt);
     }
     if let Some(blocker) = pause::check(plan) {
         plan.wait(entry, blocker);
@@ -133,6 +108,11 @@ fn mark_is_gone(turn: &Turn<'_>) -> Detail {
     }
 }
 
-fn fail(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, why: Blocker) {
+/// Ends the drain without a power action. `must_hold`: the node stays cordoned and the entry is Failed. Otherwise the
+/// node is given back.
+fn end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, why: Blocker, must_hold: bool) {
+    if !must_hold {
+        return give_back::release(plan, turn, node, why);
+    }
     plan.move_to(turn.entry, Phase::Failed, why.reason, &why);
 }

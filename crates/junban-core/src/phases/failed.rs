@@ -27,12 +27,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         if let Some(blocker) = gates::control_plane::before_retry(plan, turn, node) {
             return plan.wait(entry, blocker);
         }
-        let mut queued = plan.moved_to(
-            entry,
-            Phase::Queued,
-            Reason::Evicting,
-            "retried: one more round of attempts",
-        );
+        let message = "retried: one more round of attempts";
+        let mut queued = plan.moved_to(entry, Phase::Queued, Reason::Evicting, message);
         queued.retries_done = entry.spec.retries;
         queued.attempts_used = 0;
         queued.refusals = 0;

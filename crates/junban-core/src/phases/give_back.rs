@@ -34,12 +34,8 @@ pub(super) fn cancel(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     if turn.mark.is_some() {
         return restore(plan, turn, node, true, None);
     }
-    let mut record = plan.moved_to(
-        turn.entry,
-        Phase::Cancelled,
-        Reason::Cancelled,
-        "cancelled before any reboot",
-    );
+    let message = "cancelled before any reboot";
+    let mut record = plan.moved_to(turn.entry, Phase::Cancelled, Reason::Cancelled, message);
     record.waived = node.waived.or(Some(turn.entry.spec.booted_after));
     plan.record(turn.entry, record);
 }
@@ -55,7 +51,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         return restore(plan, turn, node, true, None);
     }
     let message = if turn.mark.is_some() {
-        "given up; restored when Ready"
+        "given up; the node is restored when it is Ready"
     } else {
         "given up"
     };
@@ -64,7 +60,7 @@ pub(super) fn give_up(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     plan.record(turn.entry, record);
 }
 
-/// Writes the waiver before the entry ends, so that the goal makes no other entry. Returns whether it still had to.
+/// Writes the waiver before the entry ends, so that the goal makes no other entry. Returns whether it wrote one.
 fn waive(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> bool {
     let goal = cancelled_goal(plan, turn);
     if node.has_waived(goal) {
@@ -98,36 +94,24 @@ pub(super) fn release(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, 
 
 fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     let entry = turn.entry;
-    let releases = entry
-        .record
-        .back_off
-        .as_ref()
-        .map_or(0, |back_off| back_off.releases)
-        + 1;
+    let back_off = entry.record.back_off.as_ref();
+    let releases = back_off.map_or(0, |back_off| back_off.releases) + 1;
     let wait = BackOff::wait(releases);
     let until = plan.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
     let mut record = plan.moved_to(entry, Phase::Queued, Reason::BackOff, "");
-    record.message = format!(
-        "released ({}): {}; tries again at {}",
-        why.reason,
-        why,
-        to_seconds(until)
-    );
+    let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+    record.message = format!("released ({}): {why}; tries again at {until}", why.reason);
     record.back_off = Some(BackOff {
         format: Format,
         releases,
         from: plan.now.clock,
         seconds: wait.as_secs(),
-        until: to_seconds(until),
+        until,
         blocked_by: back_off::blocked_by(plan.cluster, &why.object),
     });
     record.drain = None;
     record.refusals = 0;
     record
-}
-
-fn to_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Restores the Node. The same patch writes the boot journal: without the turn nobody would know that the boot came
@@ -142,9 +126,8 @@ pub(super) fn restore(
 ) {
     if let Some(mark) = turn.mark {
         let mut patch = restore_patch(node, mark, at_end, why);
-        patch
-            .changes
-            .extend(boot_journal::due(plan, node).map(NodeChange::Journal));
+        let journal = boot_journal::due(plan, node);
+        patch.changes.extend(journal.map(NodeChange::Journal));
         plan.emit(Effect::PatchNode(patch));
     }
 }
@@ -169,8 +152,8 @@ pub(crate) fn restore_patch(node: &Node, mark: &Mark, at_end: bool, why: Option<
     patch
 }
 
-/// Restores the Node of an ended entry whose mark is still there: at once without an attempt, else (the entry was given
-/// up) when the node is Ready or excluded, whatever its bootID.
+/// Restores the Node of an ended entry whose mark is still there. If the mark holds an attempt, the entry was given up,
+/// and the Node is restored when it is Ready or excluded, whatever its bootID.
 pub(super) fn after_the_end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>) {
     let (Some(node), Some(mark)) = (turn.node, turn.mark) else {
         return;

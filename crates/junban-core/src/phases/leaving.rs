@@ -20,7 +20,7 @@ use crate::tokens::budget_of;
 
 /// A pod that has been terminating for this long after its grace period is reported.
 const STUCK_MARGIN: Duration = Duration::from_secs(30);
-/// The priority from which on a pod is the system's and leaves later.
+/// Pods with this priority or a higher one are the system's and leave later.
 const CRITICAL: i32 = 1_000_000_000;
 
 /// The order in which pods leave their node.

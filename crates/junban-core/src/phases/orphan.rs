@@ -93,7 +93,7 @@ fn make_again(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
             node_uid: node.uid.clone(),
             policy: mark.policy.clone(),
             booted_after: mark.booted_after,
-            reason: "made again: it was deleted in mid-turn".into(),
+            reason: "made again because it was deleted in mid-turn".into(),
             requested_by: String::new(),
             priority: 0,
             cancel: false,

@@ -1,4 +1,4 @@
-//! The last check before a power action. It rests on live reads only, and no other code decides it.
+//! The last check before a power action. It rests on live reads, and on nothing that the planner decided.
 
 use crate::cluster::Cluster;
 use crate::duty::must_leave;
@@ -69,28 +69,28 @@ pub(super) fn objections(
             object(
                 Guard::ActSameNode,
                 node.uid == entry.spec.node_uid,
-                "the Node is another one",
+                "another Node has this name",
             );
             object(
                 Guard::ActSameNode,
                 node.boot_id.is_some() && node.boot_id == entry.record.boot_id_before,
-                "the bootID is another one",
+                "the bootID has changed",
             );
             object(
                 Guard::ActSameNode,
                 node.system_uuid == mark.system_uuid,
-                "the machine is another one",
+                "the systemUUID has changed",
             );
             object(Guard::ActCordoned, node.unschedulable, "the node is not cordoned");
             object(
                 Guard::ActSameNode,
                 live_mark.is_some_and(|live| live.id == mark.id),
-                "the mark is another one",
+                "the Node has another mark",
             );
             object(
                 Guard::ActSameNode,
                 live_mark.is_some_and(|live| live.entry_uid == entry.uid),
-                "the mark is another entry's",
+                "the mark names another entry",
             );
             object(
                 Guard::ActSameNode,

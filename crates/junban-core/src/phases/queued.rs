@@ -30,12 +30,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             } else if live_attempt.is_some() || turn.is_still_asked() {
                 begin_to_drain(plan, turn, node);
             } else {
-                give_back::release(
-                    plan,
-                    turn,
-                    node,
-                    Blocker::new(Reason::NoPolicy, ObjectRef::None, Detail::NotAskedFor),
-                );
+                let why = Blocker::new(Reason::NoPolicy, ObjectRef::None, Detail::NotAskedFor);
+                give_back::release(plan, turn, node, why);
             }
         }
         None if plan.derived.has_booted_since(node, entry.spec.booted_after) => {
@@ -75,22 +71,14 @@ pub(super) fn beside_another(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     } else if plan.derived.has_booted_since(node, entry.spec.booted_after) && node.mark.is_none() {
         succeed_without_an_act(plan, entry, node);
     } else {
-        plan.wait_for(
-            entry,
-            Reason::AnotherEntry,
-            ObjectRef::Node(node.name.clone()),
-            Detail::OtherEntryFirst,
-        );
+        let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::OtherEntryFirst);
+        plan.wait_for(entry, Reason::AnotherEntry, object, detail);
     }
 }
 
 fn succeed_without_an_act(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node) {
-    let mut record = plan.moved_to(
-        entry,
-        Phase::Succeeded,
-        Reason::GoalMet,
-        "the node has booted since the goal by other means",
-    );
+    let message = "somebody else's boot met the goal";
+    let mut record = plan.moved_to(entry, Phase::Succeeded, Reason::GoalMet, message);
     record.boot_id_after.clone_from(&node.boot_id);
     plan.record(entry, record);
 }
@@ -174,12 +162,8 @@ fn holds_slot_live(plan: &PlanBuilder<'_>, turn: &Turn<'_>) -> bool {
 
 fn begin_to_drain(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
     let left = drain::pods_left(plan, turn, node);
-    let mut record = plan.moved_to(
-        turn.entry,
-        Phase::Draining,
-        Reason::Evicting,
-        "cordoned; its pods leave",
-    );
+    let message = "cordoned; its pods leave";
+    let mut record = plan.moved_to(turn.entry, Phase::Draining, Reason::Evicting, message);
     record.drain = Some(DrainProgress::after(None, left));
     // This start uses up a retry that ended a back-off. It gives no further round of attempts.
     record.retries_done = turn.entry.spec.retries;

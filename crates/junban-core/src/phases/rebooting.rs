@@ -61,12 +61,8 @@ pub(super) fn record(
     }
     let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
     let attempt = next_attempt(entry, mark);
-    let mut record = plan.moved_to(
-        entry,
-        Phase::Rebooting,
-        Reason::Powering,
-        "drained; the power action is recorded",
-    );
+    let message = "drained; the power action is recorded";
+    let mut record = plan.moved_to(entry, Phase::Rebooting, Reason::Powering, message);
     record.phase_at = Some(plan.now.clock);
     record.boot_id_before.clone_from(&node.boot_id);
     record.boot_id_after = None;
@@ -146,19 +142,14 @@ fn before_attempt(
         }
         // The attempt of another process, or too late: it is voided before the entry goes back
         // (docs/design/ledger.md#after-a-crash).
-        return void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "the attempt was recorded by another process, or too long ago",
-        );
+        let why = "the attempt was recorded by another process, or too long ago";
+        return void_mark(plan, turn, node, mark, why);
     };
     let mut patch = patch_on_mark(node, NodeWrite::Attempt);
     // It tests the whole mark and the cordon as read live before the record, not as the cache shows them now.
     patch.mark_is = guard::asks(Guard::AttemptTestsMark, own.mark_text.clone());
     patch.unschedulable_is = guard::asks(Guard::AttemptTestsCordon, true);
-    // A DaemonSet may have been rolled out during a long drain, so the pods of now must come back.
+    // A DaemonSet may have been rolled out during a long drain, so the mark stores the pods that run now.
     let daemons = mark.daemons_before_power(plan.cluster.pods_of(&node.name));
     let attempt = Mark {
         daemons,
@@ -190,13 +181,10 @@ fn under_attempt(
             void_mark(plan, turn, node, mark, "the driver started nothing")
         }
         AttemptStage::Ended(_) => wait_for_boot(plan, turn, node, own),
-        AttemptStage::Recorded | AttemptStage::Abandoned(_) => void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "the attempt could not be written into the mark",
-        ),
+        AttemptStage::Recorded | AttemptStage::Abandoned(_) => {
+            let why = "the attempt could not be written into the mark";
+            void_mark(plan, turn, node, mark, why)
+        }
     }
 }
 
@@ -213,13 +201,8 @@ fn act_or_go_back(
     let latest = guard::until(Guard::ActInTime, own.recorded + ACT_WITHIN);
     let Some(power) = &entry.record.power else { return };
     if now >= latest {
-        return void_mark(
-            plan,
-            turn,
-            node,
-            mark,
-            "no live evidence within 10 s of the record",
-        );
+        let why = "the live reads did not come within 10 s of the record";
+        return void_mark(plan, turn, node, mark, why);
     }
     let evidence =
         plan.memory.reads.acts.get(&node.name).filter(|read| {
@@ -233,14 +216,8 @@ fn act_or_go_back(
         }));
         return;
     };
-    let objections = power_check::objections(
-        plan.cluster,
-        plan.memory,
-        &evidence.value,
-        entry,
-        mark,
-        turn.policy,
-    );
+    let (cluster, memory, read) = (plan.cluster, plan.memory, &evidence.value);
+    let objections = power_check::objections(cluster, memory, read, entry, mark, turn.policy);
     if !objections.is_empty() {
         return void_mark(plan, turn, node, mark, &objections.join(", "));
     }
@@ -270,10 +247,7 @@ fn back_to_draining(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, own: Option<&Ow
             format!("the driver started nothing: {}", answer.message),
         ),
         Some(AttemptStage::Abandoned(why)) => (Reason::Evicting, format!("nothing was started: {why}")),
-        _ => (
-            Reason::Evicting,
-            "nothing was started by the attempt before".to_owned(),
-        ),
+        _ => (Reason::Evicting, "the last attempt started nothing".to_owned()),
     };
     let mut record = plan.moved_to(turn.entry, Phase::Draining, reason, message);
     record.attempts_used = record.attempts_used.saturating_sub(1);
@@ -313,12 +287,8 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
             });
             plan.record(entry, record);
         } else {
-            plan.wait_for(
-                entry,
-                Reason::Booting,
-                ObjectRef::Node(node.name.clone()),
-                Detail::Said(message),
-            );
+            let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::Said(message));
+            plan.wait_for(entry, Reason::Booting, object, detail);
         }
         return;
     }
@@ -335,7 +305,7 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
         PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
         _ => (
             Reason::PowerUnknown,
-            "no boot in bootTimeout, and the outcome of the power action is not known",
+            "the server did not boot in bootTimeout, and it is not known whether the power action was started",
         ),
     };
     plan.move_to(entry, Phase::Failed, reason, message);

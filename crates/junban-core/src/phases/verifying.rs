@@ -23,12 +23,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     let entry = turn.entry;
     let rules = rules(turn);
     if turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid) {
-        plan.move_to(
-            entry,
-            Phase::Failed,
-            Reason::MachineChanged,
-            "the systemUUID is another one",
-        );
+        let message = "the Node shows another systemUUID";
+        plan.move_to(entry, Phase::Failed, Reason::MachineChanged, message);
         return;
     }
     let since = entry.record.phase_at.unwrap_or(plan.now.clock);
@@ -64,12 +60,8 @@ fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Dura
     let entry = turn.entry;
     if settle > Duration::ZERO {
         let Some(from) = entry.record.settling_at else {
-            let mut record = plan.moved_to(
-                entry,
-                Phase::Verifying,
-                Reason::Settle,
-                "everything holds; settling",
-            );
+            let message = "everything holds; the settle time runs";
+            let mut record = plan.moved_to(entry, Phase::Verifying, Reason::Settle, message);
             record.settling_at = Some(plan.now.clock);
             plan.record(entry, record);
             return;
@@ -83,12 +75,8 @@ fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Dura
     if turn.mark.is_some() {
         return give_back::restore(plan, turn, node, true, None);
     }
-    let mut record = plan.moved_to(
-        entry,
-        Phase::Succeeded,
-        Reason::Proven,
-        proven_message(plan.cluster, node),
-    );
+    let message = proven_message(plan.cluster, node);
+    let mut record = plan.moved_to(entry, Phase::Succeeded, Reason::Proven, message);
     record.boot_id_after.clone_from(&node.boot_id);
     plan.record(entry, record);
 }
@@ -107,19 +95,19 @@ fn proven_message(cluster: &Cluster, node: &Node) -> String {
         }
     }
     ready.retain(|_, ready| !*ready);
-    let mut message = "rebooted, and proven healthy".to_owned();
+    let mut message = "rebooted and proven healthy".to_owned();
     if !ready.is_empty() {
         let sets: Vec<_> = ready.into_keys().collect();
         message.push_str(&format!(
-            "; without a Ready pod here, and not waited for: {}",
+            "; not waited for, because they had no Ready pod here: {}",
             sets.join(", ")
         ));
     }
     message
 }
 
-/// The rules that the record stored before the power action. If the machine rebooted by itself, the policy's rules of
-/// now.
+/// The rules that the record stored before the power action, or the present rules of the policy if the machine rebooted
+/// by itself.
 pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
     match (&turn.entry.record.power, turn.policy) {
         (Some(power), _) => power.verify(),
@@ -139,24 +127,20 @@ pub(super) fn unproven(
     mark: Option<&Mark>,
     rules: &VerifyRules,
 ) -> Option<Blocker> {
-    let object = ObjectRef::Node(node.name.clone());
+    let not_ready = |detail| {
+        let node = ObjectRef::Node(node.name.clone());
+        Some(Blocker::new(Reason::NodeNotReady, node, detail))
+    };
     let Some(boot_id) = &node.boot_id else {
-        return Some(Blocker::new(
-            Reason::NodeNotReady,
-            object,
-            Detail::NoBootIdReported,
-        ));
+        return not_ready(Detail::NoBootIdReported);
     };
     if !node.ready {
-        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::NotReady));
+        return not_ready(Detail::NotReady);
     }
-    let seen = plan
-        .memory
-        .sightings
-        .boot_of(node)
-        .filter(|seen| seen.boot_id == *boot_id);
+    let seen = plan.memory.sightings.boot_of(node);
+    let seen = seen.filter(|seen| seen.boot_id == *boot_id);
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
-        return Some(Blocker::new(Reason::NodeNotReady, object, Detail::LeaseUnchanged));
+        return not_ready(Detail::LeaseUnchanged);
     }
     if rules.daemon_sets {
         let missing = mark
@@ -164,10 +148,11 @@ pub(super) fn unproven(
             .flat_map(|mark| &mark.daemons)
             .find(|daemon| !is_back(plan.cluster, node, daemon));
         if let Some(daemon) = missing {
+            let (set, detail) = (format!("daemonset {}", daemon.set), Detail::DaemonSetMissing);
             return Some(Blocker::new(
                 Reason::DaemonSetNotReady,
-                ObjectRef::Other(format!("daemonset {}", daemon.set)),
-                Detail::DaemonSetMissing,
+                ObjectRef::Other(set),
+                detail,
             ));
         }
     }

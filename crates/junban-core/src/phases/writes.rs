@@ -16,7 +16,7 @@ use crate::reason::Reason;
 /// behind the watch of entries.
 pub(super) fn end_without_a_node(plan: &mut PlanBuilder<'_>, entry: &Entry) {
     if live::node_is_gone_live(plan, entry) {
-        let message = "the Node is gone or another one";
+        let message = "the Node is gone, or another Node has its name";
         plan.move_to(entry, Phase::Cancelled, Reason::NodeGone, message);
     }
 }
@@ -32,14 +32,10 @@ pub(super) fn patch_on_mark(node: &Node, what: NodeWrite) -> NodePatch {
 /// Makes the attempt void in the mark: it has surely started nothing and will start nothing.
 pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, mark: &Mark, why: &str) {
     let mut patch = patch_on_mark(node, NodeWrite::Void);
-    patch.why = Some(Blocker::new(
-        Reason::Evicting,
-        ObjectRef::Node(node.name.clone()),
-        Detail::Said(why.to_owned()),
-    ));
-    patch
-        .changes
-        .push(NodeChange::Mark(Some(with_attempt(turn, mark, true))));
+    let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::Said(why.to_owned()));
+    patch.why = Some(Blocker::new(Reason::Evicting, object, detail));
+    let void = with_attempt(turn, mark, true);
+    patch.changes.push(NodeChange::Mark(Some(void)));
     plan.emit(Effect::PatchNode(patch));
 }
 
@@ -61,12 +57,8 @@ pub(super) fn with_attempt(turn: &Turn<'_>, mark: &Mark, void: bool) -> Mark {
 
 /// The record of a turn whose bootID has changed: it goes to Verifying.
 pub(super) fn verifying_record(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Record {
-    let mut record = plan.moved_to(
-        turn.entry,
-        Phase::Verifying,
-        Reason::NodeNotReady,
-        "the bootID has changed; proof is under way",
-    );
+    let message = "the bootID has changed; proof is under way";
+    let mut record = plan.moved_to(turn.entry, Phase::Verifying, Reason::NodeNotReady, message);
     record.boot_id_after.clone_from(&node.boot_id);
     record.settling_at = None;
     record.back_off = None;

@@ -1,4 +1,4 @@
-//! Which pods leave a node, under which budgets and in which order, and for what a node is not even cordoned.
+//! Under which budgets and in which order pods leave a node, and for which budgets a node is not cordoned.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::time::Mono;
 use crate::volume::Attachment;
 use crate::workload::{Workload, WorkloadKey, WorkloadKind};
 
-/// Makes a workload known, with its replicas and its own controller.
+/// Adds a workload with its replicas and its own controller.
 fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<WorkloadKey>) {
     let workload = Workload {
         key: key.clone(),
@@ -28,7 +28,7 @@ fn workload(toy: &mut Toy, key: &WorkloadKey, replicas: u32, owner: Option<Workl
     toy.cluster.workloads.insert(key.clone(), workload);
 }
 
-/// `statefulset shop/db` with as many replicas, one on each of these nodes.
+/// `statefulset shop/db` with one replica for each of these nodes.
 fn stateful_set(toy: &mut Toy, on: &[&str]) {
     let key = WorkloadKey::new(WorkloadKind::StatefulSet, "shop", "db");
     workload(toy, &key, u32::try_from(on.len()).unwrap(), None);
@@ -54,24 +54,21 @@ fn a_budget_is_implied_for_a_statefulset_of_a_custom_resource() {
     workload(&mut toy, &key, 2, Some(custom));
     toy.run(60);
     assert_eq!(toy.evicted, ["shop/db-0"], "the last Ready pod stays");
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Draining, Some(Reason::ImpliedBudget)))
-    );
+    toy.assert_phase("node-1", Phase::Draining, Reason::ImpliedBudget);
 }
 
 #[test]
-fn pods_leave_and_nodes_are_powered_only_when_load_balancers_had_their_wait() {
+fn pods_leave_and_nodes_are_powered_only_after_the_wait_for_load_balancers() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.policy().drain.load_balancer_wait = Duration::from_secs(60);
     toy.policy().drain.timeout = Duration::from_secs(10);
     toy.cluster.apply_pod(pod("web", "node-2"));
     toy.run(55);
     let waits = Some((Phase::Draining, Some(Reason::LoadBalancers)));
-    assert_eq!(toy.phase("node-1"), waits, "its empty node waits too");
+    assert_eq!(toy.phase("node-1"), waits, "an empty node waits as well");
     assert!(toy.node("node-1").excluded_from_load_balancers);
     toy.run(10);
-    assert_eq!(toy.powered, ["node-1"], "at once, not five seconds later");
+    assert_eq!(toy.powered, ["node-1"], "at once, not 5 s later");
     toy.run(80);
     assert_eq!(toy.phase("node-2"), waits);
     assert_eq!(toy.evicted, Vec::<String>::new());
@@ -80,12 +77,12 @@ fn pods_leave_and_nodes_are_powered_only_when_load_balancers_had_their_wait() {
     assert_eq!(
         toy.powered,
         ["node-1", "node-2"],
-        "the timeout counts from the wait's end"
+        "the timeout counts from the end of the wait"
     );
 }
 
 #[test]
-fn load_balancers_have_their_wait_once_a_turn() {
+fn load_balancers_are_waited_for_once_in_a_turn() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().drain.load_balancer_wait = Duration::from_secs(60);
     toy.driver = PowerOutcome::NothingStarted;
@@ -95,7 +92,7 @@ fn load_balancers_have_their_wait_once_a_turn() {
     assert_eq!(toy.powered, ["node-1", "node-1"], "5 s after the refusal");
 }
 
-/// Binds a pod to its node: it cannot run elsewhere.
+/// Pins a pod to its node.
 fn pin(toy: &mut Toy, name: &str) {
     let mut pod = toy.cluster.pods[&PodKey::new("shop", name)].as_ref().clone();
     let host = pod.node.clone().unwrap();
@@ -118,10 +115,7 @@ fn nodes_whose_pinned_pods_share_an_implied_budget_go_one_after_the_other() {
     }
     toy.run(2);
     assert_eq!(toy.slots(), ["node-1"], "{:?}", toy.phases);
-    assert_eq!(
-        toy.phase("node-2"),
-        Some((Phase::Queued, Some(Reason::BudgetHeld)))
-    );
+    toy.assert_phase("node-2", Phase::Queued, Reason::BudgetHeld);
 }
 
 #[test]
@@ -129,7 +123,7 @@ fn a_node_whose_pinned_pods_exceed_their_implied_budget_is_not_cordoned() {
     for (on, limit, cordoned) in [
         (["node-1", "node-1", "node-2"], IntOrPercent::Count(1), false),
         (["node-1", "node-1", "node-2"], IntOrPercent::Count(2), true),
-        // The last Ready pod stays, unless all may go.
+        // The last Ready pod stays, unless all may leave.
         (["node-1", "node-1", "node-1"], IntOrPercent::Count(3), false),
         (["node-1", "node-1", "node-1"], IntOrPercent::Percent(100), true),
     ] {
@@ -146,8 +140,8 @@ fn a_node_whose_pinned_pods_exceed_their_implied_budget_is_not_cordoned() {
         } else {
             Some(Reason::ImpliedBudget)
         };
-        let said = toy.phase("node-1").filter(|(phase, _)| *phase == Phase::Queued);
-        assert_eq!(said.and_then(|(_, reason)| reason), reason, "{limit:?}");
+        let queued = toy.phase("node-1").filter(|(phase, _)| *phase == Phase::Queued);
+        assert_eq!(queued.and_then(|(_, reason)| reason), reason, "{limit:?}");
         assert_eq!(
             toy.evicted.len(),
             on.iter().filter(|on| cordoned && **on == "node-1").count()
@@ -155,7 +149,7 @@ fn a_node_whose_pinned_pods_exceed_their_implied_budget_is_not_cordoned() {
     }
 }
 
-/// Takes a node through its turn, so that no other waits for the first proof.
+/// Reboots a node, so that no other node waits for the first proof.
 fn prove(toy: &mut Toy, node: &str) {
     let others: Vec<_> = toy
         .cluster
@@ -182,17 +176,17 @@ fn pinned_pods_leave_only_when_their_node_may_be_powered() {
     toy.boot_ms = 200_000;
     toy.policy().drain.timeout = Duration::from_secs(90);
     toy.policy().reboot.boot_timeout = Duration::from_secs(400);
-    // The first cannot be drained for a minute, so the second begins beside it.
+    // node-1 is blocked for a minute, so node-2 begins to drain as well.
     let stuck = pod("stuck", "node-1");
     toy.cluster.apply_pod(stuck.clone());
     toy.cluster.apply_pod(pod("db", "node-2"));
     pin(&mut toy, "db");
-    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.eviction_answer = Some(EvictOutcome::WebhookDenied("not yet".into()));
     toy.run(80);
     toy.cluster.remove_pod(&stuck.key);
     toy.run(2);
     assert_eq!(toy.powered, ["node-1"]);
-    toy.evictions_are = None;
+    toy.eviction_answer = None;
     toy.evicted.clear();
     toy.run(190);
     assert_eq!(toy.evicted, Vec::<String>::new(), "node-1 is not proven yet");
@@ -202,13 +196,13 @@ fn pinned_pods_leave_only_when_their_node_may_be_powered() {
     assert_eq!(toy.powered[..2], ["node-1", "node-2"], "{:?}", toy.phases);
 }
 
-/// Names of pods that `pdb shop/all` charges for, until its controller has seen them leave.
+/// Lets `pdb shop/all` name these pods as evicted and not yet seen to leave.
 fn charge(toy: &mut Toy, names: &[&str]) {
     let known = toy.cluster.budgets.get_mut(&PdbKey::new("shop", "all"));
     known.unwrap().disrupted_pods = names.iter().map(ToString::to_string).collect();
 }
 
-/// `pdb shop/all`: over every pod of the namespace, with as many tokens as `allowed`, out of `expected`.
+/// `pdb shop/all` selects every pod of the namespace. It allows `allowed` disruptions of `expected` pods.
 fn budget(toy: &mut Toy, expected: u32, allowed: u32) {
     let version = toy
         .cluster
@@ -221,7 +215,7 @@ fn budget(toy: &mut Toy, expected: u32, allowed: u32) {
     });
 }
 
-/// A leader died between the grant and the cordon, and meanwhile somebody closed a gate.
+/// A leader died between the grant and the cordon, and then a gate closed.
 #[test]
 fn a_slot_without_a_mark_is_dropped_when_a_gate_has_closed() {
     type Close = fn(&mut Toy);
@@ -250,7 +244,7 @@ fn a_slot_without_a_mark_is_dropped_when_a_gate_has_closed() {
         ledger.slots.insert("node-1".into(), slot);
         toy.queue().paused = false;
         close(&mut toy);
-        toy.memory = Memory::new("successor");
+        toy.memory = Memory::new("next");
         toy.run(30);
         assert_eq!(toy.phases, Vec::<String>::new(), "{reason}");
         assert_eq!(toy.slots(), Vec::<String>::new(), "{reason}");
@@ -259,7 +253,7 @@ fn a_slot_without_a_mark_is_dropped_when_a_gate_has_closed() {
 }
 
 #[test]
-fn a_movable_pod_does_not_wait_for_the_pinned_one_beside_it() {
+fn a_movable_pod_does_not_wait_for_the_pinned_pod_of_its_node() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
     toy.cluster.apply_pod(pod("cart", "node-1"));
@@ -281,7 +275,7 @@ fn a_movable_pod_does_not_wait_for_the_pinned_one_beside_it() {
 }
 
 #[test]
-fn against_a_budget_pods_leave_one_by_one_but_for_pinned_ones() {
+fn after_a_denial_movable_pods_are_deleted_one_by_one_and_pinned_pods_together() {
     for pinned in [false, true] {
         let mut toy = Toy::new(&["node-1", "node-2"]);
         toy.node("node-2").held = true;
@@ -311,7 +305,7 @@ fn against_a_budget_pods_leave_one_by_one_but_for_pinned_ones() {
 }
 
 #[test]
-fn a_node_is_not_cordoned_for_a_pod_that_is_the_last_ready_one_of_others_that_never_come() {
+fn a_node_is_not_cordoned_for_the_last_ready_pod_of_an_owner() {
     for deletes in [Vec::new(), vec!["shop".to_owned()]] {
         let mut toy = Toy::new(&["node-1", "node-2"]);
         toy.node("node-2").held = true;
@@ -333,7 +327,7 @@ fn a_node_is_not_cordoned_for_a_pod_that_is_the_last_ready_one_of_others_that_ne
 }
 
 #[test]
-fn a_drain_that_took_too_long_names_the_pod_that_still_has_its_grace() {
+fn a_drain_timeout_names_the_pod_that_is_still_in_its_grace_period() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().drain.timeout = Duration::from_secs(60);
     toy.cluster.apply_pod(Pod {
@@ -344,8 +338,8 @@ fn a_drain_that_took_too_long_names_the_pod_that_still_has_its_grace() {
     toy.run(90);
     let record = &toy.entry("node-1").unwrap().record;
     assert_eq!(record.reason, Some(Reason::BackOff));
-    let told = "released (DrainTimeout): pod shop/slow has not left; tries again at ";
-    assert!(record.message.starts_with(told), "{}", record.message);
+    let expected = "released (DrainTimeout): pod shop/slow has not left; tries again at ";
+    assert!(record.message.starts_with(expected), "{}", record.message);
 }
 
 #[test]
@@ -360,15 +354,12 @@ fn a_node_whose_budget_cannot_be_computed_is_not_cordoned() {
         let known = toy.cluster.budgets.get_mut(&key).unwrap();
         known.sync_failed = Some("its pods have no controller with a scale".into());
         toy.run(10);
-        assert_eq!(
-            toy.phase("node-1"),
-            Some((Phase::Queued, Some(Reason::BudgetUnknown)))
-        );
+        toy.assert_phase("node-1", Phase::Queued, Reason::BudgetUnknown);
     }
 }
 
 #[test]
-fn names_that_another_budget_keeps_hold_nobody_back() {
+fn pods_that_another_budget_still_names_do_not_count_as_unconfirmed() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
     for name in ["a", "b", "c"] {
@@ -384,7 +375,7 @@ fn names_that_another_budget_keeps_hold_nobody_back() {
 }
 
 #[test]
-fn evictions_that_the_budget_s_controller_does_not_see_are_waited_for_and_told() {
+fn evictions_that_the_disruption_controller_has_not_seen_are_waited_for_and_reported() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
     for name in ["a", "b", "c"] {
@@ -418,17 +409,17 @@ fn a_worker_that_was_released_once_does_not_go_before_the_control_plane() {
     toy.policy().reboot.boot_timeout = Duration::from_secs(400);
     toy.policy().drain.timeout = Duration::from_secs(90);
     toy.cluster.apply_pod(pod("stuck", "node-1"));
-    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not yet".into()));
+    toy.eviction_answer = Some(EvictOutcome::WebhookDenied("not yet".into()));
     toy.run(150);
     assert_eq!(toy.powered, ["cp-1"], "{:?}", toy.phases);
-    toy.evictions_are = None;
-    // Its back-off ends in the turn of cp-2.
+    toy.eviction_answer = None;
+    // The back-off of node-1 ends during the turn of cp-2.
     toy.run(1_200);
     assert_eq!(toy.powered, ["cp-1", "cp-2", "cp-3", "node-1"]);
 }
 
 #[test]
-fn a_pod_whose_template_names_the_node_holds_its_reboot_for_three_returns() {
+fn a_pod_that_returns_to_its_node_delays_the_reboot_by_three_evictions() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
     let one = pod("agent", "node-1");
@@ -436,8 +427,8 @@ fn a_pod_whose_template_names_the_node_holds_its_reboot_for_three_returns() {
     workload(&mut toy, &owner, 1, None);
     toy.cluster.workloads.get_mut(&owner).unwrap().template_node = Some("node-1".into());
     toy.cluster.apply_pod(one.clone());
-    // As soon as one is gone its controller makes the next, on the same node.
-    toy.evictions_are = Some(EvictOutcome::Accepted);
+    // When a pod is gone, its controller makes the next one on the same node.
+    toy.eviction_answer = Some(EvictOutcome::Accepted);
     for _ in 0..60 {
         let evicted = toy.evicted.len();
         toy.run(1);
@@ -465,11 +456,11 @@ fn a_wait_that_time_alone_ends_wakes_the_plan() {
         ..pod("cart", "node-1")
     });
     toy.run(80);
-    let said = Some((Phase::Queued, Some(Reason::DoNotDisrupt)));
-    assert_eq!(toy.phase("node-1"), said);
+    let waits = Some((Phase::Queued, Some(Reason::DoNotDisrupt)));
+    assert_eq!(toy.phase("node-1"), waits);
     assert_eq!(toy.settle(), Some(Mono::from_millis(100_000)));
 
-    // One of three is unready, which stops counting after five minutes.
+    // One of three pods is unready. It stops counting as disrupted after 5 minutes.
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
     stateful_set(&mut toy, &["node-1", "node-2", "node-2"]);
@@ -479,8 +470,8 @@ fn a_wait_that_time_alone_ends_wakes_the_plan() {
         ..unready
     });
     toy.run(80);
-    let said = Some((Phase::Queued, Some(Reason::ImpliedBudget)));
-    assert_eq!(toy.phase("node-1"), said);
+    let waits = Some((Phase::Queued, Some(Reason::ImpliedBudget)));
+    assert_eq!(toy.phase("node-1"), waits);
     assert_eq!(toy.settle(), Some(Mono::from_millis(300_000)));
 }
 
@@ -518,7 +509,7 @@ fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
             |toy| toy.cluster.attachments.clear(),
         ),
     ];
-    for (object, block, mend) in cases {
+    for (object, block, unblock) in cases {
         let mut toy = Toy::new(&["node-1", "node-2"]);
         toy.node("node-2").held = true;
         toy.policy().drain.timeout = Duration::from_secs(30);
@@ -531,7 +522,7 @@ fn a_back_off_ends_when_what_blocked_the_drain_is_gone() {
             blocked_by.map(|blocked| blocked.object.to_string()).as_deref(),
             Some(object)
         );
-        mend(&mut toy);
+        unblock(&mut toy);
         toy.run(30);
         assert_eq!(toy.powered, ["node-1"], "{object}");
     }

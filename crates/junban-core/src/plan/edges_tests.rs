@@ -1,14 +1,19 @@
-//! Edges of lifecycle.md 2 that people, and machines that act by themselves, bring about.
+//! Edges that a person, or a machine that reboots by itself, causes (docs/design/life-cycle.md#edges).
 
+use std::time::Duration;
+
+use crate::cluster::QueueView;
 use crate::effect::EvictOutcome;
-use crate::entry::{Phase, PowerOutcome, Record};
+use crate::entry::{Entry, Phase, PowerOutcome, Record};
 use crate::fixture::{Toy, pod};
 use crate::memory::Memory;
 use crate::pod::Pod;
+use crate::policy::OnTimeout;
+use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 
-/// Changes an entry as a person, or another writer, would.
-fn change(toy: &mut Toy, node: &str, change: impl FnOnce(&mut crate::entry::Entry)) {
+/// Changes an entry as a person or another writer does.
+fn change(toy: &mut Toy, node: &str, change: impl FnOnce(&mut Entry)) {
     let name = toy.entry(node).map(|entry| entry.name.clone());
     let entry = name.and_then(|name| toy.cluster.entries.get_mut(&name));
     change(entry.unwrap());
@@ -23,7 +28,7 @@ fn rebooted_by_itself(toy: &mut Toy, node: &str) {
 }
 
 #[test]
-fn cancel_in_draining_gives_the_node_back_although_it_rebooted_by_itself() {
+fn cancel_in_draining_gives_the_node_back_even_if_it_rebooted_by_itself() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(1);
     assert_eq!(record(&toy, "node-1").phase, Phase::Draining);
@@ -41,10 +46,7 @@ fn a_machine_that_reboots_by_itself_in_mid_drain_is_verified_and_not_powered() {
     assert_eq!(record(&toy, "node-1").phase, Phase::Draining);
     rebooted_by_itself(&mut toy, "node-1");
     toy.run(10);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
     assert!(toy.powered.is_empty());
 }
 
@@ -53,60 +55,42 @@ fn retry_after_refusals_asks_the_driver_again() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(100);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
     toy.driver = PowerOutcome::NothingStarted;
     change(&mut toy, "node-1", |entry| entry.spec.retries = 1);
     toy.run(100);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::PowerRefused)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::PowerRefused);
     (toy.driver, toy.boot_ms) = (PowerOutcome::Started, 20_000);
     change(&mut toy, "node-1", |entry| entry.spec.retries = 2);
     toy.run(100);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
 }
 
 #[test]
-fn a_waiver_alone_gives_up_no_failed_entry() {
+fn a_waiver_alone_does_not_give_up_a_failed_entry() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(100);
     toy.node("node-1").waived = toy.cluster.policies.values().next().unwrap().booted_after;
     toy.run(10);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
     assert!(toy.node("node-1").unschedulable);
 }
 
 #[test]
-fn what_a_failed_entry_needs_to_come_back_does_not_hang_on_the_reason_that_it_shows() {
+fn a_failed_entry_comes_back_after_the_proof_whatever_reason_it_shows() {
     let mut toy = Toy::new(&["node-1"]);
-    toy.policy().verify.timeout = std::time::Duration::from_secs(20);
+    toy.policy().verify.timeout = Duration::from_secs(20);
     toy.run(20);
     assert_eq!(record(&toy, "node-1").phase, Phase::Rebooting);
     toy.node("node-1").ready = false;
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::VerifyTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::VerifyTimeout);
     let phases = toy.phases.len();
-    // The ledger is lost and rebuilt; and somebody else's words come over the reason.
+    // The ledger is lost and rebuilt, and another writer replaces the reason.
     toy.queue().ledger = None;
     toy.run(20);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::VerifyTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::VerifyTimeout);
     change(&mut toy, "node-1", |entry| {
         entry.record.reason = Some(Reason::Forbidden)
     });
@@ -114,22 +98,16 @@ fn what_a_failed_entry_needs_to_come_back_does_not_hang_on_the_reason_that_it_sh
     assert_eq!(toy.phases.len(), phases, "{:?}", toy.phases);
     toy.node("node-1").ready = true;
     toy.run(20);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
 }
 
 #[test]
-fn another_machine_under_the_old_name_is_for_a_person_to_judge() {
+fn a_person_decides_about_another_machine_under_the_old_name() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(20);
     toy.node("node-1").system_uuid = "another".into();
     toy.run(40);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::MachineChanged)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::MachineChanged);
     change(&mut toy, "node-1", |entry| {
         entry.record.reason = Some(Reason::Forbidden)
     });
@@ -141,16 +119,13 @@ fn another_machine_under_the_old_name_is_for_a_person_to_judge() {
 #[test]
 fn on_timeout_hold_fails_the_entry_and_keeps_the_cordon() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
-    toy.policy().drain.on_timeout = crate::policy::OnTimeout::Hold;
-    toy.policy().drain.timeout = std::time::Duration::from_secs(30);
+    toy.policy().drain.on_timeout = OnTimeout::Hold;
+    toy.policy().drain.timeout = Duration::from_secs(30);
     toy.run(1);
-    toy.cluster.apply_pod(crate::fixture::pod("late", "node-1"));
-    toy.evictions_are = Some(crate::effect::EvictOutcome::Unknown("lost".into()));
+    toy.cluster.apply_pod(pod("late", "node-1"));
+    toy.eviction_answer = Some(EvictOutcome::Unknown("lost".into()));
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::DrainTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::DrainTimeout);
     assert!(toy.node("node-1").unschedulable && !toy.powered.contains(&"node-1".to_owned()));
 }
 
@@ -162,17 +137,14 @@ fn a_retried_entry_whose_boot_id_has_changed_is_verified_and_never_powered() {
     change(&mut toy, "node-1", |entry| entry.spec.retries = 1);
     rebooted_by_itself(&mut toy, "node-1");
     toy.run(30);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
     assert_eq!(toy.powered.len(), 1);
 }
 
 #[test]
 fn a_turn_whose_entry_was_deleted_is_not_broken_while_its_machine_boots() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4", "n-5"]);
-    toy.policy().reboot.boot_timeout = std::time::Duration::from_secs(1_200);
+    toy.policy().reboot.boot_timeout = Duration::from_secs(1_200);
     toy.run(40);
     toy.boot_ms = 0;
     let before = toy.powered.len();
@@ -187,7 +159,7 @@ fn a_turn_whose_entry_was_deleted_is_not_broken_while_its_machine_boots() {
     assert_eq!(
         toy.powered.len(),
         before + 1,
-        "a place more beside a machine that boots"
+        "a machine that boots adds no place"
     );
 }
 
@@ -196,11 +168,7 @@ fn an_entry_is_cancelled_for_its_node_only_after_a_live_read() {
     let mut toy = Toy::new(&["node-1"]);
     toy.queue().paused = true;
     toy.run(5);
-    let node = toy
-        .cluster
-        .nodes
-        .remove(&crate::ids::NodeName::new("node-1"))
-        .unwrap();
+    let node = toy.cluster.nodes.remove(&"node-1".into()).unwrap();
     toy.hidden.insert(node.name.clone(), node.clone());
     toy.run(10);
     assert_eq!(
@@ -210,44 +178,38 @@ fn an_entry_is_cancelled_for_its_node_only_after_a_live_read() {
     );
     toy.hidden.clear();
     toy.run(10);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Cancelled, Some(Reason::NodeGone)))
-    );
+    toy.assert_phase("node-1", Phase::Cancelled, Reason::NodeGone);
 }
 
 #[test]
 fn min_interval_counts_from_a_boot_that_the_journal_does_not_name_yet() {
     let mut toy = Toy::new(&["node-1"]);
-    toy.policy().min_interval = std::time::Duration::from_secs(3_600);
-    let goal = toy.now().wall.checked_add(std::time::Duration::from_secs(10));
+    toy.policy().min_interval = Duration::from_secs(3_600);
+    let goal = toy.now().wall.checked_add(Duration::from_secs(10));
     toy.policy().booted_after = goal.ok();
     toy.run(2);
     toy.node("node-1").ready = false;
     toy.run(13);
-    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::NodeDown))));
-    // Its kernel began before the goal, and all that is seen of it comes at once.
+    toy.assert_phase("node-1", Phase::Queued, Reason::NodeDown);
+    // This boot began before the goal, and the new bootID shows at the same time as Ready.
     let node = toy.node("node-1");
     (node.ready, node.boot_id) = (true, Some("by-hand".into()));
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Queued, Some(Reason::MinInterval)))
-    );
+    toy.assert_phase("node-1", Phase::Queued, Reason::MinInterval);
     assert!(toy.powered.is_empty() && !toy.phases.contains(&"node-1: Draining".to_owned()));
 }
 
 #[test]
-fn first_proof_holds_for_nodes_that_were_named_one_after_the_other() {
+fn first_proof_holds_for_nodes_that_people_asked_for_by_name_one_after_the_other() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
-    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.queue().paused = true;
     toy.run(3);
     let names: Vec<_> = toy.cluster.entries.keys().cloned().collect();
     for (position, name) in names.iter().enumerate() {
         let entry = toy.cluster.entries.get_mut(name).unwrap();
         entry.spec.requested_by = "alice".into();
-        let later = std::time::Duration::from_secs(position as u64 % 3);
+        let later = Duration::from_secs(position as u64 % 3);
         entry.spec.booted_after = entry.spec.booted_after.checked_sub(later).unwrap();
     }
     toy.queue().paused = false;
@@ -258,15 +220,15 @@ fn first_proof_holds_for_nodes_that_were_named_one_after_the_other() {
 }
 
 #[test]
-fn without_a_queue_a_machine_that_was_powered_is_seen_through_to_the_end() {
+fn without_a_queue_a_powered_machine_is_proven_and_given_back() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
     toy.run(20);
     assert_eq!(toy.powered, ["n-1"]);
     let queue = std::mem::take(&mut toy.cluster.queue);
     toy.run(60);
-    assert_eq!(toy.phase("n-1"), Some((Phase::Succeeded, Some(Reason::Proven))));
+    toy.assert_phase("n-1", Phase::Succeeded, Reason::Proven);
     assert!(!toy.node("n-1").unschedulable);
-    assert_eq!(toy.phase("n-2"), Some((Phase::Queued, Some(Reason::Paused))));
+    toy.assert_phase("n-2", Phase::Queued, Reason::Paused);
     assert_eq!(toy.powered, ["n-1"]);
     toy.cluster.queue = queue;
     toy.queue().ledger = None;
@@ -279,7 +241,7 @@ fn without_a_queue_cancel_gives_a_draining_node_back() {
     let mut toy = Toy::new(&["n-1", "n-2"]);
     toy.run(1);
     assert_eq!(record(&toy, "n-1").phase, Phase::Draining);
-    toy.cluster.queue = crate::cluster::QueueView::Absent;
+    toy.cluster.queue = QueueView::Absent;
     change(&mut toy, "n-1", |entry| entry.spec.cancel = true);
     toy.run(20);
     assert_eq!(record(&toy, "n-1").phase, Phase::Cancelled);
@@ -287,42 +249,42 @@ fn without_a_queue_cancel_gives_a_draining_node_back() {
 }
 
 #[test]
-fn a_pause_is_no_blocked_drain_that_lets_the_next_begin_before_the_first_proof() {
+fn a_pause_does_not_count_as_a_blocked_drain_that_lets_the_next_node_begin() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
-    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.run(1);
     toy.queue().paused = true;
     toy.run(90);
-    assert_eq!(toy.phase("n-1"), Some((Phase::Draining, Some(Reason::Paused))));
+    toy.assert_phase("n-1", Phase::Draining, Reason::Paused);
     toy.queue().paused = false;
     toy.run(20);
     assert_eq!(record(&toy, "n-2").phase, Phase::Queued, "{:?}", toy.phases);
 }
 
-/// Lets time pass under leaders that are killed every 20 seconds.
+/// Lets time pass while the leader is killed every 20 s.
 fn run_under_killed_leaders(toy: &mut Toy, leaders: u32) {
     for _ in 0..leaders {
         toy.run(20);
-        toy.memory = Memory::new("successor");
+        toy.memory = Memory::new("next");
     }
 }
 
 #[test]
-fn a_node_is_not_ready_for_five_minutes_whoever_leads() {
+fn five_minutes_of_not_ready_count_over_all_leaders() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
     toy.node("n-2").ready = false;
     run_under_killed_leaders(&mut toy, 14);
     assert_eq!(toy.phases, Vec::<String>::new());
     run_under_killed_leaders(&mut toy, 3);
-    assert_eq!(toy.powered, ["n-1"], "beside a broken node there is a place");
+    assert_eq!(toy.powered, ["n-1"], "a broken node adds a place");
 }
 
 #[test]
-fn a_drain_is_blocked_for_a_minute_whoever_leads() {
+fn a_minute_of_a_blocked_drain_counts_over_all_leaders() {
     let mut toy = Toy::new(&["n-1", "n-2"]);
-    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.cluster.apply_pod(pod("cart", "n-1"));
-    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not today".into()));
+    toy.eviction_answer = Some(EvictOutcome::WebhookDenied("not today".into()));
     run_under_killed_leaders(&mut toy, 2);
     assert_eq!(toy.phases, ["n-1: Draining"]);
     run_under_killed_leaders(&mut toy, 2);
@@ -330,25 +292,25 @@ fn a_drain_is_blocked_for_a_minute_whoever_leads() {
 }
 
 #[test]
-fn a_drain_that_took_long_is_not_blocked_for_a_minute_at_its_first_denial() {
+fn a_drain_is_blocked_from_its_first_denial_on() {
     let mut toy = Toy::new(&["n-1", "n-2"]);
-    toy.queue().max_unavailable = crate::quantity::IntOrPercent::Percent(100);
+    toy.queue().max_unavailable = IntOrPercent::Percent(100);
     let slow = Pod {
         terminating: true,
-        grace: std::time::Duration::from_secs(300),
+        grace: Duration::from_secs(300),
         ..pod("slow", "n-1")
     };
     toy.cluster.apply_pod(slow.clone());
     toy.run(90);
-    assert_eq!(toy.phase("n-1"), Some((Phase::Draining, Some(Reason::Evicting))));
-    toy.evictions_are = Some(EvictOutcome::WebhookDenied("not today".into()));
+    toy.assert_phase("n-1", Phase::Draining, Reason::Evicting);
+    toy.eviction_answer = Some(EvictOutcome::WebhookDenied("not today".into()));
     toy.cluster.apply_pod(pod("cart", "n-1"));
     toy.run(40);
     assert_eq!(toy.phases, ["n-1: Draining"]);
 }
 
 #[test]
-fn a_waiver_leaves_no_next_attempt() {
+fn a_waiver_forbids_the_next_attempt() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().reboot.attempts = 2;
     toy.boot_ms = 0;
@@ -358,14 +320,11 @@ fn a_waiver_leaves_no_next_attempt() {
     toy.node("node-1").waived = goal;
     toy.run(200);
     assert_eq!(toy.powered.len(), 1);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
 }
 
 #[test]
-fn no_entry_is_made_beside_one_that_waits_behind_a_slot_that_is_still_to_be_freed() {
+fn no_entry_is_made_while_another_waits_for_a_slot_to_be_freed() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(10);
     let ledger = toy.queue().ledger.clone();

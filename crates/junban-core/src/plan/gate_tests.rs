@@ -1,4 +1,4 @@
-//! What a node is not cordoned for, and in which order its pods leave once it is.
+//! For which pods a node is not cordoned, and in which order its pods leave.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::policy::Leave;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKey, WorkloadKind};
 
-/// A cluster in which only node-1 may go, with these pods on it.
+/// Two nodes of which only node-1 may start, with these pods on it.
 fn one_node_of_two(pods: impl IntoIterator<Item = Pod>) -> Toy {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.node("node-2").held = true;
@@ -39,7 +39,7 @@ fn finish(toy: &mut Toy, pod: &Pod) {
 }
 
 #[test]
-fn a_node_that_cannot_be_emptied_is_not_even_cordoned() {
+fn a_node_that_cannot_be_drained_is_not_cordoned() {
     type Block = fn(&mut Toy);
     let cart = || pod("cart", "node-1");
     let cases: [(Pod, Block, Reason); 5] = [
@@ -93,7 +93,7 @@ fn a_node_that_cannot_be_emptied_is_not_even_cordoned() {
 }
 
 #[test]
-fn a_pod_that_is_to_be_skipped_stays_and_one_that_completes_is_waited_for() {
+fn a_pod_with_the_label_skip_stays_and_one_with_wait_completed_is_waited_for() {
     let by = "cluster.x-k8s.io/drain".to_owned();
     let skipped = Pod {
         wish: Some(PodWish::Skip { by: by.clone() }),
@@ -132,7 +132,7 @@ fn later_jobs_do_not_prolong_the_wait_before_the_cordon_and_the_deadline_bounds_
     assert_eq!(
         toy.evicted,
         ["shop/later"],
-        "300 s after the first was waited for"
+        "300 s after the first Job's pod was waited for"
     );
 }
 
@@ -159,8 +159,8 @@ fn pods_with_volumes_leave_one_at_a_time() {
     };
     let pods = [with_volume("a"), with_volume("b"), pod("c", "node-1")];
     let mut toy = one_node_of_two(pods);
-    // They are asked to leave, and take their time.
-    toy.evictions_are = Some(EvictOutcome::Accepted);
+    // The evictions are accepted, and the pods stay.
+    toy.eviction_answer = Some(EvictOutcome::Accepted);
     toy.run(10);
     assert_eq!(toy.evicted, ["shop/a", "shop/c"]);
     toy.cluster.remove_pod(&pod("a", "node-1").key);
@@ -169,7 +169,7 @@ fn pods_with_volumes_leave_one_at_a_time() {
 }
 
 #[test]
-fn every_control_plane_node_has_a_member_and_fewer_than_three_need_a_word() {
+fn the_queue_names_each_control_plane_node_and_allows_quorum_loss_below_three() {
     for (nodes, members, quorum_loss, reason) in [
         (1, 1, false, Some(Reason::ControlPlaneUnknown)),
         (2, 2, false, Some(Reason::ControlPlaneUnknown)),
@@ -188,13 +188,13 @@ fn every_control_plane_node_has_a_member_and_fewer_than_three_need_a_word() {
         toy.queue().control_plane.etcd = vec!["https://etcd".into(); members];
         toy.run(20);
         let waits = reason.map(|reason| (Phase::Queued, Some(reason)));
-        let said = toy.phase("cp-1").filter(|(phase, _)| *phase == Phase::Queued);
-        assert_eq!(said, waits, "{members} members of {nodes}");
+        let queued = toy.phase("cp-1").filter(|(phase, _)| *phase == Phase::Queued);
+        assert_eq!(queued, waits, "{members} members of {nodes}");
     }
 }
 
 #[test]
-fn a_budget_that_waits_for_a_pod_which_fits_nowhere_says_so() {
+fn a_pod_that_fits_on_no_node_is_named_as_the_cause_of_an_exhausted_budget() {
     let mut toy = one_node_of_two([pod("web-0", "node-1")]);
     toy.cluster.apply_pod(Pod {
         node: None,
@@ -214,7 +214,7 @@ fn a_budget_that_waits_for_a_pod_which_fits_nowhere_says_so() {
 }
 
 #[test]
-fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it() {
+fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_reported_as_down_with_its_node() {
     let mut toy = one_node_of_two([pod("web-0", "node-1")]);
     toy.cluster.apply_pod(Pod {
         ready: false,
@@ -222,10 +222,7 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it()
     });
     toy.cluster.apply_budget(budget("all", 1, 1, 2));
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Queued, Some(Reason::BudgetExhausted)))
-    );
+    toy.assert_phase("node-1", Phase::Queued, Reason::BudgetExhausted);
     let message = &toy.entry("node-1").unwrap().record.message;
     assert!(
         message.ends_with("; pod shop/web-1 is not Ready on node node-2"),
@@ -235,13 +232,10 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_said_to_be_down_with_it()
         version: Version(2),
         ..budget("all", 0, 0, 2)
     });
-    // Where none is needed the API server asks a token of a pod that is not Ready all the same.
+    // Even if no healthy pod is needed, the API server asks for a token for a pod that is not Ready.
     let mut sick = pod("web-0", "node-1");
     (sick.ready, sick.version) = (false, Version(20));
     toy.cluster.apply_pod(sick);
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Queued, Some(Reason::UnhealthyPods)))
-    );
+    toy.assert_phase("node-1", Phase::Queued, Reason::UnhealthyPods);
 }

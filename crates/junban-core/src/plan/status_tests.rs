@@ -1,4 +1,4 @@
-//! What people are told: by entries, policies and Events.
+//! What people see in entries, policies and Events.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::schedule::Schedule;
 use crate::workload::{WorkloadKey, WorkloadKind};
 
 #[test]
-fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken() {
+fn a_budget_that_can_never_allow_an_eviction_is_reported_while_all_places_are_taken() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.boot_ms = 0;
     toy.queue().ledger = None;
@@ -24,9 +24,9 @@ fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken(
     toy.cluster.apply_budget(budget("cart", 1, 1, 1));
     toy.run(100);
     assert_eq!(toy.powered, ["node-1"]);
-    assert_eq!(toy.phase("node-2"), Some((Phase::Queued, Some(Reason::NoPlace))));
-    let told = Some((Phase::Queued, Some(Reason::BudgetImpossible)));
-    assert_eq!(toy.phase("node-3"), told, "{:?}", toy.entry("node-3"));
+    toy.assert_phase("node-2", Phase::Queued, Reason::NoPlace);
+    let expected = Some((Phase::Queued, Some(Reason::BudgetImpossible)));
+    assert_eq!(toy.phase("node-3"), expected, "{:?}", toy.entry("node-3"));
     assert_eq!(
         toy.entry("node-3").unwrap().record.jobs_since,
         None,
@@ -35,14 +35,14 @@ fn a_budget_that_can_never_allow_an_eviction_is_told_while_all_places_are_taken(
 }
 
 #[test]
-fn an_entry_carries_the_reason_for_which_the_goal_was_set() {
+fn an_entry_repeats_the_reason_of_its_goal() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(3);
     assert_eq!(toy.entry("node-1").unwrap().spec.reason, "BIOS 2.19");
 }
 
 #[test]
-fn a_policy_that_cannot_be_read_says_so_and_has_seen_its_generation() {
+fn a_policy_that_cannot_be_read_reports_it_and_its_generation_as_seen() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().reboot.ladder.clear();
     toy.policy().generation = 7;
@@ -52,16 +52,16 @@ fn a_policy_that_cannot_be_read_says_so_and_has_seen_its_generation() {
         .insert("workers".into(), why.clone());
     toy.run(3);
     let summary = &toy.policy().summary;
-    let said = (
+    let shown = (
         summary.problem.as_str(),
         summary.message.as_str(),
         summary.observed_generation,
     );
-    assert_eq!(said, ("UnreadablePolicy", why.as_str(), 7));
+    assert_eq!(shown, ("UnreadablePolicy", why.as_str(), 7));
 }
 
 #[test]
-fn a_goal_in_the_future_is_told_until_it_is_due() {
+fn a_goal_in_the_future_is_reported_until_it_is_due() {
     let mut toy = Toy::new(&["node-1"]);
     let goal = toy.now().wall.checked_add(Duration::from_secs(60)).unwrap();
     toy.policy().booted_after = Some(goal);
@@ -74,9 +74,9 @@ fn a_goal_in_the_future_is_told_until_it_is_due() {
 }
 
 #[test]
-fn policies_of_one_priority_say_so_and_no_other_does() {
+fn only_policies_of_the_same_priority_report_a_conflict() {
     let mut toy = Toy::new(&["node-1"]);
-    // Each name is a word of the sentence.
+    // The names are words of the message, so that a search in its text would find them.
     for (name, priority) in [("same", 0), ("priority", -1)] {
         let mut another = policy();
         (another.name, another.priority) = (name.into(), priority);
@@ -114,35 +114,35 @@ fn a_node_without_the_label_of_the_groups_is_reported() {
 }
 
 #[test]
-fn one_event_for_each_phase_also_over_a_change_of_the_leader() {
+fn there_is_one_event_for_each_phase_even_if_the_leader_changes() {
     let mut toy = Toy::new(&["node-1"]);
     for _ in 0..100 {
         toy.run(1);
-        toy.memory = Memory::new("successor");
+        toy.memory = Memory::new("next");
     }
     let expected = ["Draining", "Rebooting", "Verifying", "Succeeded"];
-    let told: Vec<_> = expected.iter().map(|phase| format!("node-1: {phase}")).collect();
-    // What a leader had yet to send when it died is lost without harm.
+    let expected = expected.map(|phase| format!("node-1: {phase}"));
+    // An Event that a leader has not sent when it dies is lost. That does no harm.
     let mut announced = toy.announced.clone();
     announced.dedup();
     assert_eq!(announced, toy.announced, "none twice");
     assert!(
-        announced.iter().all(|event| told.contains(event)),
+        announced.iter().all(|event| expected.contains(event)),
         "{announced:?}"
     );
 }
 
 #[test]
-fn an_event_says_why_a_server_failed_and_what_a_node_needs_before_its_cordon() {
+fn there_is_one_event_for_a_failure_and_one_for_a_reason_that_needs_a_person() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.boot_ms = 0;
     toy.queue().max_unavailable = IntOrPercent::Count(2);
     toy.cluster.apply_pod(pod("cart-0", "node-2"));
     toy.cluster.apply_budget(budget("cart", 1, 1, 1));
     toy.run(200);
-    let told = |event: &str| toy.announced.iter().filter(|told| *told == event).count();
-    assert_eq!(told("node-1: BootTimeout"), 1, "{:?}", toy.announced);
-    assert_eq!(told("node-2: BudgetImpossible"), 1, "{:?}", toy.announced);
+    let count = |event: &str| toy.announced.iter().filter(|sent| *sent == event).count();
+    assert_eq!(count("node-1: BootTimeout"), 1, "{:?}", toy.announced);
+    assert_eq!(count("node-2: BudgetImpossible"), 1, "{:?}", toy.announced);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_daemon_set_that_had_no_ready_pod_is_reported_and_not_waited_for() {
     let record = &toy.entry("node-1").unwrap().record;
     assert_eq!(
         record.message,
-        "rebooted, and proven healthy; without a Ready pod here, and not waited for: daemonset shop/broken"
+        "rebooted and proven healthy; not waited for, because they had no Ready pod here: daemonset shop/broken"
     );
 }
 

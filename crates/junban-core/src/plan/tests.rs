@@ -10,7 +10,7 @@ use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Reading;
 
-/// The end of every good run: nothing is left of it.
+/// After a good run nothing is left of it.
 fn assert_clean(toy: &mut Toy) {
     assert_eq!(toy.slots(), Vec::<String>::new());
     for node in toy.cluster.nodes.values() {
@@ -40,16 +40,13 @@ fn one_goal_reboots_every_node_once_and_leaves_nothing_behind() {
         "node-1: Succeeded",
     ];
     assert_eq!(of_first, expected);
-    assert_eq!(
-        toy.phase("node-3"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-3", Phase::Succeeded, Reason::Proven);
     assert_clean(&mut toy);
 }
 
-/// The write that frees the last slot says so: whoever looks after `--wait` has ended sees an idle queue.
+/// The write that frees the last slot also writes the summary. So a person who looks after `--wait` sees an idle queue.
 #[test]
-fn people_see_no_holder_of_a_slot_that_was_freed() {
+fn the_status_names_no_holder_of_a_slot_that_was_freed() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     let mut seen_busy = false;
     for _ in 0..400 {
@@ -65,16 +62,16 @@ fn people_see_no_holder_of_a_slot_that_was_freed() {
 }
 
 #[test]
-fn the_answers_to_the_writes_that_end_a_turn_are_the_reads_that_free_its_slot() {
+fn the_slot_is_freed_on_the_answers_to_the_writes_that_end_the_turn() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.run(400);
     assert_clean(&mut toy);
-    let again = |read: &&Read| matches!(read, Read::Turn { .. });
-    assert_eq!(toy.reads.iter().find(again), None);
+    let of_turn = |read: &&Read| matches!(read, Read::Turn { .. });
+    assert_eq!(toy.reads.iter().find(of_turn), None);
 }
 
 #[test]
-fn a_doubt_about_a_node_without_an_entry_is_cleared_by_a_read_of_the_node_alone() {
+fn after_an_unknown_write_to_a_node_without_an_entry_the_node_alone_is_read() {
     let mut toy = Toy::new(&["node-1"]);
     let node = toy.node("node-1").name.clone();
     toy.memory.lanes.unknown_writes.insert(Lane::Node(node.clone()));
@@ -92,7 +89,7 @@ fn a_lane_that_waits_for_its_answer_does_not_wake_the_plan() {
         let now = toy.now();
         let mut memory = toy.memory.clone();
         memory.lanes.busy.insert(lane.clone(), now.mono);
-        // Of a refusal long ago.
+        // From a rejection long ago.
         memory.lanes.not_before.insert(lane.clone(), Mono::default());
         let wake_at = plan(&toy.cluster, &memory, &Schedule::default(), now).wake_at;
         let busy_loop = now.mono + Duration::from_millis(2);
@@ -107,7 +104,7 @@ fn a_lane_that_waits_for_its_answer_does_not_wake_the_plan() {
 }
 
 #[test]
-fn at_most_max_unavailable_nodes_are_down_at_a_time() {
+fn at_most_max_unavailable_nodes_are_cordoned_at_a_time() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4", "n-5", "n-6"]);
     toy.queue().max_unavailable = IntOrPercent::Count(2);
     for _ in 0..400 {
@@ -125,7 +122,7 @@ fn at_most_max_unavailable_nodes_are_down_at_a_time() {
 }
 
 #[test]
-fn until_one_node_is_proven_only_one_is_taken() {
+fn until_one_node_is_proven_nodes_go_one_at_a_time() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3", "n-4"]);
     toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.run(20);
@@ -139,12 +136,12 @@ fn no_queue_object_means_paused() {
     let mut toy = Toy::new(&["node-1"]);
     toy.cluster.queue = QueueView::Absent;
     toy.run(30);
-    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::Paused))));
+    toy.assert_phase("node-1", Phase::Queued, Reason::Paused);
     assert!(toy.powered.is_empty() && !toy.node("node-1").unschedulable);
 }
 
 #[test]
-fn paused_in_mid_drain_keeps_the_cordon_and_stops_evicting() {
+fn a_pause_in_mid_drain_keeps_the_cordon_and_stops_evictions() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.run(1);
     assert_eq!(toy.phase("node-1").unwrap().0, Phase::Draining);
@@ -161,17 +158,14 @@ fn paused_in_mid_drain_keeps_the_cordon_and_stops_evicting() {
 }
 
 #[test]
-fn one_server_that_never_returns_stops_no_cluster_of_three() {
+fn one_server_that_never_returns_does_not_stop_a_cluster_of_three() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.boot_ms = 0;
     toy.run(15);
     assert_eq!(toy.powered, ["node-1"]);
     toy.boot_ms = 20_000;
     toy.run(400);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
     assert_eq!(toy.phase("node-2").unwrap().0, Phase::Succeeded);
     assert_eq!(toy.phase("node-3").unwrap().0, Phase::Succeeded);
     assert_eq!(
@@ -183,27 +177,21 @@ fn one_server_that_never_returns_stops_no_cluster_of_three() {
 }
 
 #[test]
-fn a_failed_server_that_comes_back_after_all_is_verified_and_released() {
+fn a_failed_server_that_comes_back_is_verified_and_released() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(100);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
     toy.node("node-1").boot_id = Some("late".into());
     toy.node("node-1").version.0 += 1_000;
     toy.run(10);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
     assert_eq!(toy.powered.len(), 1);
     assert_clean(&mut toy);
 }
 
 #[test]
-fn retry_opens_one_more_round_and_keeps_slot_mark_and_cordon() {
+fn a_retry_gives_one_more_round_and_keeps_slot_mark_and_cordon() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(100);
@@ -211,10 +199,7 @@ fn retry_opens_one_more_round_and_keeps_slot_mark_and_cordon() {
     toy.boot_ms = 10_000;
     toy.cluster.entries.get_mut(&name).unwrap().spec.retries = 1;
     toy.run(60);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
     assert_eq!(toy.powered.len(), 2);
     assert_eq!(
         toy.entry("node-1").unwrap().record.attempt,
@@ -225,7 +210,7 @@ fn retry_opens_one_more_round_and_keeps_slot_mark_and_cordon() {
 }
 
 #[test]
-fn a_person_who_gives_up_gets_the_node_back_when_it_is_ready() {
+fn after_giving_up_a_node_is_restored_when_it_is_ready() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(100);
@@ -233,10 +218,7 @@ fn a_person_who_gives_up_gets_the_node_back_when_it_is_ready() {
     toy.node("node-1").ready = false;
     toy.cluster.entries.get_mut(&name).unwrap().spec.cancel = true;
     toy.run(5);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Cancelled, Some(Reason::GivenUp)))
-    );
+    toy.assert_phase("node-1", Phase::Cancelled, Reason::GivenUp);
     assert!(
         toy.node("node-1").unschedulable,
         "mark and slot stay until it is Ready"
@@ -254,14 +236,11 @@ fn a_driver_that_surely_started_nothing_is_asked_again_and_then_released() {
     toy.driver = PowerOutcome::NothingStarted;
     toy.run(60);
     assert_eq!(toy.powered.len(), 3);
-    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::BackOff))));
+    toy.assert_phase("node-1", Phase::Queued, Reason::BackOff);
     assert_clean_but_taint(&mut toy);
     toy.driver = PowerOutcome::Started;
     toy.run(400);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::Proven)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::Proven);
 }
 
 fn assert_clean_but_taint(toy: &mut Toy) {
@@ -271,14 +250,14 @@ fn assert_clean_but_taint(toy: &mut Toy) {
 }
 
 #[test]
-fn a_humans_cordon_before_the_run_survives_it() {
+fn a_persons_cordon_from_before_the_run_stays() {
     let mut toy = Toy::new(&["node-1", "node-2", "node-3"]);
     toy.node("node-2").unschedulable = true;
     toy.run(400);
     assert_eq!(
         toy.powered,
         ["node-2"],
-        "its place is taken, and its own turn needs none"
+        "node-2 holds the only place, and its own turn needs no other"
     );
     toy.queue().max_unavailable = IntOrPercent::Count(2);
     toy.queue().version.0 += 1_000;
@@ -289,7 +268,7 @@ fn a_humans_cordon_before_the_run_survives_it() {
 }
 
 #[test]
-fn a_humans_uncordon_in_mid_drain_is_noticed_and_not_fought() {
+fn a_persons_uncordon_in_mid_drain_releases_the_node() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(1);
     toy.node("node-1").unschedulable = false;
@@ -301,10 +280,10 @@ fn a_humans_uncordon_in_mid_drain_is_noticed_and_not_fought() {
 }
 
 #[test]
-fn a_successor_that_finds_the_record_without_the_mark_voids_it_and_drains_again() {
+fn a_new_leader_that_finds_a_record_without_its_attempt_voids_it_and_drains_again() {
     let mut toy = Toy::new(&["node-1"]);
     toy.run(2);
-    // The predecessor wrote the record and died.
+    // The previous leader wrote the record and died.
     let name = toy.entry("node-1").unwrap().name.clone();
     let now = toy.now();
     let entry = toy.cluster.entries.get_mut(&name).unwrap();
@@ -313,7 +292,7 @@ fn a_successor_that_finds_the_record_without_the_mark_voids_it_and_drains_again(
     entry.record.attempts_used = 1;
     entry.record.boot_id_before = Some("node-1-boot-1".into());
     entry.record.phase_at = Some(now.clock);
-    toy.memory = Memory::new("successor");
+    toy.memory = Memory::new("next");
     toy.run(1);
     assert_eq!(toy.phase("node-1").unwrap().0, Phase::Draining);
     toy.run(60);
@@ -323,7 +302,7 @@ fn a_successor_that_finds_the_record_without_the_mark_voids_it_and_drains_again(
 }
 
 #[test]
-fn a_successor_that_finds_the_attempt_in_the_mark_waits_for_the_boot() {
+fn a_new_leader_that_finds_the_attempt_in_the_mark_waits_for_the_boot() {
     let mut toy = Toy::new(&["node-1"]);
     toy.boot_ms = 0;
     toy.run(10);
@@ -332,17 +311,14 @@ fn a_successor_that_finds_the_attempt_in_the_mark_waits_for_the_boot() {
     if let Some(power) = &mut toy.cluster.entries.get_mut(&name).unwrap().record.power {
         power.outcome = PowerOutcome::Unknown;
     }
-    toy.memory = Memory::new("successor");
+    toy.memory = Memory::new("next");
     toy.run(120);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::PowerUnknown)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::PowerUnknown);
     assert_eq!(toy.powered.len(), 1, "it counts as started");
 }
 
 #[test]
-fn deleting_the_queue_and_all_entries_reboots_nothing_twice_and_leaves_no_cordon() {
+fn after_deleting_the_queue_and_all_entries_no_node_reboots_twice_or_stays_cordoned() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
     toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.run(40);
@@ -382,7 +358,7 @@ fn a_pause_does_not_hide_that_the_queue_is_halted() {
 }
 
 #[test]
-fn a_goal_met_by_somebody_elses_boot_ends_without_an_act() {
+fn a_goal_that_somebody_elses_boot_met_ends_without_a_power_action() {
     let mut toy = Toy::new(&["node-1"]);
     toy.policy().booted_after = None;
     toy.run(2);
@@ -392,22 +368,19 @@ fn a_goal_met_by_somebody_elses_boot_ends_without_an_act() {
     assert!(toy.entry("node-1").is_none(), "a goal in the future is not due");
     toy.queue().paused = true;
     toy.run(10);
-    assert_eq!(toy.phase("node-1"), Some((Phase::Queued, Some(Reason::Paused))));
-    // The old boot is seen once more after the goal, so the next one surely came later.
+    toy.assert_phase("node-1", Phase::Queued, Reason::Paused);
+    // The old boot is seen again after the goal, so the next boot surely began later.
     toy.node("node-1").version.0 += 1_000;
     toy.run(1);
     toy.node("node-1").boot_id = Some("by-hand".into());
     toy.node("node-1").version.0 += 1_000;
     toy.run(3);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Succeeded, Some(Reason::GoalMet)))
-    );
+    toy.assert_phase("node-1", Phase::Succeeded, Reason::GoalMet);
     assert!(toy.powered.is_empty());
 }
 
 #[test]
-fn a_withdrawn_goal_deletes_what_is_queued_and_the_same_goal_set_again_works() {
+fn a_removed_goal_deletes_queued_entries_and_the_same_goal_set_again_works() {
     let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
     toy.run(10);
     let goal = toy.policy().booted_after.take();
@@ -420,7 +393,7 @@ fn a_withdrawn_goal_deletes_what_is_queued_and_the_same_goal_set_again_works() {
 }
 
 #[test]
-fn the_clock_that_jumps_back_ends_no_wait() {
+fn a_clock_that_jumps_back_ends_no_wait() {
     let before = Reading {
         led_ms: 50_000,
         running_ms: 50_000,
@@ -445,20 +418,17 @@ fn a_stored_reading_above_the_clock_is_set_to_the_clock() {
     });
     record.power.as_mut().unwrap().deadline_led_ms = 90_060_000;
     toy.run(100);
-    assert_eq!(
-        toy.phase("node-1"),
-        Some((Phase::Failed, Some(Reason::BootTimeout)))
-    );
+    toy.assert_phase("node-1", Phase::Failed, Reason::BootTimeout);
 }
 
 #[test]
-fn a_paused_drain_says_so() {
+fn a_paused_drain_has_the_reason_paused() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     toy.run(1);
     toy.queue().paused = true;
     toy.queue().version.0 += 1_000;
     toy.run(10);
-    assert_eq!(toy.phase("node-1"), Some((Phase::Draining, Some(Reason::Paused))));
+    toy.assert_phase("node-1", Phase::Draining, Reason::Paused);
 }
 
 #[test]
@@ -481,7 +451,7 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
 }
 
 #[test]
-fn an_api_server_that_throttles_is_asked_for_no_other_eviction_before() {
+fn while_the_api_server_throttles_no_eviction_is_asked_for() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     for name in ["cart-0", "cart-1"] {
         toy.cluster.apply_pod(pod(name, "node-1"));

@@ -1,5 +1,5 @@
-//! Small objects and a toy cluster for unit tests: every effect is carried out at once and acknowledged. What a
-//! real API server makes of it is the business of the two worlds, not of this file.
+//! Small objects and a toy cluster for unit tests. Every effect is carried out at once and acknowledged. How a real API
+//! server behaves is tested by the scenarios.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::selector::Selector;
 use crate::time::{Mono, Now, Reading, Timestamp};
 use crate::workload::{WorkloadKey, WorkloadKind};
 
-/// When every test begins, by the wall clock.
+/// The wall time at which every test begins.
 pub(crate) const EPOCH: i64 = 1_763_888_400;
 
-/// A queue with the defaults of design.md 3 and an empty ledger.
+/// A queue with the default values and an empty ledger.
 pub(crate) fn queue() -> Queue {
     Queue {
         uid: "queue-uid".into(),
@@ -46,7 +46,7 @@ pub(crate) fn queue() -> Queue {
     }
 }
 
-/// The policy `workers`: role=worker, a goal at [`EPOCH`], a command, the defaults else.
+/// The policy `workers`: role=worker, a goal at [`EPOCH`], one command, and the default values.
 pub(crate) fn policy() -> Policy {
     Policy {
         name: "workers".into(),
@@ -114,7 +114,7 @@ pub(crate) fn node(name: &str) -> Node {
     }
 }
 
-/// A budget of every pod in `shop`, up to date, with so many of `expected` pods healthy and needed.
+/// A budget of every pod in `shop`. Of `expected` pods this many are healthy and needed.
 pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Budget {
     Budget {
         key: PdbKey::new("shop", name),
@@ -133,7 +133,7 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
     }
 }
 
-/// A Ready pod of Deployment `shop/cart` (through its ReplicaSet).
+/// A Ready pod of a ReplicaSet of Deployment `shop/cart`.
 pub(crate) fn pod(name: &str, on: &str) -> Pod {
     Pod {
         key: PodKey::new("shop", name),
@@ -163,7 +163,7 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
     }
 }
 
-/// A cluster in which every effect succeeds at once, and a machine boots a while after its power action.
+/// A cluster in which every effect succeeds at once. A machine boots some time after its power action.
 pub(crate) struct Toy {
     pub cluster: Cluster,
     pub memory: Memory,
@@ -179,15 +179,15 @@ pub(crate) struct Toy {
     pub reads: Vec<Read>,
     /// Events, in order.
     pub announced: Vec<String>,
-    /// What the driver answers.
+    /// The answer of the driver.
     pub driver: PowerOutcome,
-    /// What the API server says to a patch of a Node, if it turns it down.
-    pub node_patches_are: Option<WriteOutcome>,
-    /// What the API server says to the creation of an entry, if it turns it down.
-    pub creations_are: Option<WriteOutcome>,
-    /// What becomes of an eviction: `None`, it is done.
-    pub evictions_are: Option<EvictOutcome>,
-    /// Nodes that the watch does not show and a live read does.
+    /// The answer of the API server to each patch of a Node, if it rejects them.
+    pub node_patch_answer: Option<WriteOutcome>,
+    /// The answer to each creation of an entry, if the API server rejects them.
+    pub creation_answer: Option<WriteOutcome>,
+    /// The answer to each eviction. `None`: the pod leaves.
+    pub eviction_answer: Option<EvictOutcome>,
+    /// Nodes that only a live read shows.
     pub hidden: BTreeMap<NodeName, Node>,
     booting: BTreeMap<NodeName, u64>,
     version: u64,
@@ -215,9 +215,9 @@ impl Toy {
             reads: Vec::new(),
             announced: Vec::new(),
             driver: PowerOutcome::Started,
-            node_patches_are: None,
-            creations_are: None,
-            evictions_are: None,
+            node_patch_answer: None,
+            creation_answer: None,
+            eviction_answer: None,
             hidden: BTreeMap::new(),
             booting: BTreeMap::new(),
             version: 1,
@@ -247,7 +247,7 @@ impl Toy {
         self.cluster.policies.values_mut().next().unwrap()
     }
 
-    /// A node, to be changed by somebody: it has another version then.
+    /// A node to change. It gets a new version.
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {
         let version = self.next_version();
         let node = self.cluster.nodes.get_mut(&NodeName::new(name)).unwrap();
@@ -267,6 +267,12 @@ impl Toy {
             .map(|entry| (entry.record.phase, entry.record.reason))
     }
 
+    #[track_caller]
+    pub(crate) fn assert_phase(&self, node: &str, phase: Phase, reason: Reason) {
+        let expected = Some((phase, Some(reason)));
+        assert_eq!(self.phase(node), expected, "{node}: {:?}", self.entry(node));
+    }
+
     pub(crate) fn slots(&mut self) -> Vec<String> {
         self.queue()
             .ledger
@@ -276,7 +282,7 @@ impl Toy {
             .collect()
     }
 
-    /// Plans and carries out until nothing more is wanted at this moment; then the time of the next wake-up.
+    /// Plans and carries out effects until there are no more. Returns when to plan again.
     pub(crate) fn settle(&mut self) -> Option<Mono> {
         for _ in 0..500 {
             let now = self.now();
@@ -293,16 +299,16 @@ impl Toy {
                 self.memory
                     .fold(&effect, now.mono, outcome, &self.cluster, now.mono);
             }
-            // An answer takes a moment: evidence is never of the same instant as what it must be younger than.
+            // An answer takes a moment, because evidence must be later than what it is compared with.
             self.now_ms += 1;
         }
         panic!(
-            "the plan never comes to rest: {:?}",
+            "the plan always wants more effects: {:?}",
             plan(&self.cluster, &self.memory, &Schedule::default(), self.now()).effects
         );
     }
 
-    /// Lets time pass second by second; Leases are renewed and machines boot meanwhile.
+    /// Lets seconds pass one by one. Leases are renewed and machines boot.
     pub(crate) fn run(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.settle();
@@ -349,11 +355,11 @@ impl Toy {
                 Outcome::Write(WriteOutcome::Done)
             }
             Effect::PatchNode(patch) => {
-                let forbidden = self.node_patches_are.clone();
+                let forbidden = self.node_patch_answer.clone();
                 Outcome::Write(forbidden.unwrap_or_else(|| self.patch(patch, version)))
             }
-            Effect::CreateEntry(_) if self.creations_are.is_some() => {
-                Outcome::Write(self.creations_are.clone().unwrap())
+            Effect::CreateEntry(_) if self.creation_answer.is_some() => {
+                Outcome::Write(self.creation_answer.clone().unwrap())
             }
             Effect::CreateEntry(new) => {
                 let entry = Entry {
@@ -397,7 +403,7 @@ impl Toy {
             }
             Effect::Evict(leave) | Effect::DeletePod(leave) => {
                 self.evicted.push(leave.pod.to_string());
-                if let Some(outcome) = &self.evictions_are {
+                if let Some(outcome) = &self.eviction_answer {
                     return Outcome::Evict(outcome.clone());
                 }
                 self.cluster.remove_pod(&leave.pod);
@@ -411,7 +417,7 @@ impl Toy {
                 }
                 Outcome::Power(PowerAnswer {
                     outcome: self.driver,
-                    message: "said the driver".into(),
+                    message: "text of the driver".into(),
                 })
             }
             Effect::Read(read) => {
