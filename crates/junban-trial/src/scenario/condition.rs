@@ -351,10 +351,8 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Mistake> {
 }
 
 fn about_workload(words: &mut Words<'_>) -> Result<Claim, Mistake> {
-    let (namespace, name) = words.namespaced("a workload")?;
-    let workload = format!("{namespace}/{name}");
-    let said = ["ready", "disrupted", "pods"].map(|word| (word, word));
-    let said = words.eat_one(&said, "a count of pods of a workload")?;
+    let workload = words.key("a workload")?.to_string();
+    let said = words.one_of(&["ready", "disrupted", "pods"], "a count of pods of a workload")?;
     let node = match said {
         "pods" if words.eat("on") => Some(words.next("a node")?.to_owned()),
         _ => None,
@@ -369,8 +367,7 @@ fn about_workload(words: &mut Words<'_>) -> Result<Claim, Mistake> {
 }
 
 fn pod(words: &mut Words<'_>) -> Result<Claim, Mistake> {
-    let (namespace, name) = words.namespaced("a pod")?;
-    let pod = format!("{namespace}/{name}");
+    let pod = words.key("a pod")?.to_string();
     words.eat("is");
     if words.eat("on") {
         return Ok(Claim::PodOn(pod, words.next("a node")?.to_owned()));

@@ -1,6 +1,7 @@
 //! What a scenario file says, as data. Both runners use it, so nothing here depends on one of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -172,6 +173,20 @@ impl Workload {
     }
 }
 
+/// Names an object of a namespace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+/// `shop/cart`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// What a budget demands. The value is a text as in the API: `1`, `50%`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
@@ -289,23 +304,16 @@ pub enum Act {
     ApplyPolicy(String),
     /// Deletes the entries of one node, or all.
     DeleteEntries(Target),
-    DeletePod(String, String),
+    DeletePod(Key),
     /// The controller's account loses a right.
     Deny(Right),
     /// The controller's account gets the rights of the manifests again.
     AllowEverything,
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
-    EditBudget {
-        namespace: String,
-        name: String,
-        demand: Demand,
-    },
-    Scale {
-        namespace: String,
-        name: String,
-        replicas: u32,
-    },
+    EditBudget(Key, Demand),
+    /// Sets the replicas of a workload.
+    Scale(Key, u32),
     /// A person reboots the machine, as with `systemctl reboot`.
     RebootMachine(String),
     /// The machine loses its power and stays down.

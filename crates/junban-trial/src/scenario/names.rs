@@ -122,23 +122,17 @@ fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Mistake> {
             let known = scenario.policy_names().into_iter().collect();
             among(name, "a policy of this scenario", &known)
         }
-        Act::EditBudget { namespace, name, .. } => {
+        Act::EditBudget(budget, _) => {
             let own = scenario.workloads.iter().filter(|at| at.what.budget.is_some());
             let own = own.map(|at| at.what.key());
             let further = scenario.budgets.iter();
             let further = further.map(|at| format!("{}/{}", at.what.namespace, at.what.name));
             let known: BTreeSet<String> = own.chain(further).collect();
             let known = known.iter().map(String::as_str).collect();
-            among(
-                &format!("{namespace}/{name}"),
-                "a budget of this scenario",
-                &known,
-            )
+            among(&budget.to_string(), "a budget of this scenario", &known)
         }
-        Act::Scale { namespace, name, .. } => {
-            workload(scenario, &format!("{namespace}/{name}"), has_replicas)
-        }
-        Act::DeletePod(namespace, name) => pod(scenario, &format!("{namespace}/{name}")),
+        Act::Scale(key, _) => workload(scenario, &key.to_string(), has_replicas),
+        Act::DeletePod(key) => pod(scenario, &key.to_string()),
         Act::Deny(Right::DeletePodsIn(namespace)) => {
             let bound = settings::deletes_in(scenario);
             let known = bound.iter().map(String::as_str).collect();

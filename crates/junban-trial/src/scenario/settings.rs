@@ -119,10 +119,7 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::Text => json!(words.rest().join(" ")),
         Form::List => json!(words.rest()),
         Form::Labels => labels(&words.rest())?,
-        Form::OneOf(names) => {
-            let pairs: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
-            json!(words.eat_one(&pairs, "a value of this field")?)
-        }
+        Form::OneOf(names) => json!(words.one_of(names, "a value of this field")?),
         Form::Ladder => json!(words.eat_one(&[("none", [(); 0])], "`none`")?),
         Form::Time => return time(words.next("a time: now, +15m, -1h, or 2026-11-23T09:00:00Z")?),
     };

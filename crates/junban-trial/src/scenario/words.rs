@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::model::Key;
+
 /// A time between `from` and `to`. Every time in between is equally likely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
@@ -64,6 +66,12 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Takes the first of these phrases that comes next.
+    pub(super) fn one_of<'p>(&mut self, phrases: &[&'p str], expected: &str) -> Result<&'p str, Mistake> {
+        let phrases: Vec<(&str, &str)> = phrases.iter().map(|phrase| (*phrase, *phrase)).collect();
+        self.eat_one(&phrases, expected)
+    }
+
     /// Takes all words that are left.
     pub(super) fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words[self.at..].to_vec();
@@ -106,15 +114,15 @@ impl<'a> Words<'a> {
             .map_err(|_| format!("`{word}` is not a number; {expected} is expected"))
     }
 
-    /// Takes `shop/cart` and splits it.
-    pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Mistake> {
+    /// Takes `shop/cart`.
+    pub(super) fn key(&mut self, expected: &str) -> Result<Key, Mistake> {
         let word = self.next(expected)?;
         split_key(word)
             .ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
     }
 }
 
-pub(super) fn split_key(word: &str) -> Option<(String, String)> {
+pub(super) fn split_key(word: &str) -> Option<Key> {
     let (namespace, name) = word.split_once('/')?;
     let good = |part: &str| {
         !part.is_empty()
@@ -122,7 +130,10 @@ pub(super) fn split_key(word: &str) -> Option<(String, String)> {
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
     };
-    (good(namespace) && good(name)).then(|| (namespace.to_owned(), name.to_owned()))
+    (good(namespace) && good(name)).then(|| Key {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 /// `1h30m`, `20s`, `500ms`, `0s`.

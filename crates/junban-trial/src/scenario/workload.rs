@@ -41,12 +41,12 @@ const TRAITS: &[&str] = &[
 
 /// `deployment shop/cart: replicas 2, on node-1 node-1`; `tail` is the text after the colon.
 pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Mistake> {
-    let (namespace, name) =
+    let key =
         split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME in small letters"))?;
     let mut workload = Workload {
         kind,
-        namespace,
-        name,
+        namespace: key.namespace,
+        name: key.name,
         ..Workload::default()
     };
     let mut replicas = None;
@@ -188,7 +188,7 @@ fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {
 
 /// `budget shop/second: selects cart, maxUnavailable 1`.
 pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Mistake> {
-    let (namespace, name) = split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME"))?;
+    let key = split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME"))?;
     let (first, second) = tail
         .split_once(',')
         .ok_or("write it like this: budget shop/second: selects cart, maxUnavailable 1")?;
@@ -206,8 +206,8 @@ pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Mistake> {
     let demand = demand(&mut words)?;
     words.end()?;
     Ok(ExtraBudget {
-        namespace,
-        name,
+        namespace: key.namespace,
+        name: key.name,
         selects,
         demand,
     })

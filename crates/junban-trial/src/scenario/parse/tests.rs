@@ -98,7 +98,7 @@ fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
         ("fault node-9: never returns", "`node-9` is not among the 3 nodes"),
         (
             "do: rebot --all",
-            "`rebot --all` is not an act; did you mean `reboot --all`?",
+            "`rebot --all` is not an act; did you mean `reboot`?",
         ),
         ("do: reboot --all now", "nothing is expected after this: `now`"),
         ("do reboot --all", "a colon is expected"),
