@@ -8,7 +8,6 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::Condition;
-pub use super::quantity::Quantity;
 pub use super::words::Span;
 
 /// What a line of the file says, with its place.
@@ -185,6 +184,15 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// An amount of CPU or memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quantity {
+    /// As written in the file: a real API server gets this text.
+    pub text: String,
+    /// In millicores or bytes, rounded up.
+    pub amount: i64,
 }
 
 /// What a budget demands. The value is a text as in the API: `1`, `50%`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Quantity, Scenario, ScenarioStep};
+use super::model::{At, MachineFault, Nodes, Order, Scenario, ScenarioStep};
 use super::names;
 use super::settings;
 use super::words::{Mistake, Words, unknown};
@@ -287,9 +287,9 @@ fn nodes(text: &str) -> Result<Nodes, Mistake> {
         } else if words.eat("boot") {
             nodes.boot = words.span()?;
         } else if words.eat("cpu") {
-            nodes.cpu = Some(Quantity::parse(words.next("a quantity such as 4")?)?);
+            nodes.cpu = Some(words.cpu()?);
         } else if words.eat("memory") {
-            nodes.memory = Some(Quantity::parse(words.next("a quantity such as 8Gi")?)?);
+            nodes.memory = Some(words.memory()?);
         } else {
             return Err(unknown(&words.rest_peek(), "a part of the line `nodes:`", &PARTS));
         }

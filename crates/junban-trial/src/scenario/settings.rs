@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use junban_api::convert::parse_span;
 use serde_json::{Map, Value, json};
 
 use super::model::{Act, Scenario, Setting, SettingValue};
-use super::words::{Mistake, Words, parse_duration, unknown};
+use super::words::{Mistake, Words, unknown};
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
@@ -110,11 +111,8 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::Bool => json!(words.eat_one(&[("true", true), ("false", false)], "true or false")?),
         Form::Duration => {
             let word = words.next("a time such as 20s")?;
-            let good = parse_duration(word).is_some() && !word.ends_with("ms");
-            json!(
-                good.then_some(word)
-                    .ok_or_else(|| format!("`{word}` is not a time: write 20s, 5m, 1h30m"))?
-            )
+            parse_span(word).map_err(|_| format!("`{word}` is not a time: write 20s, 5m, 1h30m"))?;
+            json!(word)
         }
         Form::Text => json!(words.rest().join(" ")),
         Form::List => json!(words.rest()),
@@ -151,7 +149,8 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
 
 fn time(word: &str) -> Result<SettingValue, Mistake> {
     let seconds = |text: &str| {
-        parse_duration(text)
+        parse_span(text)
+            .ok()
             .and_then(|span| i64::try_from(span.as_secs()).ok())
             .ok_or_else(|| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
     };

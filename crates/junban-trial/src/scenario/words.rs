@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::model::Key;
+use junban_api::convert::{bytes_or_units, millicores, parse_span};
+
+use super::model::{Key, Quantity};
 
 /// A time between `from` and `to`. Every time in between is equally likely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +110,26 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// `500m`, `1.5`.
+    pub(super) fn cpu(&mut self) -> Result<Quantity, Mistake> {
+        self.quantity(millicores)
+    }
+
+    /// `64Mi`, `1G`.
+    pub(super) fn memory(&mut self) -> Result<Quantity, Mistake> {
+        self.quantity(bytes_or_units)
+    }
+
+    fn quantity(&mut self, read: fn(&str) -> Option<i64>) -> Result<Quantity, Mistake> {
+        let text = self.next("a quantity such as 500m or 8Gi")?;
+        let amount = read(text).filter(|amount| (0..i64::MAX).contains(amount));
+        Ok(Quantity {
+            text: text.to_owned(),
+            amount: amount
+                .ok_or_else(|| format!("`{text}` is not a quantity: write 500m, 1.5, 64Mi, 8Gi"))?,
+        })
+    }
+
     pub(super) fn number<N: std::str::FromStr>(&mut self, expected: &str) -> Result<N, Mistake> {
         let word = self.next(expected)?;
         word.parse()
@@ -141,15 +163,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if let Some(digits) = text.strip_suffix("ms") {
         return digits.parse().ok().map(Duration::from_millis);
     }
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, factor) in [('h', 3_600), ('m', 60), ('s', 1)] {
-        if let Some((digits, after)) = rest.split_once(unit) {
-            seconds = seconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(factor)?)?;
-            rest = after;
-        }
-    }
-    (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
+    parse_span(text).ok()
 }
 
 /// The mistake of a text that is none of `names`.
@@ -208,6 +222,17 @@ mod tests {
         assert_eq!(read("90s"), Some(90_000));
         for wrong in ["", "5", "s5", "5s5m", "5x", "m"] {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_read_as_kubernetes_reads_them() {
+        let cpu = |text| Words::of(text).cpu().map(|cpu| cpu.amount);
+        let memory = |text| Words::of(text).memory().map(|memory| memory.amount);
+        assert_eq!((cpu("1.5"), cpu("100u")), (Ok(1_500), Ok(1)));
+        assert_eq!((memory("64Mi"), memory("1500m")), (Ok(64 << 20), Ok(2)));
+        for wrong in ["", "m", "1.2.3", "1GB", "-1", "1mi", "99999999E"] {
+            assert!(cpu(wrong).is_err() && memory(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::act::{demand, node};
 use super::condition::is_node_name;
-use super::model::{ExtraBudget, Kind, Quantity, Span, Workload};
+use super::model::{ExtraBudget, Kind, Span, Workload};
 use super::words::{Mistake, Words, split_key, unknown};
 
 pub(super) const KINDS: [(&str, Kind); 5] = [
@@ -160,9 +160,9 @@ fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake
     } else if words.eat("spread") {
         workload.spread = true;
     } else if words.eat("cpu") {
-        workload.cpu = Some(Quantity::parse(words.next("a quantity such as 500m")?)?);
+        workload.cpu = Some(words.cpu()?);
     } else if words.eat("memory") {
-        workload.memory = Some(Quantity::parse(words.next("a quantity such as 64Mi")?)?);
+        workload.memory = Some(words.memory()?);
     } else if words.eat("label") {
         let (key, value) = pair(words)?;
         workload.labels.insert(key, value);

@@ -112,10 +112,10 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             spec.rack = Some(format!("rack-{}", index % racks + 1));
         }
         if let Some(cpu) = &nodes.cpu {
-            spec.cpu = cpu.milli;
+            spec.cpu = cpu.amount;
         }
         if let Some(memory) = &nodes.memory {
-            spec.memory = memory.whole();
+            spec.memory = memory.amount;
         }
         builder.node(spec);
     }
@@ -179,10 +179,10 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     template.labels.extend(workload.labels.clone());
     template.annotations.extend(workload.annotations.clone());
     if let Some(cpu) = &workload.cpu {
-        template.requests.insert("cpu".into(), cpu.milli);
+        template.requests.insert("cpu".into(), cpu.amount);
     }
     if let Some(memory) = &workload.memory {
-        template.requests.insert("memory".into(), memory.whole());
+        template.requests.insert("memory".into(), memory.amount);
     }
     if let Some(grace) = workload.grace {
         template.grace_s = grace.as_secs();
