@@ -63,7 +63,7 @@ const ACTS_WITH_COLON: &[PhraseWithColon] = &[
     }),
     ("edit budget", |words, text| {
         let budget = words.key("a budget")?;
-        Ok(Act::EditBudget(budget, demand(&mut Words::of(text))?))
+        Ok(Act::EditBudget(budget, Words::all(text, demand)?))
     }),
     ("fault", |words, text| {
         let (node, fault) = (node(words)?, fault(text)?);
@@ -77,15 +77,12 @@ pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
     if let Some(act) = text.strip_suffix(" is refused") {
         return Ok(Act::Refused(Box::new(parse(act)?)));
     }
-    let (head, tail) = text.split_once(':').unwrap_or((text, ""));
-    let mut words = Words::of(head);
-    let act = if text.contains(':') {
-        words.eat_one(ACTS_WITH_COLON, "an act that has a colon")?(&mut words, tail.trim())?
-    } else {
-        words.eat_one(ACTS, "an act")?(&mut words)?
-    };
-    words.end()?;
-    Ok(act)
+    match text.split_once(':') {
+        Some((head, tail)) => Words::all(head, |words| {
+            words.eat_one(ACTS_WITH_COLON, "an act that has a colon")?(words, tail.trim())
+        }),
+        None => Words::all(text, |words| words.eat_one(ACTS, "an act")?(words)),
+    }
 }
 
 fn annotate(words: &mut Words<'_>, text: &str) -> Result<Act, Mistake> {
@@ -213,15 +210,21 @@ pub(super) fn node(words: &mut Words<'_>) -> Result<String, Mistake> {
     })
 }
 
-fn target(words: &mut Words<'_>) -> Result<Target, Mistake> {
-    if words.eat("--all") {
-        return Ok(Target::All);
-    }
+/// One node or more.
+pub(super) fn nodes(words: &mut Words<'_>) -> Result<Vec<String>, Mistake> {
     let mut nodes = vec![node(words)?];
     while words.peek().is_some_and(is_node_name) {
         nodes.push(node(words)?);
     }
-    Ok(Target::Nodes(nodes))
+    Ok(nodes)
+}
+
+fn target(words: &mut Words<'_>) -> Result<Target, Mistake> {
+    if words.eat("--all") {
+        Ok(Target::All)
+    } else {
+        nodes(words).map(Target::Nodes)
+    }
 }
 
 /// A label selector, which may have spaces inside its brackets.
@@ -293,16 +296,16 @@ pub(super) fn fault(text: &str) -> Result<Fault, Mistake> {
         ("unknown", Fault::Unknown),
         ("dead", Fault::Dead),
     ];
-    let mut words = Words::of(text);
-    let fault = if words.eat("slow") {
+    Words::all(text, |words| {
+        if !words.eat("slow") {
+            return words.eat_one(&FAULTS, "a fault (or `slow x3`)");
+        }
         let factor = words.next("a factor such as x3")?;
         let number = factor.strip_prefix('x').and_then(|digits| digits.parse().ok());
-        Fault::Slow(number.ok_or_else(|| format!("`{factor}` is not a factor: write x3"))?)
-    } else {
-        words.eat_one(&FAULTS, "a fault (or `slow x3`)")?
-    };
-    words.end()?;
-    Ok(fault)
+        number
+            .map(Fault::Slow)
+            .ok_or_else(|| format!("`{factor}` is not a factor: write x3"))
+    })
 }
 
 #[cfg(test)]

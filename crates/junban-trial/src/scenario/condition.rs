@@ -146,7 +146,9 @@ const BEGINNINGS: [&str; 12] = [
 impl Condition {
     pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let parts = text.split(',').flat_map(|part| part.split(" and "));
-        let claims = parts.map(Claim::parse).collect::<Result<_, _>>()?;
+        let claims = parts
+            .map(|part| Words::all(part, Claim::read))
+            .collect::<Result<_, _>>()?;
         Ok(Self { claims })
     }
 
@@ -181,13 +183,6 @@ impl Condition {
 }
 
 impl Claim {
-    fn parse(text: &str) -> Result<Self, Mistake> {
-        let mut words = Words::of(text);
-        let claim = Self::read(&mut words)?;
-        words.end()?;
-        Ok(claim)
-    }
-
     fn read(words: &mut Words<'_>) -> Result<Self, Mistake> {
         if words.eat("not") {
             return Ok(Self::Not(Box::new(Self::read(words)?)));

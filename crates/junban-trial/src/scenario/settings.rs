@@ -6,7 +6,7 @@ use junban_api::convert::parse_span;
 use serde_json::{Map, Value, json};
 
 use super::model::{Act, Scenario, Setting, SettingValue};
-use super::words::{Mistake, Words, unknown};
+use super::words::{Mistake, Words};
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
@@ -76,28 +76,17 @@ pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Mistake> {
 }
 
 fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Mistake> {
-    text.split(',')
-        .map(|part| {
-            let mut words = Words::of(part);
-            let name = words.next(expected)?;
-            let (path, form) = fields
-                .iter()
-                .find(|(path, _)| path.join(".") == name)
-                .ok_or_else(|| unknown_field(name, fields, expected))?;
-            let value = value(*form, &mut words)?;
-            words.end()?;
-            Ok(Setting {
-                path: path.to_vec(),
-                value,
-            })
-        })
-        .collect()
-}
-
-fn unknown_field(name: &str, fields: &[Field], expected: &str) -> Mistake {
     let names: Vec<String> = fields.iter().map(|(path, _)| path.join(".")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    unknown(name, expected, &names)
+    let pairs = names.iter().map(String::as_str).zip(fields);
+    let fields: Vec<(&str, &Field)> = pairs.collect();
+    let setting = |words: &mut Words<'_>| {
+        let (path, form) = words.eat_one(&fields, expected)?;
+        Ok(Setting {
+            path: path.to_vec(),
+            value: value(*form, words)?,
+        })
+    };
+    text.split(',').map(|part| Words::all(part, setting)).collect()
 }
 
 fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {

@@ -31,6 +31,17 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Reads a whole text with `read`. It is a mistake if words are left.
+    pub(super) fn all<T>(
+        text: &'a str,
+        read: impl FnOnce(&mut Self) -> Result<T, Mistake>,
+    ) -> Result<T, Mistake> {
+        let mut words = Self::of(text);
+        let value = read(&mut words)?;
+        words.end()?;
+        Ok(value)
+    }
+
     pub(super) fn peek(&self) -> Option<&'a str> {
         self.words.get(self.at).copied()
     }
