@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::manifests;
 use super::testbed::Testbed;
-use super::workloads::amount;
 use crate::scenario::model::{Act, Demand, Fault, Key, MachineFault, Scenario, Setting, Target};
 use crate::scenario::settings;
 
@@ -128,8 +127,8 @@ fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<()> 
 
 fn budget(demand: &Demand) -> Value {
     let spec = match demand {
-        Demand::MaxUnavailable(text) => json!({"maxUnavailable": amount(text), "minAvailable": null}),
-        Demand::MinAvailable(text) => json!({"minAvailable": amount(text), "maxUnavailable": null}),
+        Demand::MaxUnavailable(value) => json!({"maxUnavailable": value, "minAvailable": null}),
+        Demand::MinAvailable(value) => json!({"minAvailable": value, "maxUnavailable": null}),
     };
     json!({ "spec": spec })
 }

@@ -1,6 +1,7 @@
 //! Reads the acts of people: `reboot --all`, `kill controller 2`.
 
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::condition::is_node_name;
 use super::model::{Act, Demand, Fault, MachineFault, Right, Target};
@@ -274,15 +275,14 @@ fn label(words: &mut Words<'_>) -> Result<Act, Mistake> {
 
 /// `maxUnavailable 1`, `minAvailable 50%`.
 pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Mistake> {
-    type Make = fn(String) -> Demand;
+    type Make = fn(Value) -> Demand;
     const DEMANDS: [(&str, Make); 2] = [
         ("maxUnavailable", Demand::MaxUnavailable),
         ("minAvailable", Demand::MinAvailable),
     ];
     let make = words.eat_one(&DEMANDS, "what a budget demands")?;
     let word = words.next("a number or a percentage")?;
-    settings::int_or_percent(word)?;
-    Ok(make(word.to_owned()))
+    Ok(make(settings::int_or_percent(word)?))
 }
 
 /// `never returns`, `slow x3`.

@@ -195,11 +195,11 @@ pub struct Quantity {
     pub amount: i64,
 }
 
-/// What a budget demands. The value is a text as in the API: `1`, `50%`.
+/// What a budget demands. The value is as in the API: the number 1, or the text `50%`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
-    MaxUnavailable(String),
-    MinAvailable(String),
+    MaxUnavailable(Value),
+    MinAvailable(Value),
 }
 
 /// A budget that has a line of its own.

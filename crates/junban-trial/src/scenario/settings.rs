@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use junban_api::convert::parse_span;
+use junban_world::IntOrPercent;
 use serde_json::{Map, Value, json};
+
+use crate::json::{items, text};
 
 use super::model::{Act, Scenario, Setting, SettingValue};
 use super::words::{Mistake, Words};
@@ -125,6 +128,18 @@ pub(super) fn int_or_percent(word: &str) -> Result<Value, Mistake> {
     }
 }
 
+/// Reads what [`int_or_percent`] has read. `None` if the field is absent.
+pub fn share(value: &Value) -> Option<IntOrPercent> {
+    match value {
+        Value::String(text) => {
+            let digits = text.strip_suffix('%')?;
+            digits.parse().ok().map(IntOrPercent::Percent)
+        }
+        Value::Number(number) => number.as_i64().map(IntOrPercent::Int),
+        _ => None,
+    }
+}
+
 fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
     let mut map = Map::new();
     for pair in pairs {
@@ -167,9 +182,8 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     for policy in scenario.policies.values().chain(edits) {
         let mut spec = json!({});
         apply(&mut spec, policy, 0);
-        let named = spec["drain"]["deleteAfterDenial"].as_array();
-        let names = named.into_iter().flatten().filter_map(Value::as_str);
-        namespaces.extend(names.map(str::to_owned));
+        let names = items(&spec["drain"]["deleteAfterDenial"]).iter();
+        namespaces.extend(names.map(|name| text(name).to_owned()));
     }
     namespaces
 }

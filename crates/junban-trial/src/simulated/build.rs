@@ -122,13 +122,10 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
 }
 
 pub(super) fn demand(demand: &model::Demand) -> Demand {
-    let amount = |text: &str| match text.strip_suffix('%') {
-        Some(digits) => IntOrPercent::Percent(digits.parse().unwrap_or(100)),
-        None => IntOrPercent::Int(text.parse().unwrap_or_default()),
-    };
+    let share = |value: &Value| settings::share(value).unwrap_or(IntOrPercent::Percent(100));
     match demand {
-        model::Demand::MaxUnavailable(text) => Demand::MaxUnavailable(amount(text)),
-        model::Demand::MinAvailable(text) => Demand::MinAvailable(amount(text)),
+        model::Demand::MaxUnavailable(value) => Demand::MaxUnavailable(share(value)),
+        model::Demand::MinAvailable(value) => Demand::MinAvailable(share(value)),
     }
 }
 

@@ -217,12 +217,10 @@ fn none_of(facts: &Facts, thing: Thing) -> Verdict {
         Thing::LoadBalancerLabel => with(|node| node.off_load_balancers),
         Thing::Slot => facts.slots.iter().cloned().collect(),
         Thing::Entry => facts.entries.iter().map(describe).collect(),
-        Thing::Failure => facts
-            .entries
-            .iter()
-            .filter(|entry| entry.phase == "Failed")
-            .map(describe)
-            .collect(),
+        Thing::Failure => {
+            let failed = facts.entries.iter().filter(|entry| entry.is_failed());
+            failed.map(describe).collect()
+        }
     };
     none(found, "none")
 }
