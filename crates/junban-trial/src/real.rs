@@ -147,6 +147,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     for act in scenario.given.iter().map(|at| at.what.clone()).chain(faults) {
         rules.forgive(&act, &facts.facts());
     }
+    let mut retried = BTreeSet::new();
     let began = Instant::now();
     for number in 1..=scenario.controllers {
         controllers.start(number)?;
@@ -177,9 +178,11 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
             facts.read_power_log(&bed);
             seen = facts.facts();
         }
-        for node in facts.in_doubt_after(controllers.exited()) {
-            judge.suspend_never();
-            bed.junban(&["retry", &node])?;
+        for node in seen.in_doubt().filter(|_| controllers.exited()) {
+            if retried.insert(node.clone()) {
+                judge.suspend_never();
+                bed.junban(&["retry", node])?;
+            }
         }
         controllers.look_after()?;
         let pause = judge

@@ -6,7 +6,7 @@ mod facts;
 mod limits;
 mod people;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -53,8 +53,6 @@ pub struct SimulatedReport {
     pub log: Vec<String>,
 }
 
-/// A person retries a server whose power action is in doubt, at most this often.
-const RETRIES_OF_A_PERSON: u32 = 1;
 /// The other controllers start this much later than the first, so that the first becomes the leader.
 const OTHERS_AFTER_MS: Ms = 1_000;
 /// A controller that ended itself starts again after this time.
@@ -105,7 +103,8 @@ struct Run<'s> {
     restart_at: Option<Ms>,
     /// When the other controllers start.
     others_at: Option<Ms>,
-    retried: BTreeMap<String, u32>,
+    /// Servers whose power action was in doubt, and which a person has retried.
+    retried: BTreeSet<String>,
     exited: bool,
     denied: u32,
     log: Vec<String>,
@@ -142,7 +141,7 @@ impl<'s> Run<'s> {
             began: 0,
             restart_at: None,
             others_at: None,
-            retried: BTreeMap::new(),
+            retried: BTreeSet::new(),
             exited: false,
             denied: 0,
             log: Vec::new(),
@@ -277,20 +276,11 @@ impl<'s> Run<'s> {
         if !self.exited {
             return;
         }
-        let doubtful: Vec<String> = {
-            let facts = self.facts.collect(&self.sim.world());
-            let in_doubt = facts
-                .entries
-                .iter()
-                .filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
-            in_doubt.map(|entry| entry.node.clone()).collect()
-        };
-        for node in doubtful {
-            self.judge.suspend_never();
-            let retried = self.retried.entry(node.clone()).or_default();
-            if *retried < RETRIES_OF_A_PERSON {
-                *retried += 1;
-                self.act(0, "retry", &Act::Retry(node));
+        let facts = self.facts.collect(&self.sim.world());
+        for node in facts.in_doubt() {
+            if self.retried.insert(node.clone()) {
+                self.judge.suspend_never();
+                self.act(0, "retry", &Act::Retry(node.clone()));
             }
         }
     }

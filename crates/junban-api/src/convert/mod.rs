@@ -30,7 +30,7 @@ mod wish;
 
 pub use fields::{FieldError, Unreadable};
 pub use meta::Incomplete;
-pub use quantity::{bytes_or_units, resources};
+pub use quantity::{bytes_or_units, millicores, resources};
 pub use span::{format_span, parse_span};
 pub use time::{format_goal, parse_goal};
 

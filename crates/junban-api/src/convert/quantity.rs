@@ -34,6 +34,11 @@ pub fn bytes_or_units(text: &str) -> Option<i64> {
     amount("", text, Round::Up)
 }
 
+/// One quantity of CPU in millicores, rounded up. `None`: it is not a quantity.
+pub fn millicores(text: &str) -> Option<i64> {
+    amount("cpu", text, Round::Up)
+}
+
 fn amount(name: &str, text: &str, round: Round) -> Option<i64> {
     let unit = if name == "cpu" { NANO / 1000 } else { NANO };
     let nanos = nanos(text)?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::testbed::Testbed;
 use super::watches::Seen;
+use crate::json::{has_condition, items, text};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
 
 type Key = (&'static str, String);
@@ -24,7 +25,6 @@ pub(super) struct Collector {
     order: BTreeMap<String, u64>,
     power: BTreeMap<String, u32>,
     power_lines_before: usize,
-    retried: BTreeSet<String>,
 }
 
 /// A budget in the API: `namespace/name`, healthy pods, needed pods.
@@ -53,7 +53,7 @@ impl Collector {
     fn put(&mut self, kind: &'static str, object: DynamicObject) -> Key {
         let key = key(kind, &object);
         if kind == "Node" {
-            let boot = text(&object.data["status"]["nodeInfo"]["bootID"]);
+            let boot = text(&object.data["status"]["nodeInfo"]["bootID"]).to_owned();
             let name = key.1.clone();
             let known = self.boot_ids.insert(name.clone(), boot.clone());
             if !boot.is_empty() && known.is_some_and(|known| !known.is_empty() && known != boot) {
@@ -84,41 +84,20 @@ impl Collector {
             };
             let took_effect = text(&line["effect"]).starts_with("reset");
             if took_effect && line["action"] == "reset" {
-                *self.power.entry(text(&line["node"])).or_default() += 1;
+                *self.power.entry(text(&line["node"]).to_owned()).or_default() += 1;
             }
         }
     }
 
-    /// The nodes whose power action is in doubt after a crash. Each is returned once.
-    pub(super) fn in_doubt_after(&mut self, crash: bool) -> Vec<String> {
-        if !crash {
-            return vec![];
-        }
-        let entries = self.entries();
-        let doubtful = entries
-            .into_iter()
-            .filter(|entry| entry.phase == "Failed" && entry.reason == "PowerUnknown");
-        doubtful
-            .map(|entry| entry.node)
-            .filter(|node| self.retried.insert(node.clone()))
-            .collect()
-    }
-
     pub(super) fn facts(&self) -> Facts {
         let queue = self.of("RebootQueue").next();
-        let slots = queue.and_then(|queue| queue.data["status"]["ledger"]["slots"].as_object());
         Facts {
             nodes: self.of("Node").map(|node| self.node(node)).collect(),
             entries: self.entries(),
             pods: self.of("Pod").map(pod).collect(),
             replicas: self.replicas(),
-            slots: slots
-                .into_iter()
-                .flatten()
-                .map(|(node, _)| node.clone())
-                .collect(),
-            paused: queue.is_none_or(|queue| queue.data["spec"]["paused"].as_bool().unwrap_or_default()),
             power: self.power.clone(),
+            ..Facts::of_queue(queue.map(|queue| (&queue.data["spec"], &queue.data["status"])))
         }
     }
 
@@ -156,12 +135,12 @@ impl Collector {
     fn node(&self, node: &DynamicObject) -> (String, NodeFacts) {
         let name = node.metadata.name.clone().unwrap_or_default();
         let annotations = node.metadata.annotations.as_ref();
-        let taints = node.data["spec"]["taints"].as_array().into_iter().flatten();
+        let mut taints = items(&node.data["spec"]["taints"]).iter();
         let facts = NodeFacts {
-            ready: is_ready(node),
+            ready: has_condition(&node.data, "Ready"),
             cordoned: node.data["spec"]["unschedulable"].as_bool().unwrap_or_default(),
             marked: annotations.is_some_and(|all| all.contains_key(names::MARK)),
-            steered: taints.into_iter().any(|taint| taint["key"] == names::PENDING),
+            steered: taints.any(|taint| taint["key"] == names::PENDING),
             off_load_balancers: label(node, names::EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
             with_volume: self
                 .of("VolumeAttachment")
@@ -176,16 +155,11 @@ impl Collector {
     fn entries(&self) -> Vec<EntryFacts> {
         let entry = |object: &DynamicObject| {
             let uid = object.metadata.uid.clone().unwrap_or_default();
-            let status = &object.data["status"];
             EntryFacts {
                 name: object.metadata.name.clone().unwrap_or_default(),
-                node: text(&object.data["spec"]["nodeName"]),
-                policy: text(&object.data["spec"]["policy"]),
-                phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
-                reason: text(&status["reason"]),
-                message: text(&status["message"]),
                 order: self.order.get(&uid).copied().unwrap_or_default(),
                 uid,
+                ..EntryFacts::read(&object.data["spec"], &object.data["status"])
             }
         };
         self.of("NodeReboot").map(entry).collect()
@@ -207,10 +181,6 @@ fn lines(bed: &Testbed) -> Vec<String> {
     log.lines().map(str::to_owned).collect()
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
 fn key(kind: &'static str, object: &DynamicObject) -> Key {
     (kind, full_name(object))
 }
@@ -226,16 +196,6 @@ fn full_name(object: &DynamicObject) -> String {
 
 fn label<'a>(object: &'a DynamicObject, key: &str) -> Option<&'a str> {
     object.metadata.labels.as_ref()?.get(key).map(String::as_str)
-}
-
-fn is_ready(object: &DynamicObject) -> bool {
-    let conditions = object.data["status"]["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    conditions
-        .into_iter()
-        .any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 fn pod(pod: &DynamicObject) -> (String, PodFacts) {
@@ -257,9 +217,9 @@ fn pod(pod: &DynamicObject) -> (String, PodFacts) {
     });
     let facts = PodFacts {
         uid: pod.metadata.uid.clone().unwrap_or_default(),
-        node: text(&pod.data["spec"]["nodeName"]),
+        node: text(&pod.data["spec"]["nodeName"]).to_owned(),
         workload: workload.unwrap_or_else(|| key.clone()),
-        ready: is_ready(pod),
+        ready: has_condition(&pod.data, "Ready"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
     };
     (key, facts)

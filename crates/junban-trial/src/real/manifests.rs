@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::testbed::Testbed;
+use crate::json::items;
 use crate::scenario::model::{Right, Scenario};
 use crate::scenario::settings;
 
@@ -47,11 +48,7 @@ pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
     };
     let text = bed.kubectl(&["get", "clusterrole", ACCOUNT, "-o", "json"])?;
     let known: Value = serde_json::from_str(&text)?;
-    let rules = without(
-        known["rules"].as_array().map_or(&[], Vec::as_slice),
-        verb,
-        resource,
-    );
+    let rules = without(items(&known["rules"]), verb, resource);
     if known["rules"] == json!(rules) {
         bail!("the account has no right to {verb} {resource}");
     }
@@ -63,7 +60,7 @@ pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
 /// The rules without one right. A rule that grants this right and others is split.
 fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
     let less = |list: &Value, word: &str| {
-        let words = list.as_array().into_iter().flatten();
+        let words = items(list).iter();
         words.filter(|one| *one != word).cloned().collect::<Vec<_>>()
     };
     let mut rest = Vec::new();
@@ -81,8 +78,7 @@ fn without(rules: &[Value], verb: &str, resource: &str) -> Vec<Value> {
             part
         };
         if !resources.is_empty() {
-            let all = rule["verbs"].as_array().cloned().unwrap_or_default();
-            rest.push(part(resources, all));
+            rest.push(part(resources, items(&rule["verbs"]).to_vec()));
         }
         if !verbs.is_empty() {
             rest.push(part(vec![json!(resource)], verbs));

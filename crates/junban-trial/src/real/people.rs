@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::manifests;
 use super::testbed::Testbed;
-use super::workloads::amount;
-use crate::scenario::model::{Act, Demand, Fault, MachineFault, Scenario, Setting, Target};
+use crate::scenario::model::{Act, Demand, Fault, Key, MachineFault, Scenario, Setting, Target};
 use crate::scenario::settings;
 
 /// Does one act.
@@ -55,31 +54,20 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
             kubectl(&["delete", "nodereboot", "-l", &selector])
         }),
         Act::DeleteEntries(_) => kubectl(&["delete", "nodereboot", "--all"]),
-        Act::DeletePod(namespace, name) => kubectl(&["-n", namespace, "delete", "pod", name, "--wait=false"]),
+        Act::DeletePod(Key { namespace, name }) => {
+            kubectl(&["-n", namespace, "delete", "pod", name, "--wait=false"])
+        }
         Act::Deny(right) => manifests::deny(bed, right),
         Act::AllowEverything => manifests::allow_everything(bed, scenario),
         Act::EditQueue(edits) => edit(bed, "rebootqueue", junban_api::names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(bed, "rebootpolicy", name, edits),
-        Act::EditBudget {
-            namespace,
-            name,
-            demand,
-        } => kubectl(&[
-            "-n",
-            namespace,
-            "patch",
-            "pdb",
-            name,
-            "--type",
-            "merge",
-            "-p",
-            &budget(demand).to_string(),
-        ]),
-        Act::Scale {
-            namespace,
-            name,
-            replicas,
-        } => scale(bed, namespace, name, *replicas),
+        Act::EditBudget(Key { namespace, name }, demand) => {
+            let patch = budget(demand).to_string();
+            kubectl(&[
+                "-n", namespace, "patch", "pdb", name, "--type", "merge", "-p", &patch,
+            ])
+        }
+        Act::Scale(workload, replicas) => scale(bed, workload, *replicas),
         Act::RebootMachine(node) => machine(bed, node, "reboot"),
         Act::PowerOff(node) => machine(bed, node, "dead"),
         Act::Fault(fault) => inject(bed, fault),
@@ -139,13 +127,13 @@ fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<()> 
 
 fn budget(demand: &Demand) -> Value {
     let spec = match demand {
-        Demand::MaxUnavailable(text) => json!({"maxUnavailable": amount(text), "minAvailable": null}),
-        Demand::MinAvailable(text) => json!({"minAvailable": amount(text), "maxUnavailable": null}),
+        Demand::MaxUnavailable(value) => json!({"maxUnavailable": value, "minAvailable": null}),
+        Demand::MinAvailable(value) => json!({"minAvailable": value, "maxUnavailable": null}),
     };
     json!({ "spec": spec })
 }
 
-fn scale(bed: &Testbed, namespace: &str, name: &str, replicas: u32) -> Result<()> {
+fn scale(bed: &Testbed, Key { namespace, name }: &Key, replicas: u32) -> Result<()> {
     let replicas = format!("--replicas={replicas}");
     let to = |kind: &str| {
         bed.kubectl(&["-n", namespace, "scale", &format!("{kind}/{name}"), &replicas])

@@ -80,9 +80,9 @@ impl Rules {
                 node,
                 fault: Fault::Dead,
             }) => workloads_of(&|_, pod| pod.node == *node),
-            Act::DeletePod(namespace, name) => workloads_of(&|pod, _| pod == format!("{namespace}/{name}")),
-            Act::Scale { namespace, name, .. } => vec![format!("{namespace}/{name}")],
-            Act::EditBudget { namespace, name, .. } => vec![budget_id(&format!("{namespace}/{name}"))],
+            Act::DeletePod(key) => workloads_of(&|pod, _| pod == key.to_string()),
+            Act::Scale(workload, _) => vec![workload.to_string()],
+            Act::EditBudget(budget, _) => vec![budget_id(&budget.to_string())],
             _ => vec![],
         };
         self.harmed.extend(harmed);

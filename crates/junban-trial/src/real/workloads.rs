@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
+use crate::json::{has_condition, items};
 use crate::scenario::model::{Demand, Kind, Scenario, Span, Workload};
 use crate::scenario::workload::{READY, START, STOP};
 
@@ -155,11 +156,7 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
         &format!("\"the pods of {} are up\"", workload.key()),
         || {
             let good = |pod: &&Value| {
-                let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-                let ready = conditions
-                    .into_iter()
-                    .any(|one| one["type"] == "Ready" && one["status"] == "True");
-                ready || (workload.never_ready && pod["status"]["phase"] == "Running")
+                has_condition(pod, "Ready") || (workload.never_ready && pod["status"]["phase"] == "Running")
             };
             Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
         },
@@ -193,7 +190,7 @@ fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>> {
         "json",
     ])?;
     let list: Value = serde_json::from_str(&text)?;
-    Ok(list["items"].as_array().cloned().unwrap_or_default())
+    Ok(items(&list["items"]).to_vec())
 }
 
 fn kind_name(kind: Kind) -> &'static str {
@@ -326,12 +323,12 @@ fn annotations(workload: &Workload) -> Value {
 }
 
 fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) -> Value {
-    let (field, text) = match demand {
-        Demand::MaxUnavailable(text) => ("maxUnavailable", text),
-        Demand::MinAvailable(text) => ("minAvailable", text),
+    let (field, value) = match demand {
+        Demand::MaxUnavailable(value) => ("maxUnavailable", value),
+        Demand::MinAvailable(value) => ("minAvailable", value),
     };
     let mut spec = json!({"selector": {"matchLabels": {"app": app}}});
-    spec[field] = amount(text);
+    spec[field] = value.clone();
     if always {
         spec["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
     }
@@ -339,10 +336,4 @@ fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) ->
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": name, "namespace": namespace}, "spec": spec,
     })
-}
-
-/// The number 1 for `1`, the text `50%` for `50%`.
-pub(super) fn amount(text: &str) -> Value {
-    text.parse::<u32>()
-        .map_or_else(|_| json!(text), |number| json!(number))
 }

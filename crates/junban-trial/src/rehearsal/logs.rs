@@ -8,22 +8,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use junban_testbed::ACCOUNT;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PowerLine {
-    time: String,
+    /// In seconds since 1970.
+    #[serde(rename = "time", deserialize_with = "seconds")]
+    pub(super) at: f64,
     pub(super) node: String,
     #[serde(rename = "bootIDBefore")]
     pub(super) boot_id_before: String,
     pub(super) effect: String,
-}
-
-impl PowerLine {
-    pub(super) fn at(&self) -> f64 {
-        seconds(&self.time).unwrap_or_default()
-    }
 }
 
 pub(super) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
@@ -37,19 +33,24 @@ pub(super) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
         .collect()
 }
 
+/// One line of an audit log. Times are in seconds since 1970.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AuditLine {
+struct Request {
     #[serde(rename = "auditID")]
     audit_id: String,
     #[serde(rename = "requestURI")]
-    request_uri: String,
+    uri: String,
     verb: String,
     user: User,
-    object_ref: Option<Object>,
-    response_status: Option<Status>,
-    request_received_timestamp: String,
-    stage_timestamp: String,
+    #[serde(default, rename = "objectRef")]
+    object: Object,
+    #[serde(default, rename = "responseStatus")]
+    status: Status,
+    #[serde(rename = "requestReceivedTimestamp", deserialize_with = "seconds")]
+    received: f64,
+    #[serde(rename = "stageTimestamp", deserialize_with = "seconds")]
+    answered: f64,
 }
 
 #[derive(Deserialize)]
@@ -57,30 +58,18 @@ struct User {
     username: String,
 }
 
-#[derive(Deserialize, Default, Clone)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct Object {
-    #[serde(default)]
     resource: String,
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     subresource: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct Status {
-    #[serde(default)]
     code: u16,
-}
-
-/// One request of Junban's account. Times are in seconds since 1970.
-struct Request {
-    verb: String,
-    object: Object,
-    uri: String,
-    code: u16,
-    received: f64,
-    answered: f64,
 }
 
 impl Request {
@@ -97,6 +86,7 @@ impl Request {
 /// What the audit logs say of Junban, and of the pods that are gone.
 #[derive(Default)]
 pub(super) struct Audit {
+    /// The requests of Junban's account, in the order in which they were received.
     requests: Vec<Request>,
     /// For each pod that a kubelet removed: its node, and when.
     pub(super) removed: Vec<(String, f64)>,
@@ -118,12 +108,11 @@ impl Audit {
                 if !ours && !removal {
                     continue;
                 }
-                let Ok(line) = serde_json::from_str::<AuditLine>(&line) else {
+                let Ok(request) = serde_json::from_str::<Request>(&line) else {
                     continue; // the last line of a server that was killed
                 };
-                let received = seconds(&line.request_received_timestamp).unwrap_or_default();
-                if received >= since && seen.insert(line.audit_id.clone()) {
-                    audit.take(line, received, &account);
+                if request.received >= since && seen.insert(request.audit_id.clone()) {
+                    audit.take(request, &account);
                 }
             }
         }
@@ -131,24 +120,14 @@ impl Audit {
         Ok(audit)
     }
 
-    fn take(&mut self, line: AuditLine, received: f64, account: &str) {
-        let object = line.object_ref.unwrap_or_default();
-        let code = line.response_status.map_or(0, |status| status.code);
-        let answered = seconds(&line.stage_timestamp).unwrap_or_default();
-        if line.user.username == account {
-            self.requests.push(Request {
-                verb: line.verb,
-                object,
-                uri: line.request_uri,
-                code,
-                received,
-                answered,
-            });
-        } else if object.resource == "pods"
-            && code < 300
-            && let Some(node) = line.user.username.strip_prefix("system:node:")
+    fn take(&mut self, request: Request, account: &str) {
+        if request.user.username == account {
+            self.requests.push(request);
+        } else if request.object.resource == "pods"
+            && request.status.code < 300
+            && let Some(node) = request.user.username.strip_prefix("system:node:")
         {
-            self.removed.push((node.to_owned(), answered));
+            self.removed.push((node.to_owned(), request.answered));
         }
     }
 
@@ -158,14 +137,22 @@ impl Audit {
         self.requests.iter().filter(counted).count()
     }
 
-    pub(super) fn evictions(&self) -> usize {
-        let accepted = |request: &&Request| request.object.subresource == "eviction" && request.code < 300;
-        self.requests.iter().filter(accepted).count()
+    pub(super) fn accepted_evictions(&self) -> usize {
+        self.evictions(|code| code < 300)
     }
 
     pub(super) fn refused_evictions(&self) -> usize {
-        let refused = |request: &&Request| request.object.subresource == "eviction" && request.code == 429;
-        self.requests.iter().filter(refused).count()
+        self.evictions(|code| code == 429)
+    }
+
+    fn evictions(&self, answered: impl Fn(u16) -> bool) -> usize {
+        let evictions = self
+            .requests
+            .iter()
+            .filter(|one| one.object.subresource == "eviction");
+        evictions
+            .filter(|eviction| answered(eviction.status.code))
+            .count()
     }
 
     /// Counts requests of the same verb, resource and answer; the most frequent first.
@@ -184,7 +171,7 @@ impl Audit {
             } else {
                 ""
             };
-            let row = format!("{:<6} {what} {}{apart}", request.verb, request.code);
+            let row = format!("{:<6} {what} {}{apart}", request.verb, request.status.code);
             *rows.entry(row).or_insert(0) += 1;
         }
         let mut rows: Vec<_> = rows.into_iter().map(|(what, count)| (count, what)).collect();
@@ -232,7 +219,7 @@ impl Audit {
     pub(super) fn granted(&self, cordoned: f64) -> f64 {
         let writes = self.requests.iter().filter(|request| {
             let what = (request.verb.as_str(), request.object.resource.as_str());
-            what == ("update", "rebootqueues") && request.code == 200 && request.answered <= cordoned
+            what == ("update", "rebootqueues") && request.status.code == 200 && request.answered <= cordoned
         });
         writes
             .map(|request| request.received)
@@ -241,33 +228,24 @@ impl Audit {
     }
 }
 
-/// `2026-11-23T17:56:19.353816Z` in seconds since 1970.
-fn seconds(text: &str) -> Option<f64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut time = time.split(':');
-    let (hours, minutes) = (
-        time.next()?.parse::<i64>().ok()?,
-        time.next()?.parse::<i64>().ok()?,
-    );
-    let seconds = time.next()?.parse::<f64>().ok()?;
-    // Years begin in March here, so that a leap day is the last day of its year.
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days =
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468;
-    Some((days * 86_400 + hours * 3_600 + minutes * 60) as f64 + seconds)
+/// Reads `2026-11-23T17:56:19.353816Z` as seconds since 1970.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let text = String::deserialize(from)?;
+    let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+    Ok(time.as_duration().as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::PowerLine;
 
     #[test]
     fn times_of_the_logs_are_read() {
-        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0.0));
-        assert_eq!(seconds("2024-02-29T12:00:00.500Z"), Some(1_709_208_000.5));
-        assert_eq!(seconds("yesterday"), None);
+        let at = |time: &str| {
+            let line = serde_json::json!({"time": time, "node": "", "bootIDBefore": "", "effect": ""});
+            serde_json::from_value(line).ok().map(|line: PowerLine| line.at)
+        };
+        assert_eq!(at("2024-02-29T12:00:00.500Z"), Some(1_709_208_000.5));
+        assert_eq!(at("yesterday"), None);
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn report(
     let makespan = last - record.began;
     let (second, ten, average) = audit.background_rate(record.began + START_UP);
     let per_node = audit.counted() as f64 / nodes as f64;
-    let pods_per_node = audit.evictions() as f64 / nodes as f64;
+    let pods_per_node = audit.accepted_evictions() as f64 / nodes as f64;
 
     let mut judged = Judged::default();
     judged.places(&seen.broken);
@@ -141,7 +141,7 @@ pub(super) fn report(
          nodes at a time: {} turns, {} unavailable at most\n\
          makespan: {makespan:.0} s, command ended with {:?}, controllers killed {} times",
         per_node - pods_per_node,
-        audit.evictions(),
+        audit.accepted_evictions(),
         audit.refused_evictions(),
         most_at_once(&turns),
         seen.most_unavailable,
@@ -170,7 +170,7 @@ pub(super) fn report(
         "mostUnavailable": seen.most_unavailable, "exit": record.exit,
         "requestsPerNode": round(per_node), "podsPerNode": round(pods_per_node),
         "apartPerSecond": {"peak": second, "tenSeconds": ten, "average": round(average)},
-        "evictions": audit.evictions(), "refused429": audit.refused_evictions(),
+        "evictions": audit.accepted_evictions(), "refused429": audit.refused_evictions(),
         "drainedToPower": figures(&to_power), "provenToStart": figures(&to_start),
         "permittedToStart": figures(&permitted), "kills": record.trouble.kills,
     });

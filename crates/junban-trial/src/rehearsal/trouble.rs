@@ -72,7 +72,7 @@ impl Trouble {
         let to = now();
         bed.junban(&["resume"]).context("resume")?;
         for line in power_lines(&bed.ready().power_log)? {
-            if line.at() > from && line.at() < to {
+            if line.at > from && line.at < to {
                 self.broken
                     .push(format!("{} was powered while paused", line.node));
             }

@@ -50,11 +50,8 @@ pub(super) fn turns(
     for turn in &mut turns {
         let end = turn.restored.unwrap_or(f64::INFINITY);
         let of_turn = |node: &str, at: f64| node == turn.node && at >= turn.cordoned && at <= end;
-        turn.powered = power
-            .iter()
-            .map(|line| (line, line.at()))
-            .find(|(line, at)| of_turn(&line.node, *at))
-            .map(|(_, at)| at);
+        let powered = power.iter().find(|line| of_turn(&line.node, line.at));
+        turn.powered = powered.map(|line| line.at);
         let before = turn.powered.unwrap_or(end);
         let gone = audit.removed.iter().chain(detached);
         turn.last_gone = gone

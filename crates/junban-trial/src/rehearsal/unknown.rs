@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::say::say;
 use super::testbed::InstalledTestbed;
 use super::watcher::Watcher;
+use crate::json::items;
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -24,7 +25,7 @@ pub(super) fn retry(
     let said = bed.junban(&["list", "-o", "json"])?;
     let list: Value = serde_json::from_slice(&said.stdout).context("the answer of `junban list`")?;
     let mut explained = BTreeMap::new();
-    for entry in list["items"].as_array().into_iter().flatten() {
+    for entry in items(&list["items"]) {
         let is_unknown = entry["status"]["phase"] == "Failed" && entry["status"]["reason"] == "PowerUnknown";
         if let Some(node) = entry["spec"]["nodeName"].as_str().filter(|_| is_unknown) {
             explained.insert(node.to_owned(), bed.explain(node)?);

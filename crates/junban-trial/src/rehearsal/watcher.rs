@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::budgets::{AppsByNode, Budgets};
 use super::stream::{Change, follow};
 use super::workload::{APP, App, NAMESPACE};
+use crate::json::{has_condition, items, text};
 
 /// Seconds since 1970 by the clock of this machine. The API servers use the same clock.
 pub(super) fn now() -> f64 {
@@ -111,15 +112,10 @@ impl Watcher {
             ("/apis/junban.dev/v1alpha1/nodereboots", Seen::see_entries),
         ];
         for (path, see) in streams {
-            let of_stream = watcher.clone();
-            follow(
-                kubectl.to_owned(),
-                path,
-                Arc::clone(&watcher.stop),
-                move |change| {
-                    see(&mut of_stream.seen(), change);
-                },
-            );
+            let (of_stream, stop) = (watcher.clone(), Arc::clone(&watcher.stop));
+            follow(kubectl.to_owned(), path, stop, move |change| {
+                see(&mut of_stream.seen(), change);
+            });
         }
         watcher
     }
@@ -141,6 +137,13 @@ impl Seen {
     /// How many pods of all apps are Ready and not terminating.
     pub(super) fn healthy_pods(&self) -> usize {
         self.pods.values().filter(|pod| pod.ready && !pod.leaving).count()
+    }
+
+    /// A rule is broken, if rules are judged already.
+    fn breaks(&mut self, what: String) {
+        if self.judging {
+            self.broken.push(what);
+        }
     }
 
     pub(super) fn turns_begun(&self) -> usize {
@@ -180,25 +183,23 @@ impl Seen {
                     self.see_implied_budget(&app);
                 }
             }
-            Change::Put(item) => {
-                let (Some(uid), Some(pod)) = (uid(&item), pod(&item)) else {
-                    return;
-                };
-                let before = self.healthy(&pod.app);
-                self.pods.insert(uid, pod.clone());
-                self.see_implied_budget(&pod.app);
-                self.judge_budget(&pod, before, name(&item));
-            }
-            Change::Gone(item) => {
-                let (Some(uid), Some(pod)) = (uid(&item), pod(&item)) else {
-                    return;
-                };
-                let before = self.healthy(&pod.app);
-                self.pods.remove(&uid);
-                self.see_implied_budget(&pod.app);
-                self.judge_budget(&pod, before, name(&item));
-            }
+            Change::Put(item) => self.see_pod(&item, false),
+            Change::Gone(item) => self.see_pod(&item, true),
         }
+    }
+
+    fn see_pod(&mut self, item: &Value, is_gone: bool) {
+        let (Some(uid), Some(pod)) = (uid(item), pod(item)) else {
+            return;
+        };
+        let before = self.healthy(&pod.app);
+        if is_gone {
+            self.pods.remove(&uid);
+        } else {
+            self.pods.insert(uid, pod.clone());
+        }
+        self.see_implied_budget(&pod.app);
+        self.judge_budget(&pod, before, name(item));
     }
 
     /// An app without a budget has an implied one: a tenth of its pods may be disrupted, rounded down but at least 1, and
@@ -265,10 +266,8 @@ impl Seen {
     }
 
     fn put_slice(&mut self, item: &Value) {
-        let ready = item["endpoints"].as_array().map_or(0, |endpoints| {
-            let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != Value::Bool(false);
-            endpoints.iter().filter(is_ready).count()
-        });
+        let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != Value::Bool(false);
+        let ready = items(&item["endpoints"]).iter().filter(is_ready).count();
         let slices = self.endpoints.entry(service_of(item).to_owned()).or_default();
         slices.insert(name(item).to_owned(), ready);
     }
@@ -277,13 +276,10 @@ impl Seen {
         let Some(app) = self.apps.get(service) else {
             return;
         };
-        let ready: usize = self
-            .endpoints
-            .get(service)
-            .map_or(0, |slices| slices.values().sum());
-        if ready == 0 && app.replicas >= 2 && self.judging {
-            let what = format!("Service {service} has no ready endpoint at {:.3}", now());
-            self.broken.push(what);
+        let slices = self.endpoints.get(service);
+        let ready: usize = slices.map_or(0, |slices| slices.values().sum());
+        if ready == 0 && app.replicas >= 2 {
+            self.breaks(format!("Service {service} has no ready endpoint at {:.3}", now()));
         }
     }
 
@@ -298,12 +294,9 @@ impl Seen {
         };
         for item in &items {
             let node = Node {
-                ready: condition(item, "Ready"),
+                ready: has_condition(item, "Ready"),
                 cordoned: item["spec"]["unschedulable"] == Value::Bool(true),
-                boot: item["status"]["nodeInfo"]["bootID"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
+                boot: text(&item["status"]["nodeInfo"]["bootID"]).to_owned(),
                 control_plane: item["metadata"]["labels"]
                     .get("node-role.kubernetes.io/control-plane")
                     .is_some(),
@@ -334,8 +327,8 @@ impl Seen {
         let count = self.nodes.len();
         let tolerated = self.failed.len().min(count.div_ceil(20).max(1)).min(count / 2);
         let limit = count.div_ceil(10).max(1).max(tolerated + 1);
-        if unavailable > limit && self.judging {
-            self.broken.push(format!(
+        if unavailable > limit {
+            self.breaks(format!(
                 "{unavailable} nodes unavailable when {started} was cordoned, {limit} allowed, at {:.3}",
                 now()
             ));
@@ -343,23 +336,18 @@ impl Seen {
     }
 
     fn judge_control_plane(&mut self) {
-        let down: Vec<_> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.control_plane && !node.available())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if down.len() > 1 && self.judging {
-            let what = format!("control-plane nodes {} unavailable together", down.join(", "));
-            if !self.broken.contains(&what) {
-                self.broken.push(what);
-            }
+        let down = self.nodes.iter();
+        let down = down.filter(|(_, node)| node.control_plane && !node.available());
+        let down: Vec<&str> = down.map(|(name, _)| name.as_str()).collect();
+        let what = format!("control-plane nodes {} unavailable together", down.join(", "));
+        if down.len() > 1 && !self.broken.contains(&what) {
+            self.breaks(what);
         }
     }
 
     fn see_attachments(&mut self, change: Change) {
         if let Change::Gone(item) = change {
-            let node = item["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+            let node = text(&item["spec"]["nodeName"]).to_owned();
             self.detached.push((node, now()));
         }
     }
@@ -401,23 +389,15 @@ fn pod(item: &Value) -> Option<Pod> {
     debug_assert_eq!(item["metadata"]["namespace"], NAMESPACE);
     Some(Pod {
         app: app.to_owned(),
-        node: item["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
-        ready: condition(item, "Ready"),
+        node: text(&item["spec"]["nodeName"]).to_owned(),
+        ready: has_condition(item, "Ready"),
         leaving: item["metadata"]["deletionTimestamp"].is_string(),
-        evicted: condition(item, "DisruptionTarget"),
-    })
-}
-
-fn condition(item: &Value, kind: &str) -> bool {
-    item["status"]["conditions"].as_array().is_some_and(|conditions| {
-        conditions
-            .iter()
-            .any(|condition| condition["type"] == kind && condition["status"] == "True")
+        evicted: has_condition(item, "DisruptionTarget"),
     })
 }
 
 fn name(item: &Value) -> &str {
-    item["metadata"]["name"].as_str().unwrap_or_default()
+    text(&item["metadata"]["name"])
 }
 
 fn uid(item: &Value) -> Option<String> {
@@ -425,9 +405,7 @@ fn uid(item: &Value) -> Option<String> {
 }
 
 fn service_of(item: &Value) -> &str {
-    item["metadata"]["labels"]["kubernetes.io/service-name"]
-        .as_str()
-        .unwrap_or_default()
+    text(&item["metadata"]["labels"]["kubernetes.io/service-name"])
 }
 
 #[cfg(test)]

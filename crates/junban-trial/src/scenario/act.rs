@@ -1,199 +1,133 @@
 //! Reads the acts of people: `reboot --all`, `kill controller 2`.
 
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::condition::is_node_name;
 use super::model::{Act, Demand, Fault, MachineFault, Right, Target};
 use super::selector;
 use super::settings;
-use super::words::{Mistake, Words, unknown};
+use super::words::{Mistake, Words};
 
-/// How each act begins, for error messages.
-const ACTS: &[&str] = &[
-    "reboot --all",
-    "reboot node-N",
-    "reboot machine",
-    "pause",
-    "resume",
-    "cancel",
-    "retry",
-    "cordon",
-    "uncordon",
-    "label",
-    "annotate",
-    "delete node",
-    "delete queue",
-    "delete policy",
-    "delete entry",
-    "delete entries",
-    "delete pod",
-    "deny",
-    "allow everything",
-    "register node",
-    "apply queue",
-    "apply policy",
-    "edit queue",
-    "edit policy",
-    "edit budget",
-    "scale",
-    "power off",
-    "fault",
-    "repair",
-    "kill controller",
-    "start controller",
-    "stop controller",
-    "restart controller",
-    "freeze controller",
-    "thaw controller",
-    "cut off the controllers",
-    "reconnect the controllers",
+/// How an act begins, and what reads the words after that.
+type Phrase = (&'static str, fn(&mut Words<'_>) -> Result<Act, Mistake>);
+
+/// If two acts begin with the same words, the longer one is first.
+const ACTS: &[Phrase] = &[
+    ("reboot machine", reboot_machine),
+    ("reboot", reboot),
+    ("pause", |words| Ok(Act::Pause(words.rest().join(" ")))),
+    ("resume", |_| Ok(Act::Resume)),
+    ("cancel", |words| Ok(Act::Cancel(target(words)?))),
+    ("retry", |words| Ok(Act::Retry(machine(words)?))),
+    ("cordon", |words| Ok(Act::Cordon(machine(words)?))),
+    ("uncordon", |words| Ok(Act::Uncordon(machine(words)?))),
+    ("label", label),
+    ("delete node", |words| Ok(Act::DeleteNode(machine(words)?))),
+    ("delete queue", |_| Ok(Act::DeleteQueue)),
+    ("delete policy", |words| Ok(Act::DeletePolicy(policy(words)?))),
+    ("delete entry", delete_entry),
+    ("delete entries", |_| Ok(Act::DeleteEntries(Target::All))),
+    ("delete pod", |words| Ok(Act::DeletePod(words.key("a pod")?))),
+    ("deny delete pods in", deny_in_a_namespace),
+    ("deny", deny),
+    ("allow everything", |_| Ok(Act::AllowEverything)),
+    ("register node", |words| Ok(Act::RegisterNode(machine(words)?))),
+    ("apply queue", |_| Ok(Act::ApplyQueue)),
+    ("apply policy", |words| Ok(Act::ApplyPolicy(policy(words)?))),
+    ("scale", scale),
+    ("power off", |words| Ok(Act::PowerOff(machine(words)?))),
+    ("repair", |words| Ok(Act::Repair(machine(words)?))),
+    ("kill controller", |words| Ok(Act::KillController(number(words)?))),
+    ("start controller", |words| {
+        Ok(Act::StartController(number(words)?, clock(words)?))
+    }),
+    ("stop controller", |words| Ok(Act::StopController(number(words)?))),
+    ("restart controller", |words| {
+        Ok(Act::RestartController(number(words)?, clock(words)?))
+    }),
+    ("freeze controller", |words| {
+        Ok(Act::FreezeController(number(words)?))
+    }),
+    ("thaw controller", |words| Ok(Act::ThawController(number(words)?))),
+    ("cut off the controllers", |_| Ok(Act::CutOff)),
+    ("reconnect the controllers", |_| Ok(Act::Reconnect)),
+];
+
+/// How an act begins that has a colon of its own, and what reads the words before the colon and the text after it.
+type PhraseWithColon = (&'static str, fn(&mut Words<'_>, &str) -> Result<Act, Mistake>);
+
+const ACTS_WITH_COLON: &[PhraseWithColon] = &[
+    ("edit queue", |_, text| Ok(Act::EditQueue(settings::queue(text)?))),
+    ("edit policy", |words, text| {
+        Ok(Act::EditPolicy(policy(words)?, settings::policy(text)?))
+    }),
+    ("edit budget", |words, text| {
+        let budget = words.key("a budget")?;
+        Ok(Act::EditBudget(budget, Words::all(text, demand)?))
+    }),
+    ("fault", |words, text| {
+        let (node, fault) = (node(words)?, fault(text)?);
+        Ok(Act::Fault(MachineFault { node, fault }))
+    }),
+    ("annotate", annotate),
+    ("pause", |_, reason| Ok(Act::Pause(reason.to_owned()))),
 ];
 
 pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
     if let Some(act) = text.strip_suffix(" is refused") {
         return Ok(Act::Refused(Box::new(parse(act)?)));
     }
-    // Edits, faults, annotations and pauses have a colon of their own: `edit queue: maxUnavailable 1`.
-    if let Some((head, tail)) = text.split_once(':') {
-        return with_colon(head.trim(), tail.trim());
+    match text.split_once(':') {
+        Some((head, tail)) => Words::all(head, |words| {
+            words.eat_one(ACTS_WITH_COLON, "an act that has a colon")?(words, tail.trim())
+        }),
+        None => Words::all(text, |words| words.eat_one(ACTS, "an act")?(words)),
     }
-    let mut words = Words::of(text);
-    let act = read(&mut words)?;
-    words.end()?;
-    Ok(act)
 }
 
-fn with_colon(head: &str, tail: &str) -> Result<Act, Mistake> {
-    let mut words = Words::of(head);
-    let act = if words.eat("edit queue") {
-        Act::EditQueue(settings::queue(tail)?)
-    } else if words.eat("edit policy") {
-        Act::EditPolicy(words.next("a policy")?.to_owned(), settings::policy(tail)?)
-    } else if words.eat("edit budget") {
-        let (namespace, name) = words.namespaced("a budget")?;
-        Act::EditBudget {
-            namespace,
-            name,
-            demand: demand(&mut Words::of(tail))?,
-        }
-    } else if words.eat("fault") {
-        Act::Fault(MachineFault {
-            node: node(&mut words)?,
-            fault: fault(tail)?,
-        })
-    } else if words.eat("annotate") {
-        let (key, value) = tail
-            .split_once('=')
-            .ok_or_else(|| format!("`{tail}` is not ANNOTATION=VALUE"))?;
-        Act::Annotate {
-            node: node(&mut words)?,
-            key: key.to_owned(),
-            value: value.to_owned(),
-        }
-    } else if words.eat("pause") {
-        Act::Pause(tail.to_owned())
-    } else {
-        let names = [
-            "edit queue",
-            "edit policy",
-            "edit budget",
-            "fault",
-            "annotate",
-            "pause",
-        ];
-        return Err(unknown(head, "an act that has a colon", &names));
-    };
-    words.end()?;
-    Ok(act)
+fn annotate(words: &mut Words<'_>, text: &str) -> Result<Act, Mistake> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not ANNOTATION=VALUE"))?;
+    Ok(Act::Annotate {
+        node: node(words)?,
+        key: key.to_owned(),
+        value: value.to_owned(),
+    })
 }
 
-fn read(words: &mut Words<'_>) -> Result<Act, Mistake> {
-    if words.eat("reboot machine") {
-        let node = node(words)?;
-        words.eat("by hand");
-        return Ok(Act::RebootMachine(node));
-    }
-    if words.eat("reboot") {
-        return reboot(words);
-    }
-    if words.eat("pause") {
-        return Ok(Act::Pause(words.rest().join(" ")));
-    }
-    if words.eat("cancel") {
-        return Ok(Act::Cancel(target(words)?));
-    }
-    if words.eat("label") {
-        return label(words);
-    }
-    if words.eat("delete pod") {
-        let (namespace, name) = words.namespaced("a pod")?;
-        return Ok(Act::DeletePod(namespace, name));
-    }
-    if words.eat("deny delete pods in") {
-        return Ok(Act::Deny(Right::DeletePodsIn(
-            words.next("a namespace")?.to_owned(),
-        )));
-    }
-    if words.eat("deny") {
-        let verb = words.eat_one(&VERBS.map(|verb| (verb, verb)), "a verb")?;
-        let of_verb = RIGHTS.iter().filter(|(verbs, _)| verbs.contains(&verb));
-        let resources: Vec<(&str, &str)> = of_verb
-            .flat_map(|(_, resources)| resources.iter().map(|name| (*name, *name)))
-            .collect();
-        let expected = format!("what the controller's account may {verb}");
-        let resource = words.eat_one(&resources, &expected)?;
-        return Ok(Act::Deny(Right::Cluster {
-            verb: verb.to_owned(),
-            resource: resource.to_owned(),
-        }));
-    }
-    if words.eat("delete entry") {
-        words.eat("of");
-        return Ok(Act::DeleteEntries(Target::Nodes(vec![node(words)?])));
-    }
-    if words.eat("scale") {
-        let (namespace, name) = words.namespaced("a workload")?;
-        words.eat("to");
-        let replicas = words.number("a number of replicas")?;
-        return Ok(Act::Scale {
-            namespace,
-            name,
-            replicas,
-        });
-    }
-    for (phrase, act) in ALONE {
-        if words.eat(phrase) {
-            return Ok(act);
-        }
-    }
-    for (phrase, make) in ON_A_POLICY {
-        if words.eat(phrase) {
-            return Ok(make(words.next("a policy")?.to_owned()));
-        }
-    }
-    for (phrase, make) in ON_A_NODE {
-        if words.eat(phrase) {
-            words.eat("machine");
-            return Ok(make(node(words)?));
-        }
-    }
-    for (phrase, make) in ON_A_CONTROLLER {
-        if words.eat(phrase) {
-            let number = if words.peek().is_some() {
-                words.number("a controller's number")?
-            } else {
-                1
-            };
-            return Ok(make(number));
-        }
-    }
-    if words.eat("start controller") {
-        return Ok(Act::StartController(number(words)?, clock(words)?));
-    }
-    if words.eat("restart controller") {
-        return Ok(Act::RestartController(number(words)?, clock(words)?));
-    }
-    Err(unknown(&words.rest_peek(), "an act", ACTS))
+fn reboot_machine(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    let node = node(words)?;
+    words.eat("by hand");
+    Ok(Act::RebootMachine(node))
+}
+
+fn delete_entry(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    words.eat("of");
+    Ok(Act::DeleteEntries(Target::Nodes(vec![node(words)?])))
+}
+
+fn scale(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    let workload = words.key("a workload")?;
+    words.eat("to");
+    Ok(Act::Scale(workload, words.number("a number of replicas")?))
+}
+
+fn deny_in_a_namespace(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    let namespace = words.next("a namespace")?.to_owned();
+    Ok(Act::Deny(Right::DeletePodsIn(namespace)))
+}
+
+fn deny(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    let verb = words.one_of(&VERBS, "a verb")?;
+    let of_verb = RIGHTS.iter().filter(|(verbs, _)| verbs.contains(&verb));
+    let resources: Vec<&str> = of_verb.flat_map(|(_, resources)| *resources).copied().collect();
+    let resource = words.one_of(&resources, &format!("what the controller's account may {verb}"))?;
+    Ok(Act::Deny(Right::Cluster {
+        verb: verb.to_owned(),
+        resource: resource.to_owned(),
+    }))
 }
 
 /// The verbs of RBAC.
@@ -234,50 +168,22 @@ const RIGHTS: [(&[&str], &[&str]); 5] = [
     ),
 ];
 
-/// Acts without a further word.
-const ALONE: [(&str, Act); 7] = [
-    ("resume", Act::Resume),
-    ("delete queue", Act::DeleteQueue),
-    ("apply queue", Act::ApplyQueue),
-    ("delete entries", Act::DeleteEntries(Target::All)),
-    ("allow everything", Act::AllowEverything),
-    ("cut off the controllers", Act::CutOff),
-    ("reconnect the controllers", Act::Reconnect),
-];
-
-/// A phrase, and what makes the act from the word after it.
-type Phrase<T> = (&'static str, fn(T) -> Act);
-
-const ON_A_POLICY: [Phrase<String>; 2] = [
-    ("delete policy", Act::DeletePolicy),
-    ("apply policy", Act::ApplyPolicy),
-];
-
-const ON_A_NODE: [Phrase<String>; 7] = [
-    ("retry", Act::Retry),
-    ("cordon", Act::Cordon),
-    ("uncordon", Act::Uncordon),
-    ("delete node", Act::DeleteNode),
-    ("register node", Act::RegisterNode),
-    ("power off", Act::PowerOff),
-    ("repair", Act::Repair),
-];
-
-const ON_A_CONTROLLER: [Phrase<u32>; 4] = [
-    ("kill controller", Act::KillController),
-    ("stop controller", Act::StopController),
-    ("freeze controller", Act::FreezeController),
-    ("thaw controller", Act::ThawController),
-];
-
 /// The number of a controller; 1 if none is written.
 fn number(words: &mut Words<'_>) -> Result<u32, Mistake> {
-    let is_written = words.peek().is_some_and(|word| word.parse::<u32>().is_ok());
-    if is_written {
-        words.number("a controller's number")
-    } else {
-        Ok(1)
+    match words.peek() {
+        None | Some("with") => Ok(1),
+        Some(_) => words.number("a controller's number"),
     }
+}
+
+fn policy(words: &mut Words<'_>) -> Result<String, Mistake> {
+    words.next("a policy").map(str::to_owned)
+}
+
+/// `node-1` or `machine node-1`.
+fn machine(words: &mut Words<'_>) -> Result<String, Mistake> {
+    words.eat("machine");
+    node(words)
 }
 
 /// A clock that is off by more is a mistake in the file.
@@ -305,15 +211,21 @@ pub(super) fn node(words: &mut Words<'_>) -> Result<String, Mistake> {
     })
 }
 
-fn target(words: &mut Words<'_>) -> Result<Target, Mistake> {
-    if words.eat("--all") {
-        return Ok(Target::All);
-    }
+/// One node or more.
+pub(super) fn nodes(words: &mut Words<'_>) -> Result<Vec<String>, Mistake> {
     let mut nodes = vec![node(words)?];
     while words.peek().is_some_and(is_node_name) {
         nodes.push(node(words)?);
     }
-    Ok(Target::Nodes(nodes))
+    Ok(nodes)
+}
+
+fn target(words: &mut Words<'_>) -> Result<Target, Mistake> {
+    if words.eat("--all") {
+        Ok(Target::All)
+    } else {
+        nodes(words).map(Target::Nodes)
+    }
 }
 
 /// A label selector, which may have spaces inside its brackets.
@@ -338,15 +250,11 @@ fn reboot(words: &mut Words<'_>) -> Result<Act, Mistake> {
     if again && target != Target::All {
         return Err("`--again` needs `--all`".into());
     }
-    let reason = if words.eat("--reason") {
-        words.rest().join(" ")
-    } else {
-        String::new()
-    };
+    let reason = words.eat("--reason").then(|| words.rest().join(" "));
     Ok(Act::Reboot {
         target,
         again,
-        reason,
+        reason: reason.unwrap_or_default(),
     })
 }
 
@@ -367,16 +275,14 @@ fn label(words: &mut Words<'_>) -> Result<Act, Mistake> {
 
 /// `maxUnavailable 1`, `minAvailable 50%`.
 pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Mistake> {
-    let make: fn(String) -> Demand = words.eat_one(
-        &[
-            ("maxUnavailable", Demand::MaxUnavailable as fn(String) -> Demand),
-            ("minAvailable", Demand::MinAvailable as fn(String) -> Demand),
-        ],
-        "what a budget demands",
-    )?;
+    type Make = fn(Value) -> Demand;
+    const DEMANDS: [(&str, Make); 2] = [
+        ("maxUnavailable", Demand::MaxUnavailable),
+        ("minAvailable", Demand::MinAvailable),
+    ];
+    let make = words.eat_one(&DEMANDS, "what a budget demands")?;
     let word = words.next("a number or a percentage")?;
-    settings::int_or_percent(word)?;
-    Ok(make(word.to_owned()))
+    Ok(make(settings::int_or_percent(word)?))
 }
 
 /// `never returns`, `slow x3`.
@@ -390,16 +296,16 @@ pub(super) fn fault(text: &str) -> Result<Fault, Mistake> {
         ("unknown", Fault::Unknown),
         ("dead", Fault::Dead),
     ];
-    let mut words = Words::of(text);
-    let fault = if words.eat("slow") {
+    Words::all(text, |words| {
+        if !words.eat("slow") {
+            return words.eat_one(&FAULTS, "a fault (or `slow x3`)");
+        }
         let factor = words.next("a factor such as x3")?;
         let number = factor.strip_prefix('x').and_then(|digits| digits.parse().ok());
-        Fault::Slow(number.ok_or_else(|| format!("`{factor}` is not a factor: write x3"))?)
-    } else {
-        words.eat_one(&FAULTS, "a fault (or `slow x3`)")?
-    };
-    words.end()?;
-    Ok(fault)
+        number
+            .map(Fault::Slow)
+            .ok_or_else(|| format!("`{factor}` is not a factor: write x3"))
+    })
 }
 
 #[cfg(test)]
@@ -528,7 +434,7 @@ mod tests {
             ),
             (
                 "kill controller with its clock 24h ahead",
-                "`with` is not a number",
+                "after this: `with its clock 24h ahead`",
             ),
         ] {
             let error = parse(text).unwrap_err();

@@ -14,7 +14,7 @@ pub struct Condition {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-enum Claim {
+pub(super) enum Claim {
     Not(Box<Claim>),
     EveryEntry(Vec<String>),
     Entry {
@@ -27,18 +27,32 @@ enum Claim {
     /// `None` means every node.
     Node(Option<String>, NodeState),
     Exists(String),
-    Boots(Option<String>, Compare, u32),
+    Boots(Option<String>, Bound),
     No(Thing),
-    PowerLines(Option<String>, Compare, u32),
-    Count(Set, NodeState, Compare, u32),
-    CountEntries(Vec<String>, Compare, u32),
-    ReadyPods(String, Compare, u32),
-    Disrupted(String, Compare, u32),
+    PowerLines(Option<String>, Bound),
+    Count(Counted, Bound),
+    ReadyPods(String, Bound),
+    Disrupted(String, Bound),
     /// How many pods the workload has, on this node or on all nodes.
-    Pods(String, Option<String>, Compare, u32),
+    Pods(String, Option<String>, Bound),
     Pod(String, bool),
     PodOn(String, String),
     Paused,
+}
+
+/// `>= 2`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bound {
+    compare: Compare,
+    amount: u32,
+}
+
+/// What `more than 2 nodes cordoned` and `entries Queued > 2` count.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Counted {
+    Nodes(Set, NodeState),
+    /// Entries in one of these phases.
+    Entries(Vec<String>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +65,7 @@ enum Compare {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum NodeState {
+pub(super) enum NodeState {
     Cordoned,
     Schedulable,
     Ready,
@@ -64,7 +78,7 @@ enum NodeState {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Set {
+pub(super) enum Set {
     Nodes,
     Workers,
     ControlPlanes,
@@ -72,7 +86,7 @@ enum Set {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Thing {
+pub(super) enum Thing {
     Cordon,
     Mark,
     Slot,
@@ -146,48 +160,19 @@ const BEGINNINGS: [&str; 12] = [
 impl Condition {
     pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let parts = text.split(',').flat_map(|part| part.split(" and "));
-        let claims = parts.map(Claim::parse).collect::<Result<_, _>>()?;
+        let claims = parts
+            .map(|part| Words::all(part, Claim::read))
+            .collect::<Result<_, _>>()?;
         Ok(Self { claims })
     }
 
-    /// The nodes that it names.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.claims.iter().filter_map(Claim::node)
-    }
-
-    /// The workloads whose Ready pods it counts.
-    pub(super) fn ready_workloads(&self) -> impl Iterator<Item = &str> {
-        self.claims.iter().filter_map(|claim| match claim.positive() {
-            Claim::ReadyPods(workload, ..) => Some(workload.as_str()),
-            _ => None,
-        })
-    }
-
-    /// The workloads whose pods it compares with their replicas.
-    pub(super) fn disrupted_workloads(&self) -> impl Iterator<Item = &str> {
-        self.claims.iter().filter_map(|claim| match claim.positive() {
-            Claim::Disrupted(workload, ..) => Some(workload.as_str()),
-            _ => None,
-        })
-    }
-
-    /// The pods that it names.
-    pub(super) fn pods(&self) -> impl Iterator<Item = &str> {
-        self.claims.iter().filter_map(|claim| match claim.positive() {
-            Claim::Pod(pod, _) | Claim::PodOn(pod, _) => Some(pod.as_str()),
-            _ => None,
-        })
+    /// Its claims, without `not`.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().map(Claim::positive)
     }
 }
 
 impl Claim {
-    fn parse(text: &str) -> Result<Self, Mistake> {
-        let mut words = Words::of(text);
-        let claim = Self::read(&mut words)?;
-        words.end()?;
-        Ok(claim)
-    }
-
     fn read(words: &mut Words<'_>) -> Result<Self, Mistake> {
         if words.eat("not") {
             return Ok(Self::Not(Box::new(Self::read(words)?)));
@@ -216,7 +201,7 @@ impl Claim {
         for (phrase, compare) in AMOUNTS {
             if words.eat(phrase) {
                 let amount = words.number("a number")?;
-                return counted(words, Some((compare, amount)));
+                return Ok(Self::Count(counted(words)?, Bound { compare, amount }));
             }
         }
         let first = words.peek().unwrap_or_default();
@@ -228,7 +213,8 @@ impl Claim {
             return about_workload(words);
         }
         if SETS.iter().any(|(phrase, _)| words.clone().eat(phrase)) || first == "entries" {
-            return counted(words, None);
+            let counted = counted(words)?;
+            return Ok(Self::Count(counted, bound(words, "a number")?));
         }
         Err(unknown(
             &words.rest_peek(),
@@ -245,11 +231,13 @@ impl Claim {
         }
     }
 
-    fn node(&self) -> Option<&str> {
-        match self.positive() {
+    /// The node that it names.
+    pub(super) fn node(&self) -> Option<&str> {
+        match self {
+            Self::Not(claim) => claim.node(),
             Self::Entry { node, .. } | Self::HasEntry(node) | Self::Exists(node) => Some(node),
             Self::PodOn(_, node) => Some(node),
-            Self::Node(node, _) | Self::Boots(node, ..) | Self::PowerLines(node, ..) => node.as_deref(),
+            Self::Node(node, _) | Self::Boots(node, _) | Self::PowerLines(node, _) => node.as_deref(),
             Self::Pods(_, node, ..) => node.as_deref(),
             _ => None,
         }
@@ -292,11 +280,20 @@ fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mist
         return Ok(Claim::Not(Box::new(about_node(node, words)?)));
     }
     if words.eat("reboots") {
-        return Ok(Claim::Boots(node, Compare::More, 0));
+        let bound = Bound {
+            compare: Compare::More,
+            amount: 0,
+        };
+        return Ok(Claim::Boots(node, bound));
     }
     if words.eat("boots") {
-        let compare = comparison(words)?;
-        return Ok(Claim::Boots(node, compare, words.number("a number of boots")?));
+        let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+        let bound = if words.peek().is_some_and(is_number) {
+            Bound::exactly(words.number("a number of boots")?)
+        } else {
+            bound(words, "a number of boots")?
+        };
+        return Ok(Claim::Boots(node, bound));
     }
     if let Some(node) = &node {
         if words.eat("gone") {
@@ -331,11 +328,9 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Mistake> {
     let phases = phases(words)?;
     let reason = match words.peek() {
         None | Some("naming") => None,
-        Some(word) => {
-            words.next("a reason")?;
-            let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-            let known = names.iter().find(|name| **name == word);
-            Some(*known.ok_or_else(|| unknown(word, "a reason", &names))?)
+        Some(_) => {
+            let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+            Some(words.one_of(&reasons, "a reason")?)
         }
     };
     let naming = words.eat("naming").then(|| words.rest().join(" "));
@@ -351,26 +346,22 @@ fn entry(node: String, words: &mut Words<'_>) -> Result<Claim, Mistake> {
 }
 
 fn about_workload(words: &mut Words<'_>) -> Result<Claim, Mistake> {
-    let (namespace, name) = words.namespaced("a workload")?;
-    let workload = format!("{namespace}/{name}");
-    let said = ["ready", "disrupted", "pods"].map(|word| (word, word));
-    let said = words.eat_one(&said, "a count of pods of a workload")?;
+    let workload = words.key("a workload")?.to_string();
+    let said = words.one_of(&["ready", "disrupted", "pods"], "a count of pods of a workload")?;
     let node = match said {
         "pods" if words.eat("on") => Some(words.next("a node")?.to_owned()),
         _ => None,
     };
-    let compare = words.eat_one(&COMPARES, "a comparison")?;
-    let amount = words.number("a number of pods")?;
+    let bound = bound(words, "a number of pods")?;
     Ok(match said {
-        "ready" => Claim::ReadyPods(workload, compare, amount),
-        "disrupted" => Claim::Disrupted(workload, compare, amount),
-        _ => Claim::Pods(workload, node, compare, amount),
+        "ready" => Claim::ReadyPods(workload, bound),
+        "disrupted" => Claim::Disrupted(workload, bound),
+        _ => Claim::Pods(workload, node, bound),
     })
 }
 
 fn pod(words: &mut Words<'_>) -> Result<Claim, Mistake> {
-    let (namespace, name) = words.namespaced("a pod")?;
-    let pod = format!("{namespace}/{name}");
+    let pod = words.key("a pod")?.to_string();
     words.eat("is");
     if words.eat("on") {
         return Ok(Claim::PodOn(pod, words.next("a node")?.to_owned()));
@@ -384,7 +375,7 @@ fn pod(words: &mut Words<'_>) -> Result<Claim, Mistake> {
 
 fn power_log(words: &mut Words<'_>) -> Result<Claim, Mistake> {
     if words.eat("empty") {
-        return Ok(Claim::PowerLines(None, Compare::Equal, 0));
+        return Ok(Claim::PowerLines(None, Bound::exactly(0)));
     }
     let amount = if words.eat("one line") {
         1
@@ -392,59 +383,45 @@ fn power_log(words: &mut Words<'_>) -> Result<Claim, Mistake> {
         0
     } else {
         let amount = words.number("`one line per node`, `2 lines for node-1` or `empty`")?;
-        if !words.eat("lines") && !words.eat("line") {
-            return Err("`lines for NODE` or `lines per node` is expected".into());
-        }
+        words.one_of(&["lines", "line"], "`lines for NODE` or `lines per node`")?;
         amount
     };
-    if words.eat("per node") {
-        return Ok(Claim::PowerLines(None, Compare::Equal, amount));
-    }
-    if words.eat("for") {
-        let node = words.next("a node")?.to_owned();
-        return Ok(Claim::PowerLines(Some(node), Compare::Equal, amount));
-    }
-    Err("`per node` or `for NODE` is expected".into())
+    let node = match words.one_of(&["per node", "for"], "`per node` or `for NODE`")? {
+        "for" => Some(words.next("a node")?.to_owned()),
+        _ => None,
+    };
+    Ok(Claim::PowerLines(node, Bound::exactly(amount)))
 }
 
-/// `more than 2 nodes unavailable`, of which `amount` has been read already, or `nodes unavailable > 2`.
-fn counted(words: &mut Words<'_>, amount: Option<(Compare, u32)>) -> Result<Claim, Mistake> {
-    let entries = words.eat("entries");
-    let set = if entries {
-        None
-    } else {
-        Some(words.eat_one(&SETS, "something to count")?)
-    };
-    let made: Box<dyn Fn(Compare, u32) -> Claim> = match set {
-        None if words.eat("in flight") => {
-            let flying = ["Draining", "Rebooting", "Verifying"].map(str::to_owned).to_vec();
-            Box::new(move |compare, amount| Claim::CountEntries(flying.clone(), compare, amount))
-        }
-        None => {
-            let phases = phases(words)?;
-            Box::new(move |compare, amount| Claim::CountEntries(phases.clone(), compare, amount))
-        }
-        Some(set) => {
-            let state = words.eat_one(&NODE_STATES, "a state of nodes")?;
-            Box::new(move |compare, amount| Claim::Count(set, state, compare, amount))
-        }
-    };
-    let (compare, amount) = match amount {
-        Some(known) => known,
-        None => (
-            words.eat_one(&COMPARES, "a comparison")?,
-            words.number("a number")?,
-        ),
-    };
-    Ok(made(compare, amount))
+/// `nodes unavailable`, `entries in flight`.
+fn counted(words: &mut Words<'_>) -> Result<Counted, Mistake> {
+    if words.eat("entries in flight") {
+        let phases = ["Draining", "Rebooting", "Verifying"].map(str::to_owned);
+        return Ok(Counted::Entries(phases.into()));
+    }
+    if words.eat("entries") {
+        return phases(words).map(Counted::Entries);
+    }
+    let set = words.eat_one(&SETS, "something to count")?;
+    Ok(Counted::Nodes(
+        set,
+        words.eat_one(&NODE_STATES, "a state of nodes")?,
+    ))
 }
 
-/// A comparison; `=` if none is written.
-fn comparison(words: &mut Words<'_>) -> Result<Compare, Mistake> {
-    match words.peek() {
-        Some(word) if word.starts_with(|c: char| c.is_ascii_digit()) => Ok(Compare::Equal),
-        _ => words.eat_one(&COMPARES, "a comparison or a number"),
+impl Bound {
+    fn exactly(amount: u32) -> Self {
+        let compare = Compare::Equal;
+        Self { compare, amount }
     }
+}
+
+/// `>= 2`; `number` says what the number is.
+fn bound(words: &mut Words<'_>, number: &str) -> Result<Bound, Mistake> {
+    Ok(Bound {
+        compare: words.eat_one(&COMPARES, "a comparison")?,
+        amount: words.number(number)?,
+    })
 }
 
 #[cfg(test)]

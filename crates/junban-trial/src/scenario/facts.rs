@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
+use crate::json::text;
+
 /// A cluster at one moment.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Facts {
@@ -66,7 +70,46 @@ impl NodeFacts {
     }
 }
 
+impl EntryFacts {
+    /// What the spec and the status of an entry say.
+    pub fn read(spec: &Value, status: &Value) -> Self {
+        Self {
+            node: text(&spec["nodeName"]).to_owned(),
+            policy: text(&spec["policy"]).to_owned(),
+            phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
+            reason: text(&status["reason"]).to_owned(),
+            message: text(&status["message"]).to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.phase == "Failed"
+    }
+}
+
 impl Facts {
+    /// What the spec and the status of the queue say.
+    pub fn of_queue(queue: Option<(&Value, &Value)>) -> Self {
+        let slots = queue.and_then(|(_, status)| status["ledger"]["slots"].as_object());
+        Self {
+            slots: slots
+                .into_iter()
+                .flatten()
+                .map(|(node, _)| node.clone())
+                .collect(),
+            paused: queue.is_none_or(|(spec, _)| spec["paused"].as_bool().unwrap_or_default()),
+            ..Self::default()
+        }
+    }
+
+    /// The nodes whose power action is in doubt after a crash.
+    pub fn in_doubt(&self) -> impl Iterator<Item = &String> {
+        let entries = self.entries.iter();
+        let doubtful = entries.filter(|entry| entry.is_failed() && entry.reason == "PowerUnknown");
+        doubtful.map(|entry| &entry.node)
+    }
+
     /// The node's newest entry.
     pub fn entry_of(&self, node: &str) -> Option<&EntryFacts> {
         self.entries

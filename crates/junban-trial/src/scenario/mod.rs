@@ -9,7 +9,6 @@ pub mod judge;
 pub mod model;
 mod names;
 mod parse;
-pub mod quantity;
 pub(crate) mod selector;
 pub mod settings;
 pub mod sweep;

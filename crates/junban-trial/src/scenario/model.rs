@@ -1,13 +1,13 @@
 //! What a scenario file says, as data. Both runners use it, so nothing here depends on one of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::Condition;
-pub use super::quantity::Quantity;
 pub use super::words::Span;
 
 /// What a line of the file says, with its place.
@@ -172,11 +172,34 @@ impl Workload {
     }
 }
 
-/// What a budget demands. The value is a text as in the API: `1`, `50%`.
+/// Names an object of a namespace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+/// `shop/cart`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// An amount of CPU or memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quantity {
+    /// As written in the file: a real API server gets this text.
+    pub text: String,
+    /// In millicores or bytes, rounded up.
+    pub amount: i64,
+}
+
+/// What a budget demands. The value is as in the API: the number 1, or the text `50%`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
-    MaxUnavailable(String),
-    MinAvailable(String),
+    MaxUnavailable(Value),
+    MinAvailable(Value),
 }
 
 /// A budget that has a line of its own.
@@ -289,23 +312,16 @@ pub enum Act {
     ApplyPolicy(String),
     /// Deletes the entries of one node, or all.
     DeleteEntries(Target),
-    DeletePod(String, String),
+    DeletePod(Key),
     /// The controller's account loses a right.
     Deny(Right),
     /// The controller's account gets the rights of the manifests again.
     AllowEverything,
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
-    EditBudget {
-        namespace: String,
-        name: String,
-        demand: Demand,
-    },
-    Scale {
-        namespace: String,
-        name: String,
-        replicas: u32,
-    },
+    EditBudget(Key, Demand),
+    /// Sets the replicas of a workload.
+    Scale(Key, u32),
     /// A person reboots the machine, as with `systemctl reboot`.
     RebootMachine(String),
     /// The machine loses its power and stays down.

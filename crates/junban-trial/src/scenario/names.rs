@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::condition::Condition;
+use super::condition::{Claim, Condition};
 use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, ScenarioStep, Target, Workload};
 use super::settings;
 use super::words::{Mistake, nearest, unknown};
@@ -60,7 +60,8 @@ fn nodes(scenario: &Scenario) -> Mistakes {
         named.extend(nodes_of(act).into_iter().map(|node| (line, node)));
     }
     for (line, condition) in conditions(scenario) {
-        named.extend(condition.nodes().map(|node| (line, node.to_owned())));
+        let nodes = condition.claims().filter_map(Claim::node);
+        named.extend(nodes.map(|node| (line, node.to_owned())));
     }
     let orders = scenario.orders.iter();
     named.extend(orders.filter_map(|at| Some((at.line, at.what.node.clone()?))));
@@ -119,47 +120,36 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
 fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Mistake> {
     match act {
         Act::EditPolicy(name, _) | Act::DeletePolicy(name) | Act::ApplyPolicy(name) => {
-            let known = scenario.policy_names().into_iter().collect();
-            among(name, "a policy of this scenario", &known)
+            among(name, "a policy of this scenario", scenario.policy_names())
         }
-        Act::EditBudget { namespace, name, .. } => {
+        Act::EditBudget(budget, _) => {
             let own = scenario.workloads.iter().filter(|at| at.what.budget.is_some());
             let own = own.map(|at| at.what.key());
             let further = scenario.budgets.iter();
             let further = further.map(|at| format!("{}/{}", at.what.namespace, at.what.name));
-            let known: BTreeSet<String> = own.chain(further).collect();
-            let known = known.iter().map(String::as_str).collect();
             among(
-                &format!("{namespace}/{name}"),
+                &budget.to_string(),
                 "a budget of this scenario",
-                &known,
+                own.chain(further),
             )
         }
-        Act::Scale { namespace, name, .. } => {
-            workload(scenario, &format!("{namespace}/{name}"), has_replicas)
-        }
-        Act::DeletePod(namespace, name) => pod(scenario, &format!("{namespace}/{name}")),
+        Act::Scale(key, _) => workload(scenario, &key.to_string(), has_replicas),
+        Act::DeletePod(key) => pod(scenario, &key.to_string()),
         Act::Deny(Right::DeletePodsIn(namespace)) => {
-            let bound = settings::deletes_in(scenario);
-            let known = bound.iter().map(String::as_str).collect();
-            among(
-                namespace,
-                "a namespace in `drain.deleteAfterDenial` of a policy",
-                &known,
-            )
+            let expected = "a namespace in `drain.deleteAfterDenial` of a policy";
+            among(namespace, expected, settings::deletes_in(scenario))
         }
         _ => None,
     }
 }
 
 fn of_a_condition(scenario: &Scenario, condition: &Condition) -> Option<Mistake> {
-    let ready = condition.ready_workloads();
-    let disrupted = condition.disrupted_workloads();
-    let mut mistakes = ready
-        .filter_map(|name| workload(scenario, name, |_| true))
-        .chain(disrupted.filter_map(|name| workload(scenario, name, has_replicas)))
-        .chain(condition.pods().filter_map(|name| pod(scenario, name)));
-    mistakes.next()
+    condition.claims().find_map(|claim| match claim {
+        Claim::ReadyPods(name, _) => workload(scenario, name, |_| true),
+        Claim::Disrupted(name, _) => workload(scenario, name, has_replicas),
+        Claim::Pod(name, _) | Claim::PodOn(name, _) => pod(scenario, name),
+        _ => None,
+    })
 }
 
 fn has_replicas(workload: &Workload) -> bool {
@@ -168,9 +158,8 @@ fn has_replicas(workload: &Workload) -> bool {
 
 fn workload(scenario: &Scenario, name: &str, fits: impl Fn(&Workload) -> bool) -> Option<Mistake> {
     let fitting = scenario.workloads.iter().filter(|at| fits(&at.what));
-    let known: BTreeSet<String> = fitting.map(|at| at.what.key()).collect();
-    let known = known.iter().map(String::as_str).collect();
-    among(name, "a workload of this scenario that fits here", &known)
+    let known = fitting.map(|at| at.what.key());
+    among(name, "a workload of this scenario that fits here", known)
 }
 
 /// The name of a pod begins with the name of its workload; the rest is drawn.
@@ -182,9 +171,8 @@ fn pod(scenario: &Scenario, name: &str) -> Option<Mistake> {
     if scenario.workloads.iter().any(|at| belongs(&at.what)) {
         return None;
     }
-    let known: BTreeSet<String> = scenario.workloads.iter().map(|at| first_pod(&at.what)).collect();
-    let known = known.iter().map(String::as_str).collect();
-    among(name, "a pod of a workload of this scenario", &known)
+    let known = scenario.workloads.iter().map(|at| first_pod(&at.what));
+    among(name, "a pod of a workload of this scenario", known)
 }
 
 fn first_pod(workload: &Workload) -> String {
@@ -195,7 +183,10 @@ fn first_pod(workload: &Workload) -> String {
     }
 }
 
-fn among(name: &str, expected: &str, known: &BTreeSet<&str>) -> Option<Mistake> {
-    let names: Vec<&str> = known.iter().copied().collect();
-    (!known.contains(name)).then(|| unknown(name, expected, &names))
+/// The mistake of a name that is not among those that are known.
+fn among<N: AsRef<str>>(name: &str, expected: &str, known: impl IntoIterator<Item = N>) -> Option<Mistake> {
+    let known: Vec<N> = known.into_iter().collect();
+    let names: BTreeSet<&str> = known.iter().map(AsRef::as_ref).collect();
+    let is_known = names.contains(name);
+    (!is_known).then(|| unknown(name, expected, &Vec::from_iter(names)))
 }

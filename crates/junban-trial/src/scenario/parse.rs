@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Quantity, Scenario, ScenarioStep};
+use super::model::{At, MachineFault, Nodes, Order, Scenario, ScenarioStep};
 use super::names;
 use super::settings;
 use super::words::{Mistake, Words, unknown};
@@ -140,9 +140,7 @@ impl Written {
             }
             [once @ ("scenario" | "nodes" | "controllers")] => format!("`{once}:`"),
             ["kill", "controller", "after", "write", ..] => "`kill controller after write`".to_owned(),
-            [kind, key] if workload::KINDS.iter().any(|(name, _)| name == kind) => {
-                format!("the workload {key}")
-            }
+            [kind, key] if workload::kind(kind).is_some() => format!("the workload {key}"),
             ["budget", key] => format!("the budget {key}"),
             _ => return Ok(()),
         };
@@ -164,20 +162,8 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
     match first {
         "scenario" => scenario.title = tail.to_owned(),
         "nodes" => scenario.nodes = nodes(tail)?,
-        "deployment" | "statefulset" | "daemonset" | "job" | "pod" => {
-            let kind = workload::KINDS
-                .iter()
-                .find(|(name, _)| *name == first)
-                .map(|(_, kind)| *kind);
-            let key = words.next("NAMESPACE/NAME")?;
-            if let Some(kind) = kind {
-                scenario
-                    .workloads
-                    .push(place.at(workload::parse(kind, key, tail)?));
-            }
-        }
         "budget" => {
-            let key = words.next("NAMESPACE/NAME")?;
+            let key = words.key("a budget")?;
             scenario.budgets.push(place.at(workload::budget(key, tail)?));
         }
         "policy" => {
@@ -218,7 +204,13 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
             let step = step(first, &mut words, tail)?;
             scenario.steps.push(place.at(step));
         }
-        _ => return Err(unknown(head, "the beginning of a line", STATEMENTS)),
+        _ => {
+            let kind =
+                workload::kind(first).ok_or_else(|| unknown(head, "the beginning of a line", STATEMENTS))?;
+            let key = words.key("a workload")?;
+            let workload = workload::parse(kind, key, tail)?;
+            scenario.workloads.push(place.at(workload));
+        }
     }
     words.end()
 }
@@ -228,7 +220,7 @@ fn needs_a_colon(first: &str) -> bool {
     let known = STATEMENTS
         .iter()
         .any(|statement| statement.split([' ', ':']).next() == Some(first));
-    let alone = matches!(first, "wait" | "kill") || workload::KINDS.iter().any(|(name, _)| *name == first);
+    let alone = matches!(first, "wait" | "kill") || workload::kind(first).is_some();
     known && !alone
 }
 
@@ -276,24 +268,20 @@ fn order(words: &mut Words<'_>, tail: &str) -> Result<Order, Mistake> {
 fn nodes(text: &str) -> Result<Nodes, Mistake> {
     const PARTS: [&str; 5] = ["control-planes", "racks", "boot", "cpu", "memory"];
     let mut nodes = Nodes::default();
-    for (index, part) in text.split(',').enumerate() {
-        let mut words = Words::of(part);
-        if index == 0 {
-            nodes.workers = words.number("the number of workers")?;
-        } else if words.eat("control-planes") {
-            nodes.control_planes = words.eat_one(&[("1", 1), ("3", 3)], "1 or 3")?;
-        } else if words.eat("racks") {
-            nodes.racks = words.number("a number of racks")?;
-        } else if words.eat("boot") {
-            nodes.boot = words.span()?;
-        } else if words.eat("cpu") {
-            nodes.cpu = Some(Quantity::parse(words.next("a quantity such as 4")?)?);
-        } else if words.eat("memory") {
-            nodes.memory = Some(Quantity::parse(words.next("a quantity such as 8Gi")?)?);
-        } else {
-            return Err(unknown(&words.rest_peek(), "a part of the line `nodes:`", &PARTS));
-        }
-        words.end()?;
+    let mut parts = text.split(',');
+    let workers = parts.next().unwrap_or_default();
+    nodes.workers = Words::all(workers, |words| words.number("the number of workers"))?;
+    for part in parts {
+        Words::all(part, |words| {
+            match words.one_of(&PARTS, "a part of the line `nodes:`")? {
+                "control-planes" => nodes.control_planes = words.eat_one(&[("1", 1), ("3", 3)], "1 or 3")?,
+                "racks" => nodes.racks = words.number("a number of racks")?,
+                "boot" => nodes.boot = words.span()?,
+                "cpu" => nodes.cpu = Some(words.cpu()?),
+                _ => nodes.memory = Some(words.memory()?),
+            }
+            Ok(())
+        })?;
     }
     if nodes.racks == 0 {
         return Err("racks must be at least 1".into());

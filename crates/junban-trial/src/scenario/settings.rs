@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use junban_api::convert::parse_span;
+use junban_world::IntOrPercent;
 use serde_json::{Map, Value, json};
 
+use crate::json::{items, text};
+
 use super::model::{Act, Scenario, Setting, SettingValue};
-use super::words::{Mistake, Words, parse_duration, unknown};
+use super::words::{Mistake, Words};
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
@@ -75,28 +79,17 @@ pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Mistake> {
 }
 
 fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Mistake> {
-    text.split(',')
-        .map(|part| {
-            let mut words = Words::of(part);
-            let name = words.next(expected)?;
-            let (path, form) = fields
-                .iter()
-                .find(|(path, _)| path.join(".") == name)
-                .ok_or_else(|| unknown_field(name, fields, expected))?;
-            let value = value(*form, &mut words)?;
-            words.end()?;
-            Ok(Setting {
-                path: path.to_vec(),
-                value,
-            })
-        })
-        .collect()
-}
-
-fn unknown_field(name: &str, fields: &[Field], expected: &str) -> Mistake {
     let names: Vec<String> = fields.iter().map(|(path, _)| path.join(".")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    unknown(name, expected, &names)
+    let pairs = names.iter().map(String::as_str).zip(fields);
+    let fields: Vec<(&str, &Field)> = pairs.collect();
+    let setting = |words: &mut Words<'_>| {
+        let (path, form) = words.eat_one(&fields, expected)?;
+        Ok(Setting {
+            path: path.to_vec(),
+            value: value(*form, words)?,
+        })
+    };
+    text.split(',').map(|part| Words::all(part, setting)).collect()
 }
 
 fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
@@ -110,19 +103,13 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::Bool => json!(words.eat_one(&[("true", true), ("false", false)], "true or false")?),
         Form::Duration => {
             let word = words.next("a time such as 20s")?;
-            let good = parse_duration(word).is_some() && !word.ends_with("ms");
-            json!(
-                good.then_some(word)
-                    .ok_or_else(|| format!("`{word}` is not a time: write 20s, 5m, 1h30m"))?
-            )
+            parse_span(word).map_err(|_| format!("`{word}` is not a time: write 20s, 5m, 1h30m"))?;
+            json!(word)
         }
         Form::Text => json!(words.rest().join(" ")),
         Form::List => json!(words.rest()),
         Form::Labels => labels(&words.rest())?,
-        Form::OneOf(names) => {
-            let pairs: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
-            json!(words.eat_one(&pairs, "a value of this field")?)
-        }
+        Form::OneOf(names) => json!(words.one_of(names, "a value of this field")?),
         Form::Ladder => json!(words.eat_one(&[("none", [(); 0])], "`none`")?),
         Form::Time => return time(words.next("a time: now, +15m, -1h, or 2026-11-23T09:00:00Z")?),
     };
@@ -141,6 +128,18 @@ pub(super) fn int_or_percent(word: &str) -> Result<Value, Mistake> {
     }
 }
 
+/// Reads what [`int_or_percent`] has read. `None` if the field is absent.
+pub fn share(value: &Value) -> Option<IntOrPercent> {
+    match value {
+        Value::String(text) => {
+            let digits = text.strip_suffix('%')?;
+            digits.parse().ok().map(IntOrPercent::Percent)
+        }
+        Value::Number(number) => number.as_i64().map(IntOrPercent::Int),
+        _ => None,
+    }
+}
+
 fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
     let mut map = Map::new();
     for pair in pairs {
@@ -154,7 +153,8 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
 
 fn time(word: &str) -> Result<SettingValue, Mistake> {
     let seconds = |text: &str| {
-        parse_duration(text)
+        parse_span(text)
+            .ok()
             .and_then(|span| i64::try_from(span.as_secs()).ok())
             .ok_or_else(|| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
     };
@@ -182,9 +182,8 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     for policy in scenario.policies.values().chain(edits) {
         let mut spec = json!({});
         apply(&mut spec, policy, 0);
-        let named = spec["drain"]["deleteAfterDenial"].as_array();
-        let names = named.into_iter().flatten().filter_map(Value::as_str);
-        namespaces.extend(names.map(str::to_owned));
+        let names = items(&spec["drain"]["deleteAfterDenial"]).iter();
+        namespaces.extend(names.map(|name| text(name).to_owned()));
     }
     namespaces
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use junban_api::convert::{bytes_or_units, millicores, parse_span};
+
+use super::model::{Key, Quantity};
+
 /// A time between `from` and `to`. Every time in between is equally likely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
@@ -25,6 +29,17 @@ impl<'a> Words<'a> {
             words: text.split_whitespace().collect(),
             at: 0,
         }
+    }
+
+    /// Reads a whole text with `read`. It is a mistake if words are left.
+    pub(super) fn all<T>(
+        text: &'a str,
+        read: impl FnOnce(&mut Self) -> Result<T, Mistake>,
+    ) -> Result<T, Mistake> {
+        let mut words = Self::of(text);
+        let value = read(&mut words)?;
+        words.end()?;
+        Ok(value)
     }
 
     pub(super) fn peek(&self) -> Option<&'a str> {
@@ -64,6 +79,12 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Takes the first of these phrases that comes next.
+    pub(super) fn one_of<'p>(&mut self, phrases: &[&'p str], expected: &str) -> Result<&'p str, Mistake> {
+        let phrases: Vec<(&str, &str)> = phrases.iter().map(|phrase| (*phrase, *phrase)).collect();
+        self.eat_one(&phrases, expected)
+    }
+
     /// Takes all words that are left.
     pub(super) fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words[self.at..].to_vec();
@@ -100,21 +121,41 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// `500m`, `1.5`.
+    pub(super) fn cpu(&mut self) -> Result<Quantity, Mistake> {
+        self.quantity(millicores)
+    }
+
+    /// `64Mi`, `1G`.
+    pub(super) fn memory(&mut self) -> Result<Quantity, Mistake> {
+        self.quantity(bytes_or_units)
+    }
+
+    fn quantity(&mut self, read: fn(&str) -> Option<i64>) -> Result<Quantity, Mistake> {
+        let text = self.next("a quantity such as 500m or 8Gi")?;
+        let amount = read(text).filter(|amount| (0..i64::MAX).contains(amount));
+        Ok(Quantity {
+            text: text.to_owned(),
+            amount: amount
+                .ok_or_else(|| format!("`{text}` is not a quantity: write 500m, 1.5, 64Mi, 8Gi"))?,
+        })
+    }
+
     pub(super) fn number<N: std::str::FromStr>(&mut self, expected: &str) -> Result<N, Mistake> {
         let word = self.next(expected)?;
         word.parse()
             .map_err(|_| format!("`{word}` is not a number; {expected} is expected"))
     }
 
-    /// Takes `shop/cart` and splits it.
-    pub(super) fn namespaced(&mut self, expected: &str) -> Result<(String, String), Mistake> {
+    /// Takes `shop/cart`.
+    pub(super) fn key(&mut self, expected: &str) -> Result<Key, Mistake> {
         let word = self.next(expected)?;
         split_key(word)
             .ok_or_else(|| format!("`{word}` is not written NAMESPACE/NAME; {expected} is expected"))
     }
 }
 
-pub(super) fn split_key(word: &str) -> Option<(String, String)> {
+pub(super) fn split_key(word: &str) -> Option<Key> {
     let (namespace, name) = word.split_once('/')?;
     let good = |part: &str| {
         !part.is_empty()
@@ -122,7 +163,10 @@ pub(super) fn split_key(word: &str) -> Option<(String, String)> {
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
     };
-    (good(namespace) && good(name)).then(|| (namespace.to_owned(), name.to_owned()))
+    (good(namespace) && good(name)).then(|| Key {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 /// `1h30m`, `20s`, `500ms`, `0s`.
@@ -130,15 +174,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if let Some(digits) = text.strip_suffix("ms") {
         return digits.parse().ok().map(Duration::from_millis);
     }
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, factor) in [('h', 3_600), ('m', 60), ('s', 1)] {
-        if let Some((digits, after)) = rest.split_once(unit) {
-            seconds = seconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(factor)?)?;
-            rest = after;
-        }
-    }
-    (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
+    parse_span(text).ok()
 }
 
 /// The mistake of a text that is none of `names`.
@@ -197,6 +233,17 @@ mod tests {
         assert_eq!(read("90s"), Some(90_000));
         for wrong in ["", "5", "s5", "5s5m", "5x", "m"] {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_read_as_kubernetes_reads_them() {
+        let cpu = |text| Words::of(text).cpu().map(|cpu| cpu.amount);
+        let memory = |text| Words::of(text).memory().map(|memory| memory.amount);
+        assert_eq!((cpu("1.5"), cpu("100u")), (Ok(1_500), Ok(1)));
+        assert_eq!((memory("64Mi"), memory("1500m")), (Ok(64 << 20), Ok(2)));
+        for wrong in ["", "m", "1.2.3", "1GB", "-1", "1mi", "99999999E"] {
+            assert!(cpu(wrong).is_err() && memory(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::act::{demand, node};
-use super::condition::is_node_name;
-use super::model::{ExtraBudget, Kind, Quantity, Span, Workload};
-use super::words::{Mistake, Words, split_key, unknown};
+use super::act::{demand, node, nodes};
+use super::model::{ExtraBudget, Key, Kind, Span, Workload};
+use super::words::{Mistake, Words};
 
-pub(super) const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 5] = [
     ("deployment", Kind::Deployment),
     ("statefulset", Kind::StatefulSet),
     ("daemonset", Kind::DaemonSet),
@@ -39,25 +38,23 @@ const TRAITS: &[&str] = &[
     "annotation",
 ];
 
+/// The kind of workload with this word.
+pub(super) fn kind(word: &str) -> Option<Kind> {
+    let known = KINDS.iter().find(|(name, _)| *name == word);
+    known.map(|(_, kind)| *kind)
+}
+
 /// `deployment shop/cart: replicas 2, on node-1 node-1`; `tail` is the text after the colon.
-pub(super) fn parse(kind: Kind, key: &str, tail: &str) -> Result<Workload, Mistake> {
-    let (namespace, name) =
-        split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME in small letters"))?;
+pub(super) fn parse(kind: Kind, key: Key, tail: &str) -> Result<Workload, Mistake> {
     let mut workload = Workload {
         kind,
-        namespace,
-        name,
+        namespace: key.namespace,
+        name: key.name,
         ..Workload::default()
     };
     let mut replicas = None;
     for part in tail.split(',').filter(|part| !part.trim().is_empty()) {
-        let mut words = Words::of(part);
-        if words.eat("replicas") {
-            replicas = Some(words.number("a number of replicas")?);
-        } else {
-            trait_of(&mut workload, &mut words)?;
-        }
-        words.end()?;
+        Words::all(part, |words| trait_of(&mut workload, &mut replicas, words))?;
     }
     let placed = u32::try_from(workload.on.len()).unwrap_or(u32::MAX);
     workload.replicas = replicas.unwrap_or(placed.max(1));
@@ -111,70 +108,38 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Mistake> {
     }
 }
 
-fn trait_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake> {
-    if words.eat("budget") {
-        workload.budget = Some(demand(words)?);
-        workload.always_allow_unhealthy = words.eat("always allow unhealthy");
-    } else if words.eat("on") {
-        workload.on.push(node(words)?);
-        while words.peek().is_some_and(is_node_name) {
-            workload.on.push(node(words)?);
+fn trait_of(
+    workload: &mut Workload,
+    replicas: &mut Option<u32>,
+    words: &mut Words<'_>,
+) -> Result<(), Mistake> {
+    match words.one_of(TRAITS, "a part of the line of a workload")? {
+        "replicas" => *replicas = Some(words.number("a number of replicas")?),
+        "budget" => {
+            workload.budget = Some(demand(words)?);
+            workload.always_allow_unhealthy = words.eat("always allow unhealthy");
         }
-    } else if words.eat("only on") {
-        workload.only_on = Some(node(words)?);
-    } else if words.eat("starts in") {
-        workload.start = Some(words.span()?);
-    } else if words.eat("ready after") {
-        workload.ready = Some(words.span()?);
-    } else if words.eat("stops in") {
-        workload.stop = Some(words.span()?);
-    } else if words.eat("grace") {
-        workload.grace = Some(words.duration()?);
-    } else if words.eat("ignores SIGTERM") {
-        workload.ignores_sigterm = true;
-    } else if words.eat("never ready") {
-        workload.never_ready = true;
-    } else if words.eat("runs for") {
-        workload.runs_for = Some(words.duration()?);
-    } else if words.eat("local volume") {
-        workload.local_volume = true;
-    } else if words.eat("csi volume") {
-        workload.csi_volume = Some(if words.eat("detached in") {
-            words.duration()?
-        } else {
-            Duration::from_secs(1)
-        });
-    } else {
-        return more_of(workload, words);
-    }
-    Ok(())
-}
-
-fn more_of(workload: &mut Workload, words: &mut Words<'_>) -> Result<(), Mistake> {
-    if words.eat("empty dir") {
-        workload.empty_dir = true;
-    } else if words.eat("finalizer") {
-        workload.finalizer = Some(words.next("a finalizer's name")?.to_owned());
-    } else if words.eat("tolerates unschedulable") {
-        workload.tolerates_unschedulable = true;
-    } else if words.eat("spread") {
-        workload.spread = true;
-    } else if words.eat("cpu") {
-        workload.cpu = Some(Quantity::parse(words.next("a quantity such as 500m")?)?);
-    } else if words.eat("memory") {
-        workload.memory = Some(Quantity::parse(words.next("a quantity such as 64Mi")?)?);
-    } else if words.eat("label") {
-        let (key, value) = pair(words)?;
-        workload.labels.insert(key, value);
-    } else if words.eat("annotation") {
-        let (key, value) = pair(words)?;
-        workload.annotations.insert(key, value);
-    } else {
-        return Err(unknown(
-            &words.rest_peek(),
-            "a part of the line of a workload",
-            TRAITS,
-        ));
+        "on" => workload.on.extend(nodes(words)?),
+        "only on" => workload.only_on = Some(node(words)?),
+        "starts in" => workload.start = Some(words.span()?),
+        "ready after" => workload.ready = Some(words.span()?),
+        "stops in" => workload.stop = Some(words.span()?),
+        "grace" => workload.grace = Some(words.duration()?),
+        "ignores SIGTERM" => workload.ignores_sigterm = true,
+        "never ready" => workload.never_ready = true,
+        "runs for" => workload.runs_for = Some(words.duration()?),
+        "local volume" => workload.local_volume = true,
+        "csi volume" if words.eat("detached in") => workload.csi_volume = Some(words.duration()?),
+        "csi volume" => workload.csi_volume = Some(Duration::from_secs(1)),
+        "empty dir" => workload.empty_dir = true,
+        "finalizer" => workload.finalizer = Some(words.next("a finalizer's name")?.to_owned()),
+        "tolerates unschedulable" => workload.tolerates_unschedulable = true,
+        "spread" => workload.spread = true,
+        "cpu" => workload.cpu = Some(words.cpu()?),
+        "memory" => workload.memory = Some(words.memory()?),
+        "label" => workload.labels.extend([pair(words)?]),
+        "annotation" => workload.annotations.extend([pair(words)?]),
+        other => return Err(format!("`{other}` is in the list of parts, and nothing reads it")),
     }
     Ok(())
 }
@@ -187,29 +152,19 @@ fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {
 }
 
 /// `budget shop/second: selects cart, maxUnavailable 1`.
-pub(super) fn budget(key: &str, tail: &str) -> Result<ExtraBudget, Mistake> {
-    let (namespace, name) = split_key(key).ok_or_else(|| format!("`{key}` is not written NAMESPACE/NAME"))?;
+pub(super) fn budget(key: Key, tail: &str) -> Result<ExtraBudget, Mistake> {
     let (first, second) = tail
         .split_once(',')
         .ok_or("write it like this: budget shop/second: selects cart, maxUnavailable 1")?;
-    let mut words = Words::of(first);
-    if !words.eat("selects") {
-        return Err(unknown(
-            &words.rest_peek(),
-            "the first part of the line of a budget",
-            &["selects"],
-        ));
-    }
-    let selects = words.next("the name of a workload of this namespace")?.to_owned();
-    words.end()?;
-    let mut words = Words::of(second);
-    let demand = demand(&mut words)?;
-    words.end()?;
+    let selects = Words::all(first, |words| {
+        words.one_of(&["selects"], "the first part of the line of a budget")?;
+        words.next("the name of a workload of this namespace")
+    })?;
     Ok(ExtraBudget {
-        namespace,
-        name,
-        selects,
-        demand,
+        namespace: key.namespace,
+        name: key.name,
+        selects: selects.to_owned(),
+        demand: Words::all(second, demand)?,
     })
 }
 

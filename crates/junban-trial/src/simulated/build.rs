@@ -112,23 +112,20 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             spec.rack = Some(format!("rack-{}", index % racks + 1));
         }
         if let Some(cpu) = &nodes.cpu {
-            spec.cpu = cpu.milli;
+            spec.cpu = cpu.amount;
         }
         if let Some(memory) = &nodes.memory {
-            spec.memory = memory.whole();
+            spec.memory = memory.amount;
         }
         builder.node(spec);
     }
 }
 
 pub(super) fn demand(demand: &model::Demand) -> Demand {
-    let amount = |text: &str| match text.strip_suffix('%') {
-        Some(digits) => IntOrPercent::Percent(digits.parse().unwrap_or(100)),
-        None => IntOrPercent::Int(text.parse().unwrap_or_default()),
-    };
+    let share = |value: &Value| settings::share(value).unwrap_or(IntOrPercent::Percent(100));
     match demand {
-        model::Demand::MaxUnavailable(text) => Demand::MaxUnavailable(amount(text)),
-        model::Demand::MinAvailable(text) => Demand::MinAvailable(amount(text)),
+        model::Demand::MaxUnavailable(value) => Demand::MaxUnavailable(share(value)),
+        model::Demand::MinAvailable(value) => Demand::MinAvailable(share(value)),
     }
 }
 
@@ -179,10 +176,10 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     template.labels.extend(workload.labels.clone());
     template.annotations.extend(workload.annotations.clone());
     if let Some(cpu) = &workload.cpu {
-        template.requests.insert("cpu".into(), cpu.milli);
+        template.requests.insert("cpu".into(), cpu.amount);
     }
     if let Some(memory) = &workload.memory {
-        template.requests.insert("memory".into(), memory.whole());
+        template.requests.insert("memory".into(), memory.amount);
     }
     if let Some(grace) = workload.grace {
         template.grace_s = grace.as_secs();

@@ -41,17 +41,14 @@ impl Collector {
 
     pub(super) fn collect(&self, world: &World) -> Facts {
         let queue = world.store().custom(QUEUE, names::QUEUE);
-        let slots = queue
-            .as_ref()
-            .and_then(|queue| queue.status["ledger"]["slots"].as_object().cloned());
+        let queue = queue.as_ref().map(|queue| (&queue.spec, &queue.status));
         Facts {
             nodes: self.nodes(world),
             entries: entries(world),
             pods: pods(world),
             replicas: replicas(world),
-            slots: slots.into_iter().flatten().map(|(node, _)| node).collect(),
-            paused: queue.is_none_or(|queue| queue.spec["paused"].as_bool().unwrap_or_default()),
             power: self.power.clone(),
+            ..Facts::of_queue(queue)
         }
     }
 
@@ -85,19 +82,13 @@ impl Collector {
 
 fn entries(world: &World) -> Vec<EntryFacts> {
     let customs = world.store().customs().filter(|custom| custom.kind == ENTRY);
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    customs
-        .map(|custom| EntryFacts {
-            name: custom.meta.name.to_string(),
-            uid: custom.meta.uid.to_string(),
-            node: text(&custom.spec["nodeName"]),
-            policy: text(&custom.spec["policy"]),
-            phase: custom.status["phase"].as_str().unwrap_or("Queued").to_owned(),
-            reason: text(&custom.status["reason"]),
-            message: text(&custom.status["message"]),
-            order: custom.meta.created,
-        })
-        .collect()
+    let entry = |custom: &std::sync::Arc<junban_world::Custom>| EntryFacts {
+        name: custom.meta.name.to_string(),
+        uid: custom.meta.uid.to_string(),
+        order: custom.meta.created,
+        ..EntryFacts::read(&custom.spec, &custom.status)
+    };
+    customs.map(entry).collect()
 }
 
 fn pods(world: &World) -> BTreeMap<String, PodFacts> {

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, World};
-use serde_json::Value;
 
 use super::build::ms;
+use crate::json::{items, text};
+use crate::scenario::settings::share;
 use junban_sim::objects::{POLICY, QUEUE};
 
 /// After this time every watch shows an edit, and everything decided before the edit has been done.
@@ -78,8 +79,8 @@ fn read(world: &World, last: &Params) -> Params {
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
-        let namespaces = drain["deleteAfterDenial"].as_array().into_iter().flatten();
-        let names = namespaces.filter_map(Value::as_str).map(str::to_owned);
+        let namespaces = items(&drain["deleteAfterDenial"]).iter();
+        let names = namespaces.map(|name| text(name).to_owned());
         params.delete_allowed.extend(names);
         if let Some(written) = share(&drain["unbudgeted"]["maxUnavailable"]) {
             unbudgeted = Some(unbudgeted.map_or(written, |other| more(other, written, PODS)));
@@ -117,17 +118,6 @@ fn policies(world: &World) -> BTreeMap<String, PolicyLimits> {
 
 /// To compare a number with a percentage, a workload is taken to have this many pods.
 const PODS: i64 = 10;
-
-fn share(value: &Value) -> Option<IntOrPercent> {
-    match value {
-        Value::String(text) => {
-            let digits = text.strip_suffix('%')?;
-            digits.parse().ok().map(IntOrPercent::Percent)
-        }
-        Value::Number(number) => number.as_i64().map(IntOrPercent::Int),
-        _ => None,
-    }
-}
 
 /// The limit that allows more of `total`.
 fn more(one: IntOrPercent, other: IntOrPercent, total: i64) -> IntOrPercent {

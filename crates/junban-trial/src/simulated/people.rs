@@ -13,7 +13,7 @@ use junban_world::{
 use serde_json::{Value, json};
 
 use super::build::{self, PEOPLE};
-use crate::scenario::model::{self, Act, MachineFault, Right, Scenario, Target};
+use crate::scenario::model::{self, Act, Key, MachineFault, Right, Scenario, Target};
 use crate::scenario::{selector, settings};
 use junban_sim::objects::{ENTRY, POLICY, QUEUE, wall};
 
@@ -79,7 +79,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
 
 fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
     match act {
-        Act::DeletePod(namespace, name) => {
+        Act::DeletePod(Key { namespace, name }) => {
             let options = junban_world::DeleteOptions::default();
             Ok(world.client(PEOPLE).delete_pod(namespace, name, &options)?)
         }
@@ -94,16 +94,8 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
         }
         Act::EditQueue(edits) => edit(world, QUEUE, names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(world, POLICY, name, edits),
-        Act::EditBudget {
-            namespace,
-            name,
-            demand,
-        } => edit_budget(world, namespace, name, demand),
-        Act::Scale {
-            namespace,
-            name,
-            replicas,
-        } => scale(world, namespace, name, *replicas),
+        Act::EditBudget(key, demand) => edit_budget(world, key, demand),
+        Act::Scale(key, replicas) => scale(world, key, *replicas),
         Act::RebootMachine(node) => {
             world.reboot_by(node, DownCause::Person);
             Ok(())
@@ -210,31 +202,31 @@ fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> 
     Ok(())
 }
 
-fn edit_budget(world: &mut World, namespace: &str, name: &str, demand: &model::Demand) -> Done {
+fn edit_budget(world: &mut World, key: &Key, demand: &model::Demand) -> Done {
     let known = world
         .store()
-        .budget(namespace, name)
-        .ok_or_else(|| PeopleError::Other(format!("there is no budget {namespace}/{name}")))?;
+        .budget(&key.namespace, &key.name)
+        .ok_or_else(|| PeopleError::Other(format!("there is no budget {key}")))?;
     let budget = Budget {
         demand: build::demand(demand),
         selector: known
             .selector
             .clone()
-            .or_else(|| Some(Selector::label("app", name))),
+            .or_else(|| Some(Selector::label("app", &key.name))),
         ..(**known).clone()
     };
     Ok(world.client(PEOPLE).apply_budget(budget)?)
 }
 
-fn scale(world: &mut World, namespace: &str, name: &str, replicas: u32) -> Done {
-    let is_mine = |key: &OwnerKey| *key.namespace == *namespace && *key.name == *name;
-    let key = world
+fn scale(world: &mut World, key: &Key, replicas: u32) -> Done {
+    let is_mine = |owner: &OwnerKey| *owner.namespace == *key.namespace && *owner.name == *key.name;
+    let owner = world
         .store()
         .owners()
         .map(|owner| owner.key())
-        .find(|key| is_mine(key) && matches!(key.kind, OwnerKind::Deployment | OwnerKind::StatefulSet))
-        .ok_or_else(|| PeopleError::Other(format!("there is no workload {namespace}/{name}")))?;
-    Ok(world.client(PEOPLE).scale(&key, i64::from(replicas))?)
+        .find(|owner| is_mine(owner) && matches!(owner.kind, OwnerKind::Deployment | OwnerKind::StatefulSet))
+        .ok_or_else(|| PeopleError::Other(format!("there is no workload {key}")))?;
+    Ok(world.client(PEOPLE).scale(&owner, i64::from(replicas))?)
 }
 
 fn delete_entries(world: &mut World, target: &Target) -> Done {

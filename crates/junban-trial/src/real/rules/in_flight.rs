@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::limits::{EDIT_KNOWN_AFTER, share};
-use crate::scenario::facts::Facts;
+use crate::scenario::facts::{EntryFacts, Facts};
 
 /// The specs of policies, by name.
 pub(in crate::real) type Policies = BTreeMap<String, Value>;
@@ -91,10 +91,8 @@ fn too_many(whose: &str, most: usize, nodes: &BTreeSet<&str>) -> Option<String> 
 /// The nodes in flight, each with the policy of its newest entry.
 fn in_flight(facts: &Facts) -> Vec<(&str, &str)> {
     let turn = |name: &String| {
-        let failed = facts
-            .entries
-            .iter()
-            .any(|entry| entry.node == *name && entry.phase == "Failed");
+        let mut entries = facts.entries.iter().filter(|entry| entry.node == *name);
+        let failed = entries.any(EntryFacts::is_failed);
         let newest = facts.entry_of(name);
         let is_over = newest.is_some_and(|entry| matches!(entry.phase.as_str(), "Succeeded" | "Cancelled"));
         (!failed && !is_over).then(|| newest.map_or("", |entry| entry.policy.as_str()))
@@ -112,7 +110,7 @@ fn number(value: &Value) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::facts::{EntryFacts, NodeFacts};
+    use crate::scenario::facts::NodeFacts;
     use serde_json::json;
 
     /// Four nodes in two zones. Each has an entry of the policy `workers`.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use junban_world::IntOrPercent;
 use serde_json::Value;
 
 use crate::scenario::facts::Facts;
+use crate::scenario::settings;
 
 /// After an edit a controller may still use the text from before, for this long.
 pub(super) const EDIT_KNOWN_AFTER: Duration = Duration::from_secs(10);
@@ -45,17 +47,9 @@ impl Limits {
             return None;
         }
         let nodes = facts.nodes.len();
-        let failed = facts
-            .entries
-            .iter()
-            .filter(|entry| entry.phase == "Failed")
-            .count();
-        let down = facts
-            .nodes
-            .values()
-            .filter(|node| !node.ready && !node.marked)
-            .count();
-        let broken = failed + down;
+        let failed = facts.entries.iter().filter(|entry| entry.is_failed());
+        let down = facts.nodes.values().filter(|node| !node.ready && !node.marked);
+        let broken = failed.count() + down.count();
         let places = |(max_unavailable, failures_max): &Texts| {
             let tolerated = broken.min(share(failures_max, nodes, 5).max(1));
             share(max_unavailable, nodes, 10).max(tolerated + 1)
@@ -72,19 +66,8 @@ fn texts(queue: &Value) -> Texts {
 }
 
 /// A number, or a percentage of `of`, rounded up. `default` is the percentage where the field is absent.
-pub(super) fn share(value: &Value, of: usize, default: usize) -> usize {
-    let percent = match value {
-        Value::Number(number) => {
-            return number
-                .as_u64()
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(of);
-        }
-        Value::String(text) => text
-            .strip_suffix('%')
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(default),
-        _ => default,
-    };
-    (of * percent).div_ceil(100)
+pub(super) fn share(value: &Value, of: usize, default: i64) -> usize {
+    let share = settings::share(value).unwrap_or(IntOrPercent::Percent(default));
+    let total = i64::try_from(of).unwrap_or(i64::MAX);
+    usize::try_from(share.of(total)).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Claim, Compare, Condition, NodeState, Set, Thing};
+use super::{Bound, Claim, Compare, Condition, Counted, NodeState, Set, Thing};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
 /// Whether a condition or a claim holds, and what was seen.
@@ -36,83 +36,45 @@ impl Claim {
                 phases,
                 reason,
                 naming,
-            } => {
-                let entry = facts.entry_of(node);
-                let holds = entry.is_some_and(|entry| {
-                    phases.contains(&entry.phase)
-                        && reason.is_none_or(|reason| entry.reason == reason)
-                        && naming
-                            .as_ref()
-                            .is_none_or(|text| entry.message.contains(text.as_str()))
-                });
-                verdict(
-                    holds,
-                    entry.map_or_else(|| format!("{node} has no entry"), describe),
-                )
-            }
-            Self::HasEntry(node) => verdict(
-                facts.entry_of(node).is_some(),
-                facts
-                    .entry_of(node)
-                    .map_or_else(|| format!("{node} has no entry"), describe),
-            ),
-            Self::Exists(node) => {
-                let exists = facts.nodes.contains_key(node);
-                verdict(
-                    exists,
-                    format!("{node} is {}", if exists { "there" } else { "gone" }),
-                )
-            }
+            } => entry(facts, node, |entry| {
+                phases.contains(&entry.phase)
+                    && reason.is_none_or(|reason| entry.reason == reason)
+                    && naming.as_ref().is_none_or(|text| entry.message.contains(text))
+            }),
+            Self::HasEntry(node) => entry(facts, node, |_| true),
+            Self::Exists(node) => exists(node, facts.nodes.contains_key(node), true),
             Self::Node(node, state) => nodes_are(facts, node.as_deref(), *state),
-            Self::Boots(node, compare, wanted) => {
+            Self::Boots(node, bound) => {
                 let boots = |name: &str| facts.nodes.get(name).map_or(0, |node| node.boots);
-                per_node(facts, node.as_deref(), "boots", boots, *compare, *wanted)
+                per_node(facts, node.as_deref(), "boots", boots, *bound)
             }
-            Self::PowerLines(node, compare, wanted) => {
+            Self::PowerLines(node, bound) => {
                 let lines = |name: &str| facts.power.get(name).copied().unwrap_or_default();
-                per_node(facts, node.as_deref(), "power actions", lines, *compare, *wanted)
+                per_node(facts, node.as_deref(), "power actions", lines, *bound)
             }
             Self::No(thing) => none_of(facts, *thing),
-            Self::Count(set, state, compare, wanted) => count(facts, *set, *state, *compare, *wanted),
-            Self::CountEntries(phases, compare, wanted) => {
-                let entries: Vec<&EntryFacts> = facts
-                    .entries
-                    .iter()
-                    .filter(|entry| phases.contains(&entry.phase))
-                    .collect();
-                let names: Vec<String> = entries.iter().map(|entry| describe(entry)).collect();
-                compared(entries.len(), *compare, *wanted, &names.join(", "))
-            }
-            Self::ReadyPods(workload, compare, wanted) => {
+            Self::Count(counted, bound) => count(facts, counted, *bound),
+            Self::ReadyPods(workload, bound) => {
                 let ready = facts.ready_pods(workload);
-                verdict(
-                    compare.holds(ready, *wanted),
-                    format!("{workload} has {ready} ready"),
-                )
+                verdict(bound.holds(ready), format!("{workload} has {ready} ready"))
             }
-            Self::Disrupted(workload, compare, wanted) => {
+            Self::Disrupted(workload, bound) => {
                 let replicas = facts.replicas.get(workload).copied().unwrap_or_default();
                 let disrupted = replicas.saturating_sub(facts.ready_pods(workload));
                 verdict(
-                    compare.holds(disrupted, *wanted),
+                    bound.holds(disrupted),
                     format!("{workload} has {disrupted} of {replicas} disrupted"),
                 )
             }
-            Self::Pods(workload, node, compare, wanted) => {
+            Self::Pods(workload, node, bound) => {
                 let pods = facts.pods_of(workload, node.as_deref());
                 let place = node.as_ref().map(|node| format!(" on {node}"));
                 verdict(
-                    compare.holds(pods, *wanted),
+                    bound.holds(pods),
                     format!("{workload} has {pods} pods{}", place.unwrap_or_default()),
                 )
             }
-            Self::Pod(pod, wanted) => {
-                let there = facts.pods.contains_key(pod);
-                verdict(
-                    there == *wanted,
-                    format!("pod {pod} is {}", if there { "there" } else { "gone" }),
-                )
-            }
+            Self::Pod(pod, wanted) => exists(&format!("pod {pod}"), facts.pods.contains_key(pod), *wanted),
             Self::PodOn(pod, node) => {
                 let on = facts.pods.get(pod).map_or("", |pod| &pod.node);
                 verdict(on == node, format!("pod {pod} is on {on:?}"))
@@ -136,39 +98,53 @@ fn describe(entry: &EntryFacts) -> String {
     )
 }
 
-impl Compare {
-    fn holds(self, left: u32, right: u32) -> bool {
-        match self {
-            Self::Less => left < right,
-            Self::LessOrEqual => left <= right,
-            Self::Equal => left == right,
-            Self::MoreOrEqual => left >= right,
-            Self::More => left > right,
+impl Bound {
+    fn holds(self, number: u32) -> bool {
+        match self.compare {
+            Compare::Less => number < self.amount,
+            Compare::LessOrEqual => number <= self.amount,
+            Compare::Equal => number == self.amount,
+            Compare::MoreOrEqual => number >= self.amount,
+            Compare::More => number > self.amount,
         }
     }
 }
 
-fn compared(count: usize, compare: Compare, wanted: u32, names: &str) -> Verdict {
-    let number = u32::try_from(count).unwrap_or(u32::MAX);
-    verdict(compare.holds(number, wanted), format!("{count}: {names}"))
+/// Judges the node's newest entry.
+fn entry(facts: &Facts, node: &str, holds: impl Fn(&EntryFacts) -> bool) -> Verdict {
+    match facts.entry_of(node) {
+        Some(entry) => verdict(holds(entry), describe(entry)),
+        None => verdict(false, format!("{node} has no entry")),
+    }
+}
+
+fn exists(what: &str, is_there: bool, wanted: bool) -> Verdict {
+    let place = if is_there { "there" } else { "gone" };
+    verdict(is_there == wanted, format!("{what} is {place}"))
 }
 
 fn every_entry(facts: &Facts, phases: &[String]) -> Verdict {
-    let others: Vec<String> = facts
-        .entries
-        .iter()
-        .filter(|entry| !phases.contains(&entry.phase))
-        .map(describe)
-        .collect();
     if facts.entries.is_empty() {
         return verdict(false, "there is no entry");
     }
-    let seen = if others.is_empty() {
-        format!("all {} entries are", facts.entries.len())
+    let others = facts
+        .entries
+        .iter()
+        .filter(|entry| !phases.contains(&entry.phase));
+    none(
+        others.map(describe).collect(),
+        &format!("all {} entries are", facts.entries.len()),
+    )
+}
+
+/// Holds if nothing was found. `otherwise` says so in words.
+fn none(found: Vec<String>, otherwise: &str) -> Verdict {
+    let seen = if found.is_empty() {
+        otherwise.to_owned()
     } else {
-        others.join("; ")
+        found.join("; ")
     };
-    verdict(others.is_empty(), seen)
+    verdict(found.is_empty(), seen)
 }
 
 impl NodeState {
@@ -190,24 +166,19 @@ impl NodeState {
 }
 
 fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
-    let others: Vec<&str> = match node {
-        Some(name) => match facts.nodes.get(name) {
-            Some(node) if state.holds(facts, name, node) => vec![],
-            _ => vec![name],
-        },
-        None => facts
-            .nodes
-            .iter()
-            .filter(|(name, node)| !state.holds(facts, name, node))
-            .map(|(name, _)| name.as_str())
-            .collect(),
+    let names: Vec<&str> = match node {
+        Some(name) => vec![name],
+        None => facts.nodes.keys().map(String::as_str).collect(),
     };
-    let seen = if others.is_empty() {
-        "it holds".to_owned()
-    } else {
-        format!("{} not {state:?}", others.join(", "))
+    let is_so = |name: &str| {
+        let node = facts.nodes.get(name);
+        node.is_some_and(|node| state.holds(facts, name, node))
     };
-    verdict(others.is_empty(), seen)
+    let others = names.into_iter().filter(|name| !is_so(name));
+    none(
+        others.map(|name| format!("{name} not {state:?}")).collect(),
+        "it holds",
+    )
 }
 
 fn per_node(
@@ -215,15 +186,14 @@ fn per_node(
     node: Option<&str>,
     what: &str,
     number: impl Fn(&str) -> u32,
-    compare: Compare,
-    wanted: u32,
+    bound: Bound,
 ) -> Verdict {
     // The power log can name a server whose Node is gone.
     let all = || facts.nodes.keys().chain(facts.power.keys()).map(String::as_str);
     let names: BTreeSet<&str> = node.map_or_else(|| all().collect(), |name| BTreeSet::from([name]));
     let wrong: Vec<String> = names
         .iter()
-        .filter(|name| !compare.holds(number(name), wanted))
+        .filter(|name| !bound.holds(number(name)))
         .map(|name| format!("{name}: {} {what}", number(name)))
         .collect();
     let seen = if wrong.is_empty() {
@@ -247,43 +217,38 @@ fn none_of(facts: &Facts, thing: Thing) -> Verdict {
         Thing::LoadBalancerLabel => with(|node| node.off_load_balancers),
         Thing::Slot => facts.slots.iter().cloned().collect(),
         Thing::Entry => facts.entries.iter().map(describe).collect(),
-        Thing::Failure => facts
-            .entries
-            .iter()
-            .filter(|entry| entry.phase == "Failed")
-            .map(describe)
-            .collect(),
+        Thing::Failure => {
+            let failed = facts.entries.iter().filter(|entry| entry.is_failed());
+            failed.map(describe).collect()
+        }
     };
-    let seen = if found.is_empty() {
-        "none".to_owned()
-    } else {
-        found.join("; ")
-    };
-    verdict(found.is_empty(), seen)
+    none(found, "none")
 }
 
-fn count(facts: &Facts, set: Set, state: NodeState, compare: Compare, wanted: u32) -> Verdict {
+fn count(facts: &Facts, counted: &Counted, bound: Bound) -> Verdict {
+    let names: Vec<String> = match counted {
+        Counted::Entries(phases) => {
+            let entries = facts.entries.iter().filter(|entry| phases.contains(&entry.phase));
+            entries.map(describe).collect()
+        }
+        Counted::Nodes(set, state) => counted_nodes(facts, *set, *state).into_iter().collect(),
+    };
+    let number = u32::try_from(names.len()).unwrap_or(u32::MAX);
+    verdict(bound.holds(number), format!("{number}: {}", names.join(", ")))
+}
+
+/// The names of the nodes, or of their racks.
+fn counted_nodes(facts: &Facts, set: Set, state: NodeState) -> BTreeSet<String> {
     let of_set = |node: &NodeFacts| match set {
         Set::Nodes | Set::Racks => true,
         Set::Workers => !node.control_plane,
         Set::ControlPlanes => node.control_plane,
     };
-    let mut names: Vec<String> = facts
-        .nodes
-        .iter()
-        .filter(|(name, node)| of_set(node) && state.holds(facts, name, node))
-        .map(|(name, node)| {
-            if set == Set::Racks {
-                node.rack.clone()
-            } else {
-                name.clone()
-            }
-        })
-        .collect();
-    names.dedup();
-    if set == Set::Racks {
-        names.sort();
-        names.dedup();
-    }
-    compared(names.len(), compare, wanted, &names.join(", "))
+    let nodes = facts.nodes.iter();
+    let nodes = nodes.filter(|(name, node)| of_set(node) && state.holds(facts, name, node));
+    let name = |(name, node): (&String, &NodeFacts)| match set {
+        Set::Racks => node.rack.clone(),
+        _ => name.clone(),
+    };
+    nodes.map(name).collect()
 }

@@ -29,7 +29,7 @@ fn the_example_is_read() {
         (cart.kind, cart.replicas, cart.on.len()),
         (Kind::Deployment, 2, 2)
     );
-    assert_eq!(cart.budget, Some(Demand::MaxUnavailable("1".into())));
+    assert_eq!(cart.budget, Some(Demand::MaxUnavailable(1.into())));
     assert_eq!(scenario.policies["workers"].len(), 1);
     assert_eq!(scenario.steps.len(), 2);
     assert_eq!((scenario.orders.len(), scenario.never.len()), (1, 1));
@@ -98,7 +98,7 @@ fn the_error_for_a_wrong_line_has_file_line_and_nearest_word() {
         ("fault node-9: never returns", "`node-9` is not among the 3 nodes"),
         (
             "do: rebot --all",
-            "`rebot --all` is not an act; did you mean `reboot --all`?",
+            "`rebot --all` is not an act; did you mean `reboot`?",
         ),
         ("do: reboot --all now", "nothing is expected after this: `now`"),
         ("do reboot --all", "a colon is expected"),
