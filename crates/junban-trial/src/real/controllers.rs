@@ -38,7 +38,7 @@ impl Controllers {
     ) -> Result<Self> {
         Ok(Self {
             program: options.junban.clone(),
-            kubeconfig: bed.account_kubeconfig(scenario.acts().any(|act| *act == Act::CutOff))?,
+            kubeconfig: bed.account_kubeconfig(scenario.acts().any(|(_, act)| *act == Act::CutOff))?,
             logs: bed.logs.clone(),
             exit_after_writes,
             clocks: BTreeMap::new(),

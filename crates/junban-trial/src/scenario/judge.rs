@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::condition::Condition;
 use super::facts::Facts;
-use super::model::{Act, At, Order, Scenario, ScenarioStep};
+use super::model::{Act, At, Order, Scenario, ScenarioStep, Wait};
 
 /// The claims about the end must hold within this time after the last step.
 const END_WITHIN: Duration = Duration::from_secs(60);
@@ -130,19 +130,12 @@ impl<'s> Judge<'s> {
 
     /// When to look again if nothing changes before.
     pub fn next_look(&self, now: Duration) -> Option<Duration> {
-        let step = self.scenario.steps.get(self.step).map(|at| match &at.what {
-            ScenarioStep::Do(_) => self.since,
-            ScenarioStep::After(span, _) | ScenarioStep::Wait(span) => self.since + *span,
-            ScenarioStep::Eventually(..) if now < self.since + AFTER_AN_ACT => self.since + AFTER_AN_ACT,
-            ScenarioStep::When(within, ..) | ScenarioStep::Eventually(within, _) => {
-                self.since + *within + self.leniency
-            }
+        let step = self.scenario.steps.get(self.step).map(|at| match &at.what.wait {
+            Wait::For(span) => self.since + *span,
+            Wait::Until(..) if self.is_too_soon(now, &at.what) => self.since + AFTER_AN_ACT,
+            Wait::Until(within, _) => self.since + *within + self.leniency,
         });
-        let repeated = if step.is_some() {
-            self.repeated.iter().min().copied()
-        } else {
-            None
-        };
+        let repeated = step.and(self.repeated.iter().min().copied());
         let end = self.end_began.map(|began| {
             self.end_held_since
                 .map_or(began + END_WITHIN + self.leniency, |held| held + END_HOLDS)
@@ -164,34 +157,28 @@ impl<'s> Judge<'s> {
             return Some(act);
         }
         while let Some(at) = self.scenario.steps.get(self.step) {
-            let done = match &at.what {
-                ScenarioStep::Do(act) => Some(Some(act)),
-                ScenarioStep::After(span, act) => (now >= self.since + *span).then_some(Some(act)),
-                ScenarioStep::Wait(span) => (now >= self.since + *span).then_some(None),
-                ScenarioStep::When(within, condition, act) => self
-                    .is_reached(now, facts, at, *within, condition)
-                    .then_some(Some(act)),
-                ScenarioStep::Eventually(within, condition) => {
-                    if now < self.since + AFTER_AN_ACT {
-                        return None;
-                    }
-                    self.is_reached(now, facts, at, *within, condition)
-                        .then_some(None)
+            let is_done = match &at.what.wait {
+                Wait::For(span) => now >= self.since + *span,
+                Wait::Until(within, condition) => {
+                    !self.is_too_soon(now, &at.what) && self.is_reached(now, facts, at, *within, condition)
                 }
             };
-            let act = done?;
+            if !is_done {
+                return None;
+            }
             self.step += 1;
             self.since = now;
-            if let Some(act) = act {
-                return Some(At {
-                    line: at.line,
-                    text: at.text.clone(),
-                    what: act.clone(),
-                });
+            if let Some(act) = &at.what.act {
+                return Some(at.with(act.clone()));
             }
         }
         self.look_at_the_end(now, facts);
         None
+    }
+
+    /// Whether `eventually` could still see the state from before the last act.
+    fn is_too_soon(&self, now: Duration, step: &ScenarioStep) -> bool {
+        step.act.is_none() && now < self.since + AFTER_AN_ACT
     }
 
     fn remember(&mut self, facts: &Facts) {
@@ -227,11 +214,7 @@ impl<'s> Judge<'s> {
         let index = self.repeated.iter().position(|due| *due <= now)?;
         let at = &self.scenario.repeated[index];
         self.repeated[index] = now + at.what.0;
-        Some(At {
-            line: at.line,
-            text: at.text.clone(),
-            what: at.what.1.clone(),
-        })
+        Some(at.with(at.what.1.clone()))
     }
 
     fn is_reached<T>(

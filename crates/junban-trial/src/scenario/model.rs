@@ -20,6 +20,17 @@ pub struct At<T> {
     pub what: T,
 }
 
+impl<T> At<T> {
+    /// Something else in the same line.
+    pub fn with<U>(&self, what: U) -> At<U> {
+        At {
+            line: self.line,
+            text: self.text.clone(),
+            what,
+        }
+    }
+}
+
 /// The policies of the manifests.
 pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
 
@@ -74,12 +85,13 @@ impl Scenario {
         MANIFEST_POLICIES.into_iter().chain(own).collect()
     }
 
-    /// All acts, in no order.
-    pub fn acts(&self) -> impl Iterator<Item = &Act> {
-        let given = self.given.iter().map(|at| &at.what);
-        given
-            .chain(self.steps.iter().filter_map(|at| at.what.act()))
-            .chain(self.repeated.iter().map(|at| &at.what.1))
+    /// All acts with their lines, in no order.
+    pub fn acts(&self) -> impl Iterator<Item = (usize, &Act)> {
+        let given = self.given.iter().map(|at| (at.line, &at.what));
+        let steps = self.steps.iter();
+        let steps = steps.filter_map(|at| Some((at.line, at.what.act.as_ref()?)));
+        let repeated = self.repeated.iter().map(|at| (at.line, &at.what.1));
+        given.chain(steps).chain(repeated)
     }
 }
 
@@ -253,28 +265,19 @@ pub enum Fault {
     Dead,
 }
 
-/// A step of the run.
+/// A step of the run: it waits, and then does its act, if it has one.
 #[derive(Clone, PartialEq, Debug)]
-pub enum ScenarioStep {
-    Do(Act),
-    /// Does the act this long after the step before.
-    After(Duration, Act),
-    /// Does the act when the condition holds. It must hold within the time.
-    When(Duration, Condition, Act),
-    /// Waits until the condition holds. It must hold within the time.
-    Eventually(Duration, Condition),
-    /// Waits this long.
-    Wait(Duration),
+pub struct ScenarioStep {
+    pub wait: Wait,
+    pub act: Option<Act>,
 }
 
-impl ScenarioStep {
-    /// The act of the step, if it has one.
-    pub fn act(&self) -> Option<&Act> {
-        match self {
-            Self::Do(act) | Self::After(_, act) | Self::When(_, _, act) => Some(act),
-            Self::Eventually(..) | Self::Wait(_) => None,
-        }
-    }
+#[derive(Clone, PartialEq, Debug)]
+pub enum Wait {
+    /// Until this long after the step before.
+    For(Duration),
+    /// Until the condition holds. It must hold within the time.
+    Until(Duration, Condition),
 }
 
 /// What a person does, or what happens to the cluster.

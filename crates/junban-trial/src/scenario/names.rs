@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition::{Claim, Condition};
-use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, ScenarioStep, Target, Workload};
+use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, Target, Wait, Workload};
 use super::settings;
 use super::words::{Mistake, nearest, unknown};
 
@@ -14,7 +14,7 @@ type Mistakes = Vec<(usize, Mistake)>;
 pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize>) -> Mistakes {
     let mut mistakes = nodes(scenario);
     mistakes.extend(policies(scenario, policy_lines));
-    for (line, act) in acts(scenario) {
+    for (line, act) in scenario.acts() {
         mistakes.extend(of_an_act(scenario, act).map(|mistake| (line, mistake)));
     }
     for (line, condition) in conditions(scenario) {
@@ -28,20 +28,10 @@ pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize
     mistakes
 }
 
-fn acts(scenario: &Scenario) -> impl Iterator<Item = (usize, &Act)> {
-    let given = scenario.given.iter().map(|at| (at.line, &at.what));
-    let repeated = scenario.repeated.iter().map(|at| (at.line, &at.what.1));
-    let steps = scenario.steps.iter();
-    let steps = steps.filter_map(|at| Some((at.line, at.what.act()?)));
-    given.chain(repeated).chain(steps)
-}
-
 fn conditions(scenario: &Scenario) -> impl Iterator<Item = (usize, &Condition)> {
-    let steps = scenario.steps.iter().filter_map(|at| match &at.what {
-        ScenarioStep::When(_, condition, _) | ScenarioStep::Eventually(_, condition) => {
-            Some((at.line, condition))
-        }
-        ScenarioStep::Do(_) | ScenarioStep::After(..) | ScenarioStep::Wait(_) => None,
+    let steps = scenario.steps.iter().filter_map(|at| match &at.what.wait {
+        Wait::Until(_, condition) => Some((at.line, condition)),
+        Wait::For(_) => None,
     });
     let claims = scenario.never.iter().chain(&scenario.at_the_end);
     steps.chain(claims.map(|at| (at.line, &at.what)))
@@ -56,7 +46,7 @@ fn nodes(scenario: &Scenario) -> Mistakes {
     }
     let faults = scenario.faults.iter();
     named.extend(faults.map(|fault| (fault.line, fault.what.node.clone())));
-    for (line, act) in acts(scenario) {
+    for (line, act) in scenario.acts() {
         named.extend(nodes_of(act).into_iter().map(|node| (line, node)));
     }
     for (line, condition) in conditions(scenario) {
@@ -66,14 +56,8 @@ fn nodes(scenario: &Scenario) -> Mistakes {
     let orders = scenario.orders.iter();
     named.extend(orders.filter_map(|at| Some((at.line, at.what.node.clone()?))));
     let missing = named.into_iter().filter(|(_, node)| !nodes.contains(node));
-    missing
-        .map(|(line, node)| {
-            (
-                line,
-                format!("`{node}` is not among the {} nodes of this scenario", nodes.len()),
-            )
-        })
-        .collect()
+    let mistake = |node: String| format!("`{node}` is not among the {} nodes of this scenario", nodes.len());
+    missing.map(|(line, node)| (line, mistake(node))).collect()
 }
 
 fn nodes_of(act: &Act) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Scenario, ScenarioStep};
+use super::model::{At, MachineFault, Nodes, Order, Scenario, ScenarioStep, Wait};
 use super::names;
 use super::settings;
 use super::words::{Mistake, Words, unknown};
@@ -73,11 +73,13 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Error> {
         if line.is_empty() {
             continue;
         }
-        let place = Place {
+        let place = At {
             line: index + 1,
-            text: line,
+            text: line.to_owned(),
+            what: (),
         };
-        if let Err(mistake) = written.note(place).and_then(|()| statement(&mut scenario, place)) {
+        let noted = written.note(&place);
+        if let Err(mistake) = noted.and_then(|()| statement(&mut scenario, &place)) {
             mistakes.push((index + 1, mistake));
         }
     }
@@ -104,22 +106,6 @@ fn without_comment(line: &str) -> &str {
     line.split_once(" #").map_or(line, |(before, _)| before)
 }
 
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    line: usize,
-    text: &'a str,
-}
-
-impl Place<'_> {
-    fn at<T>(self, what: T) -> At<T> {
-        At {
-            line: self.line,
-            text: self.text.to_owned(),
-            what,
-        }
-    }
-}
-
 /// Statements that a file may have once, and where it has them.
 #[derive(Default)]
 struct Written {
@@ -130,7 +116,7 @@ struct Written {
 
 impl Written {
     /// A second line of these would replace the first without an error, so it is a mistake.
-    fn note(&mut self, place: Place<'_>) -> Result<(), Mistake> {
+    fn note(&mut self, place: &At<()>) -> Result<(), Mistake> {
         let head = place.text.split(':').next().unwrap_or_default();
         let words: Vec<&str> = head.split_whitespace().collect();
         let what = match words.as_slice() {
@@ -151,8 +137,8 @@ impl Written {
     }
 }
 
-fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
-    let (head, tail) = place.text.split_once(':').unwrap_or((place.text, ""));
+fn statement(scenario: &mut Scenario, place: &At<()>) -> Result<(), Mistake> {
+    let (head, tail) = place.text.split_once(':').unwrap_or((&place.text, ""));
     let (head, tail) = (head.trim(), tail.trim());
     let mut words = Words::of(head);
     let first = words.next("a statement")?;
@@ -164,7 +150,7 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
         "nodes" => scenario.nodes = nodes(tail)?,
         "budget" => {
             let key = words.key("a budget")?;
-            scenario.budgets.push(place.at(workload::budget(key, tail)?));
+            scenario.budgets.push(place.with(workload::budget(key, tail)?));
         }
         "policy" => {
             let name = words.next("a policy's name")?.to_owned();
@@ -175,41 +161,41 @@ fn statement(scenario: &mut Scenario, place: Place<'_>) -> Result<(), Mistake> {
         "fault" => {
             let node = act::node(&mut words)?;
             let fault = act::fault(tail)?;
-            scenario.faults.push(place.at(MachineFault { node, fault }));
+            scenario.faults.push(place.with(MachineFault { node, fault }));
         }
         "controllers" => scenario.controllers = Words::of(tail).number("a number of controllers")?,
-        "given" => scenario.given.push(place.at(act::parse(tail)?)),
+        "given" => scenario.given.push(place.with(act::parse(tail)?)),
         "kill" if words.eat("controller after write") => {
             scenario.exit_after_writes = Some(words.number("a number of writes")?);
             Words::of(tail).end()?;
         }
         "order" => {
             let order = order(&mut words, tail)?;
-            scenario.orders.push(place.at(order));
+            scenario.orders.push(place.with(order));
         }
         "never" if tail.contains(',') => {
             return Err("one condition a line: write each `never` by itself".into());
         }
-        "never" => scenario.never.push(place.at(Condition::parse(tail)?)),
+        "never" => scenario.never.push(place.with(Condition::parse(tail)?)),
         "at" if words.eat("the end") => {
             for part in tail.split(',') {
-                scenario.at_the_end.push(place.at(Condition::parse(part)?));
+                scenario.at_the_end.push(place.with(Condition::parse(part)?));
             }
         }
         "every" => {
             let every = words.duration()?;
-            scenario.repeated.push(place.at((every, act::parse(tail)?)));
+            scenario.repeated.push(place.with((every, act::parse(tail)?)));
         }
         "do" | "after" | "when" | "wait" | "eventually" => {
             let step = step(first, &mut words, tail)?;
-            scenario.steps.push(place.at(step));
+            scenario.steps.push(place.with(step));
         }
         _ => {
             let kind =
                 workload::kind(first).ok_or_else(|| unknown(head, "the beginning of a line", STATEMENTS))?;
             let key = words.key("a workload")?;
             let workload = workload::parse(kind, key, tail)?;
-            scenario.workloads.push(place.at(workload));
+            scenario.workloads.push(place.with(workload));
         }
     }
     words.end()
@@ -225,22 +211,26 @@ fn needs_a_colon(first: &str) -> bool {
 }
 
 fn step(first: &str, words: &mut Words<'_>, tail: &str) -> Result<ScenarioStep, Mistake> {
-    Ok(match first {
-        "do" => ScenarioStep::Do(act::parse(tail)?),
-        "after" => ScenarioStep::After(words.duration()?, act::parse(tail)?),
+    let wait = match first {
+        "do" => Wait::For(Duration::ZERO),
         "wait" if !tail.is_empty() => {
             return Err(format!(
                 "nothing is expected after this: `{tail}`; write `after 10s: ...`"
             ));
         }
-        "wait" => ScenarioStep::Wait(words.duration()?),
+        "after" | "wait" => Wait::For(words.duration()?),
         "when" => {
             let patience = within(words)?;
             let condition = Condition::parse(&words.rest().join(" "))?;
-            ScenarioStep::When(patience, condition, act::parse(tail)?)
+            Wait::Until(patience, condition)
         }
-        _ => ScenarioStep::Eventually(within(words)?, Condition::parse(tail)?),
-    })
+        _ => Wait::Until(within(words)?, Condition::parse(tail)?),
+    };
+    let act = match first {
+        "wait" | "eventually" => None,
+        _ => Some(act::parse(tail)?),
+    };
+    Ok(ScenarioStep { wait, act })
 }
 
 fn within(words: &mut Words<'_>) -> Result<Duration, Mistake> {

@@ -175,7 +175,7 @@ fn time(word: &str) -> Result<SettingValue, Mistake> {
 /// The namespaces that a policy of the scenario, or a later edit, names in `drain.deleteAfterDenial`.
 pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
     let mut namespaces = BTreeSet::new();
-    let edits = scenario.acts().filter_map(|act| match act {
+    let edits = scenario.acts().filter_map(|(_, act)| match act {
         Act::EditPolicy(_, edits) => Some(edits),
         _ => None,
     });

@@ -13,7 +13,7 @@ fn an_apply_writes_the_fields_of_the_file_and_leaves_those_of_others() {
     let scenario = parse("apply", text).unwrap();
     let mut world = build::world(&scenario, 1);
     for at in &scenario.steps {
-        act(&mut world, &scenario, at.what.act().unwrap()).unwrap();
+        act(&mut world, &scenario, at.what.act.as_ref().unwrap()).unwrap();
     }
     let spec = policy(&world);
     assert_eq!(spec["drain"]["timeout"], "20s");
