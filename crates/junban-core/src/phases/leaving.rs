@@ -25,7 +25,7 @@ const CRITICAL: i32 = 1_000_000_000;
 
 /// The order in which pods leave their node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum LeaveOrder {
     Movable,
     Critical,
     Pinned,
@@ -35,11 +35,11 @@ enum Stage {
 pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Policy) -> u32 {
     let mut left = 0;
     let mut volume_leaves = false;
-    let mut stage = Stage::Pinned;
+    let mut order = LeaveOrder::Pinned;
     let mut candidates = Vec::new();
     let cluster = plan.cluster;
     for pod in cluster.pods_of(&node.name) {
-        let of_pod = stage_of(cluster, node, pod);
+        let of_pod = order_of(cluster, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
             Duty::Returns(blocker) => {
@@ -47,39 +47,39 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
                 continue;
             }
             Duty::Leaving => {
-                stage = stage.min(of_pod);
+                order = order.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();
                 report_if_stuck(plan, turn, pod);
             }
             Duty::Forbidden(blocker) => {
-                stage = stage.min(of_pod);
+                order = order.min(of_pod);
                 plan.wait(turn.entry, blocker);
             }
             Duty::Completes(blocker) => {
                 if jobs_are_over(plan, turn, policy) {
                     candidates.push((of_pod, pod));
                 } else {
-                    stage = stage.min(of_pod);
+                    order = order.min(of_pod);
                     plan.wait(turn.entry, blocker);
                 }
             }
             Duty::Evict if plan.memory.tokens.was_accepted(&pod.key, &pod.uid) => {
-                stage = stage.min(of_pod);
+                order = order.min(of_pod);
                 volume_leaves |= !pod.claims.is_empty();
             }
             Duty::Evict => candidates.push((of_pod, pod)),
         }
         left += 1;
     }
-    stage = candidates
+    order = candidates
         .iter()
         .map(|(of_pod, _)| *of_pod)
-        .chain([stage])
+        .chain([order])
         .min()
-        .unwrap_or(stage);
-    for (_, pod) in candidates.into_iter().filter(|(of_pod, _)| *of_pod == stage) {
+        .unwrap_or(order);
+    for (_, pod) in candidates.into_iter().filter(|(of_pod, _)| *of_pod == order) {
         // Pods with volumes leave one at a time. Pinned pods leave together, so they are down no longer than needed.
-        let one_by_one = !pod.claims.is_empty() && stage != Stage::Pinned;
+        let one_by_one = !pod.claims.is_empty() && order != LeaveOrder::Pinned;
         if one_by_one && volume_leaves {
             continue;
         }
@@ -88,13 +88,13 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
     left
 }
 
-fn stage_of(cluster: &Cluster, node: &Node, pod: &Pod) -> Stage {
+fn order_of(cluster: &Cluster, node: &Node, pod: &Pod) -> LeaveOrder {
     if is_pinned(cluster, node, pod) {
-        Stage::Pinned
+        LeaveOrder::Pinned
     } else if pod.priority >= CRITICAL {
-        Stage::Critical
+        LeaveOrder::Critical
     } else {
-        Stage::Movable
+        LeaveOrder::Movable
     }
 }
 
