@@ -31,7 +31,7 @@ pub(super) fn objections(
     let has_slot = slot.is_some_and(|slot| slot.entry_uid == entry.uid);
     let is_paused = evidence.queue.is_paused();
     object(Guard::ActNotPaused, !is_paused, "the queue is paused");
-    object(Guard::ActSlot, has_slot, "the ledger does not show its slot");
+    object(Guard::ActSlot, has_slot, "the entry has no slot in the ledger");
 
     let attempt = entry.record.attempt;
     let mut same_entry = |holds, text| object(Guard::ActSameEntry, holds, text);
