@@ -71,24 +71,19 @@ pub fn run_in(scenario: &Scenario, options: Options, delays: Delays, troubles: T
 /// Runs a scenario once for each write from `first` to `last`, with a crash after that write.
 pub fn sweep(scenario: &Scenario, seed: u64, first: u64, last: u64) -> SweepReport {
     let swept = sweep::sweep(first, last, |exit_after_writes| {
-        let report = run(
-            scenario,
-            Options {
-                seed,
-                exit_after_writes,
-                ..Options::default()
-            },
-        );
+        let options = Options {
+            seed,
+            exit_after_writes,
+            ..Options::default()
+        };
+        let report = run(scenario, options);
         Ok::<_, Infallible>(SweptRun {
             failures: report.failures,
             end: report.end,
             exited: report.exited,
         })
     });
-    match swept {
-        Ok(swept) => swept,
-        Err(never) => match never {},
-    }
+    swept.unwrap_or_else(|never| match never {})
 }
 
 struct Run<'s> {
@@ -183,10 +178,8 @@ impl<'s> Run<'s> {
             self.look_at_truth();
             facts = self.facts.collect(&self.sim.world());
         }
-        let look = self
-            .judge
-            .next_look(self.elapsed())
-            .map(|at| self.began + u64::try_from(at.as_millis()).unwrap_or(Ms::MAX));
+        let look = self.judge.next_look(self.elapsed());
+        let look = look.map(|at| self.began + build::ms(at));
         let now = self.sim.now();
         let next = [look, self.restart_at, self.others_at]
             .into_iter()
@@ -216,18 +209,13 @@ impl<'s> Run<'s> {
                 self.note(event.at, &line);
             }
             if self.checkers.observe(event) > 0 && event.at >= self.began {
-                let broken: Vec<String> = self
-                    .checkers
-                    .violations()
-                    .iter()
-                    .filter(|violation| violation.at == event.at)
+                let violations = self.checkers.violations().iter();
+                let now = violations.filter(|violation| violation.at == event.at);
+                let broken: Vec<String> = now
                     .map(|violation| format!("{}: {}", violation.rule, violation.text))
                     .collect();
-                self.judge.fail(
-                    elapsed,
-                    "a checker of the world saw a rule broken",
-                    broken.join("; "),
-                );
+                let rule = "a checker of the world saw a rule broken";
+                self.judge.fail(elapsed, rule, broken.join("; "));
             }
         }
     }
@@ -236,12 +224,8 @@ impl<'s> Run<'s> {
     fn look_at_refusals(&mut self) {
         let refused = self.sim.take_refused();
         if !refused.is_empty() {
-            let elapsed = self.elapsed();
-            self.judge.fail(
-                elapsed,
-                "the independent check refused an effect",
-                refused.join("; "),
-            );
+            let (elapsed, rule) = (self.elapsed(), "the independent check refused an effect");
+            self.judge.fail(elapsed, rule, refused.join("; "));
         }
     }
 
@@ -287,19 +271,9 @@ impl<'s> Run<'s> {
 
     fn act(&mut self, line: usize, text: &str, act: &Act) {
         self.note(self.sim.now(), &format!("act: {act:?}"));
-        let done = match act {
-            Act::StartController(number, _) if self.sim.is_closing(*number) => Err(PeopleError::Other(
-                format!("controller {number} got SIGTERM and has not ended yet"),
-            )),
-            Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
-                Err(PeopleError::Other(format!(
-                    "controller {number} runs; its clock can only be set at its start"
-                )))
-            }
-            _ => match self.act_on_controllers(act) {
-                true => Ok(()),
-                false => people::act(&mut self.sim.world(), self.scenario, act),
-            },
+        let done = match self.act_on_controllers(act) {
+            Some(done) => done,
+            None => people::act(&mut self.sim.world(), self.scenario, act),
         };
         self.limits.look(&self.sim.world());
         if let Err(error) = done {
@@ -308,10 +282,18 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// Does an act that concerns controllers. Returns false for any other act.
-    fn act_on_controllers(&mut self, act: &Act) -> bool {
+    /// Does an act that concerns controllers; `None` for any other act.
+    fn act_on_controllers(&mut self, act: &Act) -> Option<Result<(), PeopleError>> {
         match act {
             Act::KillController(number) => self.sim.kill(*number),
+            Act::StartController(number, _) if self.sim.is_closing(*number) => {
+                let why = format!("controller {number} got SIGTERM and has not ended yet");
+                return Some(Err(PeopleError::Other(why)));
+            }
+            Act::StartController(number, ahead) if !ahead.is_zero() && self.sim.is_running(*number) => {
+                let why = format!("controller {number} runs; its clock can only be set at its start");
+                return Some(Err(PeopleError::Other(why)));
+            }
             Act::StartController(number, ahead) => self.start(*number, *ahead),
             Act::StopController(number) => self.sim.stop(*number),
             Act::RestartController(number, ahead) => {
@@ -322,9 +304,9 @@ impl<'s> Run<'s> {
             Act::ThawController(number) => self.sim.thaw(*number),
             Act::CutOff => self.sim.cut_off(true),
             Act::Reconnect => self.sim.cut_off(false),
-            _ => return false,
+            _ => return None,
         }
-        true
+        Some(Ok(()))
     }
 
     fn start(&mut self, number: u32, clock_ahead: SignedDuration) {

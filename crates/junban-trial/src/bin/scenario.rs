@@ -1,4 +1,4 @@
-//! Runs scenario files; [`USAGE`] lists the options.
+//! Runs scenario files; `--help` lists the options.
 
 #![expect(
     clippy::print_stdout,
@@ -6,68 +6,73 @@
     reason = "a command prints its results"
 )]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use std::path::PathBuf;
-
+use clap::Parser as _;
 use junban_trial::real;
+use junban_trial::scenario::judge::Failure;
 use junban_trial::scenario::model::Scenario;
 use junban_trial::scenario::parse;
 use junban_trial::scenario::sweep::SweepReport;
 use junban_trial::simulated::{self, Options};
 
+#[derive(clap::Parser)]
+#[command(bin_name = "xtask scenario", about = "Runs scenario files")]
 struct Arguments {
+    #[arg(required = true)]
     files: Vec<String>,
-    world: String,
+    #[arg(long, value_enum, default_value = "sim")]
+    world: RunIn,
+    #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The controller ends itself after this write, and is started again
+    #[arg(long)]
     exit_after_writes: Option<u64>,
+    /// Run each file once for each write, with a crash after that write
+    #[arg(long)]
     sweep: bool,
-    /// The first and the last write of a sweep.
+    /// The first and the last write of a sweep
+    // The default ends after more writes than any scenario makes.
+    #[arg(long, value_parser = range, default_value = "1..2000")]
     writes: (u64, u64),
+    /// Print what happened in the simulated world
+    #[arg(long)]
     log: bool,
+    #[arg(long, hide = true)]
     testbed: Option<PathBuf>,
+    #[arg(long, hide = true)]
     junban: Option<PathBuf>,
+    #[arg(long, hide = true)]
     manifests: Option<PathBuf>,
 }
 
-const USAGE: &str = "usage: scenario FILE... [--world sim|real] [--seed S] [--exit-after-writes K] [--sweep [--writes A..B]] [--log]";
-
-/// More writes than any scenario makes.
-const WRITES_MAX: u64 = 2_000;
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RunIn {
+    Sim,
+    Real,
+}
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("error: {error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::parse();
     let mut failed = 0;
     for file in &arguments.files {
-        let scenario = match std::fs::read_to_string(file) {
-            Ok(text) => match parse(file, &text) {
-                Ok(scenario) => scenario,
-                Err(error) => {
-                    eprintln!("{error}");
-                    return ExitCode::from(2);
-                }
-            },
+        let text = std::fs::read_to_string(file).map_err(|error| format!("error: {file}: {error}"));
+        let scenario = match text.and_then(|text| parse(file, &text).map_err(|error| error.to_string())) {
+            Ok(scenario) => scenario,
             Err(error) => {
-                eprintln!("error: {file}: {error}");
+                eprintln!("{error}");
                 return ExitCode::from(2);
             }
         };
-        let good = match arguments.world.as_str() {
-            "sim" if arguments.sweep => {
+        let good = match arguments.world {
+            RunIn::Sim if arguments.sweep => {
                 let (first, last) = arguments.writes;
-                print_sweep(
-                    &scenario,
-                    &simulated::sweep(&scenario, arguments.seed, first, last),
-                )
+                let swept = simulated::sweep(&scenario, arguments.seed, first, last);
+                print_sweep(&scenario, &swept)
             }
-            "sim" => simulated_once(&scenario, &arguments),
-            _ => on_the_real_control_plane(&scenario, &arguments),
+            RunIn::Sim => simulated_once(&scenario, &arguments),
+            RunIn::Real => on_the_real_control_plane(&scenario, &arguments),
         };
         failed += u32::from(!good);
     }
@@ -84,54 +89,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments {
-        files: Vec::new(),
-        world: "sim".into(),
-        seed: 1,
-        exit_after_writes: None,
-        sweep: false,
-        writes: (1, WRITES_MAX),
-        log: false,
-        testbed: None,
-        junban: None,
-        manifests: None,
-    };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
-        match word.as_str() {
-            "--world" => arguments.world = value()?,
-            "--seed" => arguments.seed = number(&value()?)?,
-            "--exit-after-writes" => arguments.exit_after_writes = Some(number(&value()?)?),
-            "--sweep" => arguments.sweep = true,
-            "--writes" => arguments.writes = range(&value()?)?,
-            "--testbed" => arguments.testbed = Some(value()?.into()),
-            "--junban" => arguments.junban = Some(value()?.into()),
-            "--manifests" => arguments.manifests = Some(value()?.into()),
-            "--log" => arguments.log = true,
-            option if option.starts_with('-') => return Err(format!("there is no option {option}")),
-            file => arguments.files.push(file.to_owned()),
-        }
-    }
-    if arguments.files.is_empty() {
-        return Err("no scenario file is given".into());
-    }
-    match arguments.world.as_str() {
-        "sim" | "real" => Ok(arguments),
-        other => Err(format!("there is no world `{other}`: sim or real")),
-    }
-}
-
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number"))
-}
-
 /// `3..17`; both ends are included.
 fn range(text: &str) -> Result<(u64, u64), String> {
-    let (first, last) = text
-        .split_once("..")
-        .ok_or_else(|| format!("`{text}` is not a range: write 3..17"))?;
+    let wrong = || format!("`{text}` is not a range: write 3..17");
+    let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
+    let (first, last) = text.split_once("..").ok_or_else(wrong)?;
     Ok((number(first)?.max(1), number(last)?))
 }
 
@@ -150,39 +112,39 @@ fn simulated_once(scenario: &Scenario, arguments: &Arguments) -> bool {
     if arguments.log {
         report.log.iter().for_each(|line| println!("{line}"));
     }
-    println!(
-        "{} {}: {} ({} s of the simulated world, {} steps, {took:.2} s)",
-        if good { "ok    " } else { "FAILED" },
-        scenario.file,
+    let result = format!(
+        "{} ({} s of the simulated world, {} steps, {took:.2} s)",
         scenario.title,
         report.took.as_secs(),
         report.steps
     );
-    for failure in &report.failures {
-        println!("  {}", failure.describe(&scenario.file));
-    }
+    print_result(scenario, good, &result);
+    print_failures(scenario, "  ", &report.failures);
     good
+}
+
+fn print_result(scenario: &Scenario, good: bool, result: &str) {
+    let word = if good { "ok    " } else { "FAILED" };
+    println!("{word} {}: {result}", scenario.file);
+}
+
+fn print_failures(scenario: &Scenario, before: &str, failures: &[Failure]) {
+    for failure in failures {
+        println!("{before}{}", failure.describe(&scenario.file));
+    }
 }
 
 /// Prints the result of a sweep. Returns whether it had no failure.
 fn print_sweep(scenario: &Scenario, swept: &SweepReport) -> bool {
     let good = swept.failures.is_empty() && swept.differences.is_empty();
-    println!(
-        "{} {}: {}: {} crashes, {} ended otherwise",
-        if good { "ok    " } else { "FAILED" },
-        scenario.file,
-        scenario.title,
-        swept.crashes,
-        swept.differences.len()
-    );
-    for failure in &swept.failures {
-        println!("  without a crash: {}", failure.describe(&scenario.file));
-    }
+    let (crashes, otherwise) = (swept.crashes, swept.differences.len());
+    let title = &scenario.title;
+    let result = format!("{title}: {crashes} crashes, {otherwise} ended otherwise");
+    print_result(scenario, good, &result);
+    print_failures(scenario, "  without a crash: ", &swept.failures);
     for difference in swept.differences.iter().take(10) {
         println!("  after write {}:", difference.write);
-        for failure in &difference.failures {
-            println!("    {}", failure.describe(&scenario.file));
-        }
+        print_failures(scenario, "    ", &difference.failures);
         if difference.end != swept.without {
             println!(
                 "    ended as {:?}\n    and not  {:?}",
@@ -232,15 +194,13 @@ fn on_the_real_control_plane(scenario: &Scenario, arguments: &Arguments) -> bool
 /// Prints the result of one run on the real control plane. Returns whether it had no failure.
 fn print_real(scenario: &Scenario, what: &str, report: &real::RealReport) -> bool {
     let good = report.failures.is_empty();
-    println!(
-        "{} {}: {what} (on the real control plane, {} s)",
-        if good { "ok    " } else { "FAILED" },
-        scenario.file,
-        report.took.as_secs()
+    let seconds = report.took.as_secs();
+    print_result(
+        scenario,
+        good,
+        &format!("{what} (on the real control plane, {seconds} s)"),
     );
-    for failure in &report.failures {
-        println!("  {}", failure.describe(&scenario.file));
-    }
+    print_failures(scenario, "  ", &report.failures);
     if !good {
         println!("  logs: {}", report.logs.display());
     }

@@ -12,6 +12,9 @@ use super::watches::Seen;
 use crate::json::{has_condition, items, text};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts, PodFacts};
 
+/// The label of a node's rack.
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+
 type Key = (&'static str, String);
 
 #[derive(Default)]
@@ -146,7 +149,7 @@ impl Collector {
                 .of("VolumeAttachment")
                 .any(|attachment| attachment.data["spec"]["nodeName"] == name),
             control_plane: label(node, names::CONTROL_PLANE).is_some(),
-            rack: label(node, "topology.kubernetes.io/zone").map_or_else(|| name.clone(), str::to_owned),
+            rack: label(node, ZONE).map_or_else(|| name.clone(), str::to_owned),
             boots: self.boots.get(&name).copied().unwrap_or_default(),
         };
         (name, facts)

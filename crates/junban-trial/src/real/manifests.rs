@@ -46,15 +46,13 @@ pub(super) fn deny(bed: &Testbed, right: &Right) -> Result<()> {
         }
         Right::Cluster { verb, resource } => (verb.as_str(), resource.as_str()),
     };
-    let text = bed.kubectl(&["get", "clusterrole", ACCOUNT, "-o", "json"])?;
-    let known: Value = serde_json::from_str(&text)?;
+    let known = bed.get(&["clusterrole", ACCOUNT])?;
     let rules = without(items(&known["rules"]), verb, resource);
     if known["rules"] == json!(rules) {
         bail!("the account has no right to {verb} {resource}");
     }
-    let patch = json!([{"op": "replace", "path": "/rules", "value": rules}]).to_string();
-    bed.kubectl(&["patch", "clusterrole", ACCOUNT, "--type", "json", "-p", &patch])
-        .map(drop)
+    let patch = json!([{"op": "replace", "path": "/rules", "value": rules}]);
+    bed.patch("json", &["clusterrole", ACCOUNT], &patch)
 }
 
 /// The rules without one right. A rule that grants this right and others is split.

@@ -62,10 +62,7 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
         Act::EditQueue(edits) => edit(bed, "rebootqueue", junban_api::names::QUEUE, edits),
         Act::EditPolicy(name, edits) => edit(bed, "rebootpolicy", name, edits),
         Act::EditBudget(Key { namespace, name }, demand) => {
-            let patch = budget(demand).to_string();
-            kubectl(&[
-                "-n", namespace, "patch", "pdb", name, "--type", "merge", "-p", &patch,
-            ])
+            bed.patch("merge", &["-n", namespace, "pdb", name], &budget(demand))
         }
         Act::Scale(workload, replicas) => scale(bed, workload, *replicas),
         Act::RebootMachine(node) => machine(bed, node, "reboot"),
@@ -115,14 +112,11 @@ pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<()> {
 }
 
 fn edit(bed: &Testbed, kind: &str, name: &str, edits: &[Setting]) -> Result<()> {
-    let text = bed.kubectl(&["get", kind, name, "-o", "json"])?;
-    let known: Value = serde_json::from_str(&text)?;
-    let mut spec = known["spec"].clone();
+    let mut spec = bed.get(&[kind, name])?["spec"].take();
     settings::apply(&mut spec, edits, manifests::now());
     // Replace the whole spec, so that an absent field is removed.
-    let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
-    bed.kubectl(&["patch", kind, name, "--type", "json", "-p", &patch])
-        .map(drop)
+    let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]);
+    bed.patch("json", &[kind, name], &patch)
 }
 
 fn budget(demand: &Demand) -> Value {

@@ -15,7 +15,7 @@ use self::limits::Limits;
 use super::facts::BudgetState;
 use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::judge::Judge;
-use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
+use crate::scenario::model::{Act, Fault, Key, MachineFault, Scenario};
 use crate::scenario::settings;
 
 pub(super) struct Rules {
@@ -50,8 +50,11 @@ impl Rules {
         let mut queue = json!({});
         settings::apply(&mut queue, &scenario.queue, 0);
         let selects = scenario.budgets.iter().map(|at| {
-            let named = |name: &str| format!("{}/{name}", at.what.namespace);
-            (named(&at.what.name), named(&at.what.selects))
+            let Key { namespace, name } = &at.what.key;
+            (
+                format!("{namespace}/{name}"),
+                format!("{namespace}/{}", at.what.selects),
+            )
         });
         Self {
             deletes_in: settings::deletes_in(scenario),

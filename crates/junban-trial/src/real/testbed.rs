@@ -66,6 +66,19 @@ impl Testbed {
         self.bed.kubectl(arguments)
     }
 
+    /// `kubectl get` of an object or of a list.
+    pub(super) fn get(&self, what: &[&str]) -> Result<Value> {
+        let text = self.kubectl(&[&["get", "-o", "json"], what].concat())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// `kubectl patch` of an object. `form` is `merge` or `json`.
+    pub(super) fn patch(&self, form: &str, object: &[&str], patch: &Value) -> Result<()> {
+        let patch = patch.to_string();
+        let arguments = ["patch", "--type", form, "-p", &patch];
+        self.kubectl(&[&arguments, object].concat()).map(drop)
+    }
+
     /// Applies objects, those fields included that somebody else has set.
     pub(super) fn apply(&self, objects: &[Value]) -> Result<()> {
         if objects.is_empty() {

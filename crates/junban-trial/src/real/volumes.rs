@@ -26,7 +26,7 @@ fn claim_spec(workload: &Workload) -> Value {
 }
 
 fn class(workload: &Workload) -> String {
-    format!("{}-{}", workload.namespace, workload.name)
+    format!("{}-{}", workload.key.namespace, workload.key.name)
 }
 
 /// One volume for each pod. A local volume is on the node of its pod; if the scheduler chooses that node, there is a local
@@ -67,7 +67,7 @@ pub(super) fn volumes(workload: &Workload, nodes: &[String]) -> Vec<Value> {
     if workload.kind != Kind::StatefulSet {
         objects.push(json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": format!("data-{}", workload.name), "namespace": workload.namespace},
+            "metadata": {"name": format!("data-{}", workload.key.name), "namespace": workload.key.namespace},
             "spec": claim_spec(workload),
         }));
     }

@@ -4,40 +4,27 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::facts::ZONE;
 use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};
-use crate::scenario::model::{Demand, Kind, Scenario, Span, Workload};
-use crate::scenario::workload::{READY, START, STOP};
+use crate::scenario::model::{Budget, Demand, Key, Kind, Scenario, Span, Workload};
 
 /// Makes the workloads, and waits until every pod is on its node and Ready.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     label_racks(bed, scenario)?;
-    let namespaces: BTreeSet<&str> = scenario
-        .workloads
-        .iter()
-        .map(|at| at.what.namespace.as_str())
-        .collect();
-    for namespace in namespaces
-        .into_iter()
-        .filter(|name| !matches!(*name, "default" | "kube-system"))
-    {
+    let namespaces = scenario.workloads.iter().map(|at| at.what.key.namespace.as_str());
+    let missing = namespaces.filter(|name| !matches!(*name, "default" | "kube-system"));
+    for namespace in missing.collect::<BTreeSet<_>>() {
         bed.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
     }
     for at in &scenario.workloads {
         make(bed, scenario, &at.what)?;
     }
     for at in &scenario.budgets {
-        let budget = &at.what;
-        bed.apply(&[pdb(
-            &budget.namespace,
-            &budget.name,
-            &budget.selects,
-            &budget.demand,
-            false,
-        )])?;
+        bed.apply(&[pdb(&at.what)])?;
     }
     // Wait until the budgets have a status and the pods of DaemonSets are Ready.
     std::thread::sleep(Duration::from_secs(2));
@@ -46,13 +33,9 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 
 fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     for (index, name) in scenario.nodes.names().iter().enumerate() {
-        let label = if scenario.nodes.racks > 1 && !name.starts_with("cp-") {
-            format!(
-                "topology.kubernetes.io/zone=rack-{}",
-                index % scenario.nodes.racks as usize + 1
-            )
-        } else {
-            "topology.kubernetes.io/zone-".to_owned()
+        let label = match scenario.nodes.rack(index, name) {
+            Some(rack) => format!("{ZONE}={rack}"),
+            None => format!("{ZONE}-"),
         };
         bed.kubectl(&["label", "--overwrite", "node", name, &label])?;
     }
@@ -61,16 +44,7 @@ fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 
 fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     let mut objects = volumes(workload, &scenario.nodes.names());
-    if let Some(demand) = &workload.budget {
-        let (namespace, name) = (&workload.namespace, &workload.name);
-        objects.push(pdb(
-            namespace,
-            name,
-            name,
-            demand,
-            workload.always_allow_unhealthy,
-        ));
-    }
+    objects.extend(workload.budget.as_ref().map(pdb));
     let is_placed = !workload.on.is_empty();
     objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
     if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
@@ -117,55 +91,39 @@ fn with_only(bed: &Testbed, scenario: &Scenario, node: &str, act: impl FnOnce() 
 }
 
 fn wait_until_bound(bed: &Testbed, workload: &Workload, count: usize) -> Result<()> {
-    wait_until(
-        workload,
-        &format!("\"pod {count} of {} is bound\"", workload.key()),
-        || {
-            let pods = pods(bed, workload)?.into_iter();
-            Ok(pods.filter(|pod| pod["spec"]["nodeName"].is_string()).count() >= count)
-        },
-    )
+    let what = format!("\"pod {count} of {} is bound\"", workload.key);
+    wait_until(workload, &what, || {
+        let pods = pods(bed, workload)?.into_iter();
+        Ok(pods.filter(|pod| pod["spec"]["nodeName"].is_string()).count() >= count)
+    })
 }
 
 fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<()> {
-    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
-    if workload.kind == Kind::Job {
-        let patch = json!({"spec": {"parallelism": replicas}}).to_string();
-        bed.kubectl(&[
-            "-n", namespace, "patch", "job", name, "--type", "merge", "-p", &patch,
-        ])?;
-        return Ok(());
-    }
-    let object = format!("{}/{name}", kind_name(workload.kind).to_lowercase());
-    bed.kubectl(&[
-        "-n",
-        namespace,
-        "scale",
-        &object,
-        &format!("--replicas={replicas}"),
-    ])?;
-    Ok(())
+    let Key { namespace, name } = &workload.key;
+    let spec = match workload.kind {
+        Kind::Job => json!({"parallelism": replicas}),
+        _ => json!({"replicas": replicas}),
+    };
+    let kind = format!("{:?}", workload.kind).to_lowercase();
+    bed.patch("merge", &["-n", namespace, &kind, name], &json!({"spec": spec}))
 }
 
 fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
         return Ok(());
     }
-    wait_until(
-        workload,
-        &format!("\"the pods of {} are up\"", workload.key()),
-        || {
-            let good = |pod: &&Value| {
-                has_condition(pod, "Ready") || (workload.never_ready && pod["status"]["phase"] == "Running")
-            };
-            Ok(pods(bed, workload)?.iter().filter(good).count() >= workload.replicas as usize)
-        },
-    )
+    let is_up = |pod: &&Value| {
+        has_condition(pod, "Ready") || (workload.never_ready && pod["status"]["phase"] == "Running")
+    };
+    let what = format!("\"the pods of {} are up\"", workload.key);
+    wait_until(workload, &what, || {
+        Ok(pods(bed, workload)?.iter().filter(is_up).count() >= workload.replicas as usize)
+    })
 }
 
 /// Waits for a minute, and for the time that the pods need if they start one after the other, as in a StatefulSet.
 fn wait_until(workload: &Workload, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let own = workload.start.unwrap_or(START).to + workload.ready.unwrap_or(READY).to;
+    let own = workload.start.to + workload.ready.to;
     let patience = Duration::from_secs(60) + own * workload.replicas;
     let began = Instant::now();
     while began.elapsed() < patience {
@@ -178,33 +136,13 @@ fn wait_until(workload: &Workload, what: &str, mut holds: impl FnMut() -> Result
 }
 
 fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>> {
-    let selector = format!("app={}", workload.name);
-    let text = bed.kubectl(&[
-        "-n",
-        &workload.namespace,
-        "get",
-        "pods",
-        "-l",
-        &selector,
-        "-o",
-        "json",
-    ])?;
-    let list: Value = serde_json::from_str(&text)?;
+    let Key { namespace, name } = &workload.key;
+    let list = bed.get(&["-n", namespace, "pods", "-l", &format!("app={name}")])?;
     Ok(items(&list["items"]).to_vec())
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Deployment => "Deployment",
-        Kind::StatefulSet => "StatefulSet",
-        Kind::DaemonSet => "DaemonSet",
-        Kind::Job => "Job",
-        Kind::Pod => "Pod",
-    }
-}
-
 fn object(workload: &Workload, replicas: u32) -> Value {
-    let (namespace, name) = (&workload.namespace, &workload.name);
+    let Key { namespace, name } = &workload.key;
     let app = json!({ "app": name });
     let pod = pod(workload);
     let metadata = json!({"name": name, "namespace": namespace});
@@ -239,12 +177,8 @@ fn object(workload: &Workload, replicas: u32) -> Value {
 }
 
 fn pod(workload: &Workload) -> Value {
-    let mut labels: Map<String, Value> = workload
-        .labels
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
-    labels.insert("app".into(), json!(workload.name));
+    let mut labels = json!(workload.labels);
+    labels["app"] = json!(workload.key.name);
     let mut spec = json!({
         "terminationGracePeriodSeconds": workload.grace.map_or(30, |grace| grace.as_secs()),
         "containers": [{
@@ -269,7 +203,7 @@ fn pod(workload: &Workload) -> Value {
         spec["tolerations"] = json!([{"operator": "Exists"}]);
     }
     if workload.spread {
-        let term = json!({"labelSelector": {"matchLabels": {"app": workload.name}}, "topologyKey": "kubernetes.io/hostname"});
+        let term = json!({"labelSelector": {"matchLabels": {"app": workload.key.name}}, "topologyKey": "kubernetes.io/hostname"});
         spec["affinity"] =
             json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
     }
@@ -278,7 +212,7 @@ fn pod(workload: &Workload) -> Value {
         volumes.push(json!({"name": "scratch", "emptyDir": {}}));
     }
     if has_volume(workload) && workload.kind != Kind::StatefulSet {
-        volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": format!("data-{}", workload.name)}}));
+        volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": format!("data-{}", workload.key.name)}}));
     }
     spec["volumes"] = json!(volumes);
     json!({
@@ -291,25 +225,12 @@ fn pod(workload: &Workload) -> Value {
 }
 
 fn annotations(workload: &Workload) -> Value {
-    let mut all: Map<String, Value> = workload
-        .annotations
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
-    let mut set = |key: &str, value: String| all.insert(format!("{ANNOTATION}{key}"), json!(value));
+    let mut all = workload.annotations.clone();
+    let mut set = |key: &str, value: String| all.insert(format!("{ANNOTATION}{key}"), value);
     let seconds = |span: Span| (span.from.as_secs_f64() + span.to.as_secs_f64()) / 2.0;
-    set(
-        "start-seconds",
-        seconds(workload.start.unwrap_or(START)).to_string(),
-    );
-    set(
-        "ready-seconds",
-        seconds(workload.ready.unwrap_or(READY)).to_string(),
-    );
-    set(
-        "terminate-seconds",
-        seconds(workload.stop.unwrap_or(STOP)).to_string(),
-    );
+    set("start-seconds", seconds(workload.start).to_string());
+    set("ready-seconds", seconds(workload.ready).to_string());
+    set("terminate-seconds", seconds(workload.stop).to_string());
     if workload.ignores_sigterm {
         set("ignore-sigterm", "true".into());
     }
@@ -322,18 +243,17 @@ fn annotations(workload: &Workload) -> Value {
     json!(all)
 }
 
-fn pdb(namespace: &str, name: &str, app: &str, demand: &Demand, always: bool) -> Value {
-    let (field, value) = match demand {
+fn pdb(budget: &Budget) -> Value {
+    let (field, value) = match &budget.demand {
         Demand::MaxUnavailable(value) => ("maxUnavailable", value),
         Demand::MinAvailable(value) => ("minAvailable", value),
     };
-    let mut spec = json!({"selector": {"matchLabels": {"app": app}}});
-    spec[field] = value.clone();
-    if always {
+    let mut spec = json!({"selector": {"matchLabels": {"app": budget.selects}}, field: value});
+    if budget.always_allow_unhealthy {
         spec["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
     }
     json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
-        "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+        "metadata": {"name": budget.key.name, "namespace": budget.key.namespace}, "spec": spec,
     })
 }

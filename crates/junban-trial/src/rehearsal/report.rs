@@ -26,6 +26,9 @@ const PROMPT: f64 = 1.0;
 /// In its first seconds a controller opens its watches. Those requests do not count for the average.
 const START_UP: f64 = 10.0;
 
+/// Seconds, and the node that waited.
+type Wait = (f64, String);
+
 /// What a run leaves behind for the report.
 pub(super) struct RunRecord {
     /// Seconds since 1970.
@@ -75,22 +78,17 @@ pub(super) fn report(
     let audit = Audit::read(&bed.ready().audit_logs, record.began)?;
     let nodes = bed.ready().nodes.len();
     let turns = turns(&audit, &seen.cordon_changes, &power, &seen.detached);
-    let first_proof = turns
-        .iter()
-        .filter_map(|turn| turn.restored)
-        .fold(f64::INFINITY, f64::min);
+    let restored = || turns.iter().filter_map(|turn| turn.restored);
+    let first_proof = restored().fold(f64::INFINITY, f64::min);
     let to_power = drained_to_power(&turns, first_proof);
     let places = nodes.div_ceil(10).max(1);
     let starts = proven_to_start(&turns, places, &seen.budgets);
-    let waits = |wait: fn(&Start) -> f64| -> Vec<(f64, String)> {
+    let waits = |wait: fn(&Start) -> f64| -> Vec<Wait> {
         let waits = starts.iter().map(|start| (wait(start), start.node.clone()));
         waits.collect()
     };
     let (to_start, permitted) = (waits(|start| start.place), waits(|start| start.permitted));
-    let last = turns
-        .iter()
-        .filter_map(|turn| turn.restored)
-        .fold(record.began, f64::max);
+    let last = restored().fold(record.began, f64::max);
     let makespan = last - record.began;
     let (second, ten, average) = audit.background_rate(record.began + START_UP);
     let per_node = audit.counted() as f64 / nodes as f64;
@@ -123,12 +121,10 @@ pub(super) fn report(
     say("\nturns (seconds after the command):")?;
     for turn in &turns {
         let at = |at: Option<f64>| at.map_or("-".to_owned(), |at| format!("{:.1}", at - record.began));
+        let [cordoned, powered, back] = [Some(turn.cordoned), turn.powered, turn.restored].map(at);
         say(&format!(
-            "  {:<10} cordoned {:>7}  powered {:>7}  back {:>7}",
-            turn.node,
-            at(Some(turn.cordoned)),
-            at(turn.powered),
-            at(turn.restored)
+            "  {:<10} cordoned {cordoned:>7}  powered {powered:>7}  back {back:>7}",
+            turn.node
         ))?;
     }
     spread("drained to power action", &to_power)?;
@@ -148,11 +144,8 @@ pub(super) fn report(
         record.exit,
         record.trouble.kills,
     ))?;
-    for (node, text) in record
-        .explained
-        .iter()
-        .filter(|(node, _)| exceptions.contains(node))
-    {
+    let explained = record.explained.iter();
+    for (node, text) in explained.filter(|(node, _)| exceptions.contains(node)) {
         say(&format!("\njunban explain {node}\n{text}"))?;
     }
     for (node, text) in &record.unknown {
@@ -205,11 +198,7 @@ fn end_state(
         }
         let same = record.boots_before.get(name) == Some(&node.boot);
         // A killed power command may have rebooted the server or not; the retry then does it.
-        let wanted = if record.unknown.contains_key(name) {
-            1..=2
-        } else {
-            1..=1
-        };
+        let wanted = 1..=1 + usize::from(record.unknown.contains_key(name));
         let succeeds = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
         succeeded += usize::from(succeeds);
         judged.rule(succeeds, || {
@@ -227,7 +216,7 @@ fn end_state(
 }
 
 /// Judges that most of these came within [`PROMPT`]. No value at all proves nothing, so it is an error.
-fn prompt(what: &str, values: &[(f64, String)], judged: &mut Judged) {
+fn prompt(what: &str, values: &[Wait], judged: &mut Judged) {
     let seen = percentile(values, PROMPT_SHARE);
     judged.rule(seen.is_some_and(|seen| seen <= PROMPT), || match seen {
         Some(seen) => format!(
@@ -267,32 +256,28 @@ fn explained(exceptions: &Exceptions, record: &RunRecord, judged: &mut Judged) {
     }
 }
 
-fn spread(what: &str, values: &[(f64, String)]) -> Result<()> {
+fn spread(what: &str, values: &[Wait]) -> Result<()> {
     let late = values.iter().filter(|(value, _)| *value > 1.0);
-    let late: Vec<String> = late.map(|(value, node)| format!("{node} {value:.1}")).collect();
+    let mut late: Vec<String> = late.map(|(value, node)| format!("{node} {value:.1}")).collect();
+    if late.is_empty() {
+        late.push("none".to_owned());
+    }
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| shown(values, share));
+    let (seen, late) = (values.len(), late.join(", "));
     say(&format!(
-        "{what}: {} seen, p50 {} s, p99 {} s, max {} s; above 1 s: {}",
-        values.len(),
-        shown(values, 0.5),
-        shown(values, 0.99),
-        shown(values, 1.0),
-        if late.is_empty() {
-            "none".to_owned()
-        } else {
-            late.join(", ")
-        }
+        "{what}: {seen} seen, p50 {p50} s, p99 {p99} s, max {max} s; above 1 s: {late}"
     ))
 }
 
 /// The value that this share of the values does not exceed; `None` if there is no value.
-fn percentile(values: &[(f64, String)], share: f64) -> Option<f64> {
+fn percentile(values: &[Wait], share: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-fn figures(values: &[(f64, String)]) -> serde_json::Value {
+fn figures(values: &[Wait]) -> serde_json::Value {
     let within = values.iter().filter(|(value, _)| *value <= 1.0).count();
     let at = |share| percentile(values, share).map(round);
     json!({"seen": values.len(), "within1s": within, "p50": at(0.5), "p99": at(0.99), "max": at(1.0)})
@@ -302,7 +287,7 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn shown(values: &[(f64, String)], share: f64) -> String {
+fn shown(values: &[Wait], share: f64) -> String {
     percentile(values, share).map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 

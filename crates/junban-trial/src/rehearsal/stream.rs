@@ -22,6 +22,17 @@ pub(super) enum Change {
     Gone(Value),
 }
 
+impl Change {
+    /// The objects that are there, and an object that is gone.
+    pub(super) fn split(self) -> (Vec<Value>, Option<Value>) {
+        match self {
+            Self::All(items) => (items, None),
+            Self::Put(item) => (vec![item], None),
+            Self::Gone(item) => (vec![], Some(item)),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "type")]
@@ -29,7 +40,7 @@ struct Event {
     object: Value,
 }
 
-pub(super) struct Stream {
+struct Stream {
     kubectl: PathBuf,
     path: &'static str,
     stop: Arc<AtomicBool>,

@@ -66,30 +66,21 @@ pub(super) fn turns(
 /// For each turn the seconds from drained to the power action. A node that was drained before `first_proof` waits for
 /// that moment on purpose.
 pub(super) fn drained_to_power(turns: &[LoggedTurn], first_proof: f64) -> Vec<(f64, String)> {
-    let mut waits = Vec::new();
-    for turn in turns {
-        let Some(powered) = turn.powered else {
-            continue;
-        };
-        let mut ready = turn.cordoned + CORDON_SETTLES;
-        if let Some(gone) = turn.last_gone {
-            ready = ready.max(gone);
+    let wait = |turn: &LoggedTurn| {
+        let powered = turn.powered?;
+        let settled = turn.cordoned + CORDON_SETTLES;
+        let mut ready = turn.last_gone.map_or(settled, |gone| gone.max(settled));
+        if powered > first_proof {
+            ready = ready.max(first_proof);
         }
-        if ready < first_proof && powered > first_proof {
-            ready = first_proof;
-        }
-        waits.push((powered - ready, turn.node.clone()));
-    }
-    waits
+        Some((powered - ready, turn.node.clone()))
+    };
+    turns.iter().filter_map(wait).collect()
 }
 
 /// How many turns there were at one time, at most.
 pub(super) fn most_at_once(turns: &[LoggedTurn]) -> usize {
-    let at = |moment: f64| {
-        let open = turns
-            .iter()
-            .filter(|turn| turn.cordoned <= moment && turn.restored.is_none_or(|end| end > moment));
-        open.count()
-    };
+    let is_open = |turn: &LoggedTurn, at| turn.cordoned <= at && turn.restored.is_none_or(|end| end > at);
+    let at = |moment: f64| turns.iter().filter(|turn| is_open(turn, moment)).count();
     turns.iter().map(|turn| at(turn.cordoned)).max().unwrap_or(0)
 }

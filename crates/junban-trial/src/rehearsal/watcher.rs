@@ -284,14 +284,10 @@ impl Seen {
     }
 
     fn see_nodes(&mut self, change: Change) {
-        let items = match change {
-            Change::All(items) => items,
-            Change::Put(item) => vec![item],
-            Change::Gone(item) => {
-                self.nodes.remove(name(&item));
-                return;
-            }
-        };
+        let (items, gone) = change.split();
+        if let Some(item) = gone {
+            self.nodes.remove(name(&item));
+        }
         for item in &items {
             let node = Node {
                 ready: has_condition(item, "Ready"),
@@ -354,26 +350,17 @@ impl Seen {
 
     /// A budget has the name of its app.
     fn see_budgets(&mut self, change: Change) {
-        let items = match change {
-            Change::All(items) => items,
-            Change::Put(item) => vec![item],
-            Change::Gone(_) => return,
-        };
-        for item in &items {
+        for item in &change.split().0 {
             let allows = item["status"]["disruptionsAllowed"].as_i64() > Some(0);
             self.budgets.see(name(item), now(), allows);
         }
     }
 
     fn see_entries(&mut self, change: Change) {
-        let items = match change {
-            Change::All(items) => items,
-            Change::Put(item) => vec![item],
-            Change::Gone(item) => {
-                self.failed.remove(name(&item));
-                return;
-            }
-        };
+        let (items, gone) = change.split();
+        if let Some(item) = gone {
+            self.failed.remove(name(&item));
+        }
         for item in &items {
             if item["status"]["phase"] == "Failed" {
                 self.failed.insert(name(item).to_owned());

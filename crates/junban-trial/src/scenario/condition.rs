@@ -135,26 +135,28 @@ const COMPARES: [(&str, Compare); 6] = [
     (">", Compare::More),
 ];
 
-const AMOUNTS: [(&str, Compare); 4] = [
-    ("more than", Compare::More),
-    ("less than", Compare::Less),
-    ("at least", Compare::MoreOrEqual),
-    ("exactly", Compare::Equal),
-];
+/// How a claim begins, and what reads the words after that.
+type Beginning = (&'static str, fn(&mut Words<'_>) -> Result<Claim, Mistake>);
 
-const BEGINNINGS: [&str; 12] = [
-    "every entry",
-    "every node",
-    "no",
-    "not",
-    "node-N",
-    "cp-N",
-    "power log",
-    "more than",
-    "nodes",
-    "workers",
-    "pod",
-    "queue paused",
+/// The other claims begin with a node, with a workload, or with what they count.
+const BEGINNINGS: &[Beginning] = &[
+    ("not", |words| Ok(Claim::Not(Box::new(Claim::read(words)?)))),
+    ("every entry", |words| {
+        words.eat("is");
+        Ok(Claim::EveryEntry(phases(words)?))
+    }),
+    ("every node", |words| about_node(None, words)),
+    ("no", |words| {
+        let thing = words.eat_one(&THINGS, "something that `no` can stand before")?;
+        Ok(Claim::No(thing))
+    }),
+    ("power log", power_log),
+    ("queue paused", |_| Ok(Claim::Paused)),
+    ("pod", pod),
+    ("more than", |words| amount(Compare::More, words)),
+    ("less than", |words| amount(Compare::Less, words)),
+    ("at least", |words| amount(Compare::MoreOrEqual, words)),
+    ("exactly", |words| amount(Compare::Equal, words)),
 ];
 
 impl Condition {
@@ -174,36 +176,6 @@ impl Condition {
 
 impl Claim {
     fn read(words: &mut Words<'_>) -> Result<Self, Mistake> {
-        if words.eat("not") {
-            return Ok(Self::Not(Box::new(Self::read(words)?)));
-        }
-        if words.eat("every entry") {
-            words.eat("is");
-            return Ok(Self::EveryEntry(phases(words)?));
-        }
-        if words.eat("every node") {
-            return about_node(None, words);
-        }
-        if words.eat("no") {
-            return Ok(Self::No(
-                words.eat_one(&THINGS, "something that `no` can stand before")?,
-            ));
-        }
-        if words.eat("power log") {
-            return power_log(words);
-        }
-        if words.eat("queue paused") {
-            return Ok(Self::Paused);
-        }
-        if words.eat("pod") {
-            return pod(words);
-        }
-        for (phrase, compare) in AMOUNTS {
-            if words.eat(phrase) {
-                let amount = words.number("a number")?;
-                return Ok(Self::Count(counted(words)?, Bound { compare, amount }));
-            }
-        }
         let first = words.peek().unwrap_or_default();
         if is_node_name(first) {
             words.next("a node")?;
@@ -216,11 +188,9 @@ impl Claim {
             let counted = counted(words)?;
             return Ok(Self::Count(counted, bound(words, "a number")?));
         }
-        Err(unknown(
-            &words.rest_peek(),
-            "the beginning of a condition",
-            &BEGINNINGS,
-        ))
+        let expected =
+            "the beginning of a condition (or node-N, cp-N, a workload, `nodes`, `workers`, `entries`)";
+        words.eat_one(BEGINNINGS, expected)?(words)
     }
 
     /// The claim without `not`.
@@ -270,21 +240,14 @@ pub(super) fn phase(word: &str) -> Result<String, Mistake> {
     }
 }
 
-fn is_phase(word: Option<&str>) -> bool {
-    word.is_some_and(|word| phase(word).is_ok())
-}
-
 fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mistake> {
     words.eat("is");
     if words.eat("not") {
         return Ok(Claim::Not(Box::new(about_node(node, words)?)));
     }
     if words.eat("reboots") {
-        let bound = Bound {
-            compare: Compare::More,
-            amount: 0,
-        };
-        return Ok(Claim::Boots(node, bound));
+        let (compare, amount) = (Compare::More, 0);
+        return Ok(Claim::Boots(node, Bound { compare, amount }));
     }
     if words.eat("boots") {
         let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -296,16 +259,17 @@ fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mist
         return Ok(Claim::Boots(node, bound));
     }
     if let Some(node) = &node {
+        let not = |claim| Ok(Claim::Not(Box::new(claim)));
         if words.eat("gone") {
-            return Ok(Claim::Not(Box::new(Claim::Exists(node.clone()))));
+            return not(Claim::Exists(node.clone()));
         }
         if words.eat("has no entry") {
-            return Ok(Claim::Not(Box::new(Claim::HasEntry(node.clone()))));
+            return not(Claim::HasEntry(node.clone()));
         }
         if words.eat("has an entry") {
             return Ok(Claim::HasEntry(node.clone()));
         }
-        if is_phase(words.peek()) {
+        if words.peek().is_some_and(|word| phase(word).is_ok()) {
             return entry(node.clone(), words);
         }
     }
@@ -391,6 +355,12 @@ fn power_log(words: &mut Words<'_>) -> Result<Claim, Mistake> {
         _ => None,
     };
     Ok(Claim::PowerLines(node, Bound::exactly(amount)))
+}
+
+/// `more than 2 nodes unavailable`, of which `compare` has been read.
+fn amount(compare: Compare, words: &mut Words<'_>) -> Result<Claim, Mistake> {
+    let amount = words.number("a number")?;
+    Ok(Claim::Count(counted(words)?, Bound { compare, amount }))
 }
 
 /// `nodes unavailable`, `entries in flight`.

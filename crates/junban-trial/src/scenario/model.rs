@@ -41,7 +41,8 @@ pub struct Scenario {
     pub title: String,
     pub nodes: Nodes,
     pub workloads: Vec<At<Workload>>,
-    pub budgets: Vec<At<ExtraBudget>>,
+    /// The budgets that have a line of their own.
+    pub budgets: Vec<At<Budget>>,
     /// The settings of each policy, in the order of the file.
     pub policies: BTreeMap<String, Vec<Setting>>,
     pub queue: Vec<Setting>,
@@ -112,17 +113,17 @@ impl Default for Nodes {
 }
 
 impl Nodes {
+    /// The rack of this node, which is at this place in [`Self::names`].
+    pub fn rack(&self, index: usize, name: &str) -> Option<String> {
+        let has_rack = self.racks > 1 && !name.starts_with("cp-");
+        has_rack.then(|| format!("rack-{}", index % self.racks as usize + 1))
+    }
+
     /// The names of all Nodes.
     pub fn names(&self) -> Vec<String> {
-        let masters = if self.control_planes > 1 {
-            self.control_planes
-        } else {
-            0
-        };
-        (1..=self.workers)
-            .map(|n| format!("node-{n}"))
-            .chain((1..=masters).map(|n| format!("cp-{n}")))
-            .collect()
+        let workers = (1..=self.workers).map(|n| format!("node-{n}"));
+        let masters = (1..=self.control_planes).filter(|_| self.control_planes > 1);
+        workers.chain(masters.map(|n| format!("cp-{n}"))).collect()
     }
 }
 
@@ -141,22 +142,19 @@ pub enum Kind {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Workload {
     pub kind: Kind,
-    pub namespace: String,
-    pub name: String,
+    pub key: Key,
     pub replicas: u32,
     /// The node of each pod at the beginning. The pods may move later.
     pub on: Vec<String>,
     /// The only node on which its pods may run.
     pub only_on: Option<String>,
-    pub budget: Option<Demand>,
-    /// The budget's `unhealthyPodEvictionPolicy: AlwaysAllow`.
-    pub always_allow_unhealthy: bool,
+    pub budget: Option<Budget>,
     /// The time until a bound pod runs.
-    pub start: Option<Span>,
+    pub start: Span,
     /// The time until a running pod is Ready.
-    pub ready: Option<Span>,
+    pub ready: Span,
     /// The time from SIGTERM until a pod ends.
-    pub stop: Option<Span>,
+    pub stop: Span,
     pub grace: Option<Duration>,
     pub ignores_sigterm: bool,
     pub never_ready: bool,
@@ -176,13 +174,6 @@ pub struct Workload {
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Workload {
-    /// `shop/cart`.
-    pub fn key(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-}
-
 /// What a budget demands. The value is as in the API: the number 1, or the text `50%`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
@@ -190,21 +181,21 @@ pub enum Demand {
     MinAvailable(Value),
 }
 
-/// A budget that has a line of its own.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ExtraBudget {
-    pub namespace: String,
-    pub name: String,
+pub struct Budget {
+    pub key: Key,
     /// The workload whose pods it selects, in the same namespace.
     pub selects: String,
     pub demand: Demand,
+    /// Its `unhealthyPodEvictionPolicy` is `AlwaysAllow`.
+    pub always_allow_unhealthy: bool,
 }
 
 /// One field of a policy or of the queue.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Setting {
-    /// The path below `spec`.
-    pub path: Vec<&'static str>,
+    /// The path below `spec`: `drain.timeout`.
+    pub path: String,
     pub value: SettingValue,
 }
 

@@ -21,8 +21,8 @@ pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize
         mistakes.extend(of_a_condition(scenario, condition).map(|mistake| (line, mistake)));
     }
     for at in &scenario.budgets {
-        let (namespace, name) = (&at.what.namespace, &at.what.selects);
-        let mistake = workload(scenario, &format!("{namespace}/{name}"), |_| true);
+        let selects = format!("{}/{}", at.what.key.namespace, at.what.selects);
+        let mistake = workload(scenario, &selects, |_| true);
         mistakes.extend(mistake.map(|mistake| (at.line, mistake)));
     }
     mistakes
@@ -87,7 +87,7 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
     let others = scenario.policies.iter();
     let others = others.filter(|(name, _)| !MANIFEST_POLICIES.contains(&name.as_str()));
     let incomplete = others.filter(|(_, settings)| {
-        let has = |field: &str| settings.iter().any(|setting| setting.path == [field]);
+        let has = |field: &str| settings.iter().any(|setting| setting.path == field);
         !(has("nodeSelector") && has("priority"))
     });
     incomplete
@@ -107,15 +107,10 @@ fn of_an_act(scenario: &Scenario, act: &Act) -> Option<Mistake> {
             among(name, "a policy of this scenario", scenario.policy_names())
         }
         Act::EditBudget(budget, _) => {
-            let own = scenario.workloads.iter().filter(|at| at.what.budget.is_some());
-            let own = own.map(|at| at.what.key());
-            let further = scenario.budgets.iter();
-            let further = further.map(|at| format!("{}/{}", at.what.namespace, at.what.name));
-            among(
-                &budget.to_string(),
-                "a budget of this scenario",
-                own.chain(further),
-            )
+            let of_workloads = scenario.workloads.iter().filter_map(|at| at.what.budget.as_ref());
+            let known = of_workloads.chain(scenario.budgets.iter().map(|at| &at.what));
+            let known = known.map(|budget| budget.key.to_string());
+            among(&budget.to_string(), "a budget of this scenario", known)
         }
         Act::Scale(key, _) => workload(scenario, &key.to_string(), has_replicas),
         Act::DeletePod(key) => pod(scenario, &key.to_string()),
@@ -142,15 +137,15 @@ fn has_replicas(workload: &Workload) -> bool {
 
 fn workload(scenario: &Scenario, name: &str, fits: impl Fn(&Workload) -> bool) -> Option<Mistake> {
     let fitting = scenario.workloads.iter().filter(|at| fits(&at.what));
-    let known = fitting.map(|at| at.what.key());
+    let known = fitting.map(|at| at.what.key.to_string());
     among(name, "a workload of this scenario that fits here", known)
 }
 
 /// The name of a pod begins with the name of its workload; the rest is drawn.
 fn pod(scenario: &Scenario, name: &str) -> Option<Mistake> {
     let belongs = |workload: &Workload| match workload.kind {
-        Kind::Pod => name == workload.key(),
-        _ => name.starts_with(&format!("{}-", workload.key())),
+        Kind::Pod => name == workload.key.to_string(),
+        _ => name.starts_with(&format!("{}-", workload.key)),
     };
     if scenario.workloads.iter().any(|at| belongs(&at.what)) {
         return None;
@@ -161,9 +156,9 @@ fn pod(scenario: &Scenario, name: &str) -> Option<Mistake> {
 
 fn first_pod(workload: &Workload) -> String {
     match workload.kind {
-        Kind::Pod => workload.key(),
-        Kind::StatefulSet => format!("{}-0", workload.key()),
-        _ => format!("{}-...", workload.key()),
+        Kind::Pod => workload.key.to_string(),
+        Kind::StatefulSet => format!("{}-0", workload.key),
+        _ => format!("{}-...", workload.key),
     }
 }
 

@@ -31,41 +31,42 @@ enum Form {
     Ladder,
 }
 
-type Field = (&'static [&'static str], Form);
+/// The path below `spec`, and how its value is written.
+type Field = (&'static str, Form);
 
 const QUEUE: &[Field] = &[
-    (&["paused"], Form::Bool),
-    (&["pauseReason"], Form::Text),
-    (&["maxConcurrent"], Form::IntOrPercent),
-    (&["maxUnavailable"], Form::IntOrPercent),
-    (&["failures", "max"], Form::IntOrPercent),
-    (&["controlPlane", "allowQuorumLoss"], Form::Bool),
-    (&["history", "perNode"], Form::Int),
+    ("paused", Form::Bool),
+    ("pauseReason", Form::Text),
+    ("maxConcurrent", Form::IntOrPercent),
+    ("maxUnavailable", Form::IntOrPercent),
+    ("failures.max", Form::IntOrPercent),
+    ("controlPlane.allowQuorumLoss", Form::Bool),
+    ("history.perNode", Form::Int),
 ];
 
 const POLICY: &[Field] = &[
-    (&["nodeSelector"], Form::Labels),
-    (&["priority"], Form::Int),
-    (&["bootedAfter"], Form::Time),
-    (&["minInterval"], Form::Duration),
-    (&["maxConcurrent"], Form::Int),
-    (&["groups", "by"], Form::Text),
-    (&["groups", "atOnce"], Form::Int),
-    (&["drain", "timeout"], Form::Duration),
-    (&["drain", "loadBalancerWait"], Form::Duration),
-    (&["drain", "unbudgeted", "maxUnavailable"], Form::IntOrPercent),
-    (&["drain", "deleteAfterDenial"], Form::List),
-    (&["drain", "jobs", "evict"], Form::Labels),
-    (&["drain", "jobs", "deadline"], Form::Duration),
-    (&["drain", "emptyDir"], Form::OneOf(&["Evict", "Block"])),
-    (&["drain", "bare"], Form::OneOf(&["Evict", "Block"])),
-    (&["drain", "onTimeout"], Form::OneOf(&["Release", "Hold"])),
-    (&["reboot", "bootTimeout"], Form::Duration),
-    (&["reboot", "attempts"], Form::Int),
-    (&["reboot", "ladder"], Form::Ladder),
-    (&["verify", "timeout"], Form::Duration),
-    (&["verify", "daemonSets"], Form::Bool),
-    (&["verify", "settle"], Form::Duration),
+    ("nodeSelector", Form::Labels),
+    ("priority", Form::Int),
+    ("bootedAfter", Form::Time),
+    ("minInterval", Form::Duration),
+    ("maxConcurrent", Form::Int),
+    ("groups.by", Form::Text),
+    ("groups.atOnce", Form::Int),
+    ("drain.timeout", Form::Duration),
+    ("drain.loadBalancerWait", Form::Duration),
+    ("drain.unbudgeted.maxUnavailable", Form::IntOrPercent),
+    ("drain.deleteAfterDenial", Form::List),
+    ("drain.jobs.evict", Form::Labels),
+    ("drain.jobs.deadline", Form::Duration),
+    ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
+    ("drain.bare", Form::OneOf(&["Evict", "Block"])),
+    ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("reboot.bootTimeout", Form::Duration),
+    ("reboot.attempts", Form::Int),
+    ("reboot.ladder", Form::Ladder),
+    ("verify.timeout", Form::Duration),
+    ("verify.daemonSets", Form::Bool),
+    ("verify.settle", Form::Duration),
 ];
 
 /// `maxUnavailable 1, failures.max 1`.
@@ -79,15 +80,11 @@ pub(super) fn policy(text: &str) -> Result<Vec<Setting>, Mistake> {
 }
 
 fn parse(text: &str, fields: &[Field], expected: &str) -> Result<Vec<Setting>, Mistake> {
-    let names: Vec<String> = fields.iter().map(|(path, _)| path.join(".")).collect();
-    let pairs = names.iter().map(String::as_str).zip(fields);
-    let fields: Vec<(&str, &Field)> = pairs.collect();
     let setting = |words: &mut Words<'_>| {
-        let (path, form) = words.eat_one(&fields, expected)?;
-        Ok(Setting {
-            path: path.to_vec(),
-            value: value(*form, words)?,
-        })
+        let path = words.peek().unwrap_or_default().to_owned();
+        let form = words.eat_one(fields, expected)?;
+        let value = value(form, words)?;
+        Ok(Setting { path, value })
     };
     text.split(',').map(|part| Words::all(part, setting)).collect()
 }
@@ -219,25 +216,26 @@ pub fn queue_spec(scenario: &Scenario, api_servers: &[String], etcd: &[String], 
 /// Writes the settings into `spec`. `now` is in seconds since 1970.
 pub fn apply(spec: &mut Value, settings: &[Setting], now: i64) {
     for setting in settings {
-        let mut place = &mut *spec;
-        for (depth, key) in setting.path.iter().enumerate() {
-            if !place.is_object() {
-                *place = json!({});
-            }
-            let Some(map) = place.as_object_mut() else { return };
-            if depth + 1 == setting.path.len() && setting.value == SettingValue::Absent {
-                map.remove(*key);
-                break;
-            }
-            place = map.entry((*key).to_owned()).or_insert(Value::Null);
-            if depth + 1 == setting.path.len() {
-                *place = match &setting.value {
-                    SettingValue::Json(json) => json.clone(),
-                    SettingValue::FromNow(ahead) => json!(rfc3339(now + ahead)),
-                    SettingValue::Absent => Value::Null,
-                };
-            }
+        let (parents, name) = setting.path.rsplit_once('.').unwrap_or(("", &setting.path));
+        let parents = parents.split('.').filter(|parent| !parent.is_empty());
+        let object = parents.fold(fields(spec), |object, parent| {
+            fields(object.entry(parent.to_owned()).or_insert(Value::Null))
+        });
+        match &setting.value {
+            SettingValue::Json(json) => object.insert(name.to_owned(), json.clone()),
+            SettingValue::FromNow(ahead) => object.insert(name.to_owned(), json!(rfc3339(now + ahead))),
+            SettingValue::Absent => object.remove(name),
+        };
+    }
+}
+
+/// The fields of an object. Anything else becomes an object.
+fn fields(value: &mut Value) -> &mut Map<String, Value> {
+    loop {
+        if let Value::Object(fields) = value {
+            return fields;
         }
+        *value = json!({});
     }
 }
 

@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 /// A time between `from` and `to`. Every time in between is equally likely.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Span {
     pub from: Duration,
     pub to: Duration,
 }
 
 /// Names an object of a namespace.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Key {
     pub namespace: String,
     pub name: String,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::act::{demand, node, nodes};
-use super::model::{ExtraBudget, Key, Kind, Span, Workload};
+use super::model::{Budget, Key, Kind, Span, Workload};
 use super::words::{Mistake, Words};
 
 const KINDS: [(&str, Kind); 5] = [
@@ -13,6 +13,17 @@ const KINDS: [(&str, Kind); 5] = [
     ("job", Kind::Job),
     ("pod", Kind::Pod),
 ];
+
+/// The default of `starts in` and `stops in`.
+const START: Span = Span {
+    from: Duration::from_millis(300),
+    to: Duration::from_millis(600),
+};
+/// The default of `ready after`.
+const READY: Span = Span {
+    from: Duration::from_millis(200),
+    to: Duration::from_millis(500),
+};
 
 const TRAITS: &[&str] = &[
     "replicas",
@@ -48,8 +59,10 @@ pub(super) fn kind(word: &str) -> Option<Kind> {
 pub(super) fn parse(kind: Kind, key: Key, tail: &str) -> Result<Workload, Mistake> {
     let mut workload = Workload {
         kind,
-        namespace: key.namespace,
-        name: key.name,
+        key,
+        start: START,
+        ready: READY,
+        stop: START,
         ..Workload::default()
     };
     let mut replicas = None;
@@ -116,14 +129,18 @@ fn trait_of(
     match words.one_of(TRAITS, "a part of the line of a workload")? {
         "replicas" => *replicas = Some(words.number("a number of replicas")?),
         "budget" => {
-            workload.budget = Some(demand(words)?);
-            workload.always_allow_unhealthy = words.eat("always allow unhealthy");
+            workload.budget = Some(Budget {
+                key: workload.key.clone(),
+                selects: workload.key.name.clone(),
+                demand: demand(words)?,
+                always_allow_unhealthy: words.eat("always allow unhealthy"),
+            });
         }
         "on" => workload.on.extend(nodes(words)?),
         "only on" => workload.only_on = Some(node(words)?),
-        "starts in" => workload.start = Some(words.span()?),
-        "ready after" => workload.ready = Some(words.span()?),
-        "stops in" => workload.stop = Some(words.span()?),
+        "starts in" => workload.start = words.span()?,
+        "ready after" => workload.ready = words.span()?,
+        "stops in" => workload.stop = words.span()?,
         "grace" => workload.grace = Some(words.duration()?),
         "ignores SIGTERM" => workload.ignores_sigterm = true,
         "never ready" => workload.never_ready = true,
@@ -152,7 +169,7 @@ fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {
 }
 
 /// `budget shop/second: selects cart, maxUnavailable 1`.
-pub(super) fn budget(key: Key, tail: &str) -> Result<ExtraBudget, Mistake> {
+pub(super) fn budget(key: Key, tail: &str) -> Result<Budget, Mistake> {
     let (first, second) = tail
         .split_once(',')
         .ok_or("write it like this: budget shop/second: selects cart, maxUnavailable 1")?;
@@ -160,23 +177,10 @@ pub(super) fn budget(key: Key, tail: &str) -> Result<ExtraBudget, Mistake> {
         words.one_of(&["selects"], "the first part of the line of a budget")?;
         words.next("the name of a workload of this namespace")
     })?;
-    Ok(ExtraBudget {
-        namespace: key.namespace,
-        name: key.name,
+    Ok(Budget {
+        key,
         selects: selects.to_owned(),
         demand: Words::all(second, demand)?,
+        always_allow_unhealthy: false,
     })
 }
-
-/// The default of `starts in`, in both worlds.
-pub const START: Span = Span {
-    from: Duration::from_millis(300),
-    to: Duration::from_millis(600),
-};
-/// The default of `ready after`.
-pub const READY: Span = Span {
-    from: Duration::from_millis(200),
-    to: Duration::from_millis(500),
-};
-/// The default of `stops in`.
-pub const STOP: Span = START;

@@ -9,9 +9,8 @@ use junban_world::{
 };
 use serde_json::Value;
 
-use crate::scenario::model::{self, Kind, Scenario};
+use crate::scenario::model::{self, Key, Kind, Scenario};
 use crate::scenario::settings;
-use crate::scenario::workload::{READY, START, STOP};
 use junban_sim::custom_resources;
 use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
 
@@ -28,14 +27,7 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
         add_workload(&mut builder, &at.what);
     }
     for at in &scenario.budgets {
-        let budget = &at.what;
-        builder.budget_over(
-            &budget.namespace,
-            &budget.name,
-            Selector::label("app", &budget.selects),
-            demand(&budget.demand),
-            UnhealthyPolicy::default(),
-        );
+        add_budget(&mut builder, &at.what);
     }
     let mut world = builder.build();
     custom_resources::install(&mut world);
@@ -107,10 +99,7 @@ fn add_nodes(builder: &mut WorldBuilder, scenario: &Scenario) {
             spec.taints = vec![Taint::new(CONTROL_PLANE, "", Effect::NoSchedule)];
         }
         spec.labels = own.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        if nodes.racks > 1 && !control_plane {
-            let racks = usize::try_from(nodes.racks).unwrap_or(1);
-            spec.rack = Some(format!("rack-{}", index % racks + 1));
-        }
+        spec.rack = nodes.rack(index, name);
         if let Some(cpu) = &nodes.cpu {
             spec.cpu = cpu.amount;
         }
@@ -137,23 +126,12 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
         Kind::Job => OwnerKind::Job,
         Kind::Pod => return add_pod(builder, workload),
     };
-    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
+    let Key { namespace, name } = &workload.key;
     let built = Workload::new(kind, namespace, name, i64::from(workload.replicas));
     let places: Vec<&str> = workload.on.iter().map(String::as_str).collect();
     builder.workload(built.on(&places).with(|template| fill(template, workload)));
-    if let Some(wanted) = &workload.budget {
-        let unhealthy = if workload.always_allow_unhealthy {
-            UnhealthyPolicy::AlwaysAllow
-        } else {
-            UnhealthyPolicy::IfHealthyBudget
-        };
-        builder.budget_over(
-            namespace,
-            name,
-            Selector::label("app", name),
-            demand(wanted),
-            unhealthy,
-        );
+    if let Some(budget) = &workload.budget {
+        add_budget(builder, budget);
     }
     if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
         && workload.replicas > 1
@@ -163,8 +141,18 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
     }
 }
 
+fn add_budget(builder: &mut WorldBuilder, budget: &model::Budget) {
+    let unhealthy = if budget.always_allow_unhealthy {
+        UnhealthyPolicy::AlwaysAllow
+    } else {
+        UnhealthyPolicy::IfHealthyBudget
+    };
+    let (Key { namespace, name }, app) = (&budget.key, Selector::label("app", &budget.selects));
+    builder.budget_over(namespace, name, app, demand(&budget.demand), unhealthy);
+}
+
 fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
-    let (namespace, name) = (workload.namespace.as_str(), workload.name.as_str());
+    let Key { namespace, name } = &workload.key;
     // The pod template has the defaults of any pod, so the kind of the owner does not matter.
     let pod = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1);
     let pod = pod.with(|template| fill(template, workload));
@@ -192,7 +180,7 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     if workload.spread {
         template.anti_affinity = Some(junban_world::Map::from([(
             "app".to_owned(),
-            workload.name.clone(),
+            workload.key.name.clone(),
         )]));
     }
     if workload.tolerates_unschedulable {
@@ -204,7 +192,7 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     // Each pod of a StatefulSet has a claim of its own; the pods of another kind share one.
     let claim = match workload.kind {
         Kind::StatefulSet => "data".to_owned(),
-        _ => format!("data-{}", workload.name),
+        _ => format!("data-{}", workload.key.name),
     };
     if workload.local_volume {
         template.claims.push((claim, VolumeKind::Local));
@@ -214,9 +202,9 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     template.empty_dir = workload.empty_dir;
     template.finalizers.extend(workload.finalizer.clone());
     let behaviour = &mut template.behaviour;
-    behaviour.start = span(workload.start.unwrap_or(START));
-    behaviour.ready = span(workload.ready.unwrap_or(READY));
-    behaviour.stop = span(workload.stop.unwrap_or(STOP));
+    behaviour.start = span(workload.start);
+    behaviour.ready = span(workload.ready);
+    behaviour.stop = span(workload.stop);
     behaviour.ignores_sigterm = workload.ignores_sigterm;
     behaviour.never_ready = workload.never_ready;
     behaviour.detach = workload.csi_volume.map(|time| Span::ms(ms(time), ms(time)));

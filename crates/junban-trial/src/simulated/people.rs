@@ -57,10 +57,6 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))
         }
         Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
-        Act::RegisterNode(node) => {
-            world.register_node(node);
-            Ok(())
-        }
         Act::DeleteQueue => delete(world, QUEUE, names::QUEUE),
         Act::ApplyQueue => {
             build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
@@ -81,41 +77,28 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
     match act {
         Act::DeletePod(Key { namespace, name }) => {
             let options = junban_world::DeleteOptions::default();
-            Ok(world.client(PEOPLE).delete_pod(namespace, name, &options)?)
+            world.client(PEOPLE).delete_pod(namespace, name, &options)?;
         }
         Act::Deny(right) => {
             let deny = denial(right)?;
             world.callers().faults(names::FIELD_MANAGER).deny.push(deny);
-            Ok(())
         }
-        Act::AllowEverything => {
-            world.callers().faults(names::FIELD_MANAGER).deny.clear();
-            Ok(())
+        Act::AllowEverything => world.callers().faults(names::FIELD_MANAGER).deny.clear(),
+        Act::EditQueue(edits) => edit(world, QUEUE, names::QUEUE, edits)?,
+        Act::EditPolicy(name, edits) => edit(world, POLICY, name, edits)?,
+        Act::EditBudget(key, demand) => edit_budget(world, key, demand)?,
+        Act::Scale(key, replicas) => scale(world, key, *replicas)?,
+        Act::RegisterNode(node) => world.register_node(node),
+        Act::RebootMachine(node) => world.reboot_by(node, DownCause::Person),
+        Act::PowerOff(node) => world.kill(node),
+        Act::Fault(fault) => inject(world, fault),
+        Act::Repair(node) => world.heal(node),
+        _ => {
+            let why = "this act concerns a controller, not the world";
+            return Err(PeopleError::Other(why.into()));
         }
-        Act::EditQueue(edits) => edit(world, QUEUE, names::QUEUE, edits),
-        Act::EditPolicy(name, edits) => edit(world, POLICY, name, edits),
-        Act::EditBudget(key, demand) => edit_budget(world, key, demand),
-        Act::Scale(key, replicas) => scale(world, key, *replicas),
-        Act::RebootMachine(node) => {
-            world.reboot_by(node, DownCause::Person);
-            Ok(())
-        }
-        Act::PowerOff(node) => {
-            world.kill(node);
-            Ok(())
-        }
-        Act::Fault(fault) => {
-            inject(world, fault);
-            Ok(())
-        }
-        Act::Repair(node) => {
-            world.heal(node);
-            Ok(())
-        }
-        _ => Err(PeopleError::Other(
-            "this act concerns a controller, not the world".into(),
-        )),
     }
+    Ok(())
 }
 
 /// Gives a machine this fault and no other.
@@ -182,10 +165,7 @@ fn delete(world: &mut World, kind: &str, name: &str) -> Done {
 }
 
 fn set_queue(world: &mut World, spec: &Value) -> Done {
-    world
-        .client(PEOPLE)
-        .patch_custom(QUEUE, names::QUEUE, spec, &Preconditions::default())?;
-    Ok(())
+    verbs::patch_spec(world, QUEUE, names::QUEUE, spec)
 }
 
 fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> Done {

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::real::facts::ZONE;
+
 use super::limits::{EDIT_KNOWN_AFTER, share};
 use crate::scenario::facts::{EntryFacts, Facts};
 
 /// The specs of policies, by name.
 pub(in crate::real) type Policies = BTreeMap<String, Value>;
-
-/// The label of a node's group; facts know no other.
-const ZONE: &str = "topology.kubernetes.io/zone";
 
 #[derive(Default)]
 pub(super) struct InFlight {
@@ -70,6 +69,7 @@ fn exceeded(facts: &Facts, most: &Value, policies: &Policies) -> BTreeSet<String
         if let Some(most) = number(&policy["maxConcurrent"]) {
             exceeded.extend(too_many(&format!("policy {name}"), most, &nodes));
         }
+        // Facts know no other label of a node's group.
         if policy["groups"]["by"] == ZONE {
             let most = number(&policy["groups"]["atOnce"]).unwrap_or(1);
             let open: BTreeSet<&str> = nodes

@@ -29,7 +29,10 @@ fn the_example_is_read() {
         (cart.kind, cart.replicas, cart.on.len()),
         (Kind::Deployment, 2, 2)
     );
-    assert_eq!(cart.budget, Some(Demand::MaxUnavailable(1.into())));
+    assert_eq!(
+        cart.budget.as_ref().unwrap().demand,
+        Demand::MaxUnavailable(1.into())
+    );
     assert_eq!(scenario.policies["workers"].len(), 1);
     assert_eq!(scenario.steps.len(), 2);
     assert_eq!((scenario.orders.len(), scenario.never.len()), (1, 1));

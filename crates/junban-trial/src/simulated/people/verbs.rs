@@ -32,7 +32,7 @@ fn refused(refusal: impl Debug) -> PeopleError {
     PeopleError::Refused(format!("{refusal:?}"))
 }
 
-fn patch_spec(world: &mut World, kind: &str, name: &str, spec: &Value) -> Done {
+pub(super) fn patch_spec(world: &mut World, kind: &str, name: &str, spec: &Value) -> Done {
     let anything = Preconditions::default();
     world.client(PEOPLE).patch_custom(kind, name, spec, &anything)?;
     Ok(())
