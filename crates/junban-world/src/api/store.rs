@@ -72,6 +72,10 @@ impl Store {
         self.leases.get(node)
     }
 
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.leases.values()
+    }
+
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.pods.get(&ObjKey::new(namespace, name))
     }
