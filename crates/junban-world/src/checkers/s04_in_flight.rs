@@ -5,45 +5,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::{Groups, Params};
-use super::rule::Checker;
 use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
-#[derive(Debug)]
-pub struct InFlight;
-
-impl Checker for InFlight {
-    fn rule(&self) -> &'static str {
-        "S4"
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    let Truth::Slots { holders } = &event.what else {
+        return vec![];
+    };
+    let turns = turns(view, params, holders);
+    let starts = turns.iter().filter(|turn| turn.starts);
+    let policies: BTreeSet<&str> = starts.map(|turn| turn.policy).collect();
+    if policies.is_empty() {
+        return vec![];
     }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        let Truth::Slots { holders } = &event.what else {
-            return vec![];
+    let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
+    let most = of_nodes(params.max_concurrent, view, params, &turns);
+    let mut broken = Vec::from_iter(too_many("the queue", most, &all));
+    for name in policies {
+        let Some(limits) = params.policies.get(name) else {
+            continue;
         };
-        let turns = turns(view, params, holders);
-        let starts = turns.iter().filter(|turn| turn.starts);
-        let policies: BTreeSet<&str> = starts.map(|turn| turn.policy).collect();
-        if policies.is_empty() {
-            return vec![];
+        let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
+        let most = limits.max_concurrent.unwrap_or(i64::MAX);
+        broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
+        if let Some(groups) = &limits.groups {
+            broken.extend(opened(event.at, view, params, name, groups, &of_policy));
         }
-        let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
-        let most = of_nodes(params.max_concurrent, view, params, &turns);
-        let mut broken = Vec::from_iter(too_many("the queue", most, &all));
-        for name in policies {
-            let Some(limits) = params.policies.get(name) else {
-                continue;
-            };
-            let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
-            let most = limits.max_concurrent.unwrap_or(i64::MAX);
-            broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
-            if let Some(groups) = &limits.groups {
-                broken.extend(opened(event.at, view, params, name, groups, &of_policy));
-            }
-        }
-        broken
     }
+    broken
 }
 
 /// A node whose entry is in flight or holds a slot.

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, NodeView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
@@ -13,41 +12,32 @@ use crate::truth::{Truth, TruthEvent};
 /// A node that is NotReady for this time without a turn is broken.
 const BROKEN_AFTER_MS: Ms = 300_000;
 
-#[derive(Debug)]
-pub struct Limits;
-
-impl Checker for Limits {
-    fn rule(&self) -> &'static str {
-        "S4"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        match (&event.what, &view.slots) {
-            (Truth::Slots { holders }, slots) => {
-                let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
-                let fresh: Vec<&String> = holders.keys().filter(|n| !old(n)).collect();
-                granted(event.at, view, params, &fresh, holders.keys())
-            }
-            (
-                Truth::Cordon {
-                    node,
-                    cordoned: true,
-                    by,
-                },
-                None,
-            ) if params.is_controller(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
-            (
-                Truth::Cordon {
-                    node,
-                    cordoned: true,
-                    by,
-                },
-                Some(slots),
-            ) if params.is_controller(by) && !slots.contains_key(node) => {
-                vec![format!("{node} was cordoned without a slot")]
-            }
-            _ => vec![],
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    match (&event.what, &view.slots) {
+        (Truth::Slots { holders }, slots) => {
+            let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
+            let fresh: Vec<&String> = holders.keys().filter(|n| !old(n)).collect();
+            granted(event.at, view, params, &fresh, holders.keys())
         }
+        (
+            Truth::Cordon {
+                node,
+                cordoned: true,
+                by,
+            },
+            None,
+        ) if params.is_controller(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
+        (
+            Truth::Cordon {
+                node,
+                cordoned: true,
+                by,
+            },
+            Some(slots),
+        ) if params.is_controller(by) && !slots.contains_key(node) => {
+            vec![format!("{node} was cordoned without a slot")]
+        }
+        _ => vec![],
     }
 }
 

@@ -2,7 +2,6 @@
 //! small to keep a quorum, none goes down unless `allowQuorumLoss` is set.
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
@@ -10,37 +9,26 @@ use crate::truth::{PowerOutcome, Truth, TruthEvent};
 /// A control plane with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
 
-#[derive(Debug)]
-pub struct ControlPlane;
-
-impl Checker for ControlPlane {
-    fn rule(&self) -> &'static str {
-        "S5"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        match &event.what {
-            Truth::Cordon {
-                node,
-                cordoned: true,
-                by,
-            } if params.is_controller(by) => judge_cordon(event, view, params, node),
-            Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
-                let mut broken = Vec::new();
-                broken.extend(
-                    node_of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
-                        format!(
-                            "power action on {node} while {other} is rebooting: one is a worker, one is not"
-                        )
-                    }),
-                );
-                if is_control_plane(view, node) {
-                    broken.extend(quorum_at_risk(event, view, params, node));
-                }
-                broken
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    match &event.what {
+        Truth::Cordon {
+            node,
+            cordoned: true,
+            by,
+        } if params.is_controller(by) => judge_cordon(event, view, params, node),
+        Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
+            let mut broken = Vec::new();
+            broken.extend(
+                node_of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
+                    format!("power action on {node} while {other} is rebooting: one is a worker, one is not")
+                }),
+            );
+            if is_control_plane(view, node) {
+                broken.extend(quorum_at_risk(event, view, params, node));
             }
-            _ => vec![],
+            broken
         }
+        _ => vec![],
     }
 }
 
@@ -87,10 +75,9 @@ fn quorum_at_risk(event: &TruthEvent, view: &ClusterView, params: &Params, node:
     }
     for (name, n) in members.into_iter().filter(|(name, _)| *name != node) {
         let down = view
-            .machines
+            .machines_down
             .get(name)
-            .and_then(|m| m.down)
-            .is_some_and(|(at, _)| at + params.lag_ms <= event.at);
+            .is_some_and(|at| at + params.lag_ms <= event.at);
         let not_ready = n.ready != Ready::True && n.ready_since + params.lag_ms <= event.at;
         let cordoned = n.cordoned_by.as_ref().is_some_and(|by| params.is_controller(by));
         if down || not_ready || cordoned {
