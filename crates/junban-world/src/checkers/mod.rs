@@ -25,7 +25,7 @@ mod s13_one_turn;
 mod s16_edges;
 mod s17_failures;
 mod services;
-mod view;
+pub(crate) mod view;
 
 pub use params::{Groups, Params, PolicyLimits};
 use view::ClusterView;

@@ -51,8 +51,7 @@ fn turns<'a>(
     holders: &'a BTreeMap<String, String>,
 ) -> Vec<InFlightNode<'a>> {
     let of_slot = |(node, uid): (&'a String, &'a String)| {
-        let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
-        let controller_cordoned = cordoned_by.is_some_and(|by| params.is_controller(by));
+        let controller_cordoned = params.cordoned(view.nodes.get(node)?);
         let is_held = view.slots.as_ref().is_some_and(|old| old.get(node) == Some(uid));
         let (entry, is_under_way) = match view.entries.get(uid) {
             Some(entry) => (entry, entry.waits() || entry.in_flight()),
@@ -89,9 +88,8 @@ fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
 /// A limit of the queue as a number of nodes. A node that is excluded during its turn counts until the turn ends.
 fn of_nodes(limit: IntOrPercent, view: &ClusterView, params: &Params, turns: &[InFlightNode<'_>]) -> i64 {
     let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
-    let counted = view.nodes.iter().filter(|(name, node)| {
-        in_turn.contains(name.as_str()) || !node.labels.contains_key(&params.exclude_label)
-    });
+    let nodes = view.nodes.iter();
+    let counted = nodes.filter(|(name, node)| in_turn.contains(name.as_str()) || params.counts(node));
     limit.of(counted.count() as i64).max(1)
 }
 

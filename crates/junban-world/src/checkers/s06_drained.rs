@@ -2,7 +2,8 @@
 
 use super::params::Params;
 use super::view::{ClusterView, PodView};
-use crate::api::{Ms, Phase};
+use crate::api::Ms;
+use crate::api::meta::contains;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
 pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
@@ -22,18 +23,13 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
 }
 
 /// Whether the pod must leave before the power action. A pod that tolerates the cordon and came after it may stay.
-pub(super) fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
+fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
     let f = &pod.facts;
     let own = params
         .own_pods
         .as_ref()
-        .is_some_and(|own| own.iter().all(|(k, v)| f.labels.get(k) == Some(v)));
+        .is_some_and(|own| contains(&f.labels, own));
     let may_stay = params.may_stay.iter().any(|(k, v)| f.labels.get(k) == Some(v));
     let came_back = f.tolerates_cordon && cordoned.is_some_and(|at| pod.bound_at >= at);
-    !f.mirror
-        && f.owner_kind != "DaemonSet"
-        && !matches!(f.phase, Phase::Succeeded | Phase::Failed)
-        && !own
-        && !may_stay
-        && !came_back
+    f.drained() && !own && !may_stay && !came_back
 }

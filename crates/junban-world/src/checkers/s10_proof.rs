@@ -20,15 +20,11 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
     };
     let Some(power) = &n.power else { return vec![] };
     let given_up = view.entries.values().any(|e| e.node == *node && e.cancel_asked);
-    let excluded = n.labels.contains_key(&params.exclude_label);
-    if given_up && (n.ready == Ready::True || excluded) {
+    if given_up && (n.ready == Ready::True || !params.counts(n)) {
         return vec![];
     }
     let missing = unproven(view, node, n, power);
-    missing
-        .into_iter()
-        .map(|what| format!("{node} was uncordoned, but {what}"))
-        .collect()
+    Vec::from_iter(missing.map(|what| format!("{node} was uncordoned, but {what}")))
 }
 
 fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {

@@ -15,12 +15,8 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
         .keys()
         .filter(|n| !old.contains_key(*n))
         .find(|n| view.nodes.get(*n).is_some_and(|v| v.cordoned_by.is_none()));
-    let counts = |node: &str| {
-        view.nodes
-            .get(node)
-            .is_some_and(|n| !n.labels.contains_key(&params.exclude_label))
-    };
-    let total = view.nodes.keys().filter(|n| counts(n)).count() as i64;
+    let total = view.nodes.values().filter(|n| params.counts(n)).count() as i64;
+    let counts = |node: &str| view.nodes.get(node).is_some_and(|n| params.counts(n));
     let failed = view
         .entries
         .values()

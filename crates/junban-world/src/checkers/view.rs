@@ -42,8 +42,8 @@ pub(super) struct PowerView {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct PodView {
-    pub(super) facts: PodFacts,
+pub(crate) struct PodView {
+    pub(crate) facts: PodFacts,
     pub(super) ready_since: Ms,
     pub(super) bound_at: Ms,
     /// Whether somebody evicted or deleted it.
@@ -101,13 +101,12 @@ pub(super) fn in_flight(phase: &str) -> bool {
 
 /// The cluster after the events so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ClusterView {
-    pub(super) now: Ms,
+pub(crate) struct ClusterView {
     pub(super) nodes: BTreeMap<String, NodeView>,
     /// The machines that are down, and since when.
     pub(super) machines_down: BTreeMap<String, Ms>,
     /// By UID.
-    pub(super) pods: BTreeMap<String, PodView>,
+    pub(crate) pods: BTreeMap<String, PodView>,
     pub(super) pods_by_node: BTreeMap<String, BTreeSet<String>>,
     pub(super) pods_by_owner: BTreeMap<String, BTreeSet<String>>,
     /// `namespace/name` to UID.
@@ -128,9 +127,8 @@ pub(super) struct ClusterView {
 
 impl ClusterView {
     /// Applies one event.
-    pub(super) fn apply(&mut self, event: &TruthEvent) {
+    pub(crate) fn apply(&mut self, event: &TruthEvent) {
         let at = event.at;
-        self.now = at;
         match &event.what {
             Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(at, facts),
             Truth::PodRemoval { uid, .. } => {
@@ -235,18 +233,13 @@ impl ClusterView {
 
     fn pod(&mut self, at: Ms, facts: &PodFacts) {
         let uid = facts.uid.clone();
-        let old = self.pods.remove(&uid);
+        let old = self.take_pod(&uid);
         if let Some(o) = &old
             && o.healthy()
             && !facts.ready
             && !o.removed
         {
             self.note_failure(at, &o.facts);
-        }
-        if let Some(node) = old.as_ref().and_then(|o| o.facts.node.as_ref())
-            && let Some(set) = self.pods_by_node.get_mut(node)
-        {
-            set.remove(&uid);
         }
         if let Some(node) = &facts.node {
             self.pods_by_node
@@ -282,10 +275,16 @@ impl ClusterView {
     }
 
     fn pod_gone(&mut self, at: Ms, uid: &str) {
-        let Some(old) = self.pods.remove(uid) else { return };
-        if !old.removed {
+        if let Some(old) = self.take_pod(uid)
+            && !old.removed
+        {
             self.note_failure(at, &old.facts);
         }
+    }
+
+    /// Removes the pod from all maps.
+    fn take_pod(&mut self, uid: &str) -> Option<PodView> {
+        let old = self.pods.remove(uid)?;
         if let Some(set) = old.facts.node.as_ref().and_then(|n| self.pods_by_node.get_mut(n)) {
             set.remove(uid);
         }
@@ -295,6 +294,7 @@ impl ClusterView {
         if self.pod_uids.get(&old.facts.pod).is_some_and(|u| u == uid) {
             self.pod_uids.remove(&old.facts.pod);
         }
+        Some(old)
     }
 
     fn note_failure(&mut self, at: Ms, facts: &PodFacts) {
@@ -372,7 +372,7 @@ impl ClusterView {
         }
     }
 
-    pub(super) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
+    pub(crate) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_node
             .get(node)
             .into_iter()
