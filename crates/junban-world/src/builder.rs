@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::api::node::{CONTROL_PLANE, ZONE};
 use crate::api::pod::MIRROR;
 use crate::api::{
-    Budget, BudgetStatus, Demand, Map, Meta, Name, ObjKey, Owner, OwnerKind, OwnerRef, Pod, PodStatus,
-    PodTemplate, Selector, Service, Taint, UnhealthyPolicy, VolumeKind,
+    Budget, BudgetStatus, Demand, Map, Meta, Name, ObjKey, Owner, OwnerKind, OwnerRef, Pod, PodTemplate,
+    Selector, Service, Taint, UnhealthyPolicy, VolumeKind,
 };
 use crate::controllers::workload::{app_label, daemon_tolerations};
 use crate::rng::Span;
@@ -268,20 +268,11 @@ impl WorldBuilder {
         let meta = Meta {
             name: name.into(),
             namespace: namespace.into(),
-            labels: template.labels.clone(),
-            annotations: template.annotations.clone(),
             owner,
-            finalizers: template.finalizers.clone(),
             ..Meta::default()
         };
-        self.bare.push(Pod {
-            meta,
-            template: Arc::new(template),
-            node: node.map(Name::from),
-            claims: vec![],
-            deletion_grace_s: 0,
-            status: PodStatus::default(),
-        });
+        let pod = Pod::new(meta, Arc::new(template), node.map(Name::from), vec![]);
+        self.bare.push(pod);
         self
     }
 

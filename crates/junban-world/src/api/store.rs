@@ -241,6 +241,14 @@ impl Store {
             .collect()
     }
 
+    pub(crate) fn claims_of(&self, pod: &Pod) -> impl Iterator<Item = &Arc<Claim>> {
+        let keys = pod
+            .claims
+            .iter()
+            .map(|name| ObjKey::new(&pod.meta.namespace, name));
+        keys.filter_map(|key| self.claims.get(&key))
+    }
+
     /// The owner with this UID.
     pub fn owner_by_uid(&self, uid: &str) -> Option<&Arc<Owner>> {
         self.owners.get(self.owner_keys.get(uid)?)

@@ -24,11 +24,7 @@ impl World {
         }
         let mut labels = m.labels.clone();
         labels.insert(HOSTNAME.into(), name.into());
-        let ready = if m.kubelet_ready {
-            Ready::True
-        } else {
-            Ready::False
-        };
+        let ready = m.reported_ready();
         let status = NodeStatus {
             ready,
             ready_since: self.now(),
@@ -183,11 +179,7 @@ impl World {
     pub(crate) fn report_node(&mut self, name: &Name) {
         let Some(m) = self.machines.get(name) else { return };
         let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
-        let ready = if m.kubelet_ready {
-            Ready::True
-        } else {
-            Ready::False
-        };
+        let ready = m.reported_ready();
         self.write_node_status(name, move |status| {
             status.boot_id = boot_id;
             status.system_uuid = uuid;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::api::store::of_namespace;
 use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
-    PodStatus, PodTemplate, Taint, Toleration,
+    PodTemplate, Taint, Toleration,
 };
 use crate::truth::{Removal, Truth};
 use crate::world::World;
@@ -242,20 +242,10 @@ impl World {
         let meta = Meta {
             name: key.name.clone(),
             namespace: key.namespace.clone(),
-            labels: template.labels.clone(),
-            annotations: template.annotations.clone(),
             owner: Some(reference(owner)),
-            finalizers: template.finalizers.clone(),
             ..Meta::default()
         };
-        self.add_pod(Pod {
-            meta,
-            template,
-            node,
-            claims,
-            deletion_grace_s: 0,
-            status: PodStatus::default(),
-        });
+        self.add_pod(Pod::new(meta, template, node, claims));
     }
 
     /// The names of the template's claims; makes those that do not exist. With `of_pod` the pod has claims of its
