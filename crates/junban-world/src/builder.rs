@@ -297,7 +297,7 @@ impl WorldBuilder {
         for service in services {
             let mut service = service;
             service.meta.uid = world.new_uid();
-            world.store.put_service(0, service);
+            world.store.put(0, service);
         }
         for mut pod in bare {
             pod.claims = world.make_claims(&pod.meta.namespace, &pod.template, None);

@@ -314,7 +314,7 @@ impl World {
                 volume,
                 attached: true,
             };
-            self.store.put_attachment(self.now, attachment);
+            self.store.put(self.now, attachment);
         }
     }
 

@@ -129,10 +129,10 @@ impl World {
                 ..Meta::default()
             };
             let node = (old.kind == VolumeKind::Local).then(|| node.clone());
-            self.store.put_volume(self.now, Volume { meta, node });
+            self.store.put(self.now, Volume { meta, node });
             let mut new = (*old).clone();
             new.volume = Some(name);
-            self.store.put_claim(self.now, new);
+            self.store.put(self.now, new);
         }
     }
 }

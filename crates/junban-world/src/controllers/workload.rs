@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::store::of_namespace;
 use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
     PodStatus, PodTemplate, Taint, Toleration,
@@ -31,14 +32,8 @@ impl World {
         }
         self.wake_owner(key.clone());
         // A budget depends on the replicas of its owners.
-        let of_namespace: Vec<ObjKey> = self
-            .store
-            .budgets
-            .keys()
-            .filter(|k| k.namespace == key.namespace)
-            .cloned()
-            .collect();
-        for budget in of_namespace {
+        let budgets = of_namespace(&self.store.budgets, &key.namespace);
+        for budget in Vec::from_iter(budgets.map(|b| b.meta.key())) {
             self.wake_budget(budget);
         }
         owner
@@ -294,7 +289,7 @@ impl World {
                     kind: *kind,
                     volume: None,
                 };
-                self.store.put_claim(self.now, claim);
+                self.store.put(self.now, claim);
             }
             claims.push(name);
         }
