@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::condition::{Claim, Condition};
 use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, Target, Wait, Workload};
 use super::settings;
-use super::words::{Mistake, nearest, unknown};
+use super::words::{Mistake, hint, unknown};
 
 type Mistakes = Vec<(usize, Mistake)>;
 
@@ -92,9 +92,7 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
     });
     incomplete
         .map(|(name, _)| {
-            let hint = nearest(name, &MANIFEST_POLICIES)
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
+            let hint = hint(name, &MANIFEST_POLICIES);
             let mistake = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
             (lines.get(name).copied().unwrap_or(1), mistake)
         })

@@ -179,9 +179,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 
 /// The mistake of a text that is none of `names`.
 pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Mistake {
-    let hint = nearest(found, names)
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
+    let hint = hint(found, names);
     let names = if names.is_empty() {
         "there is none".to_owned()
     } else {
@@ -190,9 +188,14 @@ pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Mistake {
     format!("`{found}` is not {expected}{hint} ({names})")
 }
 
+/// The question for the nearest name; empty if no name is near.
+pub(super) fn hint(found: &str, names: &[&str]) -> String {
+    nearest(found, names).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
 /// The most similar name, if it is similar enough. If `found` has more words than a name, only its first words are
 /// compared.
-pub(super) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
+fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
     names
         .iter()
         .map(|name| {

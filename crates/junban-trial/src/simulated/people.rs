@@ -159,9 +159,8 @@ fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
 }
 
 fn delete(world: &mut World, kind: &str, name: &str) -> Done {
-    Ok(world
-        .client(PEOPLE)
-        .delete_custom(kind, name, &Preconditions::default())?)
+    let anything = Preconditions::default();
+    Ok(world.client(PEOPLE).delete_custom(kind, name, &anything)?)
 }
 
 fn set_queue(world: &mut World, spec: &Value) -> Done {
@@ -176,9 +175,8 @@ fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> 
         .ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
     let mut spec = custom.spec.clone();
     settings::apply(&mut spec, edits, now);
-    world
-        .client(PEOPLE)
-        .replace_custom(kind, name, spec, &Preconditions::default())?;
+    let anything = Preconditions::default();
+    world.client(PEOPLE).replace_custom(kind, name, spec, &anything)?;
     Ok(())
 }
 
@@ -212,12 +210,9 @@ fn scale(world: &mut World, key: &Key, replicas: u32) -> Done {
 fn delete_entries(world: &mut World, target: &Target) -> Done {
     let nodes = selected(world, target)?;
     let entries = junban_sim::cluster(world).entries;
-    let meant = entries
-        .values()
-        .filter(|entry| *target == Target::All || nodes.contains(&entry.spec.node));
-    meant
-        .into_iter()
-        .try_for_each(|entry| delete(world, ENTRY, entry.name.as_str()))
+    let is_meant = |node| *target == Target::All || nodes.contains(node);
+    let mut meant = entries.values().filter(|entry| is_meant(&entry.spec.node));
+    meant.try_for_each(|entry| delete(world, ENTRY, entry.name.as_str()))
 }
 
 /// The nodes that an act names. Each is there once, as the command does it.
@@ -231,9 +226,8 @@ fn selected(world: &World, target: &Target) -> Result<Vec<NodeName>, PeopleError
             let nodes = nodes.filter(|node| selector.selects(&node.meta.labels));
             let names: BTreeSet<String> = nodes.map(|node| node.meta.name.to_string()).collect();
             if names.is_empty() {
-                return Err(PeopleError::Other(format!(
-                    "no node has labels that {text:?} selects"
-                )));
+                let why = format!("no node has labels that {text:?} selects");
+                return Err(PeopleError::Other(why));
             }
             names
         }

@@ -206,10 +206,7 @@ fn per_node(
 }
 
 fn none_of(facts: &Facts, thing: Thing) -> Verdict {
-    let with = |has: fn(&NodeFacts) -> bool| -> Vec<String> {
-        let nodes = facts.nodes.iter().filter(|(_, node)| has(node));
-        nodes.map(|(name, _)| name.clone()).collect()
-    };
+    let with = |has| Vec::from_iter(facts.nodes_that(has));
     let found = match thing {
         Thing::Cordon => with(|node| node.cordoned),
         Thing::Mark => with(|node| node.marked),
