@@ -83,6 +83,14 @@ impl EntryFacts {
         }
     }
 
+    /// The entry in words.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} is {} {}: {}",
+            self.node, self.phase, self.reason, self.message
+        )
+    }
+
     pub fn is_failed(&self) -> bool {
         self.phase == "Failed"
     }

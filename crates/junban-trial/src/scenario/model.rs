@@ -35,7 +35,7 @@ impl<T> At<T> {
 pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
 
 /// One scenario file.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scenario {
     /// The name of the file in messages.
     pub file: String,
@@ -257,13 +257,13 @@ pub enum Fault {
 }
 
 /// A step of the run: it waits, and then does its act, if it has one.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ScenarioStep {
     pub wait: Wait,
     pub act: Option<Act>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Wait {
     /// Until this long after the step before.
     For(Duration),
