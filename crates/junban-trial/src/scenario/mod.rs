@@ -12,6 +12,7 @@ mod parse;
 pub(crate) mod selector;
 pub mod settings;
 pub mod sweep;
+mod values;
 mod words;
 pub mod workload;
 

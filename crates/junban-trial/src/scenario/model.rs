@@ -1,14 +1,13 @@
 //! What a scenario file says, as data. Both runners use it, so nothing here depends on one of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::Condition;
-pub use super::words::Span;
+pub use super::values::{Key, Quantity, Span};
 
 /// What a line of the file says, with its place.
 #[derive(Clone, PartialEq, Debug)]
@@ -173,29 +172,6 @@ pub struct Workload {
     pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-}
-
-/// Names an object of a namespace.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Key {
-    pub namespace: String,
-    pub name: String,
-}
-
-/// `shop/cart`.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// An amount of CPU or memory.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Quantity {
-    /// As written in the file: a real API server gets this text.
-    pub text: String,
-    /// In millicores or bytes, rounded up.
-    pub amount: i64,
 }
 
 /// What a budget demands. The value is as in the API: the number 1, or the text `50%`.

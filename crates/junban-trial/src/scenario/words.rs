@@ -4,14 +4,7 @@ use std::time::Duration;
 
 use junban_api::convert::{bytes_or_units, millicores, parse_span};
 
-use super::model::{Key, Quantity};
-
-/// A time between `from` and `to`. Every time in between is equally likely.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Span {
-    pub from: Duration,
-    pub to: Duration,
-}
+use super::values::{Key, Quantity, Span};
 
 /// The words of one part of a line, read from the left.
 #[derive(Clone, Debug)]
