@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use junban_api::convert::{bytes_or_units, millicores, parse_span};
+use strsim::levenshtein;
 
 use super::values::{Key, Quantity, Span};
 
@@ -194,27 +195,14 @@ fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
         .map(|name| {
             let count = name.split(' ').count();
             let head: Vec<&str> = found.split(' ').take(count).collect();
-            (distance(&head.join(" "), name), *name)
+            (
+                levenshtein(&head.join(" ").to_lowercase(), &name.to_lowercase()),
+                *name,
+            )
         })
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
         .min()
         .map(|(_, name)| name)
-}
-
-/// How many letters must be inserted, removed or replaced to make `b` from `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
