@@ -27,22 +27,22 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             target,
             again,
             reason,
-            ..
-        } => reboot(world, scenario, target, *again, reason),
-        Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
-        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
-        Act::Refused(refused) => match self::act(world, scenario, refused) {
-            Ok(()) => Err(PeopleError::Other("it was not refused".into())),
-            Err(_) => Ok(()),
-        },
-        Act::Cancel(Target::All) => verbs::cancel_all(world),
+        } => reboot(world, scenario, target, *again, reason)?,
+        Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason}))?,
+        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null}))?,
+        Act::Refused(refused) => {
+            if self::act(world, scenario, refused).is_ok() {
+                return Err(PeopleError::Other("it was not refused".into()));
+            }
+        }
+        Act::Cancel(Target::All) => verbs::cancel_all(world)?,
         Act::Cancel(target) => {
             let nodes = selected(world, target)?;
-            verbs::cancel_nodes(world, &nodes)
+            verbs::cancel_nodes(world, &nodes)?;
         }
-        Act::Retry(node) => verbs::retry(world, node),
-        Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
-        Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
+        Act::Retry(node) => verbs::retry(world, node)?,
+        Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true))?,
+        Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false))?,
         Act::Label { node, key, value } => {
             let labels = world.store().node(node).map(|node| &node.meta.labels);
             let change = match value {
@@ -51,30 +51,20 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
                 None if labels.is_some_and(|labels| !labels.contains_key(key)) => return Ok(()),
                 None => NodeOp::RemoveLabel(key.clone()),
             };
-            patch(world, node, change)
+            patch(world, node, change)?;
         }
         Act::Annotate { node, key, value } => {
-            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))
+            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))?;
         }
-        Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
-        Act::DeleteQueue => delete(world, QUEUE, names::QUEUE),
-        Act::ApplyQueue => {
-            build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
-            Ok(())
-        }
-        Act::DeletePolicy(name) => delete(world, POLICY, name),
+        Act::DeleteNode(node) => world.client(PEOPLE).delete_node(node)?,
+        Act::DeleteQueue => delete(world, QUEUE, names::QUEUE)?,
+        Act::ApplyQueue => build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario)),
+        Act::DeletePolicy(name) => delete(world, POLICY, name)?,
         Act::ApplyPolicy(name) => {
             let now = wall(world.now()).as_second();
             build::apply(world, POLICY, name, build::policy_spec(scenario, name, now));
-            Ok(())
         }
-        Act::DeleteEntries(target) => delete_entries(world, target),
-        other => act_on_the_rest(world, other),
-    }
-}
-
-fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
-    match act {
+        Act::DeleteEntries(target) => delete_entries(world, target)?,
         Act::DeletePod(Key { namespace, name }) => {
             let options = junban_world::DeleteOptions::default();
             world.client(PEOPLE).delete_pod(namespace, name, &options)?;
