@@ -46,8 +46,7 @@ pub struct Scenario {
     /// The settings of each policy, in the order of the file.
     pub policies: BTreeMap<String, Vec<Setting>>,
     pub queue: Vec<Setting>,
-    pub faults: Vec<At<MachineFault>>,
-    /// Acts of people before the controller starts.
+    /// Acts of people and faults of machines before the controller starts.
     pub given: Vec<At<Act>>,
     /// Acts and waits after the controller's start, one after the other.
     pub steps: Vec<At<ScenarioStep>>,

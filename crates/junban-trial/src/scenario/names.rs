@@ -44,8 +44,6 @@ fn nodes(scenario: &Scenario) -> Mistakes {
         let places = workload.what.on.iter().chain(&workload.what.only_on);
         named.extend(places.map(|node| (workload.line, node.clone())));
     }
-    let faults = scenario.faults.iter();
-    named.extend(faults.map(|fault| (fault.line, fault.what.node.clone())));
     for (line, act) in scenario.acts() {
         named.extend(nodes_of(act).into_iter().map(|node| (line, node)));
     }

@@ -92,7 +92,7 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
 }
 
 /// Gives a machine this fault and no other.
-pub(super) fn inject(world: &mut World, fault: &MachineFault) {
+fn inject(world: &mut World, fault: &MachineFault) {
     let node = fault.node.as_str();
     let kind = match fault.fault {
         model::Fault::NeverReturns => Fault::NeverReturns,
