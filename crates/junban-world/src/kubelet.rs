@@ -131,7 +131,10 @@ impl World {
         if pod.owned_by(OwnerKind::Job) {
             // Its restartPolicy is Never: the pod fails, and its Job makes another one.
             self.update_pod(key, |p| {
-                p.status.end(Phase::Failed, now);
+                p.status.phase = Phase::Failed;
+                p.status.ready = false;
+                p.status.ready_since = now;
+                p.status.container_ids.clear();
             });
             self.detach(pod);
             return;
@@ -198,7 +201,10 @@ impl World {
         let now = self.now;
         self.runs.entry(pod.meta.uid.clone()).or_default().serves = false;
         self.update_pod(key, |p| {
-            p.status.end(Phase::Succeeded, now);
+            p.status.phase = Phase::Succeeded;
+            p.status.ready = false;
+            p.status.ready_since = now;
+            p.status.container_ids.clear();
         });
         self.detach(pod);
         if pod.terminating() {
@@ -216,7 +222,10 @@ impl World {
             let killed = pod.template.behaviour.ignores_sigterm || pod.status.started.is_none();
             let phase = if killed { Phase::Failed } else { Phase::Succeeded };
             self.update_pod(key, |p| {
-                p.status.end(phase, now);
+                p.status.phase = phase;
+                p.status.ready = false;
+                p.status.ready_since = now;
+                p.status.container_ids.clear();
             });
         }
         self.detach(pod);
@@ -277,7 +286,11 @@ impl World {
     }
 
     fn network_volumes(&self, pod: &Pod) -> Vec<Name> {
-        let claims = self.store.claims_of(pod);
+        let key = |c: &Name| ObjKey {
+            namespace: pod.meta.namespace.clone(),
+            name: c.clone(),
+        };
+        let claims = pod.claims.iter().filter_map(|c| self.store.claims.get(&key(c)));
         claims
             .filter(|c| c.kind == VolumeKind::Network)
             .filter_map(|c| c.volume.clone())
@@ -301,7 +314,7 @@ impl World {
                 volume,
                 attached: true,
             };
-            self.store.put(self.now, attachment);
+            self.store.put_attachment(self.now, attachment);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::convert::Fields;
+use crate::convert::FieldError;
 
 /// The keywords that are checked here, or that constrain nothing.
 #[cfg(test)]
@@ -60,14 +60,18 @@ pub(super) fn fill(schema: &Value, value: &mut Value) {
 }
 
 /// Finds everything that the schema refuses. The CEL rules are not checked here.
-pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fields) {
+pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if !has_type(schema, value) {
         let expected = if schema.get("x-kubernetes-int-or-string").is_some() {
             "a number or a percentage"
         } else {
             schema["type"].as_str().unwrap_or_default()
         };
-        errors.wrong(path, format!("is {}, not {expected}", describe(value)), "");
+        errors.push(error(
+            path,
+            format!("is {}, not {expected}", describe(value)),
+            String::new(),
+        ));
         return;
     }
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
@@ -75,7 +79,7 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fiel
     {
         let words: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         let hint = format!("write {}", words.join(" or "));
-        errors.wrong(path, format!("{value} is not known"), &hint);
+        errors.push(error(path, format!("{value} is not known"), hint));
     }
     match value {
         Value::Object(fields) => object(schema, fields, path, errors),
@@ -84,84 +88,121 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fiel
         Value::Number(number) => {
             let number = number.as_f64().unwrap_or_default();
             if let Some(minimum) = schema["minimum"].as_f64().filter(|minimum| number < *minimum) {
-                let hint = format!("write {minimum} or more");
-                errors.wrong(path, format!("{value} is below {minimum}"), &hint);
+                errors.push(error(
+                    path,
+                    format!("{value} is below {minimum}"),
+                    format!("write {minimum} or more"),
+                ));
             }
             if let Some(maximum) = schema["maximum"].as_f64().filter(|maximum| number > *maximum) {
-                let hint = format!("write {maximum} or less");
-                errors.wrong(path, format!("{value} is above {maximum}"), &hint);
+                errors.push(error(
+                    path,
+                    format!("{value} is above {maximum}"),
+                    format!("write {maximum} or less"),
+                ));
             }
         }
         _ => {}
     }
 }
 
-fn object(schema: &Value, fields: &Map<String, Value>, path: &str, errors: &mut Fields) {
-    let required = schema["required"].as_array().into_iter().flatten();
-    for required in required.filter_map(Value::as_str) {
+fn object(schema: &Value, fields: &Map<String, Value>, path: &str, errors: &mut Vec<FieldError>) {
+    for required in schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if !fields.contains_key(required) {
-            errors.wrong(&join(path, required), "is required", "set it");
+            errors.push(error(
+                &join(path, required),
+                "is required".to_owned(),
+                "set it".to_owned(),
+            ));
         }
     }
-    let count = fields.len();
-    if let Some(most) = too_many(schema, "maxProperties", count) {
-        errors.wrong(path, format!("has {count} fields, more than {most}"), "");
+    if let Some(most) = too_many(schema, "maxProperties", fields.len()) {
+        errors.push(error(
+            path,
+            format!("has {} fields, more than {most}", fields.len()),
+            String::new(),
+        ));
     }
     for (name, value) in fields {
-        let path = join(path, name);
         match inner(schema, name) {
-            Some(inner) => check(inner, value, &path, errors),
-            None => {
-                let known = schema.get("properties").and_then(Value::as_object);
-                let names: Vec<&str> = known
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                errors.wrong(&path, "unknown field", &suggestion(name, &names));
-            }
+            Some(inner) => check(inner, value, &join(path, name), errors),
+            None => errors.push(unknown(schema, path, name)),
         }
     }
 }
 
-fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Fields) {
+fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Vec<FieldError>) {
     let count = items.len();
     if let Some(most) = too_many(schema, "maxItems", count) {
-        errors.wrong(path, format!("has {count} items, more than {most}"), "");
+        errors.push(error(
+            path,
+            format!("has {count} items, more than {most}"),
+            String::new(),
+        ));
     }
-    if too_few(schema, "minItems", count) {
-        errors.wrong(path, "is empty", "write at least one");
+    if schema["minItems"]
+        .as_u64()
+        .is_some_and(|least| (count as u64) < least)
+    {
+        errors.push(error(
+            path,
+            "is empty".to_owned(),
+            "write at least one".to_owned(),
+        ));
     }
     let is_set = schema["x-kubernetes-list-type"] == "set";
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
         if is_set && items[..index].contains(item) {
-            errors.wrong(&path, format!("{item} is in the list twice"), "remove one");
+            errors.push(error(
+                &path,
+                format!("{item} is in the list twice"),
+                "remove one".to_owned(),
+            ));
         }
         check(&schema["items"], item, &path, errors);
     }
 }
 
-fn string(schema: &Value, text: &str, path: &str, errors: &mut Fields) {
+fn string(schema: &Value, text: &str, path: &str, errors: &mut Vec<FieldError>) {
     let length = text.chars().count();
+    if schema["minLength"]
+        .as_u64()
+        .is_some_and(|least| (length as u64) < least)
+    {
+        let problem = if length == 0 {
+            "is empty".to_owned()
+        } else {
+            format!("{text:?} is too short")
+        };
+        errors.push(error(path, problem, String::new()));
+        return;
+    }
+    if let Some(most) = too_many(schema, "maxLength", length) {
+        errors.push(error(
+            path,
+            format!("has {length} characters, more than {most}"),
+            String::new(),
+        ));
+        return;
+    }
     let pattern = schema["pattern"].as_str().map(regex::Regex::new);
-    let problem = if too_few(schema, "minLength", length) {
-        match length {
-            0 => "is empty".to_owned(),
-            _ => format!("{text:?} is too short"),
-        }
-    } else if let Some(most) = too_many(schema, "maxLength", length) {
-        format!("has {length} characters, more than {most}")
-    } else if let Some(Ok(pattern)) = pattern
+    if let Some(Ok(pattern)) = pattern
         && !pattern.is_match(text)
     {
-        format!("{text:?} does not match {pattern}")
+        errors.push(error(
+            path,
+            format!("{text:?} does not match {pattern}"),
+            String::new(),
+        ));
     } else if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-        format!("{text:?} is not a time")
-    } else {
-        return;
-    };
-    errors.wrong(path, problem, "");
+        errors.push(error(path, format!("{text:?} is not a time"), String::new()));
+    }
 }
 
 fn has_type(schema: &Value, value: &Value) -> bool {
@@ -203,10 +244,18 @@ fn too_many(schema: &Value, keyword: &str, count: usize) -> Option<u64> {
     schema[keyword].as_u64().filter(|most| count as u64 > *most)
 }
 
-fn too_few(schema: &Value, keyword: &str, count: usize) -> bool {
-    schema[keyword]
-        .as_u64()
-        .is_some_and(|least| (count as u64) < least)
+fn unknown(schema: &Value, path: &str, name: &str) -> FieldError {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    error(
+        &join(path, name),
+        "unknown field".to_owned(),
+        suggestion(name, &names),
+    )
 }
 
 /// Suggests the known name that is closest, or lists all known names.
@@ -251,5 +300,13 @@ fn describe(value: &Value) -> String {
         Value::Array(_) => "a list".to_owned(),
         Value::String(text) => format!("the text {text:?}"),
         other => other.to_string(),
+    }
+}
+
+fn error(path: &str, problem: String, hint: String) -> FieldError {
+    FieldError {
+        path: path.to_owned(),
+        problem,
+        hint,
     }
 }

@@ -5,16 +5,15 @@ mod judging;
 use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
-use super::facts::{EntryFacts, Facts, NodeFacts};
 use super::words::{Mistake, Words, split_key, unknown};
 
 /// Claims that must all hold. The file joins them with `and` or a comma.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Condition {
     claims: Vec<Claim>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) enum Claim {
     Not(Box<Claim>),
     EveryEntry(Vec<String>),
@@ -42,21 +41,41 @@ pub(super) enum Claim {
 }
 
 /// `>= 2`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bound {
     compare: Compare,
     amount: u32,
 }
 
 /// What `more than 2 nodes cordoned` and `entries Queued > 2` count.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) enum Counted {
     Nodes(Set, NodeState),
     /// Entries in one of these phases.
     Entries(Vec<String>),
 }
 
-type Compare = fn(&u32, &u32) -> bool;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Compare {
+    Less,
+    LessOrEqual,
+    Equal,
+    MoreOrEqual,
+    More,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NodeState {
+    Cordoned,
+    Schedulable,
+    Ready,
+    NotReady,
+    Marked,
+    Unavailable,
+    InFlight,
+    WithSlot,
+    WithVolume,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Set {
@@ -66,50 +85,39 @@ pub(super) enum Set {
     Racks,
 }
 
-/// Whether a node is in this state.
-type NodeState = fn(&Facts, &str, &NodeFacts) -> bool;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Thing {
+    Cordon,
+    Mark,
+    Slot,
+    Entry,
+    Taint,
+    LoadBalancerLabel,
+    Failure,
+}
 
 const NODE_STATES: [(&str, NodeState); 10] = [
-    ("cordoned", |_, _, node| node.cordoned),
-    ("schedulable", |_, _, node| !node.cordoned),
-    ("Ready", |_, _, node| node.ready),
-    ("NotReady", |_, _, node| !node.ready),
-    ("marked", |_, _, node| node.marked),
-    ("unavailable", |_, _, node| node.unavailable()),
-    ("in flight", |facts, name, _| {
-        let entry = facts.entry_of(name);
-        entry.is_some_and(|entry| IN_FLIGHT.contains(&entry.phase.as_str()))
-    }),
-    ("holding a slot", |facts, name, _| facts.slots.contains(name)),
-    ("with a slot", |facts, name, _| facts.slots.contains(name)),
-    ("holding a volume", |_, _, node| node.with_volume),
+    ("cordoned", NodeState::Cordoned),
+    ("schedulable", NodeState::Schedulable),
+    ("Ready", NodeState::Ready),
+    ("NotReady", NodeState::NotReady),
+    ("marked", NodeState::Marked),
+    ("unavailable", NodeState::Unavailable),
+    ("in flight", NodeState::InFlight),
+    ("holding a slot", NodeState::WithSlot),
+    ("with a slot", NodeState::WithSlot),
+    ("holding a volume", NodeState::WithVolume),
 ];
-
-const IN_FLIGHT: [&str; 3] = ["Draining", "Rebooting", "Verifying"];
-
-/// Finds what `no` stands before.
-type Thing = fn(&Facts) -> Vec<String>;
 
 const THINGS: [(&str, Thing); 7] = [
-    ("cordon", |facts| nodes_that(facts, |node| node.cordoned)),
-    ("mark", |facts| nodes_that(facts, |node| node.marked)),
-    ("slot", |facts| facts.slots.iter().cloned().collect()),
-    ("entry", |facts| {
-        facts.entries.iter().map(EntryFacts::describe).collect()
-    }),
-    ("steering taint", |facts| nodes_that(facts, |node| node.steered)),
-    ("load balancer label", |facts| {
-        nodes_that(facts, |node| node.off_load_balancers)
-    }),
-    ("failure", |facts| {
-        let failed = facts.entries.iter().filter(|entry| entry.is_failed());
-        failed.map(EntryFacts::describe).collect()
-    }),
+    ("cordon", Thing::Cordon),
+    ("mark", Thing::Mark),
+    ("slot", Thing::Slot),
+    ("entry", Thing::Entry),
+    ("steering taint", Thing::Taint),
+    ("load balancer label", Thing::LoadBalancerLabel),
+    ("failure", Thing::Failure),
 ];
-
-fn nodes_that(facts: &Facts, is_so: fn(&NodeFacts) -> bool) -> Vec<String> {
-    Vec::from_iter(facts.nodes_that(is_so))
-}
 
 const SETS: [(&str, Set); 4] = [
     ("nodes", Set::Nodes),
@@ -119,12 +127,12 @@ const SETS: [(&str, Set); 4] = [
 ];
 
 const COMPARES: [(&str, Compare); 6] = [
-    ("<", u32::lt),
-    ("<=", u32::le),
-    ("=", u32::eq),
-    ("==", u32::eq),
-    (">=", u32::ge),
-    (">", u32::gt),
+    ("<", Compare::Less),
+    ("<=", Compare::LessOrEqual),
+    ("=", Compare::Equal),
+    ("==", Compare::Equal),
+    (">=", Compare::MoreOrEqual),
+    (">", Compare::More),
 ];
 
 /// How a claim begins, and what reads the words after that.
@@ -145,10 +153,10 @@ const BEGINNINGS: &[Beginning] = &[
     ("power log", power_log),
     ("queue paused", |_| Ok(Claim::Paused)),
     ("pod", pod),
-    ("more than", |words| amount(u32::gt, words)),
-    ("less than", |words| amount(u32::lt, words)),
-    ("at least", |words| amount(u32::ge, words)),
-    ("exactly", |words| amount(u32::eq, words)),
+    ("more than", |words| amount(Compare::More, words)),
+    ("less than", |words| amount(Compare::Less, words)),
+    ("at least", |words| amount(Compare::MoreOrEqual, words)),
+    ("exactly", |words| amount(Compare::Equal, words)),
 ];
 
 impl Condition {
@@ -238,11 +246,8 @@ fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mist
         return Ok(Claim::Not(Box::new(about_node(node, words)?)));
     }
     if words.eat("reboots") {
-        let bound = Bound {
-            compare: u32::gt,
-            amount: 0,
-        };
-        return Ok(Claim::Boots(node, bound));
+        let (compare, amount) = (Compare::More, 0);
+        return Ok(Claim::Boots(node, Bound { compare, amount }));
     }
     if words.eat("boots") {
         let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -361,7 +366,8 @@ fn amount(compare: Compare, words: &mut Words<'_>) -> Result<Claim, Mistake> {
 /// `nodes unavailable`, `entries in flight`.
 fn counted(words: &mut Words<'_>) -> Result<Counted, Mistake> {
     if words.eat("entries in flight") {
-        return Ok(Counted::Entries(IN_FLIGHT.map(str::to_owned).into()));
+        let phases = ["Draining", "Rebooting", "Verifying"].map(str::to_owned);
+        return Ok(Counted::Entries(phases.into()));
     }
     if words.eat("entries") {
         return phases(words).map(Counted::Entries);
@@ -374,15 +380,9 @@ fn counted(words: &mut Words<'_>) -> Result<Counted, Mistake> {
 }
 
 impl Bound {
-    fn holds(self, number: u32) -> bool {
-        (self.compare)(&number, &self.amount)
-    }
-
     fn exactly(amount: u32) -> Self {
-        Self {
-            compare: u32::eq,
-            amount,
-        }
+        let compare = Compare::Equal;
+        Self { compare, amount }
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Change {
 }
 
 /// The newest changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChangeLog {
     changes: VecDeque<Change>,
     capacity: usize,
@@ -49,8 +49,9 @@ pub struct ChangeLog {
 impl ChangeLog {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
+            changes: VecDeque::new(),
             capacity,
-            ..Self::default()
+            compacted: 0,
         }
     }
 

@@ -6,10 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::api::store::of_namespace;
 use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
-    PodTemplate, Taint, Toleration,
+    PodStatus, PodTemplate, Taint, Toleration,
 };
 use crate::truth::{Removal, Truth};
 use crate::world::World;
@@ -32,8 +31,14 @@ impl World {
         }
         self.wake_owner(key.clone());
         // A budget depends on the replicas of its owners.
-        let budgets = of_namespace(&self.store.budgets, &key.namespace);
-        for budget in Vec::from_iter(budgets.map(|b| b.meta.key())) {
+        let of_namespace: Vec<ObjKey> = self
+            .store
+            .budgets
+            .keys()
+            .filter(|k| k.namespace == key.namespace)
+            .cloned()
+            .collect();
+        for budget in of_namespace {
             self.wake_budget(budget);
         }
         owner
@@ -242,10 +247,20 @@ impl World {
         let meta = Meta {
             name: key.name.clone(),
             namespace: key.namespace.clone(),
+            labels: template.labels.clone(),
+            annotations: template.annotations.clone(),
             owner: Some(reference(owner)),
+            finalizers: template.finalizers.clone(),
             ..Meta::default()
         };
-        self.add_pod(Pod::new(meta, template, node, claims));
+        self.add_pod(Pod {
+            meta,
+            template,
+            node,
+            claims,
+            deletion_grace_s: 0,
+            status: PodStatus::default(),
+        });
     }
 
     /// The names of the template's claims; makes those that do not exist. With `of_pod` the pod has claims of its
@@ -279,7 +294,7 @@ impl World {
                     kind: *kind,
                     volume: None,
                 };
-                self.store.put(self.now, claim);
+                self.store.put_claim(self.now, claim);
             }
             claims.push(name);
         }
