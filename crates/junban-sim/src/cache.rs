@@ -49,20 +49,20 @@ impl ClusterCache {
     /// A cache with all objects of the moment.
     pub(crate) fn listed(world: &World) -> Self {
         let mut listed = Self::default();
-        let cache = world.cache();
+        let store = world.store();
         // Volumes before their claims, and nodes before their Leases.
-        let volumes = cache.volumes.values().cloned().map(Object::Volume);
+        let volumes = store.volumes().cloned().map(Object::Volume);
         let objects = volumes
-            .chain(cache.claims.values().cloned().map(Object::Claim))
-            .chain(cache.nodes.values().cloned().map(Object::Node))
-            .chain(cache.leases.values().cloned().map(Object::Lease))
-            .chain(cache.owners.values().cloned().map(Object::Owner))
-            .chain(cache.budgets.values().cloned().map(Object::Budget))
-            .chain(cache.attachments.values().cloned().map(Object::Attachment))
-            .chain(cache.pods.values().cloned().map(Object::Pod))
-            .chain(cache.customs.values().cloned().map(Object::Custom));
+            .chain(store.claims().cloned().map(Object::Claim))
+            .chain(store.nodes().cloned().map(Object::Node))
+            .chain(store.leases().cloned().map(Object::Lease))
+            .chain(store.owners().cloned().map(Object::Owner))
+            .chain(store.budgets().cloned().map(Object::Budget))
+            .chain(store.attachments().cloned().map(Object::Attachment))
+            .chain(store.pods().cloned().map(Object::Pod))
+            .chain(store.customs().cloned().map(Object::Custom));
         objects.for_each(|object| listed.put(&object));
-        listed.rv = cache.rv;
+        listed.rv = store.resource_version();
         listed
     }
 

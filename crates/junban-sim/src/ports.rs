@@ -3,9 +3,9 @@
 
 mod patch;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use junban_api::convert;
+use junban_api::{convert, names};
 use junban_core::cluster::QueueView;
 use junban_core::effect::{
     ActEvidence, Announcement, EvictOutcome, Evidence, MemberHealth, NewEntry, NodePatch, PodLeave,
@@ -16,7 +16,8 @@ use junban_core::ids::{EntryName, EntryUid, NodeName, PodKey, PolicyName, Versio
 use junban_core::policy::PolicySummary;
 use junban_core::time::Mono;
 use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPort, PowerPort, ReadPort};
-use junban_world::{self as world, ApiError, Ms, Object, Preconditions, World};
+use junban_engine::shell::locked;
+use junban_world::{self as world, ApiError, Client, Ms, Object, Preconditions, World};
 use serde_json::Value;
 
 use crate::cache::Shown;
@@ -27,7 +28,6 @@ pub(crate) struct SimPorts {
     world: Arc<Mutex<World>>,
     /// When the request left its process. `not_after` is compared with this moment, not with the arrival.
     sent: Ms,
-    field_manager: &'static str,
     shown: Mutex<Vec<Shown>>,
 }
 
@@ -36,7 +36,6 @@ impl SimPorts {
         Self {
             world,
             sent,
-            field_manager: junban_api::names::FIELD_MANAGER,
             shown: Mutex::default(),
         }
     }
@@ -78,7 +77,7 @@ impl SimPorts {
         };
         let written =
             self.world()
-                .client(self.field_manager)
+                .client(names::FIELD_MANAGER)
                 .write_status(kind, name, status, &preconditions);
         match written {
             Ok(custom) => {
@@ -114,8 +113,8 @@ impl SimPorts {
 
     fn read_node(&self, name: &NodeName) -> Result<Option<junban_core::cluster::Node>, ApiError> {
         let mut world = self.world();
-        let read = world.client(self.field_manager).node(name.as_str());
-        let lease = world.client(self.field_manager).lease(name.as_str()).ok();
+        let read = world.client(names::FIELD_MANAGER).node(name.as_str());
+        let lease = world.client(names::FIELD_MANAGER).lease(name.as_str()).ok();
         let rv = world.store().resource_version();
         drop(world);
         match read {
@@ -135,51 +134,38 @@ impl SimPorts {
         }
     }
 
-    fn read_entry(&self, name: &EntryName) -> Result<Option<Entry>, ApiError> {
-        let read = self
-            .world()
-            .client(self.field_manager)
-            .custom(ENTRY, name.as_str());
+    /// Reads one of our own objects.
+    fn read_custom(&self, kind: &str, name: &str) -> Result<Option<Arc<world::Custom>>, ApiError> {
+        let read = self.world().client(names::FIELD_MANAGER).custom(kind, name);
         match read {
-            Ok(custom) => {
-                let custom = self.show_custom(custom);
-                Ok(convert::entry::read(&objects::custom(&custom)).ok())
-            }
+            Ok(custom) => Ok(Some(self.show_custom(custom))),
             Err(ApiError::NotFound { .. }) => {
-                self.show_absent(ENTRY, name.as_str());
+                self.show_absent(kind, name);
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 
+    fn read_entry(&self, name: &EntryName) -> Result<Option<Entry>, ApiError> {
+        let custom = self.read_custom(ENTRY, name.as_str())?;
+        Ok(custom.and_then(|custom| convert::entry::read(&objects::custom(&custom)).ok()))
+    }
+
     fn read_queue(&self) -> Result<QueueView, ApiError> {
-        let read = self
-            .world()
-            .client(self.field_manager)
-            .custom(QUEUE, junban_api::names::QUEUE);
-        match read {
-            Ok(custom) => {
-                let custom = self.show_custom(custom);
-                Ok(objects::queue(&custom))
-            }
-            Err(ApiError::NotFound { .. }) => {
-                self.show_absent(QUEUE, junban_api::names::QUEUE);
-                Ok(QueueView::Absent)
-            }
-            Err(error) => Err(error),
-        }
+        let custom = self.read_custom(QUEUE, names::QUEUE)?;
+        Ok(custom.map_or(QueueView::Absent, |custom| objects::queue(&custom)))
     }
 
     fn read_pods(&self, node: &NodeName) -> Result<Vec<junban_core::cluster::Pod>, ApiError> {
-        let (rv, pods) = self.world().client(self.field_manager).pods_on(node.as_str())?;
+        let (rv, pods) = self.world().client(names::FIELD_MANAGER).pods_on(node.as_str())?;
         self.show(Shown::PodsOf(node.clone(), pods.clone(), rv));
         Ok(pods.iter().filter_map(|pod| objects::pod(pod)).collect())
     }
 
     fn read_attachments(&self, node: &NodeName) -> Result<Vec<junban_core::cluster::Attachment>, ApiError> {
         let mut world = self.world();
-        let all = world.client(self.field_manager).attachments()?;
+        let all = world.client(names::FIELD_MANAGER).attachments()?;
         let rv = world.store().resource_version();
         drop(world);
         let of_node: Vec<_> = all
@@ -195,8 +181,8 @@ impl SimPorts {
 
     fn read_lists(&self) -> Result<Evidence, ApiError> {
         let mut world = self.world();
-        let (_, nodes) = world.client(self.field_manager).nodes()?;
-        let (_, entries) = world.client(self.field_manager).customs(ENTRY)?;
+        let (_, nodes) = world.client(names::FIELD_MANAGER).nodes()?;
+        let (_, entries) = world.client(names::FIELD_MANAGER).customs(ENTRY)?;
         drop(world);
         for node in &nodes {
             self.show(Shown::Is(Object::Node(node.clone())));
@@ -266,7 +252,7 @@ impl SimPorts {
 
     fn show_pod(&self, pod: &PodKey) {
         let mut world = self.world();
-        let read = world.client(self.field_manager).pod(&pod.namespace, &pod.name);
+        let read = world.client(names::FIELD_MANAGER).pod(&pod.namespace, &pod.name);
         let rv = world.store().resource_version();
         drop(world);
         self.show(match read {
@@ -278,7 +264,7 @@ impl SimPorts {
 
 impl LedgerPort for SimPorts {
     async fn write_queue(&self, write: QueueWrite) -> WriteOutcome {
-        let name = junban_api::names::QUEUE;
+        let name = names::QUEUE;
         let previous = self.previous_status(QUEUE, name);
         let status = convert::queue::status(Some(&write.ledger), &write.summary, &previous, self.wall());
         self.write_status(QUEUE, name, write.version, Some(write.uid.as_str()), status)
@@ -292,12 +278,12 @@ impl NodePort for SimPorts {
         }
         let mut world = self.world();
         let taints = world
-            .client(self.field_manager)
+            .client(names::FIELD_MANAGER)
             .node(patch.node.as_str())
             .map(|node| node.taints.clone());
         let ops = patch::operations(&patch, taints.unwrap_or_default());
         let written = world
-            .client(self.field_manager)
+            .client(names::FIELD_MANAGER)
             .patch_node(patch.node.as_str(), &ops);
         let rv = world.store().resource_version();
         drop(world);
@@ -323,7 +309,7 @@ impl EntryPort for SimPorts {
         let labels = serde_json::from_value(object["metadata"]["labels"].clone()).unwrap_or_default();
         let created = self
             .world()
-            .client(self.field_manager)
+            .client(names::FIELD_MANAGER)
             .create_custom(world::NewCustom {
                 kind: ENTRY.into(),
                 name: new.name.as_str().into(),
@@ -359,7 +345,7 @@ impl EntryPort for SimPorts {
         };
         let deleted =
             self.world()
-                .client(self.field_manager)
+                .client(names::FIELD_MANAGER)
                 .delete_custom(ENTRY, name.as_str(), &preconditions);
         match deleted {
             Ok(()) => {
@@ -384,47 +370,44 @@ impl EntryPort for SimPorts {
 
 impl EvictPort for SimPorts {
     async fn evict(&self, leave: PodLeave) -> EvictOutcome {
-        if self.is_past(leave.not_after) {
-            return EvictOutcome::TooLate;
-        }
         let options = world::EvictOptions {
             uid: Some(leave.uid.as_str().into()),
             ..world::EvictOptions::default()
         };
-        let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
-        let evicted = self
-            .world()
-            .client(self.field_manager)
-            .evict(namespace, name, &options);
-        self.leave_answer(&leave.pod, evicted)
+        self.leave(&leave, |api, namespace, name| {
+            api.evict(namespace, name, &options)
+        })
     }
 
     async fn delete_pod(&self, leave: PodLeave) -> EvictOutcome {
-        if self.is_past(leave.not_after) {
-            return EvictOutcome::TooLate;
-        }
         let options = world::DeleteOptions {
             uid: Some(leave.uid.as_str().into()),
             grace_s: None,
         };
-        let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
-        let deleted = self
-            .world()
-            .client(self.field_manager)
-            .delete_pod(namespace, name, &options);
-        self.leave_answer(&leave.pod, deleted)
+        self.leave(&leave, |api, namespace, name| {
+            api.delete_pod(namespace, name, &options)
+        })
     }
 }
 
 impl SimPorts {
-    /// The outcome of an eviction or a deletion. The answer shows the pod as it is now.
-    fn leave_answer(&self, pod: &PodKey, answer: Result<(), ApiError>) -> EvictOutcome {
+    /// Sends an eviction or a deletion. The answer shows the pod as it is now.
+    fn leave(
+        &self,
+        leave: &PodLeave,
+        send: impl FnOnce(&mut Client<'_>, &str, &str) -> Result<(), ApiError>,
+    ) -> EvictOutcome {
+        if self.is_past(leave.not_after) {
+            return EvictOutcome::TooLate;
+        }
+        let (namespace, name) = (&leave.pod.namespace, &leave.pod.name);
+        let answer = send(&mut self.world().client(names::FIELD_MANAGER), namespace, name);
         let outcome = match answer {
             Ok(()) => EvictOutcome::Accepted,
             Err(ApiError::NotFound { .. } | ApiError::Conflict { .. }) => EvictOutcome::Gone,
             Err(error) => return evict_outcome(error),
         };
-        self.show_pod(pod);
+        self.show_pod(&leave.pod);
         outcome
     }
 }
@@ -477,10 +460,6 @@ impl NotifyPort for SimPorts {
         );
         self.world().emit(world::Truth::Note { text });
     }
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_outcome(error: ApiError) -> WriteOutcome {

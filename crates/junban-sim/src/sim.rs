@@ -18,10 +18,11 @@ use junban_core::time::SignedDuration;
 use junban_engine::clock::ServerClock;
 use junban_engine::elector::LeaseAnswer;
 use junban_engine::ports::execute;
+use junban_engine::shell::locked;
 use junban_engine::step::{Answer, Request};
 use junban_world::{Ms, Rng, Span, World};
 
-use crate::ports::{SimPorts, locked};
+use crate::ports::SimPorts;
 use crate::watch::{Lags, Watch};
 use event::{Event, ProcessLife};
 use lease::LeaseObject;

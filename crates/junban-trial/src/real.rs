@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::{Act, Fault, MachineFault, Scenario};
+use crate::scenario::model::{Act, Fault, Scenario};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
 
 use controllers::Controllers;
@@ -87,16 +87,13 @@ pub fn sweep(
 }
 
 /// Machines that are down when the run begins.
-fn dead_before(scenario: &Scenario) -> BTreeSet<&str> {
+fn dead_before(scenario: &Scenario) -> BTreeSet<&String> {
     let mut dead = BTreeSet::new();
-    let is_dead = |fault: &&MachineFault| fault.fault == Fault::Dead;
-    let faults = scenario.faults.iter().map(|at| &at.what);
-    dead.extend(faults.filter(is_dead).map(|fault| fault.node.as_str()));
     for at in &scenario.given {
         match &at.what {
             Act::PowerOff(node) => drop(dead.insert(node)),
-            Act::Fault(fault) if is_dead(&fault) => drop(dead.insert(&fault.node)),
-            Act::Repair(node) => drop(dead.remove(node.as_str())),
+            Act::Fault(fault) if fault.fault == Fault::Dead => drop(dead.insert(&fault.node)),
+            Act::Repair(node) => drop(dead.remove(node)),
             _ => {}
         }
     }
@@ -107,9 +104,6 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     let bed = Testbed::up(scenario, options)?;
     manifests::apply(&bed, scenario)?;
     workloads::apply(&bed, scenario)?;
-    for fault in &scenario.faults {
-        people::inject(&bed, &fault.what)?;
-    }
     for at in &scenario.given {
         people::act(&bed, scenario, &at.what)?;
     }
@@ -143,9 +137,8 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     };
     let mut judge = Judge::new(scenario, leniency);
     let mut rules = rules::Rules::new(scenario);
-    let faults = scenario.faults.iter().map(|at| Act::Fault(at.what.clone()));
-    for act in scenario.given.iter().map(|at| at.what.clone()).chain(faults) {
-        rules.forgive(&act, &facts.facts());
+    for at in &scenario.given {
+        rules.forgive(&at.what, &facts.facts());
     }
     let mut retried = BTreeSet::new();
     let began = Instant::now();

@@ -147,9 +147,6 @@ impl<'s> Run<'s> {
         for at in &self.scenario.given {
             self.act(at.line, &at.text, &at.what);
         }
-        for fault in &self.scenario.faults {
-            people::inject(&mut self.sim.world(), &fault.what);
-        }
         // The control plane knows all of this before the controller starts.
         let settled = self.sim.now() + build::BEGINS_AT_MS;
         self.sim.world().advance_to(settled);

@@ -1,6 +1,6 @@
 //! The clock: it takes the events from the queue in their order and calls their handlers.
 
-use crate::api::Ms;
+use crate::api::{Attachment, Ms};
 use crate::events::Event;
 use crate::world::World;
 
@@ -53,7 +53,7 @@ impl World {
             Event::Owner(key) => self.on_owner(&key),
             Event::Budget(key) => self.on_budget(&key),
             Event::Schedule => self.on_schedule(),
-            Event::Detached { attachment } => self.store.remove_attachment(self.now, &attachment),
+            Event::Detached { attachment } => drop(self.store.remove::<Attachment>(self.now, &attachment)),
             Event::Collect { node } => self.on_collect(&node),
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::api::node::{CONTROL_PLANE, ZONE};
 use crate::api::pod::MIRROR;
 use crate::api::{
-    Budget, BudgetStatus, Demand, Map, Meta, Name, ObjKey, Owner, OwnerKind, OwnerRef, Pod, PodStatus,
-    PodTemplate, Selector, Service, Taint, UnhealthyPolicy, VolumeKind,
+    Budget, BudgetStatus, Demand, Map, Meta, Name, ObjKey, Owner, OwnerKind, OwnerRef, Pod, PodTemplate,
+    Selector, Service, Taint, UnhealthyPolicy, VolumeKind,
 };
 use crate::controllers::workload::{app_label, daemon_tolerations};
 use crate::rng::Span;
@@ -268,20 +268,11 @@ impl WorldBuilder {
         let meta = Meta {
             name: name.into(),
             namespace: namespace.into(),
-            labels: template.labels.clone(),
-            annotations: template.annotations.clone(),
             owner,
-            finalizers: template.finalizers.clone(),
             ..Meta::default()
         };
-        self.bare.push(Pod {
-            meta,
-            template: Arc::new(template),
-            node: node.map(Name::from),
-            claims: vec![],
-            deletion_grace_s: 0,
-            status: PodStatus::default(),
-        });
+        let pod = Pod::new(meta, Arc::new(template), node.map(Name::from), vec![]);
+        self.bare.push(pod);
         self
     }
 
@@ -297,7 +288,7 @@ impl WorldBuilder {
         for service in services {
             let mut service = service;
             service.meta.uid = world.new_uid();
-            world.store.put_service(0, service);
+            world.store.put(0, service);
         }
         for mut pod in bare {
             pod.claims = world.make_claims(&pod.meta.namespace, &pod.template, None);

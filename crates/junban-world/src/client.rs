@@ -257,7 +257,9 @@ impl Client<'_> {
             if !pre.met(&w.find_custom(kind, name)?.meta) {
                 return Err(ApiError::conflict(format!("{kind} \"{name}\"")));
             }
-            let old = w.store.remove_custom(w.now, kind, name);
+            let old = w
+                .store
+                .remove::<Custom>(w.now, &(kind.to_owned(), name.to_owned()));
             w.note_custom(old.as_deref(), None);
             Ok(())
         })
@@ -295,7 +297,7 @@ impl World {
             status: Value::Null,
         };
         self.admitted(None, &custom)?;
-        let custom = self.store.put_custom(self.now, custom);
+        let custom = self.store.put(self.now, custom);
         self.note_custom(None, Some(&custom));
         Ok(custom)
     }
@@ -319,7 +321,7 @@ impl World {
         if new == *old {
             return Ok(old);
         }
-        let new = self.store.put_custom(self.now, new);
+        let new = self.store.put(self.now, new);
         self.note_custom(Some(&old), Some(&new));
         Ok(new)
     }
@@ -343,7 +345,7 @@ impl World {
                 budget.meta.created = self.now;
             }
         }
-        self.store.put_budget(self.now, budget);
+        self.store.put(self.now, budget);
         self.wake_budget(key);
     }
 }

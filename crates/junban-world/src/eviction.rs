@@ -152,7 +152,7 @@ impl World {
             .disrupted_pods
             .insert(pod.meta.name.to_string(), self.now);
         let key = new.meta.key();
-        self.store.put_budget(self.now, new);
+        self.store.put(self.now, new);
         // The disruption controller sees this write of the budget, as it sees any other one.
         self.wake_budget(key);
         Ok(())

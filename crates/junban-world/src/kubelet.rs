@@ -131,10 +131,7 @@ impl World {
         if pod.owned_by(OwnerKind::Job) {
             // Its restartPolicy is Never: the pod fails, and its Job makes another one.
             self.update_pod(key, |p| {
-                p.status.phase = Phase::Failed;
-                p.status.ready = false;
-                p.status.ready_since = now;
-                p.status.container_ids.clear();
+                p.status.end(Phase::Failed, now);
             });
             self.detach(pod);
             return;
@@ -201,10 +198,7 @@ impl World {
         let now = self.now;
         self.runs.entry(pod.meta.uid.clone()).or_default().serves = false;
         self.update_pod(key, |p| {
-            p.status.phase = Phase::Succeeded;
-            p.status.ready = false;
-            p.status.ready_since = now;
-            p.status.container_ids.clear();
+            p.status.end(Phase::Succeeded, now);
         });
         self.detach(pod);
         if pod.terminating() {
@@ -222,10 +216,7 @@ impl World {
             let killed = pod.template.behaviour.ignores_sigterm || pod.status.started.is_none();
             let phase = if killed { Phase::Failed } else { Phase::Succeeded };
             self.update_pod(key, |p| {
-                p.status.phase = phase;
-                p.status.ready = false;
-                p.status.ready_since = now;
-                p.status.container_ids.clear();
+                p.status.end(phase, now);
             });
         }
         self.detach(pod);
@@ -286,11 +277,7 @@ impl World {
     }
 
     fn network_volumes(&self, pod: &Pod) -> Vec<Name> {
-        let key = |c: &Name| ObjKey {
-            namespace: pod.meta.namespace.clone(),
-            name: c.clone(),
-        };
-        let claims = pod.claims.iter().filter_map(|c| self.store.claims.get(&key(c)));
+        let claims = self.store.claims_of(pod);
         claims
             .filter(|c| c.kind == VolumeKind::Network)
             .filter_map(|c| c.volume.clone())
@@ -314,7 +301,7 @@ impl World {
                 volume,
                 attached: true,
             };
-            self.store.put_attachment(self.now, attachment);
+            self.store.put(self.now, attachment);
         }
     }
 

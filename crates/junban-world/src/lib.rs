@@ -42,7 +42,7 @@
 //! |---|---|
 //! | time | [`World::now`], [`World::next_event_at`], [`World::advance_to`], [`World::advance_until_change`] (ignores Lease renewals) |
 //! | requests of a caller, with its faults | [`World::client`] → [`Client`]: Nodes, Leases, pods, evictions, budgets, owners, attachments, custom objects |
-//! | a caller's watches | [`Cache`]: `cache.sync(&world, until)` applies all changes until a time (now − lag); [`World::changes_since`]; [`World::compact`] |
+//! | a caller's watches | [`World::changes_since`]; [`World::compact`] |
 //! | all objects, without faults | [`World::store`] → [`Store`] |
 //! | faults of a caller | [`World::callers`] → `faults(who)`: [`CallerFaults`] (outage, denied right, lost answer); `log(who)`: requests by verb and resource |
 //! | rules of custom objects, and the meaning of their changes | [`World::admit`], [`World::interpret`] |
@@ -58,7 +58,6 @@
 mod advance;
 pub mod api;
 pub mod builder;
-pub mod cache;
 pub mod checkers;
 pub mod client;
 pub mod controllers;
@@ -79,7 +78,6 @@ pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
-pub use cache::Cache;
 pub use checkers::{Checkers, Groups, Params, PolicyLimits, Violation};
 pub use client::{Client, DeleteOptions};
 pub use demo::Demo;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Map, Ms, Name, Taint};
+use crate::api::{Map, Ms, Name, Ready, Taint};
 use crate::rng::{Rng, Span};
 use crate::truth::{DownCause, PowerTag};
 
@@ -89,6 +89,15 @@ pub struct PowerRequest {
 }
 
 impl Machine {
+    /// What the kubelet reports about its Node.
+    pub(crate) fn reported_ready(&self) -> Ready {
+        if self.kubelet_ready {
+            Ready::True
+        } else {
+            Ready::False
+        }
+    }
+
     /// The first fault that `pick` accepts. It happens one time less from now on.
     pub(crate) fn take(&mut self, pick: impl Fn(Fault) -> bool) -> Option<Fault> {
         let at = self.faults.iter().position(|r| pick(r.fault))?;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{Ms, Phase};
-use crate::truth::{EvictionAnswer, PodFacts, PowerOutcome, Truth, TruthEvent};
+use crate::api::Ms;
+use crate::checkers::view::ClusterView;
+use crate::truth::{EvictionAnswer, PowerOutcome, Truth, TruthEvent};
 
 /// Times of a node's newest turn.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +35,7 @@ pub struct Metrics {
     pub turns: BTreeMap<String, TurnTimes>,
     /// The largest number of nodes that the controllers had cordoned at the same time.
     pub most_cordoned: u64,
-    pods: BTreeMap<String, PodFacts>,
-    on_node: BTreeMap<String, BTreeSet<String>>,
+    view: ClusterView,
     /// Pods that no longer add to `had_to_leave`.
     counted: BTreeSet<String>,
     cordoned: BTreeSet<String>,
@@ -68,8 +68,11 @@ impl Metrics {
     pub fn observe(&mut self, event: &TruthEvent) {
         let at = event.at;
         match &event.what {
-            Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(facts),
-            Truth::PodGone { uid, .. } => self.gone(uid),
+            Truth::PodAdded(facts) | Truth::PodChanged(facts)
+                if self.first.is_some() && !self.view.pods.contains_key(&facts.uid) =>
+            {
+                self.counted.insert(facts.uid.clone());
+            }
             Truth::Eviction {
                 by,
                 dry_run,
@@ -78,7 +81,8 @@ impl Metrics {
                 ..
             } if self.controllers.contains(by) => match answer {
                 EvictionAnswer::Accepted if !dry_run => {
-                    self.evictions += u64::from(self.pods.get(uid).is_some_and(|p| !p.terminating));
+                    self.evictions +=
+                        u64::from(self.view.pods.get(uid).is_some_and(|p| !p.facts.terminating));
                 }
                 EvictionAnswer::BudgetDenied if !dry_run => self.denied += 1,
                 EvictionAnswer::BudgetBehind => self.behind += 1,
@@ -98,6 +102,7 @@ impl Metrics {
             }
             _ => {}
         }
+        self.view.apply(event);
     }
 
     fn cordon(&mut self, at: Ms, node: &str, cordoned: bool) {
@@ -110,31 +115,8 @@ impl Metrics {
         self.cordoned.insert(node.to_owned());
         self.most_cordoned = self.most_cordoned.max(self.cordoned.len() as u64);
         self.turns.insert(node.to_owned(), TurnTimes::default());
-        let here = self.on_node.get(node).into_iter().flatten();
-        for uid in here.filter(|uid| self.pods.get(*uid).is_some_and(must_leave)) {
-            self.had_to_leave += u64::from(self.counted.insert(uid.clone()));
+        for pod in self.view.pods_on(node).filter(|pod| pod.facts.drained()) {
+            self.had_to_leave += u64::from(self.counted.insert(pod.facts.uid.clone()));
         }
     }
-
-    fn pod(&mut self, facts: &PodFacts) {
-        let uid = &facts.uid;
-        if let Some(node) = &facts.node {
-            self.on_node.entry(node.clone()).or_default().insert(uid.clone());
-        }
-        if self.first.is_some() && !self.pods.contains_key(uid) {
-            self.counted.insert(uid.clone());
-        }
-        self.pods.insert(uid.clone(), facts.clone());
-    }
-
-    fn gone(&mut self, uid: &str) {
-        let node = self.pods.remove(uid).and_then(|pod| pod.node);
-        if let Some(here) = node.and_then(|node| self.on_node.get_mut(&node)) {
-            here.remove(uid);
-        }
-    }
-}
-
-fn must_leave(pod: &PodFacts) -> bool {
-    !pod.mirror && pod.owner_kind != "DaemonSet" && !matches!(pod.phase, Phase::Succeeded | Phase::Failed)
 }

@@ -82,11 +82,7 @@ impl World {
 
     /// The nodes of the pod's local volumes.
     fn volume_nodes(&self, pod: &Pod) -> Vec<Name> {
-        let key = |c: &Name| ObjKey {
-            namespace: pod.meta.namespace.clone(),
-            name: c.clone(),
-        };
-        let claims = pod.claims.iter().filter_map(|c| self.store.claims.get(&key(c)));
+        let claims = self.store.claims_of(pod);
         claims
             .filter_map(|c| self.store.volumes.get(c.volume.as_ref()?))
             .filter_map(|v| v.node.clone())
@@ -108,19 +104,9 @@ impl World {
     /// Makes volumes for the pod's claims that have none; local volumes are on this node.
     pub(crate) fn provision(&mut self, pod: &Pod, node: &Name) {
         for claim in &pod.claims {
-            let key = ObjKey {
-                namespace: pod.meta.namespace.clone(),
-                name: claim.clone(),
-            };
-            let Some(old) = self
-                .store
-                .claims
-                .get(&key)
-                .filter(|c| c.volume.is_none())
-                .cloned()
-            else {
-                continue;
-            };
+            let key = ObjKey::new(&pod.meta.namespace, claim);
+            let unbound = self.store.claims.get(&key).filter(|c| c.volume.is_none());
+            let Some(old) = unbound.cloned() else { continue };
             let name: Name = format!("pv-{}-{}", key.namespace, key.name).into();
             let meta = Meta {
                 name: name.clone(),
@@ -129,10 +115,10 @@ impl World {
                 ..Meta::default()
             };
             let node = (old.kind == VolumeKind::Local).then(|| node.clone());
-            self.store.put_volume(self.now, Volume { meta, node });
+            self.store.put(self.now, Volume { meta, node });
             let mut new = (*old).clone();
             new.volume = Some(name);
-            self.store.put_claim(self.now, new);
+            self.store.put(self.now, new);
         }
     }
 }

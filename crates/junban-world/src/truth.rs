@@ -86,6 +86,15 @@ pub struct PodFacts {
     pub terminating: bool,
 }
 
+impl PodFacts {
+    /// Whether a drain removes such a pod: not the pod of a DaemonSet, a mirror pod or a pod that has ended.
+    pub(crate) fn drained(&self) -> bool {
+        !self.mirror
+            && self.owner_kind != "DaemonSet"
+            && !matches!(self.phase, Phase::Succeeded | Phase::Failed)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvictionAnswer {
     Accepted,

@@ -1,7 +1,7 @@
 //! Custom objects, the faults of callers, and caches.
 
 use junban_world::{
-    ApiError, Cache, Deny, LostAnswer, NewCustom, NodeOp, Preconditions, Span, Truth, Verb, World,
+    ApiError, Deny, LostAnswer, NewCustom, NodeOp, Object, Preconditions, Span, Truth, Verb, World,
     WorldBuilder,
 };
 use serde_json::json;
@@ -175,24 +175,23 @@ fn an_outage_makes_the_server_unreachable_until_it_ends() {
 }
 
 #[test]
-fn a_cache_shows_changes_until_the_given_time_and_lists_again_after_a_compaction() {
+fn the_log_has_all_changes_with_their_times_until_a_compaction() {
     let mut w = world();
-    let mut cache = w.cache();
+    let start = w.store().resource_version();
     w.advance_to(1000);
     w.client("a").create_custom(entry("x")).unwrap();
+    let customs = |w: &World| -> Vec<(u64, bool)> {
+        let changes = w.changes_since(start).unwrap();
+        let customs = changes.filter(|change| matches!(change.object, Object::Custom(_)));
+        customs.map(|change| (change.at, change.deleted)).collect()
+    };
+    assert_eq!(customs(&w), [(1000, false)]);
     w.advance_to(3000);
-    cache.sync(&w, 999);
-    assert!(cache.customs.is_empty());
-    assert_eq!(cache.sync(&w, 1000), 1);
-    assert_eq!(cache.customs.len(), 1);
     w.client("a")
         .delete_custom("NodeReboot", "x", &Preconditions::default())
         .unwrap();
+    assert_eq!(customs(&w), [(1000, false), (3000, true)]);
     w.compact();
-    assert!(w.changes_since(cache.rv).is_err());
-    cache.sync(&w, 0);
-    assert!(cache.customs.is_empty());
-    let mut fresh = Cache::default();
-    fresh.sync(&w, 0);
-    assert_eq!(fresh.nodes.len(), 1);
+    assert!(w.changes_since(start).is_err());
+    assert_eq!(w.changes_since(w.store().resource_version()).unwrap().count(), 0);
 }

@@ -49,109 +49,82 @@ fn grant(server: &Server) -> Result<()> {
         ("olivia", "node-patcher"),
         ("olivia", "junban-operator"),
     ] {
-        let (name, user, role) = (
-            format!("{user}-{role}"),
-            format!("--user={user}"),
-            format!("--clusterrole={role}"),
-        );
-        server
-            .admin(&["create", "clusterrolebinding", &name, &role, &user])?
-            .require()?;
+        let words = format!("create clusterrolebinding {user}-{role} --clusterrole={role} --user={user}");
+        let words: Vec<&str> = words.split(' ').collect();
+        server.admin(&words)?.require()?;
     }
     Ok(())
 }
 
 fn node_keys(server: &Server, findings: &mut Findings) -> Result<()> {
-    for (who, account) in [("a kubelet", &KUBELET), ("a stranger", &STRANGER)] {
-        let mut refused = |what: &str, answer: &Answer| {
-            findings.expect(
-                is_refused(answer, NODE_KEYS),
-                &format!("{who} may not {what}"),
-                &answer.text,
-            )
-        };
-        refused(
-            "forge a mark",
-            &annotate(server, account, "junban.dev/mark", "forged")?,
-        )?;
-        refused(
-            "forge a mark through the status",
-            &annotate_status(server, account, "junban.dev/mark", "forged")?,
-        )?;
-        refused(
-            "forge a journal",
-            &annotate(server, account, "junban.dev/boot", "b1 - x")?,
-        )?;
-        refused(
-            "waive a goal",
-            &annotate(server, account, "junban.dev/waived", "2026-11-23T09:00:00Z")?,
-        )?;
-        refused(
-            "hold a node",
-            &label(server, account, "junban.dev/hold", Some("yes"))?,
-        )?;
-        refused(
-            "exclude a node",
-            &label(server, account, "junban.dev/exclude", Some(""))?,
-        )?;
-        let fine = annotate(server, account, "example.com/note", who)?;
-        findings.expect(fine.ok, &format!("{who} may write other annotations"), &fine.text)?;
-        let fine = annotate_status(server, account, "example.com/status-note", who)?;
-        findings.expect(
-            fine.ok,
-            &format!("{who} may write other annotations through the status"),
-            &fine.text,
-        )?;
+    let (mark, hold, steering) = ("junban.dev/mark", "junban.dev/hold", "junban.dev/pending");
+    let others = [("a kubelet", &KUBELET), ("a stranger", &STRANGER)];
+    for (who, account) in others {
+        let annotate = |key: &str, value: &str| annotate(server, account, key, value);
+        let annotate_status = |key: &str, value: &str| annotate_status(server, account, key, value);
+        let label = |key: &str, value: &str| label(server, account, key, Some(value));
+        for (what, answer) in [
+            ("forge a mark", annotate(mark, "forged")?),
+            (
+                "forge a mark through the status",
+                annotate_status(mark, "forged")?,
+            ),
+            ("forge a journal", annotate("junban.dev/boot", "b1 - x")?),
+            (
+                "waive a goal",
+                annotate("junban.dev/waived", "2026-11-23T09:00:00Z")?,
+            ),
+            ("hold a node", label(hold, "yes")?),
+            ("exclude a node", label("junban.dev/exclude", "")?),
+        ] {
+            may_not(findings, who, what, &answer)?;
+        }
+        let fine = annotate("example.com/note", who)?;
+        may(findings, who, "write other annotations", &fine)?;
+        let fine = annotate_status("example.com/status-note", who)?;
+        may(findings, who, "write other annotations through the status", &fine)?;
     }
-    let taint = taint(server, &STRANGER, "junban.dev/pending")?;
-    findings.expect(
-        is_refused(&taint, NODE_KEYS),
-        "a stranger may not write the steering taint",
-        &taint.text,
-    )?;
-    let other = self::taint(server, &STRANGER, "example.com/other")?;
-    findings.expect(other.ok, "a stranger may write other taints", &other.text)?;
+    let pending = taint(server, &STRANGER, steering)?;
+    may_not(findings, "a stranger", "write the steering taint", &pending)?;
+    let other = taint(server, &STRANGER, "example.com/other")?;
+    may(findings, "a stranger", "write other taints", &other)?;
 
     for (who, account) in [
         ("Junban's account", &JUNBAN),
         ("an operator", &OPERATOR),
         ("an administrator", &ADMIN),
     ] {
-        let mark = annotate(server, account, "junban.dev/mark", who)?;
-        findings.expect(mark.ok, &format!("{who} may write a mark"), &mark.text)?;
-        let hold = label(server, account, "junban.dev/hold", Some("yes"))?;
-        findings.expect(hold.ok, &format!("{who} may hold a node"), &hold.text)?;
-        let steer = self::taint(server, account, "junban.dev/pending")?;
-        findings.expect(
-            steer.ok,
-            &format!("{who} may write the steering taint"),
-            &steer.text,
+        may(
+            findings,
+            who,
+            "write a mark",
+            &annotate(server, account, mark, who)?,
+        )?;
+        may(
+            findings,
+            who,
+            "hold a node",
+            &label(server, account, hold, Some("yes"))?,
+        )?;
+        may(
+            findings,
+            who,
+            "write the steering taint",
+            &taint(server, account, steering)?,
         )?;
     }
 
     // The keys are on the node now. Nobody else may change or remove them, and other changes still pass.
-    for (who, account) in [("a kubelet", &KUBELET), ("a stranger", &STRANGER)] {
-        let changed = annotate(server, account, "junban.dev/mark", "forged")?;
-        findings.expect(
-            is_refused(&changed, NODE_KEYS),
-            &format!("{who} may not change a mark"),
-            &changed.text,
-        )?;
-        let removed = label(server, account, "junban.dev/hold", None)?;
-        findings.expect(
-            is_refused(&removed, NODE_KEYS),
-            &format!("{who} may not remove a hold"),
-            &removed.text,
-        )?;
+    for (who, account) in others {
+        let changed = annotate(server, account, mark, "forged")?;
+        may_not(findings, who, "change a mark", &changed)?;
+        let removed = label(server, account, hold, None)?;
+        may_not(findings, who, "remove a hold", &removed)?;
         let fine = annotate(server, account, "example.com/note", "again")?;
-        findings.expect(fine.ok, &format!("{who} may write beside a mark"), &fine.text)?;
+        may(findings, who, "write beside a mark", &fine)?;
     }
     let untaint = patch(server, &STRANGER, r#"{"spec":{"taints":null}}"#)?;
-    findings.expect(
-        is_refused(&untaint, NODE_KEYS),
-        "a stranger may not remove the steering taint",
-        &untaint.text,
-    )?;
+    may_not(findings, "a stranger", "remove the steering taint", &untaint)?;
     patch(server, &ADMIN, r#"{"spec":{"taints":null},"metadata":{"annotations":{"junban.dev/mark":null},"labels":{"junban.dev/hold":null}}}"#)?
         .require()?;
     Ok(())
@@ -164,20 +137,12 @@ fn registration(server: &Server, findings: &mut Findings) -> Result<()> {
         let object = format!(
             r#"{{"apiVersion":"v1","kind":"Node","metadata":{{"name":"node-9","labels":{{{labels}}}}}}}"#
         );
-        server.by(
-            &kubelet,
-            &["create", "--validate=false", "-f", "-"],
-            Some(&object),
-        )
+        server.by(&kubelet, &["create", "--validate=false", "-f", "-"], &object)
     };
     let held = register(r#""junban.dev/exclude":"""#)?;
-    findings.expect(
-        is_refused(&held, NODE_KEYS),
-        "a kubelet may not register an excluded node",
-        &held.text,
-    )?;
+    may_not(findings, "a kubelet", "register an excluded node", &held)?;
     let plain = register(r#""example.com/rack":"1""#)?;
-    findings.expect(plain.ok, "a kubelet may register a node", &plain.text)?;
+    may(findings, "a kubelet", "register a node", &plain)?;
     server.admin(&["delete", "node", "node-9"])?.require()?;
     Ok(())
 }
@@ -191,11 +156,8 @@ fn requested_by(server: &Server, findings: &mut Findings) -> Result<()> {
         let object = format!(
             r#"{{"apiVersion":"junban.dev/v1alpha1","kind":"NodeReboot","metadata":{metadata},"spec":{spec}}}"#
         );
-        server.by(
-            account,
-            &["create", "--validate=false", "--dry-run=server", "-f", "-"],
-            Some(&object),
-        )
+        let arguments = ["create", "--validate=false", "--dry-run=server", "-f", "-"];
+        server.by(account, &arguments, &object)
     };
     let account = "system:serviceaccount:junban:junban";
     until(|| Ok(is_refused(&ask(&OPERATOR, "alice")?, REQUESTED_BY)))?;
@@ -222,12 +184,9 @@ fn requested_by(server: &Server, findings: &mut Findings) -> Result<()> {
     }
     for (who, by) in [("a stranger", &STRANGER), ("a kubelet", &KUBELET)] {
         let answer = ask(by, "mallory")?;
-        let forbidden = !answer.ok && answer.text.contains("cannot create resource \"nodereboots\"");
-        findings.expect(
-            forbidden,
-            &format!("{who} may not create entries at all"),
-            &answer.text,
-        )?;
+        let forbidden = is_refused(&answer, "cannot create resource \"nodereboots\"");
+        let what = format!("{who} may not create entries at all");
+        findings.expect(forbidden, &what, &answer.text)?;
     }
     Ok(())
 }
@@ -261,16 +220,13 @@ fn annotate_status(server: &Server, account: &Account<'_>, key: &str, value: &st
     loop {
         tries += 1;
         let node = server
-            .by(account, &["get", "node", NODE, "-o", "json"], None)?
+            .by(account, &["get", "node", NODE, "-o", "json"], "")?
             .require()?;
         let mut node: serde_json::Value = serde_json::from_str(&node)?;
         node["metadata"]["annotations"][key] = value.into();
         let path = format!("/api/v1/nodes/{NODE}/status");
-        let answer = server.by(
-            account,
-            &["replace", "--raw", &path, "-f", "-"],
-            Some(&node.to_string()),
-        )?;
+        let arguments = ["replace", "--raw", &path, "-f", "-"];
+        let answer = server.by(account, &arguments, &node.to_string())?;
         // The node's kubelet writes it all the time, so the version may be old.
         if answer.ok || !answer.text.contains("the object has been modified") || tries == TRIES {
             return Ok(answer);
@@ -290,19 +246,23 @@ fn label(server: &Server, account: &Account<'_>, key: &str, value: Option<&str>)
 /// Adds a taint: a strategic merge keeps the others.
 fn taint(server: &Server, account: &Account<'_>, key: &str) -> Result<Answer> {
     let taint = format!(r#"{{"spec":{{"taints":[{{"key":"{key}","effect":"PreferNoSchedule"}}]}}}}"#);
-    server.by(
-        account,
-        &["patch", "node", NODE, "--type=strategic", "-p", &taint],
-        None,
-    )
+    let arguments = ["patch", "node", NODE, "--type=strategic", "-p", &taint];
+    server.by(account, &arguments, "")
 }
 
 fn patch(server: &Server, account: &Account<'_>, patch: &str) -> Result<Answer> {
-    server.by(
-        account,
-        &["patch", "node", NODE, "--type=merge", "-p", patch],
-        None,
-    )
+    let arguments = ["patch", "node", NODE, "--type=merge", "-p", patch];
+    server.by(account, &arguments, "")
+}
+
+fn may(findings: &mut Findings, who: &str, what: &str, answer: &Answer) -> Result<()> {
+    findings.expect(answer.ok, &format!("{who} may {what}"), &answer.text)
+}
+
+/// The policy for the keys of a Node must have refused the request.
+fn may_not(findings: &mut Findings, who: &str, what: &str, answer: &Answer) -> Result<()> {
+    let is_refused = is_refused(answer, NODE_KEYS);
+    findings.expect(is_refused, &format!("{who} may not {what}"), &answer.text)
 }
 
 /// Whether the request was refused with these words.

@@ -82,7 +82,7 @@ fn review(server: &Server, account: &str, namespace: &str) -> Result<Rights> {
     );
     let arguments = ["create", "--validate=false", "-o", "json", "-f", "-"];
     let answer = server
-        .by(&Account::Token(account), &arguments, Some(&question))?
+        .by(&Account::Token(account), &arguments, &question)?
         .require()?;
     let answer: Value = serde_json::from_str(&answer)?;
     if answer["status"]["incomplete"] != false {

@@ -61,16 +61,11 @@ impl Server {
         })
     }
 
-    /// Runs kubectl under the credentials of an account.
-    pub(super) fn by(
-        &self,
-        account: &Account<'_>,
-        arguments: &[&str],
-        input: Option<&str>,
-    ) -> Result<Answer> {
+    /// Runs kubectl under the credentials of an account, with an object on its standard input.
+    pub(super) fn by(&self, account: &Account<'_>, arguments: &[&str], input: &str) -> Result<Answer> {
         let kubeconfig = self.kubeconfig(account)?;
         let flags = ["--kubeconfig", &kubeconfig.to_string_lossy()];
-        self.admin_with(&[arguments, &flags].concat(), input.unwrap_or_default())
+        self.admin_with(&[arguments, &flags].concat(), input)
     }
 
     fn kubeconfig(&self, account: &Account<'_>) -> Result<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Result, bail};
 
@@ -21,28 +21,11 @@ pub(super) struct Check {
     failed: Vec<String>,
 }
 
-/// What a command must do.
-pub(super) struct Expect<'a> {
-    exit: i32,
-    /// Texts that must all stand in stdout or stderr.
-    says: &'a [&'a str],
-}
-
-pub(super) fn done<'a>(says: &'a [&'a str]) -> Expect<'a> {
-    Expect { exit: 0, says }
-}
-
-pub(super) fn failed<'a>(says: &'a [&'a str]) -> Expect<'a> {
-    Expect { exit: 1, says }
-}
-
-pub(super) fn usage<'a>(says: &'a [&'a str]) -> Expect<'a> {
-    Expect { exit: 2, says }
-}
-
-pub(super) fn blocked<'a>(says: &'a [&'a str]) -> Expect<'a> {
-    Expect { exit: 3, says }
-}
+/// The exit codes of `junban`.
+pub(super) const DONE: i32 = 0;
+pub(super) const FAILED: i32 = 1;
+pub(super) const USAGE: i32 = 2;
+pub(super) const BLOCKED: i32 = 3;
 
 impl Check {
     pub(super) fn start() -> Result<Self> {
@@ -66,50 +49,71 @@ impl Check {
         Ok(())
     }
 
-    /// Runs `junban ARGUMENTS` as the administrator.
-    pub(super) fn junban(&mut self, arguments: &[&str], expect: &Expect<'_>) -> Result<Output> {
+    /// Writes a file, and returns its path.
+    pub(super) fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.bed.file(name, text)?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Runs `kubectl ARGUMENTS` as the administrator. It must succeed; returns what it printed.
+    pub(super) fn kubectl(&self, arguments: &str) -> Result<String> {
+        self.bed.kubectl(&words(arguments))
+    }
+
+    /// Runs `junban ARGUMENTS` as the administrator. It must end with this exit code, and stdout or stderr must have each
+    /// of the texts.
+    pub(super) fn junban(&mut self, arguments: &str, exit: i32, says: &[&str]) -> Result<()> {
         let kubeconfig = self.bed.ready.kubeconfig.clone();
-        self.junban_with(&kubeconfig, arguments, expect)
+        self.junban_with(&kubeconfig, arguments, exit, says)
     }
 
     /// Runs `junban ARGUMENTS` with another kubeconfig.
     pub(super) fn junban_with(
         &mut self,
         kubeconfig: &Path,
-        arguments: &[&str],
-        expect: &Expect<'_>,
-    ) -> Result<Output> {
-        let mut command = junban::command(&self.program, kubeconfig, arguments);
+        arguments: &str,
+        exit: i32,
+        says: &[&str],
+    ) -> Result<()> {
+        self.run(kubeconfig, arguments, exit, says).map(drop)
+    }
+
+    /// Runs `junban ARGUMENTS` as the administrator. It must succeed; returns its stdout.
+    pub(super) fn output_of(&mut self, arguments: &str) -> Result<String> {
+        let kubeconfig = self.bed.ready.kubeconfig.clone();
+        self.run(&kubeconfig, arguments, DONE, &[])
+    }
+
+    fn run(&mut self, kubeconfig: &Path, arguments: &str, exit: i32, says: &[&str]) -> Result<String> {
+        let mut command = junban::command(&self.program, kubeconfig, &words(arguments));
         let output = to_its_end(&mut command, "")?;
-        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let [stdout, stderr] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let mut wrong = Vec::new();
-        if output.status.code() != Some(expect.exit) {
-            wrong.push(format!(
-                "exit {:?} instead of {}",
-                output.status.code(),
-                expect.exit
-            ));
+        let code = output.status.code();
+        if code != Some(exit) {
+            wrong.push(format!("exit {code:?} instead of {exit}"));
         }
-        for word in expect.says {
+        for word in says {
             if !stdout.contains(word) && !stderr.contains(word) {
                 wrong.push(format!("does not say {word:?}"));
             }
         }
         let last = stderr.trim_end().lines().last().unwrap_or_default();
-        if expect.exit != 0 && !last.starts_with("hint: ") {
+        if exit != 0 && !last.starts_with("hint: ") {
             wrong.push(format!("ends without a hint: {last:?}"));
         }
         if stderr.contains("panicked") {
             wrong.push("panicked".to_owned());
         }
-        let what = format!("junban {}", arguments.join(" "));
+        let what = format!("junban {arguments}");
         let shown = if wrong.is_empty() {
             String::new()
         } else {
             format!("\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
         };
         self.note(&what, &wrong, &shown)?;
-        Ok(output)
+        Ok(stdout)
     }
 
     pub(super) fn start_controller(&mut self) -> Result<()> {
@@ -145,6 +149,23 @@ impl Check {
     }
 }
 
-pub(super) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// The words of a command line. A word in single quotes may have spaces, or be empty.
+fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(number, part)| match number % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_quoted_word_keeps_its_spaces() {
+        let found = words("pause --reason 'change freeze' -l ''");
+        assert_eq!(found, ["pause", "--reason", "change freeze", "-l", ""]);
+    }
 }

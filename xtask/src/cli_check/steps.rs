@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::check::{Check, blocked, done, failed, text, usage};
+use super::check::{BLOCKED, Check, DONE, FAILED, USAGE};
 
 pub(super) fn all(check: &mut Check) -> Result<()> {
     bad_arguments(check)?;
@@ -24,48 +24,43 @@ pub(super) fn all(check: &mut Check) -> Result<()> {
 }
 
 fn bad_arguments(check: &mut Check) -> Result<()> {
-    check.junban(&["frobnicate"], &usage(&["frobnicate", "hint: junban --help"]))?;
-    check.junban(&["reboot"], &usage(&["--all | NODE... | -l SELECTOR"]))?;
+    check.junban("frobnicate", USAGE, &["frobnicate", "hint: junban --help"])?;
+    check.junban("reboot", USAGE, &["--all | NODE... | -l SELECTOR"])?;
     let long = "x".repeat(1025);
     check.junban(
-        &["pause", "--reason", &long],
-        &usage(&["--reason", "more than 1024"]),
+        &format!("pause --reason {long}"),
+        USAGE,
+        &["--reason", "more than 1024"],
     )?;
-    check.junban(&["reboot", "--all", "node-1"], &usage(&["cannot be used with"]))?;
-    check.junban(
-        &["reboot", "-l", ""],
-        &usage(&["an empty selector selects nothing"]),
-    )?;
-    check.junban(&["reboot", "-l", "a=b=c"], &usage(&["is no selector"]))?;
-    check.junban(
-        &["reboot", "--all", "--wait", "--timeout", "5"],
-        &usage(&["30m or 1h30m"]),
-    )?;
-    check.junban(&["cancel"], &usage(&[]))?;
-    check.junban(&["list", "-o", "xml"], &usage(&["xml"]))?;
-    check
-        .junban(&["--help"], &done(&["reboot", "kubectl junban"]))
-        .map(drop)
+    check.junban("reboot --all node-1", USAGE, &["cannot be used with"])?;
+    check.junban("reboot -l ''", USAGE, &["an empty selector selects nothing"])?;
+    check.junban("reboot -l a=b=c", USAGE, &["is no selector"])?;
+    check.junban("reboot --all --wait --timeout 5", USAGE, &["30m or 1h30m"])?;
+    check.junban("cancel", USAGE, &[])?;
+    check.junban("list -o xml", USAGE, &["xml"])?;
+    check.junban("--help", DONE, &["reboot", "kubectl junban"])
 }
 
 fn bad_ways_in(check: &mut Check) -> Result<()> {
     check.junban(
-        &["list", "--kubeconfig", "/does/not/exist"],
-        &usage(&["/does/not/exist", "No such file"]),
+        "list --kubeconfig /does/not/exist",
+        USAGE,
+        &["/does/not/exist", "No such file"],
     )?;
-    check.junban(&["list", "--context", "nope"], &usage(&["nope", "get-contexts"]))?;
+    check.junban("list --context nope", USAGE, &["nope", "get-contexts"])?;
     let admin = fs::read_to_string(&check.bed.ready.kubeconfig)?;
     let dead = admin.replace(&check.bed.ready.server, "https://127.0.0.1:1");
     let dead = check.bed.file("dead.kubeconfig", &dead)?;
     check.junban_with(
         &dead,
-        &["status"],
-        &failed(&["https://127.0.0.1:1 cannot be reached"]),
+        "status",
+        FAILED,
+        &["https://127.0.0.1:1 cannot be reached"],
     )?;
     let frozen = check.bed.kubeconfig(&["--user", "testbed-admin", "--proxy"])?;
     check.bed.command("proxy", &["freeze"])?;
     let begun = Instant::now();
-    check.junban_with(&frozen, &["status"], &failed(&["does not answer within 5 s"]))?;
+    check.junban_with(&frozen, "status", FAILED, &["does not answer within 5 s"])?;
     check.holds(
         "a server that never answers is reported within 8 s",
         begun.elapsed() < Duration::from_secs(8),
@@ -74,80 +69,76 @@ fn bad_ways_in(check: &mut Check) -> Result<()> {
 }
 
 fn lint(check: &mut Check) -> Result<()> {
-    let bad = check.bed.file("bad.yaml", BAD)?;
-    let bad = bad.to_string_lossy().into_owned();
+    let bad = check.file("bad.yaml", BAD)?;
     check.junban(
-        &["lint", &bad],
-        &failed(&[
+        &format!("lint '{bad}'"),
+        FAILED,
+        &[
             "\"120%\"",
             "did you mean failures?",
             "lies in the future",
             "PolicyConflict",
             "an empty selector selects nothing",
             "3 errors",
-        ]),
+        ],
     )?;
-    check.junban(&["lint", "/does/not/exist"], &usage(&["No such file"]))?;
-    let good = check.bed.file("good.yaml", GOOD)?;
-    check
-        .junban(&["lint", &good.to_string_lossy()], &done(&["may be applied"]))
-        .map(drop)
+    check.junban("lint /does/not/exist", USAGE, &["No such file"])?;
+    let good = check.file("good.yaml", GOOD)?;
+    check.junban(&format!("lint '{good}'"), DONE, &["may be applied"])
 }
 
 fn not_installed(check: &mut Check) -> Result<()> {
-    check.junban(
-        &["status"],
-        &failed(&["Junban is not installed", "kubectl apply"]),
-    )?;
-    check.junban(&["reboot", "--all"], &failed(&["Junban is not installed"]))?;
+    check.junban("status", FAILED, &["Junban is not installed", "kubectl apply"])?;
+    check.junban("reboot --all", FAILED, &["Junban is not installed"])?;
     check.bed.apply_crds()?;
     check.junban(
-        &["reboot", "--all"],
-        &failed(&["there is no RebootQueue", "manifests/defaults"]),
+        "reboot --all",
+        FAILED,
+        &["there is no RebootQueue", "manifests/defaults"],
     )?;
-    check.junban(&["pause"], &failed(&["there is no RebootQueue"]))?;
+    check.junban("pause", FAILED, &["there is no RebootQueue"])?;
     check.holds(
         "pause creates no queue",
-        check.bed.kubectl(&["get", "rbq", "-o", "name"])?.is_empty(),
+        check.kubectl("get rbq -o name")?.is_empty(),
     )?;
     check.bed.apply(&["junban", "defaults"])
 }
 
 fn bad_goals(check: &mut Check) -> Result<()> {
     check.junban(
-        &["reboot", "--all", "--dry-run"],
-        &done(&["2 nodes", "NoDriver", "Nothing was changed"]),
+        "reboot --all --dry-run",
+        DONE,
+        &["2 nodes", "NoDriver", "Nothing was changed"],
     )?;
     check.holds("a dry run sets no goal", goal(check, "workers")?.is_empty())?;
     check.junban(
-        &["reboot", "node-1", "node-9"],
-        &failed(&["there is no node named node-9: nothing was done"]),
+        "reboot node-1 node-9",
+        FAILED,
+        &["there is no node named node-9: nothing was done"],
     )?;
-    check.junban(&["reboot", "-l", "role=nobody"], &failed(&["no node has labels"]))?;
-    check.junban(
-        &["explain", "node-9"],
-        &failed(&["there is no node named node-9"]),
-    )?;
-    check.junban(&["cancel", "node-9"], &failed(&["there is no node named node-9"]))?;
-    check.junban(&["retry", "node-1"], &failed(&["no entry to retry"]))?;
+    check.junban("reboot -l role=nobody", FAILED, &["no node has labels"])?;
+    check.junban("explain node-9", FAILED, &["there is no node named node-9"])?;
+    check.junban("cancel node-9", FAILED, &["there is no node named node-9"])?;
+    check.junban("retry node-1", FAILED, &["no entry to retry"])?;
     check.holds("no entry was created", no_entries(check)?)?;
 
-    let twin = check.bed.file("twin.yaml", TWIN)?;
-    check.bed.kubectl(&["apply", "-f", &twin.to_string_lossy()])?;
-    check.junban(&["reboot", "node-1"], &failed(&["have the same priority -1000"]))?;
-    check.junban(&["reboot", "--all"], &failed(&["have the same priority -1000"]))?;
-    check.junban(&["explain", "node-1"], &done(&["have the same priority -1000"]))?;
-    check.bed.kubectl(&["delete", "-f", &twin.to_string_lossy()])?;
+    let twin = check.file("twin.yaml", TWIN)?;
+    check.kubectl(&format!("apply -f '{twin}'"))?;
+    check.junban("reboot node-1", FAILED, &["have the same priority -1000"])?;
+    check.junban("reboot --all", FAILED, &["have the same priority -1000"])?;
+    check.junban("explain node-1", DONE, &["have the same priority -1000"])?;
+    check.kubectl(&format!("delete -f '{twin}'"))?;
     check.holds("a conflict sets no goal", goal(check, "workers")?.is_empty())?;
 
     let future = json!({"spec": {"bootedAfter": "2099-01-01T00:00:00Z"}});
     check.bed.merge("rebootpolicy", "workers", &future)?;
-    check.junban(&["reboot", "--all"], &failed(&["lies in the future", "--again"]))?;
-    check.junban(&["explain", "node-1"], &done(&["not due yet"]))?;
+    check.junban("reboot --all", FAILED, &["lies in the future", "--again"])?;
+    check.junban("explain node-1", DONE, &["not due yet"])?;
     // kubectl owns the field now.
     check.junban(
-        &["reboot", "--all", "--again"],
-        &failed(&["the goal of policy workers belongs to kubectl-patch"]),
+        "reboot --all --again",
+        FAILED,
+        &["the goal of policy workers belongs to kubectl-patch"],
     )?;
     check.holds(
         "a goal that another manager owns stays",
@@ -157,76 +148,64 @@ fn bad_goals(check: &mut Check) -> Result<()> {
         "and no other goal is set",
         goal(check, "control-plane")?.is_empty(),
     )?;
-    check
-        .junban(
-            &["cancel", "--all"],
-            &done(&[
-                "withdrawn",
-                "the goal of policy workers belonged to kubectl-patch",
-            ]),
-        )
-        .map(drop)
+    check.junban(
+        "cancel --all",
+        DONE,
+        &[
+            "withdrawn",
+            "the goal of policy workers belonged to kubectl-patch",
+        ],
+    )
 }
 
 /// An object that the server accepts and Junban cannot read.
 fn unreadable(check: &mut Check) -> Result<()> {
-    let unreadable = check.bed.file("unreadable.yaml", UNREADABLE)?;
-    check
-        .bed
-        .kubectl(&["apply", "-f", &unreadable.to_string_lossy()])?;
+    let unreadable = check.file("unreadable.yaml", UNREADABLE)?;
+    check.kubectl(&format!("apply -f '{unreadable}'"))?;
     check.junban(
-        &["reboot", "--all", "--dry-run"],
-        &done(&["2 nodes", "policy unreadable cannot be read"]),
+        "reboot --all --dry-run",
+        DONE,
+        &["2 nodes", "policy unreadable cannot be read"],
     )?;
-    let kinds = "rebootpolicies,rebootqueues";
-    let all = check.bed.kubectl(&["get", kinds, "-o", "yaml"])?;
-    let all = check.bed.file("all.yaml", &all)?;
-    let all = all.to_string_lossy();
+    let all_yaml = "get rebootpolicies,rebootqueues -o yaml";
+    let all = check.kubectl(all_yaml)?;
+    let all = check.file("all.yaml", &all)?;
     check.junban(
-        &["lint", &all],
-        &failed(&["(RebootPolicy unreadable)", "cannot be the key of a label"]),
+        &format!("lint '{all}'"),
+        FAILED,
+        &["(RebootPolicy unreadable)", "cannot be the key of a label"],
     )?;
-    check
-        .bed
-        .kubectl(&["delete", "-f", &unreadable.to_string_lossy()])?;
-    let all = check.bed.kubectl(&["get", kinds, "-o", "yaml"])?;
-    let all = check.bed.file("all.yaml", &all)?;
-    check
-        .junban(
-            &["lint", &all.to_string_lossy()],
-            &done(&["1 files may be applied"]),
-        )
-        .map(drop)
+    check.kubectl(&format!("delete -f '{unreadable}'"))?;
+    let all = check.kubectl(all_yaml)?;
+    let all = check.file("all.yaml", &all)?;
+    check.junban(&format!("lint '{all}'"), DONE, &["1 files may be applied"])
 }
 
 fn bad_rights(check: &mut Check) -> Result<()> {
     let stranger = check.bed.kubeconfig(&["--user", "stranger"])?;
     check.junban_with(
         &stranger,
-        &["status"],
-        &failed(&["you may not list rebootqueues", "junban-view"]),
+        "status",
+        FAILED,
+        &["you may not list rebootqueues", "junban-view"],
     )?;
     let viewer = check.bed.kubeconfig(&["--user", "viewer"])?;
-    check.bed.kubectl(&[
-        "create",
-        "clusterrolebinding",
-        "viewer",
-        "--clusterrole=junban-view",
-        "--user=viewer",
-    ])?;
-    check.junban_with(&viewer, &["status"], &done(&["Queue:"]))?;
-    check.junban_with(&viewer, &["explain", "node-1"], &done(&["Node node-1"]))?;
+    check.kubectl("create clusterrolebinding viewer --clusterrole=junban-view --user=viewer")?;
+    check.junban_with(&viewer, "status", DONE, &["Queue:"])?;
+    check.junban_with(&viewer, "explain node-1", DONE, &["Node node-1"])?;
     check.junban_with(
         &viewer,
-        &["reboot", "node-1"],
-        &failed(&["you may not create nodereboots"]),
+        "reboot node-1",
+        FAILED,
+        &["you may not create nodereboots"],
     )?;
     check.junban_with(
         &viewer,
-        &["reboot", "--all"],
-        &failed(&["you may not patch rebootpolicies"]),
+        "reboot --all",
+        FAILED,
+        &["you may not patch rebootpolicies"],
     )?;
-    check.junban_with(&viewer, &["pause"], &failed(&["you may not patch rebootqueues"]))?;
+    check.junban_with(&viewer, "pause", FAILED, &["you may not patch rebootqueues"])?;
     check.holds(
         "an account that may only read changes nothing",
         no_entries(check)? && goal(check, "workers")?.is_empty(),
@@ -241,175 +220,144 @@ fn paused(check: &mut Check) -> Result<()> {
     check.bed.merge("rebootpolicy", "workers", &ladder)?;
     check.start_controller()?;
     check.junban(
-        &["pause", "--reason", "change freeze"],
-        &done(&["rebootqueue/default paused"]),
+        "pause --reason 'change freeze'",
+        DONE,
+        &["rebootqueue/default paused"],
     )?;
-    check.junban(&["pause"], &done(&["was paused already"]))?;
+    check.junban("pause", DONE, &["was paused already"])?;
     check.junban(
-        &["reboot", "node-1", "--reason", "test"],
-        &done(&["created for node node-1", "junban resume"]),
+        "reboot node-1 --reason test",
+        DONE,
+        &["created for node node-1", "junban resume"],
     )?;
-    check.junban(&["reboot", "node-1"], &done(&["joined: it is Queued already"]))?;
+    check.junban("reboot node-1", DONE, &["joined: it is Queued already"])?;
     check.junban(
-        &["reboot", "node-1", "--wait"],
-        &blocked(&["somebody is needed for: node-1 (Paused)", "hint: junban resume"]),
+        "reboot node-1 --wait",
+        BLOCKED,
+        &["somebody is needed for: node-1 (Paused)", "hint: junban resume"],
     )?;
     check.junban(
-        &["explain", "node-1"],
-        &done(&["Paused", "change freeze", "since:", "hint: junban resume"]),
+        "explain node-1",
+        DONE,
+        &["Paused", "change freeze", "since:", "hint: junban resume"],
     )?;
-    check.junban(&["status"], &done(&["Queue: Paused (change freeze)", "[node-1]"]))?;
-    check.junban(&["retry", "node-1"], &failed(&["nothing to retry"]))?;
-    check.junban(&["cancel", "node-1"], &done(&["cancelled"]))?;
+    check.junban("status", DONE, &["Queue: Paused (change freeze)", "[node-1]"])?;
+    check.junban("retry node-1", FAILED, &["nothing to retry"])?;
+    check.junban("cancel node-1", DONE, &["cancelled"])?;
     until("the entry is Cancelled", || {
         Ok(phase(check, "node-1")? == "Cancelled")
     })?;
-    let waived = check.bed.kubectl(&[
-        "get",
-        "node",
-        "node-1",
-        "-o",
-        "jsonpath={.metadata.annotations.junban\\.dev/waived}",
-    ])?;
+    let waived = check.kubectl("get node node-1 -o jsonpath={.metadata.annotations.junban\\.dev/waived}")?;
     check.holds("the goal is waived on the Node", !waived.is_empty())?;
-    check.junban(&["resume"], &done(&["rebootqueue/default resumed"]))?;
+    check.junban("resume", DONE, &["rebootqueue/default resumed"])?;
     check.holds("nothing was rebooted", power_actions(check) == 0)
 }
 
 fn whole_run(check: &mut Check) -> Result<()> {
     check.junban(
-        &[
-            "reboot",
-            "--all",
-            "--wait",
-            "--timeout",
-            "1s",
-            "--reason",
-            "firmware",
-        ],
-        &blocked(&["goal set to", "after 1s it is not over", "hint: junban status"]),
+        "reboot --all --wait --timeout 1s --reason firmware",
+        BLOCKED,
+        &["goal set to", "after 1s it is not over", "hint: junban status"],
     )?;
     let first = goal(check, "workers")?;
-    check.junban(&["reboot", "--all"], &done(&["joined the goal"]))?;
+    check.junban("reboot --all", DONE, &["joined the goal"])?;
     check.holds("a second call joins", goal(check, "workers")? == first)?;
-    check.junban(
-        &["reboot", "--all", "--wait", "--timeout", "3m"],
-        &done(&["2 of 2 done"]),
-    )?;
+    check.junban("reboot --all --wait --timeout 3m", DONE, &["2 of 2 done"])?;
     check.holds("every server was rebooted once", power_actions(check) == 2)?;
-    check.junban(&["status"], &done(&["2 of 2 servers done"]))?;
-    check.junban(&["explain", "node-1"], &done(&["is met: it has booted since"]))?;
-    check.junban(&["list"], &done(&["NODE", "node-1", "node-2", "Succeeded"]))?;
-    let output = check.junban(&["list", "-o", "json"], &done(&[]))?;
-    let list: Value = serde_json::from_slice(&output.stdout)?;
+    check.junban("status", DONE, &["2 of 2 servers done"])?;
+    check.junban("explain node-1", DONE, &["is met: it has booted since"])?;
+    check.junban("list", DONE, &["NODE", "node-1", "node-2", "Succeeded"])?;
+    let list: Value = serde_json::from_str(&check.output_of("list -o json")?)?;
     check.holds(
         "the json is a List of objects",
         list["kind"] == "List" && list["items"][0]["kind"] == "NodeReboot",
     )?;
-    let output = check.junban(&["list", "-o", "name"], &done(&[]))?;
-    let names = text(&output.stdout);
+    let names = check.output_of("list -o name")?;
     check.holds(
         "kubectl accepts the names",
         names.lines().count() == 2
             && names
                 .lines()
-                .all(|name| check.bed.kubectl(&["get", name]).is_ok()),
+                .all(|name| check.kubectl(&format!("get {name}")).is_ok()),
     )?;
-    let output = check.junban(&["status", "-o", "json"], &done(&[]))?;
-    let status: Value = serde_json::from_slice(&output.stdout)?;
+    let status: Value = serde_json::from_str(&check.output_of("status -o json")?)?;
     check.holds("the status counts", status["done"] == 2 && status["total"] == 2)
 }
 
 fn server_that_does_not_return(check: &mut Check) -> Result<()> {
     check.bed.command("machine", &["node-2", "never-returns"])?;
     check.junban(
-        &["reboot", "node-2", "--wait"],
-        &failed(&["failed: node-2 (BootTimeout)", "hint: junban explain node-2"]),
+        "reboot node-2 --wait",
+        FAILED,
+        &["failed: node-2 (BootTimeout)", "hint: junban explain node-2"],
     )?;
     check.junban(
-        &["explain", "node-2"],
-        &done(&["BootTimeout", "junban retry node-2", "junban cancel node-2"]),
+        "explain node-2",
+        DONE,
+        &["BootTimeout", "junban retry node-2", "junban cancel node-2"],
     )?;
-    check.junban(&["status"], &done(&["Failed:", "BootTimeout [node-2]"]))?;
+    check.junban("status", DONE, &["Failed:", "BootTimeout [node-2]"])?;
+    check.junban("reboot node-2", DONE, &["joined: it is Failed (BootTimeout)"])?;
     check.junban(
-        &["reboot", "node-2"],
-        &done(&["joined: it is Failed (BootTimeout)"]),
-    )?;
-    check.junban(
-        &["cancel", "--all"],
-        &done(&["withdrawn", "failed, and left as they are: node-2"]),
+        "cancel --all",
+        DONE,
+        &["withdrawn", "failed, and left as they are: node-2"],
     )?;
     check.holds("no policy has a goal", goal(check, "workers")?.is_empty())?;
-    check.junban(&["retry", "node-2"], &done(&["one more round"]))?;
+    check.junban("retry node-2", DONE, &["one more round"])?;
     check.bed.command("machine", &["node-2", "heal"])?;
     until("the retried entry succeeds", || {
         Ok(phase(check, "node-2")? == "Succeeded")
     })?;
-    check.junban(&["retry", "node-2"], &failed(&["nothing to retry"]))?;
-    check
-        .junban(
-            &["cancel", "node-2"],
-            &failed(&["no entry that could be cancelled"]),
-        )
-        .map(drop)
+    check.junban("retry node-2", FAILED, &["nothing to retry"])?;
+    check.junban("cancel node-2", FAILED, &["no entry that could be cancelled"])
 }
 
 fn cancels(check: &mut Check) -> Result<()> {
     check.bed.command("machine", &["node-1", "slow=2"])?;
-    check.junban(&["reboot", "node-1"], &done(&["created"]))?;
+    check.junban("reboot node-1", DONE, &["created"])?;
     until("node-1 has had its power action", || {
         Ok(phase(check, "node-1")? == "Rebooting")
     })?;
-    check.junban(
-        &["cancel", "node-1"],
-        &failed(&["seen through", "node-1 (Rebooting)"]),
-    )?;
+    check.junban("cancel node-1", FAILED, &["seen through", "node-1 (Rebooting)"])?;
     until("the reboot is finished", || {
         Ok(phase(check, "node-1")? == "Succeeded")
     })?;
     check.bed.command("machine", &["node-1", "heal"])?;
 
-    check.junban(&["reboot", "node-2"], &done(&["created"]))?;
+    check.junban("reboot node-2", DONE, &["created"])?;
     until("node-2 drains", || Ok(phase(check, "node-2")? == "Draining"))?;
-    check.junban(&["cancel", "--all"], &done(&["given back"]))?;
+    check.junban("cancel --all", DONE, &["given back"])?;
     until("the node is back in service", || {
-        let cordon = ["get", "node", "node-2", "-o", "jsonpath={.spec.unschedulable}"];
-        Ok(phase(check, "node-2")? == "Cancelled" && check.bed.kubectl(&cordon)?.is_empty())
+        let cordon = "get node node-2 -o jsonpath={.spec.unschedulable}";
+        Ok(phase(check, "node-2")? == "Cancelled" && check.kubectl(cordon)?.is_empty())
     })?;
-    check.junban(&["cancel", "--all"], &done(&["nothing to cancel"]))?;
-    check
-        .junban(&["explain", "node-2"], &done(&["has no goal"]))
-        .map(drop)
+    check.junban("cancel --all", DONE, &["nothing to cancel"])?;
+    check.junban("explain node-2", DONE, &["has no goal"])
 }
 
 /// An account that may not write the waiver can cancel: the command ends when the controller has cancelled the entry.
 fn cancels_without_nodes(check: &mut Check) -> Result<()> {
     let canceller = check.bed.kubeconfig(&["--user", "canceller"])?;
-    let role = ["--verb=patch", "--resource=nodereboots.junban.dev"];
-    check
-        .bed
-        .kubectl(&["create", "clusterrole", "canceller", role[0], role[1]])?;
+    check.kubectl("create clusterrole canceller --verb=patch --resource=nodereboots.junban.dev")?;
     for role in ["canceller", "junban-view"] {
-        check.bed.kubectl(&[
-            "create",
-            "clusterrolebinding",
-            &format!("canceller-{role}"),
-            &format!("--clusterrole={role}"),
-            "--user=canceller",
-        ])?;
+        check.kubectl(&format!(
+            "create clusterrolebinding canceller-{role} --clusterrole={role} --user=canceller"
+        ))?;
     }
-    check.junban(&["pause"], &done(&["paused"]))?;
-    check.junban(&["reboot", "node-2"], &done(&["created"]))?;
+    check.junban("pause", DONE, &["paused"])?;
+    check.junban("reboot node-2", DONE, &["created"])?;
     check.junban_with(
         &canceller,
-        &["cancel", "node-2"],
-        &done(&["you may not annotate node node-2", "cancelled"]),
+        "cancel node-2",
+        DONE,
+        &["you may not annotate node node-2", "cancelled"],
     )?;
     check.holds(
         "the command ended after the entry",
         phase(check, "node-2")? == "Cancelled",
     )?;
-    check.junban(&["resume"], &done(&["resumed"])).map(drop)
+    check.junban("resume", DONE, &["resumed"])
 }
 
 /// How many power actions there were: each is a line of the power log.
@@ -418,34 +366,21 @@ fn power_actions(check: &Check) -> usize {
 }
 
 fn goal(check: &Check, policy: &str) -> Result<String> {
-    check.bed.kubectl(&[
-        "get",
-        "rebootpolicy",
-        policy,
-        "-o",
-        "jsonpath={.spec.bootedAfter}",
-    ])
+    check.kubectl(&format!(
+        "get rebootpolicy {policy} -o jsonpath={{.spec.bootedAfter}}"
+    ))
 }
 
 fn no_entries(check: &Check) -> Result<bool> {
-    Ok(check
-        .bed
-        .kubectl(&["get", "nodereboots", "-o", "name"])?
-        .is_empty())
+    Ok(check.kubectl("get nodereboots -o name")?.is_empty())
 }
 
 /// The phase of the newest entry.
 fn phase(check: &Check, node: &str) -> Result<String> {
-    let label = format!("junban.dev/node={node}");
-    let phases = check.bed.kubectl(&[
-        "get",
-        "nodereboots",
-        "-l",
-        &label,
-        "--sort-by=.metadata.creationTimestamp",
-        "-o",
-        "jsonpath={range .items[*]}{.status.phase}{\"\\n\"}{end}",
-    ])?;
+    let phases = check.kubectl(&format!(
+        "get nodereboots -l junban.dev/node={node} --sort-by=.metadata.creationTimestamp \
+         -o 'jsonpath={{range .items[*]}}{{.status.phase}}{{\"\\n\"}}{{end}}'"
+    ))?;
     Ok(phases.lines().last().unwrap_or_default().to_owned())
 }
 

@@ -93,10 +93,7 @@ pub fn object(name: &EntryName, spec: &EntrySpec) -> Value {
 
 /// The status to write: the record, and conditions. A condition that did not change keeps its time from `previous`.
 pub fn status(record: &Record, previous: &Value, now: Timestamp) -> Value {
-    let mut status = match serde_json::to_value(record) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
+    let mut status = serde_json::to_value(record).unwrap_or_default();
     let reason = record
         .reason
         .map_or(record.phase.as_str(), |reason| reason.as_str());
@@ -119,7 +116,6 @@ pub fn status(record: &Record, previous: &Value, now: Timestamp) -> Value {
             &record.message,
         ),
     ];
-    let conditions = condition::merge(previous, &wanted, record.observed_generation, now);
-    status.insert("conditions".into(), conditions);
-    Value::Object(status)
+    status["conditions"] = condition::merge(previous, &wanted, record.observed_generation, now);
+    status
 }

@@ -20,6 +20,16 @@ pub struct FieldError {
     pub hint: String,
 }
 
+impl FieldError {
+    pub(crate) fn new(path: &str, problem: impl fmt::Display, hint: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem: problem.to_string(),
+            hint: hint.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.problem)?;
@@ -49,12 +59,8 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Unreadable {
-    pub(super) fn one(path: &str, problem: impl fmt::Display, hint: &str) -> Self {
-        Self(vec![FieldError {
-            path: path.to_owned(),
-            problem: problem.to_string(),
-            hint: hint.to_owned(),
-        }])
+    pub(crate) fn one(path: &str, problem: impl fmt::Display, hint: &str) -> Self {
+        Self(vec![FieldError::new(path, problem, hint)])
     }
 }
 
@@ -66,11 +72,11 @@ pub(super) fn typed<T: DeserializeOwned>(data: &Value, part: &str) -> Result<T, 
 
 /// Collects errors while an object is parsed.
 #[derive(Default)]
-pub(super) struct Fields(Vec<FieldError>);
+pub(crate) struct Fields(pub(crate) Vec<FieldError>);
 
 impl Fields {
-    pub(super) fn wrong(&mut self, path: &str, problem: impl fmt::Display, hint: &str) {
-        self.0.extend(Unreadable::one(path, problem, hint).0);
+    pub(crate) fn wrong(&mut self, path: &str, problem: impl fmt::Display, hint: &str) {
+        self.0.push(FieldError::new(path, problem, hint));
     }
 
     /// The value. On an error: a stand-in, which [`Fields::finish`] never returns.
@@ -85,6 +91,26 @@ impl Fields {
             self.wrong(path, problem, hint);
             stand_in
         })
+    }
+
+    /// Checks each item of a list. No item may be in the list twice.
+    pub(super) fn set(
+        &mut self,
+        path: &str,
+        items: &[String],
+        fits: impl Fn(&str) -> bool,
+        problem: &str,
+        hint: &str,
+    ) {
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            if !fits(item) {
+                self.wrong(&path, format_args!("{item:?} {problem}"), hint);
+            }
+            if items[..index].contains(item) {
+                self.wrong(&path, format_args!("{item:?} is in the list twice"), "remove one");
+            }
+        }
     }
 
     /// A goal.

@@ -28,6 +28,7 @@ mod span;
 mod time;
 mod wish;
 
+pub(crate) use fields::Fields;
 pub use fields::{FieldError, Unreadable};
 pub use meta::Incomplete;
 pub use quantity::{bytes_or_units, millicores, resources};

@@ -75,10 +75,7 @@ pub fn outline(object: &DynamicObject) -> Option<Policy> {
 
 /// The status to write. A condition that did not change keeps its time from `previous`.
 pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Value {
-    let mut status = match serde_json::to_value(summary) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
+    let mut status = serde_json::to_value(summary).unwrap_or_default();
     let ready = summary.problem.is_empty();
     let reason = if ready { names::READY } else { &summary.problem };
     let wanted = [condition::Wanted::new(
@@ -87,9 +84,8 @@ pub fn status(summary: &PolicySummary, previous: &Value, now: Timestamp) -> Valu
         reason,
         &summary.message,
     )];
-    let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
-    status.insert("conditions".into(), conditions);
-    Value::Object(status)
+    status["conditions"] = condition::merge(previous, &wanted, summary.observed_generation, now);
+    status
 }
 
 fn span(fields: &mut Fields, path: &str, text: &str) -> Duration {
@@ -150,23 +146,13 @@ fn read_groups(fields: &mut Fields, groups: GroupsSpec) -> Groups {
 
 fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
     let unbudgeted = &drain.unbudgeted.max_unavailable;
-    for (index, namespace) in drain.delete_after_denial.iter().enumerate() {
-        let path = format!("spec.drain.deleteAfterDenial[{index}]");
-        if !selector::is_namespace(namespace) {
-            fields.wrong(
-                &path,
-                format_args!("{namespace:?} cannot be a namespace"),
-                "name namespaces one by one",
-            );
-        }
-        if drain.delete_after_denial[..index].contains(namespace) {
-            fields.wrong(
-                &path,
-                format_args!("{namespace:?} is in the list twice"),
-                "remove one",
-            );
-        }
-    }
+    fields.set(
+        "spec.drain.deleteAfterDenial",
+        &drain.delete_after_denial,
+        selector::is_namespace,
+        "cannot be a namespace",
+        "name namespaces one by one",
+    );
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
         timeout: span_from(

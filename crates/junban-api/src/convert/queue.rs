@@ -3,7 +3,7 @@
 use junban_core::ids::QueueUid;
 use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use kube::core::DynamicObject;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::fields::{Fields, Unreadable, typed};
 use super::{condition, meta, selector};
@@ -36,9 +36,9 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         api_servers: urls(
             &mut fields,
             "spec.controlPlane.apiServers",
-            &spec.control_plane.api_servers,
+            spec.control_plane.api_servers,
         ),
-        etcd: urls(&mut fields, "spec.controlPlane.etcd", &spec.control_plane.etcd),
+        etcd: urls(&mut fields, "spec.controlPlane.etcd", spec.control_plane.etcd),
         etcd_client_secret: secret,
         allow_quorum_loss: spec.control_plane.allow_quorum_loss,
     };
@@ -75,13 +75,12 @@ pub fn status(
     previous: &Value,
     now: jiff::Timestamp,
 ) -> Value {
-    let mut status = match serde_json::to_value(summary) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
-    status.retain(|_, value| !value.is_null());
+    let mut status = serde_json::to_value(summary).unwrap_or_default();
+    if let Some(fields) = status.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
     if let Some(ledger) = ledger {
-        status.insert("ledger".into(), json!(ledger));
+        status["ledger"] = json!(ledger);
     }
     let state = summary.state.as_str();
     // Also while the queue is paused.
@@ -101,9 +100,8 @@ pub fn status(
             &summary.message,
         ),
     ];
-    let conditions = condition::merge(previous, &wanted, summary.observed_generation, now);
-    status.insert("conditions".into(), conditions);
-    Value::Object(status)
+    status["conditions"] = condition::merge(previous, &wanted, summary.observed_generation, now);
+    status
 }
 
 fn ledger(fields: &mut Fields, status: &Value) -> Option<Ledger> {
@@ -113,27 +111,15 @@ fn ledger(fields: &mut Fields, status: &Value) -> Option<Ledger> {
     Some(fields.take("status.ledger", read, hint, Ledger::default()))
 }
 
-fn urls(fields: &mut Fields, path: &str, texts: &[String]) -> Vec<String> {
-    for (index, text) in texts.iter().enumerate() {
+fn urls(fields: &mut Fields, path: &str, texts: Vec<String>) -> Vec<String> {
+    let is_url = |text: &str| {
         let host = text
             .strip_prefix("https://")
             .or_else(|| text.strip_prefix("http://"));
         let bare = host.map(|host| host.strip_suffix('/').unwrap_or(host));
-        if bare.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
-            let path = format!("{path}[{index}]");
-            fields.wrong(
-                &path,
-                format_args!("{text:?} is not the URL of a server"),
-                "write https://HOST:PORT",
-            );
-        }
-        if texts[..index].contains(text) {
-            fields.wrong(
-                &format!("{path}[{index}]"),
-                format_args!("{text:?} is in the list twice"),
-                "remove one",
-            );
-        }
-    }
-    texts.to_vec()
+        bare.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
+    };
+    let hint = "write https://HOST:PORT";
+    fields.set(path, &texts, is_url, "is not the URL of a server", hint);
+    texts
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity};
 use super::schema;
-use crate::convert::{self, FieldError, Unreadable, selector};
+use crate::convert::{self, FieldError, Fields, Unreadable, selector};
 use crate::names;
 use crate::resources;
 
@@ -82,11 +82,7 @@ impl Document {
     }
 
     pub(super) fn finding(&self, severity: Severity, path: &str, problem: &str, hint: &str) -> Finding {
-        let error = FieldError {
-            path: path.to_owned(),
-            problem: problem.to_owned(),
-            hint: hint.to_owned(),
-        };
+        let error = FieldError::new(path, problem, hint);
         Finding::of_field(severity, self.number, &self.describe(), error)
     }
 
@@ -113,8 +109,6 @@ impl Document {
         let Some(schema) = &self.schema else {
             return Vec::new();
         };
-        let mut errors = self.header();
-        let mut found = Vec::new();
         // The status has a schema too, but the server drops it when an object is created.
         let mut spec_only = self.object.clone();
         if old.is_none()
@@ -123,24 +117,23 @@ impl Document {
             fields.remove("status");
         }
         // The schema covers spec and status only. The other fields of the root are those of every object.
+        let mut found = Fields::default();
         for part in ["spec", "status"] {
             if let Some(value) = spec_only.get(part) {
                 schema::check(&schema["properties"][part], value, part, &mut found);
             } else if part == "spec" {
-                found.push(field_error("spec", "is required", "write spec: {}"));
+                found.wrong("spec", "is required", "write spec: {}");
             }
         }
         // If both find a problem in a field, `convert` has the better message.
-        let converted = self.convert(&spec_only);
+        let mut converted = self.convert(&spec_only);
+        let Fields(mut found) = found;
         found.retain(|error| !converted.iter().any(|other| other.path == error.path));
-        let schema_holds = found.is_empty();
-        // If a type is wrong, `convert` reports the whole spec, but the schema has already named the field.
-        errors.extend(
-            converted
-                .into_iter()
-                .filter(|error| schema_holds || error.path != "spec"),
-        );
-        errors.append(&mut found);
+        if !found.is_empty() {
+            // If a type is wrong, `convert` reports the whole spec, but the schema has already named the field.
+            converted.retain(|error| error.path != "spec");
+        }
+        let mut errors = [self.header(), converted, found].concat();
         if errors.is_empty() {
             errors.extend(cel(schema, &spec_only, old));
         }
@@ -149,38 +142,32 @@ impl Document {
 
     fn header(&self) -> Vec<FieldError> {
         const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-        let mut errors = unknown_fields(&self.object, "", &ROOT);
+        let mut errors = Fields::default();
+        find_unknown_fields(&self.object, "", &ROOT, &mut errors);
         if self.object["apiVersion"] != names::API_VERSION {
             let problem = format!("{} is not known", self.object["apiVersion"]);
-            errors.push(field_error("apiVersion", &problem, "write junban.dev/v1alpha1"));
+            errors.wrong("apiVersion", problem, "write junban.dev/v1alpha1");
         }
         let metadata = &self.object["metadata"];
-        errors.extend(unknown_fields(metadata, "metadata.", &METADATA));
+        find_unknown_fields(metadata, "metadata.", &METADATA, &mut errors);
         if self.name.is_empty() {
-            errors.push(field_error(
-                "metadata.name",
-                "is required",
-                "give the object a name",
-            ));
+            errors.wrong("metadata.name", "is required", "give the object a name");
         } else if !selector::is_subdomain(&self.name) {
             let problem = format!("{:?} cannot be the name of an object", self.name);
-            errors.push(field_error(
+            errors.wrong(
                 "metadata.name",
-                &problem,
+                problem,
                 "write lower-case letters, digits, - and .",
-            ));
+            );
         }
         for part in ["labels", "annotations"] {
             check_map(metadata, part, &mut errors);
         }
         if metadata.get("namespace").is_some_and(|namespace| namespace != "") {
-            errors.push(field_error(
-                "metadata.namespace",
-                "the object is cluster-scoped and has no namespace",
-                "remove it",
-            ));
+            let problem = "the object is cluster-scoped and has no namespace";
+            errors.wrong("metadata.namespace", problem, "remove it");
         }
-        errors
+        errors.0
     }
 
     fn convert(&self, object: &Value) -> Vec<FieldError> {
@@ -189,7 +176,7 @@ impl Document {
         object["metadata"] = json!({"name": self.name, "uid": "lint", "resourceVersion": "0"});
         let object: DynamicObject = match serde_json::from_value(object) {
             Ok(object) => object,
-            Err(error) => return vec![field_error("", &error.to_string(), "")],
+            Err(error) => return vec![FieldError::new("", error, "")],
         };
         let read: Result<(), Unreadable> = match self.kind.as_str() {
             "RebootQueue" => convert::queue::read(&object).map(drop),
@@ -197,19 +184,16 @@ impl Document {
             _ => convert::policy::read(&object).and_then(|policy| match policy.node_selector {
                 Ok(_) => Ok(()),
                 // In a cluster this is a condition of the policy. In a file it is an error.
-                Err(problem) => Err(Unreadable(vec![field_error(
-                    "spec.nodeSelector",
-                    &problem,
-                    "write labels as Kubernetes allows them",
-                )])),
+                Err(problem) => {
+                    let hint = "write labels as Kubernetes allows them";
+                    Err(Unreadable::one("spec.nodeSelector", problem, hint))
+                }
             }),
         };
         // The check of the header reports a missing or wrong name.
-        let errors = read.err().map(|error| error.0).unwrap_or_default();
+        let mut errors = read.err().map(|error| error.0).unwrap_or_default();
+        errors.retain(|error| error.path != "metadata");
         errors
-            .into_iter()
-            .filter(|error| error.path != "metadata")
-            .collect()
     }
 
     fn not_checked(&self) -> Finding {
@@ -259,7 +243,7 @@ pub fn check_object(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let document = Document::new(1, object.clone());
     if document.schema.is_none() {
         let finding = document.not_checked();
-        return vec![field_error(&finding.path, &finding.problem, &finding.hint)];
+        return vec![FieldError::new(&finding.path, &finding.problem, &finding.hint)];
     }
     let old = old.map(|old| Document::new(1, old.clone()).object);
     document.errors(old.as_ref())
@@ -272,19 +256,16 @@ fn cel(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     };
     errors
         .into_iter()
-        .map(|error| field_error(&error.field_path, &error.message, ""))
+        .map(|error| FieldError::new(&error.field_path, &error.message, ""))
         .collect()
 }
 
-fn unknown_fields(object: &Value, prefix: &str, known: &[&str]) -> Vec<FieldError> {
+fn find_unknown_fields(object: &Value, prefix: &str, known: &[&str], errors: &mut Fields) {
     let names = object.as_object().into_iter().flat_map(|fields| fields.keys());
-    let unknown = names.filter(|name| !known.contains(&name.as_str()));
-    unknown
-        .map(|name| {
-            let path = format!("{prefix}{name}");
-            field_error(&path, "unknown field", &schema::suggestion(name, known))
-        })
-        .collect()
+    for name in names.filter(|name| !known.contains(&name.as_str())) {
+        let hint = schema::suggestion(name, known);
+        errors.wrong(&format!("{prefix}{name}"), "unknown field", &hint);
+    }
 }
 
 fn is_our_group(api_version: &str) -> bool {
@@ -292,13 +273,13 @@ fn is_our_group(api_version: &str) -> bool {
 }
 
 /// What the server refuses in an object's labels or annotations.
-fn check_map(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
+fn check_map(metadata: &Value, part: &str, errors: &mut Fields) {
     let Some(map) = metadata.get(part).filter(|map| !map.is_null()) else {
         return;
     };
     let path = format!("metadata.{part}");
     let Some(map) = map.as_object() else {
-        errors.push(field_error(&path, "is not a map", "write KEY: VALUE"));
+        errors.wrong(&path, "is not a map", "write KEY: VALUE");
         return;
     };
     for (key, value) in map {
@@ -309,27 +290,19 @@ fn check_map(metadata: &Value, part: &str, errors: &mut Vec<FieldError>) {
         };
         if selector::check_key(&checked).is_err() {
             let problem = format!("{key:?} cannot be a key");
-            errors.push(field_error(&path, &problem, "write letters, digits, -, _ and ."));
+            errors.wrong(&path, problem, "write letters, digits, -, _ and .");
         }
         match value {
             Value::String(text) if is_label => {
                 if let Err(problem) = selector::check_value(text) {
-                    errors.push(field_error(&path, &problem, "write letters, digits, -, _ and ."));
+                    errors.wrong(&path, problem, "write letters, digits, -, _ and .");
                 }
             }
             Value::String(_) | Value::Null => {}
             other => {
                 let problem = format!("{key}: {other} is not text");
-                errors.push(field_error(&path, &problem, "put it in quotes"));
+                errors.wrong(&path, problem, "put it in quotes");
             }
         }
-    }
-}
-
-fn field_error(path: &str, problem: &str, hint: &str) -> FieldError {
-    FieldError {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-        hint: hint.to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::convert::FieldError;
+use crate::convert::Fields;
 
 /// The keywords that are checked here, or that constrain nothing.
 #[cfg(test)]
@@ -60,18 +60,14 @@ pub(super) fn fill(schema: &Value, value: &mut Value) {
 }
 
 /// Finds everything that the schema refuses. The CEL rules are not checked here.
-pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fields) {
     if !has_type(schema, value) {
         let expected = if schema.get("x-kubernetes-int-or-string").is_some() {
             "a number or a percentage"
         } else {
             schema["type"].as_str().unwrap_or_default()
         };
-        errors.push(error(
-            path,
-            format!("is {}, not {expected}", describe(value)),
-            String::new(),
-        ));
+        errors.wrong(path, format!("is {}, not {expected}", describe(value)), "");
         return;
     }
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
@@ -79,7 +75,7 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<
     {
         let words: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         let hint = format!("write {}", words.join(" or "));
-        errors.push(error(path, format!("{value} is not known"), hint));
+        errors.wrong(path, format!("{value} is not known"), &hint);
     }
     match value {
         Value::Object(fields) => object(schema, fields, path, errors),
@@ -88,121 +84,84 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<
         Value::Number(number) => {
             let number = number.as_f64().unwrap_or_default();
             if let Some(minimum) = schema["minimum"].as_f64().filter(|minimum| number < *minimum) {
-                errors.push(error(
-                    path,
-                    format!("{value} is below {minimum}"),
-                    format!("write {minimum} or more"),
-                ));
+                let hint = format!("write {minimum} or more");
+                errors.wrong(path, format!("{value} is below {minimum}"), &hint);
             }
             if let Some(maximum) = schema["maximum"].as_f64().filter(|maximum| number > *maximum) {
-                errors.push(error(
-                    path,
-                    format!("{value} is above {maximum}"),
-                    format!("write {maximum} or less"),
-                ));
+                let hint = format!("write {maximum} or less");
+                errors.wrong(path, format!("{value} is above {maximum}"), &hint);
             }
         }
         _ => {}
     }
 }
 
-fn object(schema: &Value, fields: &Map<String, Value>, path: &str, errors: &mut Vec<FieldError>) {
-    for required in schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+fn object(schema: &Value, fields: &Map<String, Value>, path: &str, errors: &mut Fields) {
+    let required = schema["required"].as_array().into_iter().flatten();
+    for required in required.filter_map(Value::as_str) {
         if !fields.contains_key(required) {
-            errors.push(error(
-                &join(path, required),
-                "is required".to_owned(),
-                "set it".to_owned(),
-            ));
+            errors.wrong(&join(path, required), "is required", "set it");
         }
     }
-    if let Some(most) = too_many(schema, "maxProperties", fields.len()) {
-        errors.push(error(
-            path,
-            format!("has {} fields, more than {most}", fields.len()),
-            String::new(),
-        ));
+    let count = fields.len();
+    if let Some(most) = too_many(schema, "maxProperties", count) {
+        errors.wrong(path, format!("has {count} fields, more than {most}"), "");
     }
     for (name, value) in fields {
+        let path = join(path, name);
         match inner(schema, name) {
-            Some(inner) => check(inner, value, &join(path, name), errors),
-            None => errors.push(unknown(schema, path, name)),
+            Some(inner) => check(inner, value, &path, errors),
+            None => {
+                let known = schema.get("properties").and_then(Value::as_object);
+                let names: Vec<&str> = known
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str())
+                    .collect();
+                errors.wrong(&path, "unknown field", &suggestion(name, &names));
+            }
         }
     }
 }
 
-fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Vec<FieldError>) {
+fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Fields) {
     let count = items.len();
     if let Some(most) = too_many(schema, "maxItems", count) {
-        errors.push(error(
-            path,
-            format!("has {count} items, more than {most}"),
-            String::new(),
-        ));
+        errors.wrong(path, format!("has {count} items, more than {most}"), "");
     }
-    if schema["minItems"]
-        .as_u64()
-        .is_some_and(|least| (count as u64) < least)
-    {
-        errors.push(error(
-            path,
-            "is empty".to_owned(),
-            "write at least one".to_owned(),
-        ));
+    if too_few(schema, "minItems", count) {
+        errors.wrong(path, "is empty", "write at least one");
     }
     let is_set = schema["x-kubernetes-list-type"] == "set";
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
         if is_set && items[..index].contains(item) {
-            errors.push(error(
-                &path,
-                format!("{item} is in the list twice"),
-                "remove one".to_owned(),
-            ));
+            errors.wrong(&path, format!("{item} is in the list twice"), "remove one");
         }
         check(&schema["items"], item, &path, errors);
     }
 }
 
-fn string(schema: &Value, text: &str, path: &str, errors: &mut Vec<FieldError>) {
+fn string(schema: &Value, text: &str, path: &str, errors: &mut Fields) {
     let length = text.chars().count();
-    if schema["minLength"]
-        .as_u64()
-        .is_some_and(|least| (length as u64) < least)
-    {
-        let problem = if length == 0 {
-            "is empty".to_owned()
-        } else {
-            format!("{text:?} is too short")
-        };
-        errors.push(error(path, problem, String::new()));
-        return;
-    }
-    if let Some(most) = too_many(schema, "maxLength", length) {
-        errors.push(error(
-            path,
-            format!("has {length} characters, more than {most}"),
-            String::new(),
-        ));
-        return;
-    }
     let pattern = schema["pattern"].as_str().map(regex::Regex::new);
-    if let Some(Ok(pattern)) = pattern
+    let problem = if too_few(schema, "minLength", length) {
+        match length {
+            0 => "is empty".to_owned(),
+            _ => format!("{text:?} is too short"),
+        }
+    } else if let Some(most) = too_many(schema, "maxLength", length) {
+        format!("has {length} characters, more than {most}")
+    } else if let Some(Ok(pattern)) = pattern
         && !pattern.is_match(text)
     {
-        errors.push(error(
-            path,
-            format!("{text:?} does not match {pattern}"),
-            String::new(),
-        ));
+        format!("{text:?} does not match {pattern}")
     } else if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-        errors.push(error(path, format!("{text:?} is not a time"), String::new()));
-    }
+        format!("{text:?} is not a time")
+    } else {
+        return;
+    };
+    errors.wrong(path, problem, "");
 }
 
 fn has_type(schema: &Value, value: &Value) -> bool {
@@ -244,18 +203,10 @@ fn too_many(schema: &Value, keyword: &str, count: usize) -> Option<u64> {
     schema[keyword].as_u64().filter(|most| count as u64 > *most)
 }
 
-fn unknown(schema: &Value, path: &str, name: &str) -> FieldError {
-    let known = schema.get("properties").and_then(Value::as_object);
-    let names: Vec<&str> = known
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    error(
-        &join(path, name),
-        "unknown field".to_owned(),
-        suggestion(name, &names),
-    )
+fn too_few(schema: &Value, keyword: &str, count: usize) -> bool {
+    schema[keyword]
+        .as_u64()
+        .is_some_and(|least| (count as u64) < least)
 }
 
 /// Suggests the known name that is closest, or lists all known names.
@@ -300,13 +251,5 @@ fn describe(value: &Value) -> String {
         Value::Array(_) => "a list".to_owned(),
         Value::String(text) => format!("the text {text:?}"),
         other => other.to_string(),
-    }
-}
-
-fn error(path: &str, problem: String, hint: String) -> FieldError {
-    FieldError {
-        path: path.to_owned(),
-        problem,
-        hint,
     }
 }

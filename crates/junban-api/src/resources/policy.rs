@@ -80,92 +80,79 @@ pub struct GroupsSpec {
 }
 
 /// How pods leave a node.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("duration(self.timeout) >= duration('10s')")
-        .message("timeout must be at least 10s: a node counts as drained five seconds after its cordon at the earliest")
-)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "duration(self.timeout) >= duration('10s')",
+    "message": "timeout must be at least 10s: a node counts as drained five seconds after its cordon at the earliest",
+}]))]
 pub struct DrainSpec {
     /// How long a drain may take, at least 10s. The time in which the queue is paused does not count.
-    #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
     /// How long load balancers have to take the node out of service before pods leave. Begins when the label
     /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
-    #[serde(default = "zero")]
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
     /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
-    #[serde(default)]
     pub unbudgeted: UnbudgetedSpec,
     /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
-    #[serde(default)]
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
     /// Running pods of Jobs.
-    #[serde(default)]
     pub jobs: JobsSpec,
     /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
-    #[serde(default = "evict")]
     #[schemars(schema_with = "leave")]
     pub empty_dir: String,
     /// Whether pods without a controller are evicted (Evict) or keep the node from being rebooted (Block). Nobody would
     /// create such a pod again.
-    #[serde(default = "block")]
     #[schemars(schema_with = "leave")]
     pub bare: String,
     /// What happens after timeout. Release: the node is uncordoned and tried again later. Hold: the node stays cordoned
     /// and its entry is Failed.
-    #[serde(default = "release")]
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
 }
 
 /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct UnbudgetedSpec {
     /// How many pods of one owner may be disrupted at a time. A percentage is of the owner's pods; it rounds down, to at
     /// least 1.
-    #[serde(default = "ten_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_unavailable: CountOrPercent,
 }
 
 /// Running pods of Jobs.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct JobsSpec {
     /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
     /// How long Jobs are waited for in all. Then their pods are evicted.
-    #[serde(default = "six_hours")]
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
 }
 
 /// How a server is rebooted.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("duration(self.bootTimeout) >= duration('20s')")
-        .message("bootTimeout must be at least 20s: the power action may begin 10 s after it is recorded")
-)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "duration(self.bootTimeout) >= duration('20s')",
+    "message": "bootTimeout must be at least 20s: the power action may begin 10 s after it is recorded",
+}]))]
 pub struct RebootSpec {
     /// The drivers, one step for each attempt; the last step is used for all further attempts. Empty: nothing is rebooted
     /// (reason NoDriver).
-    #[serde(default)]
     #[schemars(length(max = 4))]
     pub ladder: Vec<LadderStep>,
     /// The longest time from the power action to a new bootID, at least 20s.
-    #[serde(default = "half_hour")]
     #[schemars(schema_with = "parts::span")]
     pub boot_timeout: String,
     /// How many power actions a round may have. A second one can hit a machine that is still booting.
-    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10))]
     pub attempts: i32,
 }
@@ -188,22 +175,20 @@ pub struct LadderStep {
 }
 
 /// What proves that a server is back.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("duration(self.timeout) >= duration('10s')")
-        .message("timeout must be at least 10s: a kubelet renews its Lease every ten seconds, and the proof needs a renewal")
-)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "duration(self.timeout) >= duration('10s')",
+    "message": "timeout must be at least 10s: a kubelet renews its Lease every ten seconds, and the proof needs a renewal",
+}]))]
 pub struct VerifySpec {
     /// The longest time from a new bootID to the proof, at least 10s.
-    #[serde(default = "quarter_hour")]
     #[schemars(schema_with = "parts::span")]
     pub timeout: String,
     /// Whether each DaemonSet that had a Ready pod on the node must have one there again.
-    #[serde(default = "yes")]
     pub daemon_sets: bool,
     /// How long the node must stay Ready. Absent: 30s for control-plane nodes, 0s for others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "parts::optional_span")]
     pub settle: Option<String>,
 }
@@ -260,57 +245,21 @@ fn hour() -> String {
     "1h".into()
 }
 
-fn half_hour() -> String {
-    "30m".into()
-}
-
-fn quarter_hour() -> String {
-    "15m".into()
-}
-
-fn six_hours() -> String {
-    "6h".into()
-}
-
-fn evict() -> String {
-    "Evict".into()
-}
-
-fn block() -> String {
-    "Block".into()
-}
-
-fn zero() -> String {
-    "0s".into()
-}
-
-fn release() -> String {
-    "Release".into()
-}
-
-fn ten_percent() -> CountOrPercent {
-    CountOrPercent::percent(10)
-}
-
 fn one() -> i32 {
     1
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Default for DrainSpec {
     fn default() -> Self {
         Self {
-            timeout: half_hour(),
-            load_balancer_wait: zero(),
+            timeout: "30m".into(),
+            load_balancer_wait: "0s".into(),
             unbudgeted: UnbudgetedSpec::default(),
             delete_after_denial: Vec::new(),
             jobs: JobsSpec::default(),
-            empty_dir: evict(),
-            bare: block(),
-            on_timeout: release(),
+            empty_dir: "Evict".into(),
+            bare: "Block".into(),
+            on_timeout: "Release".into(),
         }
     }
 }
@@ -318,7 +267,7 @@ impl Default for DrainSpec {
 impl Default for UnbudgetedSpec {
     fn default() -> Self {
         Self {
-            max_unavailable: ten_percent(),
+            max_unavailable: CountOrPercent::percent(10),
         }
     }
 }
@@ -327,7 +276,7 @@ impl Default for JobsSpec {
     fn default() -> Self {
         Self {
             evict: None,
-            deadline: six_hours(),
+            deadline: "6h".into(),
         }
     }
 }
@@ -336,8 +285,8 @@ impl Default for RebootSpec {
     fn default() -> Self {
         Self {
             ladder: Vec::new(),
-            boot_timeout: half_hour(),
-            attempts: one(),
+            boot_timeout: "30m".into(),
+            attempts: 1,
         }
     }
 }
@@ -345,8 +294,8 @@ impl Default for RebootSpec {
 impl Default for VerifySpec {
     fn default() -> Self {
         Self {
-            timeout: quarter_hour(),
-            daemon_sets: yes(),
+            timeout: "15m".into(),
+            daemon_sets: true,
             settle: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,8 @@ use super::parts::{self, CountOrPercent};
 
 /// The cluster's one queue, named `default`: the pause button, and the limits that hold for all policies. Without a queue
 /// everything counts as paused.
-#[derive(CustomResource, KubeSchema, Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(CustomResource, JsonSchema, Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[kube(
     group = "junban.dev",
     version = "v1alpha1",
@@ -36,71 +36,58 @@ use super::parts::{self, CountOrPercent};
 )]
 pub struct RebootQueueSpec {
     /// While true, nothing new starts: no cordon, no eviction, no power action.
-    #[serde(default)]
     pub paused: bool,
     /// Why the queue is paused, for other people.
-    #[serde(default)]
     #[schemars(schema_with = "parts::words")]
     pub pause_reason: String,
     /// How many entries may be in flight at a time. A percentage is of the nodes that are not excluded. 1: one node after
     /// another.
-    #[serde(default = "hundred_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_concurrent: CountOrPercent,
     /// How many nodes may be unavailable at a time. A percentage is of the nodes that are not excluded, and rounds up.
     /// Every unavailable node counts, whatever the cause.
-    #[serde(default = "ten_percent")]
     #[schemars(schema_with = "parts::at_least_one")]
     pub max_unavailable: CountOrPercent,
     /// How many failures stop the other nodes.
-    #[serde(default)]
     pub failures: FailuresSpec,
     /// Where the API servers and the etcd members are.
-    #[serde(default)]
     pub control_plane: ControlPlaneSpec,
     /// How many ended entries are kept.
-    #[serde(default)]
     pub history: HistorySpec,
 }
 
 /// How many failures stop the other nodes.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct FailuresSpec {
     /// While more entries than this are Failed, nothing starts. A percentage is of the nodes that are not excluded, and at
     /// least 1. The number 0 stops at the first failure.
-    #[serde(default = "five_percent")]
     pub max: CountOrPercent,
 }
 
 /// Where the API servers and the etcd members are, and whether the quorum may be lost.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ControlPlaneSpec {
     /// URLs of the API servers, for example https://10.0.0.1:6443. Empty: no control-plane node starts.
-    #[serde(default)]
     #[schemars(schema_with = "parts::urls")]
     pub api_servers: Vec<String>,
     /// URLs of the etcd members, for example https://10.0.0.1:2379.
-    #[serde(default)]
     #[schemars(schema_with = "parts::urls")]
     pub etcd: Vec<String>,
     /// The name of the Secret in Junban's namespace with the client certificate for etcd (tls.crt, tls.key, ca.crt).
     /// Empty: no certificate.
-    #[serde(default)]
     #[schemars(schema_with = "parts::secret")]
     pub etcd_client_secret: String,
     /// Whether control-plane nodes may be rebooted if there are only one or two of them.
-    #[serde(default)]
     pub allow_quorum_loss: bool,
 }
 
 /// How many ended entries are kept.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct HistorySpec {
     /// How many ended entries are kept for each node. The newest is always kept.
-    #[serde(default = "three")]
     #[schemars(range(min = 1, max = 100))]
     pub per_node: i32,
 }
@@ -156,30 +143,29 @@ pub struct SlotStatus {
     pub reserved: Vec<String>,
 }
 
-fn hundred_percent() -> CountOrPercent {
-    CountOrPercent::percent(100)
-}
-
-fn ten_percent() -> CountOrPercent {
-    CountOrPercent::percent(10)
-}
-
-fn five_percent() -> CountOrPercent {
-    CountOrPercent::percent(5)
-}
-
-fn three() -> i32 {
-    3
+impl Default for RebootQueueSpec {
+    fn default() -> Self {
+        Self {
+            paused: false,
+            pause_reason: String::new(),
+            max_concurrent: CountOrPercent::percent(100),
+            max_unavailable: CountOrPercent::percent(10),
+            failures: FailuresSpec::default(),
+            control_plane: ControlPlaneSpec::default(),
+            history: HistorySpec::default(),
+        }
+    }
 }
 
 impl Default for FailuresSpec {
     fn default() -> Self {
-        Self { max: five_percent() }
+        let max = CountOrPercent::percent(5);
+        Self { max }
     }
 }
 
 impl Default for HistorySpec {
     fn default() -> Self {
-        Self { per_node: three() }
+        Self { per_node: 3 }
     }
 }

@@ -97,7 +97,7 @@ fn machine(bed: &Testbed, node: &str, what: &str) -> Result<()> {
 }
 
 /// Gives a machine this fault.
-pub(super) fn inject(bed: &Testbed, fault: &MachineFault) -> Result<()> {
+fn inject(bed: &Testbed, fault: &MachineFault) -> Result<()> {
     let name = match fault.fault {
         Fault::NeverReturns => "never-returns".to_owned(),
         Fault::SameBootId => "same-boot-id".to_owned(),

@@ -143,10 +143,8 @@ fn pods(bed: &Testbed, workload: &Workload) -> Result<Vec<Value>> {
 
 fn object(workload: &Workload, replicas: u32) -> Value {
     let Key { namespace, name } = &workload.key;
-    let app = json!({ "app": name });
     let pod = pod(workload);
     let metadata = json!({"name": name, "namespace": namespace});
-    let selector = json!({ "matchLabels": app });
     match workload.kind {
         Kind::Pod => {
             let mut metadata = pod["metadata"].clone();
@@ -158,21 +156,17 @@ fn object(workload: &Workload, replicas: u32) -> Value {
             "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
             "spec": {"template": pod, "completions": workload.replicas, "parallelism": replicas, "backoffLimit": 20},
         }),
-        Kind::DaemonSet => json!({
-            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata,
-            "spec": {"selector": selector, "template": pod},
-        }),
-        Kind::Deployment => json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
-            "spec": {"replicas": replicas, "selector": selector, "template": pod},
-        }),
-        Kind::StatefulSet => json!({
-            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata,
-            "spec": {
-                "replicas": replicas, "selector": selector, "template": pod, "serviceName": name,
-                "volumeClaimTemplates": claim_templates(workload),
-            },
-        }),
+        kind => {
+            let mut spec = json!({"selector": {"matchLabels": {"app": name}}, "template": pod});
+            if kind != Kind::DaemonSet {
+                spec["replicas"] = json!(replicas);
+            }
+            if kind == Kind::StatefulSet {
+                spec["serviceName"] = json!(name);
+                spec["volumeClaimTemplates"] = claim_templates(workload);
+            }
+            json!({"apiVersion": "apps/v1", "kind": format!("{kind:?}"), "metadata": metadata, "spec": spec})
+        }
     }
 }
 

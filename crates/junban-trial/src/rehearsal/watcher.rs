@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::budgets::{AppsByNode, Budgets};
 use super::stream::{Change, follow};
 use super::workload::{APP, App, NAMESPACE};
-use crate::json::{has_condition, items, text};
+use crate::json::{self, has_condition, text};
 
 /// Seconds since 1970 by the clock of this machine. The API servers use the same clock.
 pub(super) fn now() -> f64 {
@@ -37,8 +37,8 @@ pub(super) struct CordonChange {
 pub(super) struct Seen {
     apps: BTreeMap<String, App>,
     pods: BTreeMap<String, Pod>,
-    /// Ready endpoints, by Service and EndpointSlice.
-    endpoints: BTreeMap<String, BTreeMap<String, usize>>,
+    /// For each EndpointSlice its Service, and how many ready endpoints it has.
+    endpoints: BTreeMap<String, (String, usize)>,
     nodes: BTreeMap<String, Node>,
     /// Entries that are Failed.
     failed: BTreeSet<String>,
@@ -245,40 +245,32 @@ impl Seen {
     }
 
     fn see_endpoints(&mut self, change: Change) {
-        match change {
-            Change::All(items) => {
-                self.endpoints.clear();
-                for item in &items {
-                    self.put_slice(item);
-                }
-            }
-            Change::Put(item) => {
-                self.put_slice(&item);
-                self.judge_service(service_of(&item));
-            }
-            Change::Gone(item) => {
-                if let Some(slices) = self.endpoints.get_mut(service_of(&item)) {
-                    slices.remove(name(&item));
-                }
-                self.judge_service(service_of(&item));
-            }
+        let is_list = matches!(change, Change::All(_));
+        if is_list {
+            self.endpoints.clear();
         }
-    }
-
-    fn put_slice(&mut self, item: &Value) {
-        let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != Value::Bool(false);
-        let ready = items(&item["endpoints"]).iter().filter(is_ready).count();
-        let slices = self.endpoints.entry(service_of(item).to_owned()).or_default();
-        slices.insert(name(item).to_owned(), ready);
+        let (items, gone) = change.split();
+        for item in &items {
+            let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != Value::Bool(false);
+            let ready = json::items(&item["endpoints"]).iter().filter(is_ready).count();
+            let slice = (service_of(item).to_owned(), ready);
+            self.endpoints.insert(name(item).to_owned(), slice);
+        }
+        if let Some(item) = &gone {
+            self.endpoints.remove(name(item));
+        }
+        for item in items.iter().chain(&gone).filter(|_| !is_list) {
+            self.judge_service(service_of(item));
+        }
     }
 
     fn judge_service(&mut self, service: &str) {
         let Some(app) = self.apps.get(service) else {
             return;
         };
-        let slices = self.endpoints.get(service);
-        let ready: usize = slices.map_or(0, |slices| slices.values().sum());
-        if ready == 0 && app.replicas >= 2 {
+        let mut slices = self.endpoints.values();
+        let is_served = slices.any(|(of, ready)| of == service && *ready > 0);
+        if !is_served && app.replicas >= 2 {
             self.breaks(format!("Service {service} has no ready endpoint at {:.3}", now()));
         }
     }

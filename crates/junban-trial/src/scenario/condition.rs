@@ -5,15 +5,16 @@ mod judging;
 use junban_core::entry::Phase;
 use junban_core::reason::Reason;
 
+use super::facts::{EntryFacts, Facts, NodeFacts};
 use super::words::{Mistake, Words, split_key, unknown};
 
 /// Claims that must all hold. The file joins them with `and` or a comma.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Condition {
     claims: Vec<Claim>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Claim {
     Not(Box<Claim>),
     EveryEntry(Vec<String>),
@@ -41,41 +42,21 @@ pub(super) enum Claim {
 }
 
 /// `>= 2`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     compare: Compare,
     amount: u32,
 }
 
 /// What `more than 2 nodes cordoned` and `entries Queued > 2` count.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Counted {
     Nodes(Set, NodeState),
     /// Entries in one of these phases.
     Entries(Vec<String>),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Compare {
-    Less,
-    LessOrEqual,
-    Equal,
-    MoreOrEqual,
-    More,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum NodeState {
-    Cordoned,
-    Schedulable,
-    Ready,
-    NotReady,
-    Marked,
-    Unavailable,
-    InFlight,
-    WithSlot,
-    WithVolume,
-}
+type Compare = fn(&u32, &u32) -> bool;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Set {
@@ -85,39 +66,50 @@ pub(super) enum Set {
     Racks,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Thing {
-    Cordon,
-    Mark,
-    Slot,
-    Entry,
-    Taint,
-    LoadBalancerLabel,
-    Failure,
-}
+/// Whether a node is in this state.
+type NodeState = fn(&Facts, &str, &NodeFacts) -> bool;
 
 const NODE_STATES: [(&str, NodeState); 10] = [
-    ("cordoned", NodeState::Cordoned),
-    ("schedulable", NodeState::Schedulable),
-    ("Ready", NodeState::Ready),
-    ("NotReady", NodeState::NotReady),
-    ("marked", NodeState::Marked),
-    ("unavailable", NodeState::Unavailable),
-    ("in flight", NodeState::InFlight),
-    ("holding a slot", NodeState::WithSlot),
-    ("with a slot", NodeState::WithSlot),
-    ("holding a volume", NodeState::WithVolume),
+    ("cordoned", |_, _, node| node.cordoned),
+    ("schedulable", |_, _, node| !node.cordoned),
+    ("Ready", |_, _, node| node.ready),
+    ("NotReady", |_, _, node| !node.ready),
+    ("marked", |_, _, node| node.marked),
+    ("unavailable", |_, _, node| node.unavailable()),
+    ("in flight", |facts, name, _| {
+        let entry = facts.entry_of(name);
+        entry.is_some_and(|entry| IN_FLIGHT.contains(&entry.phase.as_str()))
+    }),
+    ("holding a slot", |facts, name, _| facts.slots.contains(name)),
+    ("with a slot", |facts, name, _| facts.slots.contains(name)),
+    ("holding a volume", |_, _, node| node.with_volume),
 ];
 
+const IN_FLIGHT: [&str; 3] = ["Draining", "Rebooting", "Verifying"];
+
+/// Finds what `no` stands before.
+type Thing = fn(&Facts) -> Vec<String>;
+
 const THINGS: [(&str, Thing); 7] = [
-    ("cordon", Thing::Cordon),
-    ("mark", Thing::Mark),
-    ("slot", Thing::Slot),
-    ("entry", Thing::Entry),
-    ("steering taint", Thing::Taint),
-    ("load balancer label", Thing::LoadBalancerLabel),
-    ("failure", Thing::Failure),
+    ("cordon", |facts| nodes_that(facts, |node| node.cordoned)),
+    ("mark", |facts| nodes_that(facts, |node| node.marked)),
+    ("slot", |facts| facts.slots.iter().cloned().collect()),
+    ("entry", |facts| {
+        facts.entries.iter().map(EntryFacts::describe).collect()
+    }),
+    ("steering taint", |facts| nodes_that(facts, |node| node.steered)),
+    ("load balancer label", |facts| {
+        nodes_that(facts, |node| node.off_load_balancers)
+    }),
+    ("failure", |facts| {
+        let failed = facts.entries.iter().filter(|entry| entry.is_failed());
+        failed.map(EntryFacts::describe).collect()
+    }),
 ];
+
+fn nodes_that(facts: &Facts, is_so: fn(&NodeFacts) -> bool) -> Vec<String> {
+    Vec::from_iter(facts.nodes_that(is_so))
+}
 
 const SETS: [(&str, Set); 4] = [
     ("nodes", Set::Nodes),
@@ -127,12 +119,12 @@ const SETS: [(&str, Set); 4] = [
 ];
 
 const COMPARES: [(&str, Compare); 6] = [
-    ("<", Compare::Less),
-    ("<=", Compare::LessOrEqual),
-    ("=", Compare::Equal),
-    ("==", Compare::Equal),
-    (">=", Compare::MoreOrEqual),
-    (">", Compare::More),
+    ("<", u32::lt),
+    ("<=", u32::le),
+    ("=", u32::eq),
+    ("==", u32::eq),
+    (">=", u32::ge),
+    (">", u32::gt),
 ];
 
 /// How a claim begins, and what reads the words after that.
@@ -153,10 +145,10 @@ const BEGINNINGS: &[Beginning] = &[
     ("power log", power_log),
     ("queue paused", |_| Ok(Claim::Paused)),
     ("pod", pod),
-    ("more than", |words| amount(Compare::More, words)),
-    ("less than", |words| amount(Compare::Less, words)),
-    ("at least", |words| amount(Compare::MoreOrEqual, words)),
-    ("exactly", |words| amount(Compare::Equal, words)),
+    ("more than", |words| amount(u32::gt, words)),
+    ("less than", |words| amount(u32::lt, words)),
+    ("at least", |words| amount(u32::ge, words)),
+    ("exactly", |words| amount(u32::eq, words)),
 ];
 
 impl Condition {
@@ -246,8 +238,11 @@ fn about_node(node: Option<String>, words: &mut Words<'_>) -> Result<Claim, Mist
         return Ok(Claim::Not(Box::new(about_node(node, words)?)));
     }
     if words.eat("reboots") {
-        let (compare, amount) = (Compare::More, 0);
-        return Ok(Claim::Boots(node, Bound { compare, amount }));
+        let bound = Bound {
+            compare: u32::gt,
+            amount: 0,
+        };
+        return Ok(Claim::Boots(node, bound));
     }
     if words.eat("boots") {
         let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -366,8 +361,7 @@ fn amount(compare: Compare, words: &mut Words<'_>) -> Result<Claim, Mistake> {
 /// `nodes unavailable`, `entries in flight`.
 fn counted(words: &mut Words<'_>) -> Result<Counted, Mistake> {
     if words.eat("entries in flight") {
-        let phases = ["Draining", "Rebooting", "Verifying"].map(str::to_owned);
-        return Ok(Counted::Entries(phases.into()));
+        return Ok(Counted::Entries(IN_FLIGHT.map(str::to_owned).into()));
     }
     if words.eat("entries") {
         return phases(words).map(Counted::Entries);
@@ -380,9 +374,15 @@ fn counted(words: &mut Words<'_>) -> Result<Counted, Mistake> {
 }
 
 impl Bound {
+    fn holds(self, number: u32) -> bool {
+        (self.compare)(&number, &self.amount)
+    }
+
     fn exactly(amount: u32) -> Self {
-        let compare = Compare::Equal;
-        Self { compare, amount }
+        Self {
+            compare: u32::eq,
+            amount,
+        }
     }
 }
 

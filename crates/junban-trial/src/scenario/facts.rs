@@ -83,12 +83,26 @@ impl EntryFacts {
         }
     }
 
+    /// The entry in words.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} is {} {}: {}",
+            self.node, self.phase, self.reason, self.message
+        )
+    }
+
     pub fn is_failed(&self) -> bool {
         self.phase == "Failed"
     }
 }
 
 impl Facts {
+    /// The nodes of which this is true.
+    pub fn nodes_that(&self, is_so: fn(&NodeFacts) -> bool) -> BTreeSet<String> {
+        let those = self.nodes.iter().filter(|(_, node)| is_so(node));
+        those.map(|(name, _)| name.clone()).collect()
+    }
+
     /// What the spec and the status of the queue say.
     pub fn of_queue(queue: Option<(&Value, &Value)>) -> Self {
         let slots = queue.and_then(|(_, status)| status["ledger"]["slots"].as_object());
@@ -148,10 +162,6 @@ pub struct EndState {
 
 impl EndState {
     pub fn of(facts: &Facts) -> Self {
-        let nodes = |has: fn(&NodeFacts) -> bool| {
-            let those = facts.nodes.iter().filter(|(_, node)| has(node));
-            those.map(|(name, _)| name.clone()).collect()
-        };
         let newest = |node: &String| {
             facts
                 .entry_of(node)
@@ -159,10 +169,10 @@ impl EndState {
         };
         Self {
             phases: facts.nodes.keys().filter_map(newest).collect(),
-            cordoned: nodes(|node| node.cordoned),
-            marked: nodes(|node| node.marked),
-            steered: nodes(|node| node.steered),
-            off_load_balancers: nodes(|node| node.off_load_balancers),
+            cordoned: facts.nodes_that(|node| node.cordoned),
+            marked: facts.nodes_that(|node| node.marked),
+            steered: facts.nodes_that(|node| node.steered),
+            off_load_balancers: facts.nodes_that(|node| node.off_load_balancers),
             slots: facts.slots.clone(),
             power: facts.power.clone(),
         }

@@ -197,14 +197,7 @@ impl<'s> Judge<'s> {
         if self.never_suspended {
             return;
         }
-        let verdicts = self
-            .scenario
-            .never
-            .iter()
-            .map(|at| (at, at.what.judge(facts)))
-            .filter(|(_, verdict)| verdict.holds)
-            .map(|(at, verdict)| failure(at, verdict.seen, now));
-        self.broken(verdicts.collect());
+        self.broken(failures(&self.scenario.never, facts, now, true));
     }
 
     fn repeated_act(&mut self, now: Duration) -> Option<At<Act>> {
@@ -238,14 +231,7 @@ impl<'s> Judge<'s> {
 
     fn look_at_the_end(&mut self, now: Duration, facts: &Facts) {
         let began = *self.end_began.get_or_insert(now);
-        let wrong: Vec<Failure> = self
-            .scenario
-            .at_the_end
-            .iter()
-            .map(|at| (at, at.what.judge(facts)))
-            .filter(|(_, verdict)| !verdict.holds)
-            .map(|(at, verdict)| failure(at, verdict.seen, now))
-            .collect();
+        let wrong = failures(&self.scenario.at_the_end, facts, now, false);
         if wrong.is_empty() {
             let held = *self.end_held_since.get_or_insert(now);
             if now >= held + END_HOLDS || self.scenario.at_the_end.is_empty() {
@@ -283,11 +269,10 @@ impl<'s> Judge<'s> {
         let wrong: Vec<String> = match order.node {
             Some(_) if histories.iter().any(|history| good(&history)) => vec![],
             Some(_) => histories.iter().map(|history| in_words(history)).collect(),
-            None => histories
-                .iter()
-                .filter(|history| !good(history))
-                .map(|history| in_words(history))
-                .collect(),
+            None => {
+                let wrong = histories.iter().filter(|history| !good(history));
+                wrong.map(|history| in_words(history)).collect()
+            }
         };
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
@@ -297,6 +282,15 @@ impl<'s> Judge<'s> {
 fn is_within(wanted: &[String], phases: &[String]) -> bool {
     let mut rest = phases.iter();
     wanted.iter().all(|phase| rest.any(|seen| seen == phase))
+}
+
+/// The conditions that hold, or those that do not hold, as failures.
+fn failures(conditions: &[At<Condition>], facts: &Facts, now: Duration, that_hold: bool) -> Vec<Failure> {
+    let verdicts = conditions.iter().map(|at| (at, at.what.judge(facts)));
+    let wrong = verdicts.filter(|(_, verdict)| verdict.holds == that_hold);
+    wrong
+        .map(|(at, verdict)| failure(at, verdict.seen, now))
+        .collect()
 }
 
 fn failure<T>(at: &At<T>, seen: String, now: Duration) -> Failure {

@@ -34,7 +34,7 @@ impl<T> At<T> {
 pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
 
 /// One scenario file.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scenario {
     /// The name of the file in messages.
     pub file: String,
@@ -46,8 +46,7 @@ pub struct Scenario {
     /// The settings of each policy, in the order of the file.
     pub policies: BTreeMap<String, Vec<Setting>>,
     pub queue: Vec<Setting>,
-    pub faults: Vec<At<MachineFault>>,
-    /// Acts of people before the controller starts.
+    /// Acts of people and faults of machines before the controller starts.
     pub given: Vec<At<Act>>,
     /// Acts and waits after the controller's start, one after the other.
     pub steps: Vec<At<ScenarioStep>>,
@@ -233,13 +232,13 @@ pub enum Fault {
 }
 
 /// A step of the run: it waits, and then does its act, if it has one.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ScenarioStep {
     pub wait: Wait,
     pub act: Option<Act>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Wait {
     /// Until this long after the step before.
     For(Duration),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::condition::{Claim, Condition};
 use super::model::{Act, Kind, MANIFEST_POLICIES, Right, Scenario, Target, Wait, Workload};
 use super::settings;
-use super::words::{Mistake, nearest, unknown};
+use super::words::{Mistake, hint, unknown};
 
 type Mistakes = Vec<(usize, Mistake)>;
 
@@ -44,8 +44,6 @@ fn nodes(scenario: &Scenario) -> Mistakes {
         let places = workload.what.on.iter().chain(&workload.what.only_on);
         named.extend(places.map(|node| (workload.line, node.clone())));
     }
-    let faults = scenario.faults.iter();
-    named.extend(faults.map(|fault| (fault.line, fault.what.node.clone())));
     for (line, act) in scenario.acts() {
         named.extend(nodes_of(act).into_iter().map(|node| (line, node)));
     }
@@ -92,9 +90,7 @@ fn policies(scenario: &Scenario, lines: &BTreeMap<String, usize>) -> Mistakes {
     });
     incomplete
         .map(|(name, _)| {
-            let hint = nearest(name, &MANIFEST_POLICIES)
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
+            let hint = hint(name, &MANIFEST_POLICIES);
             let mistake = format!("the policy `{name}` needs `nodeSelector` and `priority`{hint}");
             (lines.get(name).copied().unwrap_or(1), mistake)
         })

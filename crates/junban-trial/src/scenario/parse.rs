@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{At, MachineFault, Nodes, Order, Scenario, ScenarioStep, Wait};
+use super::model::{Act, At, MachineFault, Nodes, Order, Scenario, ScenarioStep, Wait};
 use super::names;
 use super::settings;
 use super::words::{Mistake, Words, unknown};
@@ -161,7 +161,8 @@ fn statement(scenario: &mut Scenario, place: &At<()>) -> Result<(), Mistake> {
         "fault" => {
             let node = act::node(&mut words)?;
             let fault = act::fault(tail)?;
-            scenario.faults.push(place.with(MachineFault { node, fault }));
+            let act = Act::Fault(MachineFault { node, fault });
+            scenario.given.push(place.with(act));
         }
         "controllers" => scenario.controllers = Words::of(tail).number("a number of controllers")?,
         "given" => scenario.given.push(place.with(act::parse(tail)?)),

@@ -115,14 +115,12 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
 
 /// As the API has it: a number, or a text with `%`.
 pub(super) fn int_or_percent(word: &str) -> Result<Value, Mistake> {
-    let wrong = || format!("`{word}` is neither a number nor a percentage");
-    match word.strip_suffix('%') {
-        Some(digits) => digits.parse::<u32>().map(|_| json!(word)).map_err(|_| wrong()),
-        None => word
-            .parse::<u32>()
-            .map(|number| json!(number))
-            .map_err(|_| wrong()),
-    }
+    let percent = word.strip_suffix('%');
+    let number: u32 = percent
+        .unwrap_or(word)
+        .parse()
+        .map_err(|_| format!("`{word}` is neither a number nor a percentage"))?;
+    Ok(percent.map_or(json!(number), |_| json!(word)))
 }
 
 /// Reads what [`int_or_percent`] has read. `None` if the field is absent.
@@ -149,24 +147,18 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
 }
 
 fn time(word: &str) -> Result<SettingValue, Mistake> {
-    let seconds = |text: &str| {
-        parse_span(text)
-            .ok()
-            .and_then(|span| i64::try_from(span.as_secs()).ok())
-            .ok_or_else(|| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+    let seconds = |text: &str| i64::try_from(parse_span(text).ok()?.as_secs()).ok();
+    let value = if word == "now" {
+        Some(SettingValue::FromNow(0))
+    } else if let Some(ahead) = word.strip_prefix('+') {
+        seconds(ahead).map(SettingValue::FromNow)
+    } else if let Some(ago) = word.strip_prefix('-') {
+        seconds(ago).map(|ago| SettingValue::FromNow(-ago))
+    } else {
+        let time = word.parse::<junban_core::time::Timestamp>();
+        time.ok().map(|_| SettingValue::Json(json!(word)))
     };
-    if word == "now" {
-        return Ok(SettingValue::FromNow(0));
-    }
-    if let Some(ahead) = word.strip_prefix('+') {
-        return Ok(SettingValue::FromNow(seconds(ahead)?));
-    }
-    if let Some(ago) = word.strip_prefix('-') {
-        return Ok(SettingValue::FromNow(-seconds(ago)?));
-    }
-    word.parse::<junban_core::time::Timestamp>()
-        .map(|_| SettingValue::Json(json!(word)))
-        .map_err(|_| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
+    value.ok_or_else(|| format!("`{word}` is not a time: write now, +15m, -1h, or 2026-11-23T09:00:00Z"))
 }
 
 /// The namespaces that a policy of the scenario, or a later edit, names in `drain.deleteAfterDenial`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use junban_api::convert::{bytes_or_units, millicores, parse_span};
+use strsim::levenshtein;
 
 use super::values::{Key, Quantity, Span};
 
@@ -172,9 +173,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 
 /// The mistake of a text that is none of `names`.
 pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Mistake {
-    let hint = nearest(found, names)
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
+    let hint = hint(found, names);
     let names = if names.is_empty() {
         "there is none".to_owned()
     } else {
@@ -183,35 +182,27 @@ pub(super) fn unknown(found: &str, expected: &str, names: &[&str]) -> Mistake {
     format!("`{found}` is not {expected}{hint} ({names})")
 }
 
+/// The question for the nearest name; empty if no name is near.
+pub(super) fn hint(found: &str, names: &[&str]) -> String {
+    nearest(found, names).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
 /// The most similar name, if it is similar enough. If `found` has more words than a name, only its first words are
 /// compared.
-pub(super) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
+fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
     names
         .iter()
         .map(|name| {
             let count = name.split(' ').count();
             let head: Vec<&str> = found.split(' ').take(count).collect();
-            (distance(&head.join(" "), name), *name)
+            (
+                levenshtein(&head.join(" ").to_lowercase(), &name.to_lowercase()),
+                *name,
+            )
         })
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
         .min()
         .map(|(_, name)| name)
-}
-
-/// How many letters must be inserted, removed or replaced to make `b` from `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

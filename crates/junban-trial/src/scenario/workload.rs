@@ -83,42 +83,46 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Mistake> {
             workload.replicas
         ));
     }
-    let has_volume = workload.local_volume || workload.csi_volume.is_some();
-    if workload.local_volume && workload.csi_volume.is_some() {
-        return Err("a pod has one volume: `local volume` or `csi volume`".into());
-    }
-    if has_volume
-        && workload.kind != Kind::StatefulSet
-        && workload.on.iter().any(|node| *node != workload.on[0])
-    {
-        return Err(
-            "these pods share one volume, which can be on one node only: write a statefulset, where each pod has a volume"
-                .into(),
-        );
-    }
     let mut places = workload.on.iter().chain(&workload.only_on);
     if let Some(node) = places.find(|node| node.starts_with("cp-")) {
         return Err(format!(
             "no pod can run on {node}: control-plane nodes have a NoSchedule taint"
         ));
     }
-    match workload.kind {
-        Kind::StatefulSet if workload.never_ready && workload.replicas > 1 => Err(
-            "a statefulset makes no second pod before the first is Ready: `never ready` needs one replica"
-                .into(),
+    let (kind, on) = (workload.kind, &workload.on);
+    let has_volume = workload.local_volume || workload.csi_volume.is_some();
+    let mistakes = [
+        (
+            workload.local_volume && workload.csi_volume.is_some(),
+            "a pod has one volume: `local volume` or `csi volume`",
         ),
-        Kind::DaemonSet if has_volume => Err("a daemonset has no volume in a scenario".into()),
-        Kind::DaemonSet if counted || !workload.on.is_empty() => {
-            Err("a daemonset has a pod on every node: write neither `replicas` nor `on`".into())
-        }
-        Kind::Pod if workload.replicas != 1 => {
-            Err("a pod has one replica: write no `replicas`, and one node after `on`".into())
-        }
-        Kind::Pod | Kind::DaemonSet | Kind::Job if workload.budget.is_some() => {
-            Err("a budget needs a deployment or a statefulset".into())
-        }
-        _ => Ok(()),
-    }
+        (
+            has_volume && kind != Kind::StatefulSet && on.iter().any(|node| *node != on[0]),
+            "these pods share one volume, which can be on one node only: write a statefulset, where each pod has a volume",
+        ),
+        (
+            kind == Kind::StatefulSet && workload.never_ready && workload.replicas > 1,
+            "a statefulset makes no second pod before the first is Ready: `never ready` needs one replica",
+        ),
+        (
+            kind == Kind::DaemonSet && has_volume,
+            "a daemonset has no volume in a scenario",
+        ),
+        (
+            kind == Kind::DaemonSet && (counted || !on.is_empty()),
+            "a daemonset has a pod on every node: write neither `replicas` nor `on`",
+        ),
+        (
+            kind == Kind::Pod && workload.replicas != 1,
+            "a pod has one replica: write no `replicas`, and one node after `on`",
+        ),
+        (
+            matches!(kind, Kind::Pod | Kind::DaemonSet | Kind::Job) && workload.budget.is_some(),
+            "a budget needs a deployment or a statefulset",
+        ),
+    ];
+    let first = mistakes.into_iter().find(|(is_wrong, _)| *is_wrong);
+    first.map_or(Ok(()), |(_, mistake)| Err(mistake.to_owned()))
 }
 
 fn trait_of(

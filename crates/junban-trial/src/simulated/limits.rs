@@ -2,9 +2,9 @@
 //! take effect during the run. For a short time after an edit a controller may use the old text or the new one, so the
 //! checkers use the more lenient of the two.
 
-use std::collections::BTreeMap;
-
+use junban_api::convert::parse_span;
 use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, World};
+use serde_json::Value;
 
 use super::build::ms;
 use crate::json::{items, text};
@@ -74,11 +74,13 @@ fn read(world: &World, last: &Params) -> Params {
         let quorum = &queue.spec["controlPlane"]["allowQuorumLoss"];
         params.allow_quorum_loss = quorum.as_bool().unwrap_or_default();
     }
-    params.policies = policies(world);
+    params.policies.clear();
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        let limits = policy_limits(&policy.spec);
+        params.policies.insert(policy.meta.name.to_string(), limits);
         let namespaces = items(&drain["deleteAfterDenial"]).iter();
         let names = namespaces.map(|name| text(name).to_owned());
         params.delete_allowed.extend(names);
@@ -90,8 +92,7 @@ fn read(world: &World, last: &Params) -> Params {
         if let Some(attempts) = reboot["attempts"].as_u64() {
             params.attempts = params.attempts.max(attempts);
         }
-        let timeout = reboot["bootTimeout"].as_str();
-        if let Some(timeout) = timeout.and_then(|text| junban_api::convert::parse_span(text).ok()) {
+        if let Ok(timeout) = parse_span(text(&reboot["bootTimeout"])) {
             params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));
         }
     }
@@ -99,21 +100,16 @@ fn read(world: &World, last: &Params) -> Params {
     params
 }
 
-fn policies(world: &World) -> BTreeMap<String, PolicyLimits> {
-    let policies = world.store().customs().filter(|custom| custom.kind == POLICY);
-    let limits = policies.map(|policy| {
-        let groups = &policy.spec["groups"];
-        let groups = groups["by"].as_str().map(|by| Groups {
-            by: by.to_owned(),
-            at_once: groups["atOnce"].as_i64().unwrap_or(1),
-        });
-        let limits = PolicyLimits {
-            max_concurrent: policy.spec["maxConcurrent"].as_i64(),
-            groups,
-        };
-        (policy.meta.name.to_string(), limits)
+fn policy_limits(spec: &Value) -> PolicyLimits {
+    let groups = &spec["groups"];
+    let groups = groups["by"].as_str().map(|by| Groups {
+        by: by.to_owned(),
+        at_once: groups["atOnce"].as_i64().unwrap_or(1),
     });
-    limits.collect()
+    PolicyLimits {
+        max_concurrent: spec["maxConcurrent"].as_i64(),
+        groups,
+    }
 }
 
 /// To compare a number with a percentage, a workload is taken to have this many pods.

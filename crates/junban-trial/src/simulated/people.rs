@@ -27,22 +27,22 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             target,
             again,
             reason,
-            ..
-        } => reboot(world, scenario, target, *again, reason),
-        Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason})),
-        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null})),
-        Act::Refused(refused) => match self::act(world, scenario, refused) {
-            Ok(()) => Err(PeopleError::Other("it was not refused".into())),
-            Err(_) => Ok(()),
-        },
-        Act::Cancel(Target::All) => verbs::cancel_all(world),
+        } => reboot(world, scenario, target, *again, reason)?,
+        Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason}))?,
+        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null}))?,
+        Act::Refused(refused) => {
+            if self::act(world, scenario, refused).is_ok() {
+                return Err(PeopleError::Other("it was not refused".into()));
+            }
+        }
+        Act::Cancel(Target::All) => verbs::cancel_all(world)?,
         Act::Cancel(target) => {
             let nodes = selected(world, target)?;
-            verbs::cancel_nodes(world, &nodes)
+            verbs::cancel_nodes(world, &nodes)?;
         }
-        Act::Retry(node) => verbs::retry(world, node),
-        Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true)),
-        Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false)),
+        Act::Retry(node) => verbs::retry(world, node)?,
+        Act::Cordon(node) => patch(world, node, NodeOp::SetUnschedulable(true))?,
+        Act::Uncordon(node) => patch(world, node, NodeOp::SetUnschedulable(false))?,
         Act::Label { node, key, value } => {
             let labels = world.store().node(node).map(|node| &node.meta.labels);
             let change = match value {
@@ -51,30 +51,20 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
                 None if labels.is_some_and(|labels| !labels.contains_key(key)) => return Ok(()),
                 None => NodeOp::RemoveLabel(key.clone()),
             };
-            patch(world, node, change)
+            patch(world, node, change)?;
         }
         Act::Annotate { node, key, value } => {
-            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))
+            patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))?;
         }
-        Act::DeleteNode(node) => Ok(world.client(PEOPLE).delete_node(node)?),
-        Act::DeleteQueue => delete(world, QUEUE, names::QUEUE),
-        Act::ApplyQueue => {
-            build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario));
-            Ok(())
-        }
-        Act::DeletePolicy(name) => delete(world, POLICY, name),
+        Act::DeleteNode(node) => world.client(PEOPLE).delete_node(node)?,
+        Act::DeleteQueue => delete(world, QUEUE, names::QUEUE)?,
+        Act::ApplyQueue => build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario)),
+        Act::DeletePolicy(name) => delete(world, POLICY, name)?,
         Act::ApplyPolicy(name) => {
             let now = wall(world.now()).as_second();
             build::apply(world, POLICY, name, build::policy_spec(scenario, name, now));
-            Ok(())
         }
-        Act::DeleteEntries(target) => delete_entries(world, target),
-        other => act_on_the_rest(world, other),
-    }
-}
-
-fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
-    match act {
+        Act::DeleteEntries(target) => delete_entries(world, target)?,
         Act::DeletePod(Key { namespace, name }) => {
             let options = junban_world::DeleteOptions::default();
             world.client(PEOPLE).delete_pod(namespace, name, &options)?;
@@ -102,7 +92,7 @@ fn act_on_the_rest(world: &mut World, act: &Act) -> Done {
 }
 
 /// Gives a machine this fault and no other.
-pub(super) fn inject(world: &mut World, fault: &MachineFault) {
+fn inject(world: &mut World, fault: &MachineFault) {
     let node = fault.node.as_str();
     let kind = match fault.fault {
         model::Fault::NeverReturns => Fault::NeverReturns,
@@ -159,9 +149,8 @@ fn patch(world: &mut World, node: &str, change: NodeOp) -> Done {
 }
 
 fn delete(world: &mut World, kind: &str, name: &str) -> Done {
-    Ok(world
-        .client(PEOPLE)
-        .delete_custom(kind, name, &Preconditions::default())?)
+    let anything = Preconditions::default();
+    Ok(world.client(PEOPLE).delete_custom(kind, name, &anything)?)
 }
 
 fn set_queue(world: &mut World, spec: &Value) -> Done {
@@ -176,9 +165,8 @@ fn edit(world: &mut World, kind: &str, name: &str, edits: &[model::Setting]) -> 
         .ok_or_else(|| PeopleError::Other(format!("there is no {kind} {name}")))?;
     let mut spec = custom.spec.clone();
     settings::apply(&mut spec, edits, now);
-    world
-        .client(PEOPLE)
-        .replace_custom(kind, name, spec, &Preconditions::default())?;
+    let anything = Preconditions::default();
+    world.client(PEOPLE).replace_custom(kind, name, spec, &anything)?;
     Ok(())
 }
 
@@ -212,12 +200,9 @@ fn scale(world: &mut World, key: &Key, replicas: u32) -> Done {
 fn delete_entries(world: &mut World, target: &Target) -> Done {
     let nodes = selected(world, target)?;
     let entries = junban_sim::cluster(world).entries;
-    let meant = entries
-        .values()
-        .filter(|entry| *target == Target::All || nodes.contains(&entry.spec.node));
-    meant
-        .into_iter()
-        .try_for_each(|entry| delete(world, ENTRY, entry.name.as_str()))
+    let is_meant = |node| *target == Target::All || nodes.contains(node);
+    let mut meant = entries.values().filter(|entry| is_meant(&entry.spec.node));
+    meant.try_for_each(|entry| delete(world, ENTRY, entry.name.as_str()))
 }
 
 /// The nodes that an act names. Each is there once, as the command does it.
@@ -231,9 +216,8 @@ fn selected(world: &World, target: &Target) -> Result<Vec<NodeName>, PeopleError
             let nodes = nodes.filter(|node| selector.selects(&node.meta.labels));
             let names: BTreeSet<String> = nodes.map(|node| node.meta.name.to_string()).collect();
             if names.is_empty() {
-                return Err(PeopleError::Other(format!(
-                    "no node has labels that {text:?} selects"
-                )));
+                let why = format!("no node has labels that {text:?} selects");
+                return Err(PeopleError::Other(why));
             }
             names
         }

@@ -38,7 +38,7 @@ pub struct Change {
 }
 
 /// The newest changes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ChangeLog {
     changes: VecDeque<Change>,
     capacity: usize,
@@ -49,9 +49,8 @@ pub struct ChangeLog {
 impl ChangeLog {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            changes: VecDeque::new(),
             capacity,
-            compacted: 0,
+            ..Self::default()
         }
     }
 

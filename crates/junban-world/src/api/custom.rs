@@ -13,6 +13,12 @@ pub struct Custom {
     pub status: Value,
 }
 
+impl Custom {
+    pub(crate) fn key(&self) -> (String, String) {
+        (self.kind.clone(), self.meta.name.to_string())
+    }
+}
+
 /// The content of a create request.
 #[derive(Debug, Clone, Default)]
 pub struct NewCustom {

@@ -96,6 +96,16 @@ pub struct PodStatus {
     pub reason: String,
 }
 
+impl PodStatus {
+    /// The containers have ended, and they do not start again.
+    pub(crate) fn end(&mut self, phase: Phase, now: Ms) {
+        self.phase = phase;
+        self.ready = false;
+        self.ready_since = now;
+        self.container_ids.clear();
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     pub meta: Meta,
@@ -109,6 +119,22 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// A pod as its template says, not yet in the store. `meta` holds its name and its owner.
+    pub(crate) fn new(meta: Meta, template: Arc<PodTemplate>, node: Option<Name>, claims: Vec<Name>) -> Self {
+        Self {
+            meta: Meta {
+                labels: template.labels.clone(),
+                annotations: template.annotations.clone(),
+                finalizers: template.finalizers.clone(),
+                ..meta
+            },
+            template,
+            node,
+            claims,
+            ..Self::default()
+        }
+    }
+
     /// Whether somebody deleted or evicted the pod. The object is still there.
     pub fn terminating(&self) -> bool {
         self.meta.deleted.is_some()

@@ -14,7 +14,7 @@ use super::owner::{Owner, OwnerKey};
 use super::pod::Pod;
 use super::volume::{Attachment, Claim, Service, Volume};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Store {
     pub(crate) rv: u64,
     pub(crate) nodes: BTreeMap<Name, Arc<Node>>,
@@ -22,6 +22,7 @@ pub struct Store {
     pub(crate) pods: BTreeMap<ObjKey, Arc<Pod>>,
     pods_by_node: BTreeMap<Name, BTreeSet<ObjKey>>,
     pods_by_owner: BTreeMap<Name, BTreeSet<ObjKey>>,
+    /// By the namespace and the key of a label, then by its value.
     pods_by_label: BTreeMap<ObjKey, BTreeMap<Name, BTreeSet<ObjKey>>>,
     pub(crate) budgets: BTreeMap<ObjKey, Arc<Budget>>,
     pub(crate) owners: BTreeMap<OwnerKey, Arc<Owner>>,
@@ -37,22 +38,8 @@ pub struct Store {
 impl Store {
     pub(crate) fn new(history: usize) -> Self {
         Self {
-            rv: 0,
-            nodes: BTreeMap::new(),
-            leases: BTreeMap::new(),
-            pods: BTreeMap::new(),
-            pods_by_node: BTreeMap::new(),
-            pods_by_owner: BTreeMap::new(),
-            pods_by_label: BTreeMap::new(),
-            budgets: BTreeMap::new(),
-            owners: BTreeMap::new(),
-            owner_keys: BTreeMap::new(),
-            volumes: BTreeMap::new(),
-            claims: BTreeMap::new(),
-            attachments: BTreeMap::new(),
-            services: BTreeMap::new(),
-            customs: BTreeMap::new(),
             log: ChangeLog::new(history),
+            ..Self::default()
         }
     }
 
@@ -70,6 +57,10 @@ impl Store {
 
     pub fn lease(&self, node: &str) -> Option<&Arc<Lease>> {
         self.leases.get(node)
+    }
+
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.leases.values()
     }
 
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
@@ -117,58 +108,35 @@ impl Store {
         self.customs.values()
     }
 
-    fn next(&mut self) -> u64 {
-        self.rv += 1;
-        self.rv
+    /// Adds or replaces an object.
+    pub(crate) fn put<T: Stored>(&mut self, at: Ms, mut object: T) -> Arc<T> {
+        *object.version() = self.rv + 1;
+        let object = Arc::new(object);
+        T::map(self).insert(object.key(), object.clone());
+        self.log_write(at, false, T::object(object.clone()));
+        object
     }
 
-    fn log(&mut self, at: Ms, deleted: bool, object: Object) {
-        let rv = self.rv;
+    pub(crate) fn remove<T: Stored>(&mut self, at: Ms, key: &T::Key) -> Option<Arc<T>> {
+        let object = T::map(self).remove(key)?;
+        self.log_write(at, true, T::object(object.clone()));
+        Some(object)
+    }
+
+    fn log_write(&mut self, at: Ms, deleted: bool, object: Object) {
+        self.rv += 1;
         self.log.push(Change {
-            rv,
+            rv: self.rv,
             at,
             deleted,
             object,
         });
     }
 
-    pub(crate) fn put_node(&mut self, at: Ms, mut node: Node) -> Arc<Node> {
-        node.meta.resource_version = self.next();
-        let node = Arc::new(node);
-        self.nodes.insert(node.meta.name.clone(), node.clone());
-        self.log(at, false, Object::Node(node.clone()));
-        node
-    }
-
-    pub(crate) fn remove_node(&mut self, at: Ms, name: &str) -> Option<Arc<Node>> {
-        let node = self.nodes.remove(name)?;
-        self.next();
-        self.log(at, true, Object::Node(node.clone()));
-        Some(node)
-    }
-
-    pub(crate) fn put_lease(&mut self, at: Ms, node: &Name) {
-        let lease = Arc::new(Lease {
-            node: node.clone(),
-            resource_version: self.next(),
-            renewed: at,
-        });
-        self.leases.insert(node.clone(), lease.clone());
-        self.log(at, false, Object::Lease(lease));
-    }
-
-    pub(crate) fn remove_lease(&mut self, at: Ms, node: &str) {
-        if let Some(lease) = self.leases.remove(node) {
-            self.next();
-            self.log(at, true, Object::Lease(lease));
-        }
-    }
-
-    pub(crate) fn put_pod(&mut self, at: Ms, mut pod: Pod) -> Arc<Pod> {
-        pod.meta.resource_version = self.next();
-        let pod = Arc::new(pod);
+    pub(crate) fn put_pod(&mut self, at: Ms, pod: Pod) -> Arc<Pod> {
         let key = pod.meta.key();
-        let old = self.pods.insert(key.clone(), pod.clone());
+        let old = self.pods.get(&key).cloned();
+        let pod = self.put(at, pod);
         let same_index = old.as_ref().is_some_and(|o| {
             o.node == pod.node && o.meta.labels == pod.meta.labels && o.meta.owner == pod.meta.owner
         });
@@ -178,15 +146,12 @@ impl Store {
             }
             self.index(&key, &pod);
         }
-        self.log(at, false, Object::Pod(pod.clone()));
         pod
     }
 
     pub(crate) fn remove_pod(&mut self, at: Ms, key: &ObjKey) -> Option<Arc<Pod>> {
-        let pod = self.pods.remove(key)?;
+        let pod = self.remove::<Pod>(at, key)?;
         self.unindex(key, &pod);
-        self.next();
-        self.log(at, true, Object::Pod(pod.clone()));
         Some(pod)
     }
 
@@ -205,7 +170,7 @@ impl Store {
         }
         for (label, value) in &pod.meta.labels {
             self.pods_by_label
-                .entry(label_key(&key.namespace, label))
+                .entry(ObjKey::new(&key.namespace, label))
                 .or_default()
                 .entry(value.as_str().into())
                 .or_default()
@@ -221,7 +186,7 @@ impl Store {
             drop_from(&mut self.pods_by_owner, &owner.uid, key);
         }
         for (label, value) in &pod.meta.labels {
-            if let Some(values) = self.pods_by_label.get_mut(&label_key(&key.namespace, label)) {
+            if let Some(values) = self.pods_by_label.get_mut(&ObjKey::new(&key.namespace, label)) {
                 drop_from(values, value, key);
             }
         }
@@ -256,7 +221,7 @@ impl Store {
     fn candidates<'a>(&'a self, namespace: &str, labels: &Map) -> Vec<&'a Arc<Pod>> {
         let sets = labels.iter().map(|(k, v)| {
             self.pods_by_label
-                .get(&label_key(namespace, k))
+                .get(&ObjKey::new(namespace, k))
                 .and_then(|m| m.get(v.as_str()))
         });
         match sets.min_by_key(|s| s.map_or(0, BTreeSet::len)) {
@@ -265,26 +230,23 @@ impl Store {
                 .flatten()
                 .filter_map(|k| self.pods.get(k))
                 .collect(),
-            None => {
-                let from = ObjKey::new(namespace, "");
-                let mine = |(k, _): &(&ObjKey, &Arc<Pod>)| *k.namespace == *namespace;
-                self.pods.range(from..).take_while(mine).map(|(_, p)| p).collect()
-            }
+            None => of_namespace(&self.pods, namespace).collect(),
         }
     }
 
     /// The budgets of the pod's namespace that select it.
     pub fn budgets_of<'a>(&'a self, pod: &Pod) -> Vec<&'a Arc<Budget>> {
-        let from = ObjKey {
-            namespace: pod.meta.namespace.clone(),
-            name: "".into(),
-        };
-        self.budgets
-            .range(from..)
-            .take_while(|(k, _)| k.namespace == pod.meta.namespace)
-            .map(|(_, b)| b)
+        of_namespace(&self.budgets, &pod.meta.namespace)
             .filter(|b| b.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels)))
             .collect()
+    }
+
+    pub(crate) fn claims_of(&self, pod: &Pod) -> impl Iterator<Item = &Arc<Claim>> {
+        let keys = pod
+            .claims
+            .iter()
+            .map(|name| ObjKey::new(&pod.meta.namespace, name));
+        keys.filter_map(|key| self.claims.get(&key))
     }
 
     /// The owner with this UID.
@@ -299,88 +261,75 @@ impl Store {
         Some(above.unwrap_or(first))
     }
 
-    pub(crate) fn put_custom(&mut self, at: Ms, mut custom: Custom) -> Arc<Custom> {
-        custom.meta.resource_version = self.next();
-        let custom = Arc::new(custom);
-        self.customs.insert(
-            (custom.kind.clone(), custom.meta.name.to_string()),
-            custom.clone(),
-        );
-        self.log(at, false, Object::Custom(custom.clone()));
-        custom
-    }
-
-    pub(crate) fn remove_custom(&mut self, at: Ms, kind: &str, name: &str) -> Option<Arc<Custom>> {
-        let custom = self.customs.remove(&(kind.to_owned(), name.to_owned()))?;
-        self.next();
-        self.log(at, true, Object::Custom(custom.clone()));
-        Some(custom)
-    }
-
-    pub(crate) fn put_budget(&mut self, at: Ms, mut budget: Budget) -> Arc<Budget> {
-        budget.meta.resource_version = self.next();
-        let budget = Arc::new(budget);
-        self.budgets.insert(budget.meta.key(), budget.clone());
-        self.log(at, false, Object::Budget(budget.clone()));
-        budget
-    }
-
-    pub(crate) fn put_owner(&mut self, at: Ms, mut owner: Owner) -> Arc<Owner> {
-        owner.meta.resource_version = self.next();
-        let owner = Arc::new(owner);
+    pub(crate) fn put_owner(&mut self, at: Ms, owner: Owner) -> Arc<Owner> {
         self.owner_keys.insert(owner.meta.uid.clone(), owner.key());
-        self.owners.insert(owner.key(), owner.clone());
-        self.log(at, false, Object::Owner(owner.clone()));
-        owner
+        self.put(at, owner)
     }
 
     pub(crate) fn remove_owner(&mut self, at: Ms, key: &OwnerKey) -> Option<Arc<Owner>> {
-        let owner = self.owners.remove(key)?;
+        let owner = self.remove::<Owner>(at, key)?;
         self.owner_keys.remove(&owner.meta.uid);
-        self.next();
-        self.log(at, true, Object::Owner(owner.clone()));
         Some(owner)
-    }
-
-    pub(crate) fn put_volume(&mut self, at: Ms, mut volume: Volume) {
-        volume.meta.resource_version = self.next();
-        let volume = Arc::new(volume);
-        self.volumes.insert(volume.meta.name.clone(), volume.clone());
-        self.log(at, false, Object::Volume(volume));
-    }
-
-    pub(crate) fn put_claim(&mut self, at: Ms, mut claim: Claim) {
-        claim.meta.resource_version = self.next();
-        let claim = Arc::new(claim);
-        self.claims.insert(claim.meta.key(), claim.clone());
-        self.log(at, false, Object::Claim(claim));
-    }
-
-    pub(crate) fn put_attachment(&mut self, at: Ms, mut attachment: Attachment) {
-        attachment.meta.resource_version = self.next();
-        let attachment = Arc::new(attachment);
-        self.attachments
-            .insert(attachment.meta.name.clone(), attachment.clone());
-        self.log(at, false, Object::Attachment(attachment));
-    }
-
-    pub(crate) fn remove_attachment(&mut self, at: Ms, name: &str) {
-        if let Some(attachment) = self.attachments.remove(name) {
-            self.next();
-            self.log(at, true, Object::Attachment(attachment));
-        }
-    }
-
-    pub(crate) fn put_service(&mut self, at: Ms, mut service: Service) {
-        service.meta.resource_version = self.next();
-        let service = Arc::new(service);
-        self.services.insert(service.meta.key(), service.clone());
-        self.log(at, false, Object::Service(service));
     }
 }
 
-fn label_key(namespace: &str, label: &str) -> ObjKey {
-    ObjKey::new(namespace, label)
+/// A kind of object in the store. Pods and owners are also in indexes: [`Store::put_pod`], [`Store::remove_pod`],
+/// [`Store::put_owner`] and [`Store::remove_owner`] keep these.
+pub(crate) trait Stored: Sized {
+    type Key: Ord;
+    fn key(&self) -> Self::Key;
+    fn version(&mut self) -> &mut u64;
+    fn map(store: &mut Store) -> &mut BTreeMap<Self::Key, Arc<Self>>;
+    fn object(this: Arc<Self>) -> Object;
+}
+
+macro_rules! stored {
+    ($($kind:ident in $map:ident by $key_type:ty: |$this:ident| $key:expr, $($version:ident).+;)+) => {$(
+        impl Stored for $kind {
+            type Key = $key_type;
+
+            fn key(&self) -> Self::Key {
+                let $this = self;
+                $key
+            }
+
+            fn version(&mut self) -> &mut u64 {
+                &mut self.$($version).+
+            }
+
+            fn map(store: &mut Store) -> &mut BTreeMap<Self::Key, Arc<Self>> {
+                &mut store.$map
+            }
+
+            fn object(this: Arc<Self>) -> Object {
+                Object::$kind(this)
+            }
+        }
+    )+};
+}
+
+stored! {
+    Node in nodes by Name: |node| node.meta.name.clone(), meta.resource_version;
+    Lease in leases by Name: |lease| lease.node.clone(), resource_version;
+    Pod in pods by ObjKey: |pod| pod.meta.key(), meta.resource_version;
+    Budget in budgets by ObjKey: |budget| budget.meta.key(), meta.resource_version;
+    Owner in owners by OwnerKey: |owner| owner.key(), meta.resource_version;
+    Volume in volumes by Name: |volume| volume.meta.name.clone(), meta.resource_version;
+    Claim in claims by ObjKey: |claim| claim.meta.key(), meta.resource_version;
+    Attachment in attachments by Name: |attachment| attachment.meta.name.clone(), meta.resource_version;
+    Service in services by ObjKey: |service| service.meta.key(), meta.resource_version;
+    Custom in customs by (String, String): |custom| custom.key(), meta.resource_version;
+}
+
+/// The objects of one namespace.
+pub(crate) fn of_namespace<'a, T>(
+    map: &'a BTreeMap<ObjKey, Arc<T>>,
+    namespace: &str,
+) -> impl Iterator<Item = &'a Arc<T>> {
+    let all_from = map.range(ObjKey::new(namespace, "")..);
+    all_from
+        .take_while(move |(key, _)| *key.namespace == *namespace)
+        .map(|(_, object)| object)
 }
 
 fn drop_from(index: &mut BTreeMap<Name, BTreeSet<ObjKey>>, at: &str, key: &ObjKey) {

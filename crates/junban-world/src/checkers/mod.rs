@@ -4,81 +4,97 @@
 //! Some rules are about the caller's own objects (entries, slots, pause). Their checkers read the notes about these
 //! objects; without notes they report nothing.
 
+use serde::{Deserialize, Serialize};
+
+use crate::api::Ms;
 use crate::truth::TruthEvent;
 
 pub mod params;
-pub mod rule;
-pub mod s01_power_once;
-pub mod s03_record_first;
-pub mod s04_in_flight;
-pub mod s04_limits;
-pub mod s05_control_plane;
-pub mod s06_drained;
-pub mod s07_evictions;
-pub mod s08_uid;
-pub mod s09_cordons;
-pub mod s10_proof;
-pub mod s11_pause;
-pub mod s13_one_turn;
-pub mod s16_edges;
-pub mod s17_failures;
-pub mod services;
-pub mod view;
+mod s01_power_once;
+mod s03_record_first;
+mod s04_in_flight;
+mod s04_limits;
+mod s05_control_plane;
+mod s06_drained;
+mod s07_evictions;
+mod s08_uid;
+mod s09_cordons;
+mod s10_proof;
+mod s11_pause;
+mod s13_one_turn;
+mod s16_edges;
+mod s17_failures;
+mod services;
+pub(crate) mod view;
 
 pub use params::{Groups, Params, PolicyLimits};
-pub use rule::{Checker, Violation};
-pub use view::ClusterView;
+use view::ClusterView;
+
+/// One violation of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    pub at: Ms,
+    /// `S1` to `S29`, or `services`.
+    pub rule: String,
+    pub text: String,
+}
+
+/// The rules that need only the event, the view before it and the parameters. Each returns one text for each way in
+/// which the event breaks the rule.
+#[expect(clippy::type_complexity, reason = "the type is used once")]
+const RULES: [(&str, fn(&TruthEvent, &ClusterView, &Params) -> Vec<String>); 12] = [
+    ("S4", s04_limits::judge),
+    ("S4", s04_in_flight::judge),
+    ("S5", s05_control_plane::judge),
+    ("S6", s06_drained::judge),
+    ("S7", s07_evictions::judge),
+    ("S8", s08_uid::judge),
+    ("S9", s09_cordons::judge),
+    ("S10", s10_proof::judge),
+    ("S11", s11_pause::judge),
+    ("S13", s13_one_turn::judge),
+    ("S16", s16_edges::judge),
+    ("S17", s17_failures::judge),
+];
 
 /// All rules, applied to one stream of truth.
 pub struct Checkers {
     params: Params,
     view: ClusterView,
-    rules: Vec<Box<dyn Checker>>,
+    power_once: s01_power_once::PowerOnce,
+    record_first: s03_record_first::RecordFirst,
+    services: services::Services,
     violations: Vec<Violation>,
 }
 
 impl Checkers {
     pub fn new(params: Params) -> Self {
-        let rules: Vec<Box<dyn Checker>> = vec![
-            Box::new(s01_power_once::PowerOnce::default()),
-            Box::<s03_record_first::RecordFirst>::default(),
-            Box::new(s04_limits::Limits),
-            Box::new(s04_in_flight::InFlight),
-            Box::new(s05_control_plane::ControlPlane),
-            Box::new(s06_drained::Drained),
-            Box::new(s07_evictions::Evictions),
-            Box::new(s08_uid::UidGiven),
-            Box::new(s09_cordons::Cordons),
-            Box::new(s10_proof::Proof),
-            Box::new(s11_pause::Pause),
-            Box::new(s13_one_turn::OneTurn),
-            Box::new(s16_edges::Edges),
-            Box::new(s17_failures::Failures),
-            Box::new(services::Services::default()),
-        ];
-        Self::with(params, rules)
-    }
-
-    pub fn with(params: Params, rules: Vec<Box<dyn Checker>>) -> Self {
         Self {
             params,
             view: ClusterView::default(),
-            rules,
+            power_once: s01_power_once::PowerOnce::default(),
+            record_first: s03_record_first::RecordFirst::default(),
+            services: services::Services::default(),
             violations: Vec::new(),
         }
     }
 
     /// Judges one event; returns how many times it broke a rule.
     pub fn observe(&mut self, event: &TruthEvent) -> usize {
+        let (view, params) = (&self.view, &self.params);
+        let mut broken = vec![
+            ("S1", self.power_once.judge(event, view, params)),
+            ("S3", self.record_first.judge(event, view)),
+        ];
+        broken.extend(RULES.map(|(rule, judge)| (rule, judge(event, view, params))));
+        broken.push(("services", self.services.judge(event)));
         let before = self.violations.len();
-        for rule in &mut self.rules {
-            for text in rule.observe(event, &self.view, &self.params) {
-                self.violations.push(Violation {
-                    at: event.at,
-                    rule: rule.rule().to_owned(),
-                    text,
-                });
-            }
+        for (rule, texts) in broken {
+            self.violations.extend(texts.into_iter().map(|text| Violation {
+                at: event.at,
+                rule: rule.to_owned(),
+                text,
+            }));
         }
         self.view.apply(event);
         self.violations.len() - before

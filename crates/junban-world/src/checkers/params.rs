@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::NodeView;
 use crate::api::{IntOrPercent, Map, Ms};
 
 /// What the rules need to know. The defaults are the defaults of queue and policy.
@@ -74,5 +75,14 @@ impl Default for Params {
 impl Params {
     pub(super) fn is_controller(&self, by: &str) -> bool {
         self.controllers.contains(by)
+    }
+
+    pub(super) fn cordoned(&self, node: &NodeView) -> bool {
+        node.cordoned_by.as_ref().is_some_and(|by| self.is_controller(by))
+    }
+
+    /// Whether the limits count this Node.
+    pub(super) fn counts(&self, node: &NodeView) -> bool {
+        !node.labels.contains_key(&self.exclude_label)
     }
 }

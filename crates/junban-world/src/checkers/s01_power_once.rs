@@ -5,24 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::ClusterView;
 use crate::api::Ms;
 use crate::truth::{PowerTag, Truth, TruthEvent};
 
 #[derive(Debug, Default)]
-pub struct PowerOnce {
+pub(super) struct PowerOnce {
     seen: BTreeSet<(String, String, PowerTag)>,
     /// By machine and bootID: the number of power actions, and the time of the last one.
     boots: BTreeMap<(String, String), (u64, Ms)>,
 }
 
-impl Checker for PowerOnce {
-    fn rule(&self) -> &'static str {
-        "S1"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+impl PowerOnce {
+    pub(super) fn judge(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
         let Truth::PowerEffect {
             node,
             machine,

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, EntryView};
 use crate::api::Ms;
 use crate::truth::{Truth, TruthEvent};
@@ -14,17 +12,13 @@ const EVIDENCE_MS: Ms = 4_000;
 
 /// It reports nothing if the stream has no notes about entries.
 #[derive(Debug, Default)]
-pub struct RecordFirst {
+pub(super) struct RecordFirst {
     /// Deleted entries in their last state, and the time of the deletion.
     gone: BTreeMap<String, (EntryView, Ms)>,
 }
 
-impl Checker for RecordFirst {
-    fn rule(&self) -> &'static str {
-        "S3"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
+impl RecordFirst {
+    pub(super) fn judge(&mut self, event: &TruthEvent, view: &ClusterView) -> Vec<String> {
         if let Truth::EntryGone { entry } = &event.what
             && let Some(last) = view.entries.get(entry)
         {

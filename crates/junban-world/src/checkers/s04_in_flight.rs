@@ -5,45 +5,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::{Groups, Params};
-use super::rule::Checker;
 use super::view::{ClusterView, EntryView};
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{Truth, TruthEvent};
 
-#[derive(Debug)]
-pub struct InFlight;
-
-impl Checker for InFlight {
-    fn rule(&self) -> &'static str {
-        "S4"
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    let Truth::Slots { holders } = &event.what else {
+        return vec![];
+    };
+    let turns = turns(view, params, holders);
+    let starts = turns.iter().filter(|turn| turn.starts);
+    let policies: BTreeSet<&str> = starts.map(|turn| turn.policy).collect();
+    if policies.is_empty() {
+        return vec![];
     }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        let Truth::Slots { holders } = &event.what else {
-            return vec![];
+    let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
+    let most = of_nodes(params.max_concurrent, view, params, &turns);
+    let mut broken = Vec::from_iter(too_many("the queue", most, &all));
+    for name in policies {
+        let Some(limits) = params.policies.get(name) else {
+            continue;
         };
-        let turns = turns(view, params, holders);
-        let starts = turns.iter().filter(|turn| turn.starts);
-        let policies: BTreeSet<&str> = starts.map(|turn| turn.policy).collect();
-        if policies.is_empty() {
-            return vec![];
+        let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
+        let most = limits.max_concurrent.unwrap_or(i64::MAX);
+        broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
+        if let Some(groups) = &limits.groups {
+            broken.extend(opened(event.at, view, params, name, groups, &of_policy));
         }
-        let all: Vec<&InFlightNode<'_>> = turns.iter().collect();
-        let most = of_nodes(params.max_concurrent, view, params, &turns);
-        let mut broken = Vec::from_iter(too_many("the queue", most, &all));
-        for name in policies {
-            let Some(limits) = params.policies.get(name) else {
-                continue;
-            };
-            let of_policy: Vec<&InFlightNode<'_>> = turns.iter().filter(|turn| turn.policy == name).collect();
-            let most = limits.max_concurrent.unwrap_or(i64::MAX);
-            broken.extend(too_many(&format!("policy {name}"), most, &of_policy));
-            if let Some(groups) = &limits.groups {
-                broken.extend(opened(event.at, view, params, name, groups, &of_policy));
-            }
-        }
-        broken
     }
+    broken
 }
 
 /// A node whose entry is in flight or holds a slot.
@@ -61,8 +51,7 @@ fn turns<'a>(
     holders: &'a BTreeMap<String, String>,
 ) -> Vec<InFlightNode<'a>> {
     let of_slot = |(node, uid): (&'a String, &'a String)| {
-        let cordoned_by = view.nodes.get(node)?.cordoned_by.as_ref();
-        let controller_cordoned = cordoned_by.is_some_and(|by| params.is_controller(by));
+        let controller_cordoned = params.cordoned(view.nodes.get(node)?);
         let is_held = view.slots.as_ref().is_some_and(|old| old.get(node) == Some(uid));
         let (entry, is_under_way) = match view.entries.get(uid) {
             Some(entry) => (entry, entry.waits() || entry.in_flight()),
@@ -99,9 +88,8 @@ fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
 /// A limit of the queue as a number of nodes. A node that is excluded during its turn counts until the turn ends.
 fn of_nodes(limit: IntOrPercent, view: &ClusterView, params: &Params, turns: &[InFlightNode<'_>]) -> i64 {
     let in_turn: BTreeSet<&str> = turns.iter().map(|turn| turn.node).collect();
-    let counted = view.nodes.iter().filter(|(name, node)| {
-        in_turn.contains(name.as_str()) || !node.labels.contains_key(&params.exclude_label)
-    });
+    let nodes = view.nodes.iter();
+    let counted = nodes.filter(|(name, node)| in_turn.contains(name.as_str()) || params.counts(node));
     limit.of(counted.count() as i64).max(1)
 }
 

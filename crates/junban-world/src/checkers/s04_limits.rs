@@ -5,49 +5,33 @@
 use std::collections::BTreeSet;
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, NodeView};
-use crate::api::{IntOrPercent, Ms};
+use crate::api::{IntOrPercent, Ms, Ready};
 use crate::truth::{Truth, TruthEvent};
 
 /// A node that is NotReady for this time without a turn is broken.
 const BROKEN_AFTER_MS: Ms = 300_000;
 
-#[derive(Debug)]
-pub struct Limits;
-
-impl Checker for Limits {
-    fn rule(&self) -> &'static str {
-        "S4"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        match (&event.what, &view.slots) {
-            (Truth::Slots { holders }, slots) => {
-                let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
-                let fresh: Vec<&String> = holders.keys().filter(|n| !old(n)).collect();
-                granted(event.at, view, params, &fresh, holders.keys())
-            }
-            (
-                Truth::Cordon {
-                    node,
-                    cordoned: true,
-                    by,
-                },
-                None,
-            ) if params.is_controller(by) => granted(event.at, view, params, &[node], std::iter::once(node)),
-            (
-                Truth::Cordon {
-                    node,
-                    cordoned: true,
-                    by,
-                },
-                Some(slots),
-            ) if params.is_controller(by) && !slots.contains_key(node) => {
-                vec![format!("{node} was cordoned without a slot")]
-            }
-            _ => vec![],
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    match (&event.what, &view.slots) {
+        (Truth::Slots { holders }, slots) => {
+            let old = |n: &String| slots.as_ref().is_some_and(|s| s.contains_key(n));
+            let fresh: Vec<&String> = holders.keys().filter(|n| !old(n)).collect();
+            granted(event.at, view, params, &fresh, holders.keys())
         }
+        (
+            Truth::Cordon {
+                node,
+                cordoned: true,
+                by,
+            },
+            slots,
+        ) if params.is_controller(by) => match slots {
+            None => granted(event.at, view, params, &[node], std::iter::once(node)),
+            Some(slots) if slots.contains_key(node) => vec![],
+            Some(_) => vec![format!("{node} was cordoned without a slot")],
+        },
+        _ => vec![],
     }
 }
 
@@ -58,36 +42,23 @@ fn granted<'a>(
     fresh: &[&String],
     holders: impl Iterator<Item = &'a String>,
 ) -> Vec<String> {
-    let counted = |name: &str| {
-        view.nodes
-            .get(name)
-            .is_some_and(|n| !n.labels.contains_key(&params.exclude_label))
-    };
+    let counted = |name: &&String| view.nodes.get(*name).is_some_and(|n| params.counts(n));
     // A node that is unavailable already takes no place.
-    if fresh
-        .iter()
-        .all(|n| !counted(n) || view.nodes.get(*n).is_some_and(NodeView::unavailable))
-    {
+    let takes_a_place = |name: &&String| counted(name) && !view.nodes[*name].unavailable();
+    if !fresh.iter().any(takes_a_place) {
         return vec![];
     }
-    let known = |name: &String| {
-        view.nodes.get(name).is_some_and(|n| {
-            let by_us = n.cordoned_by.as_ref().is_some_and(|by| params.is_controller(by));
-            let since = if n.cordoned_by.is_some() {
-                n.cordoned_at
-            } else {
-                n.ready_since
-            };
-            n.unavailable() && (by_us || since + params.lag_ms <= at)
-        })
+    let known = |n: &NodeView| {
+        let since = if n.cordoned_by.is_some() {
+            n.cordoned_at
+        } else {
+            n.ready_since
+        };
+        n.unavailable() && (params.cordoned(n) || since + params.lag_ms <= at)
     };
-    let mut taken: BTreeSet<&str> = view
-        .nodes
-        .keys()
-        .filter(|n| counted(n) && known(n))
-        .map(String::as_str)
-        .collect();
-    taken.extend(holders.filter(|n| counted(n)).map(String::as_str));
+    let unavailable = view.nodes.iter().filter(|(_, n)| params.counts(n) && known(n));
+    let mut taken: BTreeSet<&str> = unavailable.map(|(name, _)| name.as_str()).collect();
+    taken.extend(holders.filter(counted).map(String::as_str));
     let limit = limit(at, view, params);
     if taken.len() as i64 <= limit {
         return vec![];
@@ -101,11 +72,7 @@ fn granted<'a>(
 }
 
 fn limit(at: Ms, view: &ClusterView, params: &Params) -> i64 {
-    let counted: Vec<_> = view
-        .nodes
-        .iter()
-        .filter(|(_, n)| !n.labels.contains_key(&params.exclude_label))
-        .collect();
+    let counted: Vec<_> = view.nodes.iter().filter(|(_, n)| params.counts(n)).collect();
     let total = counted.len() as i64;
     let broken = counted
         .iter()
@@ -113,9 +80,7 @@ fn limit(at: Ms, view: &ClusterView, params: &Params) -> i64 {
             Some(turn) => turn.phase == "Failed",
             // A node with a slot has a turn, even if somebody deleted its entry.
             None if view.slots.as_ref().is_some_and(|slots| slots.contains_key(*name)) => false,
-            None => {
-                n.ready != crate::api::Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms
-            }
+            None => n.ready != Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms,
         })
         .count() as i64;
     let written = params.max_unavailable.of(total).max(1);

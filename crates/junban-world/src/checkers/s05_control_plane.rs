@@ -2,7 +2,6 @@
 //! small to keep a quorum, none goes down unless `allowQuorumLoss` is set.
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, in_flight};
 use crate::api::Ready;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
@@ -10,38 +9,33 @@ use crate::truth::{PowerOutcome, Truth, TruthEvent};
 /// A control plane with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
 
-#[derive(Debug)]
-pub struct ControlPlane;
-
-impl Checker for ControlPlane {
-    fn rule(&self) -> &'static str {
-        "S5"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        match &event.what {
-            Truth::Cordon {
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    let (node, mixed) = match &event.what {
+        Truth::Cordon {
+            node,
+            cordoned: true,
+            by,
+        } if params.is_controller(by) => {
+            let other = node_of_the_other_kind(view, node, in_flight);
+            (
                 node,
-                cordoned: true,
-                by,
-            } if params.is_controller(by) => judge_cordon(event, view, params, node),
-            Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
-                let mut broken = Vec::new();
-                broken.extend(
-                    node_of_the_other_kind(view, node, |phase| phase == "Rebooting").map(|other| {
-                        format!(
-                            "power action on {node} while {other} is rebooting: one is a worker, one is not"
-                        )
-                    }),
-                );
-                if is_control_plane(view, node) {
-                    broken.extend(quorum_at_risk(event, view, params, node));
-                }
-                broken
-            }
-            _ => vec![],
+                other.map(|other| format!("{node} was cordoned while {other} is in flight")),
+            )
         }
+        Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
+            let other = node_of_the_other_kind(view, node, |phase| phase == "Rebooting");
+            (
+                node,
+                other.map(|other| format!("power action on {node} while {other} is rebooting")),
+            )
+        }
+        _ => return vec![],
+    };
+    let mut broken = Vec::from_iter(mixed.map(|what| format!("{what}: one is a worker, one is not")));
+    if is_control_plane(view, node) {
+        broken.extend(quorum_at_risk(event, view, params, node));
     }
+    broken
 }
 
 fn is_control_plane(view: &ClusterView, node: &str) -> bool {
@@ -62,20 +56,6 @@ fn node_of_the_other_kind(view: &ClusterView, node: &str, phase: impl Fn(&str) -
     other.map(|e| e.node.clone())
 }
 
-fn judge_cordon(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
-    let control_plane = is_control_plane(view, node);
-    let mut broken = Vec::new();
-    broken.extend(
-        node_of_the_other_kind(view, node, in_flight).map(|other| {
-            format!("{node} was cordoned while {other} is in flight: one is a worker, one is not")
-        }),
-    );
-    if control_plane {
-        broken.extend(quorum_at_risk(event, view, params, node));
-    }
-    broken
-}
-
 fn quorum_at_risk(event: &TruthEvent, view: &ClusterView, params: &Params, node: &str) -> Vec<String> {
     let members: Vec<_> = view.nodes.iter().filter(|(_, n)| n.control_plane).collect();
     let mut broken = Vec::new();
@@ -87,13 +67,11 @@ fn quorum_at_risk(event: &TruthEvent, view: &ClusterView, params: &Params, node:
     }
     for (name, n) in members.into_iter().filter(|(name, _)| *name != node) {
         let down = view
-            .machines
+            .machines_down
             .get(name)
-            .and_then(|m| m.down)
-            .is_some_and(|(at, _)| at + params.lag_ms <= event.at);
+            .is_some_and(|at| at + params.lag_ms <= event.at);
         let not_ready = n.ready != Ready::True && n.ready_since + params.lag_ms <= event.at;
-        let cordoned = n.cordoned_by.as_ref().is_some_and(|by| params.is_controller(by));
-        if down || not_ready || cordoned {
+        if down || not_ready || params.cordoned(n) {
             broken.push(format!(
                 "{node} was cordoned or powered while control-plane node {name} is down or cordoned"
             ));

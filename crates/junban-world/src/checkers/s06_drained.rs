@@ -1,49 +1,35 @@
 //! S6: no power action while a pod that must leave is still on the node.
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, PodView};
-use crate::api::{Ms, Phase};
+use crate::api::Ms;
+use crate::api::meta::contains;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
 
-#[derive(Debug)]
-pub struct Drained;
-
-impl Checker for Drained {
-    fn rule(&self) -> &'static str {
-        "S6"
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    let Truth::PowerCalled { node, outcome, .. } = &event.what else {
+        return vec![];
+    };
+    if *outcome == PowerOutcome::NothingStarted {
+        return vec![];
     }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        let Truth::PowerCalled { node, outcome, .. } = &event.what else {
-            return vec![];
-        };
-        if *outcome == PowerOutcome::NothingStarted {
-            return vec![];
-        }
-        let cordoned = view
-            .nodes
-            .get(node)
-            .and_then(|n| n.cordoned_by.as_ref().map(|_| n.cordoned_at));
-        let left = view.pods_on(node).filter(|p| must_leave(p, params, cordoned));
-        left.map(|p| format!("power action on {node} while pod {} is still on it", p.facts.pod))
-            .collect()
-    }
+    let cordoned = view
+        .nodes
+        .get(node)
+        .and_then(|n| n.cordoned_by.as_ref().map(|_| n.cordoned_at));
+    let left = view.pods_on(node).filter(|p| must_leave(p, params, cordoned));
+    left.map(|p| format!("power action on {node} while pod {} is still on it", p.facts.pod))
+        .collect()
 }
 
 /// Whether the pod must leave before the power action. A pod that tolerates the cordon and came after it may stay.
-pub(super) fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
+fn must_leave(pod: &PodView, params: &Params, cordoned: Option<Ms>) -> bool {
     let f = &pod.facts;
     let own = params
         .own_pods
         .as_ref()
-        .is_some_and(|own| own.iter().all(|(k, v)| f.labels.get(k) == Some(v)));
+        .is_some_and(|own| contains(&f.labels, own));
     let may_stay = params.may_stay.iter().any(|(k, v)| f.labels.get(k) == Some(v));
     let came_back = f.tolerates_cordon && cordoned.is_some_and(|at| pod.bound_at >= at);
-    !f.mirror
-        && f.owner_kind != "DaemonSet"
-        && !matches!(f.phase, Phase::Succeeded | Phase::Failed)
-        && !own
-        && !may_stay
-        && !came_back
+    f.drained() && !own && !may_stay && !came_back
 }

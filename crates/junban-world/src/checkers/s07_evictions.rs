@@ -3,7 +3,6 @@
 //! time.
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::ClusterView;
 use crate::api::{IntOrPercent, Ms};
 use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
@@ -11,44 +10,35 @@ use crate::truth::{EvictionAnswer, Removal, Truth, TruthEvent};
 /// A pod that has been unready for this time no longer counts as disrupted.
 const FORGOTTEN_AFTER_MS: Ms = 300_000;
 
-#[derive(Debug)]
-pub struct Evictions;
-
-impl Checker for Evictions {
-    fn rule(&self) -> &'static str {
-        "S7"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        match &event.what {
-            Truth::PodRemoval {
-                pod,
-                why: Removal::Deleted { by, grace_s, .. },
-                ..
-            } if params.is_controller(by) => {
-                let namespace = pod.split('/').next().unwrap_or_default();
-                let mut broken = Vec::new();
-                if !params.delete_allowed.contains(namespace) {
-                    broken.push(format!(
-                        "{by} deleted pod {pod} in a namespace that does not allow it"
-                    ));
-                }
-                if *grace_s == Some(0) {
-                    broken.push(format!("{by} deleted pod {pod} with a grace period of 0 s"));
-                }
-                broken
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    match &event.what {
+        Truth::PodRemoval {
+            pod,
+            why: Removal::Deleted { by, grace_s, .. },
+            ..
+        } if params.is_controller(by) => {
+            let namespace = pod.split('/').next().unwrap_or_default();
+            let mut broken = Vec::new();
+            if !params.delete_allowed.contains(namespace) {
+                broken.push(format!(
+                    "{by} deleted pod {pod} in a namespace that does not allow it"
+                ));
             }
-            Truth::Eviction {
-                by,
-                pod,
-                uid,
-                dry_run: false,
-                ready: true,
-                answer: EvictionAnswer::Accepted,
-                ..
-            } if params.is_controller(by) => evicted(event.at, view, params, pod, uid),
-            _ => vec![],
+            if *grace_s == Some(0) {
+                broken.push(format!("{by} deleted pod {pod} with a grace period of 0 s"));
+            }
+            broken
         }
+        Truth::Eviction {
+            by,
+            pod,
+            uid,
+            dry_run: false,
+            ready: true,
+            answer: EvictionAnswer::Accepted,
+            ..
+        } if params.is_controller(by) => evicted(event.at, view, params, pod, uid),
+        _ => vec![],
     }
 }
 

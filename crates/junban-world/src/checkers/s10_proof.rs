@@ -2,43 +2,29 @@
 //! person gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::{ClusterView, NodeView, PowerView};
 use crate::api::Ready;
 use crate::truth::{Truth, TruthEvent};
 
-#[derive(Debug)]
-pub struct Proof;
-
-impl Checker for Proof {
-    fn rule(&self) -> &'static str {
-        "S10"
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
+    let Truth::Cordon {
+        node,
+        cordoned: false,
+        by,
+    } = &event.what
+    else {
+        return vec![];
+    };
+    let Some(n) = view.nodes.get(node).filter(|_| params.is_controller(by)) else {
+        return vec![];
+    };
+    let Some(power) = &n.power else { return vec![] };
+    let given_up = view.entries.values().any(|e| e.node == *node && e.cancel_asked);
+    if given_up && (n.ready == Ready::True || !params.counts(n)) {
+        return vec![];
     }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
-        let Truth::Cordon {
-            node,
-            cordoned: false,
-            by,
-        } = &event.what
-        else {
-            return vec![];
-        };
-        let Some(n) = view.nodes.get(node).filter(|_| params.is_controller(by)) else {
-            return vec![];
-        };
-        let Some(power) = &n.power else { return vec![] };
-        let given_up = view.entries.values().any(|e| e.node == *node && e.cancel_asked);
-        let excluded = n.labels.contains_key(&params.exclude_label);
-        if given_up && (n.ready == Ready::True || excluded) {
-            return vec![];
-        }
-        let missing = unproven(view, node, n, power);
-        missing
-            .into_iter()
-            .map(|what| format!("{node} was uncordoned, but {what}"))
-            .collect()
-    }
+    let missing = unproven(view, node, n, power);
+    Vec::from_iter(missing.map(|what| format!("{node} was uncordoned, but {what}")))
 }
 
 fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {
@@ -58,7 +44,7 @@ fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> 
     // A DaemonSet that was deleted meanwhile has no pod to wait for.
     let missing = power
         .daemons
-        .keys()
+        .iter()
         .find(|d| view.owners.contains_key(*d) && !back(d))?;
     Some(format!("{missing} has no Ready pod on it since the boot"))
 }

@@ -2,7 +2,6 @@
 //! Cancelled. The attempt number never falls.
 
 use super::params::Params;
-use super::rule::Checker;
 use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
@@ -20,48 +19,39 @@ const EDGES: &[(&str, &[&str])] = &[
     ("Failed", &["Verifying", "Queued", "Cancelled"]),
 ];
 
-#[derive(Debug)]
-pub struct Edges;
-
-impl Checker for Edges {
-    fn rule(&self) -> &'static str {
-        "S16"
+pub(super) fn judge(event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
+    let Truth::Entry {
+        entry,
+        name,
+        node,
+        node_uid,
+        from,
+        to,
+        attempt,
+        ..
+    } = &event.what
+    else {
+        return vec![];
+    };
+    let known = view.entries.get(entry);
+    let mut broken = Vec::new();
+    if let Some(e) = known.filter(|e| e.attempt > *attempt) {
+        broken.push(format!("{name}: attempt {attempt} follows attempt {}", e.attempt));
     }
-
-    fn observe(&mut self, event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
-        let Truth::Entry {
-            entry,
-            name,
-            node,
-            node_uid,
-            from,
-            to,
-            attempt,
-            ..
-        } = &event.what
-        else {
-            return vec![];
-        };
-        let known = view.entries.get(entry);
-        let mut broken = Vec::new();
-        if let Some(e) = known.filter(|e| e.attempt > *attempt) {
-            broken.push(format!("{name}: attempt {attempt} follows attempt {}", e.attempt));
-        }
-        if let Some(e) = known.filter(|e| !e.phase.is_empty() && e.phase != *from) {
-            broken.push(format!(
-                "{name}: the note says that it left {from}, but it was {}",
-                e.phase
-            ));
-        }
-        let node_gone = view.nodes.get(node).is_none_or(|n| n.uid != *node_uid);
-        let allowed = from == to
-            || EDGES
-                .iter()
-                .any(|(f, tos)| f == from && tos.contains(&to.as_str()))
-            || (to == "Cancelled" && from != "Succeeded" && node_gone);
-        if !allowed {
-            broken.push(format!("{name}: no edge leads from {from:?} to {to:?}"));
-        }
-        broken
+    if let Some(e) = known.filter(|e| !e.phase.is_empty() && e.phase != *from) {
+        broken.push(format!(
+            "{name}: the note says that it left {from}, but it was {}",
+            e.phase
+        ));
     }
+    let node_gone = view.nodes.get(node).is_none_or(|n| n.uid != *node_uid);
+    let allowed = from == to
+        || EDGES
+            .iter()
+            .any(|(f, tos)| f == from && tos.contains(&to.as_str()))
+        || (to == "Cancelled" && from != "Succeeded" && node_gone);
+    if !allowed {
+        broken.push(format!("{name}: no edge leads from {from:?} to {to:?}"));
+    }
+    broken
 }

@@ -2,23 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::params::Params;
-use super::rule::Checker;
-use super::view::ClusterView;
 use crate::truth::{Truth, TruthEvent};
 
 #[derive(Debug, Default)]
-pub struct Services {
+pub(super) struct Services {
     /// Services that have had a serving pod.
     served: BTreeSet<String>,
 }
 
-impl Checker for Services {
-    fn rule(&self) -> &'static str {
-        "services"
-    }
-
-    fn observe(&mut self, event: &TruthEvent, _: &ClusterView, _: &Params) -> Vec<String> {
+impl Services {
+    pub(super) fn judge(&mut self, event: &TruthEvent) -> Vec<String> {
         let Truth::Serving {
             service,
             serving,

@@ -4,138 +4,131 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Map, Ms, Ready};
-use crate::truth::{DownCause, PodFacts, PowerOutcome, PowerTag, Truth, TruthEvent};
+use crate::truth::{PodFacts, PowerOutcome, Truth, TruthEvent};
 
 /// A Node as the API shows it.
 #[derive(Debug, Clone, Default)]
-pub struct NodeView {
-    pub uid: String,
-    pub control_plane: bool,
-    pub labels: Map,
+pub(super) struct NodeView {
+    pub(super) uid: String,
+    pub(super) control_plane: bool,
+    pub(super) labels: Map,
     /// When each label changed last.
-    pub labelled_at: BTreeMap<String, Ms>,
-    pub boot_id: String,
+    pub(super) labelled_at: BTreeMap<String, Ms>,
+    pub(super) boot_id: String,
     /// The bootID that the API showed when the Lease was renewed last.
-    pub lease_of_boot: String,
+    pub(super) lease_of_boot: String,
     /// Who cordoned it, while it is cordoned.
-    pub cordoned_by: Option<String>,
-    pub cordoned_at: Ms,
-    pub ready: Ready,
-    pub ready_since: Ms,
+    pub(super) cordoned_by: Option<String>,
+    pub(super) cordoned_at: Ms,
+    pub(super) ready: Ready,
+    pub(super) ready_since: Ms,
     /// The last driver call since the cordon that may have started something.
-    pub power: Option<PowerView>,
+    pub(super) power: Option<PowerView>,
 }
 
 impl NodeView {
     /// Whether it is cordoned or not Ready.
-    pub fn unavailable(&self) -> bool {
+    pub(super) fn unavailable(&self) -> bool {
         self.cordoned_by.is_some() || self.ready != Ready::True
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct PowerView {
-    pub at: Ms,
-    pub boot_id: String,
-    pub tag: PowerTag,
-    /// The DaemonSet pods that were Ready: DaemonSet to UID of the pod.
-    pub daemons: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct MachineView {
-    pub down: Option<(Ms, Option<DownCause>)>,
+pub(super) struct PowerView {
+    pub(super) at: Ms,
+    pub(super) boot_id: String,
+    /// The DaemonSets that had a Ready pod on the node.
+    pub(super) daemons: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
-pub struct PodView {
-    pub facts: PodFacts,
-    pub ready_since: Ms,
-    pub bound_at: Ms,
+pub(crate) struct PodView {
+    pub(crate) facts: PodFacts,
+    pub(super) ready_since: Ms,
+    pub(super) bound_at: Ms,
     /// Whether somebody evicted or deleted it.
-    pub removed: bool,
+    pub(super) removed: bool,
 }
 
 impl PodView {
     /// Whether it is Ready and not terminating.
-    pub fn healthy(&self) -> bool {
+    pub(super) fn healthy(&self) -> bool {
         self.facts.ready && !self.facts.terminating
     }
 }
 
 /// A budget as the disruption controller computed it last.
 #[derive(Debug, Clone, Default)]
-pub struct BudgetView {
-    pub needed: i64,
-    pub members: BTreeSet<String>,
+pub(super) struct BudgetView {
+    pub(super) needed: i64,
+    pub(super) members: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct EntryView {
-    pub name: String,
-    pub node: String,
-    pub node_uid: String,
-    pub policy: String,
-    pub goal: String,
-    pub phase: String,
-    pub attempt: u64,
-    pub retries: u64,
-    pub cancel_asked: bool,
+pub(super) struct EntryView {
+    pub(super) name: String,
+    pub(super) node: String,
+    pub(super) node_uid: String,
+    pub(super) policy: String,
+    pub(super) goal: String,
+    pub(super) phase: String,
+    pub(super) attempt: u64,
+    pub(super) retries: u64,
+    pub(super) cancel_asked: bool,
 }
 
 impl EntryView {
     /// Whether it is Draining, Rebooting or Verifying.
-    pub fn in_flight(&self) -> bool {
+    pub(super) fn in_flight(&self) -> bool {
         in_flight(&self.phase)
     }
 
     /// Whether it is Queued. An entry without a status is Queued as well.
-    pub fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         matches!(self.phase.as_str(), "" | "Queued")
     }
 
     /// Whether it is Succeeded or Cancelled.
-    pub fn ended(&self) -> bool {
+    pub(super) fn ended(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Cancelled")
     }
 }
 
 /// Whether an entry in this phase is in flight.
-pub fn in_flight(phase: &str) -> bool {
+pub(super) fn in_flight(phase: &str) -> bool {
     matches!(phase, "Draining" | "Rebooting" | "Verifying")
 }
 
 /// The cluster after the events so far.
 #[derive(Debug, Clone, Default)]
-pub struct ClusterView {
-    pub now: Ms,
-    pub nodes: BTreeMap<String, NodeView>,
-    pub machines: BTreeMap<String, MachineView>,
+pub(crate) struct ClusterView {
+    pub(super) nodes: BTreeMap<String, NodeView>,
+    /// The machines that are down, and since when.
+    pub(super) machines_down: BTreeMap<String, Ms>,
     /// By UID.
-    pub pods: BTreeMap<String, PodView>,
-    pub pods_by_node: BTreeMap<String, BTreeSet<String>>,
-    pub pods_by_owner: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) pods: BTreeMap<String, PodView>,
+    pub(super) pods_by_node: BTreeMap<String, BTreeSet<String>>,
+    pub(super) pods_by_owner: BTreeMap<String, BTreeSet<String>>,
     /// `namespace/name` to UID.
-    pub pod_uids: BTreeMap<String, String>,
-    pub budgets: BTreeMap<String, BudgetView>,
+    pub(super) pod_uids: BTreeMap<String, String>,
+    pub(super) budgets: BTreeMap<String, BudgetView>,
     /// Pod to the budgets that select it.
-    pub budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
-    pub owners: BTreeMap<String, i64>,
+    pub(super) budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
+    pub(super) owners: BTreeMap<String, i64>,
     /// Budget or owner to the time when one of its pods last became unready or vanished although nobody removed it.
-    pub last_failure: BTreeMap<String, Ms>,
-    pub entries: BTreeMap<String, EntryView>,
+    pub(super) last_failure: BTreeMap<String, Ms>,
+    pub(super) entries: BTreeMap<String, EntryView>,
     /// Entries that somebody deleted, in their last state.
-    pub deleted: BTreeMap<String, EntryView>,
+    pub(super) deleted: BTreeMap<String, EntryView>,
     /// Node to entry; `None` before the first note about the ledger.
-    pub slots: Option<BTreeMap<String, String>>,
-    pub paused_since: Option<Ms>,
+    pub(super) slots: Option<BTreeMap<String, String>>,
+    pub(super) paused_since: Option<Ms>,
 }
 
 impl ClusterView {
     /// Applies one event.
-    pub fn apply(&mut self, event: &TruthEvent) {
+    pub(crate) fn apply(&mut self, event: &TruthEvent) {
         let at = event.at;
-        self.now = at;
         match &event.what {
             Truth::PodAdded(facts) | Truth::PodChanged(facts) => self.pod(at, facts),
             Truth::PodRemoval { uid, .. } => {
@@ -172,9 +165,9 @@ impl ClusterView {
             Truth::NodeAdded {
                 node,
                 uid,
-                machine,
                 boot_id,
                 control_plane,
+                ..
             } => {
                 let view = NodeView {
                     uid: uid.clone(),
@@ -185,17 +178,13 @@ impl ClusterView {
                     ..NodeView::default()
                 };
                 self.nodes.insert(node.clone(), view);
-                self.machines.entry(machine.clone()).or_default();
             }
             Truth::NodeRemoved { node, .. } => drop(self.nodes.remove(node)),
-            Truth::MachineDown { machine, cause, .. } => {
-                self.machines.entry(machine.clone()).or_default().down = Some((at, Some(*cause)));
-            }
-            Truth::MachineUp { machine, .. } => self.machines.entry(machine.clone()).or_default().down = None,
+            Truth::MachineDown { machine, .. } => drop(self.machines_down.insert(machine.clone(), at)),
+            Truth::MachineUp { machine, .. } => drop(self.machines_down.remove(machine)),
             Truth::PowerCalled {
                 node,
                 boot_id,
-                tag,
                 outcome,
                 ..
             } if *outcome != PowerOutcome::NothingStarted => {
@@ -203,7 +192,6 @@ impl ClusterView {
                 let power = PowerView {
                     at,
                     boot_id: boot_id.clone(),
-                    tag: tag.clone(),
                     daemons,
                 };
                 if let Some(n) = self.nodes.get_mut(node) {
@@ -245,18 +233,13 @@ impl ClusterView {
 
     fn pod(&mut self, at: Ms, facts: &PodFacts) {
         let uid = facts.uid.clone();
-        let old = self.pods.remove(&uid);
+        let old = self.take_pod(&uid);
         if let Some(o) = &old
             && o.healthy()
             && !facts.ready
             && !o.removed
         {
             self.note_failure(at, &o.facts);
-        }
-        if let Some(node) = old.as_ref().and_then(|o| o.facts.node.as_ref())
-            && let Some(set) = self.pods_by_node.get_mut(node)
-        {
-            set.remove(&uid);
         }
         if let Some(node) = &facts.node {
             self.pods_by_node
@@ -292,10 +275,16 @@ impl ClusterView {
     }
 
     fn pod_gone(&mut self, at: Ms, uid: &str) {
-        let Some(old) = self.pods.remove(uid) else { return };
-        if !old.removed {
+        if let Some(old) = self.take_pod(uid)
+            && !old.removed
+        {
             self.note_failure(at, &old.facts);
         }
+    }
+
+    /// Removes the pod from all maps.
+    fn take_pod(&mut self, uid: &str) -> Option<PodView> {
+        let old = self.pods.remove(uid)?;
         if let Some(set) = old.facts.node.as_ref().and_then(|n| self.pods_by_node.get_mut(n)) {
             set.remove(uid);
         }
@@ -305,6 +294,7 @@ impl ClusterView {
         if self.pod_uids.get(&old.facts.pod).is_some_and(|u| u == uid) {
             self.pod_uids.remove(&old.facts.pod);
         }
+        Some(old)
     }
 
     fn note_failure(&mut self, at: Ms, facts: &PodFacts) {
@@ -382,7 +372,7 @@ impl ClusterView {
         }
     }
 
-    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
+    pub(crate) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_node
             .get(node)
             .into_iter()
@@ -391,7 +381,7 @@ impl ClusterView {
     }
 
     /// The pods whose topmost owner this is.
-    pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
+    pub(super) fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_owner
             .get(owner)
             .into_iter()
@@ -399,15 +389,15 @@ impl ClusterView {
             .filter_map(|uid| self.pods.get(uid))
     }
 
-    fn ready_daemons(&self, node: &str) -> BTreeMap<String, String> {
+    fn ready_daemons(&self, node: &str) -> BTreeSet<String> {
         self.pods_on(node)
             .filter(|p| p.facts.owner_kind == "DaemonSet" && p.healthy())
-            .map(|p| (p.facts.topmost.clone(), p.facts.uid.clone()))
+            .map(|p| p.facts.topmost.clone())
             .collect()
     }
 
     /// The node's entry that is in flight or Failed.
-    pub fn turn_of(&self, node: &str) -> Option<&EntryView> {
+    pub(super) fn turn_of(&self, node: &str) -> Option<&EntryView> {
         self.entries
             .values()
             .find(|e| e.node == node && (e.in_flight() || e.phase == "Failed"))

@@ -34,7 +34,7 @@ impl World {
         if status != old.status {
             let mut new = (*old).clone();
             new.status = status;
-            self.store.put_budget(self.now, new);
+            self.store.put(self.now, new);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The endpoints of Services: what the API shows, and which pods really serve.
 
-use crate::api::{ObjKey, Pod, Service};
+use crate::api::store::of_namespace;
+use crate::api::{Pod, Service};
 use crate::machine::PowerState;
 use crate::truth::{DownCause, Truth};
 use crate::world::World;
@@ -15,17 +16,9 @@ impl World {
     }
 
     pub(crate) fn emit_services_of(&mut self, pod: &Pod) {
-        let from = ObjKey {
-            namespace: pod.meta.namespace.clone(),
-            name: "".into(),
-        };
-        let services: Vec<_> = self
-            .store
-            .services
-            .range(from..)
-            .take_while(|(k, _)| k.namespace == pod.meta.namespace)
-            .filter(|(_, s)| s.selector.matches(&pod.meta.labels))
-            .map(|(_, s)| s.clone())
+        let services: Vec<_> = of_namespace(&self.store.services, &pod.meta.namespace)
+            .filter(|s| s.selector.matches(&pod.meta.labels))
+            .cloned()
             .collect();
         for service in services {
             self.emit_serving(&service);

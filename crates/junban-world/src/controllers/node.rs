@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::api::node::{self, HOSTNAME, NOT_READY, UNREACHABLE, UNSCHEDULABLE};
-use crate::api::{ApiError, Effect, Meta, Name, Node, NodeOp, NodeStatus, ObjKey, OwnerKind, Ready, Taint};
+use crate::api::{
+    ApiError, Effect, Lease, Meta, Name, Node, NodeOp, NodeStatus, ObjKey, OwnerKind, Ready, Taint,
+};
 use crate::events::Event;
 use crate::rng::Span;
 use crate::truth::{Removal, Truth};
@@ -22,11 +24,7 @@ impl World {
         }
         let mut labels = m.labels.clone();
         labels.insert(HOSTNAME.into(), name.into());
-        let ready = if m.kubelet_ready {
-            Ready::True
-        } else {
-            Ready::False
-        };
+        let ready = m.reported_ready();
         let status = NodeStatus {
             ready,
             ready_since: self.now(),
@@ -44,7 +42,7 @@ impl World {
             created: self.now(),
             ..Meta::default()
         };
-        let node = self.store.put_node(
+        let node = self.store.put(
             self.now(),
             Node {
                 meta,
@@ -89,9 +87,9 @@ impl World {
         let now = self.now();
         let node = self
             .store
-            .remove_node(now, name)
+            .remove::<Node>(now, &name.into())
             .ok_or_else(|| ApiError::not_found(name))?;
-        self.store.remove_lease(now, name);
+        self.store.remove::<Lease>(now, &node.meta.name);
         self.scheduler.remove_node(name);
         self.emit(Truth::NodeRemoved {
             node: name.to_owned(),
@@ -126,7 +124,7 @@ impl World {
             0
         };
         if self.instant {
-            self.store.put_lease(self.now(), name);
+            self.renew_lease(name);
         }
         self.queue.push(
             self.now() + first,
@@ -135,6 +133,15 @@ impl World {
                 epoch,
             },
         );
+    }
+
+    fn renew_lease(&mut self, node: &Name) {
+        let lease = Lease {
+            node: node.clone(),
+            resource_version: 0,
+            renewed: self.now,
+        };
+        self.store.put(self.now, lease);
     }
 
     pub(crate) fn on_lease(&mut self, name: &Name, epoch: u64) {
@@ -152,7 +159,7 @@ impl World {
         let Some(node) = self.store.nodes.get(name).cloned() else {
             return;
         };
-        self.store.put_lease(self.now(), name);
+        self.renew_lease(name);
         // The kubelet may renew the Lease before it reports the new bootID. Such a renewal proves nothing.
         let boot_id = &node.status.boot_id;
         if let Some(m) = self.machines.get_mut(name)
@@ -172,11 +179,7 @@ impl World {
     pub(crate) fn report_node(&mut self, name: &Name) {
         let Some(m) = self.machines.get(name) else { return };
         let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
-        let ready = if m.kubelet_ready {
-            Ready::True
-        } else {
-            Ready::False
-        };
+        let ready = m.reported_ready();
         self.write_node_status(name, move |status| {
             status.boot_id = boot_id;
             status.system_uuid = uuid;
@@ -197,7 +200,7 @@ impl World {
         if new.status.ready != old.status.ready {
             new.status.ready_since = now;
         }
-        let new = self.store.put_node(now, new);
+        let new = self.store.put(now, new);
         self.node_changed(&old, &new, "kubelet");
         if !new.is_ready() && old.is_ready() {
             self.pods_not_ready(name);
@@ -224,7 +227,7 @@ impl World {
         if new.unschedulable != old.unschedulable || new.taints != old.taints {
             new.meta.generation += 1;
         }
-        let new = self.store.put_node(self.now(), new);
+        let new = self.store.put(self.now(), new);
         self.node_changed(&old, &new, manager);
         Ok(new)
     }
@@ -333,7 +336,7 @@ impl World {
             return;
         }
         new.taints = taints;
-        let new = self.store.put_node(self.now(), new);
+        let new = self.store.put(self.now(), new);
         self.node_changed(&old, &new, "node-controller");
         if down.is_some() {
             let at = self.now() + self.config.taint_eviction_ms;

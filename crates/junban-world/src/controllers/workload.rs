@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::store::of_namespace;
 use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
-    PodStatus, PodTemplate, Taint, Toleration,
+    PodTemplate, Taint, Toleration,
 };
 use crate::truth::{Removal, Truth};
 use crate::world::World;
@@ -31,14 +32,8 @@ impl World {
         }
         self.wake_owner(key.clone());
         // A budget depends on the replicas of its owners.
-        let of_namespace: Vec<ObjKey> = self
-            .store
-            .budgets
-            .keys()
-            .filter(|k| k.namespace == key.namespace)
-            .cloned()
-            .collect();
-        for budget in of_namespace {
+        let budgets = of_namespace(&self.store.budgets, &key.namespace);
+        for budget in Vec::from_iter(budgets.map(|b| b.meta.key())) {
             self.wake_budget(budget);
         }
         owner
@@ -247,20 +242,10 @@ impl World {
         let meta = Meta {
             name: key.name.clone(),
             namespace: key.namespace.clone(),
-            labels: template.labels.clone(),
-            annotations: template.annotations.clone(),
             owner: Some(reference(owner)),
-            finalizers: template.finalizers.clone(),
             ..Meta::default()
         };
-        self.add_pod(Pod {
-            meta,
-            template,
-            node,
-            claims,
-            deletion_grace_s: 0,
-            status: PodStatus::default(),
-        });
+        self.add_pod(Pod::new(meta, template, node, claims));
     }
 
     /// The names of the template's claims; makes those that do not exist. With `of_pod` the pod has claims of its
@@ -294,7 +279,7 @@ impl World {
                     kind: *kind,
                     volume: None,
                 };
-                self.store.put_claim(self.now, claim);
+                self.store.put(self.now, claim);
             }
             claims.push(name);
         }

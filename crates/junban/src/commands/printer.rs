@@ -1,6 +1,6 @@
 //! Writes what a command prints: data to stdout, messages to stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use junban_core::ids::{EntryName, NodeName};
 use serde::Serialize;
@@ -13,8 +13,6 @@ pub(crate) struct Printer {
     data: Box<dyn Write + Send>,
     messages: Box<dyn Write + Send>,
     pub(crate) format: Output,
-    /// Whether stderr is a terminal.
-    pub(crate) is_terminal: bool,
     failed: Option<io::ErrorKind>,
 }
 
@@ -24,7 +22,6 @@ impl Printer {
             data: Box::new(anstream::stdout()),
             messages: Box::new(anstream::stderr()),
             format,
-            is_terminal: io::stderr().is_terminal(),
             failed: None,
         }
     }

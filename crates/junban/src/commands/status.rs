@@ -62,12 +62,8 @@ pub(crate) async fn run(
         };
         if last.as_ref() != Some(&status) {
             if printer.format == Output::Table {
-                // Clears the screen of a terminal. A file gets an empty line.
-                printer.data(if printer.is_terminal {
-                    "\u{1b}[2J\u{1b}[H"
-                } else {
-                    ""
-                });
+                // Clears the screen of a terminal. The printer drops the codes for a file, which gets an empty line.
+                printer.data("\u{1b}[2J\u{1b}[H");
             }
             show(&status, printer)?;
             last = Some(status);
@@ -128,6 +124,7 @@ struct PolicyStatus {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<String>,
+    goal_is_due: bool,
     desired: u32,
     done: u32,
     active: u32,
@@ -204,7 +201,10 @@ impl Status {
                 }
                 self.hint = hint(&self.state);
                 if summary.observed_generation < queue.generation {
-                    append(&mut self.message, "no controller has seen the last change yet");
+                    self.message
+                        .push_str(if self.message.is_empty() { "" } else { "; " });
+                    self.message
+                        .push_str("no controller has seen the last change yet");
                     self.hint = "kubectl get pods -n junban; kubectl get lease junban -n junban".to_owned();
                 }
                 if self.state.is_empty() {
@@ -303,7 +303,10 @@ impl Status {
             .map(|policy| {
                 vec![
                     policy.name.clone(),
-                    or_dash(policy.goal.as_deref().unwrap_or_default()),
+                    match &policy.goal {
+                        Some(goal) if !policy.goal_is_due => format!("{goal} (not due yet)"),
+                        goal => or_dash(goal.as_deref().unwrap_or_default()),
+                    },
                     policy.desired.to_string(),
                     policy.done.to_string(),
                     policy.active.to_string(),
@@ -342,9 +345,10 @@ impl ReasonWithNodes {
 impl PolicyStatus {
     fn new(policy: &Policy, now: Timestamp) -> Self {
         let summary = &policy.summary;
-        let mut status = Self {
+        Self {
             name: policy.name.to_string(),
             goal: policy.booted_after.map(format_goal),
+            goal_is_due: policy.booted_after.is_some_and(|goal| goal <= now),
             desired: summary.desired,
             done: summary.done,
             active: summary.active,
@@ -352,22 +356,13 @@ impl PolicyStatus {
             problem: summary.problem.clone(),
             message: summary.message.clone(),
             hint: hint(&summary.problem),
-        };
-        if policy.booted_after.is_some_and(|goal| goal > now) {
-            append(&mut status.message, "the goal lies in the future: not due yet");
         }
-        status
     }
 }
 
 /// The hint of the reason of this name, if there is one.
 fn hint(reason: &str) -> String {
     Reason::named(reason).map_or_else(String::new, |reason| reason.hint().to_owned())
-}
-
-fn append(message: &mut String, more: &str) {
-    message.push_str(if message.is_empty() { "" } else { "; " });
-    message.push_str(more);
 }
 
 /// The cost of the nodes whose entries are Queued or Draining.

@@ -46,8 +46,7 @@ impl InFlight {
             return BTreeSet::new();
         };
         let exceeded = exceeded(facts, most, policies);
-        let marks = facts.nodes.iter().filter(|(_, node)| node.marked);
-        let marked: BTreeSet<String> = marks.map(|(name, _)| name.clone()).collect();
+        let marked = facts.nodes_that(|node| node.marked);
         if !marked.is_subset(&self.marked) && at >= self.edit_known_at {
             self.found.extend(exceeded.difference(&self.exceeded).cloned());
         }

@@ -39,8 +39,7 @@ impl Limits {
             let before = std::mem::replace(&mut self.texts, now);
             self.before = Some((at + EDIT_KNOWN_AFTER, before));
         }
-        let marks = facts.nodes.iter().filter(|(_, node)| node.marked);
-        let marked: BTreeSet<String> = marks.map(|(name, _)| name.clone()).collect();
+        let marked = facts.nodes_that(|node| node.marked);
         let is_new = !marked.is_subset(&self.marked);
         self.marked = marked;
         if !is_new {

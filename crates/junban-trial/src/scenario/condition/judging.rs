@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bound, Claim, Compare, Condition, Counted, NodeState, Set, Thing};
+use super::{Bound, Claim, Condition, Counted, NodeState, Set};
 use crate::scenario::facts::{EntryFacts, Facts, NodeFacts};
 
 /// Whether a condition or a claim holds, and what was seen.
@@ -52,7 +52,7 @@ impl Claim {
                 let lines = |name: &str| facts.power.get(name).copied().unwrap_or_default();
                 per_node(facts, node.as_deref(), "power actions", lines, *bound)
             }
-            Self::No(thing) => none_of(facts, *thing),
+            Self::No(thing) => none(thing(facts), "none"),
             Self::Count(counted, bound) => count(facts, counted, *bound),
             Self::ReadyPods(workload, bound) => {
                 let ready = facts.ready_pods(workload);
@@ -91,29 +91,10 @@ fn verdict(holds: bool, seen: impl Into<String>) -> Verdict {
     }
 }
 
-fn describe(entry: &EntryFacts) -> String {
-    format!(
-        "{} is {} {}: {}",
-        entry.node, entry.phase, entry.reason, entry.message
-    )
-}
-
-impl Bound {
-    fn holds(self, number: u32) -> bool {
-        match self.compare {
-            Compare::Less => number < self.amount,
-            Compare::LessOrEqual => number <= self.amount,
-            Compare::Equal => number == self.amount,
-            Compare::MoreOrEqual => number >= self.amount,
-            Compare::More => number > self.amount,
-        }
-    }
-}
-
 /// Judges the node's newest entry.
 fn entry(facts: &Facts, node: &str, holds: impl Fn(&EntryFacts) -> bool) -> Verdict {
     match facts.entry_of(node) {
-        Some(entry) => verdict(holds(entry), describe(entry)),
+        Some(entry) => verdict(holds(entry), entry.describe()),
         None => verdict(false, format!("{node} has no entry")),
     }
 }
@@ -132,7 +113,7 @@ fn every_entry(facts: &Facts, phases: &[String]) -> Verdict {
         .iter()
         .filter(|entry| !phases.contains(&entry.phase));
     none(
-        others.map(describe).collect(),
+        others.map(EntryFacts::describe).collect(),
         &format!("all {} entries are", facts.entries.len()),
     )
 }
@@ -147,24 +128,6 @@ fn none(found: Vec<String>, otherwise: &str) -> Verdict {
     verdict(found.is_empty(), seen)
 }
 
-impl NodeState {
-    fn holds(self, facts: &Facts, name: &str, node: &NodeFacts) -> bool {
-        match self {
-            Self::Cordoned => node.cordoned,
-            Self::Schedulable => !node.cordoned,
-            Self::Ready => node.ready,
-            Self::NotReady => !node.ready,
-            Self::Marked => node.marked,
-            Self::Unavailable => node.unavailable(),
-            Self::InFlight => facts
-                .entry_of(name)
-                .is_some_and(|entry| matches!(entry.phase.as_str(), "Draining" | "Rebooting" | "Verifying")),
-            Self::WithSlot => facts.slots.contains(name),
-            Self::WithVolume => node.with_volume,
-        }
-    }
-}
-
 fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
     let names: Vec<&str> = match node {
         Some(name) => vec![name],
@@ -172,13 +135,10 @@ fn nodes_are(facts: &Facts, node: Option<&str>, state: NodeState) -> Verdict {
     };
     let is_so = |name: &str| {
         let node = facts.nodes.get(name);
-        node.is_some_and(|node| state.holds(facts, name, node))
+        node.is_some_and(|node| state(facts, name, node))
     };
     let others = names.into_iter().filter(|name| !is_so(name));
-    none(
-        others.map(|name| format!("{name} not {state:?}")).collect(),
-        "it holds",
-    )
+    none(others.map(|name| format!("not so: {name}")).collect(), "it holds")
 }
 
 fn per_node(
@@ -205,31 +165,11 @@ fn per_node(
     verdict(wrong.is_empty(), seen)
 }
 
-fn none_of(facts: &Facts, thing: Thing) -> Verdict {
-    let with = |has: fn(&NodeFacts) -> bool| -> Vec<String> {
-        let nodes = facts.nodes.iter().filter(|(_, node)| has(node));
-        nodes.map(|(name, _)| name.clone()).collect()
-    };
-    let found = match thing {
-        Thing::Cordon => with(|node| node.cordoned),
-        Thing::Mark => with(|node| node.marked),
-        Thing::Taint => with(|node| node.steered),
-        Thing::LoadBalancerLabel => with(|node| node.off_load_balancers),
-        Thing::Slot => facts.slots.iter().cloned().collect(),
-        Thing::Entry => facts.entries.iter().map(describe).collect(),
-        Thing::Failure => {
-            let failed = facts.entries.iter().filter(|entry| entry.is_failed());
-            failed.map(describe).collect()
-        }
-    };
-    none(found, "none")
-}
-
 fn count(facts: &Facts, counted: &Counted, bound: Bound) -> Verdict {
     let names: Vec<String> = match counted {
         Counted::Entries(phases) => {
             let entries = facts.entries.iter().filter(|entry| phases.contains(&entry.phase));
-            entries.map(describe).collect()
+            entries.map(EntryFacts::describe).collect()
         }
         Counted::Nodes(set, state) => counted_nodes(facts, *set, *state).into_iter().collect(),
     };
@@ -245,7 +185,7 @@ fn counted_nodes(facts: &Facts, set: Set, state: NodeState) -> BTreeSet<String> 
         Set::ControlPlanes => node.control_plane,
     };
     let nodes = facts.nodes.iter();
-    let nodes = nodes.filter(|(name, node)| of_set(node) && state.holds(facts, name, node));
+    let nodes = nodes.filter(|(name, node)| of_set(node) && state(facts, name, node));
     let name = |(name, node): (&String, &NodeFacts)| match set {
         Set::Racks => node.rack.clone(),
         _ => name.clone(),

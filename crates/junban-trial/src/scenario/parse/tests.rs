@@ -68,7 +68,8 @@ never: more than 2 nodes unavailable
 ";
     let scenario = parse("all.txt", text).unwrap();
     assert_eq!(scenario.workloads.len(), 6);
-    assert_eq!(scenario.faults[0].what.fault, Fault::Slow(3));
+    let fault = |act: &Act| matches!(act, Act::Fault(fault) if fault.fault == Fault::Slow(3));
+    assert!(scenario.given.iter().any(|at| fault(&at.what)));
     assert_eq!(scenario.exit_after_writes, Some(7));
     assert_eq!(scenario.nodes.names().len(), 8);
     assert_eq!(scenario.steps.len(), 5);
