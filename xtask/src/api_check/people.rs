@@ -23,12 +23,19 @@ const REQUESTED_BY: &str = "spec.requestedBy must be";
 
 pub(super) fn check(server: &Server, findings: &mut Findings) -> Result<()> {
     grant(server)?;
-    until(|| {
-        Ok(is_refused(
-            &annotate(server, &KUBELET, "junban.dev/mark", "forged")?,
-            NODE_KEYS,
-        ))
-    })?;
+    // A dry run: a mark that is stored before the policy takes effect would stay, and the policy lets an unchanged mark
+    // pass for ever.
+    let forge = r#"{"metadata":{"annotations":{"junban.dev/mark":"forged"}}}"#;
+    let dry_run = [
+        "patch",
+        "node",
+        NODE,
+        "--type=merge",
+        "--dry-run=server",
+        "-p",
+        forge,
+    ];
+    until(|| Ok(is_refused(&server.by(&KUBELET, &dry_run, "")?, NODE_KEYS)))?;
     node_keys(server, findings)?;
     registration(server, findings)?;
     requested_by(server, findings)?;
