@@ -70,6 +70,7 @@ impl Memory {
         }
         self.sightings.observe(cluster, now);
         self.tokens.observe(cluster, now.mono);
+        self.pacing.observe(now.mono);
     }
 
     fn observe_queue(&mut self, cluster: &Cluster, now: Mono) {

@@ -175,7 +175,7 @@ fn whose_turn<'a>(
     mark: Option<&Mark>,
     now: Now,
 ) -> Option<&'a Entry> {
-    let rank = |entry: &&Entry| {
+    let rank = |entry: &&'a Entry| {
         let has_slot = slot.is_some_and(|slot| slot.entry_uid == entry.uid);
         let has_mark = mark.is_some_and(|mark| mark.entry_uid == entry.uid);
         let is_open = !entry.record.phase.is_ended();
@@ -189,7 +189,7 @@ fn whose_turn<'a>(
             is_due,
             is_open,
             goal,
-            entry.name.clone(),
+            &entry.name,
         )
     };
     entries.iter().copied().max_by_key(rank)

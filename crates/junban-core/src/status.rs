@@ -28,9 +28,6 @@ const QUEUED_RATE: usize = 5;
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How often the queue's state in words is written at most.
 const SUMMARY_EVERY: Duration = Duration::from_secs(2);
-/// How often the queue's numbers alone are written at most. A change of the ledger writes them as well, and would have
-/// to wait for this write.
-const NUMBERS_EVERY: Duration = Duration::from_secs(10);
 /// How often a policy's summary is written at most.
 const POLICY_EVERY: Duration = Duration::from_secs(15);
 /// How many holders of places the status names.
@@ -388,7 +385,12 @@ fn what_holds(plan: &PlanBuilder<'_>, ledger: &Ledger, name: &NodeName) -> Optio
 
 /// Whether a summary may be written although the ledger has not changed. The numbers are not computed before.
 pub(crate) fn summary_is_due(plan: &mut PlanBuilder<'_>, queue: &Queue) -> bool {
-    if !has_passed_since_write(plan, SUMMARY_EVERY) {
+    let written_at = plan.memory.pacing.summary_written_at;
+    if let Some(due) = written_at
+        .map(|at| at + SUMMARY_EVERY)
+        .filter(|due| *due > plan.now.mono)
+    {
+        plan.wake_at_mono(due);
         return false;
     }
     let written = &queue.summary;
@@ -397,22 +399,15 @@ pub(crate) fn summary_is_due(plan: &mut PlanBuilder<'_>, queue: &Queue) -> bool 
         written.message.clone(),
         written.trouble.clone(),
     );
-    written.observed_generation != queue.generation
-        || words != queue_state(plan)
-        || has_passed_since_write(plan, NUMBERS_EVERY)
-}
-
-fn has_passed_since_write(plan: &mut PlanBuilder<'_>, span: Duration) -> bool {
-    let due = plan
-        .memory
-        .pacing
-        .summary_written_at
-        .map_or(plan.now.mono, |at| at + span);
-    if due > plan.now.mono {
-        plan.wake_at_mono(due);
-        return false;
+    if written.observed_generation != queue.generation || words != queue_state(plan) {
+        return true;
     }
-    true
+    let pacing = &plan.memory.pacing;
+    let is_compared = pacing.numbers_compared_at.is_none_or(|at| at == plan.now.mono);
+    if let (false, Some(due)) = (is_compared, pacing.numbers_due_at()) {
+        plan.wake_at_mono(due);
+    }
+    is_compared
 }
 
 /// Drops old entries (docs/design/life-cycle.md#history).

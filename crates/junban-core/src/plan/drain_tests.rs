@@ -455,7 +455,7 @@ fn a_wait_that_time_alone_ends_wakes_the_plan() {
         wish: Some(PodWish::NotBefore { by, until }),
         ..pod("cart", "node-1")
     });
-    toy.run(80);
+    toy.run(95);
     let waits = Some((Phase::Queued, Some(Reason::DoNotDisrupt)));
     assert_eq!(toy.phase("node-1"), waits);
     assert_eq!(toy.settle(), Some(Mono::from_millis(100_000)));
@@ -469,7 +469,7 @@ fn a_wait_that_time_alone_ends_wakes_the_plan() {
         ready: false,
         ..unready
     });
-    toy.run(80);
+    toy.run(295);
     let waits = Some((Phase::Queued, Some(Reason::ImpliedBudget)));
     assert_eq!(toy.phase("node-1"), waits);
     assert_eq!(toy.settle(), Some(Mono::from_millis(300_000)));
