@@ -250,32 +250,3 @@ fn the_checkers_report_a_careless_loop() {
         .collect();
     assert!(rules.contains("S7"), "{rules:?}");
 }
-
-/// Measure it with `cargo test --release -p junban-world --test whole_runs -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement with 1,000 nodes and 30,000 pods"]
-fn a_thousand_nodes_and_thirty_thousand_pods() {
-    let started = std::time::Instant::now();
-    let world = Demo {
-        pods_per_node: 30,
-        ..demo(1000, 1)
-    }
-    .builder()
-    .build();
-    println!(
-        "built {} pods in {:?}",
-        world.store().pods().count(),
-        started.elapsed()
-    );
-    let mut run = RebootLoop::new(world, 100, false);
-    run.run();
-    println!(
-        "{} virtual minutes in {:?}: {} evictions, {} denied, {} violations",
-        run.world.now() / 60_000,
-        started.elapsed(),
-        run.metrics.evictions,
-        run.metrics.denied,
-        run.checkers.violations().len()
-    );
-    assert_eq!(run.checkers.violations(), []);
-}
