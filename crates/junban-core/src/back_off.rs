@@ -46,7 +46,7 @@ fn state(cluster: &Cluster, object: &ObjectRef) -> Option<String> {
     })
 }
 
-/// The replicas of an owner, and how many of its pods are Ready.
+/// How many replicas an owner wants, and how many of its pods are Ready.
 fn workload_state(cluster: &Cluster, key: &WorkloadKey) -> Option<String> {
     let workload = cluster.workloads.get(key)?;
     let pods = cluster.pods_of_owner(key);

@@ -26,7 +26,7 @@ use crate::objects::{self, ENTRY, POLICY, QUEUE, wall};
 /// The ports of one process for one request.
 pub(crate) struct SimPorts {
     world: Arc<Mutex<World>>,
-    /// When the request left its process. `not_after` is compared with this moment, not with the arrival.
+    /// When the process sent the request. A request must be sent before its `not_after`, and may arrive later.
     sent: Ms,
     shown: Mutex<Vec<Shown>>,
 }

@@ -1,5 +1,5 @@
-//! Words that may not stand in the code of a crate: calls that would make it depend on the machine, and keys of
-//! labels and annotations outside of `junban-api::names`.
+//! Finds words that the code of a crate must not contain: calls that would make the crate depend on the machine, and keys
+//! of labels and annotations outside of `junban-api::names`.
 
 use anyhow::Result;
 

@@ -34,8 +34,8 @@ pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
     terms
 }
 
-/// Core does not compare numbers, so a term with Gt or Lt matches no node. Its pod then counts as a pod that fits on no
-/// other node, which at worst delays its own node.
+/// The core cannot compare numbers, so a term with Gt or Lt matches no node. A pod with such a term therefore counts as
+/// pinned to its node. At worst its node is rebooted later than necessary.
 fn requirement(key: &str, raw: &NodeSelectorRequirement) -> Requirement {
     selector::requirement(key, &raw.operator, raw.values.iter().flatten().cloned())
         .unwrap_or_else(|_| selector::never(key))

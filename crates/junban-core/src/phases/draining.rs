@@ -108,8 +108,8 @@ fn mark_is_gone(turn: &Turn<'_>) -> Detail {
     }
 }
 
-/// Ends the drain without a power action. `must_hold`: the node stays cordoned and the entry is Failed. Otherwise the
-/// node is given back.
+/// Ends the drain without a power action. If `must_hold`, the node stays cordoned and the entry becomes Failed. Otherwise
+/// the node is given back.
 fn end(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, why: Blocker, must_hold: bool) {
     if !must_hold {
         return give_back::release(plan, turn, node, why);

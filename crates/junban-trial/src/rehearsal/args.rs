@@ -12,7 +12,7 @@ pub struct Args {
     /// Workers
     #[arg(long, default_value_t = 30)]
     pub(super) nodes: usize,
-    /// 1 (it is not a Node) or 3 (Nodes in addition to the workers)
+    /// Control-plane servers: 1, which is no Node of the cluster, or 3, which are Nodes besides the workers
     #[arg(long, default_value_t = 3)]
     pub(super) control_planes: usize,
     /// Pods of Deployments and `StatefulSets`
