@@ -41,6 +41,23 @@ pub struct EntrySpec {
     pub retries: u32,
 }
 
+impl EntrySpec {
+    /// Asks for a node as a policy's goal does: by no person, without a reason, with priority 0.
+    pub fn new(node: NodeName, node_uid: NodeUid, policy: PolicyName, booted_after: Timestamp) -> Self {
+        Self {
+            node,
+            node_uid,
+            policy,
+            booted_after,
+            reason: String::new(),
+            requested_by: String::new(),
+            priority: 0,
+            cancel: false,
+            retries: 0,
+        }
+    }
+}
+
 /// docs/design/overview.md#phases
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Phase {

@@ -45,15 +45,9 @@ pub fn settle(plan: &mut PlanBuilder<'_>) {
         }
         if is_due_here(plan, node, policy, goal) {
             let spec = EntrySpec {
-                node: node.name.clone(),
-                node_uid: node.uid.clone(),
-                policy: policy.name.clone(),
-                booted_after: goal,
                 reason: policy.goal_reason.clone(),
-                requested_by: String::new(),
                 priority: policy.priority,
-                cancel: false,
-                retries: 0,
+                ..EntrySpec::new(node.name.clone(), node.uid.clone(), policy.name.clone(), goal)
             };
             let name = entry_name(&node.name, &node.uid, &policy.name, goal);
             left -= usize::from(plan.emit(Effect::CreateEntry(NewEntry { name, spec })));

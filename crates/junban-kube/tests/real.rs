@@ -320,15 +320,13 @@ impl World {
         let new = NewEntry {
             name: EntryName::from("real-test"),
             spec: EntrySpec {
-                node: node.name.clone(),
-                node_uid: node.uid.clone(),
-                policy: "workers".into(),
-                booted_after: Timestamp::UNIX_EPOCH,
                 reason: "a test".into(),
-                requested_by: String::new(),
-                priority: 0,
-                cancel: false,
-                retries: 0,
+                ..EntrySpec::new(
+                    node.name.clone(),
+                    node.uid.clone(),
+                    "workers".into(),
+                    Timestamp::UNIX_EPOCH,
+                )
             },
         };
         assert_eq!(self.ports.create_entry(new.clone()).await, WriteOutcome::Done);

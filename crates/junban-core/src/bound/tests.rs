@@ -30,17 +30,20 @@ fn three_nodes_one_at_a_time_take_three_turns() {
     );
 }
 
-#[test]
-fn pinned_pods_of_one_budget_give_the_bound_if_there_are_enough_places() {
-    let chain = PinnedBudget {
+fn four_pinned_pods() -> PinnedBudget {
+    PinnedBudget {
         name: "db/store".into(),
         allowed: 1,
         holds: vec![(100.0, 10.0); 4],
-    };
+    }
+}
+
+#[test]
+fn pinned_pods_of_one_budget_give_the_bound_if_there_are_enough_places() {
     let input = BoundInput {
         nodes: nodes(4, 60.0),
         places: 4,
-        pinned: vec![chain],
+        pinned: vec![four_pinned_pods()],
         ..BoundInput::default()
     };
     assert_eq!(
@@ -89,16 +92,11 @@ fn the_first_proof_is_the_shortest_turn_and_a_single_node_needs_none() {
 
 #[test]
 fn a_budget_may_be_used_before_the_first_proof() {
-    let chain = PinnedBudget {
-        name: "db/store".into(),
-        allowed: 1,
-        holds: vec![(100.0, 10.0); 4],
-    };
     let input = BoundInput {
         nodes: nodes(4, 60.0),
         places: 4,
         first_proof: true,
-        pinned: vec![chain],
+        pinned: vec![four_pinned_pods()],
         ..BoundInput::default()
     };
     assert_eq!(bound(input), expected(390, "pdb db/store"));

@@ -89,15 +89,13 @@ fn make_again(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
     plan.emit(Effect::CreateEntry(NewEntry {
         name: mark.entry.clone(),
         spec: EntrySpec {
-            node: node.name.clone(),
-            node_uid: node.uid.clone(),
-            policy: mark.policy.clone(),
-            booted_after: mark.booted_after,
             reason: "made again because it was deleted in mid-turn".into(),
-            requested_by: String::new(),
-            priority: 0,
-            cancel: false,
-            retries: 0,
+            ..EntrySpec::new(
+                node.name.clone(),
+                node.uid.clone(),
+                mark.policy.clone(),
+                mark.booted_after,
+            )
         },
     }));
 }

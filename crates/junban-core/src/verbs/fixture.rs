@@ -50,17 +50,7 @@ pub(super) fn entry(node: &str, goal: i64, phase: Phase) -> Entry {
         version: Version(1),
         generation: 1,
         created: at(goal),
-        spec: EntrySpec {
-            node: node.into(),
-            node_uid: uid,
-            policy: "workers".into(),
-            booted_after: at(goal),
-            reason: String::new(),
-            requested_by: String::new(),
-            priority: 0,
-            cancel: false,
-            retries: 0,
-        },
+        spec: EntrySpec::new(node.into(), uid, "workers".into(), at(goal)),
         record: Record {
             observed_generation: 1,
             phase,

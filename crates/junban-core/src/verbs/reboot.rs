@@ -271,15 +271,10 @@ fn decide_node(
     let policy = governing(cluster, node)
         .map_err(|blocker| Refusal::NotGoverned(node.name.clone(), Box::new(blocker)))?;
     let spec = EntrySpec {
-        node: node.name.clone(),
-        node_uid: node.uid.clone(),
-        policy: policy.name.clone(),
-        booted_after: goal,
         reason: reason.to_owned(),
         requested_by: user.to_owned(),
         priority: policy.priority,
-        cancel: false,
-        retries: 0,
+        ..EntrySpec::new(node.name.clone(), node.uid.clone(), policy.name.clone(), goal)
     };
     let name = entry_name(&node.name, &node.uid, &policy.name, goal);
     Ok(NodeDecision::Create(name, Box::new(spec)))

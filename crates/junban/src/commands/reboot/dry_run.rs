@@ -184,15 +184,9 @@ fn entry(node: &Node, policy: &Policy, goal: Timestamp, by_goal: bool) -> Entry 
         generation: 1,
         created: goal,
         spec: EntrySpec {
-            node: node.name.clone(),
-            node_uid: node.uid.clone(),
-            policy: policy.name.clone(),
-            booted_after: goal,
-            reason: String::new(),
             requested_by: if by_goal { String::new() } else { "you".to_owned() },
             priority: policy.priority,
-            cancel: false,
-            retries: 0,
+            ..EntrySpec::new(node.name.clone(), node.uid.clone(), policy.name.clone(), goal)
         },
         record: Record::default(),
     }
