@@ -84,7 +84,7 @@ pub enum Detail {
     // Budgets and room.
     TwoBudgets { other: PdbKey, pod: PodKey },
     SyncFailed(String),
-    NeverAllows { needed: u32, expected: u32 },
+    NeverAllows { needed: u32, expected: u32, ended: u32 },
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
     TokensHeld(u32),
@@ -230,8 +230,13 @@ impl Detail {
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
             Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
-            Self::NeverAllows { needed, expected } =>
-                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed"),
+            Self::NeverAllows { needed, expected, ended } => {
+                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed")?;
+                match ended {
+                    0 => Ok(()),
+                    _ => write!(f, "; {ended} more that it selects have ended"),
+                }
+            }
             Self::PinnedNeverAllowed { need, most } => write!(
                 f,
                 "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"

@@ -29,6 +29,10 @@ const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
 
 /// The budget that a pod's leaving is counted against. `Err`: two budgets select it, so the API server never evicts it.
 pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
+    if pod.phase != PodPhase::Running {
+        // The API server evicts a Pending or finished pod before it looks at any budget.
+        return Ok(BudgetKey::Pod(pod.key.clone()));
+    }
     let mut budgets = cluster.budgets_of(pod);
     match (budgets.next(), budgets.next()) {
         (None, _) => Ok(implied_budget(cluster, pod).map_or_else(
@@ -61,19 +65,34 @@ pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a Wor
     kinds.contains(&owner.kind).then_some((owner, replicas))
 }
 
+/// How many of the pods that a budget expects can be healthy. Ended pods never are.
+pub fn expected(cluster: &Cluster, budget: &Budget) -> u32 {
+    // If it allows a disruption, the ended pods change nothing.
+    if !budget.expects_what_it_selects || budget.disruptions_allowed > 0 {
+        return budget.expected_pods;
+    }
+    let unready = cluster.unready_of_budget(budget);
+    let ended = unready.filter(|pod| pod.phase == PodPhase::Finished).count();
+    budget
+        .expected_pods
+        .saturating_sub(u32::try_from(ended).unwrap_or(u32::MAX))
+}
+
 /// Why a budget can never allow an eviction, if so.
-pub fn impossible(budget: &Budget) -> Option<Blocker> {
+pub fn impossible(cluster: &Cluster, budget: &Budget) -> Option<Blocker> {
     let object = ObjectRef::Pdb(budget.key.clone());
     if let Some(text) = &budget.sync_failed {
         let detail = Detail::SyncFailed(text.clone());
         return Some(Blocker::new(Reason::BudgetUnknown, object, detail));
     }
     let current = budget.observed_generation >= budget.generation;
-    let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
+    let expected = expected(cluster, budget);
+    let never = budget.expected_pods > 0 && budget.desired_healthy >= expected;
     (current && never && guard::stands(Guard::ImpossibleBudget)).then(|| {
         let detail = Detail::NeverAllows {
             needed: budget.desired_healthy,
-            expected: budget.expected_pods,
+            expected,
+            ended: budget.expected_pods - expected,
         };
         Blocker::new(Reason::BudgetImpossible, object, detail)
     })
@@ -181,11 +200,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
-        if pod.phase != PodPhase::Running {
-            // The API server asks no budget for a Pending pod.
-            return Ok(());
-        }
-        if let Some(blocker) = impossible(budget)
+        if let Some(blocker) = impossible(self.cluster, budget)
             && (pod.ready || !budget.always_allow_unhealthy)
         {
             return Err(blocker);

@@ -11,6 +11,8 @@ use crate::world::World;
 
 /// From the deletion of a pod without running containers until its kubelet acts on it.
 const KUBELET_REACTION: Span = Span::ms(300, 1200);
+/// A pod that needs this long to start or to become Ready has not done so when the cluster is built.
+const LATE_MS: Ms = 60_000;
 /// The time until the kubelet checks again whether a volume is still attached elsewhere.
 const ATTACH_RETRY_MS: Ms = 1000;
 
@@ -62,9 +64,10 @@ impl World {
         );
     }
 
-    /// Draws a time from the pod's own stream of random numbers.
+    /// Draws a time from the pod's own stream of random numbers. While the cluster is being built, what takes less than
+    /// [`LATE_MS`] has happened already.
     fn draw(&mut self, pod: &Pod, span: Span) -> Ms {
-        if self.instant {
+        if self.instant && span.min < LATE_MS {
             return 0;
         }
         let seed = self.seed;

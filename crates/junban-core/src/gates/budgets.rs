@@ -13,10 +13,10 @@ use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
 use crate::node::Node;
 use crate::object::ObjectRef;
-use crate::pod::{Pod, PodPhase, PodWish};
+use crate::pod::{Pod, PodWish};
 use crate::policy::Policy;
 use crate::reason::{Class, Reason};
-use crate::tokens::{budget_of, impossible, pinned_needs};
+use crate::tokens::{budget_of, expected, impossible, pinned_needs};
 
 /// Every pod and every budget that prevents the start.
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
@@ -108,10 +108,10 @@ fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &P
         BudgetKey::Pdb(pdb) => {
             let budget = plan.cluster.budgets.get(pdb)?;
             let unprotected = !pod.ready && budget.always_allow_unhealthy;
-            if pod.phase != PodPhase::Running || unprotected {
+            if unprotected {
                 return None;
             }
-            if let Some(blocker) = impossible(budget)
+            if let Some(blocker) = impossible(plan.cluster, budget)
                 // A deletion needs a denial, and a budget that cannot be computed denies nothing.
                 && (!deletes || blocker.reason == Reason::BudgetUnknown)
             {
@@ -167,7 +167,7 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
         };
         // A budget that can never allow an eviction is reported for each of its pods already.
         let budget = plan.cluster.budgets.get(pdb);
-        let Some(budget) = budget.filter(|budget| impossible(budget).is_none()) else {
+        let Some(budget) = budget.filter(|budget| impossible(plan.cluster, budget).is_none()) else {
             continue;
         };
         let reserved = plan.reservations.of_others(&key, &node.name) + taken;
@@ -175,7 +175,7 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
             .disruptions_allowed
             .saturating_sub(reserved + plan.memory.tokens.unseen(&key));
         if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
-            let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
+            let most = expected(plan.cluster, budget).saturating_sub(budget.desired_healthy);
             let (reason, detail) = if need > most && budget.expected_pods > 0 {
                 (
                     Reason::BudgetImpossible,

@@ -239,3 +239,62 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_reported_as_down_with_its
     toy.run(60);
     toy.assert_phase("node-1", Phase::Queued, Reason::UnhealthyPods);
 }
+
+/// Two budgets select `cart`, and each needs all of its pods.
+fn two_budgets(toy: &mut Toy) {
+    toy.cluster.apply_budget(budget("all", 0, 1, 1));
+    toy.cluster.apply_budget(budget("second", 0, 1, 1));
+}
+
+#[test]
+fn the_api_server_asks_no_budget_for_a_pod_that_never_started() {
+    let cart = Pod {
+        phase: PodPhase::Pending,
+        ready: false,
+        ..pod("cart", "node-1")
+    };
+    let mut toy = one_node_of_two([cart.clone()]);
+    two_budgets(&mut toy);
+    toy.run(60);
+    assert_eq!(toy.evicted, ["shop/cart"]);
+    assert_eq!(toy.powered, ["node-1"]);
+    // A container that crashes is another matter: its pod is Running.
+    let mut toy = one_node_of_two([Pod {
+        phase: PodPhase::Running,
+        ..cart
+    }]);
+    two_budgets(&mut toy);
+    toy.run(60);
+    toy.assert_phase("node-1", Phase::Queued, Reason::TwoBudgets);
+}
+
+#[test]
+fn ended_pods_that_a_budget_expects_do_not_make_it_possible() {
+    let ended = Pod {
+        phase: PodPhase::Finished,
+        ready: false,
+        ..pod("ended", "node-2")
+    };
+    for (expects_what_it_selects, reason) in
+        [(true, Reason::BudgetImpossible), (false, Reason::BudgetExhausted)]
+    {
+        let mut toy = one_node_of_two([pod("cart", "node-1"), ended.clone()]);
+        toy.cluster.apply_budget(Budget {
+            expects_what_it_selects,
+            ..budget("all", 1, 1, 2)
+        });
+        toy.run(60);
+        toy.assert_phase("node-1", Phase::Queued, reason);
+    }
+    let message = |toy: &Toy| toy.entry("node-1").unwrap().record.message.clone();
+    let mut toy = one_node_of_two([pod("cart", "node-1"), ended]);
+    toy.cluster.apply_budget(Budget {
+        expects_what_it_selects: true,
+        ..budget("all", 1, 1, 2)
+    });
+    toy.run(60);
+    assert_eq!(
+        message(&toy),
+        "pdb shop/all can never allow an eviction: 1 of 1 pods are needed; 1 more that it selects have ended"
+    );
+}

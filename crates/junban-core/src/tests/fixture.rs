@@ -130,6 +130,7 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        expects_what_it_selects: false,
     }
 }
 

@@ -12,6 +12,9 @@ use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};
 use crate::scenario::model::{Budget, Demand, Key, Kind, Scenario, Span, Workload};
 
+/// The controller starts without waiting for pods that need this long to start or to become Ready.
+const LATE: Duration = Duration::from_secs(60);
+
 /// Makes the workloads, and waits until every pod is on its node and Ready.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     label_racks(bed, scenario)?;
@@ -109,7 +112,8 @@ fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<()> {
 }
 
 fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
-    if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
+    let is_late = workload.start.from.max(workload.ready.from) >= LATE;
+    if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() || is_late {
         return Ok(());
     }
     let is_up = |pod: &&Value| {

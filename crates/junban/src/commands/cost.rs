@@ -12,7 +12,7 @@ use junban_core::ids::NodeName;
 use junban_core::node::Node;
 use junban_core::pod::Pod;
 use junban_core::policy::Policy;
-use junban_core::tokens::{budget_of, impossible};
+use junban_core::tokens::{budget_of, expected, impossible};
 use serde::Serialize;
 
 use super::columns::some;
@@ -83,7 +83,10 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
 fn possible_budget(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     let budget = budget_of(cluster, pod)?;
     let never = match &budget {
-        BudgetKey::Pdb(key) => cluster.budgets.get(key).and_then(impossible),
+        BudgetKey::Pdb(key) => cluster
+            .budgets
+            .get(key)
+            .and_then(|budget| impossible(cluster, budget)),
         _ => None,
     };
     never.map_or(Ok(budget), Err)
@@ -126,7 +129,7 @@ fn crowded(
 fn allowed(cluster: &Cluster, derived: &Derived<'_>, pods: &PodsOfOwner) -> u32 {
     match &pods.budget {
         BudgetKey::Pdb(key) => cluster.budgets.get(key).map_or(0, |budget| {
-            budget.expected_pods.saturating_sub(budget.desired_healthy)
+            expected(cluster, budget).saturating_sub(budget.desired_healthy)
         }),
         _ => {
             let replicas = cluster
