@@ -73,12 +73,13 @@ pub enum Detail {
     DoNotDisrupt { by: String },
     DoNotDisruptUntil { by: String, until: Timestamp },
     WaitCompleted { by: String },
-    JobRuns,
+    WorkRuns,
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
     StillThere,
     Terminating,
+    Follows,
     EvictedNext,
 
     // Budgets and room.
@@ -217,7 +218,7 @@ impl Detail {
             Self::DoNotDisruptUntil { by, until } =>
                 write!(f, "{object} asks not to be disrupted until {until}: {by}"),
             Self::WaitCompleted { by } => write!(f, "{object} is waited for until it completes: {by}"),
-            Self::JobRuns => write!(f, "{object} of a Job runs and is waited for"),
+            Self::WorkRuns => write!(f, "{object} is work that ends by itself and is waited for"),
             Self::Bare => write!(f, "{object} has no controller: nobody would make it again"),
             Self::EmptyDir(volume) => write!(f, "{object} keeps data in its emptyDir {volume}"),
             Self::Stuck { finalizer } => {
@@ -226,6 +227,7 @@ impl Detail {
             }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
+            Self::Follows => write!(f, "{object} leaves with the pod that controls it"),
             Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),

@@ -43,6 +43,8 @@ pub struct Pod {
     pub priority: i32,
     /// Whether it is a pod of Junban's controller.
     pub is_junban: bool,
+    /// Whether it is work that ends: its `restartPolicy` is Never or OnFailure.
+    pub ends: bool,
 }
 
 impl Pod {

@@ -151,7 +151,7 @@ reasons! {
     EmptyDir NeedsSomebody "set drain.emptyDir: Evict, or annotate the pod with safe-to-evict-local-volumes"
     /// An annotation of the pod forbids its eviction.
     DoNotDisrupt NeedsSomebody "remove the annotation named here"
-    /// A Job's pod runs and is waited for.
+    /// A pod whose work ends by itself is waited for.
     JobRunning Passes ""
     /// The other nodes have no room for the node's pods.
     NoCapacity Passes "add room, or reduce requests"

@@ -21,6 +21,7 @@ pub enum WorkloadKind {
     ReplicationController,
     DaemonSet,
     Job,
+    Pod,
     /// A custom resource.
     Other(String),
 }
@@ -44,13 +45,14 @@ impl fmt::Display for WorkloadKey {
 }
 
 impl WorkloadKind {
-    const KNOWN: [Self; 6] = [
+    const KNOWN: [Self; 7] = [
         Self::Deployment,
         Self::ReplicaSet,
         Self::StatefulSet,
         Self::ReplicationController,
         Self::DaemonSet,
         Self::Job,
+        Self::Pod,
     ];
 
     /// The kind as it is written in messages.
@@ -62,6 +64,7 @@ impl WorkloadKind {
             Self::ReplicationController => "replicationcontroller",
             Self::DaemonSet => "daemonset",
             Self::Job => "job",
+            Self::Pod => "pod",
             Self::Other(kind) => kind,
         }
     }

@@ -56,7 +56,7 @@ fn meta(meta: &world::Meta) -> apis::ObjectMeta {
 fn owner_reference(owner: &world::OwnerRef) -> apis::OwnerReference {
     let group = match owner.kind {
         world::OwnerKind::Job => "batch/v1",
-        world::OwnerKind::ReplicationController | world::OwnerKind::Node => "v1",
+        world::OwnerKind::ReplicationController | world::OwnerKind::Pod | world::OwnerKind::Node => "v1",
         world::OwnerKind::Foreign => "example.com/v1",
         _ => "apps/v1",
     };
@@ -139,7 +139,9 @@ pub(crate) fn renewal(lease: &world::Lease) -> String {
 
 pub(crate) fn pod(pod: &world::Pod) -> Option<core::Pod> {
     let mut metadata = meta(&pod.meta);
-    if pod.terminating() {
+    if let Some(deleted) = pod.meta.deleted {
+        // The API server sets the end of the grace period.
+        metadata.deletion_timestamp = Some(time(deleted + pod.deletion_grace_s * 1000));
         metadata.deletion_grace_period_seconds = i64::try_from(pod.deletion_grace_s).ok();
     }
     let read = k8s::Pod {
@@ -194,6 +196,14 @@ fn pod_spec(pod: &world::Pod) -> k8s::PodSpec {
         tolerations: Some(template.tolerations.iter().map(toleration).collect()),
         priority: Some(template.priority),
         termination_grace_period_seconds: i64::try_from(template.grace_s).ok(),
+        restart_policy: Some(
+            if template.restarts_never {
+                "Never"
+            } else {
+                "Always"
+            }
+            .into(),
+        ),
         ..k8s::PodSpec::default()
     }
 }
@@ -341,7 +351,7 @@ fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {
         world::OwnerKind::DaemonSet => WorkloadKind::DaemonSet,
         world::OwnerKind::Job => WorkloadKind::Job,
         world::OwnerKind::ReplicationController => WorkloadKind::ReplicationController,
-        world::OwnerKind::Foreign | world::OwnerKind::Node => return None,
+        world::OwnerKind::Foreign | world::OwnerKind::Pod | world::OwnerKind::Node => return None,
     })
 }
 

@@ -3,7 +3,7 @@
 //! After a hard reset a pod keeps its UID and its node. The API shows its old status until shortly after the new
 //! bootID; then the pod restarts with new containers.
 
-use crate::api::{Attachment, Meta, Ms, Name, ObjKey, OwnerKind, Phase, Pod, VolumeKind};
+use crate::api::{Attachment, Meta, Ms, Name, ObjKey, Phase, Pod, VolumeKind};
 use crate::events::{Event, PodStep};
 use crate::rng::{Rng, Span};
 use crate::truth::{Removal, Truth};
@@ -97,7 +97,8 @@ impl World {
             return;
         }
         run.stopping = true;
-        if !self.kubelet_runs(&pod) {
+        let is_stuck = pod.template.behaviour.never_stops && pod.status.started.is_some();
+        if is_stuck || !self.kubelet_runs(&pod) {
             return;
         }
         let grace = pod.deletion_grace_s * 1000;
@@ -131,8 +132,8 @@ impl World {
 
     fn on_containers_lost(&mut self, key: &ObjKey, pod: &Pod) {
         let now = self.now;
-        if pod.owned_by(OwnerKind::Job) {
-            // Its restartPolicy is Never: the pod fails, and its Job makes another one.
+        if pod.template.restarts_never {
+            // The pod fails, and its controller makes another one.
             self.update_pod(key, |p| {
                 p.status.end(Phase::Failed, now);
             });

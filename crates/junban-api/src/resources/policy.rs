@@ -100,7 +100,7 @@ pub struct DrainSpec {
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs.
+    /// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
     pub jobs: JobsSpec,
     /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
     #[schemars(schema_with = "leave")]
@@ -125,14 +125,15 @@ pub struct UnbudgetedSpec {
     pub max_unavailable: CountOrPercent,
 }
 
-/// Running pods of Jobs.
+/// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobsSpec {
     /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
-    /// How long Jobs are waited for in all. Then their pods are evicted.
+    /// How long work, and pods that must not be disturbed, are waited for in all. Then work is evicted. Pods that must not
+    /// be disturbed never are, nor bare pods under Block: then onTimeout decides.
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
 }

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use crate::back_off::has_changed;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty};
+use crate::duty::{Duty, duty, why_spared};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
@@ -30,17 +31,23 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
     let mut unmet = Vec::new();
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(plan.memory), pod, Some(policy)) {
-            Duty::Skip | Duty::Returns(_) | Duty::Leaving => {}
-            Duty::Forbidden(blocker) => {
+            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Follows => {}
+            Duty::Forbidden(blocker) => unmet.push(blocker),
+            Duty::Completes(blocker) => {
+                if work_prevents_start(plan, turn, pod, policy, &blocker) {
+                    unmet.push(blocker);
+                }
+            }
+            Duty::Spared(blocker) => {
                 if let Some(PodWish::NotBefore { until, .. }) = &pod.wish
                     && let Ok(left) = Duration::try_from(until.duration_since(plan.now.wall))
                 {
                     plan.wake_in(left);
                 }
-                unmet.push(blocker);
-            }
-            Duty::Completes(blocker) => {
-                if job_prevents_start(plan, turn, pod, policy) {
+                let waited_for = why_spared(pod, blocker.clone(), false);
+                if work_prevents_start(plan, turn, pod, policy, &waited_for) {
+                    unmet.push(waited_for);
+                } else if was_drained_in_vain(plan, turn, pod) {
                     unmet.push(blocker);
                 }
             }
@@ -58,6 +65,7 @@ pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) ->
     let cluster = plan.cluster;
     let blocker_of = |pod| match duty(cluster, Some(plan.memory), pod, Some(policy)) {
         Duty::Forbidden(blocker) => Some(blocker),
+        Duty::Spared(blocker) => Some(why_spared(pod, blocker, false)),
         Duty::Evict => blocked_budget(plan, pod, node, policy),
         _ => None,
     };
@@ -67,16 +75,22 @@ pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) ->
         .min()
 }
 
-/// Whether a Job's pod prevents the start. Only pods that ran when the node's turn came are waited for before the
-/// cordon (docs/design/drain.md#jobs).
-fn job_prevents_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, policy: &Policy) -> bool {
+/// Whether a pod that is waited for prevents the start. Only pods that were there when the node's turn came are waited
+/// for before the cordon (docs/design/drain.md#jobs).
+fn work_prevents_start(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    pod: &Pod,
+    policy: &Policy,
+    blocker: &Blocker,
+) -> bool {
     let record = &turn.entry.record;
     let Some(since) = record.jobs_since else {
         let record = Record {
             jobs_at: Some(plan.now.clock),
             jobs_since: Some(plan.now.wall),
-            reason: Some(Reason::JobRunning),
-            message: format!("pod {} of a Job runs and is waited for", pod.key),
+            reason: Some(blocker.reason),
+            message: blocker.to_string(),
             ..record.clone()
         };
         plan.record(turn.entry, record);
@@ -85,7 +99,18 @@ fn job_prevents_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, po
     pod.created <= since && !jobs_are_over(plan, turn, policy)
 }
 
-/// Whether `jobs.deadline` has passed. It bounds the waits for Jobs over all rounds; after it their pods are evicted.
+/// Whether this pod, which is never evicted, blocked the last drain and is still there. To drain the node again would be
+/// in vain, so it needs a person's retry.
+fn was_drained_in_vain(plan: &PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) -> bool {
+    let record = &turn.entry.record;
+    let blocked = record.back_off.as_ref().filter(|back_off| {
+        let by = back_off.blocked_by.as_ref().map(|blocked| &blocked.object);
+        by == Some(&ObjectRef::Pod(pod.key.clone())) && !has_changed(plan.cluster, back_off)
+    });
+    blocked.is_some() && turn.entry.spec.retries <= record.retries_done
+}
+
+/// Whether `jobs.deadline` has passed. It bounds the waits for work over all rounds; after it work is evicted.
 pub fn jobs_are_over(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> bool {
     let record = &turn.entry.record;
     let Some(from) = record.jobs_at.or(record.phase_at) else {

@@ -7,7 +7,7 @@ use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty, is_pinned};
+use crate::duty::{Duty, duty, is_pinned, why_spared};
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
@@ -51,8 +51,14 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
                 volume_leaves |= !pod.claims.is_empty();
                 report_if_stuck(plan, turn, pod);
             }
+            Duty::Follows => {}
             Duty::Forbidden(blocker) => {
                 order = order.min(of_pod);
+                plan.wait(turn.entry, blocker);
+            }
+            Duty::Spared(blocker) => {
+                order = order.min(of_pod);
+                let blocker = why_spared(pod, blocker, jobs_are_over(plan, turn, policy));
                 plan.wait(turn.entry, blocker);
             }
             Duty::Completes(blocker) => {

@@ -161,6 +161,7 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         tolerations: Vec::new(),
         priority: 0,
         is_junban: false,
+        ends: false,
     }
 }
 

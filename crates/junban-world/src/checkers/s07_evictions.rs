@@ -67,6 +67,13 @@ fn evicted(at: Ms, view: &ClusterView, params: &Params, pod: &str, uid: &str) ->
             ));
         }
     }
+    let node_of = |uid: &str| view.pods.get(uid).map(|pod| pod.facts.node.clone());
+    let owner_pod = view.pods.get(uid).and_then(|pod| pod.facts.owner_pod.as_deref());
+    if owner_pod.is_some_and(|owner| node_of(owner) == node_of(uid)) {
+        broken.push(format!(
+            "eviction of {pod} while the pod that controls it is still on its node"
+        ));
+    }
     if budgets.is_none_or(std::collections::BTreeSet::is_empty) {
         broken.extend(implied(at, view, params, pod, uid, failed_just_now));
     }
@@ -83,7 +90,7 @@ fn implied(
 ) -> Option<String> {
     let owner = view.pods.get(uid).map(|p| p.facts.topmost.clone())?;
     let kind = owner.split('/').next().unwrap_or_default();
-    let replicas = view.owners.get(&owner).copied().unwrap_or(0);
+    let (replicas, _) = view.owners.get(&owner).copied().unwrap_or_default();
     let implied = matches!(
         kind,
         "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController"
