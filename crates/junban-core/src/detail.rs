@@ -89,6 +89,7 @@ pub enum Detail {
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
     TokensHeld(u32),
+    SelectedBefore(PodKey),
     PodProtected { pod: PodKey, healthy: u32, needed: u32 },
     NoDisruptions { healthy: u32, needed: u32, holder: Holder },
     LastReady(PodKey),
@@ -246,13 +247,18 @@ impl Detail {
             Self::PinnedTokensHeld { need, free } =>
                 write!(f, "{object} has {free} free tokens, the node's pinned pods need {need}"),
             Self::TokensHeld(allowed) => write!(f, "other turns hold the {allowed} tokens of {object}"),
+            Self::SelectedBefore(pod) => write!(
+                f,
+                "{object} protected pod {pod} when the turn began and does not select it any more; its status does not \
+                 show enough healthy pods in its place yet"
+            ),
             Self::PodProtected { pod, healthy, needed } => write!(
                 f,
                 "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
             ),
             Self::NoDisruptions { healthy, needed, holder } =>
                 write!(f, "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"),
-            Self::LastReady(pod) => write!(f, "pod {pod} is the last Ready pod of {object}"),
+            Self::LastReady(pod) => write!(f, "pod {pod} is the last available pod of {object}"),
             Self::PinnedNeverImplied { need, most } => write!(
                 f,
                 "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be \

@@ -1,6 +1,7 @@
 //! Workloads: the controllers of pods.
 
 use std::fmt;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
@@ -86,4 +87,6 @@ pub struct Workload {
     pub owner: Option<WorkloadKey>,
     /// `nodeName` of the template: its pods are bound to this node even if it is cordoned.
     pub template_node: Option<NodeName>,
+    /// `minReadySeconds`: its pod is available when it has been Ready for this long.
+    pub min_ready: Duration,
 }

@@ -230,7 +230,10 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
         reason: reason.map(Into::into),
         ..k8s::PodCondition::default()
     };
-    let mut conditions = vec![condition("Ready", pod.status.ready, None)];
+    let mut conditions = vec![k8s::PodCondition {
+        last_transition_time: Some(time(pod.status.ready_since)),
+        ..condition("Ready", pod.status.ready, None)
+    }];
     if pod.node.is_none() && pod.status.reason == world::scheduler::UNSCHEDULABLE {
         conditions.push(condition(
             "PodScheduled",
@@ -335,6 +338,7 @@ pub(crate) fn workload(owner: &world::Owner) -> Option<core::Workload> {
             ))
         }),
         template_node: None,
+        min_ready: std::time::Duration::from_secs(owner.min_ready_s),
     })
 }
 

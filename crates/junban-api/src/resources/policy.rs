@@ -94,7 +94,7 @@ pub struct DrainSpec {
     /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
-    /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+    /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
     pub unbudgeted: UnbudgetedSpec,
     /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
@@ -115,7 +115,7 @@ pub struct DrainSpec {
     pub on_timeout: String,
 }
 
-/// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+/// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UnbudgetedSpec {

@@ -150,7 +150,11 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return false;
         }
     }
-    if let Err(blocker) = plan.tokens().take(&budget, pod, node, policy) {
+    let taken = match &budget {
+        BudgetKey::Implied(owner) => plan.take_implied(owner, pod, node, policy),
+        _ => plan.tokens().take(&budget, pod, node, policy),
+    };
+    if let Err(blocker) = taken {
         if let Some(at) = plan.memory.tokens.next_change(now) {
             plan.wake_at_mono(at);
         }
