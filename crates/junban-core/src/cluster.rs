@@ -278,6 +278,16 @@ impl Cluster {
             .filter_map(|key| self.budgets.get(key))
     }
 
+    /// The pods that a budget selects. It looks at every pod of the namespace.
+    pub fn pods_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
+        let namespace = &budget.key.namespace;
+        self.pods
+            .range(PodKey::new(namespace.clone(), "")..)
+            .take_while(move |(key, _)| key.namespace == *namespace)
+            .map(|(_, pod)| pod.as_ref())
+            .filter(|pod| self.budgets_of(pod).any(|of_pod| of_pod.key == budget.key))
+    }
+
     /// The pods that a budget selects and that are not Ready.
     pub fn unready_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
         let namespace = &budget.key.namespace;

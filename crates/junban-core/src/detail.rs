@@ -73,21 +73,23 @@ pub enum Detail {
     DoNotDisrupt { by: String },
     DoNotDisruptUntil { by: String, until: Timestamp },
     WaitCompleted { by: String },
-    JobRuns,
+    WorkRuns,
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
     StillThere,
     Terminating,
+    Follows,
     EvictedNext,
 
     // Budgets and room.
     TwoBudgets { other: PdbKey, pod: PodKey },
     SyncFailed(String),
-    NeverAllows { needed: u32, expected: u32 },
+    NeverAllows { needed: u32, expected: u32, ended: u32 },
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
     TokensHeld(u32),
+    SelectedBefore(PodKey),
     PodProtected { pod: PodKey, healthy: u32, needed: u32 },
     NoDisruptions { healthy: u32, needed: u32, holder: Holder },
     LastReady(PodKey),
@@ -219,7 +221,7 @@ impl Detail {
             Self::DoNotDisruptUntil { by, until } =>
                 write!(f, "{object} asks not to be disrupted until {until}: {by}"),
             Self::WaitCompleted { by } => write!(f, "{object} is waited for until it completes: {by}"),
-            Self::JobRuns => write!(f, "{object} of a Job runs and is waited for"),
+            Self::WorkRuns => write!(f, "{object} is work that ends by itself and is waited for"),
             Self::Bare => write!(f, "{object} has no controller: nobody would make it again"),
             Self::EmptyDir(volume) => write!(f, "{object} keeps data in its emptyDir {volume}"),
             Self::Stuck { finalizer } => {
@@ -228,12 +230,18 @@ impl Detail {
             }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
+            Self::Follows => write!(f, "{object} leaves with the pod that controls it"),
             Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
             Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
-            Self::NeverAllows { needed, expected } =>
-                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed"),
+            Self::NeverAllows { needed, expected, ended } => {
+                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed")?;
+                match ended {
+                    0 => Ok(()),
+                    _ => write!(f, "; {ended} more that it selects have ended"),
+                }
+            }
             Self::PinnedNeverAllowed { need, most } => write!(
                 f,
                 "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"
@@ -241,13 +249,18 @@ impl Detail {
             Self::PinnedTokensHeld { need, free } =>
                 write!(f, "{object} has {free} free tokens, the node's pinned pods need {need}"),
             Self::TokensHeld(allowed) => write!(f, "other turns hold the {allowed} tokens of {object}"),
+            Self::SelectedBefore(pod) => write!(
+                f,
+                "{object} protected pod {pod} when the turn began and does not select it any more; its status does not \
+                 show enough healthy pods in its place yet"
+            ),
             Self::PodProtected { pod, healthy, needed } => write!(
                 f,
                 "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
             ),
             Self::NoDisruptions { healthy, needed, holder } =>
                 write!(f, "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"),
-            Self::LastReady(pod) => write!(f, "pod {pod} is the last Ready pod of {object}"),
+            Self::LastReady(pod) => write!(f, "pod {pod} is the last available pod of {object}"),
             Self::PinnedNeverImplied { need, most } => write!(
                 f,
                 "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be \

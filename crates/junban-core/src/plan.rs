@@ -50,6 +50,8 @@ mod edges_tests;
 #[cfg(test)]
 mod gate_tests;
 #[cfg(test)]
+mod implied_tests;
+#[cfg(test)]
 mod leftover_tests;
 #[cfg(test)]
 mod status_tests;

@@ -53,9 +53,9 @@ pub struct DrainRules {
     pub unbudgeted_max_unavailable: IntOrPercent,
     /// The namespaces in which a pod is deleted if its eviction is denied.
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs that are evicted, not waited for. `None` or an empty selector: none.
+    /// Work that is evicted, not waited for. `None` or an empty selector: none.
     pub jobs_evict: Option<Selector>,
-    /// Bounds the waits for Jobs together, over all rounds.
+    /// Bounds the waits for work and for pods that must not be disturbed together, over all rounds.
     pub jobs_deadline: Duration,
     pub empty_dir: Leave,
     pub bare: Leave,

@@ -151,7 +151,7 @@ reasons! {
     EmptyDir NeedsSomebody "set drain.emptyDir: Evict, or annotate the pod with safe-to-evict-local-volumes"
     /// An annotation of the pod forbids its eviction.
     DoNotDisrupt NeedsSomebody "remove the annotation named here"
-    /// A Job's pod runs and is waited for.
+    /// A pod whose work ends by itself is waited for.
     JobRunning Passes ""
     /// A pod of the node fits on no other node now.
     NoCapacity Passes "add room, relax what keeps the pod from other nodes, or set drain.capacity: Report"

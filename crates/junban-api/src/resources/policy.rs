@@ -94,13 +94,13 @@ pub struct DrainSpec {
     /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
-    /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+    /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
     pub unbudgeted: UnbudgetedSpec,
     /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs.
+    /// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
     pub jobs: JobsSpec,
     /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
     #[schemars(schema_with = "leave")]
@@ -122,7 +122,7 @@ pub struct DrainSpec {
     pub capacity_report_only: Vec<String>,
 }
 
-/// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+/// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UnbudgetedSpec {
@@ -132,14 +132,15 @@ pub struct UnbudgetedSpec {
     pub max_unavailable: CountOrPercent,
 }
 
-/// Running pods of Jobs.
+/// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobsSpec {
     /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
-    /// How long Jobs are waited for in all. Then their pods are evicted.
+    /// How long work, and pods that must not be disturbed, are waited for in all. Then work is evicted. Pods that must not
+    /// be disturbed never are, nor bare pods under Block: then onTimeout decides.
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
 }

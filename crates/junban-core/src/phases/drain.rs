@@ -82,7 +82,11 @@ pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &No
     });
     // A budget without tokens is not asked, so there is no denial. It blocks all the same.
     let withheld = withheld(plan, turn, node).next().map(|blocker| blocker.object);
-    let left = pods().find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
+    // A pod that follows another one is never the cause.
+    let left = pods().find(|pod| {
+        let duty = duty(plan.cluster, Some(plan.memory), pod, turn.policy);
+        duty.must_leave() && duty != Duty::Follows
+    });
     let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
     denied
         .or(withheld)

@@ -136,10 +136,11 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        expects_what_it_selects: false,
     }
 }
 
-/// A Ready pod of a ReplicaSet of Deployment `shop/cart`.
+/// A Ready pod, the only one of its ReplicaSet.
 pub(crate) fn pod(name: &str, on: &str) -> Pod {
     Pod {
         key: PodKey::new("shop", name),
@@ -153,7 +154,11 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         created: Timestamp::UNIX_EPOCH,
         grace: Duration::from_secs(30),
         has_finalizers: false,
-        owner: Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "cart-1")),
+        owner: Some(WorkloadKey::new(
+            WorkloadKind::ReplicaSet,
+            "shop",
+            format!("{name}-1"),
+        )),
         is_mirror: false,
         fits_nowhere: false,
         empty_dirs: Vec::new(),
@@ -168,6 +173,8 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         tolerations: Vec::new(),
         priority: 0,
         is_junban: false,
+        ends: false,
+        ready_since: Some(Timestamp::UNIX_EPOCH),
     }
 }
 

@@ -133,7 +133,9 @@ pub enum Kind {
     StatefulSet,
     DaemonSet,
     Job,
-    /// A pod without a controller.
+    /// An owner of a kind that Junban does not know. Its operator makes a pod again that ended or is gone.
+    Custom,
+    /// A pod without a controller, or controlled by another pod.
     Pod,
 }
 
@@ -156,7 +158,15 @@ pub struct Workload {
     pub stop: Span,
     pub grace: Option<Duration>,
     pub ignores_sigterm: bool,
+    /// Only a boot of its machine ends it.
+    pub never_stops: bool,
     pub never_ready: bool,
+    /// `minReadySeconds`.
+    pub min_ready: Duration,
+    /// Its `restartPolicy` is Never.
+    pub restarts_never: bool,
+    /// The pod of the same namespace that controls it.
+    pub owner_pod: Option<String>,
     /// Its program ends by itself after this time.
     pub runs_for: Option<Duration>,
     pub local_volume: bool,

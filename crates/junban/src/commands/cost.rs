@@ -9,10 +9,12 @@ use junban_core::derived::Derived;
 use junban_core::duty::{Duty, duty};
 use junban_core::effect::BudgetKey;
 use junban_core::ids::NodeName;
+use junban_core::memory::Memory;
 use junban_core::node::Node;
-use junban_core::pod::Pod;
+use junban_core::pod::{Pod, PodPhase};
 use junban_core::policy::Policy;
-use junban_core::tokens::{budget_of, impossible};
+use junban_core::tokens::{budget_of, expected, impossible};
+use junban_core::workload::WorkloadKey;
 use serde::Serialize;
 
 use super::columns::some;
@@ -45,11 +47,17 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
         let policy = derived.policy_of(&node.name);
         let group = group(policy, node);
         for pod in cluster.pods_of(&node.name) {
-            if !matches!(duty(cluster, None, pod, policy), Duty::Evict) {
+            // A pod that never started interrupts nothing.
+            let runs = pod.phase == PodPhase::Running;
+            if !(runs && matches!(duty(cluster, None, pod, policy), Duty::Evict)) {
                 continue;
             }
             let owner = owner(cluster, pod);
+            let is_single = |owner: &WorkloadKey| Memory::default().unreplaced.replicas(cluster, owner) < 2;
             match possible_budget(cluster, pod) {
+                Ok(BudgetKey::Implied(owner)) if is_single(&owner) => {
+                    interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
+                }
                 Ok(BudgetKey::Pod(_)) => {
                     interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
                 }
@@ -83,7 +91,10 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
 fn possible_budget(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     let budget = budget_of(cluster, pod)?;
     let never = match &budget {
-        BudgetKey::Pdb(key) => cluster.budgets.get(key).and_then(impossible),
+        BudgetKey::Pdb(key) => cluster
+            .budgets
+            .get(key)
+            .and_then(|budget| impossible(cluster, budget)),
         _ => None,
     };
     never.map_or(Ok(budget), Err)
@@ -126,7 +137,7 @@ fn crowded(
 fn allowed(cluster: &Cluster, derived: &Derived<'_>, pods: &PodsOfOwner) -> u32 {
     match &pods.budget {
         BudgetKey::Pdb(key) => cluster.budgets.get(key).map_or(0, |budget| {
-            budget.expected_pods.saturating_sub(budget.desired_healthy)
+            expected(cluster, budget).saturating_sub(budget.desired_healthy)
         }),
         _ => {
             let replicas = cluster
