@@ -130,7 +130,7 @@ impl<'a> Derived<'a> {
             if standing.is_broken {
                 self.broken.insert(name);
             }
-            if node.control_plane {
+            if node.is_control_plane() {
                 self.control_planes.insert(name);
             }
             if let Some(mark) = mark

@@ -62,9 +62,9 @@ pub enum Detail {
     WorkersInFlight,
     WorkersFirst,
     RetryWaits,
-    NoMembersNamed,
-    MembersMissing { nodes: usize, api_servers: usize, etcd: usize },
-    FewControlPlanes(usize),
+    ApiServersMissing { nodes: usize, named: usize },
+    EtcdMissing { nodes: usize, named: usize },
+    FewControlPlanes { api_servers: usize, etcd: usize },
     HealthBeingRead,
     MemberBad(String),
 
@@ -199,15 +199,14 @@ impl Detail {
             Self::WorkersInFlight => write!(f, "workers are in flight"),
             Self::WorkersFirst => write!(f, "workers go first"),
             Self::RetryWaits => write!(f, "{object} is in flight; the retry waits for its end"),
-            Self::NoMembersNamed => write!(f, "the queue names no API servers or no etcd members"),
-            Self::MembersMissing { nodes, api_servers, etcd } => write!(
+            Self::ApiServersMissing { nodes, named } =>
+                write!(f, "{nodes} nodes run an API server, but the queue names {named} API servers"),
+            Self::EtcdMissing { nodes, named } =>
+                write!(f, "{nodes} nodes carry etcd, but the queue names {named} etcd members"),
+            Self::FewControlPlanes { api_servers, etcd } => write!(
                 f,
-                "there are {nodes} control-plane nodes, but the queue names {api_servers} API servers and {etcd} \
-                 etcd members"
-            ),
-            Self::FewControlPlanes(nodes) => write!(
-                f,
-                "there are {nodes} control-plane nodes: they are rebooted only with controlPlane.allowQuorumLoss"
+                "{api_servers} nodes run an API server and {etcd} carry etcd: too few to spare one without \
+                 controlPlane.allowQuorumLoss"
             ),
             Self::HealthBeingRead => write!(f, "the health of the control plane is being read"),
             Self::MemberBad(text) => write!(f, "{object} is not healthy: {text}"),

@@ -139,7 +139,7 @@ impl VerifyRules {
 
     /// How long the node stays Ready before its turn ends.
     pub fn settle_of(&self, node: &Node) -> Duration {
-        let default = if node.control_plane { 30 } else { 0 };
+        let default = if node.is_control_plane() { 30 } else { 0 };
         self.settle.unwrap_or(Duration::from_secs(default))
     }
 }

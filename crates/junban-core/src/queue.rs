@@ -54,7 +54,7 @@ impl Queue {
 /// The members of the control plane (docs/design/control-plane.md#health).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ControlPlane {
-    /// URLs of the API servers. Without them no control-plane node is started.
+    /// URLs of the API servers. With fewer than there are nodes that run one, no control-plane node is started.
     pub api_servers: Vec<String>,
     /// URLs of the etcd members.
     pub etcd: Vec<String>,

@@ -89,7 +89,7 @@ reasons! {
     ControlPlaneChecking Passes ""
     /// An API server or etcd member is not good, or another control-plane node is not back.
     ControlPlaneUnhealthy NeedsSomebody "repair the API server, etcd member or control-plane node named here"
-    /// The queue names no API servers or etcd members, or fewer than there are control-plane nodes.
+    /// The queue names too few API servers or etcd members, or there are too few of them to spare one.
     ControlPlaneUnknown NeedsSomebody "set spec.controlPlane.apiServers and .etcd of the queue"
     /// Another entry of the same node goes first.
     AnotherEntry Passes ""

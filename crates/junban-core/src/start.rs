@@ -269,7 +269,7 @@ fn queued<'a>(plan: &PlanBuilder<'a>) -> Vec<Turn<'a>> {
 /// were released from a drain once. Among these: the higher priority of the entry, then the schedule, then the name.
 fn sort(schedule: &Schedule, turns: &mut [Turn<'_>]) {
     turns.sort_by_cached_key(|turn| {
-        let control_plane = turn.node.is_some_and(|node| node.control_plane);
+        let control_plane = turn.node.is_some_and(|node| node.is_control_plane());
         let spec = &turn.entry.spec;
         (
             !control_plane && control_plane::was_released(turn.entry),

@@ -69,17 +69,20 @@ pub struct FailuresSpec {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControlPlaneSpec {
-    /// URLs of the API servers, for example https://10.0.0.1:6443. Empty: no control-plane node starts.
+    /// URLs of the API servers, for example https://10.0.0.1:6443: one for each node with the label
+    /// node-role.kubernetes.io/control-plane. With fewer no control-plane node starts.
     #[schemars(schema_with = "parts::urls")]
     pub api_servers: Vec<String>,
-    /// URLs of the etcd members, for example https://10.0.0.1:2379.
+    /// URLs of the etcd members, for example https://10.0.0.1:2379: one for each node that carries etcd. With fewer no
+    /// control-plane node starts.
     #[schemars(schema_with = "parts::urls")]
     pub etcd: Vec<String>,
     /// The name of the Secret in Junban's namespace with the client certificate for etcd (tls.crt, tls.key, ca.crt).
     /// Empty: no certificate.
     #[schemars(schema_with = "parts::secret")]
     pub etcd_client_secret: String,
-    /// Whether control-plane nodes may be rebooted if there are only one or two of them.
+    /// Whether control-plane nodes may be rebooted if only one or two nodes carry etcd, or one node runs the only API
+    /// server.
     pub allow_quorum_loss: bool,
 }
 

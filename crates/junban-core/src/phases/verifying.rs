@@ -156,8 +156,8 @@ pub(super) fn unproven(
             ));
         }
     }
-    if node.control_plane {
-        return gates::control_plane::health_after_boot(plan);
+    if node.is_control_plane() {
+        return gates::control_plane::health_after_boot(plan, node);
     }
     None
 }

@@ -111,6 +111,7 @@ pub(crate) fn node(name: &str) -> Node {
         journal: None,
         waived: None,
         foreign_owner: None,
+        etcd: false,
     }
 }
 

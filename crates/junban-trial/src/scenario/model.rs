@@ -31,7 +31,7 @@ impl<T> At<T> {
 }
 
 /// The policies of the manifests.
-pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
+pub const MANIFEST_POLICIES: [&str; 3] = ["workers", "control-plane", "etcd"];
 
 /// One scenario file.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use junban_api::convert::parse_span;
+use junban_api::names::{CONTROL_PLANE, ETCD};
 use junban_world::IntOrPercent;
 use serde_json::{Map, Value, json};
 
@@ -180,29 +181,47 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
 /// A policy of the manifests with the settings of the scenario and this power command. `now` is in seconds since 1970.
 pub fn policy_spec(scenario: &Scenario, name: &str, power_command: &[String], now: i64) -> Value {
     let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": power_command}]}});
-    let operator = match name {
-        "workers" => Some("DoesNotExist"),
-        "control-plane" => Some("Exists"),
-        _ => None,
+    let requires = |key: &str, operator: &str| json!({"key": key, "operator": operator});
+    let requirements = match name {
+        "workers" => vec![
+            requires(CONTROL_PLANE, "DoesNotExist"),
+            requires(ETCD, "DoesNotExist"),
+        ],
+        "control-plane" => vec![requires(CONTROL_PLANE, "Exists")],
+        "etcd" => vec![requires(CONTROL_PLANE, "DoesNotExist"), requires(ETCD, "Exists")],
+        _ => vec![],
     };
-    if let Some(operator) = operator {
-        let key = junban_api::names::CONTROL_PLANE;
+    if !requirements.is_empty() {
         spec["priority"] = json!(-1000);
-        spec["nodeSelector"] = json!({"matchExpressions": [{"key": key, "operator": operator}]});
+        spec["nodeSelector"] = json!({ "matchExpressions": requirements });
     }
     let settings = scenario.policies.get(name);
     apply(&mut spec, settings.map_or(&[], Vec::as_slice), now);
     spec
 }
 
-/// The queue of the manifests with the settings of the scenario. With three control planes it names their servers.
+/// The queue of the manifests with the settings of the scenario. If nodes of the control plane are among its Nodes, it
+/// names their servers.
 pub fn queue_spec(scenario: &Scenario, api_servers: &[String], etcd: &[String], now: i64) -> Value {
     let mut spec = json!({});
-    if scenario.nodes.control_planes > 1 {
+    if scenario.nodes.control_planes > 1 || !etcd_nodes(scenario).is_empty() {
         spec["controlPlane"] = json!({"apiServers": api_servers, "etcd": etcd});
     }
     apply(&mut spec, &scenario.queue, now);
     spec
+}
+
+/// The nodes that a line of the scenario labels as carrying etcd.
+pub fn etcd_nodes(scenario: &Scenario) -> BTreeSet<&str> {
+    let labelled = |(_, act)| match act {
+        &Act::Label {
+            ref node,
+            ref key,
+            value: Some(_),
+        } if key == ETCD => Some(node.as_str()),
+        _ => None,
+    };
+    scenario.acts().filter_map(labelled).collect()
 }
 
 /// Writes the settings into `spec`. `now` is in seconds since 1970.

@@ -7,6 +7,8 @@ use super::meta::{Map, Meta, Ms, Name};
 
 /// The label of control-plane nodes.
 pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The label of nodes that run an etcd member.
+pub const ETCD: &str = "node-role.kubernetes.io/etcd";
 /// The label that names a Node's rack.
 pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// The label that holds the Node's name.
@@ -99,7 +101,9 @@ pub struct Node {
 
 impl Node {
     pub fn is_control_plane(&self) -> bool {
-        self.meta.labels.contains_key(CONTROL_PLANE)
+        [CONTROL_PLANE, ETCD]
+            .iter()
+            .any(|role| self.meta.labels.contains_key(*role))
     }
 
     /// Whether the API shows `Ready` as true.
