@@ -68,6 +68,11 @@ pub enum Detail {
     HealthBeingRead,
     MemberBad(String),
 
+    // Quorum groups, by name.
+    QuorumInTurn(String),
+    QuorumAway(String),
+    QuorumPodWithoutNode(String),
+
     // Pods.
     Returns,
     DoNotDisrupt { by: String },
@@ -210,6 +215,13 @@ impl Detail {
             ),
             Self::HealthBeingRead => write!(f, "the health of the control plane is being read"),
             Self::MemberBad(text) => write!(f, "{object} is not healthy: {text}"),
+
+            Self::QuorumInTurn(group) =>
+                write!(f, "{object} of quorum group {group} is in its turn; two of the group are never away at once"),
+            Self::QuorumAway(group) =>
+                write!(f, "{object} of quorum group {group} is away; two of the group are never away at once"),
+            Self::QuorumPodWithoutNode(group) =>
+                write!(f, "{object} of quorum group {group} is on no node; two of the group are never away at once"),
 
             Self::Returns => write!(f, "{object} comes back to the cordoned node again and again"),
             Self::DoNotDisrupt { by } => write!(f, "{object} asks not to be disrupted: {by}"),

@@ -39,6 +39,10 @@ pub struct Mark {
     pub daemons: Vec<Daemon>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<MarkPower>,
+    /// The quorum groups of which the node was a member at the start of the turn. A group that is named by its pods would
+    /// forget the node when its pod has left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quorum_groups: Vec<String>,
 }
 
 /// How the node was before the turn: only what Junban changed is restored.

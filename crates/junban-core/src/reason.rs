@@ -91,6 +91,10 @@ reasons! {
     ControlPlaneUnhealthy NeedsSomebody "repair the API server, etcd member or control-plane node named here"
     /// The queue names too few API servers or etcd members, or there are too few of them to spare one.
     ControlPlaneUnknown NeedsSomebody "set spec.controlPlane.apiServers and .etcd of the queue"
+    /// Another node of a quorum group is in its turn.
+    QuorumTurn Passes ""
+    /// Another node of a quorum group is cordoned, not Ready or Failed, or a pod of the group is on no node.
+    QuorumAway NeedsSomebody "bring back the node or the pod named here, or change spec.quorumGroups of the queue"
     /// Another entry of the same node goes first.
     AnotherEntry Passes ""
     /// The node was released, and its entry waits before it tries again.

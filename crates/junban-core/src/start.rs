@@ -13,7 +13,7 @@ use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::gates::{
     Candidate, Tally, budgets, capacity, control_plane, first_proof, goal, groups, health, limits, node,
-    pause, policy,
+    pause, policy, quorum,
 };
 use crate::guard::{self, Guard};
 use crate::ids::natural;
@@ -94,6 +94,10 @@ const GATES: &[Gate] = &[
     gate(Ask::Node(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
         Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
     ], Some(Guard::ControlPlaneHealth)),
+    gate(Ask::Node(quorum::before_start), &[Stage::Slot, Stage::Granted], &[
+        Reason::QuorumTurn, Reason::QuorumAway,
+    ], Some(Guard::QuorumGroups)),
+    gate(Ask::Node(quorum::before_power), &[Stage::Power], &[Reason::QuorumAway], Some(Guard::QuorumGroups)),
     gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,

@@ -115,9 +115,10 @@ fn fail(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
 /// Writes the UID of the new entry into the mark. Then `ledger::put_back` gives the slot to it.
 fn adopt(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     let mut patch = patch_on_mark(node, NodeWrite::Adopt);
-    patch.changes.push(NodeChange::Mark(Some(Mark {
+    let adopted = Mark {
         entry_uid: entry.uid.clone(),
         ..mark.clone()
-    })));
+    };
+    patch.changes.push(NodeChange::Mark(Some(Box::new(adopted))));
     plan.emit(Effect::PatchNode(patch));
 }

@@ -155,7 +155,7 @@ fn before_attempt(
         daemons,
         ..with_attempt(turn, mark, false)
     };
-    patch.changes.push(NodeChange::Mark(Some(attempt)));
+    patch.changes.push(NodeChange::Mark(Some(Box::new(attempt))));
     plan.emit(Effect::PatchNode(patch));
 }
 

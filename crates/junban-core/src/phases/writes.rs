@@ -35,7 +35,7 @@ pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
     let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::Said(why.to_owned()));
     patch.why = Some(Blocker::new(Reason::Evicting, object, detail));
     let void = with_attempt(turn, mark, true);
-    patch.changes.push(NodeChange::Mark(Some(void)));
+    patch.changes.push(NodeChange::Mark(Some(Box::new(void))));
     plan.emit(Effect::PatchNode(patch));
 }
 

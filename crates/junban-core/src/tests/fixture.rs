@@ -43,6 +43,7 @@ pub(crate) fn queue() -> Queue {
         history_per_node: 3,
         ledger: Some(Ledger::default()),
         summary: QueueSummary::default(),
+        quorum_groups: Vec::new(),
     }
 }
 
@@ -446,7 +447,7 @@ impl Toy {
             match change {
                 NodeChange::Mark(mark) => {
                     node.mark_text = mark.as_ref().map(|mark| mark.to_annotation());
-                    node.mark = mark.clone().map(Ok);
+                    node.mark = mark.clone().map(|mark| Ok(*mark));
                 }
                 NodeChange::Journal(journal) => node.journal = Some(journal.clone()),
                 NodeChange::Waive(goal) => node.waived = Some(*goal),

@@ -30,6 +30,8 @@ enum Form {
     Time,
     /// Only `none`: an empty ladder.
     Ladder,
+    /// `NAME nodes LABEL=VALUE`, `NAME pods NAMESPACE LABEL=VALUE`, with `and` between groups.
+    QuorumGroups,
 }
 
 /// The path below `spec`, and how its value is written.
@@ -43,6 +45,7 @@ const QUEUE: &[Field] = &[
     ("failures.max", Form::IntOrPercent),
     ("controlPlane.allowQuorumLoss", Form::Bool),
     ("history.perNode", Form::Int),
+    ("quorumGroups", Form::QuorumGroups),
 ];
 
 const POLICY: &[Field] = &[
@@ -108,6 +111,11 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::List => json!(words.rest()),
         Form::Labels => labels(&words.rest())?,
         Form::OneOf(names) => json!(words.one_of(names, "a value of this field")?),
+        Form::QuorumGroups => {
+            let words = words.rest();
+            let groups = words.split(|word| *word == "and").map(quorum_group);
+            json!(groups.collect::<Result<Vec<_>, _>>()?)
+        }
         Form::Ladder => json!(words.eat_one(&[("none", [(); 0])], "`none`")?),
         Form::Time => return time(words.next("a time: now, +15m, -1h, or 2026-11-23T09:00:00Z")?),
     };
@@ -145,6 +153,18 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
         map.insert(key.to_owned(), json!(value));
     }
     Ok(json!({ "matchLabels": map }))
+}
+
+fn quorum_group(words: &[&str]) -> Result<Value, Mistake> {
+    match words {
+        [name, "nodes", pairs @ ..] if !pairs.is_empty() => {
+            Ok(json!({"name": name, "nodeSelector": labels(pairs)?}))
+        }
+        [name, "pods", namespace, pairs @ ..] if !pairs.is_empty() => {
+            Ok(json!({"name": name, "namespace": namespace, "podSelector": labels(pairs)?}))
+        }
+        _ => Err("write NAME nodes LABEL=VALUE, or NAME pods NAMESPACE LABEL=VALUE".into()),
+    }
 }
 
 fn time(word: &str) -> Result<SettingValue, Mistake> {
