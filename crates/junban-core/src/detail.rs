@@ -116,6 +116,8 @@ pub enum Detail {
     NoBootIdReported,
     LeaseUnchanged,
     DaemonSetMissing,
+    NewTaint(String),
+    FewerResources { resource: String, before: i64, now: i64 },
 }
 
 /// What uses up a budget that allows nothing now.
@@ -293,6 +295,11 @@ impl Detail {
                 write!(f, "the node's Lease has not changed since the new bootID was seen"),
             Self::DaemonSetMissing =>
                 write!(f, "{object} has no Ready pod with new containers on this node yet"),
+            Self::NewTaint(taint) => write!(f, "{object} has the taint {taint}, which it did not have before its turn"),
+            Self::FewerResources { resource, before, now } => {
+                let [before, now] = [before, now].map(|amount| amount_of(resource, *amount));
+                write!(f, "{object} has {now} of {resource}, before its turn it had {before}")
+            }
         }
     }
 }

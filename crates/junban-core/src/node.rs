@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{BootId, NodeName, NodeUid, SystemUuid, Version};
 use crate::journal::Journal;
-use crate::mark::Mark;
+use crate::mark::{Found, Mark};
 use crate::selector::Labels;
 use crate::taint::Taint;
 use crate::time::Timestamp;
@@ -62,6 +62,15 @@ impl Node {
     /// ended entries.
     pub fn has_waived(&self, goal: Timestamp) -> bool {
         self.waived.is_some_and(|waived| waived >= goal)
+    }
+
+    /// What the node must have again after a reboot.
+    pub fn found(&self) -> Found {
+        let taints = self.taints.iter().filter(|taint| taint.keeps_pods_out());
+        Found {
+            taints: taints.map(ToString::to_string).collect(),
+            allocatable: self.allocatable.clone(),
+        }
     }
 
     /// Whether the bootID has changed since it was `before`. A Node that reports no bootID proves nothing.

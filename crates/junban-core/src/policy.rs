@@ -131,6 +131,10 @@ pub struct VerifyRules {
     pub daemon_sets: bool,
     /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
+    /// Keys of taints that the node may have after its boot, and not before. `*`: all.
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which the node may have less. `*`: all.
+    pub ignore_resources: Vec<String>,
 }
 
 impl VerifyRules {

@@ -187,6 +187,10 @@ reasons! {
     NodeNotReady Progress ""
     /// A DaemonSet's pod is not back yet.
     DaemonSetNotReady Progress ""
+    /// The node has a taint that it did not have at the start of its turn.
+    NewTaint Progress ""
+    /// The node has less of a resource than at the start of its turn.
+    FewerResources Progress ""
     /// Everything holds, and the settle time runs.
     Settle Progress ""
 
@@ -206,7 +210,9 @@ reasons! {
     /// The driver surely started nothing.
     PowerRefused Passes "see the driver's own message"
     /// Not proven within `verify.timeout`.
-    VerifyTimeout NeedsSomebody "repair the node; it is released as soon as it is proven"
+    VerifyTimeout NeedsSomebody "repair the node; it is released as soon as it is proven; junban cancel NODE takes it as it is"
+    /// The server restarts again and again.
+    BootLoop NeedsSomebody "look at the server's console; when it stays up: junban retry NODE verifies it, junban cancel NODE gives it up"
     /// The Node shows another systemUUID.
     MachineChanged NeedsSomebody "a machine was swapped: junban cancel NODE"
     /// The entry was deleted in mid-turn, and the server did not come back.

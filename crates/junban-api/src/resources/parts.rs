@@ -159,6 +159,21 @@ pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Keys of taints or names of resources, without repetition. `*` stands for all.
+pub(super) fn keys(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 317,
+            "pattern": "^(\\*|([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])$",
+        },
+    })
+}
+
 fn label_value() -> Schema {
     json_schema!({
         "type": "string",

@@ -19,6 +19,7 @@ fn mark() -> Mark {
         daemons: Vec::new(),
         power: None,
         quorum_groups: Vec::new(),
+        found: None,
     }
 }
 

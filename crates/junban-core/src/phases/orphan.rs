@@ -44,10 +44,14 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         return restore(plan, node, mark);
     };
     let rebooted = node.has_rebooted_since(&power.boot_id_before);
+    let policy = plan.cluster.policies.get(&mark.policy);
+    let ignored = policy.map(|policy| &policy.verify);
     let rules = VerifyRules {
         timeout: Duration::MAX,
         daemon_sets: true,
         settle: None,
+        ignore_taints: ignored.map_or_else(Vec::new, |verify| verify.ignore_taints.clone()),
+        ignore_resources: ignored.map_or_else(Vec::new, |verify| verify.ignore_resources.clone()),
     };
     let proven = rebooted
         && mark.system_uuid == node.system_uuid

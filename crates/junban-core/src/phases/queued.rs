@@ -124,6 +124,7 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
         daemons: plan.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
         power: None,
         quorum_groups: gates::quorum::groups_of(plan, node),
+        found: Some(node.found()),
     };
     let mut changes = vec![NodeChange::Mark(Some(Box::new(mark)))];
     if !node.unschedulable {

@@ -79,6 +79,8 @@ pub(super) fn record(
         deadline_led_ms: 0,
         recorded_at: plan.now.wall,
         outcome: PowerOutcome::Unknown,
+        verify_ignore_taints: policy.verify.ignore_taints.clone(),
+        verify_ignore_resources: policy.verify.ignore_resources.clone(),
     });
     let boot_timeout = Duration::from_secs(rules.boot_timeout_seconds);
     record.power = Some(PowerRecord {

@@ -62,6 +62,7 @@ pub(super) fn verifying_record(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &N
     record.boot_id_after.clone_from(&node.boot_id);
     record.settling_at = None;
     record.back_off = None;
+    record.restarts = 0;
     if let (Some(power), Phase::Rebooting) = (&record.power, turn.phase()) {
         let begun = power
             .deadline_led_ms

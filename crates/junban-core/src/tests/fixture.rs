@@ -82,6 +82,8 @@ pub(crate) fn policy() -> Policy {
             timeout: Duration::from_secs(900),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         },
         summary: PolicySummary::default(),
     }

@@ -289,6 +289,18 @@ pub enum Act {
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
     EditBudget(Key, Demand),
+    /// Adds a taint, `KEY=VALUE:EFFECT`.
+    Taint(String, String),
+    /// Removes the taint with this key and effect, `KEY:EFFECT`.
+    Untaint(String, String),
+    /// From its next boot on the machine has this amount of a resource.
+    NextBootHas {
+        node: String,
+        resource: String,
+        amount: Quantity,
+    },
+    /// From its next boot on an agent adds this taint, `KEY=VALUE:EFFECT`, after each boot.
+    NextBootTaint(String, String),
     /// Sets the replicas of a workload.
     Scale(Key, u32),
     /// A person reboots the machine, as with `systemctl reboot`.

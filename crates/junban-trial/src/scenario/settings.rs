@@ -71,6 +71,8 @@ const POLICY: &[Field] = &[
     ("verify.timeout", Form::Duration),
     ("verify.daemonSets", Form::Bool),
     ("verify.settle", Form::Duration),
+    ("verify.ignoreTaints", Form::List),
+    ("verify.ignoreResources", Form::List),
 ];
 
 /// `maxUnavailable 1, failures.max 1`.

@@ -81,6 +81,11 @@ fn read(world: &World, last: &Params) -> Params {
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        // A record keeps what its policy ignored, so this only becomes more lenient.
+        for field in ["ignoreTaints", "ignoreResources"] {
+            let names = items(&policy.spec["verify"][field]).iter();
+            params.may_differ.extend(names.map(|name| text(name).to_owned()));
+        }
         let limits = policy_limits(&policy.spec);
         params.policies.insert(policy.meta.name.to_string(), limits);
         let namespaces = items(&drain["deleteAfterDenial"]).iter();

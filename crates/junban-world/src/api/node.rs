@@ -33,6 +33,12 @@ pub struct Taint {
 }
 
 impl Taint {
+    /// `key=value:effect`, without `=value` if there is none.
+    pub fn text(&self) -> String {
+        let value = if self.value.is_empty() { "" } else { "=" };
+        format!("{}{value}{}:{:?}", self.key, self.value, self.effect)
+    }
+
     /// `key=value:effect`.
     pub fn new(key: &str, value: &str, effect: Effect) -> Self {
         Self {
@@ -100,6 +106,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// The taints that keep pods out, but for the taint of a cordon.
+    pub(crate) fn taints_that_keep_out(&self) -> Vec<String> {
+        let keep_out = |t: &&Taint| t.effect != Effect::PreferNoSchedule && t.key != UNSCHEDULABLE;
+        self.taints.iter().filter(keep_out).map(Taint::text).collect()
+    }
+
     pub fn is_control_plane(&self) -> bool {
         [CONTROL_PLANE, ETCD]
             .iter()

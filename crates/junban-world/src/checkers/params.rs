@@ -33,6 +33,8 @@ pub struct Params {
     /// For this time after an event the controller may not know it yet: its watches and the status are late.
     pub lag_ms: Ms,
     pub quorum_groups: Vec<QuorumGroup>,
+    /// Keys of taints, and names of resources, that may differ after a boot; `*` is all.
+    pub may_differ: BTreeSet<String>,
 }
 
 /// Servers of which never two are away at once.
@@ -79,6 +81,7 @@ impl Default for Params {
             allow_quorum_loss: false,
             lag_ms: 3000,
             quorum_groups: Vec::new(),
+            may_differ: BTreeSet::new(),
         }
     }
 }
@@ -90,6 +93,11 @@ impl Params {
 
     pub(super) fn cordoned(&self, node: &NodeView) -> bool {
         node.cordoned_by.as_ref().is_some_and(|by| self.is_controller(by))
+    }
+
+    /// Whether a taint or a resource of this name may differ after a boot.
+    pub(super) fn may_differ(&self, name: &str) -> bool {
+        ["*", name].iter().any(|listed| self.may_differ.contains(*listed))
     }
 
     /// Whether the limits count this Node.
