@@ -62,11 +62,16 @@ pub enum Detail {
     WorkersInFlight,
     WorkersFirst,
     RetryWaits,
-    NoMembersNamed,
-    MembersMissing { nodes: usize, api_servers: usize, etcd: usize },
-    FewControlPlanes(usize),
+    ApiServersMissing { nodes: usize, named: usize },
+    EtcdMissing { nodes: usize, named: usize },
+    FewControlPlanes { api_servers: usize, etcd: usize },
     HealthBeingRead,
     MemberBad(String),
+
+    // Quorum groups, by name.
+    QuorumInTurn(String),
+    QuorumAway(String),
+    QuorumPodWithoutNode(String),
 
     // Pods.
     Returns,
@@ -115,6 +120,8 @@ pub enum Detail {
     NoBootIdReported,
     LeaseUnchanged,
     DaemonSetMissing,
+    NewTaint(String),
+    FewerResources { resource: String, before: i64, now: i64 },
 }
 
 /// What uses up a budget that allows nothing now.
@@ -203,18 +210,24 @@ impl Detail {
             Self::WorkersInFlight => write!(f, "workers are in flight"),
             Self::WorkersFirst => write!(f, "workers go first"),
             Self::RetryWaits => write!(f, "{object} is in flight; the retry waits for its end"),
-            Self::NoMembersNamed => write!(f, "the queue names no API servers or no etcd members"),
-            Self::MembersMissing { nodes, api_servers, etcd } => write!(
+            Self::ApiServersMissing { nodes, named } =>
+                write!(f, "{nodes} nodes run an API server, but the queue names {named} API servers"),
+            Self::EtcdMissing { nodes, named } =>
+                write!(f, "{nodes} nodes carry etcd, but the queue names {named} etcd members"),
+            Self::FewControlPlanes { api_servers, etcd } => write!(
                 f,
-                "there are {nodes} control-plane nodes, but the queue names {api_servers} API servers and {etcd} \
-                 etcd members"
-            ),
-            Self::FewControlPlanes(nodes) => write!(
-                f,
-                "there are {nodes} control-plane nodes: they are rebooted only with controlPlane.allowQuorumLoss"
+                "{api_servers} nodes run an API server and {etcd} carry etcd: too few to spare one without \
+                 controlPlane.allowQuorumLoss"
             ),
             Self::HealthBeingRead => write!(f, "the health of the control plane is being read"),
             Self::MemberBad(text) => write!(f, "{object} is not healthy: {text}"),
+
+            Self::QuorumInTurn(group) =>
+                write!(f, "{object} of quorum group {group} is in its turn; two of the group are never away at once"),
+            Self::QuorumAway(group) =>
+                write!(f, "{object} of quorum group {group} is away; two of the group are never away at once"),
+            Self::QuorumPodWithoutNode(group) =>
+                write!(f, "{object} of quorum group {group} is on no node; two of the group are never away at once"),
 
             Self::Returns => write!(f, "{object} comes back to the cordoned node again and again"),
             Self::DoNotDisrupt { by } => write!(f, "{object} asks not to be disrupted: {by}"),
@@ -297,6 +310,11 @@ impl Detail {
                 write!(f, "the node's Lease has not changed since the new bootID was seen"),
             Self::DaemonSetMissing =>
                 write!(f, "{object} has no Ready pod with new containers on this node yet"),
+            Self::NewTaint(taint) => write!(f, "{object} has the taint {taint}, which it did not have before its turn"),
+            Self::FewerResources { resource, before, now } => {
+                let [before, now] = [before, now].map(|amount| amount_of(resource, *amount));
+                write!(f, "{object} has {now} of {resource}, before its turn it had {before}")
+            }
         }
     }
 }

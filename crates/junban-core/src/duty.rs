@@ -12,7 +12,7 @@ use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::{Leave, Policy};
 use crate::reason::Reason;
 use crate::selector::Selector;
-use crate::taint::{CORDON_TAINT, Taint};
+use crate::taint::Taint;
 use crate::workload::WorkloadKind;
 
 /// What a drain does with a pod.
@@ -165,10 +165,7 @@ pub fn untolerated<'n>(pod: &Pod, node: &'n Node) -> Option<&'n Taint> {
             .iter()
             .any(|toleration| toleration.tolerates(taint))
     };
-    let mut taints = node
-        .taints
-        .iter()
-        .filter(|taint| taint.keeps_out() && taint.key != CORDON_TAINT);
+    let mut taints = node.taints.iter().filter(|taint| taint.keeps_pods_out());
     taints.find(|taint| !tolerates(taint))
 }
 

@@ -147,6 +147,10 @@ pub struct VerifyRules {
     pub daemon_sets: bool,
     /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
+    /// Keys of taints that the node may have after its boot, and not before. `*`: all.
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which the node may have less. `*`: all.
+    pub ignore_resources: Vec<String>,
 }
 
 impl VerifyRules {
@@ -155,7 +159,7 @@ impl VerifyRules {
 
     /// How long the node stays Ready before its turn ends.
     pub fn settle_of(&self, node: &Node) -> Duration {
-        let default = if node.control_plane { 30 } else { 0 };
+        let default = if node.is_control_plane() { 30 } else { 0 };
         self.settle.unwrap_or(Duration::from_secs(default))
     }
 }

@@ -250,6 +250,25 @@ fn ladder_step(fields: &mut Fields, index: usize, step: LadderStep) -> Step {
 }
 
 fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
+    let is_key = |text: &str| text == "*" || selector::check_key(text).is_ok();
+    let hint = "write the key alone, for example example.com/network, or \"*\" for all";
+    let taints = &verify.ignore_taints;
+    fields.set(
+        "spec.verify.ignoreTaints",
+        taints,
+        is_key,
+        "cannot be the key of a taint",
+        hint,
+    );
+    let hint = "write for example memory or nvidia.com/gpu, or \"*\" for all";
+    let resources = &verify.ignore_resources;
+    fields.set(
+        "spec.verify.ignoreResources",
+        resources,
+        is_key,
+        "cannot be a resource",
+        hint,
+    );
     VerifyRules {
         timeout: span_from(
             fields,
@@ -263,5 +282,7 @@ fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
             .settle
             .as_ref()
             .map(|text| span(fields, "spec.verify.settle", text)),
+        ignore_taints: taints.clone(),
+        ignore_resources: resources.clone(),
     }
 }

@@ -199,6 +199,14 @@ pub struct VerifySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "parts::optional_span")]
     pub settle: Option<String>,
+    /// Keys of taints that a node may have after its boot without having had them before. "*": all. Any other new
+    /// NoSchedule or NoExecute taint keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which a node may have less after its boot, for example memory. "*": all. Less of any other
+    /// resource (of memory: 2 % less) keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_resources: Vec<String>,
 }
 
 /// The state of the policy. Junban decides nothing from it.
@@ -311,6 +319,8 @@ impl Default for VerifySpec {
             timeout: "15m".into(),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         }
     }
 }

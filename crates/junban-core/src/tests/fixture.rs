@@ -45,6 +45,7 @@ pub(crate) fn queue() -> Queue {
         history_per_node: 3,
         ledger: Some(Ledger::default()),
         summary: QueueSummary::default(),
+        quorum_groups: Vec::new(),
     }
 }
 
@@ -87,6 +88,8 @@ pub(crate) fn policy() -> Policy {
             timeout: Duration::from_secs(900),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         },
         summary: PolicySummary::default(),
     }
@@ -117,6 +120,7 @@ pub(crate) fn node(name: &str) -> Node {
         journal: None,
         waived: None,
         foreign_owner: None,
+        etcd: false,
     }
 }
 
@@ -460,7 +464,7 @@ impl Toy {
             match change {
                 NodeChange::Mark(mark) => {
                     node.mark_text = mark.as_ref().map(|mark| mark.to_annotation());
-                    node.mark = mark.clone().map(Ok);
+                    node.mark = mark.clone().map(|mark| Ok(*mark));
                 }
                 NodeChange::Journal(journal) => node.journal = Some(journal.clone()),
                 NodeChange::Waive(goal) => node.waived = Some(*goal),

@@ -63,12 +63,30 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
 }
 
 pub(super) fn queue_spec(scenario: &Scenario) -> Value {
-    let urls = |port: u32| -> Vec<String> {
-        (1..=scenario.nodes.control_planes)
-            .map(|n| format!("https://cp-{n}:{port}"))
+    let masters = scenario
+        .nodes
+        .names()
+        .into_iter()
+        .filter(|name| name.starts_with("cp-"));
+    let masters: Vec<String> = masters.collect();
+    let labelled = settings::etcd_nodes(scenario);
+    // Without the label of etcd the nodes with API servers carry it.
+    let etcd: Vec<String> = match labelled.is_empty() {
+        true => masters.clone(),
+        false => labelled.into_iter().map(str::to_owned).collect(),
+    };
+    let urls = |hosts: &[String], port: u32| -> Vec<String> {
+        hosts
+            .iter()
+            .map(|host| format!("https://{host}:{port}"))
             .collect()
     };
-    settings::queue_spec(scenario, &urls(6443), &urls(2379), EPOCH.as_second())
+    settings::queue_spec(
+        scenario,
+        &urls(&masters, 6443),
+        &urls(&etcd, 2379),
+        EPOCH.as_second(),
+    )
 }
 
 pub(super) fn ms(span: Duration) -> u64 {
