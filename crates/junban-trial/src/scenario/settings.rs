@@ -61,6 +61,7 @@ const POLICY: &[Field] = &[
     ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
     ("drain.bare", Form::OneOf(&["Evict", "Block"])),
     ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("drain.stuckTerminating", Form::OneOf(&["Release", "Reboot"])),
     ("reboot.bootTimeout", Form::Duration),
     ("reboot.attempts", Form::Int),
     ("reboot.ladder", Form::Ladder),

@@ -74,11 +74,13 @@ fn read(world: &World, last: &Params) -> Params {
         let quorum = &queue.spec["controlPlane"]["allowQuorumLoss"];
         params.allow_quorum_loss = quorum.as_bool().unwrap_or_default();
     }
+    params.reboot_beside_stuck = false;
     params.policies.clear();
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        params.reboot_beside_stuck |= drain["stuckTerminating"] == "Reboot";
         let limits = policy_limits(&policy.spec);
         params.policies.insert(policy.meta.name.to_string(), limits);
         let namespaces = items(&drain["deleteAfterDenial"]).iter();
@@ -137,6 +139,7 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     }
     both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
     both.allow_quorum_loss |= one.allow_quorum_loss;
+    both.reboot_beside_stuck |= one.reboot_beside_stuck;
     both.delete_allowed.extend(one.delete_allowed.iter().cloned());
     both
 }
