@@ -182,14 +182,14 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
         if let Some(groups) = policy.and_then(|policy| policy.groups.as_ref()) {
             input.groups_at_once = Some(groups.at_once);
         }
-        if !node.control_plane && turn.phase() != Phase::Rebooting {
+        if !node.is_control_plane() && turn.phase() != Phase::Rebooting {
             count_budgets(plan, node, boot, &mut budgets);
         }
         input.nodes.push(NodeTime {
             name: node.name.to_string(),
             drain: DRAIN_S,
             boot,
-            control_plane: node.control_plane,
+            control_plane: node.is_control_plane(),
             group: policy
                 .and_then(|policy| group_of(policy, node))
                 .map(|group| group.to_string()),

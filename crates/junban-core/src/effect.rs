@@ -109,7 +109,7 @@ impl NodePatch {
 #[derive(Clone, PartialEq, Debug)]
 pub enum NodeChange {
     /// `None` removes the annotation.
-    Mark(Option<Mark>),
+    Mark(Option<Box<Mark>>),
     Journal(Journal),
     Waive(Timestamp),
     Unschedulable(bool),

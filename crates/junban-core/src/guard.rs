@@ -120,6 +120,9 @@ pub enum Guard {
     /// At most `groups.atOnce` groups are open (docs/design/life-cycle.md#groups). Without: two
     /// racks are down at a time.
     Groups,
+    /// Of a quorum group no two nodes are away at once (docs/design/control-plane.md#quorum-groups). Without: what the group
+    /// carries loses its quorum.
+    QuorumGroups,
     /// More failures than `failures.max` stop every start (docs/design/life-cycle.md#failures-and-halt). Without:
     /// server after server fails.
     Halt,

@@ -61,6 +61,22 @@ pub struct DrainRules {
     pub bare: Leave,
     pub on_timeout: OnTimeout,
     pub stuck_terminating: StuckTerminating,
+    pub capacity: CapacityRule,
+}
+
+/// Whether a node is drained only if its pods have room elsewhere (docs/design/drain.md#room).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CapacityRule {
+    /// If not, a lack of room is only reported, and the pods come back with their node.
+    pub is_required: bool,
+    /// The resources of which a lack is only reported, by their names.
+    pub report_only: Vec<String>,
+}
+
+impl CapacityRule {
+    pub fn reports_anything(&self) -> bool {
+        !self.is_required || !self.report_only.is_empty()
+    }
 }
 
 impl DrainRules {
@@ -141,6 +157,10 @@ pub struct VerifyRules {
     pub daemon_sets: bool,
     /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
+    /// Keys of taints that the node may have after its boot, and not before. `*`: all.
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which the node may have less. `*`: all.
+    pub ignore_resources: Vec<String>,
 }
 
 impl VerifyRules {
@@ -149,7 +169,7 @@ impl VerifyRules {
 
     /// How long the node stays Ready before its turn ends.
     pub fn settle_of(&self, node: &Node) -> Duration {
-        let default = if node.control_plane { 30 } else { 0 };
+        let default = if node.is_control_plane() { 30 } else { 0 };
         self.settle.unwrap_or(Duration::from_secs(default))
     }
 }

@@ -1,5 +1,7 @@
 //! Taints of nodes, and the tolerations of pods.
 
+use std::fmt;
+
 /// The taint of a cordoned node.
 pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
 
@@ -8,6 +10,25 @@ pub struct Taint {
     pub key: String,
     pub value: String,
     pub effect: String,
+}
+
+impl Taint {
+    /// Whether a pod that does not tolerate it cannot come to the node. The taint of a cordon is left aside: the cordon
+    /// itself is known.
+    pub fn keeps_pods_out(&self) -> bool {
+        self.effect != "PreferNoSchedule" && self.key != CORDON_TAINT
+    }
+}
+
+/// As kubectl writes it: `key=value:effect`.
+impl fmt::Display for Taint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)?;
+        if !self.value.is_empty() {
+            write!(f, "={}", self.value)?;
+        }
+        write!(f, ":{}", self.effect)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

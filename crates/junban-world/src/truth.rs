@@ -141,6 +141,16 @@ pub enum Truth {
         node: String,
         ready: Ready,
     },
+    /// The taints of the Node that keep pods out, as `key=value:effect`, without the taint of a cordon.
+    NodeTaints {
+        node: String,
+        taints: Vec<String>,
+    },
+    /// What the Node has of each resource.
+    NodeAllocatable {
+        node: String,
+        allocatable: BTreeMap<String, i64>,
+    },
     /// The API shows this bootID from now on.
     BootIdShown {
         node: String,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, StuckTerminating,
-    VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step,
+    StuckTerminating, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -154,6 +154,13 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
         "cannot be a namespace",
         "name namespaces one by one",
     );
+    fields.set(
+        "spec.drain.capacityReportOnly",
+        &drain.capacity_report_only,
+        selector::is_resource,
+        "cannot be the name of a resource",
+        "write names as nodes list them in status.allocatable, for example nvidia.com/gpu",
+    );
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
         timeout: span_from(
@@ -199,6 +206,15 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
                 ("Reboot", StuckTerminating::Reboot),
             ],
         ),
+        capacity: CapacityRule {
+            is_required: one_of(
+                fields,
+                "spec.drain.capacity",
+                &drain.capacity,
+                [("Require", true), ("Report", false)],
+            ),
+            report_only: drain.capacity_report_only,
+        },
     }
 }
 
@@ -244,6 +260,25 @@ fn ladder_step(fields: &mut Fields, index: usize, step: LadderStep) -> Step {
 }
 
 fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
+    let is_key = |text: &str| text == "*" || selector::check_key(text).is_ok();
+    let hint = "write the key alone, for example example.com/network, or \"*\" for all";
+    let taints = &verify.ignore_taints;
+    fields.set(
+        "spec.verify.ignoreTaints",
+        taints,
+        is_key,
+        "cannot be the key of a taint",
+        hint,
+    );
+    let hint = "write for example memory or nvidia.com/gpu, or \"*\" for all";
+    let resources = &verify.ignore_resources;
+    fields.set(
+        "spec.verify.ignoreResources",
+        resources,
+        is_key,
+        "cannot be a resource",
+        hint,
+    );
     VerifyRules {
         timeout: span_from(
             fields,
@@ -257,5 +292,7 @@ fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
             .settle
             .as_ref()
             .map(|text| span(fields, "spec.verify.settle", text)),
+        ignore_taints: taints.clone(),
+        ignore_resources: resources.clone(),
     }
 }

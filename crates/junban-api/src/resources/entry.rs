@@ -137,6 +137,9 @@ pub struct NodeRebootStatus {
     /// The waiver that ended this entry.
     #[schemars(schema_with = "parts::shown_time")]
     pub waived: Option<String>,
+    /// How many times the server has restarted by itself since it came back.
+    #[schemars(schema_with = "parts::number")]
+    pub restarts: Option<i64>,
     #[schemars(schema_with = "parts::conditions")]
     pub conditions: Vec<Condition>,
 }
@@ -173,6 +176,12 @@ pub struct PowerStatus {
     pub recorded_at: String,
     #[schemars(schema_with = "outcome")]
     pub outcome: String,
+    /// verify.ignoreTaints of the policy.
+    #[serde(default)]
+    pub verify_ignore_taints: Vec<String>,
+    /// verify.ignoreResources of the policy.
+    #[serde(default)]
+    pub verify_ignore_resources: Vec<String>,
 }
 
 /// The wait after the node was released.
@@ -194,6 +203,9 @@ pub struct BackOffStatus {
     pub until: String,
     /// The object that blocked. A change of this object ends the wait.
     pub blocked_by: Option<BlockedByStatus>,
+    /// Whether the drain was in vain: a pod that left found no other node.
+    #[serde(default)]
+    pub in_vain: bool,
 }
 
 /// The object that blocked. A change of this object ends the wait.

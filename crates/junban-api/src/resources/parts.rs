@@ -114,6 +114,21 @@ pub(super) fn secret(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a part of an object.
+pub(super) fn short_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 63,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    })
+}
+
+/// The name of a namespace.
+pub(super) fn namespace(generator: &mut SchemaGenerator) -> Schema {
+    short_name(generator)
+}
+
 /// Names of namespaces without repetition.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -122,6 +137,12 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "set",
         "items": {"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
     })
+}
+
+/// Names of resources without repetition. They follow the rules for keys of labels.
+pub(super) fn resource_names(generator: &mut SchemaGenerator) -> Schema {
+    let name = label_key(generator);
+    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "set", "items": name})
 }
 
 /// URLs of API servers or etcd members without repetition.
@@ -141,6 +162,21 @@ pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
         "minLength": 1,
         "maxLength": 317,
         "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$",
+    })
+}
+
+/// Keys of taints or names of resources, without repetition. `*` stands for all.
+pub(super) fn keys(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 317,
+            "pattern": "^(\\*|([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])$",
+        },
     })
 }
 

@@ -118,6 +118,13 @@ pub struct DrainSpec {
     /// node is rebooted beside such pods, also if their volumes are still attached.
     #[schemars(schema_with = "stuck_terminating")]
     pub stuck_terminating: String,
+    /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
+    /// back with it (Report).
+    #[schemars(schema_with = "capacity")]
+    pub capacity: String,
+    /// Resources of which a lack is only reported, for example nvidia.com/gpu in a fleet that is always full.
+    #[schemars(schema_with = "parts::resource_names")]
+    pub capacity_report_only: Vec<String>,
 }
 
 /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
@@ -197,6 +204,14 @@ pub struct VerifySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "parts::optional_span")]
     pub settle: Option<String>,
+    /// Keys of taints that a node may have after its boot without having had them before. "*": all. Any other new
+    /// NoSchedule or NoExecute taint keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which a node may have less after its boot, for example memory. "*": all. Less of any other
+    /// resource (of memory: 2 % less) keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_resources: Vec<String>,
 }
 
 /// The state of the policy. Junban decides nothing from it.
@@ -238,6 +253,10 @@ fn stuck_terminating(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Release", "Reboot"]})
 }
 
+fn capacity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Require", "Report"]})
+}
+
 fn driver(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["command"]})
 }
@@ -271,6 +290,8 @@ impl Default for DrainSpec {
             bare: "Block".into(),
             on_timeout: "Release".into(),
             stuck_terminating: "Release".into(),
+            capacity: "Require".into(),
+            capacity_report_only: Vec::new(),
         }
     }
 }
@@ -308,6 +329,8 @@ impl Default for VerifySpec {
             timeout: "15m".into(),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Tally {
     fn count(&mut self, name: &PolicyName, node: &Node, policy: Option<&Policy>) {
         self.active += 1;
         *self.active_of_policy.entry(name.clone()).or_insert(0) += 1;
-        if node.control_plane {
+        if node.is_control_plane() {
             self.control_plane_active = true;
         } else {
             self.worker_active = true;
@@ -87,7 +87,8 @@ impl Tally {
         self.places.insert(node.name.clone());
         self.granted.insert(turn.entry.uid.clone());
         self.count(&turn.entry.spec.policy, node, turn.policy);
-        let needs = pinned_needs(plan.cluster, plan.memory, node);
+        let needs = pinned_needs(plan.cluster, plan.memory, &plan.placement, node);
+        plan.placement.take(node);
         let mut reserved = Vec::new();
         for (key, count) in &needs {
             if let BudgetKey::Pdb(pdb) = key

@@ -264,7 +264,12 @@ impl Sightings {
     }
 
     fn observe_workers(&mut self, cluster: &Cluster, now: Mono) {
-        let is_worker = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.control_plane);
+        let is_worker = |name: &NodeName| {
+            cluster
+                .nodes
+                .get(name)
+                .is_some_and(|node| !node.is_control_plane())
+        };
         let ledger = cluster.queue.present().and_then(|queue| queue.ledger.as_ref());
         let slots = ledger.map(|ledger| &ledger.slots);
         let failed = |name: &NodeName| {

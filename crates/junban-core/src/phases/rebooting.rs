@@ -82,6 +82,8 @@ pub(super) fn record(
         deadline_led_ms: 0,
         recorded_at: plan.now.wall,
         outcome: PowerOutcome::Unknown,
+        verify_ignore_taints: policy.verify.ignore_taints.clone(),
+        verify_ignore_resources: policy.verify.ignore_resources.clone(),
     });
     let boot_timeout = Duration::from_secs(rules.boot_timeout_seconds);
     record.power = Some(PowerRecord {
@@ -158,7 +160,7 @@ fn before_attempt(
         daemons,
         ..with_attempt(turn, mark, false)
     };
-    patch.changes.push(NodeChange::Mark(Some(attempt)));
+    patch.changes.push(NodeChange::Mark(Some(Box::new(attempt))));
     plan.emit(Effect::PatchNode(patch));
 }
 

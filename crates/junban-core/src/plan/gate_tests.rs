@@ -9,6 +9,7 @@ use crate::fixture::{Toy, budget, pod};
 use crate::ids::{ClaimKey, Version};
 use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::{Leave, OnTimeout};
+use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKey, WorkloadKind};
 
@@ -334,6 +335,48 @@ fn the_queue_names_each_control_plane_node_and_allows_quorum_loss_below_three() 
         let waits = reason.map(|reason| (Phase::Queued, Some(reason)));
         let queued = toy.phase("cp-1").filter(|(phase, _)| *phase == Phase::Queued);
         assert_eq!(queued, waits, "{members} members of {nodes}");
+    }
+}
+
+#[test]
+fn api_servers_and_etcd_members_are_counted_against_the_nodes_that_run_them() {
+    // Nodes that run API servers, nodes that carry etcd, what the queue names, and whether a node may start.
+    for (masters, etcd_nodes, api_servers, etcd, may_start) in [
+        (0, 3, 0, 3, true),
+        (0, 3, 1, 2, false),
+        (2, 3, 2, 3, true),
+        (2, 3, 1, 3, false),
+        (0, 2, 0, 2, false),
+        // The nodes with API servers carry no etcd.
+        (2, 2, 2, 2, true),
+        (1, 2, 1, 2, false),
+        (3, 0, 3, 3, true),
+        (3, 0, 3, 2, false),
+    ] {
+        let masters: Vec<_> = (1..=masters).map(|ordinal| format!("cp-{ordinal}")).collect();
+        let members: Vec<_> = (1..=etcd_nodes)
+            .map(|ordinal| format!("etcd-{ordinal}"))
+            .collect();
+        let names = members.iter().chain(&masters).map(String::as_str);
+        let mut toy = Toy::new(&names.collect::<Vec<_>>());
+        for name in &masters {
+            toy.node(name).control_plane = true;
+        }
+        for name in &members {
+            toy.node(name).etcd = true;
+        }
+        toy.queue().control_plane.api_servers = vec!["https://cp".into(); api_servers];
+        toy.queue().control_plane.etcd = vec!["https://etcd".into(); etcd];
+        toy.queue().max_unavailable = IntOrPercent::Count(9);
+        toy.run(20);
+        let started = toy
+            .cluster
+            .nodes
+            .values()
+            .filter(|node| node.unschedulable)
+            .count();
+        let case = format!("{masters:?} {members:?}, named {api_servers} and {etcd}");
+        assert_eq!(started, usize::from(may_start), "{case}");
     }
 }
 

@@ -14,6 +14,13 @@ use crate::recheck::objection;
 use crate::schedule::Schedule;
 use crate::volume::{Attachment, Claim};
 
+/// Two nodes of which only node-1 may start.
+fn two_nodes() -> Toy {
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
+    toy
+}
+
 /// A pod of node-1 that was asked to leave at the beginning.
 fn leaving(toy: &mut Toy, name: &str, grace_seconds: u64) -> Pod {
     let grace = Duration::from_secs(grace_seconds);
@@ -29,7 +36,7 @@ fn leaving(toy: &mut Toy, name: &str, grace_seconds: u64) -> Pod {
 
 #[test]
 fn a_drain_is_given_up_two_minutes_after_the_grace_of_its_last_pods() {
-    let mut toy = Toy::new(&["node-1"]);
+    let mut toy = two_nodes();
     toy.policy().drain.timeout = Duration::from_secs(60);
     leaving(&mut toy, "slow", 600);
     toy.run(620);
@@ -45,8 +52,7 @@ fn a_drain_is_given_up_two_minutes_after_the_grace_of_its_last_pods() {
 
 #[test]
 fn a_pod_that_was_not_asked_to_leave_ends_the_drain_at_its_timeout() {
-    let mut toy = Toy::new(&["node-1", "node-2"]);
-    toy.node("node-2").held = true;
+    let mut toy = two_nodes();
     toy.policy().drain.timeout = Duration::from_secs(60);
     leaving(&mut toy, "slow", 600);
     toy.run(1);
@@ -62,7 +68,7 @@ fn a_pod_that_was_not_asked_to_leave_ends_the_drain_at_its_timeout() {
 /// A controller that is killed again and again must not wait for ever.
 #[test]
 fn a_new_leader_waits_no_longer_than_the_grace_after_the_timeout() {
-    let mut toy = Toy::new(&["node-1"]);
+    let mut toy = two_nodes();
     toy.policy().drain.timeout = Duration::from_secs(60);
     leaving(&mut toy, "stuck", 30);
     for _ in 0..11 {
@@ -97,7 +103,7 @@ fn with_volume(toy: &mut Toy, pod: Pod) {
 
 #[test]
 fn the_volume_of_the_last_pod_is_waited_for_as_well() {
-    let mut toy = Toy::new(&["node-1"]);
+    let mut toy = two_nodes();
     toy.policy().drain.timeout = Duration::from_secs(60);
     let last = leaving(&mut toy, "last", 300);
     with_volume(&mut toy, last.clone());
@@ -115,7 +121,7 @@ fn the_reboot_goes_on_beside_a_stuck_pod_if_the_policy_says_so() {
         (StuckTerminating::Release, false),
         (StuckTerminating::Reboot, true),
     ] {
-        let mut toy = Toy::new(&["node-1"]);
+        let mut toy = two_nodes();
         toy.policy().drain.stuck_terminating = rule;
         let stuck = leaving(&mut toy, "stuck", 30);
         with_volume(&mut toy, stuck);
@@ -138,7 +144,7 @@ fn the_reboot_goes_on_beside_a_stuck_pod_if_the_policy_says_so() {
 
 #[test]
 fn the_second_check_finds_a_pod_that_may_still_end() {
-    let mut toy = Toy::new(&["node-1"]);
+    let mut toy = two_nodes();
     toy.policy().drain.stuck_terminating = StuckTerminating::Reboot;
     let stuck = leaving(&mut toy, "stuck", 30);
     toy.run(149);

@@ -15,9 +15,10 @@ use crate::ids::{EntryUid, NodeName, PdbKey, PodKey, Version};
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::plan::plan;
-use crate::pod::{Pod, PodPhase};
+use crate::pod::{Neighbours, Pod, PodPhase};
 use crate::policy::{
-    DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, StuckTerminating, VerifyRules,
+    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, StuckTerminating,
+    VerifyRules,
 };
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
@@ -45,6 +46,7 @@ pub(crate) fn queue() -> Queue {
         history_per_node: 3,
         ledger: Some(Ledger::default()),
         summary: QueueSummary::default(),
+        quorum_groups: Vec::new(),
     }
 }
 
@@ -72,6 +74,10 @@ pub(crate) fn policy() -> Policy {
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
             stuck_terminating: StuckTerminating::Release,
+            capacity: CapacityRule {
+                is_required: true,
+                report_only: Vec::new(),
+            },
         },
         reboot: RebootRules {
             ladder: vec![Step::Command {
@@ -84,6 +90,8 @@ pub(crate) fn policy() -> Policy {
             timeout: Duration::from_secs(900),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         },
         summary: PolicySummary::default(),
     }
@@ -114,6 +122,7 @@ pub(crate) fn node(name: &str) -> Node {
         journal: None,
         waived: None,
         foreign_owner: None,
+        etcd: false,
     }
 }
 
@@ -165,6 +174,8 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         requests: BTreeMap::from([("cpu".to_owned(), 100)]),
         node_selector: BTreeMap::new(),
         required_affinity: Vec::new(),
+        neighbours: Neighbours::default(),
+        is_gated: false,
         tolerations: Vec::new(),
         priority: 0,
         is_junban: false,
@@ -463,7 +474,7 @@ impl Toy {
             match change {
                 NodeChange::Mark(mark) => {
                     node.mark_text = mark.as_ref().map(|mark| mark.to_annotation());
-                    node.mark = mark.clone().map(Ok);
+                    node.mark = mark.clone().map(|mark| Ok(*mark));
                 }
                 NodeChange::Journal(journal) => node.journal = Some(journal.clone()),
                 NodeChange::Waive(goal) => node.waived = Some(*goal),

@@ -148,7 +148,9 @@ impl Collector {
             with_volume: self
                 .of("VolumeAttachment")
                 .any(|attachment| attachment.data["spec"]["nodeName"] == name),
-            control_plane: label(node, names::CONTROL_PLANE).is_some(),
+            control_plane: [names::CONTROL_PLANE, names::ETCD]
+                .iter()
+                .any(|role| label(node, role).is_some()),
             rack: label(node, ZONE).map_or_else(|| name.clone(), str::to_owned),
             boots: self.boots.get(&name).copied().unwrap_or_default(),
         };

@@ -43,6 +43,14 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
         Act::Annotate { node, key, value } => {
             kubectl(&["annotate", "--overwrite", "node", node, &format!("{key}={value}")])
         }
+        Act::Taint(node, taint) => kubectl(&["taint", "--overwrite", "node", node, taint]),
+        Act::Untaint(node, taint) => kubectl(&["taint", "node", node, &format!("{taint}-")]),
+        Act::NextBootHas {
+            node,
+            resource,
+            amount,
+        } => machine(bed, node, &format!("next-boot-{resource}={}", amount.text)),
+        Act::NextBootTaint(node, taint) => machine(bed, node, &format!("next-boot-taint={taint}")),
         Act::DeleteNode(node) => kubectl(&["delete", "node", node, "--wait=false"]),
         Act::RegisterNode(node) => machine(bed, node, "register"),
         Act::DeleteQueue => kubectl(&["delete", "rebootqueue", junban_api::names::QUEUE]),

@@ -52,7 +52,7 @@ impl InstalledTestbed {
             "bootTimeout": boot_timeout,
             "ladder": [{"driver": "command", "command": ready.power_command}],
         }}});
-        for policy in ["workers", "control-plane"] {
+        for policy in ["workers", "control-plane", "etcd"] {
             self.testbed.merge("rebootpolicy", policy, &reboot)?;
         }
         let urls = json!({"spec": {"controlPlane": {

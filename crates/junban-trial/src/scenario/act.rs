@@ -71,6 +71,32 @@ const ACTS_WITH_COLON: &[PhraseWithColon] = &[
         Ok(Act::Fault(MachineFault { node, fault }))
     }),
     ("annotate", annotate),
+    ("taint", |words, text| {
+        Ok(Act::Taint(node(words)?, Words::all(text, taint)?))
+    }),
+    ("untaint", |words, text| {
+        Ok(Act::Untaint(node(words)?, Words::all(text, taint)?))
+    }),
+    ("next boot of", |words, text| {
+        let node = node(words)?;
+        Words::all(text, |words| {
+            if words.eat("taint") {
+                return Ok(Act::NextBootTaint(node, taint(words)?));
+            }
+            let resource = words
+                .one_of(&["cpu", "memory"], "a resource, or `taint`")?
+                .to_owned();
+            let amount = match resource.as_str() {
+                "cpu" => words.cpu()?,
+                _ => words.memory()?,
+            };
+            Ok(Act::NextBootHas {
+                node,
+                resource,
+                amount,
+            })
+        })
+    }),
     ("pause", |_, reason| Ok(Act::Pause(reason.to_owned()))),
 ];
 
@@ -83,6 +109,19 @@ pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
             words.eat_one(ACTS_WITH_COLON, "an act that has a colon")?(words, tail.trim())
         }),
         None => Words::all(text, |words| words.eat_one(ACTS, "an act")?(words)),
+    }
+}
+
+/// `KEY=VALUE:EFFECT` or `KEY:EFFECT`.
+fn taint(words: &mut Words<'_>) -> Result<String, Mistake> {
+    let word = words.next("KEY=VALUE:EFFECT")?;
+    let effects = ["NoSchedule", "NoExecute", "PreferNoSchedule"];
+    let effect = word.rsplit_once(':').map(|(_, effect)| effect);
+    match effect.filter(|effect| effects.contains(effect)) {
+        Some(_) => Ok(word.to_owned()),
+        None => Err(format!(
+            "`{word}` is not a taint: write KEY=VALUE:EFFECT with an effect of {effects:?}"
+        )),
     }
 }
 

@@ -31,7 +31,7 @@ impl<T> At<T> {
 }
 
 /// The policies of the manifests.
-pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
+pub const MANIFEST_POLICIES: [&str; 3] = ["workers", "control-plane", "etcd"];
 
 /// One scenario file.
 #[derive(Clone, Debug, Default)]
@@ -177,10 +177,30 @@ pub struct Workload {
     pub tolerates_unschedulable: bool,
     /// No two of its pods run on one node.
     pub spread: bool,
+    pub hard_spread: Option<HardSpread>,
+    /// The taints that its pods tolerate.
+    pub tolerates: Vec<Taint>,
+    pub priority: Option<i32>,
     pub cpu: Option<Quantity>,
     pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A topology spread constraint with `DoNotSchedule` over the pods of the workload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HardSpread {
+    pub key: String,
+    pub skew: u32,
+    /// `nodeTaintsPolicy: Honor`.
+    pub honors_taints: bool,
+}
+
+/// The key and the value of a taint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
 }
 
 /// What a budget demands. The value is as in the API: the number 1, or the text `50%`.
@@ -299,6 +319,18 @@ pub enum Act {
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
     EditBudget(Key, Demand),
+    /// Adds a taint, `KEY=VALUE:EFFECT`.
+    Taint(String, String),
+    /// Removes the taint with this key and effect, `KEY:EFFECT`.
+    Untaint(String, String),
+    /// From its next boot on the machine has this amount of a resource.
+    NextBootHas {
+        node: String,
+        resource: String,
+        amount: Quantity,
+    },
+    /// From its next boot on an agent adds this taint, `KEY=VALUE:EFFECT`, after each boot.
+    NextBootTaint(String, String),
     /// Sets the replicas of a workload.
     Scale(Key, u32),
     /// A person reboots the machine, as with `systemctl reboot`.

@@ -84,6 +84,10 @@ fn nodes_of(act: &Act) -> Vec<String> {
         | Act::PowerOff(node)
         | Act::Repair(node)
         | Act::Label { node, .. }
+        | Act::Taint(node, _)
+        | Act::Untaint(node, _)
+        | Act::NextBootHas { node, .. }
+        | Act::NextBootTaint(node, _)
         | Act::Annotate { node, .. } => vec![node.clone()],
         Act::Fault(fault) => vec![fault.node.clone()],
         Act::Refused(act) => nodes_of(act),

@@ -63,12 +63,30 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
 }
 
 pub(super) fn queue_spec(scenario: &Scenario) -> Value {
-    let urls = |port: u32| -> Vec<String> {
-        (1..=scenario.nodes.control_planes)
-            .map(|n| format!("https://cp-{n}:{port}"))
+    let masters = scenario
+        .nodes
+        .names()
+        .into_iter()
+        .filter(|name| name.starts_with("cp-"));
+    let masters: Vec<String> = masters.collect();
+    let labelled = settings::etcd_nodes(scenario);
+    // Without the label of etcd the nodes with API servers carry it.
+    let etcd: Vec<String> = match labelled.is_empty() {
+        true => masters.clone(),
+        false => labelled.into_iter().map(str::to_owned).collect(),
+    };
+    let urls = |hosts: &[String], port: u32| -> Vec<String> {
+        hosts
+            .iter()
+            .map(|host| format!("https://{host}:{port}"))
             .collect()
     };
-    settings::queue_spec(scenario, &urls(6443), &urls(2379), EPOCH.as_second())
+    settings::queue_spec(
+        scenario,
+        &urls(&masters, 6443),
+        &urls(&etcd, 2379),
+        EPOCH.as_second(),
+    )
 }
 
 pub(super) fn ms(span: Duration) -> u64 {
@@ -190,6 +208,18 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
             workload.key.name.clone(),
         )]));
     }
+    template.spread = workload.hard_spread.as_ref().map(|spread| junban_world::Spread {
+        topology_key: spread.key.clone(),
+        max_skew: i64::from(spread.skew),
+        honors_taints: spread.honors_taints,
+    });
+    template.priority = workload.priority.unwrap_or_default();
+    let tolerations = workload.tolerates.iter().map(|taint| Toleration {
+        key: Some(taint.key.clone()),
+        value: Some(taint.value.clone()),
+        effect: None,
+    });
+    template.tolerations.extend(tolerations);
     if workload.tolerates_unschedulable {
         template.tolerations.push(Toleration::key(UNSCHEDULABLE));
     }

@@ -142,6 +142,12 @@ fn starts_no_node_that_is_held_or_excluded() {
 }
 
 #[test]
+fn keeps_two_nodes_of_a_quorum_group_from_going_together() {
+    file("quorum_of_nodes").needs(&[Guard::QuorumGroups], "S30");
+    file("quorum_of_pods").needs(&[Guard::QuorumGroups], "S30");
+}
+
+#[test]
 fn starts_a_control_plane_node_alone() {
     file("three_control_planes").needs(&[Guard::ControlPlaneAlone], "S5");
 }

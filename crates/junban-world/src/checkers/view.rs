@@ -24,6 +24,11 @@ pub(super) struct NodeView {
     pub(super) ready_since: Ms,
     /// The last driver call since the cordon that may have started something.
     pub(super) power: Option<PowerView>,
+    /// The taints that keep pods out, but for the taint of a cordon.
+    pub(super) taints: BTreeSet<String>,
+    pub(super) allocatable: BTreeMap<String, i64>,
+    /// The two of them at the cordon.
+    pub(super) at_cordon: (BTreeSet<String>, BTreeMap<String, i64>),
 }
 
 impl NodeView {
@@ -218,11 +223,20 @@ impl ClusterView {
                 n.cordoned_by = cordoned.then(|| by.clone());
                 n.cordoned_at = at;
                 n.power = None;
+                n.at_cordon = (n.taints.clone(), n.allocatable.clone());
             }
             Truth::NodeReady { node, ready } => {
                 let Some(n) = self.nodes.get_mut(node) else { return };
                 n.ready = *ready;
                 n.ready_since = at;
+            }
+            Truth::NodeTaints { node, taints } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.taints = taints.iter().cloned().collect();
+            }
+            Truth::NodeAllocatable { node, allocatable } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.allocatable.clone_from(allocatable);
             }
             Truth::BootIdShown { node, boot_id } => {
                 let Some(n) = self.nodes.get_mut(node) else { return };

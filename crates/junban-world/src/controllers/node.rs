@@ -68,6 +68,14 @@ impl World {
             node: name.to_string(),
             changed,
         });
+        self.emit(Truth::NodeTaints {
+            node: name.to_string(),
+            taints: node.taints_that_keep_out(),
+        });
+        self.emit(Truth::NodeAllocatable {
+            node: name.to_string(),
+            allocatable: node.status.allocatable.clone(),
+        });
         self.emit(Truth::NodeReady {
             node: name.to_string(),
             ready,
@@ -180,7 +188,9 @@ impl World {
         let Some(m) = self.machines.get(name) else { return };
         let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
         let ready = m.reported_ready();
+        let allocatable = m.allocatable.clone();
         self.write_node_status(name, move |status| {
+            status.allocatable = allocatable;
             status.boot_id = boot_id;
             status.system_uuid = uuid;
             status.ready = ready;
@@ -253,6 +263,15 @@ impl World {
                 cordoned,
                 by,
             });
+        }
+        let taints = new.taints_that_keep_out();
+        if old.taints_that_keep_out() != taints {
+            let node = node.clone();
+            self.emit(Truth::NodeTaints { node, taints });
+        }
+        if old.status.allocatable != new.status.allocatable {
+            let (node, allocatable) = (node.clone(), new.status.allocatable.clone());
+            self.emit(Truth::NodeAllocatable { node, allocatable });
         }
         if old.status.boot_id != new.status.boot_id {
             self.emit(Truth::BootIdShown {
