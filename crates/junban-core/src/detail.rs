@@ -82,6 +82,7 @@ pub enum Detail {
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
+    RebootsBeside { volumes: Vec<String> },
     StillThere,
     Terminating,
     Follows,
@@ -240,6 +241,13 @@ impl Detail {
             Self::Stuck { finalizer } => {
                 let cause = if *finalizer { "a finalizer holds it" } else { "its containers do not end" };
                 write!(f, "{object} is terminating for longer than its grace: {cause}")
+            }
+            Self::RebootsBeside { volumes } => {
+                write!(f, "{object} has been terminating for two minutes more than its grace")?;
+                if !volumes.is_empty() {
+                    write!(f, ", with volumes attached ({})", listed(volumes))?;
+                }
+                write!(f, "; the reboot goes on (drain.stuckTerminating: Reboot)")
             }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),

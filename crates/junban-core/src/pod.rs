@@ -51,6 +51,8 @@ pub struct Pod {
     pub ends: bool,
     /// When the condition Ready changed last.
     pub ready_since: Option<Timestamp>,
+    /// When its grace period ends (`deletionTimestamp`), if it is terminating.
+    pub gone_by: Option<Timestamp>,
 }
 
 impl Pod {

@@ -60,6 +60,7 @@ pub struct DrainRules {
     pub empty_dir: Leave,
     pub bare: Leave,
     pub on_timeout: OnTimeout,
+    pub stuck_terminating: StuckTerminating,
     pub capacity: CapacityRule,
 }
 
@@ -105,6 +106,15 @@ pub enum OnTimeout {
     Release,
     /// The node stays cordoned, and the entry is Failed.
     Hold,
+}
+
+/// What becomes of a drain that waits for a pod that has been terminating for two minutes more than its grace period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StuckTerminating {
+    /// The drain waits until its timeout.
+    Release,
+    /// The reboot goes on: nothing else ends such a pod.
+    Reboot,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -160,7 +160,7 @@ reasons! {
     /// A pod of the node fits on no other node now.
     NoCapacity Passes "add room, relax what keeps the pod from other nodes, or set drain.capacity: Report"
     /// The pod has been terminating for longer than its grace period.
-    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that ignores SIGTERM"
+    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that does not end; drain.stuckTerminating: Reboot goes on without it"
     /// An admission webhook said no, or could not be asked.
     WebhookDenied NeedsSomebody "ask the owner of the webhook"
     /// `deleteAfterDenial` names the namespace, but the account may not delete pods there.

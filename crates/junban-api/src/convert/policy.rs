@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step,
+    StuckTerminating, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -195,6 +196,15 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             "spec.drain.onTimeout",
             &drain.on_timeout,
             [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
+        ),
+        stuck_terminating: one_of(
+            fields,
+            "spec.drain.stuckTerminating",
+            &drain.stuck_terminating,
+            [
+                ("Release", StuckTerminating::Release),
+                ("Reboot", StuckTerminating::Reboot),
+            ],
         ),
         capacity: CapacityRule {
             is_required: one_of(

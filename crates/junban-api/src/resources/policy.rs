@@ -113,6 +113,11 @@ pub struct DrainSpec {
     /// and its entry is Failed.
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
+    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example with a
+    /// process that waits for a dead mount. Release: the drain waits until timeout, then onTimeout decides. Reboot: the
+    /// node is rebooted beside such pods, also if their volumes are still attached.
+    #[schemars(schema_with = "stuck_terminating")]
+    pub stuck_terminating: String,
     /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
     /// back with it (Report).
     #[schemars(schema_with = "capacity")]
@@ -244,6 +249,10 @@ fn on_timeout(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Release", "Hold"]})
 }
 
+fn stuck_terminating(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Release", "Reboot"]})
+}
+
 fn capacity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Require", "Report"]})
 }
@@ -280,6 +289,7 @@ impl Default for DrainSpec {
             empty_dir: "Evict".into(),
             bare: "Block".into(),
             on_timeout: "Release".into(),
+            stuck_terminating: "Release".into(),
             capacity: "Require".into(),
             capacity_report_only: Vec::new(),
         }

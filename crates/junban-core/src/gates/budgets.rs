@@ -32,7 +32,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
     let mut unmet = Vec::new();
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(plan.memory), pod, Some(policy)) {
-            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Follows => {}
+            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Stuck(_) | Duty::Follows => {}
             Duty::Forbidden(blocker) => unmet.push(blocker),
             Duty::Completes(blocker) => {
                 if work_prevents_start(plan, turn, pod, policy, &blocker) {

@@ -42,7 +42,7 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
         let of_pod = order_of(&plan.placement, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
-            Duty::Returns(blocker) => {
+            Duty::Returns(blocker) | Duty::Stuck(blocker) => {
                 plan.wait(turn.entry, blocker);
                 continue;
             }
@@ -109,10 +109,18 @@ fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
-    let stuck_at = since + pod.grace + STUCK_MARGIN;
-    if plan.now.mono < stuck_at {
-        plan.wake_at_mono(stuck_at);
+    let told_at = since + pod.grace + STUCK_MARGIN;
+    if plan.now.mono < told_at {
+        plan.wake_at_mono(told_at);
         return;
+    }
+    if let Some(stuck_at) = plan
+        .memory
+        .sightings
+        .stuck_at(pod)
+        .filter(|at| *at > plan.now.mono)
+    {
+        plan.wake_at_mono(stuck_at);
     }
     let detail = Detail::Stuck {
         finalizer: pod.has_finalizers,

@@ -65,6 +65,7 @@ const POLICY: &[Field] = &[
     ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
     ("drain.bare", Form::OneOf(&["Evict", "Block"])),
     ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("drain.stuckTerminating", Form::OneOf(&["Release", "Reboot"])),
     ("drain.capacity", Form::OneOf(&["Require", "Report"])),
     ("drain.capacityReportOnly", Form::List),
     ("reboot.bootTimeout", Form::Duration),
