@@ -97,7 +97,7 @@ fn work_prevents_start(
         plan.record(turn.entry, record);
         return true;
     };
-    pod.created <= since && !jobs_are_over(plan, turn, policy)
+    pod.bound <= since && !jobs_are_over(plan, turn, policy)
 }
 
 /// Whether this pod, which is never evicted, blocked the last drain and is still there. To drain the node again would be

@@ -180,6 +180,7 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         priority: 0,
         is_junban: false,
         ends: false,
+        bound: Timestamp::UNIX_EPOCH,
         ready_since: Some(Timestamp::UNIX_EPOCH),
         gone_by: None,
     }
