@@ -76,7 +76,7 @@ thread_local! {
 }
 
 /// The facts that a write means for the checkers.
-fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+pub fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     match new.or(old).map(|custom| custom.kind.as_str()) {
         Some(ENTRY) => entry(old, new),
         Some(QUEUE) => queue(old, new),

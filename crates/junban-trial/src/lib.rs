@@ -6,3 +6,5 @@ pub mod real;
 pub mod rehearsal;
 pub mod scenario;
 pub mod simulated;
+mod time;
+mod watched;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use junban_world::api::node::ZONE;
 use serde_json::{Value, json};
 
-use super::facts::ZONE;
 use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};

@@ -1,37 +1,15 @@
-//! The audit logs of the API servers and the log of the power command. The figures come from these logs, not from what
-//! Junban says of itself.
+//! The audit logs of the API servers. The figures come from these logs, not from what Junban says of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use junban_testbed::ACCOUNT;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PowerLine {
-    /// In seconds since 1970.
-    #[serde(rename = "time", deserialize_with = "seconds")]
-    pub(super) at: f64,
-    pub(super) node: String,
-    #[serde(rename = "bootIDBefore")]
-    pub(super) boot_id_before: String,
-    pub(super) effect: String,
-}
-
-pub(super) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
-    let text = match std::fs::read_to_string(log) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).context("read the power log"),
-    };
-    text.lines()
-        .map(|line| serde_json::from_str(line).context("a line of the power log"))
-        .collect()
-}
+use crate::watched::seconds;
 
 /// One line of an audit log. Times are in seconds since 1970.
 #[derive(Deserialize)]
@@ -225,27 +203,5 @@ impl Audit {
             .map(|request| request.received)
             .max_by(f64::total_cmp)
             .unwrap_or(cordoned)
-    }
-}
-
-/// Reads `2026-11-23T17:56:19.353816Z` as seconds since 1970.
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    let text = String::deserialize(from)?;
-    let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-    Ok(time.as_duration().as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::PowerLine;
-
-    #[test]
-    fn times_of_the_logs_are_read() {
-        let at = |time: &str| {
-            let line = serde_json::json!({"time": time, "node": "", "bootIDBefore": "", "effect": ""});
-            serde_json::from_value(line).ok().map(|line: PowerLine| line.at)
-        };
-        assert_eq!(at("2024-02-29T12:00:00.500Z"), Some(1_709_208_000.5));
-        assert_eq!(at("yesterday"), None);
     }
 }

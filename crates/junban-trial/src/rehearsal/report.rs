@@ -1,19 +1,21 @@
-//! Judges what the watcher saw and what the logs say, and prints the figures.
+//! Judges what the watches and the logs show, and prints the figures.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
 
 use super::args::Exceptions;
-use super::logs::{Audit, PowerLine, power_lines};
+use super::logs::Audit;
 use super::say::say;
+use super::seen::Seen;
 use super::starts::{Start, proven_to_start};
 use super::testbed::InstalledTestbed;
 use super::trouble::Trouble;
 use super::turns::{LoggedTurn, drained_to_power, most_at_once, turns};
-use super::watcher::{Node, Watcher};
 use super::workload::STUCK;
+use crate::scenario::facts::NodeFacts;
+use crate::watched::{PowerLine, Watched, power_lines};
 
 /// A node may cost one request for each of its pods, and this many besides.
 const REQUESTS_BESIDE_PODS: f64 = 40.0;
@@ -35,7 +37,6 @@ pub(super) struct RunRecord {
     pub(super) began: f64,
     /// The exit code of `junban reboot --all --wait`.
     pub(super) exit: Option<i32>,
-    pub(super) boots_before: BTreeMap<String, String>,
     pub(super) trouble: Trouble,
     /// What `junban explain` says of the exceptions and of some other servers.
     pub(super) explained: BTreeMap<String, String>,
@@ -68,12 +69,12 @@ impl Judged {
 
 pub(super) fn report(
     bed: &InstalledTestbed,
-    watcher: &Watcher,
+    watched: &Watched,
     exceptions: &Exceptions,
     record: &RunRecord,
     pods: usize,
 ) -> Result<Judged> {
-    let seen = watcher.seen();
+    let seen = Seen::of(watched)?;
     let power = power_lines(&bed.ready().power_log)?;
     let audit = Audit::read(&bed.ready().audit_logs, record.began)?;
     let nodes = bed.ready().nodes.len();
@@ -100,7 +101,7 @@ pub(super) fn report(
     judged.rule(!seen.detached.is_empty(), || {
         "no volume was detached, so no drain that waits for a volume was seen".to_owned()
     });
-    let succeeded = end_state(seen.nodes(), exceptions, record, &power, &mut judged);
+    let succeeded = end_state(&watched.facts().nodes, exceptions, record, &power, &mut judged);
     explained(exceptions, record, &mut judged);
     if !record.trouble.wanted {
         judged.rule(per_node <= pods_per_node + REQUESTS_BESIDE_PODS, || {
@@ -151,9 +152,6 @@ pub(super) fn report(
     for (node, text) in &record.unknown {
         say(&format!("\njunban explain {node}, before its retry\n{text}"))?;
     }
-    for note in &seen.noted {
-        say(&format!("not by Junban: {note}"))?;
-    }
     for rule in &judged.broken {
         say(&format!("BROKEN: {rule}"))?;
     }
@@ -174,18 +172,12 @@ pub(super) fn report(
 /// Judges that each server was powered once and is Ready, schedulable and on another boot, and that the exceptions are as
 /// expected. Returns how many servers succeeded.
 fn end_state(
-    nodes: &BTreeMap<String, Node>,
+    nodes: &BTreeMap<String, NodeFacts>,
     exceptions: &Exceptions,
     record: &RunRecord,
     power: &[PowerLine],
     judged: &mut Judged,
 ) -> usize {
-    let mut boots = BTreeSet::new();
-    for line in power {
-        judged.rule(boots.insert((&line.node, &line.boot_id_before)), || {
-            format!("{} was powered twice on one boot ({})", line.node, line.effect)
-        });
-    }
     let mut succeeded = 0;
     for (name, node) in nodes {
         let lines = power.iter().filter(|line| line.node == *name).count();
@@ -196,13 +188,12 @@ fn end_state(
             });
             continue;
         }
-        let same = record.boots_before.get(name) == Some(&node.boot);
         // A killed power command may have rebooted the server or not; the retry then does it.
         let wanted = 1..=1 + usize::from(record.unknown.contains_key(name));
-        let succeeds = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
+        let succeeds = wanted.contains(&lines) && node.is_back();
         succeeded += usize::from(succeeds);
         judged.rule(succeeds, || {
-            let old = if same { ", its old bootID" } else { "" };
+            let old = if node.boots == 0 { ", its old bootID" } else { "" };
             let ready = if node.ready { "" } else { ", is not Ready" };
             let cordoned = if node.cordoned { ", is cordoned" } else { "" };
             format!("{name} has {lines} power actions{old}{ready}{cordoned}")

@@ -1,8 +1,9 @@
-//! The turns of a run, put together from the watcher, the audit logs and the power log.
+//! The turns of a run, put together from the watches, the audit logs and the power log.
 
 use super::budgets::AppsByNode;
-use super::logs::{Audit, PowerLine};
-use super::watcher::CordonChange;
+use super::logs::Audit;
+use super::seen::CordonChange;
+use crate::watched::PowerLine;
 
 /// Junban waits this many seconds after a cordon before it lists the pods: a scheduler that has not seen the cordon may
 /// still bind one (docs/design/drain.md#drained).

@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use junban_api::names;
+use junban_sim::objects::{ENTRY, QUEUE};
+use junban_world::api::node::ZONE;
+use junban_world::{ObjKey, Store, Truth};
 use serde_json::Value;
 
 use crate::json::text;
@@ -67,6 +71,11 @@ impl NodeFacts {
     /// Cordoned or NotReady, whoever caused it (docs/design/life-cycle.md#limits).
     pub fn unavailable(&self) -> bool {
         self.cordoned || !self.ready
+    }
+
+    /// Booted since the run began, and available.
+    pub fn is_back(&self) -> bool {
+        self.boots > 0 && !self.unavailable()
     }
 }
 
@@ -143,6 +152,117 @@ impl Facts {
         let ready = |pod: &&PodFacts| pod.workload == workload && pod.ready && !pod.terminating;
         u32::try_from(self.pods.values().filter(ready).count()).unwrap_or(u32::MAX)
     }
+}
+
+/// Collects facts.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    /// The last bootID of each Node, also of a Node that is gone.
+    boot_ids: BTreeMap<String, String>,
+    boots: BTreeMap<String, u32>,
+    power: BTreeMap<String, u32>,
+}
+
+impl Collector {
+    /// Starts counting boots and power actions.
+    pub(crate) fn begin(&mut self) {
+        self.boots.clear();
+        self.power.clear();
+    }
+
+    /// Counts power actions and boots. A boot counts when the Node shows another bootID. An empty bootID says nothing.
+    pub(crate) fn observe(&mut self, truth: &Truth) {
+        match truth {
+            Truth::PowerEffect { node, .. } => *self.power.entry(node.clone()).or_default() += 1,
+            Truth::NodeAdded { node, boot_id, .. } | Truth::BootIdShown { node, boot_id }
+                if !boot_id.is_empty() =>
+            {
+                let known = self.boot_ids.insert(node.clone(), boot_id.clone());
+                if known.is_some_and(|known| known != *boot_id) {
+                    *self.boots.entry(node.clone()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The facts of this moment. `store` holds the objects of the world, or of a real cluster.
+    pub(crate) fn collect(&self, store: &Store) -> Facts {
+        let queue = store.custom(QUEUE, names::QUEUE);
+        let queue = queue.as_ref().map(|queue| (&queue.spec, &queue.status));
+        Facts {
+            nodes: self.nodes(store),
+            entries: entries(store),
+            pods: pods(store),
+            replicas: replicas(store),
+            power: self.power.clone(),
+            ..Facts::of_queue(queue)
+        }
+    }
+
+    fn nodes(&self, store: &Store) -> BTreeMap<String, NodeFacts> {
+        let node = |node: &std::sync::Arc<junban_world::Node>| {
+            let name = node.meta.name.to_string();
+            let facts = NodeFacts {
+                ready: node.is_ready(),
+                cordoned: node.unschedulable,
+                marked: node.meta.annotations.contains_key(names::MARK),
+                steered: node.taints.iter().any(|taint| taint.key == names::PENDING),
+                off_load_balancers: node.meta.labels.contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS),
+                with_volume: store
+                    .attachments()
+                    .any(|attachment| attachment.node == node.meta.name),
+                control_plane: node.is_control_plane(),
+                rack: node
+                    .meta
+                    .labels
+                    .get(ZONE)
+                    .cloned()
+                    .unwrap_or_else(|| name.clone()),
+                boots: self.boots.get(&name).copied().unwrap_or_default(),
+            };
+            (name, facts)
+        };
+        store.nodes().map(node).collect()
+    }
+}
+
+fn entries(store: &Store) -> Vec<EntryFacts> {
+    let customs = store.customs().filter(|custom| custom.kind == ENTRY);
+    let entry = |custom: &std::sync::Arc<junban_world::Custom>| EntryFacts {
+        name: custom.meta.name.to_string(),
+        uid: custom.meta.uid.to_string(),
+        order: custom.meta.created,
+        ..EntryFacts::read(&custom.spec, &custom.status)
+    };
+    customs.map(entry).collect()
+}
+
+fn pods(store: &Store) -> BTreeMap<String, PodFacts> {
+    let pod = |pod: &std::sync::Arc<junban_world::Pod>| {
+        let key = pod.meta.key().to_string();
+        let topmost = store.topmost(pod).map(|owner| owner.meta.key().to_string());
+        let facts = PodFacts {
+            uid: pod.meta.uid.to_string(),
+            node: pod.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+            workload: topmost.unwrap_or_else(|| key.clone()),
+            ready: pod.status.ready,
+            terminating: pod.terminating(),
+        };
+        (key, facts)
+    };
+    store.pods().map(pod).collect()
+}
+
+fn replicas(store: &Store) -> BTreeMap<String, u32> {
+    let owners = store.owners();
+    let topmost = owners.filter(|owner| owner.meta.owner.is_none());
+    topmost
+        .map(|owner| {
+            let key = ObjKey::new(&owner.meta.namespace, &owner.meta.name);
+            (key.to_string(), u32::try_from(owner.replicas).unwrap_or_default())
+        })
+        .collect()
 }
 
 /// The state that a run with a crash and a run without one must share.

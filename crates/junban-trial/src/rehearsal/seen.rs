@@ -1,0 +1,130 @@
+//! What a run showed: the rules that were broken, the cordons, the budgets and the volumes.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use junban_world::{Mirror, Store, Truth, TruthEvent};
+
+use super::budgets::{AppsByNode, Budgets};
+use super::workload::{APP, NAMESPACE};
+use crate::json::text;
+use crate::watched::Watched;
+
+/// A node was cordoned or uncordoned.
+pub(super) struct CordonChange {
+    pub(super) node: String,
+    /// In seconds since 1970.
+    pub(super) seen: f64,
+    pub(super) cordoned: bool,
+    pub(super) control_plane: bool,
+    /// Where the apps ran at that moment.
+    pub(super) apps: AppsByNode,
+}
+
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) budgets: Budgets,
+    /// Rules that were broken, in words.
+    pub(super) broken: Vec<String>,
+    pub(super) cordon_changes: Vec<CordonChange>,
+    /// For each deleted VolumeAttachment: its node, and when.
+    pub(super) detached: Vec<(String, f64)>,
+    pub(super) most_unavailable: usize,
+}
+
+impl Seen {
+    pub(super) fn of(watched: &Watched) -> Result<Self> {
+        let mut seen = Self::default();
+        let violations = watched.judge(|cluster, event| seen.see(cluster, event))?;
+        let in_words = |violation: &junban_world::Violation| {
+            let at = seconds(violation.at.saturating_sub(watched.began()));
+            format!("{}: {}, after {at:.3} s", violation.rule, violation.text)
+        };
+        seen.broken = violations.iter().map(in_words).collect();
+        let detached = watched.deleted("VolumeAttachment");
+        let node =
+            |attachment: &kube::api::DynamicObject| text(&attachment.data["spec"]["nodeName"]).to_owned();
+        seen.detached = detached.map(|(object, at)| (node(object), seconds(at))).collect();
+        Ok(seen)
+    }
+
+    fn see(&mut self, cluster: &Mirror, event: &TruthEvent) {
+        let at = seconds(event.at);
+        let store = cluster.store();
+        match &event.what {
+            Truth::Cordon { node, cordoned, .. } => {
+                self.cordon_changes.push(CordonChange {
+                    node: node.clone(),
+                    seen: at,
+                    cordoned: *cordoned,
+                    control_plane: store.node(node).is_some_and(|node| node.is_control_plane()),
+                    apps: apps_by_node(store),
+                });
+                let unavailable = store
+                    .nodes()
+                    .filter(|node| node.unschedulable || !node.is_ready());
+                self.most_unavailable = self.most_unavailable.max(unavailable.count());
+            }
+            // A budget has the name of its app.
+            Truth::Budget { budget, allowed, .. } => self.budgets.see(app(budget), at, *allowed > 0),
+            Truth::Serving {
+                service,
+                serving,
+                wanted,
+                ..
+            } if store.budget(NAMESPACE, app(service)).is_none() => {
+                self.implied_budget(app(service), at, *serving, *wanted);
+            }
+            _ => {}
+        }
+    }
+
+    /// An app without a budget has an implied one: a tenth of its pods may be disrupted, rounded down but at least 1, and
+    /// never its last Ready pod (docs/design/drain.md#implied-budgets).
+    fn implied_budget(&mut self, app: &str, at: f64, healthy: u64, replicas: u64) {
+        if replicas >= 2 {
+            let may_be = (replicas / 10).max(1);
+            let allows = replicas.saturating_sub(healthy) < may_be && healthy > 1;
+            self.budgets.see(app, at, allows);
+        }
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
+/// The name after the namespace.
+fn app(key: &str) -> &str {
+    key.split_once('/').map_or(key, |(_, name)| name)
+}
+
+fn apps_by_node(store: &Store) -> AppsByNode {
+    let apps = |node: &str| -> BTreeSet<String> {
+        let pods = store.pods_on(node);
+        pods.filter_map(|pod| pod.meta.labels.get(APP).cloned()).collect()
+    };
+    let nodes = store.nodes();
+    nodes
+        .map(|node| (node.meta.name.to_string(), apps(&node.meta.name)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn an_app_without_a_budget_has_an_implied_one() {
+        let allows = |replicas, healthy| {
+            let mut seen = Seen::default();
+            seen.implied_budget("web", 0.0, healthy, replicas);
+            seen.budgets.last("web")
+        };
+        assert_eq!(allows(15, 15), Some(true));
+        assert_eq!(allows(15, 14), Some(false));
+        assert_eq!(allows(20, 19), Some(true));
+        assert_eq!(allows(2, 2), Some(true));
+        assert_eq!(allows(1, 1), None);
+    }
+}
