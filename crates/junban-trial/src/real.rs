@@ -6,9 +6,7 @@
 
 mod controllers;
 mod manifests;
-mod options;
 mod people;
-mod testbed;
 mod volumes;
 mod workloads;
 
@@ -20,13 +18,25 @@ use anyhow::{Result, bail};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::{Act, Fault, Scenario};
+use crate::scenario::model::{Act, Fault, Scenario, Span};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
+use crate::testbed::Testbed;
 use crate::watched::Watched;
 
 use controllers::Controllers;
-pub use options::Options;
-use testbed::Testbed;
+
+/// What a run on the real control plane needs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub exit_after_writes: Option<u64>,
+    /// The testbed's program (`cargo xtask testbed path`).
+    pub testbed: PathBuf,
+    /// The `junban` program.
+    pub junban: PathBuf,
+    /// The checkout's `manifests/`.
+    pub manifests: PathBuf,
+}
 
 /// What a run showed.
 #[derive(Clone, Debug)]
@@ -56,13 +66,14 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs a scenario on a testbed of its own.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<RealReport> {
-    let bed = Testbed::up(scenario, options)?;
+    let flags = flags(scenario, options.seed);
+    let bed = Testbed::up(&options.testbed, &options.manifests, &options.junban, &flags)?;
     manifests::apply(&bed, scenario)?;
     workloads::apply(&bed, scenario)?;
     for at in &scenario.given {
         people::act(&bed, scenario, &at.what)?;
     }
-    let mut watched = Watched::start(&bed.ready().kubeconfig, &bed.ready().power_log)?;
+    let mut watched = Watched::start(&bed.ready.kubeconfig, &bed.ready.power_log)?;
     watched.wait_for_lists()?;
     // Wait until what was done last is over, and until the Nodes of dead machines are NotReady.
     let began_to_watch = Instant::now();
@@ -82,7 +93,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<RealReport> {
     }
     watched.begin();
     let exit = options.exit_after_writes.or(scenario.exit_after_writes);
-    let mut controllers = Controllers::new(&bed, scenario, options, exit)?;
+    let mut controllers = Controllers::new(&bed, scenario, exit)?;
     let leniency = if exit.is_some() {
         LENIENCY_AFTER_A_CRASH
     } else {
@@ -181,6 +192,29 @@ pub fn sweep(
             exited: report.exited,
         })
     })
+}
+
+/// The flags of `testbed up` for the machines of the scenario.
+fn flags(scenario: &Scenario, seed: u64) -> Vec<String> {
+    let nodes = &scenario.nodes;
+    let seconds = |span: Span| format!("{}..{}", span.from.as_secs_f64(), span.to.as_secs_f64());
+    let mut flags = vec![
+        format!("--nodes={}", nodes.workers),
+        format!("--control-planes={}", nodes.control_planes),
+        format!("--boot-seconds={}", seconds(nodes.boot)),
+        format!("--seed={seed}"),
+    ];
+    if nodes.control_planes > 1 {
+        // An etcd member that goes away costs its API server seconds. A real cluster waits 50 s.
+        flags.push("--monitor-grace-seconds=25".to_owned());
+    }
+    if let Some(cpu) = &nodes.cpu {
+        flags.push(format!("--node-cpu={}", cpu.text));
+    }
+    if let Some(memory) = &nodes.memory {
+        flags.push(format!("--node-memory={}", memory.text));
+    }
+    flags
 }
 
 /// Machines that are down when the run begins.

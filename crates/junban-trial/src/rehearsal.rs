@@ -10,27 +10,28 @@ mod report;
 mod say;
 mod seen;
 mod starts;
-mod testbed;
 mod trouble;
 mod turns;
 mod unknown;
 mod workload;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use junban_testbed::junban::Controller;
 use junban_world::Pod;
+use serde_json::json;
 
 pub use args::Args;
 use args::Exceptions;
 use report::RunRecord;
 use say::say;
-use testbed::InstalledTestbed;
 use trouble::Trouble;
 use workload::APP;
 
+use crate::testbed::Testbed;
 use crate::time::now;
 use crate::watched::Watched;
 
@@ -56,18 +57,21 @@ pub fn run(args: &Args) -> Result<()> {
         flags.push(format!("--fault={lost}=never-returns"));
     }
     say(&format!("testbed up {}", flags.join(" ")))?;
-    let bed = InstalledTestbed::up(args, &workload.objects, &flags)?;
-    bed.install(BOOT_TIMEOUT)?;
-    let mut watched = Watched::start(&bed.ready().kubeconfig, &bed.ready().power_log)?;
+    let bed = Testbed::up(&args.testbed, &args.manifests, &args.program, &flags)?;
+    bed.apply_objects(&workload.objects)?;
+    configure(&bed)?;
+    let mut watched = Watched::start(&bed.ready.kubeconfig, &bed.ready.power_log)?;
     let pods = workload.pods;
-    let nodes = bed.ready().nodes.len();
+    let nodes = bed.ready.nodes.len();
     settle(&mut watched, pods, nodes)?;
     say(&format!("{pods} pods are Ready on {nodes} nodes"))?;
     let record = rehearse(args, &bed, &mut watched, &exceptions)?;
     let judged = report::report(&bed, &watched, &exceptions, &record, pods)?;
     let (held, broken) = (judged.held, judged.broken);
-    if let Some(kept) = bed.end(args.keep || !broken.is_empty())? {
-        say(&format!("logs: {}", kept.display()))?;
+    let keep = args.keep || !broken.is_empty();
+    let logs = bed.keep_logs(keep);
+    if keep {
+        say(&format!("logs: {}", logs.display()))?;
     }
     // `cargo xtask test` counts this line: it has the form that Rust's test runner prints.
     let word = if broken.is_empty() { "ok" } else { "FAILED" };
@@ -77,6 +81,22 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("broken: {}", broken.join("; "));
     }
     Ok(())
+}
+
+/// Sets the power command and the URLs of the control plane.
+fn configure(bed: &Testbed) -> Result<()> {
+    let ready = &bed.ready;
+    let reboot = json!({"spec": {"reboot": {
+        "bootTimeout": BOOT_TIMEOUT,
+        "ladder": [{"driver": "command", "command": ready.power_command}],
+    }}});
+    for policy in ["workers", "control-plane"] {
+        bed.merge("rebootpolicy", policy, &reboot)?;
+    }
+    let urls = json!({"spec": {"controlPlane": {
+        "apiServers": ready.api_servers, "etcd": ready.etcd.health,
+    }}});
+    bed.merge("rebootqueue", "default", &urls)
 }
 
 /// Waits until every pod of the workload is Ready and every node is seen. From then on rules are judged.
@@ -101,12 +121,7 @@ fn settle(watched: &mut Watched, pods: usize, nodes: usize) -> Result<()> {
 }
 
 /// Starts the controllers, reboots the cluster, and asks Junban to explain some nodes.
-fn rehearse(
-    args: &Args,
-    bed: &InstalledTestbed,
-    watched: &mut Watched,
-    exceptions: &Exceptions,
-) -> Result<RunRecord> {
+fn rehearse(args: &Args, bed: &Testbed, watched: &mut Watched, exceptions: &Exceptions) -> Result<RunRecord> {
     let mut controllers = Vec::new();
     for _ in 0..args.controllers.max(1) {
         controllers.push(bed.controller()?);
@@ -124,7 +139,7 @@ fn rehearse(
         if record.trouble.wanted {
             record.unknown = unknown::retry(bed, watched)?;
         }
-        let others = bed.ready().nodes.iter().filter(|node| !exceptions.contains(node));
+        let others = bed.ready.nodes.iter().filter(|node| !exceptions.contains(node));
         let named = exceptions.lost.iter().chain(&exceptions.stuck);
         for node in named.chain(others.take(EXPLAINED_OF_OTHERS)) {
             record.explained.insert(node.clone(), bed.explain(node)?);
@@ -137,7 +152,7 @@ fn rehearse(
 /// Calls `junban reboot --all --wait`. Until it ends, makes trouble, starts controllers again that ended by themselves,
 /// and prints the progress.
 fn reboot_all(
-    bed: &InstalledTestbed,
+    bed: &Testbed,
     watched: &mut Watched,
     controllers: &mut [Controller],
     record: &mut RunRecord,
@@ -147,7 +162,9 @@ fn reboot_all(
     say("junban reboot --all --wait")?;
     let mut arguments = vec!["reboot", "--all", "--wait", "--timeout", timeout];
     arguments.extend(["--reason", "rehearsal"]);
-    let mut reboot = bed.begin(&arguments, "reboot.log")?;
+    let log = File::create(bed.logs.join("reboot.log"))?;
+    let mut reboot = bed.command_of_a_person(&arguments);
+    let mut reboot = reboot.stdout(log.try_clone()?).stderr(log).spawn()?;
     let mut said = Instant::now();
     let ended = loop {
         if let Some(ended) = reboot.try_wait()? {

@@ -348,13 +348,10 @@ fn is_denial(truth: &Truth, params: &Params) -> bool {
 /// The line for the log of a run, if this event belongs there.
 fn log_line(truth: &Truth) -> Option<String> {
     match truth {
-        Truth::Entry {
-            node,
-            from,
-            to,
-            attempt,
-            ..
-        } => Some(format!("{node}: {from} -> {to} (attempt {attempt})")),
+        Truth::Entry(entry) => Some(format!(
+            "{}: {} (attempt {})",
+            entry.node, entry.phase, entry.attempt
+        )),
         Truth::Cordon { node, cordoned, by } => Some(format!("{node}: cordoned {cordoned} by {by}")),
         Truth::NodeReady { node, ready } => Some(format!("{node}: Ready {ready:?}")),
         Truth::MachineDown { machine, cause, .. } => Some(format!("{machine}: down ({cause:?})")),

@@ -21,7 +21,8 @@ use kube::runtime::watcher::Event;
 use crate::scenario::facts::{Collector, Facts};
 use crate::scenario::limits::Limits;
 use crate::time::now;
-pub(crate) use power_log::{PowerLine, power_lines, seconds};
+use power_log::power_lines;
+pub(crate) use power_log::{WATCHES_LATE_MS, seconds};
 use watches::{KINDS, Seen};
 
 const LISTS_WITHIN: Duration = Duration::from_secs(60);
@@ -48,7 +49,7 @@ pub(crate) struct Watched {
     events: Receiver<Seen>,
     power_log: PathBuf,
     /// The newest state of each object.
-    objects: BTreeMap<Key, DynamicObject>,
+    objects: BTreeMap<Key, Step>,
     /// What an unfinished list has shown so far.
     listed: BTreeMap<usize, BTreeSet<String>>,
     /// The kinds of which there was a whole list.
@@ -62,7 +63,7 @@ pub(crate) struct Watched {
     /// How many lines of the power log `live` knows.
     power_lines: usize,
     began: Ms,
-    /// The state when the run began, one step for each object.
+    /// The last step of each object before the run began.
     initial: Vec<Step>,
     /// All steps since then.
     steps: Vec<Step>,
@@ -151,17 +152,7 @@ impl Watched {
         self.facts.begin();
         self.began = now();
         self.steps.clear();
-        let began = self.began;
-        let step = |((kind, _), object): (&Key, &DynamicObject)| Step {
-            at: began,
-            version: version(object),
-            kind: *kind,
-            object: object.clone(),
-            order: 0,
-            is_gone: false,
-            after_gap: false,
-        };
-        self.initial = self.objects.iter().map(step).collect();
+        self.initial = self.objects.values().cloned().collect();
     }
 
     /// When the run began.
@@ -178,15 +169,6 @@ impl Watched {
         self.facts.collect(self.live.store())
     }
 
-    /// The objects of a kind that were deleted during the run, in their last state, and when.
-    pub(crate) fn deleted<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a DynamicObject, Ms)> {
-        let gone = self
-            .steps
-            .iter()
-            .filter(move |step| step.is_gone && KINDS[step.kind].2 == kind);
-        gone.map(|step| (&step.object, step.at))
-    }
-
     fn apply(&mut self, Seen { kind, at, event }: Seen) {
         match event {
             Event::Apply(object) => self.see(at, kind, object, false, false),
@@ -195,7 +177,7 @@ impl Watched {
             Event::InitApply(object) => {
                 let name = full_name(&object);
                 let known = self.objects.get(&(kind, name.clone()));
-                let is_news = known.is_none_or(|known| version(known) != version(&object));
+                let is_news = known.is_none_or(|known| known.version != version(&object));
                 self.listed.entry(kind).or_default().insert(name);
                 if is_news {
                     self.see(at, kind, object, false, true);
@@ -208,36 +190,45 @@ impl Watched {
                     .objects
                     .range((kind, String::new())..(kind + 1, String::new()));
                 let gone = of_kind.filter(|((_, name), _)| !listed.contains(name));
-                for mut object in gone.map(|(_, object)| object.clone()).collect::<Vec<_>>() {
-                    object.metadata.resource_version = Some(self.last_version.to_string());
-                    self.see(at, kind, object, true, true);
+                for known in gone.map(|(_, step)| step.clone()).collect::<Vec<_>>() {
+                    self.take(Step {
+                        at,
+                        version: self.last_version,
+                        is_gone: true,
+                        after_gap: true,
+                        ..known
+                    });
                 }
             }
         }
     }
 
     fn see(&mut self, at: Ms, kind: usize, object: DynamicObject, is_gone: bool, after_gap: bool) {
-        let key = (kind, full_name(&object));
-        if is_gone {
-            self.objects.remove(&key);
-        } else {
-            self.objects.insert(key, object.clone());
-        }
         let next = self.orders.len() as u64;
         let uid = object.metadata.uid.clone().unwrap_or_default();
-        let step = Step {
+        let order = *self.orders.entry(uid).or_insert(next);
+        self.take(Step {
             at,
             version: version(&object),
             kind,
-            order: *self.orders.entry(uid).or_insert(next),
+            order,
             object,
             is_gone,
             after_gap,
-        };
+        });
+    }
+
+    fn take(&mut self, step: Step) {
+        let key = (step.kind, full_name(&step.object));
         self.last_version = self.last_version.max(step.version);
-        step.show(at, &mut self.live);
+        step.show(step.at, &mut self.live);
         self.observe();
-        self.steps.push(step);
+        self.steps.push(step.clone());
+        if step.is_gone {
+            self.objects.remove(&key);
+        } else {
+            self.objects.insert(key, step);
+        }
     }
 
     /// Judges the run by the checkers of the simulated world. `each` gets every event, in the order in which they happened,
@@ -299,6 +290,9 @@ fn in_order(steps: &[Step]) -> Vec<(&Step, Ms)> {
 impl Step {
     fn show(&self, at: Ms, mirror: &mut Mirror) {
         let kind = KINDS[self.kind].2;
+        if kind == "Lease" {
+            return mirror.lease_renewed(at, self.object.metadata.name.as_deref().unwrap_or_default());
+        }
         if kind == "EndpointSlice" {
             let (service, ready) = translate::endpoints(&self.object);
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use crate::api::{Attachment, Ms};
 use crate::events::Event;
+use crate::truth::Truth;
 use crate::world::World;
 
 impl World {
@@ -53,7 +54,12 @@ impl World {
             Event::Owner(key) => self.on_owner(&key),
             Event::Budget(key) => self.on_budget(&key),
             Event::Schedule => self.on_schedule(),
-            Event::Detached { attachment } => drop(self.store.remove::<Attachment>(self.now, &attachment)),
+            Event::Detached { attachment } => {
+                if let Some(old) = self.store.remove::<Attachment>(self.now, &attachment) {
+                    let node = old.node.to_string();
+                    self.emit(Truth::Detached { node });
+                }
+            }
             Event::Collect { node } => self.on_collect(&node),
         }
     }

@@ -89,5 +89,7 @@ pub use machine::{Fault, Machine, PowerRequest, PowerState};
 pub use metrics::{Metrics, TurnTimes};
 pub use mirror::Mirror;
 pub use rng::{Rng, Span};
-pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
+pub use truth::{
+    DownCause, EntryFacts, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent,
+};
 pub use world::{Config, Interpreter, World};

@@ -4,23 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Lease, Ms, Node, Object, OwnerKind, Pod, Store};
+use crate::api::{Budget, Ms, Node, Object, Owner, OwnerKey, OwnerKind, Pod, Store};
 use crate::observed;
 use crate::truth::{DownCause, Truth, TruthEvent};
 use crate::world::Interpreter;
 
 /// After a node is back, the statuses of its pods need this long.
 const SHAKEN_MS: Ms = 15_000;
-/// A watch can show a renewal of a Lease this long after its machine went down.
-const LEASE_SHOWN_MS: Ms = 1_000;
+/// A controller sees the writes of two kinds in any order, if there was less time between them.
+const WATCHES_APART_MS: Ms = 1_000;
 
 pub struct Mirror {
     store: Store,
     truth: Vec<TruthEvent>,
     seq: u64,
     interpreter: Interpreter,
-    /// The bootID that each Node showed when its Lease was renewed last.
-    leased: BTreeMap<String, String>,
+    /// The bootID that each Node showed when its Lease was renewed last, and when that was.
+    leased: BTreeMap<String, (String, Ms)>,
     /// The machines that are down.
     down: BTreeMap<String, (Ms, DownCause)>,
     /// The nodes that a power action has hit since they were cordoned.
@@ -89,7 +89,6 @@ impl Mirror {
                 self.node_changed(at, old.as_deref(), Some(&new), by);
                 self.note_away(at, &name);
             }
-            Object::Lease(lease) => self.lease_renewed(at, &lease),
             Object::Pod(new) => {
                 let key = new.meta.key();
                 let old = self.store.pods.get(&key).cloned();
@@ -118,7 +117,7 @@ impl Mirror {
                 let new = self.store.put(at, Arc::unwrap_or_clone(new));
                 self.tell_all(at, (self.interpreter)(old.as_deref(), Some(&new)));
             }
-            Object::Volume(_) | Object::Claim(_) | Object::Service(_) => {}
+            Object::Lease(_) | Object::Volume(_) | Object::Claim(_) | Object::Service(_) => {}
         }
     }
 
@@ -145,7 +144,12 @@ impl Mirror {
                     self.tell(at, observed::budget(&budget, vec![]));
                 }
             }
-            Object::Attachment(old) => drop(self.store.attachments.remove(&old.meta.name)),
+            Object::Attachment(old) => {
+                if self.store.attachments.remove(&old.meta.name).is_some() {
+                    let node = old.node.to_string();
+                    self.tell(at, Truth::Detached { node });
+                }
+            }
             Object::Custom(old) => {
                 if let Some(old) = self.store.customs.remove(&old.key()) {
                     self.tell_all(at, (self.interpreter)(Some(&old), None));
@@ -168,6 +172,12 @@ impl Mirror {
         self.tell_all(at, events);
         if let Some(node) = booted {
             self.machine_up(at, node);
+            let renewed = self.leased.get(&*node.meta.name);
+            if let Some(renewed) = renewed.map(|(_, renewed)| *renewed)
+                && at < renewed + WATCHES_APART_MS
+            {
+                self.lease_renewed(at, &node.meta.name);
+            }
         }
     }
 
@@ -178,21 +188,20 @@ impl Mirror {
         }
     }
 
-    fn lease_renewed(&mut self, at: Ms, lease: &Lease) {
-        let Some(node) = self.store.nodes.get(&lease.node).cloned() else {
+    /// The kubelet of this node has renewed its Lease.
+    pub fn lease_renewed(&mut self, at: Ms, node: &str) {
+        let Some(node) = self.store.nodes.get(node).cloned() else {
             return;
         };
-        let name = lease.node.to_string();
+        let name = node.meta.name.to_string();
         let boot_id = node.status.boot_id.clone();
         // A machine with its old bootID can only be seen to be up by its Lease.
-        if self
-            .down
-            .get(&name)
-            .is_some_and(|(since, _)| since + LEASE_SHOWN_MS < at)
-        {
+        let down = self.down.get(&name);
+        if down.is_some_and(|(since, _)| since + WATCHES_APART_MS < at) {
             self.machine_up(at, &node);
         }
-        if self.leased.insert(name.clone(), boot_id.clone()).as_ref() != Some(&boot_id) {
+        let before = self.leased.insert(name.clone(), (boot_id.clone(), at));
+        if before.is_none_or(|(before, _)| before != boot_id) {
             self.tell(at, Truth::LeaseAfterBoot { node: name, boot_id });
         }
     }
@@ -208,44 +217,23 @@ impl Mirror {
                 self.tell_budget(at, &budget);
             }
         }
-        let Some(owner) = self.store.topmost(pod).filter(|owner| owner.scalable()) else {
-            return;
-        };
-        let service = owner.meta.key().to_string();
-        let pods = self.pods_of_topmost(&owner.meta.uid);
-        let serving = pods.iter().filter(|p| p.status.ready && !p.terminating()).count() as u64;
-        let (wanted, pods) = (owner.replicas, pods.into_iter().cloned().collect::<Vec<_>>());
-        self.tell_serving(at, service, serving, wanted, &pods);
+        let owner = self.store.topmost(pod).filter(|owner| owner.scalable()).cloned();
+        if let Some(owner) = owner {
+            self.tell_serving(at, &owner, None);
+        }
     }
 
     /// The API shows this many ready endpoints of a Service. A Service has the name of its workload.
     pub fn endpoints(&mut self, at: Ms, namespace: &str, name: &str, ready: u64) {
         let kinds = [OwnerKind::Deployment, OwnerKind::StatefulSet];
-        let owner = kinds.into_iter().find_map(|kind| {
-            let key = crate::api::OwnerKey::new(kind, namespace, name);
-            self.store.owners.get(&key).cloned()
-        });
+        let keys = kinds.map(|kind| OwnerKey::new(kind, namespace, name));
+        let owner = keys.iter().find_map(|key| self.store.owners.get(key)).cloned();
         if let Some(owner) = owner {
-            let pods: Vec<_> = self
-                .pods_of_topmost(&owner.meta.uid)
-                .into_iter()
-                .cloned()
-                .collect();
-            let service = format!("{namespace}/{name} by its endpoints");
-            self.tell_serving(at, service, ready, owner.replicas, &pods);
+            self.tell_serving(at, &owner, Some(ready));
         }
     }
 
-    fn pods_of_topmost(&self, uid: &str) -> Vec<&Arc<Pod>> {
-        let is_of = |pod: &&Arc<Pod>| {
-            self.store
-                .topmost(pod)
-                .is_some_and(|owner| *owner.meta.uid == *uid)
-        };
-        self.store.pods().filter(is_of).collect()
-    }
-
-    fn tell_budget(&mut self, at: Ms, budget: &crate::api::Budget) {
+    fn tell_budget(&mut self, at: Ms, budget: &Budget) {
         let selector = budget.selector.as_ref();
         let pods = selector.map(|selector| self.store.pods_selected(&budget.meta.namespace, selector));
         let members = pods.into_iter().flatten().map(|pod| pod.meta.key().to_string());
@@ -254,16 +242,31 @@ impl Mirror {
     }
 
     /// A pod is lost if its node was away, or if somebody deleted it who did not ask the Eviction API.
-    fn tell_serving(&mut self, at: Ms, service: String, serving: u64, wanted: i64, pods: &[Arc<Pod>]) {
+    fn tell_serving(&mut self, at: Ms, owner: &Owner, endpoints: Option<u64>) {
         let is_shaken = |node: &str| {
             let last = self.away.get(node);
             self.is_away(node) || last.is_some_and(|last| at < last + SHAKEN_MS)
         };
-        let is_lost = |pod: &&Arc<Pod>| match pod.terminating() {
+        let is_lost = |pod: &Pod| match pod.terminating() {
             true => !self.evicted.contains(&*pod.meta.uid),
             false => pod.node.as_ref().is_some_and(|node| is_shaken(node)),
         };
-        let mut lost = pods.iter().filter(is_lost).count() as u64;
+        let (mut serving, mut lost) = (0, 0);
+        for pod in self.store.pods() {
+            if self
+                .store
+                .topmost(pod)
+                .is_some_and(|top| top.meta.uid == owner.meta.uid)
+            {
+                serving += u64::from(pod.status.ready && !pod.terminating());
+                lost += u64::from(is_lost(pod));
+            }
+        }
+        let mut service = owner.meta.key().to_string();
+        if let Some(ready) = endpoints {
+            service += " by its endpoints";
+            serving = ready;
+        }
         if serving > 0 {
             self.lost.remove(&service);
         } else if lost > 0 {
@@ -271,16 +274,13 @@ impl Mirror {
         } else {
             lost = u64::from(self.lost.contains(&service));
         }
-        let wanted = u64::try_from(wanted).unwrap_or_default();
-        self.tell(
-            at,
-            Truth::Serving {
-                service,
-                serving,
-                wanted,
-                lost,
-            },
-        );
+        let serving = Truth::Serving {
+            service,
+            serving,
+            wanted: u64::try_from(owner.replicas).unwrap_or_default(),
+            lost,
+        };
+        self.tell(at, serving);
     }
 
     /// Whether the node is down, NotReady or gone, and no power action has hit it.

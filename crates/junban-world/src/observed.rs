@@ -123,10 +123,7 @@ pub(crate) fn budget(budget: &Budget, members: Vec<String>) -> Truth {
     let status = &budget.status;
     Truth::Budget {
         budget: budget.meta.key().to_string(),
-        namespace: budget.meta.namespace.to_string(),
-        healthy: status.current_healthy,
         needed: status.desired_healthy,
-        expected: status.expected_pods,
         allowed: status.disruptions_allowed,
         members,
     }

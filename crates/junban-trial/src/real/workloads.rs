@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use junban_world::api::node::ZONE;
 use serde_json::{Value, json};
 
-use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};
 use crate::scenario::model::{Budget, Demand, Key, Kind, Scenario, Span, Workload};
+use crate::testbed::{ANNOTATION, Testbed};
 
 /// Makes the workloads, and waits until every pod is on its node and Ready.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
@@ -18,13 +18,13 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let namespaces = scenario.workloads.iter().map(|at| at.what.key.namespace.as_str());
     let missing = namespaces.filter(|name| !matches!(*name, "default" | "kube-system"));
     for namespace in missing.collect::<BTreeSet<_>>() {
-        bed.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
+        bed.apply_all(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
     }
     for at in &scenario.workloads {
         make(bed, scenario, &at.what)?;
     }
     for at in &scenario.budgets {
-        bed.apply(&[pdb(&at.what)])?;
+        bed.apply_all(&[pdb(&at.what)])?;
     }
     // Wait until the budgets have a status and the pods of DaemonSets are Ready.
     std::thread::sleep(Duration::from_secs(2));
@@ -49,11 +49,11 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
     if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
         with_only(bed, scenario, place, || {
-            bed.apply(&objects)?;
+            bed.apply_all(&objects)?;
             wait_until_bound(bed, workload, 1)
         })?;
     } else {
-        bed.apply(&objects)?;
+        bed.apply_all(&objects)?;
         if is_placed {
             place(bed, scenario, workload)?;
         }

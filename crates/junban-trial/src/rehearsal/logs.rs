@@ -27,8 +27,6 @@ struct Request {
     status: Status,
     #[serde(rename = "requestReceivedTimestamp", deserialize_with = "seconds")]
     received: f64,
-    #[serde(rename = "stageTimestamp", deserialize_with = "seconds")]
-    answered: f64,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +38,6 @@ struct User {
 #[serde(default)]
 struct Object {
     resource: String,
-    name: String,
     subresource: String,
 }
 
@@ -61,13 +58,11 @@ impl Request {
     }
 }
 
-/// What the audit logs say of Junban, and of the pods that are gone.
+/// What the audit logs say of Junban.
 #[derive(Default)]
 pub(super) struct Audit {
     /// The requests of Junban's account, in the order in which they were received.
     requests: Vec<Request>,
-    /// For each pod that a kubelet removed: its node, and when.
-    pub(super) removed: Vec<(String, f64)>,
 }
 
 impl Audit {
@@ -81,32 +76,20 @@ impl Audit {
             for line in BufReader::new(file).lines() {
                 let line = line?;
                 // Parsing is slow, and most lines are about other accounts.
-                let ours = line.contains(&account);
-                let removal = line.contains("\"verb\":\"delete\"") && line.contains("\"system:node:");
-                if !ours && !removal {
+                if !line.contains(&account) {
                     continue;
                 }
                 let Ok(request) = serde_json::from_str::<Request>(&line) else {
                     continue; // the last line of a server that was killed
                 };
-                if request.received >= since && seen.insert(request.audit_id.clone()) {
-                    audit.take(request, &account);
+                let is_new = request.received >= since && seen.insert(request.audit_id.clone());
+                if is_new && request.user.username == account {
+                    audit.requests.push(request);
                 }
             }
         }
         audit.requests.sort_by(|a, b| a.received.total_cmp(&b.received));
         Ok(audit)
-    }
-
-    fn take(&mut self, request: Request, account: &str) {
-        if request.user.username == account {
-            self.requests.push(request);
-        } else if request.object.resource == "pods"
-            && request.status.code < 300
-            && let Some(node) = request.user.username.strip_prefix("system:node:")
-        {
-            self.removed.push((node.to_owned(), request.answered));
-        }
     }
 
     /// How many requests there were beside those for queue, Lease and watches.
@@ -178,30 +161,5 @@ impl Audit {
         };
         let span = times.last().map_or(1.0, |last| (last - from).max(1.0));
         (busiest(1.0), busiest(10.0), times.len() as f64 / span)
-    }
-
-    /// When the API server acknowledged the patch of `node` that a watch showed at `seen`.
-    pub(super) fn patched(&self, node: &str, seen: f64) -> f64 {
-        let patches = self.requests.iter().filter(|request| {
-            request.object.resource == "nodes" && request.object.name == node && request.verb == "patch"
-        });
-        // A watch can show a write before its answer is sent, but not before the request was received.
-        patches
-            .filter(|request| request.received <= seen)
-            .map(|request| request.answered)
-            .reduce(f64::max)
-            .unwrap_or(seen)
-    }
-
-    /// When the last write of the ledger before a cordon was sent: that write gave the slot.
-    pub(super) fn granted(&self, cordoned: f64) -> f64 {
-        let writes = self.requests.iter().filter(|request| {
-            let what = (request.verb.as_str(), request.object.resource.as_str());
-            what == ("update", "rebootqueues") && request.status.code == 200 && request.answered <= cordoned
-        });
-        writes
-            .map(|request| request.received)
-            .max_by(f64::total_cmp)
-            .unwrap_or(cordoned)
     }
 }

@@ -1,35 +1,28 @@
-//! What a run showed: the rules that were broken, the cordons, the budgets and the volumes.
+//! What a run showed: the rules that were broken, the turns and the budgets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use junban_world::{Mirror, Store, Truth, TruthEvent};
 
 use super::budgets::{AppsByNode, Budgets};
+use super::turns::LoggedTurn;
 use super::workload::{APP, NAMESPACE};
-use crate::json::text;
-use crate::watched::Watched;
-
-/// A node was cordoned or uncordoned.
-pub(super) struct CordonChange {
-    pub(super) node: String,
-    /// In seconds since 1970.
-    pub(super) seen: f64,
-    pub(super) cordoned: bool,
-    pub(super) control_plane: bool,
-    /// Where the apps ran at that moment.
-    pub(super) apps: AppsByNode,
-}
+use crate::watched::{WATCHES_LATE_MS, Watched};
 
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) budgets: Budgets,
     /// Rules that were broken, in words.
     pub(super) broken: Vec<String>,
-    pub(super) cordon_changes: Vec<CordonChange>,
-    /// For each deleted VolumeAttachment: its node, and when.
-    pub(super) detached: Vec<(String, f64)>,
+    pub(super) turns: Vec<LoggedTurn>,
+    /// How many volumes were detached.
+    pub(super) detached: usize,
     pub(super) most_unavailable: usize,
+    /// When each node with a slot got it.
+    slots: BTreeMap<String, f64>,
+    /// The node of each pod, by UID.
+    pods: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -41,10 +34,6 @@ impl Seen {
             format!("{}: {}, after {at:.3} s", violation.rule, violation.text)
         };
         seen.broken = violations.iter().map(in_words).collect();
-        let detached = watched.deleted("VolumeAttachment");
-        let node =
-            |attachment: &kube::api::DynamicObject| text(&attachment.data["spec"]["nodeName"]).to_owned();
-        seen.detached = detached.map(|(object, at)| (node(object), seconds(at))).collect();
         Ok(seen)
     }
 
@@ -52,18 +41,51 @@ impl Seen {
         let at = seconds(event.at);
         let store = cluster.store();
         match &event.what {
-            Truth::Cordon { node, cordoned, .. } => {
-                self.cordon_changes.push(CordonChange {
+            Truth::Slots { holders } => {
+                self.slots.retain(|node, _| holders.contains_key(node));
+                for node in holders.keys() {
+                    self.slots.entry(node.clone()).or_insert(at);
+                }
+            }
+            Truth::Cordon {
+                node, cordoned: true, ..
+            } => {
+                self.turns.push(LoggedTurn {
                     node: node.clone(),
-                    seen: at,
-                    cordoned: *cordoned,
                     control_plane: store.node(node).is_some_and(|node| node.is_control_plane()),
+                    granted: self.slots.get(node).copied().unwrap_or(at),
+                    cordoned: at,
                     apps: apps_by_node(store),
+                    ..LoggedTurn::default()
                 });
                 let unavailable = store
                     .nodes()
                     .filter(|node| node.unschedulable || !node.is_ready());
                 self.most_unavailable = self.most_unavailable.max(unavailable.count());
+            }
+            Truth::Cordon { node, .. } => {
+                if let Some(turn) = self.turn(node) {
+                    turn.restored = Some(at);
+                }
+            }
+            Truth::PowerCalled { node, .. } => {
+                let at = seconds(event.at - WATCHES_LATE_MS);
+                if let Some(turn) = self.turn(node) {
+                    turn.powered.get_or_insert(at);
+                }
+            }
+            Truth::PodAdded(pod) | Truth::PodChanged(pod) => {
+                self.pods
+                    .extend(pod.node.clone().map(|node| (pod.uid.clone(), node)));
+            }
+            Truth::PodGone { uid, .. } => {
+                if let Some(node) = self.pods.remove(uid) {
+                    self.left(&node, at);
+                }
+            }
+            Truth::Detached { node } => {
+                self.detached += 1;
+                self.left(node, at);
             }
             // A budget has the name of its app.
             Truth::Budget { budget, allowed, .. } => self.budgets.see(app(budget), at, *allowed > 0),
@@ -76,6 +98,19 @@ impl Seen {
                 self.implied_budget(app(service), at, *serving, *wanted);
             }
             _ => {}
+        }
+    }
+
+    /// The turn of the node that is under way.
+    fn turn(&mut self, node: &str) -> Option<&mut LoggedTurn> {
+        let turn = self.turns.iter_mut().rev().find(|turn| turn.node == node);
+        turn.filter(|turn| turn.restored.is_none())
+    }
+
+    /// A pod or a volume left the node.
+    fn left(&mut self, node: &str, at: f64) {
+        if let Some(turn) = self.turn(node).filter(|turn| turn.powered.is_none()) {
+            turn.last_gone = Some(at);
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use junban_testbed::junban::Controller;
 
-use super::testbed::InstalledTestbed;
 use crate::scenario::facts::{Facts, NodeFacts};
+use crate::testbed::Testbed;
 
 const KILL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE_FOR: Duration = Duration::from_secs(15);
@@ -34,12 +34,7 @@ impl Trouble {
     }
 
     /// Makes the trouble that is due. Called a few times a second during the run.
-    pub(super) fn act(
-        &mut self,
-        bed: &InstalledTestbed,
-        controllers: &mut [Controller],
-        facts: &Facts,
-    ) -> Result<()> {
+    pub(super) fn act(&mut self, bed: &Testbed, controllers: &mut [Controller], facts: &Facts) -> Result<()> {
         if !self.wanted {
             return Ok(());
         }
@@ -59,8 +54,8 @@ impl Trouble {
         Ok(())
     }
 
-    fn pause(&mut self, bed: &InstalledTestbed) -> Result<()> {
-        let said = bed.junban(&["pause", "--reason", "rehearsal"])?;
+    fn pause(&mut self, bed: &Testbed) -> Result<()> {
+        let said = bed.try_junban(&["pause", "--reason", "rehearsal"])?;
         if !said.status.success() {
             let text = String::from_utf8_lossy(&said.stderr).into_owned();
             self.broken.push(format!("pause: {}", text.trim()));

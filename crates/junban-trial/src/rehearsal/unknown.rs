@@ -8,16 +8,16 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::say::say;
-use super::testbed::InstalledTestbed;
 use crate::json::items;
 use crate::scenario::facts::NodeFacts;
+use crate::testbed::Testbed;
 use crate::watched::Watched;
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Retries each of these servers once, and waits until they are back or until [`PATIENCE`] is over. Returns what
 /// `junban explain` said of each server before.
-pub(super) fn retry(bed: &InstalledTestbed, watched: &mut Watched) -> Result<BTreeMap<String, String>> {
+pub(super) fn retry(bed: &Testbed, watched: &mut Watched) -> Result<BTreeMap<String, String>> {
     let said = bed.junban(&["list", "-o", "json"])?;
     let list: Value = serde_json::from_slice(&said.stdout).context("the answer of `junban list`")?;
     let mut explained = BTreeMap::new();

@@ -7,7 +7,6 @@ use junban_api::names;
 use junban_sim::objects::{ENTRY, QUEUE};
 use junban_world::api::node::ZONE;
 use junban_world::{ObjKey, Store, Truth};
-use serde_json::Value;
 
 use crate::json::text;
 
@@ -46,10 +45,8 @@ pub struct NodeFacts {
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EntryFacts {
-    pub name: String,
     pub uid: String,
     pub node: String,
-    pub policy: String,
     pub phase: String,
     pub reason: String,
     pub message: String,
@@ -59,7 +56,6 @@ pub struct EntryFacts {
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PodFacts {
-    pub uid: String,
     pub node: String,
     /// `namespace/name` of the topmost controller, or of the pod itself if it has no controller.
     pub workload: String,
@@ -80,18 +76,6 @@ impl NodeFacts {
 }
 
 impl EntryFacts {
-    /// What the spec and the status of an entry say.
-    pub fn read(spec: &Value, status: &Value) -> Self {
-        Self {
-            node: text(&spec["nodeName"]).to_owned(),
-            policy: text(&spec["policy"]).to_owned(),
-            phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
-            reason: text(&status["reason"]).to_owned(),
-            message: text(&status["message"]).to_owned(),
-            ..Self::default()
-        }
-    }
-
     /// The entry in words.
     pub fn describe(&self) -> String {
         format!(
@@ -110,20 +94,6 @@ impl Facts {
     pub fn nodes_that(&self, is_so: fn(&NodeFacts) -> bool) -> BTreeSet<String> {
         let those = self.nodes.iter().filter(|(_, node)| is_so(node));
         those.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// What the spec and the status of the queue say.
-    pub fn of_queue(queue: Option<(&Value, &Value)>) -> Self {
-        let slots = queue.and_then(|(_, status)| status["ledger"]["slots"].as_object());
-        Self {
-            slots: slots
-                .into_iter()
-                .flatten()
-                .map(|(node, _)| node.clone())
-                .collect(),
-            paused: queue.is_none_or(|(spec, _)| spec["paused"].as_bool().unwrap_or_default()),
-            ..Self::default()
-        }
     }
 
     /// The nodes whose power action is in doubt after a crash.
@@ -189,14 +159,19 @@ impl Collector {
     /// The facts of this moment. `store` holds the objects of the world, or of a real cluster.
     pub(crate) fn collect(&self, store: &Store) -> Facts {
         let queue = store.custom(QUEUE, names::QUEUE);
-        let queue = queue.as_ref().map(|queue| (&queue.spec, &queue.status));
+        let slots = queue.and_then(|queue| queue.status["ledger"]["slots"].as_object());
         Facts {
             nodes: self.nodes(store),
             entries: entries(store),
             pods: pods(store),
             replicas: replicas(store),
+            slots: slots
+                .into_iter()
+                .flatten()
+                .map(|(node, _)| node.clone())
+                .collect(),
+            paused: queue.is_none_or(|queue| queue.spec["paused"].as_bool().unwrap_or_default()),
             power: self.power.clone(),
-            ..Facts::of_queue(queue)
         }
     }
 
@@ -230,10 +205,12 @@ impl Collector {
 fn entries(store: &Store) -> Vec<EntryFacts> {
     let customs = store.customs().filter(|custom| custom.kind == ENTRY);
     let entry = |custom: &std::sync::Arc<junban_world::Custom>| EntryFacts {
-        name: custom.meta.name.to_string(),
         uid: custom.meta.uid.to_string(),
+        node: text(&custom.spec["nodeName"]).to_owned(),
+        phase: custom.status["phase"].as_str().unwrap_or("Queued").to_owned(),
+        reason: text(&custom.status["reason"]).to_owned(),
+        message: text(&custom.status["message"]).to_owned(),
         order: custom.meta.created,
-        ..EntryFacts::read(&custom.spec, &custom.status)
     };
     customs.map(entry).collect()
 }
@@ -243,7 +220,6 @@ fn pods(store: &Store) -> BTreeMap<String, PodFacts> {
         let key = pod.meta.key().to_string();
         let topmost = store.topmost(pod).map(|owner| owner.meta.key().to_string());
         let facts = PodFacts {
-            uid: pod.meta.uid.to_string(),
             node: pod.node.as_ref().map(ToString::to_string).unwrap_or_default(),
             workload: topmost.unwrap_or_else(|| key.clone()),
             ready: pod.status.ready,

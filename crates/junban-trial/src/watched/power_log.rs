@@ -11,24 +11,24 @@ use crate::json::text;
 
 /// A watch may show a write this long after it was done. So a power action counts this much later than its line says: the
 /// record that was written before it must be seen before it.
-const WATCHES_LATE_MS: Ms = 300;
+pub(crate) const WATCHES_LATE_MS: Ms = 300;
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PowerLine {
+pub(super) struct PowerLine {
     /// In seconds since 1970.
     #[serde(rename = "time", deserialize_with = "seconds")]
-    pub(crate) at: f64,
-    pub(crate) node: String,
+    at: f64,
+    node: String,
     #[serde(rename = "bootIDBefore")]
-    pub(crate) boot_id_before: String,
+    boot_id_before: String,
     /// `reset` by the power program, or `self` by the machine.
     #[serde(default)]
-    pub(crate) action: String,
-    pub(crate) effect: String,
+    action: String,
+    effect: String,
 }
 
-pub(crate) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
+pub(super) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
     let text = match std::fs::read_to_string(log) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

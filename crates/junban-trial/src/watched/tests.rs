@@ -317,6 +317,23 @@ fn an_uncordon_of_another_cordon_or_of_an_unproven_node_is_found() {
 }
 
 #[test]
+fn a_lease_that_was_renewed_just_before_the_new_boot_id_was_shown_proves_the_boot() {
+    for (seconds, broken) in [(0, &[""; 0] as &[&str]), (2, &["S10"])] {
+        let mut cluster = Cluster::new(json!({}));
+        cluster.powered().lease("n1").later(seconds);
+        cluster.node(
+            "n1",
+            json!({"cordonedBy": "junban", "marked": true, "boot": "b1"}),
+        );
+        assert_eq!(
+            cluster.node("n1", json!({"boot": "b1"})).broken(),
+            *broken,
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
 fn a_cordon_after_the_pause_is_found() {
     for (seconds, broken) in [(4, &[""; 0] as &[&str]), (6, &["S11"])] {
         let mut cluster = Cluster::new(json!({}));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use junban_api::names;
 use junban_world::{
-    Attachment, Budget, BudgetStatus, Custom, Demand, Effect, Expression, IntOrPercent, Lease, Map, Meta, Ms,
-    Node, NodeStatus, Object, Owner, OwnerKind, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Ready,
-    Selector, Taint, Toleration, UnhealthyPolicy,
+    Attachment, Budget, BudgetStatus, Custom, Demand, Effect, IntOrPercent, Meta, Ms, Node, NodeStatus,
+    Object, Owner, OwnerKind, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Ready, Selector, Taint,
+    Toleration, UnhealthyPolicy,
 };
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -20,11 +20,6 @@ pub(super) fn object(kind: &str, object: &DynamicObject, order: u64) -> Option<O
     Some(match kind {
         "Node" => Object::Node(Arc::new(node(meta, object))),
         "Pod" => Object::Pod(Arc::new(pod(meta, &object.data))),
-        "Lease" => Object::Lease(Arc::new(Lease {
-            node: meta.name,
-            resource_version: 0,
-            renewed: 0,
-        })),
         "PodDisruptionBudget" => Object::Budget(Arc::new(budget(meta, spec, status))),
         "VolumeAttachment" => Object::Attachment(Arc::new(Attachment {
             meta,
@@ -219,30 +214,13 @@ fn budget(meta: Meta, spec: &Value, status: &Value) -> Budget {
     }
 }
 
+/// The objects of the testbed select by `matchLabels` alone.
 fn selector(selector: &Value) -> Selector {
-    let labels = selector["matchLabels"].as_object();
-    let expression = |one: &Value| {
-        let key = text(&one["key"]).to_owned();
-        let values = items(&one["values"])
-            .iter()
-            .map(|value| text(value).to_owned())
-            .collect();
-        match text(&one["operator"]) {
-            "In" => Expression::In { key, values },
-            "NotIn" => Expression::NotIn { key, values },
-            "Exists" => Expression::Exists { key },
-            _ => Expression::DoesNotExist { key },
-        }
-    };
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
     Selector {
         match_labels: labels
-            .into_iter()
-            .flatten()
             .map(|(key, value)| (key.clone(), text(value).to_owned()))
-            .collect::<Map>(),
-        expressions: items(&selector["matchExpressions"])
-            .iter()
-            .map(expression)
             .collect(),
+        expressions: vec![],
     }
 }

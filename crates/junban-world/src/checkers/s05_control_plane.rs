@@ -2,9 +2,9 @@
 //! small to keep a quorum, none goes down unless `allowQuorumLoss` is set.
 
 use super::params::Params;
-use super::view::{ClusterView, in_flight};
+use super::view::ClusterView;
 use crate::api::Ready;
-use crate::truth::{PowerOutcome, Truth, TruthEvent};
+use crate::truth::{EntryFacts, PowerOutcome, Truth, TruthEvent};
 
 /// A control plane with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
@@ -16,14 +16,14 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
             cordoned: true,
             by,
         } if params.is_controller(by) => {
-            let other = node_of_the_other_kind(view, node, in_flight);
+            let other = node_of_the_other_kind(view, node, EntryFacts::in_flight);
             (
                 node,
                 other.map(|other| format!("{node} was cordoned while {other} is in flight")),
             )
         }
         Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
-            let other = node_of_the_other_kind(view, node, |phase| phase == "Rebooting");
+            let other = node_of_the_other_kind(view, node, |entry| entry.phase == "Rebooting");
             (
                 node,
                 other.map(|other| format!("power action on {node} while {other} is rebooting")),
@@ -42,11 +42,15 @@ fn is_control_plane(view: &ClusterView, node: &str) -> bool {
     view.nodes.get(node).is_some_and(|n| n.control_plane)
 }
 
-/// A node in such a phase: a worker if `node` is a control-plane node, else a control-plane node.
-fn node_of_the_other_kind(view: &ClusterView, node: &str, phase: impl Fn(&str) -> bool) -> Option<String> {
+/// A node with such an entry: a worker if `node` is a control-plane node, else a control-plane node.
+fn node_of_the_other_kind(
+    view: &ClusterView,
+    node: &str,
+    is_away: impl Fn(&EntryFacts) -> bool,
+) -> Option<String> {
     let control_plane = is_control_plane(view, node);
     let other = view.entries.values().find(|e| {
-        phase(&e.phase)
+        is_away(e)
             && e.node != node
             && view
                 .nodes
