@@ -9,7 +9,7 @@ use crate::ids::{
     ClaimKey, EntryName, EntryUid, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version,
 };
 pub use crate::node::Node;
-pub use crate::pod::{Pod, PodPhase, PodWish};
+pub use crate::pod::{Neighbours, Pod, PodGroup, PodPhase, PodTerm, PodWish, Spread};
 use crate::policy::Policy;
 use crate::queue::Queue;
 pub use crate::taint::{CORDON_TAINT, Taint, Toleration};

@@ -15,7 +15,7 @@ use crate::ids::{EntryUid, NodeName, PdbKey, PodKey, Version};
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::plan::plan;
-use crate::pod::{Pod, PodPhase};
+use crate::pod::{Neighbours, Pod, PodPhase};
 use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules};
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
@@ -157,6 +157,8 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         requests: BTreeMap::from([("cpu".to_owned(), 100)]),
         node_selector: BTreeMap::new(),
         required_affinity: Vec::new(),
+        neighbours: Neighbours::default(),
+        is_gated: false,
         tolerations: Vec::new(),
         priority: 0,
         is_junban: false,
