@@ -9,7 +9,7 @@ mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -92,17 +92,12 @@ impl Watched {
         }
     }
 
-    /// Takes in all events that are there. Waits for the first one, but not longer than `patience`. Returns whether there
-    /// was one.
-    pub(crate) fn wait(&mut self, patience: Duration) -> Result<bool> {
-        let first = match self.events.recv_timeout(patience) {
-            Ok(seen) => Some(seen),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
+    /// Takes in all events that are there. Waits for the first one, but not longer than `patience`.
+    pub(crate) fn wait(&mut self, patience: Duration) -> Result<()> {
+        match self.events.recv_timeout(patience) {
+            Ok(seen) => self.apply(seen),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(error) => bail!("the watches ended: {error}"),
-        };
-        let was_one = first.is_some();
-        if let Some(seen) = first {
-            self.apply(seen);
         }
         while let Ok(seen) = self.events.try_recv() {
             self.apply(seen);
@@ -113,7 +108,7 @@ impl Watched {
         }
         self.power_lines = lines.len();
         self.observe();
-        Ok(was_one)
+        Ok(())
     }
 
     /// Waits until the watches have shown everything that there is.
@@ -121,11 +116,8 @@ impl Watched {
         let began = Instant::now();
         while self.known.len() < KINDS.len() {
             if began.elapsed() > LISTS_WITHIN {
-                bail!(
-                    "the watches listed only {} of {} kinds",
-                    self.known.len(),
-                    KINDS.len()
-                );
+                let (known, all) = (self.known.len(), KINDS.len());
+                bail!("the watches listed only {known} of {all} kinds");
             }
             self.wait(Duration::from_secs(1))?;
         }
@@ -232,7 +224,7 @@ impl Watched {
     }
 
     /// Judges the run by the checkers of the simulated world. `each` gets every event, in the order in which they happened,
-    /// with the cluster after it.
+    /// with the cluster after it. The first events are those that the state at the beginning means.
     pub(crate) fn judge(&self, mut each: impl FnMut(&Mirror, &TruthEvent)) -> Result<Vec<Violation>> {
         let mut mirror = Mirror::new(Box::new(interpret));
         let mut checkers = Checkers::of_watches(Params::default());
@@ -241,6 +233,7 @@ impl Watched {
         }
         for event in mirror.take_truth() {
             checkers.learn(&event);
+            each(&mirror, &event);
         }
         let mut limits = Limits::of(mirror.store());
         let lines = power_lines(&self.power_log)?;
