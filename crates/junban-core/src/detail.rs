@@ -93,10 +93,12 @@ pub enum Detail {
     LastReady(PodKey),
     PinnedNeverImplied { need: u32, most: u32 },
     ImpliedHeld,
+    ImpliedLost(Holder),
     ImpliedUsed { disrupted: u32, replicas: u32, allowed: u32 },
     EvictionAnswer { pod: PodKey, text: String },
     BudgetBehind(PodKey),
-    NoRoom { needed: i64, free: i64 },
+    FitsNowhere { pod: PodKey, barrier: Box<Barrier> },
+    ConstrainedNeverAllowed { pod: PodKey, barrier: Box<Barrier>, need: u32, most: u32 },
 
     // The drain and the power action.
     LoadBalancers,
@@ -122,7 +124,7 @@ pub enum Holder {
     /// A pod that is back under its name: the budget still counts its eviction.
     Charged(PodKey),
     /// A pod that is to replace another one and fits on no node.
-    Unschedulable(PodKey),
+    Unschedulable { pod: PodKey, barrier: Option<Box<Barrier>> },
     /// A pod on a node that Junban reboots.
     Rebooting { pod: PodKey, node: NodeName, phase: Phase },
     /// A pod that is not Ready on a node that takes pods.
@@ -253,6 +255,7 @@ impl Detail {
             ),
             Self::ImpliedHeld =>
                 write!(f, "other turns hold the disruptions that drain.unbudgeted allows of {object}"),
+            Self::ImpliedLost(holder) => write!(f, "{object} lost a pod that has not come back{holder}"),
             Self::ImpliedUsed { disrupted, replicas, allowed } => write!(
                 f,
                 "{disrupted} of the {replicas} pods of {object} are disrupted, drain.unbudgeted allows {allowed}"
@@ -260,13 +263,12 @@ impl Detail {
             Self::EvictionAnswer { pod, text } => write!(f, "pod {pod}: {text}"),
             Self::BudgetBehind(pod) =>
                 write!(f, "the controller of {object} has not seen pod {pod} leave yet"),
-            Self::NoRoom { needed, free } => {
-                let ObjectRef::Capacity(resource) = object else {
-                    return Ok(());
-                };
-                let [needed, free] = [needed, free].map(|amount| amount_of(resource, *amount));
-                write!(f, "the node's pods request {needed} of {resource}, the other nodes have {free} free")
-            }
+            Self::FitsNowhere { pod, barrier } => write!(f, "pod {pod} fits on no other node: {barrier}"),
+            Self::ConstrainedNeverAllowed { pod, barrier, need, most } => write!(
+                f,
+                "{need} pods of {object} on this node fit on no other node, and at most {most} of its pods may be \
+                 down; pod {pod}: {barrier}"
+            ),
 
             Self::LoadBalancers => write!(f, "load balancers take the node out (drain.loadBalancerWait)"),
             Self::CordonUnseen => write!(f, "a scheduler may not have seen the cordon yet"),
@@ -286,6 +288,81 @@ impl Detail {
     }
 }
 
+/// What keeps a pod from the nodes that come closest.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Barrier {
+    /// No other node takes pods.
+    #[default]
+    NoNode,
+    /// Node selector, node affinity or the affinity of a volume.
+    Selector,
+    /// A taint, as `kubectl taint` writes it, and how many nodes with room are tainted.
+    Taint { nodes: usize, taint: String },
+    /// The pod's required affinity, by the key of its topology.
+    Affinity(String),
+    /// A required anti-affinity of the pod, or of a pod that runs there.
+    AntiAffinity(String),
+    /// A topology spread with `DoNotSchedule`.
+    Spread { topology: String, honors_taints: bool },
+    /// The largest free amount is less than the request. Beside that, nodes with room are tainted.
+    Room {
+        resource: String,
+        request: i64,
+        most: i64,
+        tainted: Option<(usize, String)>,
+    },
+}
+
+impl Barrier {
+    /// The one of two barriers that is closer to letting the pod in: the scheduler asks in the order of the variants.
+    #[must_use]
+    pub fn closer(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Room { most, .. }, Self::Room { most: of_other, .. }) if of_other > most => other,
+            (Self::Room { .. }, Self::Room { .. }) => self,
+            _ => self.max(other),
+        }
+    }
+
+    /// The object that is to be named: the resource that runs out, or the pod.
+    pub fn object(&self, pod: &PodKey) -> ObjectRef {
+        match self {
+            Self::Room { resource, .. } => ObjectRef::Capacity(resource.clone()),
+            _ => ObjectRef::Pod(pod.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Barrier {
+    #[rustfmt::skip]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNode => write!(f, "no other node takes pods now"),
+            Self::Selector => write!(f, "its node selector, node affinity or volume selects no other node"),
+            Self::Taint { nodes, taint } =>
+                write!(f, "it does not tolerate {taint}; nodes with room that have a taint: {nodes}"),
+            Self::Affinity(topology) => write!(f, "its affinity by {topology} allows none"),
+            Self::AntiAffinity(topology) =>
+                write!(f, "its anti-affinity by {topology}, or that of a pod there, allows none"),
+            Self::Spread { topology, honors_taints: false } => write!(
+                f,
+                "its topologySpreadConstraints by {topology} count a cordoned node as an empty domain; \
+                 set nodeTaintsPolicy: Honor"
+            ),
+            Self::Spread { topology, .. } => write!(f, "its topologySpreadConstraints by {topology} allow none"),
+            Self::Room { resource, request, most, tainted } => {
+                let [request, most] = [request, most].map(|amount| amount_of(resource, *amount));
+                write!(f, "it requests {request} of {resource}, and at most {most} are free on one node")?;
+                match tainted {
+                    Some((nodes, taint)) => write!(f, "; it does not tolerate {taint}; nodes with room that have a \
+                        taint: {nodes}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Holder {
     #[rustfmt::skip]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -293,7 +370,10 @@ impl fmt::Display for Holder {
             Self::Unknown => Ok(()),
             Self::Charged(pod) =>
                 write!(f, "; pod {pod} is back, but the budget counts its eviction for up to two minutes"),
-            Self::Unschedulable(pod) => write!(f, "; pod {pod} is to replace another one and fits on no node"),
+            Self::Unschedulable { pod, barrier } => {
+                write!(f, "; pod {pod} is to replace another one and fits on no node")?;
+                barrier.iter().try_for_each(|barrier| write!(f, ": {barrier}"))
+            }
             Self::Rebooting { pod, node, phase } =>
                 write!(f, "; pod {pod} is down with node {node}, whose reboot is {phase}"),
             Self::Unready { pod, node } => write!(f, "; pod {pod} is not Ready on node {node}"),

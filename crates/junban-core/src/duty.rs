@@ -11,7 +11,7 @@ use crate::pod::{Pod, PodPhase, PodWish};
 use crate::policy::{Leave, Policy};
 use crate::reason::Reason;
 use crate::selector::Selector;
-use crate::taint::CORDON_TAINT;
+use crate::taint::{CORDON_TAINT, Taint};
 use crate::workload::WorkloadKind;
 
 /// What a drain does with a pod.
@@ -121,30 +121,38 @@ fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
 
 /// Whether selectors, taints and volumes let the pod run on a node. The cordon and free room do not count.
 fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
-    let tolerated = node.taints.iter().all(|taint| {
-        taint.effect == "PreferNoSchedule"
-            || taint.key == CORDON_TAINT
-            || pod
-                .tolerations
-                .iter()
-                .any(|toleration| toleration.tolerates(taint))
-    });
-    tolerated && belongs_on(cluster, pod, node)
+    untolerated(pod, node).is_none() && belongs_on(cluster, pod, node)
+}
+
+/// The first taint of the node that keeps the pod out. The cordon does not count.
+pub fn untolerated<'n>(pod: &Pod, node: &'n Node) -> Option<&'n Taint> {
+    let tolerates = |taint: &Taint| {
+        pod.tolerations
+            .iter()
+            .any(|toleration| toleration.tolerates(taint))
+    };
+    let mut taints = node
+        .taints
+        .iter()
+        .filter(|taint| taint.keeps_out() && taint.key != CORDON_TAINT);
+    taints.find(|taint| !tolerates(taint))
+}
+
+/// Whether the pod's node selector and its required node affinity select a node.
+pub fn is_selected(pod: &Pod, node: &Node) -> bool {
+    let mut selector = pod.node_selector.iter();
+    selector.all(|(key, value)| node.labels.get(key) == Some(value))
+        && matches_any(&pod.required_affinity, node)
+}
+
+fn matches_any(terms: &[Selector], node: &Node) -> bool {
+    terms.is_empty() || terms.iter().any(|term| term.matches(&node.labels))
 }
 
 /// Whether selectors and volumes let the pod run on a node.
 pub fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
-    let selected = pod
-        .node_selector
-        .iter()
-        .all(|(key, value)| node.labels.get(key) == Some(value));
-    let any = |terms: &[Selector]| terms.is_empty() || terms.iter().any(|term| term.matches(&node.labels));
-    let volumes = pod
-        .claims
-        .iter()
-        .filter_map(|claim| cluster.claims.get(claim))
-        .all(|claim| any(&claim.node_affinity));
-    selected && any(&pod.required_affinity) && volumes
+    let mut volumes = pod.claims.iter().filter_map(|claim| cluster.claims.get(claim));
+    is_selected(pod, node) && volumes.all(|claim| matches_any(&claim.node_affinity, node))
 }
 
 /// Whether a pod cannot run on another node (docs/design/drain.md#pinned-pods).

@@ -261,6 +261,10 @@ pub struct BackOff {
     /// The object that blocked. A change of it ends the wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<BlockedBy>,
+    /// Whether the drain was in vain: a pod that left found no other node. Then giving the node back opens the budget
+    /// again, and that is no change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_vain: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -271,6 +275,9 @@ pub struct BlockedBy {
 }
 
 impl BackOff {
+    /// The wait after a drain in vain. Each round of it disrupts pods, so a person or a change is waited for.
+    pub const IN_VAIN: Duration = Duration::from_secs(24 * 3_600);
+
     /// The wait after this many releases.
     pub fn wait(releases: u32) -> Duration {
         const MINUTE: u64 = 60;

@@ -60,6 +60,22 @@ pub struct DrainRules {
     pub empty_dir: Leave,
     pub bare: Leave,
     pub on_timeout: OnTimeout,
+    pub capacity: CapacityRule,
+}
+
+/// Whether a node is drained only if its pods have room elsewhere (docs/design/drain.md#room).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CapacityRule {
+    /// If not, a lack of room is only reported, and the pods come back with their node.
+    pub is_required: bool,
+    /// The resources of which a lack is only reported, by their names.
+    pub report_only: Vec<String>,
+}
+
+impl CapacityRule {
+    pub fn reports_anything(&self) -> bool {
+        !self.is_required || !self.report_only.is_empty()
+    }
 }
 
 impl DrainRules {

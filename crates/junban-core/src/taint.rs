@@ -1,5 +1,7 @@
 //! Taints of nodes, and the tolerations of pods.
 
+use std::fmt;
+
 /// The taint of a cordoned node.
 pub const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
 
@@ -8,6 +10,23 @@ pub struct Taint {
     pub key: String,
     pub value: String,
     pub effect: String,
+}
+
+impl Taint {
+    /// Whether it keeps pods out that do not tolerate it.
+    pub fn keeps_out(&self) -> bool {
+        self.effect != "PreferNoSchedule"
+    }
+}
+
+/// `pool=gpu:NoSchedule`, as `kubectl taint` writes it.
+impl fmt::Display for Taint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value.is_empty() {
+            true => write!(f, "{}:{}", self.key, self.effect),
+            false => write!(f, "{}={}:{}", self.key, self.value, self.effect),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

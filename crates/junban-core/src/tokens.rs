@@ -9,7 +9,7 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::derived::{Derived, Turn};
 use crate::detail::{Detail, Holder};
-use crate::duty::{belongs_on, duty, is_pinned};
+use crate::duty::{belongs_on, duty};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
 use crate::guard::{self, Guard, Slip};
@@ -17,6 +17,7 @@ use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::placement::Placement;
 use crate::pod::{Pod, PodPhase};
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
@@ -86,7 +87,12 @@ pub struct Reservations(BTreeMap<BudgetKey, BTreeMap<NodeName, u32>>);
 
 impl Reservations {
     /// What nodes still need that hold a slot and have not been powered.
-    pub fn of_slots(cluster: &Cluster, memory: &Memory, derived: &Derived<'_>) -> Self {
+    pub fn of_slots(
+        cluster: &Cluster,
+        memory: &Memory,
+        derived: &Derived<'_>,
+        placement: &Placement<'_>,
+    ) -> Self {
         let ledger = derived.ledger.filter(|_| guard::stands(Guard::Reservations));
         let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
         let mut reserved = Self::default();
@@ -94,7 +100,7 @@ impl Reservations {
             if let Some(node) = cluster.nodes.get(name)
                 && derived.turns.get(name).filter(is_before_power).is_some()
             {
-                reserved.add(name, pinned_needs(cluster, memory, node));
+                reserved.add(name, pinned_needs(cluster, memory, placement, node));
             }
         }
         reserved
@@ -118,12 +124,17 @@ impl Reservations {
 }
 
 /// How many tokens of each budget a node's pinned pods need.
-pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap<BudgetKey, u32> {
+pub fn pinned_needs(
+    cluster: &Cluster,
+    memory: &Memory,
+    placement: &Placement<'_>,
+    node: &Node,
+) -> BTreeMap<BudgetKey, u32> {
     let mut needs = BTreeMap::new();
     let pinned = cluster.pods_of(&node.name).filter(|pod| {
         pod.ready
             && !pod.terminating
-            && is_pinned(cluster, node, pod)
+            && placement.stays(node, pod)
             && !memory.tokens.was_accepted(&pod.key, &pod.uid)
             && duty(cluster, Some(memory), pod, None).must_leave()
     });
@@ -146,25 +157,28 @@ pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -
 
 /// The tokens that the API shows, less those that Junban itself has asked for or reserved.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub struct Tokens<'p, 'a> {
     cluster: &'a Cluster,
     memory: &'a Memory,
-    derived: &'a Derived<'a>,
-    reservations: &'a Reservations,
+    derived: &'p Derived<'a>,
+    reservations: &'p Reservations,
+    placement: &'p Placement<'a>,
 }
 
-impl<'a> Tokens<'a> {
+impl<'p, 'a> Tokens<'p, 'a> {
     pub fn new(
         cluster: &'a Cluster,
         memory: &'a Memory,
-        derived: &'a Derived<'a>,
-        reservations: &'a Reservations,
+        derived: &'p Derived<'a>,
+        reservations: &'p Reservations,
+        placement: &'p Placement<'a>,
     ) -> Self {
         Self {
             cluster,
             memory,
             derived,
             reservations,
+            placement,
         }
     }
 
@@ -180,7 +194,13 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
+    fn take_of_pdb(
+        &self,
+        key: &BudgetKey,
+        budget: &'a Budget,
+        pod: &Pod,
+        node: &Node,
+    ) -> Result<(), Blocker> {
         if pod.phase != PodPhase::Running {
             // The API server asks no budget for a Pending pod.
             return Ok(());
@@ -214,7 +234,7 @@ impl<'a> Tokens<'a> {
         }
         let holder = self.holder(budget, node);
         let reason = match holder {
-            Holder::Unschedulable(_) => Reason::ReplacementUnschedulable,
+            Holder::Unschedulable { .. } => Reason::ReplacementUnschedulable,
             _ => Reason::BudgetExhausted,
         };
         let detail = Detail::NoDisruptions {
@@ -226,7 +246,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// What uses up a budget that allows nothing now. `node` is the node whose pod is to leave.
-    fn holder(&self, budget: &Budget, node: &Node) -> Holder {
+    fn holder(&self, budget: &'a Budget, node: &Node) -> Holder {
         let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
@@ -238,7 +258,7 @@ impl<'a> Tokens<'a> {
         let mut down = unready().filter_map(|pod| Some((pod, self.place_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             let unschedulable = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
-            return unschedulable.map_or(Holder::Unknown, |pod| Holder::Unschedulable(pod.key.clone()));
+            return unschedulable.map_or(Holder::Unknown, |pod| self.unschedulable(pod));
         };
         let (pod, node) = (pod.key.clone(), on.clone());
         let is_up = self.cluster.nodes.get(on);
@@ -249,6 +269,13 @@ impl<'a> Tokens<'a> {
             }
             _ if is_up => Holder::Unready { pod, node },
             _ => Holder::Down { pod, node },
+        }
+    }
+
+    fn unschedulable(&self, pod: &Pod) -> Holder {
+        Holder::Unschedulable {
+            pod: pod.key.clone(),
+            barrier: self.placement.barrier(pod).map(Box::new),
         }
     }
 
@@ -292,6 +319,18 @@ impl<'a> Tokens<'a> {
                 Detail::LastReady(pod.key.clone()),
             );
             return Err(Blocker::new(Reason::ImpliedBudget, owner, detail));
+        }
+        let unready = self
+            .cluster
+            .pods_of_owner(owner)
+            .filter(|pod| !pod.ready && !pod.terminating);
+        if let Some(pod) = unready
+            .filter(|pod| pod.node.is_none())
+            .find(|pod| pod.fits_nowhere)
+        {
+            let detail = Detail::ImpliedLost(self.unschedulable(pod));
+            let owner = ObjectRef::Workload(owner.clone());
+            return Err(Blocker::new(Reason::ReplacementUnschedulable, owner, detail));
         }
         Err(implied.refusal(1))
     }

@@ -191,10 +191,48 @@ fn pod_spec(pod: &world::Pod) -> k8s::PodSpec {
         }],
         volumes: Some(claims.chain(scratch).collect()),
         node_selector: Some(template.node_selector.clone()),
+        affinity: template.anti_affinity.as_ref().map(anti_affinity),
+        topology_spread_constraints: template
+            .spread
+            .as_ref()
+            .map(|spread| vec![constraint(spread, template)]),
         tolerations: Some(template.tolerations.iter().map(toleration).collect()),
         priority: Some(template.priority),
         termination_grace_period_seconds: i64::try_from(template.grace_s).ok(),
         ..k8s::PodSpec::default()
+    }
+}
+
+fn anti_affinity(labels: &world::Map) -> k8s::Affinity {
+    let term = k8s::PodAffinityTerm {
+        label_selector: Some(with_labels(labels)),
+        topology_key: world::api::node::HOSTNAME.into(),
+        ..k8s::PodAffinityTerm::default()
+    };
+    k8s::Affinity {
+        pod_anti_affinity: Some(k8s::PodAntiAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![term]),
+            ..k8s::PodAntiAffinity::default()
+        }),
+        ..k8s::Affinity::default()
+    }
+}
+
+fn constraint(spread: &world::Spread, template: &world::PodTemplate) -> k8s::TopologySpreadConstraint {
+    k8s::TopologySpreadConstraint {
+        label_selector: Some(with_labels(&template.labels)),
+        max_skew: i32::try_from(spread.max_skew).unwrap_or(i32::MAX),
+        node_taints_policy: spread.honors_taints.then(|| "Honor".into()),
+        topology_key: spread.topology_key.clone(),
+        when_unsatisfiable: "DoNotSchedule".into(),
+        ..k8s::TopologySpreadConstraint::default()
+    }
+}
+
+fn with_labels(labels: &world::Map) -> apis::LabelSelector {
+    apis::LabelSelector {
+        match_labels: Some(labels.clone()),
+        match_expressions: None,
     }
 }
 

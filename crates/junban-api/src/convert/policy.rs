@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -153,6 +153,13 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
         "cannot be a namespace",
         "name namespaces one by one",
     );
+    fields.set(
+        "spec.drain.capacityReportOnly",
+        &drain.capacity_report_only,
+        selector::is_resource,
+        "cannot be the name of a resource",
+        "write names as nodes list them in status.allocatable, for example nvidia.com/gpu",
+    );
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
         timeout: span_from(
@@ -189,6 +196,15 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             &drain.on_timeout,
             [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
         ),
+        capacity: CapacityRule {
+            is_required: one_of(
+                fields,
+                "spec.drain.capacity",
+                &drain.capacity,
+                [("Require", true), ("Report", false)],
+            ),
+            report_only: drain.capacity_report_only,
+        },
     }
 }
 

@@ -194,6 +194,9 @@ pub struct BackOffStatus {
     pub until: String,
     /// The object that blocked. A change of this object ends the wait.
     pub blocked_by: Option<BlockedByStatus>,
+    /// Whether the drain was in vain: a pod that left found no other node.
+    #[serde(default)]
+    pub in_vain: bool,
 }
 
 /// The object that blocked. A change of this object ends the wait.

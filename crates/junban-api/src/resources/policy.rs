@@ -113,6 +113,13 @@ pub struct DrainSpec {
     /// and its entry is Failed.
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
+    /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
+    /// back with it (Report).
+    #[schemars(schema_with = "capacity")]
+    pub capacity: String,
+    /// Resources of which a lack is only reported, for example nvidia.com/gpu in a fleet that is always full.
+    #[schemars(schema_with = "parts::resource_names")]
+    pub capacity_report_only: Vec<String>,
 }
 
 /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
@@ -228,6 +235,10 @@ fn on_timeout(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Release", "Hold"]})
 }
 
+fn capacity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Require", "Report"]})
+}
+
 fn driver(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["command"]})
 }
@@ -260,6 +271,8 @@ impl Default for DrainSpec {
             empty_dir: "Evict".into(),
             bare: "Block".into(),
             on_timeout: "Release".into(),
+            capacity: "Require".into(),
+            capacity_report_only: Vec::new(),
         }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
-use crate::detail::Detail;
+use crate::detail::{Barrier, Detail};
 use crate::duty::{Duty, duty};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
+use crate::ids::PodKey;
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase, PodWish};
@@ -155,12 +156,13 @@ fn is_held_by_junban(plan: &PlanBuilder<'_>, key: &BudgetKey, node: &Node) -> bo
 fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Policy) -> Vec<Blocker> {
     let tokens = plan.tokens();
     let mut unmet = Vec::new();
-    for (key, need) in pinned_needs(plan.cluster, plan.memory, node) {
+    for (key, need) in pinned_needs(plan.cluster, plan.memory, &plan.placement, node) {
         let taken = tally.reservations.of_others(&key, &node.name);
         let pdb = match &key {
             BudgetKey::Pdb(pdb) => pdb,
             BudgetKey::Implied(owner) => {
-                unmet.extend(tokens.refuse_pinned(owner, need, taken, node, policy));
+                let refused = tokens.refuse_pinned(owner, need, taken, node, policy);
+                unmet.extend(refused.map(|blocker| name_constraint(plan, node, &key, blocker)));
                 continue;
             }
             BudgetKey::Pod(_) => continue,
@@ -176,16 +178,54 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
             .saturating_sub(reserved + plan.memory.tokens.unseen(&key));
         if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
             let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
-            let (reason, detail) = if need > most && budget.expected_pods > 0 {
-                (
+            let never = need > most && budget.expected_pods > 0;
+            let (reason, detail) = match constrained_pod(plan, node, &key).filter(|_| never) {
+                Some((pod, barrier)) => (
+                    Reason::ReplacementUnschedulable,
+                    Detail::ConstrainedNeverAllowed {
+                        pod,
+                        barrier,
+                        need,
+                        most,
+                    },
+                ),
+                None if never => (
                     Reason::BudgetImpossible,
                     Detail::PinnedNeverAllowed { need, most },
-                )
-            } else {
-                (Reason::BudgetHeld, Detail::PinnedTokensHeld { need, free })
+                ),
+                None => (Reason::BudgetHeld, Detail::PinnedTokensHeld { need, free }),
             };
             unmet.push(Blocker::new(reason, ObjectRef::Pdb(pdb.clone()), detail));
         }
     }
     unmet
+}
+
+/// The first pod of a budget that is to leave and that the pods around it keep from every other node.
+fn constrained_pod(plan: &PlanBuilder<'_>, node: &Node, key: &BudgetKey) -> Option<(PodKey, Box<Barrier>)> {
+    plan.cluster.pods_of(&node.name).find_map(|pod| {
+        let barrier = plan.placement.stays_because(node, pod)?;
+        let is_constraint = barrier != Barrier::Selector && budget_of(plan.cluster, pod).as_ref() == Ok(key);
+        is_constraint.then(|| (pod.key.clone(), Box::new(barrier)))
+    })
+}
+
+/// If a constraint is why more pods stay with the node than may ever be disrupted, the blocker names it.
+fn name_constraint(plan: &PlanBuilder<'_>, node: &Node, key: &BudgetKey, blocker: Blocker) -> Blocker {
+    let Detail::PinnedNeverImplied { need, most } = blocker.detail else {
+        return blocker;
+    };
+    match constrained_pod(plan, node, key) {
+        Some((pod, barrier)) => Blocker::new(
+            Reason::ReplacementUnschedulable,
+            blocker.object,
+            Detail::ConstrainedNeverAllowed {
+                pod,
+                barrier,
+                need,
+                most,
+            },
+        ),
+        None => blocker,
+    }
 }

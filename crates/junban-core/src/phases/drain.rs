@@ -8,7 +8,7 @@ use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty, is_pinned, must_leave};
+use crate::duty::{Duty, duty, must_leave};
 use crate::effect::{Effect, Read};
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
@@ -64,7 +64,7 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
     left.peek()?;
     let waits_pinned = |pod: &Pod| {
         let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
-        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
+        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && plan.placement.stays(node, pod)
     };
     if !left.all(waits_pinned) {
         return None;
@@ -81,17 +81,7 @@ pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &No
         (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
     });
     // A budget without tokens is not asked, so there is no denial. It blocks all the same.
-    let tokens = plan.tokens();
-    let withheld = pods().find_map(|pod| {
-        let waits = matches!(
-            duty(plan.cluster, Some(plan.memory), pod, turn.policy),
-            Duty::Evict
-        );
-        let policy = turn.policy.filter(|_| waits)?;
-        let budget = budget_of(plan.cluster, pod);
-        let refused = budget.and_then(|budget| tokens.take(&budget, pod, node, policy));
-        refused.err().map(|blocker| blocker.object)
-    });
+    let withheld = withheld(plan, turn, node).next().map(|blocker| blocker.object);
     let left = pods().find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
     let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
     denied
@@ -99,6 +89,30 @@ pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &No
         .or(left.map(|pod| ObjectRef::Pod(pod.key.clone())))
         .or_else(|| Some(ObjectRef::Volume(attached()?)))
         .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
+}
+
+/// The budget that does not come back because a pod that left fits on no other node, if that is what blocks the drain.
+pub(super) fn in_vain(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    withheld(plan, turn, node).find(|blocker| blocker.reason == Reason::ReplacementUnschedulable)
+}
+
+/// Why the pods that are to be evicted have no tokens.
+fn withheld<'t>(
+    plan: &'t PlanBuilder<'_>,
+    turn: &'t Turn<'_>,
+    node: &'t Node,
+) -> impl Iterator<Item = Blocker> + 't {
+    let tokens = plan.tokens();
+    plan.cluster.pods_of(&node.name).filter_map(move |pod| {
+        let waits = matches!(
+            duty(plan.cluster, Some(plan.memory), pod, turn.policy),
+            Duty::Evict
+        );
+        let policy = turn.policy.filter(|_| waits)?;
+        let budget = budget_of(plan.cluster, pod);
+        let refused = budget.and_then(|budget| tokens.take(&budget, pod, node, policy));
+        refused.err()
+    })
 }
 
 /// One step of a drain. Returns the proof if nothing is left.

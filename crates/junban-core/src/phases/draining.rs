@@ -76,7 +76,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             Some(Reason::Evicting) => Detail::NotLeft,
             _ => Detail::Said(entry.record.message.clone()),
         };
-        let why = Blocker::new(Reason::DrainTimeout, object, detail);
+        let timed_out = Blocker::new(Reason::DrainTimeout, object, detail);
+        let why = drain::in_vain(plan, turn, node).unwrap_or(timed_out);
         let must_hold = live_attempt || policy.drain.on_timeout == OnTimeout::Hold;
         return end(plan, turn, node, why, must_hold);
     }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use crate::builder::PlanBuilder;
-use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty, is_pinned};
+use crate::duty::{Duty, duty};
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::placement::Placement;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::Reason;
@@ -39,7 +39,7 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
     let mut candidates = Vec::new();
     let cluster = plan.cluster;
     for pod in cluster.pods_of(&node.name) {
-        let of_pod = order_of(cluster, node, pod);
+        let of_pod = order_of(&plan.placement, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
             Duty::Returns(blocker) => {
@@ -88,8 +88,8 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
     left
 }
 
-fn order_of(cluster: &Cluster, node: &Node, pod: &Pod) -> LeaveOrder {
-    if is_pinned(cluster, node, pod) {
+fn order_of(placement: &Placement<'_>, node: &Node, pod: &Pod) -> LeaveOrder {
+    if placement.stays(node, pod) {
         LeaveOrder::Pinned
     } else if pod.priority >= CRITICAL {
         LeaveOrder::Critical
@@ -218,7 +218,7 @@ fn leave(
     budget: BudgetKey,
     effect: impl FnOnce(PodLeave) -> Effect,
 ) -> bool {
-    if is_pinned(plan.cluster, node, pod)
+    if plan.placement.stays(node, pod)
         && let Some(blocker) = start::closed_before_power(plan, turn, node)
     {
         // The pod would be down until its node may be powered.

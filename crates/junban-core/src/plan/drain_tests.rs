@@ -328,7 +328,8 @@ fn a_node_is_not_cordoned_for_the_last_ready_pod_of_an_owner() {
 
 #[test]
 fn a_drain_timeout_names_the_pod_that_is_still_in_its_grace_period() {
-    let mut toy = Toy::new(&["node-1"]);
+    let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.node("node-2").held = true;
     toy.policy().drain.timeout = Duration::from_secs(60);
     toy.cluster.apply_pod(Pod {
         terminating: true,

@@ -16,7 +16,9 @@ use crate::memory::Memory;
 use crate::node::Node;
 use crate::plan::plan;
 use crate::pod::{Neighbours, Pod, PodPhase};
-use crate::policy::{DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules};
+use crate::policy::{
+    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+};
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
 use crate::reason::Reason;
@@ -69,6 +71,10 @@ pub(crate) fn policy() -> Policy {
             empty_dir: Leave::Evict,
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
+            capacity: CapacityRule {
+                is_required: true,
+                report_only: Vec::new(),
+            },
         },
         reboot: RebootRules {
             ladder: vec![Step::Command {

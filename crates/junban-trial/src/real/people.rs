@@ -40,6 +40,13 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
                 .map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
             kubectl(&["label", "--overwrite", "node", node, &label])
         }
+        Act::Taint { node, taint, is_set } => {
+            let taint = match is_set {
+                true => format!("{}={}:NoSchedule", taint.key, taint.value),
+                false => format!("{}-", taint.key),
+            };
+            kubectl(&["taint", "--overwrite", "node", node, &taint])
+        }
         Act::Annotate { node, key, value } => {
             kubectl(&["annotate", "--overwrite", "node", node, &format!("{key}={value}")])
         }

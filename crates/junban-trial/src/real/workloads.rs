@@ -44,6 +44,12 @@ fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 
 fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     let mut objects = volumes(workload, &scenario.nodes.names());
+    objects.extend(workload.priority.map(|priority| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": priority_class(priority)}, "value": priority,
+        })
+    }));
     objects.extend(workload.budget.as_ref().map(pdb));
     let is_placed = !workload.on.is_empty();
     objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
@@ -186,13 +192,28 @@ fn pod(workload: &Workload) -> Value {
     if workload.kind == Kind::Job {
         spec["restartPolicy"] = json!("Never");
     }
+    if let Some(spread) = &workload.hard_spread {
+        spec["topologySpreadConstraints"] = json!([{
+            "maxSkew": spread.skew, "topologyKey": spread.key, "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": workload.key.name}},
+            "nodeTaintsPolicy": if spread.honors_taints { "Honor" } else { "Ignore" },
+        }]);
+    }
+    if let Some(priority) = workload.priority {
+        // The class is made for the run: only the admission plugin of classes writes spec.priority.
+        spec["priorityClassName"] = json!(priority_class(priority));
+    }
     if let Some(node) = &workload.only_on {
         spec["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
     }
-    if workload.tolerates_unschedulable {
-        let key = junban_api::names::UNSCHEDULABLE;
-        spec["tolerations"] = json!([{"key": key, "operator": "Exists"}]);
-    }
+    let tolerated = workload.tolerates.iter();
+    let tolerated =
+        tolerated.map(|taint| json!({"key": taint.key, "operator": "Equal", "value": taint.value}));
+    let key = junban_api::names::UNSCHEDULABLE;
+    let cordon = workload
+        .tolerates_unschedulable
+        .then(|| json!({"key": key, "operator": "Exists"}));
+    spec["tolerations"] = tolerated.chain(cordon).collect();
     if workload.kind == Kind::DaemonSet {
         spec["tolerations"] = json!([{"operator": "Exists"}]);
     }
@@ -216,6 +237,10 @@ fn pod(workload: &Workload) -> Value {
         },
         "spec": spec,
     })
+}
+
+fn priority_class(priority: i32) -> String {
+    format!("priority-{}", priority.to_string().replace('-', "minus-"))
 }
 
 fn annotations(workload: &Workload) -> Value {

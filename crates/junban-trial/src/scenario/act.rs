@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::is_node_name;
-use super::model::{Act, Demand, Fault, MachineFault, Right, Target};
+use super::model::{Act, Demand, Fault, MachineFault, Right, Taint, Target};
 use super::selector;
 use super::settings;
 use super::words::{Mistake, Words};
@@ -23,6 +23,7 @@ const ACTS: &[Phrase] = &[
     ("cordon", |words| Ok(Act::Cordon(machine(words)?))),
     ("uncordon", |words| Ok(Act::Uncordon(machine(words)?))),
     ("label", label),
+    ("taint", taint),
     ("delete node", |words| Ok(Act::DeleteNode(machine(words)?))),
     ("delete queue", |_| Ok(Act::DeleteQueue)),
     ("delete policy", |words| Ok(Act::DeletePolicy(policy(words)?))),
@@ -273,6 +274,22 @@ fn label(words: &mut Words<'_>) -> Result<Act, Mistake> {
     })
 }
 
+fn taint(words: &mut Words<'_>) -> Result<Act, Mistake> {
+    let node = node(words)?;
+    let word = words.next("TAINT=VALUE, or TAINT- to remove it")?;
+    let (key, value, is_set) = match (word.split_once('='), word.strip_suffix('-')) {
+        (Some((key, value)), _) => (key, value, true),
+        (None, Some(key)) => (key, "", false),
+        (None, None) => return Err(format!("`{word}` is neither TAINT=VALUE nor TAINT-")),
+    };
+    let (key, value) = (key.to_owned(), value.to_owned());
+    Ok(Act::Taint {
+        node,
+        taint: Taint { key, value },
+        is_set,
+    })
+}
+
 /// `maxUnavailable 1`, `minAvailable 50%`.
 pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Mistake> {
     type Make = fn(Value) -> Demand;
@@ -370,6 +387,17 @@ mod tests {
                     node: "node-1".into(),
                     key: "junban.dev/hold".into(),
                     value: None,
+                },
+            ),
+            (
+                "taint node-1 pool=gpu",
+                Act::Taint {
+                    node: "node-1".into(),
+                    taint: Taint {
+                        key: "pool".into(),
+                        value: "gpu".into(),
+                    },
+                    is_set: true,
                 },
             ),
             (

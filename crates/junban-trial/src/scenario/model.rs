@@ -167,10 +167,30 @@ pub struct Workload {
     pub tolerates_unschedulable: bool,
     /// No two of its pods run on one node.
     pub spread: bool,
+    pub hard_spread: Option<HardSpread>,
+    /// The taints that its pods tolerate.
+    pub tolerates: Vec<Taint>,
+    pub priority: Option<i32>,
     pub cpu: Option<Quantity>,
     pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A topology spread constraint with `DoNotSchedule` over the pods of the workload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HardSpread {
+    pub key: String,
+    pub skew: u32,
+    /// `nodeTaintsPolicy: Honor`.
+    pub honors_taints: bool,
+}
+
+/// A NoSchedule taint of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
 }
 
 /// What a budget demands. The value is as in the API: the number 1, or the text `50%`.
@@ -260,6 +280,12 @@ pub enum Act {
     Retry(String),
     Cordon(String),
     Uncordon(String),
+    Taint {
+        node: String,
+        taint: Taint,
+        /// If not, the taint with this key is removed.
+        is_set: bool,
+    },
     Label {
         node: String,
         key: String,

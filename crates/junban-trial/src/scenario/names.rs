@@ -73,6 +73,7 @@ fn nodes_of(act: &Act) -> Vec<String> {
         | Act::PowerOff(node)
         | Act::Repair(node)
         | Act::Label { node, .. }
+        | Act::Taint { node, .. }
         | Act::Annotate { node, .. } => vec![node.clone()],
         Act::Fault(fault) => vec![fault.node.clone()],
         Act::Refused(act) => nodes_of(act),

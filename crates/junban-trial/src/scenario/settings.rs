@@ -61,6 +61,8 @@ const POLICY: &[Field] = &[
     ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
     ("drain.bare", Form::OneOf(&["Evict", "Block"])),
     ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("drain.capacity", Form::OneOf(&["Require", "Report"])),
+    ("drain.capacityReportOnly", Form::List),
     ("reboot.bootTimeout", Form::Duration),
     ("reboot.attempts", Form::Int),
     ("reboot.ladder", Form::Ladder),

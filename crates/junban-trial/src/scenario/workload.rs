@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::act::{demand, node, nodes};
-use super::model::{Budget, Key, Kind, Span, Workload};
+use super::model::{Budget, HardSpread, Key, Kind, Span, Taint, Workload};
 use super::words::{Mistake, Words};
 
 const KINDS: [(&str, Kind); 5] = [
@@ -42,7 +42,10 @@ const TRAITS: &[&str] = &[
     "empty dir",
     "finalizer",
     "tolerates unschedulable",
+    "tolerates",
+    "spread by",
     "spread",
+    "priority",
     "cpu",
     "memory",
     "label",
@@ -155,7 +158,10 @@ fn trait_of(
         "empty dir" => workload.empty_dir = true,
         "finalizer" => workload.finalizer = Some(words.next("a finalizer's name")?.to_owned()),
         "tolerates unschedulable" => workload.tolerates_unschedulable = true,
+        "tolerates" => workload.tolerates.push(taint(words)?),
+        "spread by" => workload.hard_spread = Some(hard_spread(words)?),
         "spread" => workload.spread = true,
+        "priority" => workload.priority = Some(words.number("a priority")?),
         "cpu" => workload.cpu = Some(words.cpu()?),
         "memory" => workload.memory = Some(words.memory()?),
         "label" => workload.labels.extend([pair(words)?]),
@@ -163,6 +169,23 @@ fn trait_of(
         other => return Err(format!("`{other}` is in the list of parts, and nothing reads it")),
     }
     Ok(())
+}
+
+/// `pool=gpu`.
+pub(super) fn taint(words: &mut Words<'_>) -> Result<Taint, Mistake> {
+    let (key, value) = pair(words)?;
+    Ok(Taint { key, value })
+}
+
+/// `kubernetes.io/hostname skew 1 honouring taints`, after `spread by`.
+fn hard_spread(words: &mut Words<'_>) -> Result<HardSpread, Mistake> {
+    let key = words.next("the key of a label of nodes")?.to_owned();
+    words.one_of(&["skew"], "the next word of a spread")?;
+    Ok(HardSpread {
+        key,
+        skew: words.number("the largest skew")?,
+        honors_taints: words.eat("honouring taints"),
+    })
 }
 
 fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {

@@ -178,6 +178,18 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
             workload.key.name.clone(),
         )]));
     }
+    template.spread = workload.hard_spread.as_ref().map(|spread| junban_world::Spread {
+        topology_key: spread.key.clone(),
+        max_skew: i64::from(spread.skew),
+        honors_taints: spread.honors_taints,
+    });
+    template.priority = workload.priority.unwrap_or_default();
+    let tolerations = workload.tolerates.iter().map(|taint| Toleration {
+        key: Some(taint.key.clone()),
+        value: Some(taint.value.clone()),
+        effect: None,
+    });
+    template.tolerations.extend(tolerations);
     if workload.tolerates_unschedulable {
         template.tolerations.push(Toleration::key(UNSCHEDULABLE));
     }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use junban_api::names;
 use junban_core::ids::NodeName;
 use junban_world::{
-    Budget, Deny, DownCause, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector, Verb, World,
+    Budget, Deny, DownCause, Effect, Fault, NodeOp, OwnerKey, OwnerKind, Preconditions, Selector, Taint,
+    Verb, World,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +53,15 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
                 None => NodeOp::RemoveLabel(key.clone()),
             };
             patch(world, node, change)?;
+        }
+        Act::Taint { node, taint, is_set } => {
+            let known = world.store().node(node).map(|node| node.taints.clone());
+            let mut taints = known.unwrap_or_default();
+            taints.retain(|known| known.key != taint.key);
+            if *is_set {
+                taints.push(Taint::new(&taint.key, &taint.value, Effect::NoSchedule));
+            }
+            patch(world, node, NodeOp::SetTaints(taints))?;
         }
         Act::Annotate { node, key, value } => {
             patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))?;

@@ -21,7 +21,7 @@ pub use faults::{CallerFaults, CallerLog, Deny, LostAnswer, Verb};
 pub use meta::{Expression, IntOrPercent, Map, Meta, Ms, Name, ObjKey, OwnerKind, OwnerRef, Selector};
 pub use node::{Effect, Lease, Node, NodeOp, NodeStatus, Ready, Taint, Toleration};
 pub use owner::{Owner, OwnerKey};
-pub use pod::{Behaviour, Phase, Pod, PodStatus, PodTemplate, VolumeKind};
+pub use pod::{Behaviour, Phase, Pod, PodStatus, PodTemplate, Spread, VolumeKind};
 pub use store::Store;
 pub use volume::{Attachment, Claim, Service, Volume};
 pub use webhook::Webhook;

@@ -61,6 +61,16 @@ impl Default for Behaviour {
     }
 }
 
+/// A topology spread constraint with `DoNotSchedule`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spread {
+    /// The label of nodes whose value is the domain.
+    pub topology_key: String,
+    pub max_skew: i64,
+    /// `nodeTaintsPolicy: Honor`. Without it a cordoned node is a domain.
+    pub honors_taints: bool,
+}
+
 /// What the pods of an owner look like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodTemplate {
@@ -74,6 +84,8 @@ pub struct PodTemplate {
     pub node_name: Option<String>,
     /// The pod does not run on a node that has a pod of its namespace with these labels.
     pub anti_affinity: Option<Map>,
+    /// Its one constraint of `topologySpreadConstraints` with `DoNotSchedule`. It counts pods with the template's labels.
+    pub spread: Option<Spread>,
     pub tolerations: Vec<Toleration>,
     pub claims: Vec<(String, VolumeKind)>,
     pub empty_dir: bool,
