@@ -218,10 +218,15 @@ fn entries(store: &Store) -> Vec<EntryFacts> {
 fn pods(store: &Store) -> BTreeMap<String, PodFacts> {
     let pod = |pod: &std::sync::Arc<junban_world::Pod>| {
         let key = pod.meta.key().to_string();
-        let topmost = store.topmost(pod).map(|owner| owner.meta.key().to_string());
+        let topmost = store.topmost(pod).map(|owner| owner.meta.key());
+        // The store knows no objects of a foreign kind.
+        let foreign = pod.meta.owner.as_ref();
+        let foreign = foreign.map(|owner| ObjKey::new(&pod.meta.namespace, &owner.name));
         let facts = PodFacts {
             node: pod.node.as_ref().map(ToString::to_string).unwrap_or_default(),
-            workload: topmost.unwrap_or_else(|| key.clone()),
+            workload: topmost
+                .or(foreign)
+                .map_or_else(|| key.clone(), |owner| owner.to_string()),
             ready: pod.status.ready,
             terminating: pod.terminating(),
         };
