@@ -17,7 +17,6 @@ const WATCHES_APART_MS: Ms = 1_000;
 pub struct Mirror {
     store: Store,
     truth: Vec<TruthEvent>,
-    seq: u64,
     interpreter: Interpreter,
     /// The bootID that each Node showed when its Lease was renewed last, and when that was.
     leased: BTreeMap<String, (String, Ms)>,
@@ -39,7 +38,6 @@ impl Mirror {
         Self {
             store: Store::new(0),
             truth: Vec::new(),
-            seq: 0,
             interpreter,
             leased: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -71,9 +69,7 @@ impl Mirror {
             Truth::Eviction { uid, .. } => drop(self.evicted.insert(uid.clone())),
             _ => {}
         }
-        let seq = self.seq;
-        self.seq += 1;
-        self.truth.push(TruthEvent { at, seq, what });
+        self.truth.push(TruthEvent { at, what });
     }
 
     /// An object was added or changed. If a Node was cordoned or uncordoned, `by` did it.

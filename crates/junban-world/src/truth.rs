@@ -13,8 +13,6 @@ use crate::api::{Map, Ms, Phase, Ready};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthEvent {
     pub at: Ms,
-    /// Position in the stream, from 0.
-    pub seq: u64,
     pub what: Truth,
 }
 

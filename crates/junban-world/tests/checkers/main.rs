@@ -18,7 +18,6 @@ mod turns;
 struct Stream {
     checkers: Checkers,
     at: u64,
-    seq: u64,
     entries: BTreeMap<String, EntryFacts>,
 }
 
@@ -32,7 +31,6 @@ impl Stream {
         let mut stream = Self {
             checkers: Checkers::new(params),
             at: 0,
-            seq: 0,
             entries: BTreeMap::new(),
         };
         let names = (1..=workers)
@@ -55,12 +53,7 @@ impl Stream {
     }
 
     fn tell(&mut self, what: Truth) -> &mut Self {
-        self.checkers.observe(&TruthEvent {
-            at: self.at,
-            seq: self.seq,
-            what,
-        });
-        self.seq += 1;
+        self.checkers.observe(&TruthEvent { at: self.at, what });
         self
     }
 
@@ -104,8 +97,7 @@ impl Stream {
             from.clone_into(&mut facts.phase);
             self.entries.insert(entry.into(), facts.clone());
             let what = Truth::Entry(facts.clone());
-            let (at, seq) = (self.at, self.seq);
-            self.checkers.learn(&TruthEvent { at, seq, what });
+            self.checkers.learn(&TruthEvent { at: self.at, what });
         }
         (facts.phase, facts.attempt) = (to.into(), attempt);
         self.tell_entry(facts)
