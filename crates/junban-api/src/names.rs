@@ -79,7 +79,8 @@ names! {
     Label EXCLUDE = "junban.dev/exclude", "Node", "Junban never touches this node, and counts it nowhere. Any value.";
     Label HOLD = "junban.dev/hold", "Node", "Junban does not start this node for now, but counts it. Any value.";
     Label EXCLUDE_FROM_LOAD_BALANCERS = "node.kubernetes.io/exclude-from-external-load-balancers", "Node", "Junban sets it while it drains and reboots a node, and removes it only if it set it itself.";
-    Label CONTROL_PLANE = "node-role.kubernetes.io/control-plane", "Node", "A control-plane node: rebooted one at a time, and never at the same time as a worker.";
+    Label CONTROL_PLANE = "node-role.kubernetes.io/control-plane", "Node", "A node of the control plane that runs an API server: rebooted one at a time, and never at the same time as a worker.";
+    Label ETCD = "node-role.kubernetes.io/etcd", "Node", "A node of the control plane that runs an etcd member, for example an RKE2 or k3s server: the same rule. Without any such label the nodes with the label control-plane carry etcd.";
     Label APP_NAME = "app.kubernetes.io/name", "Pod", "`junban` on every object of the manifests.";
     Label APP_COMPONENT = "app.kubernetes.io/component", "Pod", "`controller` on the controller's own pods.";
     Label POLICY = "junban.dev/policy", "NodeReboot", "The entry's policy, for selectors.";

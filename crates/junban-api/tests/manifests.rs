@@ -227,13 +227,36 @@ fn the_default_objects_set_only_fields_without_a_default() {
         .iter()
         .filter_map(|policy| policy["metadata"]["name"].as_str())
         .collect();
-    assert_eq!(found, ["workers", "control-plane"]);
+    assert_eq!(found, ["workers", "control-plane", "etcd"]);
     for policy in policies {
         let fields: Vec<&String> = policy["spec"].as_object().unwrap().keys().collect();
         assert_eq!(fields, ["nodeSelector", "priority"]);
         assert_eq!(policy["spec"]["priority"], -1000);
-        let expression = &policy["spec"]["nodeSelector"]["matchExpressions"][0];
-        assert_eq!(expression["key"], names::CONTROL_PLANE);
+    }
+}
+
+/// Whatever roles a node has, exactly one default policy selects it.
+#[test]
+fn exactly_one_default_policy_selects_each_node() {
+    for (roles, expected) in [
+        (&[][..], "workers"),
+        (&[names::CONTROL_PLANE], "control-plane"),
+        (&[names::ETCD], "etcd"),
+        (&[names::CONTROL_PLANE, names::ETCD], "control-plane"),
+    ] {
+        let fits = |expression: &serde_json::Value| {
+            let has = roles.iter().any(|role| expression["key"] == *role);
+            has == (expression["operator"] == "Exists")
+        };
+        let policies = documents("defaults/policies.yaml").into_iter();
+        let selecting = policies.filter(|policy| {
+            let expressions = &policy["spec"]["nodeSelector"]["matchExpressions"];
+            expressions.as_array().unwrap().iter().all(fits)
+        });
+        let found: Vec<_> = selecting
+            .map(|policy| policy["metadata"]["name"].clone())
+            .collect();
+        assert_eq!(found, [expected], "{roles:?}");
     }
 }
 

@@ -52,6 +52,8 @@ fn record() -> Record {
             deadline_led_ms: 3,
             recorded_at: NOW,
             outcome: PowerOutcome::Started,
+            verify_ignore_taints: vec!["a".into()],
+            verify_ignore_resources: vec!["b".into()],
         }),
         boot_ms: Some(1),
         retries_done: 1,
@@ -70,6 +72,7 @@ fn record() -> Record {
         drain: Some(DrainProgress { total: 2, left: 1 }),
         settling_at: Some(reading),
         waived: Some(NOW),
+        restarts: 1,
     }
 }
 

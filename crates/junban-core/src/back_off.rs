@@ -95,7 +95,7 @@ fn in_vain_state(cluster: &Cluster, object: &ObjectRef) -> Option<String> {
         nodes.clone().count(),
         sum("cpu"),
         sum("memory"),
-        taints.filter(|taint| taint.keeps_out()).count(),
+        taints.filter(|taint| taint.keeps_pods_out()).count(),
     ))
 }
 

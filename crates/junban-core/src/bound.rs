@@ -9,7 +9,7 @@ use crate::entry::Phase;
 use crate::ids::PdbKey;
 use crate::node::Node;
 use crate::queue::Queue;
-use crate::tokens::impossible;
+use crate::tokens::{expected, impossible};
 
 /// A node that is still to be rebooted. All times are in seconds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -182,14 +182,14 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
         if let Some(groups) = policy.and_then(|policy| policy.groups.as_ref()) {
             input.groups_at_once = Some(groups.at_once);
         }
-        if !node.control_plane && turn.phase() != Phase::Rebooting {
+        if !node.is_control_plane() && turn.phase() != Phase::Rebooting {
             count_budgets(plan, node, boot, &mut budgets);
         }
         input.nodes.push(NodeTime {
             name: node.name.to_string(),
             drain: DRAIN_S,
             boot,
-            control_plane: node.control_plane,
+            control_plane: node.is_control_plane(),
             group: policy
                 .and_then(|policy| group_of(policy, node))
                 .map(|group| group.to_string()),
@@ -200,7 +200,7 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
             continue;
         };
         let name = key.to_string();
-        let allowed = budget.expected_pods.saturating_sub(budget.desired_healthy);
+        let allowed = expected(plan.cluster, budget).saturating_sub(budget.desired_healthy);
         input.movable.push(MovableBudget {
             name: name.clone(),
             allowed,
@@ -236,7 +236,7 @@ fn count_budgets<'a>(
         let (Some(budget), None) = (selecting.next(), selecting.next()) else {
             continue;
         };
-        if impossible(budget).is_some() || !must_leave(cluster, plan.memory, pod, None) {
+        if impossible(cluster, budget).is_some() || !must_leave(cluster, plan.memory, pod, None) {
             continue;
         }
         let (pinned, movable) = budgets.entry(&budget.key).or_default();

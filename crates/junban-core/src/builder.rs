@@ -21,7 +21,7 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::report::Report;
 use crate::time::{Mono, Now};
-use crate::tokens::{Reservations, Tokens, implied_budget, next_uncounted};
+use crate::tokens::{Reservations, Tokens, implied_budget, next_available, next_uncounted};
 use crate::workload::WorkloadKey;
 
 #[derive(Debug)]
@@ -184,7 +184,8 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Whether an owner without a PodDisruptionBudget may lose the Ready `pod` now. If not, the plan is made again when
-    /// the next of the owner's pods has been unready for so long that it stops counting: no event tells.
+    /// the next of the owner's pods becomes available, or has been unready for so long that it stops counting: no event
+    /// tells.
     pub fn take_implied(
         &mut self,
         owner: &WorkloadKey,
@@ -194,10 +195,13 @@ impl<'a> PlanBuilder<'a> {
     ) -> Result<(), Blocker> {
         let key = BudgetKey::Implied(owner.clone());
         let taken = self.tokens().take(&key, pod, node, policy);
-        if taken.is_err()
-            && let Some(at) = next_uncounted(self.cluster, self.memory, owner)
-        {
-            self.wake_at_mono(at);
+        if taken.is_err() {
+            if let Some(at) = next_uncounted(self.cluster, self.memory, owner) {
+                self.wake_at_mono(at);
+            }
+            if let Some(left) = next_available(self.cluster, self.memory, owner) {
+                self.wake_in(left);
+            }
         }
         taken
     }
@@ -207,9 +211,7 @@ impl<'a> PlanBuilder<'a> {
     /// itself.
     pub fn take_against_budget(&mut self, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
         match implied_budget(self.cluster, pod) {
-            Some((owner, _)) if !self.placement.stays(node, pod) => {
-                self.take_implied(owner, pod, node, policy)
-            }
+            Some(owner) if !self.placement.stays(node, pod) => self.take_implied(owner, pod, node, policy),
             _ => Ok(()),
         }
     }

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::entry::{Entry, Phase};
-use crate::ids::{BootId, GroupName, NodeName, PolicyName};
+use crate::ids::{BootId, GroupName, NodeName, PodKey, PolicyName};
 use crate::in_order::InOrder;
 use crate::mark::Mark;
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::pod::PodPhase;
 use crate::policy::Policy;
-use crate::queue::{Ledger, Queue, Slot};
+use crate::queue::{Ledger, Queue, QuorumGroup, QuorumMembers, Slot};
 use crate::standing::{Standing, Standings};
 use crate::time::{Now, Timestamp};
 
@@ -76,6 +77,65 @@ pub struct Derived<'a> {
     pub orphans: Vec<(&'a Node, &'a Mark)>,
     /// Entries with an attempt whose deadline has not passed, by the bootID before it.
     pub powered: BTreeMap<BootId, Vec<&'a Entry>>,
+    pub quorums: Vec<Quorum<'a>>,
+}
+
+/// A quorum group of the queue as it stands (docs/design/control-plane.md#quorum-groups).
+#[derive(Debug)]
+pub struct Quorum<'a> {
+    pub name: &'a str,
+    pub members: BTreeSet<&'a NodeName>,
+    /// Members that are cordoned, NotReady or marked, or that hold a slot, whoever caused it.
+    pub away: Vec<&'a Node>,
+    /// A pod of the group that is on no node: the node that it left is away, whichever it was.
+    pub pod_without_node: Option<&'a PodKey>,
+}
+
+impl<'a> Quorum<'a> {
+    fn of(cluster: &'a Cluster, ledger: Option<&Ledger>, group: &'a QuorumGroup) -> Self {
+        let mut quorum = Self {
+            name: &group.name,
+            members: BTreeSet::new(),
+            away: Vec::new(),
+            pod_without_node: None,
+        };
+        match &group.members {
+            QuorumMembers::Nodes(selector) => {
+                let selected = cluster
+                    .nodes
+                    .values()
+                    .filter(|node| selector.selects(&node.labels));
+                quorum.members.extend(selected.map(|node| &node.name));
+            }
+            QuorumMembers::Pods { namespace, selector } => {
+                let first = PodKey::new(namespace.as_str(), "");
+                let of_namespace = cluster.pods.range(first..);
+                let of_namespace = of_namespace.take_while(|(key, _)| key.namespace == *namespace);
+                for (key, pod) in of_namespace {
+                    if pod.phase == PodPhase::Finished || !selector.selects(&pod.labels) {
+                        continue;
+                    }
+                    match &pod.node {
+                        Some(node) => drop(quorum.members.insert(node)),
+                        None => quorum.pod_without_node = Some(key),
+                    }
+                }
+            }
+        }
+        let was_member = |node: &&Node| {
+            let mark = node.mark.as_ref().and_then(|mark| mark.as_ref().ok());
+            mark.is_some_and(|mark| mark.quorum_groups.contains(&group.name))
+        };
+        let marked = cluster.nodes.values().filter(was_member);
+        quorum.members.extend(marked.map(|node| &node.name));
+        let nodes = quorum.members.iter().filter_map(|name| cluster.nodes.get(*name));
+        let is_away = |node: &&Node| {
+            let holds_slot = ledger.is_some_and(|ledger| ledger.slots.contains_key(&node.name));
+            holds_slot || node.mark.is_some() || node.unschedulable || !node.ready
+        };
+        quorum.away = nodes.filter(is_away).collect();
+        quorum
+    }
 }
 
 impl<'a> Derived<'a> {
@@ -98,7 +158,13 @@ impl<'a> Derived<'a> {
             longest_boot_ms: None,
             orphans: Vec::new(),
             powered: BTreeMap::new(),
+            quorums: Vec::new(),
         };
+        derived.quorums = queue
+            .into_iter()
+            .flat_map(|queue| &queue.quorum_groups)
+            .map(|group| Quorum::of(cluster, derived.ledger, group))
+            .collect();
         let standings = Standings::of_all(cluster, memory, now);
         let mut nodes = InOrder::new(&cluster.nodes);
         let mut entries = InOrder::new(&cluster.entries);
@@ -130,7 +196,7 @@ impl<'a> Derived<'a> {
             if standing.is_broken {
                 self.broken.insert(name);
             }
-            if node.control_plane {
+            if node.is_control_plane() {
                 self.control_planes.insert(name);
             }
             if let Some(mark) = mark

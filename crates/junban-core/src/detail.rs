@@ -62,32 +62,40 @@ pub enum Detail {
     WorkersInFlight,
     WorkersFirst,
     RetryWaits,
-    NoMembersNamed,
-    MembersMissing { nodes: usize, api_servers: usize, etcd: usize },
-    FewControlPlanes(usize),
+    ApiServersMissing { nodes: usize, named: usize },
+    EtcdMissing { nodes: usize, named: usize },
+    FewControlPlanes { api_servers: usize, etcd: usize },
     HealthBeingRead,
     MemberBad(String),
+
+    // Quorum groups, by name.
+    QuorumInTurn(String),
+    QuorumAway(String),
+    QuorumPodWithoutNode(String),
 
     // Pods.
     Returns,
     DoNotDisrupt { by: String },
     DoNotDisruptUntil { by: String, until: Timestamp },
     WaitCompleted { by: String },
-    JobRuns,
+    WorkRuns,
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
+    RebootsBeside { volumes: Vec<String> },
     StillThere,
     Terminating,
+    Follows,
     EvictedNext,
 
     // Budgets and room.
     TwoBudgets { other: PdbKey, pod: PodKey },
     SyncFailed(String),
-    NeverAllows { needed: u32, expected: u32 },
+    NeverAllows { needed: u32, expected: u32, ended: u32 },
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
     TokensHeld(u32),
+    SelectedBefore(PodKey),
     PodProtected { pod: PodKey, healthy: u32, needed: u32 },
     NoDisruptions { healthy: u32, needed: u32, holder: Holder },
     LastReady(PodKey),
@@ -113,6 +121,8 @@ pub enum Detail {
     NoBootIdReported,
     LeaseUnchanged,
     DaemonSetMissing,
+    NewTaint(String),
+    FewerResources { resource: String, before: i64, now: i64 },
 }
 
 /// What uses up a budget that allows nothing now.
@@ -201,39 +211,58 @@ impl Detail {
             Self::WorkersInFlight => write!(f, "workers are in flight"),
             Self::WorkersFirst => write!(f, "workers go first"),
             Self::RetryWaits => write!(f, "{object} is in flight; the retry waits for its end"),
-            Self::NoMembersNamed => write!(f, "the queue names no API servers or no etcd members"),
-            Self::MembersMissing { nodes, api_servers, etcd } => write!(
+            Self::ApiServersMissing { nodes, named } =>
+                write!(f, "{nodes} nodes run an API server, but the queue names {named} API servers"),
+            Self::EtcdMissing { nodes, named } =>
+                write!(f, "{nodes} nodes carry etcd, but the queue names {named} etcd members"),
+            Self::FewControlPlanes { api_servers, etcd } => write!(
                 f,
-                "there are {nodes} control-plane nodes, but the queue names {api_servers} API servers and {etcd} \
-                 etcd members"
-            ),
-            Self::FewControlPlanes(nodes) => write!(
-                f,
-                "there are {nodes} control-plane nodes: they are rebooted only with controlPlane.allowQuorumLoss"
+                "{api_servers} nodes run an API server and {etcd} carry etcd: too few to spare one without \
+                 controlPlane.allowQuorumLoss"
             ),
             Self::HealthBeingRead => write!(f, "the health of the control plane is being read"),
             Self::MemberBad(text) => write!(f, "{object} is not healthy: {text}"),
+
+            Self::QuorumInTurn(group) =>
+                write!(f, "{object} of quorum group {group} is in its turn; two of the group are never away at once"),
+            Self::QuorumAway(group) =>
+                write!(f, "{object} of quorum group {group} is away; two of the group are never away at once"),
+            Self::QuorumPodWithoutNode(group) =>
+                write!(f, "{object} of quorum group {group} is on no node; two of the group are never away at once"),
 
             Self::Returns => write!(f, "{object} comes back to the cordoned node again and again"),
             Self::DoNotDisrupt { by } => write!(f, "{object} asks not to be disrupted: {by}"),
             Self::DoNotDisruptUntil { by, until } =>
                 write!(f, "{object} asks not to be disrupted until {until}: {by}"),
             Self::WaitCompleted { by } => write!(f, "{object} is waited for until it completes: {by}"),
-            Self::JobRuns => write!(f, "{object} of a Job runs and is waited for"),
+            Self::WorkRuns => write!(f, "{object} is work that ends by itself and is waited for"),
             Self::Bare => write!(f, "{object} has no controller: nobody would make it again"),
             Self::EmptyDir(volume) => write!(f, "{object} keeps data in its emptyDir {volume}"),
             Self::Stuck { finalizer } => {
                 let cause = if *finalizer { "a finalizer holds it" } else { "its containers do not end" };
                 write!(f, "{object} is terminating for longer than its grace: {cause}")
             }
+            Self::RebootsBeside { volumes } => {
+                write!(f, "{object} has been terminating for two minutes more than its grace")?;
+                if !volumes.is_empty() {
+                    write!(f, ", with volumes attached ({})", listed(volumes))?;
+                }
+                write!(f, "; the reboot goes on (drain.stuckTerminating: Reboot)")
+            }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
+            Self::Follows => write!(f, "{object} leaves with the pod that controls it"),
             Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
             Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
-            Self::NeverAllows { needed, expected } =>
-                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed"),
+            Self::NeverAllows { needed, expected, ended } => {
+                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed")?;
+                match ended {
+                    0 => Ok(()),
+                    _ => write!(f, "; {ended} more that it selects have ended"),
+                }
+            }
             Self::PinnedNeverAllowed { need, most } => write!(
                 f,
                 "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"
@@ -241,13 +270,18 @@ impl Detail {
             Self::PinnedTokensHeld { need, free } =>
                 write!(f, "{object} has {free} free tokens, the node's pinned pods need {need}"),
             Self::TokensHeld(allowed) => write!(f, "other turns hold the {allowed} tokens of {object}"),
+            Self::SelectedBefore(pod) => write!(
+                f,
+                "{object} protected pod {pod} when the turn began and does not select it any more; its status does not \
+                 show enough healthy pods in its place yet"
+            ),
             Self::PodProtected { pod, healthy, needed } => write!(
                 f,
                 "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
             ),
             Self::NoDisruptions { healthy, needed, holder } =>
                 write!(f, "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"),
-            Self::LastReady(pod) => write!(f, "pod {pod} is the last Ready pod of {object}"),
+            Self::LastReady(pod) => write!(f, "pod {pod} is the last available pod of {object}"),
             Self::PinnedNeverImplied { need, most } => write!(
                 f,
                 "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be \
@@ -284,6 +318,11 @@ impl Detail {
                 write!(f, "the node's Lease has not changed since the new bootID was seen"),
             Self::DaemonSetMissing =>
                 write!(f, "{object} has no Ready pod with new containers on this node yet"),
+            Self::NewTaint(taint) => write!(f, "{object} has the taint {taint}, which it did not have before its turn"),
+            Self::FewerResources { resource, before, now } => {
+                let [before, now] = [before, now].map(|amount| amount_of(resource, *amount));
+                write!(f, "{object} has {now} of {resource}, before its turn it had {before}")
+            }
         }
     }
 }

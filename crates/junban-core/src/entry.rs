@@ -146,10 +146,10 @@ pub struct Record {
     /// count over all leaders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_at: Option<Reading>,
-    /// The cluster clock when a Job's pods were first waited for. `jobs.deadline` bounds this wait over all rounds.
+    /// The cluster clock when work was first waited for. `jobs.deadline` bounds this wait over all rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_at: Option<Reading>,
-    /// The wall time of the same moment. Pods that a Job made later do not keep the node from being cordoned.
+    /// The wall time of the same moment. Pods that were made later do not keep the node from being cordoned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_since: Option<Timestamp>,
     /// Written before any power action.
@@ -181,9 +181,23 @@ pub struct Record {
     /// The waiver that ended the entry. It also holds for a Node that is registered again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waived: Option<Timestamp>,
+    /// How many times the server has restarted by itself since the entry went to Verifying.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Record {
+    /// Firmware may reset a server a second time. A server that restarts once more is in a loop, and a person decides
+    /// (docs/design/proof.md#restarts).
+    pub fn is_boot_loop(&self) -> bool {
+        self.restarts > 1
+    }
+
     /// Whether a drain is blocked, and the entry says by what.
     pub fn is_blocked(&self) -> bool {
         let blocks = |reason: Reason| reason.class() != Class::Progress && reason != Reason::Paused;
@@ -221,6 +235,10 @@ pub struct PowerRecord {
     /// The wall time of this record: the boot to come is later (docs/design/life-cycle.md#boot-journal).
     pub recorded_at: Timestamp,
     pub outcome: PowerOutcome,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verify_ignore_taints: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verify_ignore_resources: Vec<String>,
 }
 
 impl PowerRecord {
@@ -229,6 +247,8 @@ impl PowerRecord {
             timeout: Duration::from_secs(self.verify_timeout_seconds),
             daemon_sets: self.verify_daemon_sets,
             settle: Some(Duration::from_secs(self.settle_seconds)),
+            ignore_taints: self.verify_ignore_taints.clone(),
+            ignore_resources: self.verify_ignore_resources.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod node;
 pub mod pause;
 pub mod policy;
+pub mod quorum;
 mod tally;
 
 pub use tally::{Candidate, Tally};

@@ -120,6 +120,9 @@ pub enum Guard {
     /// At most `groups.atOnce` groups are open (docs/design/life-cycle.md#groups). Without: two
     /// racks are down at a time.
     Groups,
+    /// Of a quorum group no two nodes are away at once (docs/design/control-plane.md#quorum-groups). Without: what the group
+    /// carries loses its quorum.
+    QuorumGroups,
     /// More failures than `failures.max` stop every start (docs/design/life-cycle.md#failures-and-halt). Without:
     /// server after server fails.
     Halt,
@@ -165,6 +168,10 @@ pub enum Guard {
     /// Pods that the policy or their owner forbids to evict stay (docs/design/drain.md#which-pods). Without: a pod is
     /// lost that nobody makes again.
     ForbiddenPods,
+
+    /// Under `stuckTerminating: Reboot` only pods stay that terminate beyond their grace period and two minutes
+    /// (docs/design/drain.md#drain-timeout). Without: a server is rebooted while a pod still ends in its own time.
+    StuckPods,
 
     // docs/design/overview.md#how-junban-decides
     /// Each effect is checked a second time before it is sent. Without: a mistake of the planner reaches the cluster.

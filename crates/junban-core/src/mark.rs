@@ -1,6 +1,7 @@
 //! The mark: an annotation on the Node that says whose cordon it is and what was done to the machine
 //! (docs/design/ledger.md#ledger-mark-and-record).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,23 @@ pub struct Mark {
     pub daemons: Vec<Daemon>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<MarkPower>,
+    /// The quorum groups of which the node was a member at the start of the turn. A group that is named by its pods would
+    /// forget the node when its pod has left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quorum_groups: Vec<String>,
+    /// `None`: an earlier release wrote the mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// What the node had at the start of the turn, and must have when it comes back (docs/design/proof.md#as-it-went).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// The taints that keep pods out, as kubectl writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<String>,
+    /// For each resource its amount: cpu in millicores, all others in their base unit.
+    pub allocatable: BTreeMap<String, i64>,
 }
 
 /// How the node was before the turn: only what Junban changed is restored.

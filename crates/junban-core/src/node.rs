@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{BootId, NodeName, NodeUid, SystemUuid, Version};
 use crate::journal::Journal;
-use crate::mark::Mark;
+use crate::mark::{Found, Mark};
 use crate::selector::Labels;
 use crate::taint::Taint;
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ pub struct Node {
     pub excluded: bool,
     /// Labelled `junban.dev/hold`: the node is not started for now. It counts.
     pub held: bool,
-    /// Labelled `node-role.kubernetes.io/control-plane`.
+    /// Labelled `node-role.kubernetes.io/control-plane`: it runs an API server.
     pub control_plane: bool,
     /// Labelled `node.kubernetes.io/exclude-from-external-load-balancers`.
     pub excluded_from_load_balancers: bool,
@@ -47,13 +47,30 @@ pub struct Node {
     pub waived: Option<Timestamp>,
     /// Another tool that owns this node, if there is one (docs/design/life-cycle.md#excluded-and-held-nodes).
     pub foreign_owner: Option<String>,
+    /// Labelled `node-role.kubernetes.io/etcd`: it runs an etcd member.
+    pub etcd: bool,
 }
 
 impl Node {
+    /// Whether the node is one of the control plane: it runs an API server or an etcd member
+    /// (docs/design/control-plane.md#turns).
+    pub fn is_control_plane(&self) -> bool {
+        self.control_plane || self.etcd
+    }
+
     /// Whether the waiver on the Node covers the goal. [`crate::derived::Derived::is_waived`] also knows the waivers in
     /// ended entries.
     pub fn has_waived(&self, goal: Timestamp) -> bool {
         self.waived.is_some_and(|waived| waived >= goal)
+    }
+
+    /// What the node must have again after a reboot.
+    pub fn found(&self) -> Found {
+        let taints = self.taints.iter().filter(|taint| taint.keeps_pods_out());
+        Found {
+            taints: taints.map(ToString::to_string).collect(),
+            allocatable: self.allocatable.clone(),
+        }
     }
 
     /// Whether the bootID has changed since it was `before`. A Node that reports no bootID proves nothing.

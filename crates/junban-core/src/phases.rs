@@ -1,6 +1,7 @@
 //! Moves each entry one step along its edges (docs/design/life-cycle.md#edges), and recovers what a crash left behind
 //! (docs/design/ledger.md#after-a-crash). Each phase is a file.
 
+mod as_it_went;
 pub(crate) mod drain;
 mod draining;
 mod failed;

@@ -47,9 +47,21 @@ pub struct Pod {
     pub priority: i32,
     /// Whether it is a pod of Junban's controller.
     pub is_junban: bool,
+    /// Whether it is work that ends: its `restartPolicy` is Never or OnFailure.
+    pub ends: bool,
+    /// When the condition Ready changed last.
+    pub ready_since: Option<Timestamp>,
+    /// When its grace period ends (`deletionTimestamp`), if it is terminating.
+    pub gone_by: Option<Timestamp>,
 }
 
 impl Pod {
+    /// When it is available: Ready for `minReadySeconds`. `None`: it is not Ready.
+    pub fn available_at(&self, min_ready: Duration) -> Option<Timestamp> {
+        let since = self.ready_since.filter(|_| self.ready)?;
+        since.checked_add(min_ready).ok()
+    }
+
     /// Whether it tolerates the taint of a cordoned node, and so may come back to it.
     pub fn tolerates_cordon(&self) -> bool {
         self.tolerations.iter().any(|toleration| {

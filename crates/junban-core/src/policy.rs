@@ -53,13 +53,14 @@ pub struct DrainRules {
     pub unbudgeted_max_unavailable: IntOrPercent,
     /// The namespaces in which a pod is deleted if its eviction is denied.
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs that are evicted, not waited for. `None` or an empty selector: none.
+    /// Work that is evicted, not waited for. `None` or an empty selector: none.
     pub jobs_evict: Option<Selector>,
-    /// Bounds the waits for Jobs together, over all rounds.
+    /// Bounds the waits for work and for pods that must not be disturbed together, over all rounds.
     pub jobs_deadline: Duration,
     pub empty_dir: Leave,
     pub bare: Leave,
     pub on_timeout: OnTimeout,
+    pub stuck_terminating: StuckTerminating,
     pub capacity: CapacityRule,
 }
 
@@ -107,6 +108,15 @@ pub enum OnTimeout {
     Hold,
 }
 
+/// What becomes of a drain that waits for a pod that has been terminating for two minutes more than its grace period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StuckTerminating {
+    /// The drain waits until its timeout.
+    Release,
+    /// The reboot goes on: nothing else ends such a pod.
+    Reboot,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RebootRules {
     /// If it is empty, nothing starts (`NoDriver`).
@@ -147,6 +157,10 @@ pub struct VerifyRules {
     pub daemon_sets: bool,
     /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
+    /// Keys of taints that the node may have after its boot, and not before. `*`: all.
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which the node may have less. `*`: all.
+    pub ignore_resources: Vec<String>,
 }
 
 impl VerifyRules {
@@ -155,7 +169,7 @@ impl VerifyRules {
 
     /// How long the node stays Ready before its turn ends.
     pub fn settle_of(&self, node: &Node) -> Duration {
-        let default = if node.control_plane { 30 } else { 0 };
+        let default = if node.is_control_plane() { 30 } else { 0 };
         self.settle.unwrap_or(Duration::from_secs(default))
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard::{self, Slip};
 use crate::ids::{EntryName, EntryUid, NodeName, NodeUid, QueueUid, Version};
 use crate::quantity::IntOrPercent;
+use crate::selector::Selector;
 
 /// The queue as read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +30,22 @@ pub struct Queue {
     pub ledger: Option<Ledger>,
     /// What the status says beside the ledger, as last written.
     pub summary: QueueSummary,
+    pub quorum_groups: Vec<QuorumGroup>,
+}
+
+/// Servers that carry a quorum: of these at most one is away at a time (docs/design/control-plane.md#quorum-groups).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuorumGroup {
+    pub name: String,
+    pub members: QuorumMembers,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum QuorumMembers {
+    /// The nodes with these labels.
+    Nodes(Selector),
+    /// The nodes on which a pod of this namespace with these labels is.
+    Pods { namespace: String, selector: Selector },
 }
 
 impl Queue {
@@ -54,7 +71,7 @@ impl Queue {
 /// The members of the control plane (docs/design/control-plane.md#health).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ControlPlane {
-    /// URLs of the API servers. Without them no control-plane node is started.
+    /// URLs of the API servers. With fewer than there are nodes that run one, no control-plane node is started.
     pub api_servers: Vec<String>,
     /// URLs of the etcd members.
     pub etcd: Vec<String>,

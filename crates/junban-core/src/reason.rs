@@ -89,8 +89,12 @@ reasons! {
     ControlPlaneChecking Passes ""
     /// An API server or etcd member is not good, or another control-plane node is not back.
     ControlPlaneUnhealthy NeedsSomebody "repair the API server, etcd member or control-plane node named here"
-    /// The queue names no API servers or etcd members, or fewer than there are control-plane nodes.
+    /// The queue names too few API servers or etcd members, or there are too few of them to spare one.
     ControlPlaneUnknown NeedsSomebody "set spec.controlPlane.apiServers and .etcd of the queue"
+    /// Another node of a quorum group is in its turn.
+    QuorumTurn Passes ""
+    /// Another node of a quorum group is cordoned, not Ready or Failed, or a pod of the group is on no node.
+    QuorumAway NeedsSomebody "bring back the node or the pod named here, or change spec.quorumGroups of the queue"
     /// Another entry of the same node goes first.
     AnotherEntry Passes ""
     /// The node was released, and its entry waits before it tries again.
@@ -151,12 +155,12 @@ reasons! {
     EmptyDir NeedsSomebody "set drain.emptyDir: Evict, or annotate the pod with safe-to-evict-local-volumes"
     /// An annotation of the pod forbids its eviction.
     DoNotDisrupt NeedsSomebody "remove the annotation named here"
-    /// A Job's pod runs and is waited for.
+    /// A pod whose work ends by itself is waited for.
     JobRunning Passes ""
     /// A pod of the node fits on no other node now.
     NoCapacity Passes "add room, relax what keeps the pod from other nodes, or set drain.capacity: Report"
     /// The pod has been terminating for longer than its grace period.
-    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that ignores SIGTERM"
+    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that does not end; drain.stuckTerminating: Reboot goes on without it"
     /// An admission webhook said no, or could not be asked.
     WebhookDenied NeedsSomebody "ask the owner of the webhook"
     /// `deleteAfterDenial` names the namespace, but the account may not delete pods there.
@@ -183,6 +187,10 @@ reasons! {
     NodeNotReady Progress ""
     /// A DaemonSet's pod is not back yet.
     DaemonSetNotReady Progress ""
+    /// The node has a taint that it did not have at the start of its turn.
+    NewTaint Progress ""
+    /// The node has less of a resource than at the start of its turn.
+    FewerResources Progress ""
     /// Everything holds, and the settle time runs.
     Settle Progress ""
 
@@ -202,7 +210,9 @@ reasons! {
     /// The driver surely started nothing.
     PowerRefused Passes "see the driver's own message"
     /// Not proven within `verify.timeout`.
-    VerifyTimeout NeedsSomebody "repair the node; it is released as soon as it is proven"
+    VerifyTimeout NeedsSomebody "repair the node; it is released as soon as it is proven; junban cancel NODE takes it as it is"
+    /// The server restarts again and again.
+    BootLoop NeedsSomebody "look at the server's console; when it stays up: junban retry NODE verifies it, junban cancel NODE gives it up"
     /// The Node shows another systemUUID.
     MachineChanged NeedsSomebody "a machine was swapped: junban cancel NODE"
     /// The entry was deleted in mid-turn, and the server did not come back.

@@ -13,7 +13,7 @@ use crate::effect::Lane;
 use crate::entry::Phase;
 use crate::gates::{
     Candidate, Tally, budgets, capacity, control_plane, first_proof, goal, groups, health, limits, node,
-    pause, policy,
+    pause, policy, quorum,
 };
 use crate::guard::{self, Guard};
 use crate::ids::natural;
@@ -95,6 +95,10 @@ const GATES: &[Gate] = &[
     gate(Ask::Node(control_plane::health), &[Stage::Slot, Stage::Granted, Stage::Power], &[
         Reason::ControlPlaneUnknown, Reason::ControlPlaneUnhealthy, Reason::ControlPlaneChecking,
     ], Some(Guard::ControlPlaneHealth)),
+    gate(Ask::Node(quorum::before_start), &[Stage::Slot, Stage::Granted], &[
+        Reason::QuorumTurn, Reason::QuorumAway,
+    ], Some(Guard::QuorumGroups)),
+    gate(Ask::Node(quorum::before_power), &[Stage::Power], &[Reason::QuorumAway], Some(Guard::QuorumGroups)),
     gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
@@ -270,7 +274,7 @@ fn queued<'a>(plan: &PlanBuilder<'a>) -> Vec<Turn<'a>> {
 /// were released from a drain once. Among these: the higher priority of the entry, then the schedule, then the name.
 fn sort(schedule: &Schedule, turns: &mut [Turn<'_>]) {
     turns.sort_by_cached_key(|turn| {
-        let control_plane = turn.node.is_some_and(|node| node.control_plane);
+        let control_plane = turn.node.is_some_and(|node| node.is_control_plane());
         let spec = &turn.entry.spec;
         (
             !control_plane && control_plane::was_released(turn.entry),

@@ -13,19 +13,21 @@ pub struct Taint {
 }
 
 impl Taint {
-    /// Whether it keeps pods out that do not tolerate it.
-    pub fn keeps_out(&self) -> bool {
-        self.effect != "PreferNoSchedule"
+    /// Whether a pod that does not tolerate it cannot come to the node. The taint of a cordon is left aside: the cordon
+    /// itself is known.
+    pub fn keeps_pods_out(&self) -> bool {
+        self.effect != "PreferNoSchedule" && self.key != CORDON_TAINT
     }
 }
 
-/// `pool=gpu:NoSchedule`, as `kubectl taint` writes it.
+/// As kubectl writes it: `key=value:effect`.
 impl fmt::Display for Taint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.value.is_empty() {
-            true => write!(f, "{}:{}", self.key, self.effect),
-            false => write!(f, "{}={}:{}", self.key, self.value, self.effect),
+        f.write_str(&self.key)?;
+        if !self.value.is_empty() {
+            write!(f, "={}", self.value)?;
         }
+        write!(f, ":{}", self.effect)
     }
 }
 

@@ -56,7 +56,7 @@ fn meta(meta: &world::Meta) -> apis::ObjectMeta {
 fn owner_reference(owner: &world::OwnerRef) -> apis::OwnerReference {
     let group = match owner.kind {
         world::OwnerKind::Job => "batch/v1",
-        world::OwnerKind::ReplicationController | world::OwnerKind::Node => "v1",
+        world::OwnerKind::ReplicationController | world::OwnerKind::Pod | world::OwnerKind::Node => "v1",
         world::OwnerKind::Foreign => "example.com/v1",
         _ => "apps/v1",
     };
@@ -139,7 +139,9 @@ pub(crate) fn renewal(lease: &world::Lease) -> String {
 
 pub(crate) fn pod(pod: &world::Pod) -> Option<core::Pod> {
     let mut metadata = meta(&pod.meta);
-    if pod.terminating() {
+    if let Some(deleted) = pod.meta.deleted {
+        // The API server sets the end of the grace period.
+        metadata.deletion_timestamp = Some(time(deleted + pod.deletion_grace_s * 1000));
         metadata.deletion_grace_period_seconds = i64::try_from(pod.deletion_grace_s).ok();
     }
     let read = k8s::Pod {
@@ -199,6 +201,14 @@ fn pod_spec(pod: &world::Pod) -> k8s::PodSpec {
         tolerations: Some(template.tolerations.iter().map(toleration).collect()),
         priority: Some(template.priority),
         termination_grace_period_seconds: i64::try_from(template.grace_s).ok(),
+        restart_policy: Some(
+            if template.restarts_never {
+                "Never"
+            } else {
+                "Always"
+            }
+            .into(),
+        ),
         ..k8s::PodSpec::default()
     }
 }
@@ -258,7 +268,10 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
         reason: reason.map(Into::into),
         ..k8s::PodCondition::default()
     };
-    let mut conditions = vec![condition("Ready", pod.status.ready, None)];
+    let mut conditions = vec![k8s::PodCondition {
+        last_transition_time: Some(time(pod.status.ready_since)),
+        ..condition("Ready", pod.status.ready, None)
+    }];
     if pod.node.is_none() && pod.status.reason == world::scheduler::UNSCHEDULABLE {
         conditions.push(condition(
             "PodScheduled",
@@ -363,6 +376,7 @@ pub(crate) fn workload(owner: &world::Owner) -> Option<core::Workload> {
             ))
         }),
         template_node: None,
+        min_ready: std::time::Duration::from_secs(owner.min_ready_s),
     })
 }
 
@@ -379,7 +393,7 @@ fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {
         world::OwnerKind::DaemonSet => WorkloadKind::DaemonSet,
         world::OwnerKind::Job => WorkloadKind::Job,
         world::OwnerKind::ReplicationController => WorkloadKind::ReplicationController,
-        world::OwnerKind::Foreign | world::OwnerKind::Node => return None,
+        world::OwnerKind::Foreign | world::OwnerKind::Pod | world::OwnerKind::Node => return None,
     })
 }
 

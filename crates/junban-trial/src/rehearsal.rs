@@ -90,7 +90,7 @@ fn configure(bed: &Testbed) -> Result<()> {
         "bootTimeout": BOOT_TIMEOUT,
         "ladder": [{"driver": "command", "command": ready.power_command}],
     }}});
-    for policy in ["workers", "control-plane"] {
+    for policy in ["workers", "control-plane", "etcd"] {
         bed.merge("rebootpolicy", policy, &reboot)?;
     }
     let urls = json!({"spec": {"controlPlane": {

@@ -81,7 +81,7 @@ pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
-pub use checkers::{Checkers, Groups, ONLY_SIMULATED, Params, PolicyLimits, Violation};
+pub use checkers::{Checkers, Groups, ONLY_SIMULATED, Params, PolicyLimits, QuorumGroup, Violation};
 pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
 pub use eviction::EvictOptions;

@@ -71,6 +71,12 @@ pub struct Machine {
     pub(crate) labels: Map,
     pub(crate) allocatable: BTreeMap<String, i64>,
     pub(crate) taints: Vec<Taint>,
+    /// What it had when it was built.
+    pub(crate) built: BTreeMap<String, i64>,
+    /// What it has otherwise from its next boot on.
+    pub(crate) next_allocatable: BTreeMap<String, i64>,
+    /// The taints that an agent adds to its Node after each boot.
+    pub(crate) boot_taints: Vec<Taint>,
     /// The number of the present boot. Events of an earlier boot are dropped.
     pub(crate) epoch: u64,
     pub(crate) rng: Rng,

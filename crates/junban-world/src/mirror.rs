@@ -98,7 +98,8 @@ impl Mirror {
             Object::Owner(new) => {
                 let old = self.store.owners.get(&new.key()).cloned();
                 let new = self.store.put_owner(at, Arc::unwrap_or_clone(new));
-                let is_news = old.is_none_or(|old| old.replicas != new.replicas);
+                let state = |owner: &Owner| (owner.replicas, owner.min_ready_s);
+                let is_news = old.is_none_or(|old| state(&old) != state(&new));
                 if let Some(event) = observed::owner(&new).filter(|_| is_news) {
                     self.tell(at, event);
                 }

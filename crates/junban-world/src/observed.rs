@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::api::node::UNSCHEDULABLE;
-use crate::api::{Budget, Effect, Node, Owner, OwnerKey, Pod, Store, Taint};
+use crate::api::{Budget, Effect, Node, Owner, OwnerKey, OwnerKind, Pod, Store, Taint};
 use crate::truth::{PodFacts, Truth};
 
 /// `by` cordoned or uncordoned the Node, if the change does so.
@@ -51,6 +51,15 @@ pub(crate) fn node(old: Option<&Node>, new: Option<&Node>, by: &str) -> Vec<Trut
             by: by.to_owned(),
         });
     }
+    let taints = new.taints_that_keep_out();
+    if before.taints_that_keep_out() != taints {
+        let node = node.clone();
+        events.push(Truth::NodeTaints { node, taints });
+    }
+    if before.status.allocatable != new.status.allocatable {
+        let (node, allocatable) = (node.clone(), new.status.allocatable.clone());
+        events.push(Truth::NodeAllocatable { node, allocatable });
+    }
     if old.is_some_and(|old| old.status.boot_id != boot_id) {
         events.push(Truth::BootIdShown {
             node: node.clone(),
@@ -90,6 +99,11 @@ fn pod_facts(store: &Store, pod: &Pod) -> PodFacts {
         labels: pod.meta.labels.clone(),
         owner_kind: pod.meta.owner.as_ref().map_or("", |o| o.kind.as_str()).to_owned(),
         topmost: topmost.map_or_else(String::new, |owner| owner_text(&owner.key())),
+        owner_pod: (pod.meta.owner.as_ref())
+            .filter(|owner| owner.kind == OwnerKind::Pod)
+            .map(|owner| owner.uid.to_string()),
+        work: pod.template.restarts_never,
+        gone_by: (pod.meta.deleted).map(|deleted| deleted + pod.deletion_grace_s * 1000),
         mirror: pod.mirror(),
         tolerates_cordon: pod.tolerates(&cordon),
         node: pod.node.as_ref().map(ToString::to_string),
@@ -104,6 +118,7 @@ pub(crate) fn owner(owner: &Owner) -> Option<Truth> {
     owner.meta.owner.is_none().then(|| Truth::Owner {
         owner: owner_text(&owner.key()),
         replicas: owner.replicas,
+        min_ready_s: owner.min_ready_s,
     })
 }
 

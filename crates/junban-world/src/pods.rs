@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::{ObjKey, Pod};
 use crate::observed;
+use crate::truth::Removal;
 use crate::world::World;
 
 impl World {
@@ -27,6 +28,15 @@ impl World {
         };
         self.runs.remove(&old.meta.uid);
         self.pod_changed(Some(&old), None);
+        // The garbage collector removes the pods that it controlled.
+        let controlled: Vec<ObjKey> = self
+            .store
+            .pods_of(&old.meta.uid)
+            .map(|pod| pod.meta.key())
+            .collect();
+        for key in controlled {
+            self.remove_pod(&key, None, Removal::Collected);
+        }
     }
 
     pub(crate) fn pod_changed(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Map, Ms, Name};
+use crate::api::{Map, Ms, Name, NodeOp, Taint};
 use crate::events::Event;
 use crate::machine::{Fault, FaultRule, Machine, PowerRequest, PowerState};
 use crate::rng::{Rng, Span};
@@ -34,12 +34,30 @@ impl World {
         }
     }
 
-    /// Repairs the machine: its faults end, it boots if it is dead, and its kubelet reports Ready.
+    /// From its next boot on the machine has this amount of a resource.
+    pub fn next_boot_allocatable(&mut self, machine: &str, resource: &str, amount: i64) {
+        if let Some(m) = self.machines.get_mut(machine) {
+            m.next_allocatable.insert(resource.into(), amount);
+        }
+    }
+
+    /// From its next boot on an agent adds this taint to the Node after each boot.
+    pub fn next_boot_taint(&mut self, machine: &str, taint: Taint) {
+        if let Some(m) = self.machines.get_mut(machine) {
+            m.boot_taints.push(taint);
+        }
+    }
+
+    /// Repairs the machine: its faults end, it has what it had at the beginning, it boots if it is dead, and its kubelet
+    /// reports Ready.
     pub fn heal(&mut self, machine: &str) {
         let Some(m) = self.machines.get_mut(machine) else {
             return;
         };
         m.faults.clear();
+        m.next_allocatable.clear();
+        m.allocatable.clone_from(&m.built);
+        m.boot_taints.clear();
         if m.state == PowerState::Dead {
             let name = m.name.clone();
             self.boot(&name);
@@ -48,6 +66,9 @@ impl World {
             let name = m.name.clone();
             self.report_node(&name);
             self.start_pods(&name);
+        } else if m.kubelet_up {
+            let name = m.name.clone();
+            self.report_node(&name);
         }
     }
 
@@ -202,6 +223,7 @@ impl World {
             return;
         };
         m.kubelet_up = true;
+        m.allocatable.extend(m.next_allocatable.clone());
         m.kubelet_ready = m.take(|f| f == Fault::NotReady).is_none();
         self.kubelet_started(name);
     }
@@ -211,7 +233,16 @@ impl World {
         let Some(epoch) = self.machines.get(node).map(|m| m.epoch) else {
             return;
         };
-        if self.store.nodes.contains_key(node) {
+        if let Some(known) = self.store.nodes.get(node) {
+            let mut taints = known.taints.clone();
+            let new = self.machines.get(node).map(|m| m.boot_taints.clone());
+            let new = new
+                .into_iter()
+                .flatten()
+                .filter(|taint| !known.taints.contains(taint));
+            taints.extend(new);
+            // The Node exists, so the patch cannot fail.
+            drop(self.patch_node(node, &[NodeOp::SetTaints(taints)], "agent"));
             self.report_node(node);
             self.start_lease(node, epoch);
         } else {
@@ -244,8 +275,11 @@ impl World {
             kubelet_ready: true,
             faults: Vec::new(),
             labels,
+            built: allocatable.clone(),
             allocatable,
             taints: Vec::new(),
+            next_allocatable: BTreeMap::new(),
+            boot_taints: Vec::new(),
             epoch: 0,
             rng,
         };

@@ -59,7 +59,7 @@ pub enum Removal {
     Controller,
     /// A NoExecute taint of its node, which is down.
     Taint,
-    /// Its Node was deleted.
+    /// Its Node or the pod that controlled it is gone.
     Collected,
 }
 
@@ -76,6 +76,12 @@ pub struct PodFacts {
     /// `Kind/namespace/name` of its topmost owner; empty for a bare pod.
     pub topmost: String,
     pub mirror: bool,
+    /// The UID of the pod that controls it.
+    pub owner_pod: Option<String>,
+    /// Whether `restartPolicy` is Never.
+    pub work: bool,
+    /// When its grace period ends, if it is terminating.
+    pub gone_by: Option<Ms>,
     /// Whether it tolerates the taint of cordoned nodes.
     pub tolerates_cordon: bool,
     pub node: Option<String>,
@@ -166,6 +172,16 @@ pub enum Truth {
         node: String,
         ready: Ready,
     },
+    /// The taints of the Node that keep pods out, as `key=value:effect`, without the taint of a cordon.
+    NodeTaints {
+        node: String,
+        taints: Vec<String>,
+    },
+    /// What the Node has of each resource.
+    NodeAllocatable {
+        node: String,
+        allocatable: BTreeMap<String, i64>,
+    },
     /// The API shows this bootID from now on.
     BootIdShown {
         node: String,
@@ -244,6 +260,8 @@ pub enum Truth {
     Owner {
         owner: String,
         replicas: i64,
+        /// `minReadySeconds`.
+        min_ready_s: u64,
     },
     OwnerGone {
         owner: String,

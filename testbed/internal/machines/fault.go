@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // FaultKind is the name of a fault. testbed/README.md explains each of them.
@@ -81,6 +84,10 @@ func (m *Machine) setFault(fault Fault) {
 func (m *Machine) heal() {
 	m.mu.Lock()
 	m.fault = Fault{}
+	m.nextBoot = bootsWith{}
+	if m.kubelet != nil {
+		m.kubelet.register.Store(true) // it posts its status anew
+	}
 	if m.state == Down {
 		m.bootLocked()
 	}
@@ -92,6 +99,39 @@ func (m *Machine) currentFault() FaultKind {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.fault.Kind
+}
+
+// isHealed: nothing is different any more from the next boot on.
+func (m *Machine) isHealed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.nextBoot.resources) == 0
+}
+
+// setNextBoot reads NAME=VALUE: `taint=KEY=VALUE:EFFECT`, or a resource with its
+// quantity.
+func (m *Machine) setNextBoot(text string) error {
+	name, value, _ := strings.Cut(text, "=")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if name != "taint" {
+		quantity, err := resource.ParseQuantity(value)
+		if err != nil {
+			return fmt.Errorf("next-boot-%s: %w", text, err)
+		}
+		if m.nextBoot.resources == nil {
+			m.nextBoot.resources = v1.ResourceList{}
+		}
+		m.nextBoot.resources[v1.ResourceName(name)] = quantity
+		return nil
+	}
+	pair, effect, found := strings.Cut(value, ":")
+	if !found {
+		return fmt.Errorf("next-boot-%s: want taint=KEY=VALUE:EFFECT", text)
+	}
+	key, value, _ := strings.Cut(pair, "=")
+	m.nextBoot.taints = append(m.nextBoot.taints, v1.Taint{Key: key, Value: value, Effect: v1.TaintEffect(effect)})
+	return nil
 }
 
 // wakeKubelet makes the kubelet compare the Node with its own state at once.

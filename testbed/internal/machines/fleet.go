@@ -131,6 +131,9 @@ func (f *Fleet) Command(name, command string) (Status, error) {
 	if machine == nil {
 		return Status{}, fmt.Errorf("unknown machine %q; the machines are %s", name, strings.Join(f.names, ", "))
 	}
+	if what, found := strings.CutPrefix(command, "next-boot-"); found {
+		return machine.Status(), machine.setNextBoot(what)
+	}
 	switch command {
 	case "status":
 	case "reboot":
@@ -145,7 +148,7 @@ func (f *Fleet) Command(name, command string) (Status, error) {
 	default:
 		fault, err := ParseFault(command)
 		if err != nil {
-			return Status{}, fmt.Errorf("%w; the other commands are reboot, heal, register and status", err)
+			return Status{}, fmt.Errorf("%w; the other commands are reboot, heal, register, status, next-boot-RESOURCE=QUANTITY and next-boot-taint=KEY=VALUE:EFFECT", err)
 		}
 		machine.setFault(fault)
 	}

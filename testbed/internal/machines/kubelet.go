@@ -42,6 +42,7 @@ type Kubelet struct {
 	wakeup   chan struct{}
 	register atomic.Bool
 	notReady bool // this boot began with the fault not-ready
+	with     bootsWith
 
 	mu      sync.Mutex
 	ctx     context.Context
@@ -95,6 +96,11 @@ func (k *Kubelet) keepStatus(ctx context.Context) {
 			wait = 50 * time.Millisecond // the watch does not show the new Node yet
 		case err != nil: // somebody deleted the Node: a running kubelet does not register it again
 		case k.differs(node) || time.Since(posted) > statusEvery:
+			if err := k.addTaints(ctx, node); err != nil {
+				k.reportError(ctx, "taints", err)
+				wait = retryEvery
+				break
+			}
 			if err := k.postStatus(ctx, node); err != nil {
 				k.reportError(ctx, "node status", err)
 				wait = retryEvery

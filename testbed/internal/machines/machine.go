@@ -7,10 +7,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -49,6 +52,13 @@ type Machine struct {
 	stop         context.CancelFunc
 	kubelet      *Kubelet
 	disk         *disk // what survives a boot
+	nextBoot     bootsWith
+}
+
+// bootsWith is what is different from the machine's next boot on.
+type bootsWith struct {
+	resources v1.ResourceList
+	taints    []v1.Taint // an agent adds them to the Node after each boot
 }
 
 // Status is what `testbed status` shows about a machine.
@@ -153,6 +163,7 @@ func (m *Machine) cameUp(powerActions int) {
 	m.stop = stop
 	m.kubelet = newKubelet(m, m.bootID)
 	m.kubelet.notReady = m.fault.Kind == NotReady
+	m.kubelet.with = bootsWith{maps.Clone(m.nextBoot.resources), slices.Clone(m.nextBoot.taints)}
 	m.kubelet.run(ctx)
 }
 

@@ -3,6 +3,7 @@ package machines
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,7 +30,7 @@ func (k *Kubelet) differs(node *v1.Node) bool {
 func (k *Kubelet) postStatus(ctx context.Context, node *v1.Node) error {
 	m := k.machine
 	status := v1.NodeStatus{
-		Capacity: m.fleet.options.Capacity, Allocatable: m.fleet.options.Capacity,
+		Capacity: k.capacity(), Allocatable: k.capacity(),
 		Conditions: k.conditions(node),
 		Addresses: []v1.NodeAddress{
 			{Type: v1.NodeInternalIP, Address: m.address()}, {Type: v1.NodeHostName, Address: m.Name},
@@ -45,6 +46,40 @@ func (k *Kubelet) postStatus(ctx context.Context, node *v1.Node) error {
 		return err
 	}
 	_, err = m.client.CoreV1().Nodes().Patch(ctx, m.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}, "status")
+	return err
+}
+
+// capacity is what the machine has in this boot. `heal` gives back what is missing.
+func (k *Kubelet) capacity() v1.ResourceList {
+	capacity := maps.Clone(k.machine.fleet.options.Capacity)
+	if k.machine.isHealed() {
+		return capacity
+	}
+	maps.Copy(capacity, k.with.resources)
+	return capacity
+}
+
+// addTaints does once for each boot what an agent does: it adds the taints of
+// this boot. A kubelet may not change the taints of its Node, so it uses the
+// administrator's credentials.
+func (k *Kubelet) addTaints(ctx context.Context, node *v1.Node) error {
+	if len(k.with.taints) == 0 || node.Status.NodeInfo.BootID == k.bootID {
+		return nil
+	}
+	taints := slices.Clone(node.Spec.Taints)
+	for _, taint := range k.with.taints {
+		if !slices.ContainsFunc(taints, func(known v1.Taint) bool { return known.MatchTaint(&taint) }) {
+			taints = append(taints, taint)
+		}
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": node.ResourceVersion},
+		"spec":     map[string]any{"taints": taints},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = k.machine.fleet.admin.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 

@@ -3,6 +3,7 @@
 use junban_core::cluster::Budget;
 use junban_core::ids::PdbKey;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Incomplete, meta, selector};
 
@@ -38,6 +39,10 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
             .map(|pods| pods.keys().cloned().collect())
             .unwrap_or_default(),
         sync_failed: sync_failed(budget),
+        expects_what_it_selects: matches!(
+            spec.and_then(|spec| spec.min_available.as_ref()),
+            Some(IntOrString::Int(_))
+        ),
     })
 }
 

@@ -35,6 +35,7 @@ pub fn read(node: &k8s::Node) -> Result<Node, Incomplete> {
         excluded: has(names::EXCLUDE),
         held: has(names::HOLD),
         control_plane: has(names::CONTROL_PLANE),
+        etcd: has(names::ETCD),
         excluded_from_load_balancers: has(names::EXCLUDE_FROM_LOAD_BALANCERS),
         pending_taint: taints.iter().any(|taint| taint.key == names::PENDING),
         labels,

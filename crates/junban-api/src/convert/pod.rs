@@ -66,6 +66,10 @@ pub fn read(pod: &k8s::Pod, namespace: &str) -> Result<Pod, Incomplete> {
         is_junban: meta.namespace == namespace
             && label(names::APP_NAME) == Some(names::APP)
             && label(names::APP_COMPONENT) == Some(names::COMPONENT_CONTROLLER),
+        ends: matches!(spec.restart_policy.as_deref(), Some("Never" | "OnFailure")),
+        gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        ready_since: condition(status, "Ready")
+            .and_then(|found| Some(found.last_transition_time.as_ref()?.0)),
         key: PodKey::new(meta.namespace, meta.name),
         uid: PodUid::new(meta.uid),
         version: meta.version,

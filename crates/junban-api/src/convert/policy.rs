@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step,
+    StuckTerminating, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -196,6 +197,15 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             &drain.on_timeout,
             [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
         ),
+        stuck_terminating: one_of(
+            fields,
+            "spec.drain.stuckTerminating",
+            &drain.stuck_terminating,
+            [
+                ("Release", StuckTerminating::Release),
+                ("Reboot", StuckTerminating::Reboot),
+            ],
+        ),
         capacity: CapacityRule {
             is_required: one_of(
                 fields,
@@ -250,6 +260,25 @@ fn ladder_step(fields: &mut Fields, index: usize, step: LadderStep) -> Step {
 }
 
 fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
+    let is_key = |text: &str| text == "*" || selector::check_key(text).is_ok();
+    let hint = "write the key alone, for example example.com/network, or \"*\" for all";
+    let taints = &verify.ignore_taints;
+    fields.set(
+        "spec.verify.ignoreTaints",
+        taints,
+        is_key,
+        "cannot be the key of a taint",
+        hint,
+    );
+    let hint = "write for example memory or nvidia.com/gpu, or \"*\" for all";
+    let resources = &verify.ignore_resources;
+    fields.set(
+        "spec.verify.ignoreResources",
+        resources,
+        is_key,
+        "cannot be a resource",
+        hint,
+    );
     VerifyRules {
         timeout: span_from(
             fields,
@@ -263,5 +292,7 @@ fn verify(fields: &mut Fields, verify: &VerifySpec) -> VerifyRules {
             .settle
             .as_ref()
             .map(|text| span(fields, "spec.verify.settle", text)),
+        ignore_taints: taints.clone(),
+        ignore_resources: resources.clone(),
     }
 }

@@ -1,14 +1,15 @@
 //! RebootQueue to and from core.
 
 use junban_core::ids::QueueUid;
-use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary};
+use junban_core::queue::{ControlPlane, Ledger, Queue, QueueSummary, QuorumGroup, QuorumMembers};
+use junban_core::selector::Selector;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Unreadable, typed};
 use super::{condition, meta, selector};
 use crate::names;
-use crate::resources::RebootQueueSpec;
+use crate::resources::{LabelSelector, QuorumGroupSpec, RebootQueueSpec};
 
 /// Reads the queue. A queue that cannot be read counts as paused.
 pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
@@ -45,6 +46,7 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
     let per_node = usize::try_from(spec.history.per_node)
         .ok()
         .filter(|count| *count >= 1);
+    let quorum_groups = spec.quorum_groups.into_iter().enumerate();
     let queue = Queue {
         uid: QueueUid::new(meta.uid),
         version: meta.version,
@@ -64,8 +66,58 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         ledger: ledger(&mut fields, status),
         // Nothing is decided from the summary. If it cannot be read, it is written again.
         summary: serde_json::from_value(status.clone()).unwrap_or_default(),
+        quorum_groups: quorum_groups
+            .map(|(index, group)| quorum_group(&mut fields, &format!("spec.quorumGroups[{index}]"), group))
+            .collect(),
     };
     fields.finish(queue)
+}
+
+fn quorum_group(fields: &mut Fields, path: &str, group: QuorumGroupSpec) -> QuorumGroup {
+    let hint = "write the labels of the servers that carry the quorum";
+    let mut selector = |field: &str, selector: &LabelSelector| {
+        let path = format!("{path}.{field}");
+        fields.take(&path, selector::own(selector), hint, Selector::default())
+    };
+    let members = match (&group.node_selector, &group.pod_selector) {
+        (Some(nodes), None) => QuorumMembers::Nodes(selector("nodeSelector", nodes)),
+        (None, Some(pods)) => QuorumMembers::Pods {
+            namespace: group.namespace.clone().unwrap_or_default(),
+            selector: selector("podSelector", pods),
+        },
+        _ => {
+            let problem = "names both nodeSelector and podSelector, or neither";
+            fields.wrong(path, problem, "write one of them");
+            QuorumMembers::Nodes(Selector::default())
+        }
+    };
+    match (&group.pod_selector, &group.namespace) {
+        (Some(_), None) => {
+            let path = format!("{path}.namespace");
+            fields.wrong(
+                &path,
+                "is required with podSelector",
+                "write the namespace of the pods",
+            );
+        }
+        (None, Some(_)) => {
+            let path = format!("{path}.namespace");
+            fields.wrong(&path, "belongs to podSelector", "remove it, or write podSelector");
+        }
+        (_, Some(namespace)) if !selector::is_namespace(namespace) => {
+            let path = format!("{path}.namespace");
+            fields.wrong(
+                &path,
+                format_args!("{namespace:?} cannot be a namespace"),
+                "write one name",
+            );
+        }
+        _ => {}
+    }
+    QuorumGroup {
+        name: group.name,
+        members,
+    }
 }
 
 /// The status to write. A condition that did not change keeps its time from `previous`.

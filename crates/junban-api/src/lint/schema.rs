@@ -133,10 +133,18 @@ fn array(schema: &Value, items: &[Value], path: &str, errors: &mut Fields) {
         errors.wrong(path, "is empty", "write at least one");
     }
     let is_set = schema["x-kubernetes-list-type"] == "set";
+    // Only for a list of type map.
+    let key = schema["x-kubernetes-list-map-keys"][0].as_str();
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
         if is_set && items[..index].contains(item) {
             errors.wrong(&path, format!("{item} is in the list twice"), "remove one");
+        }
+        if let Some(key) = key
+            && items[..index].iter().any(|other| other[key] == item[key])
+        {
+            let problem = format!("{} is in the list twice", item[key]);
+            errors.wrong(&join(&path, key), problem, "give each item a name of its own");
         }
         check(&schema["items"], item, &path, errors);
     }

@@ -100,9 +100,9 @@ pub struct NodeRebootStatus {
     pub phase_at: Option<ReadingStatus>,
     /// The cluster clock when this phase and reason began.
     pub reason_at: Option<ReadingStatus>,
-    /// The cluster clock when Jobs were first waited for.
+    /// The cluster clock when work was first waited for.
     pub jobs_at: Option<ReadingStatus>,
-    /// When Jobs were first waited for, in wall time.
+    /// When work was first waited for, in wall time.
     #[schemars(schema_with = "parts::shown_time")]
     pub jobs_since: Option<String>,
     /// The node's bootID before the power action.
@@ -137,6 +137,9 @@ pub struct NodeRebootStatus {
     /// The waiver that ended this entry.
     #[schemars(schema_with = "parts::shown_time")]
     pub waived: Option<String>,
+    /// How many times the server has restarted by itself since it came back.
+    #[schemars(schema_with = "parts::number")]
+    pub restarts: Option<i64>,
     #[schemars(schema_with = "parts::conditions")]
     pub conditions: Vec<Condition>,
 }
@@ -173,6 +176,12 @@ pub struct PowerStatus {
     pub recorded_at: String,
     #[schemars(schema_with = "outcome")]
     pub outcome: String,
+    /// verify.ignoreTaints of the policy.
+    #[serde(default)]
+    pub verify_ignore_taints: Vec<String>,
+    /// verify.ignoreResources of the policy.
+    #[serde(default)]
+    pub verify_ignore_resources: Vec<String>,
 }
 
 /// The wait after the node was released.

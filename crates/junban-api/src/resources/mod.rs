@@ -26,6 +26,6 @@ pub use policy::{
     RebootSpec, UnbudgetedSpec, VerifySpec,
 };
 pub use queue::{
-    ControlPlaneSpec, FailuresSpec, HistorySpec, LedgerStatus, RebootQueue, RebootQueueSpec,
+    ControlPlaneSpec, FailuresSpec, HistorySpec, LedgerStatus, QuorumGroupSpec, RebootQueue, RebootQueueSpec,
     RebootQueueStatus, SlotStatus,
 };

@@ -114,6 +114,21 @@ pub(super) fn secret(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a part of an object.
+pub(super) fn short_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 63,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    })
+}
+
+/// The name of a namespace.
+pub(super) fn namespace(generator: &mut SchemaGenerator) -> Schema {
+    short_name(generator)
+}
+
 /// Names of namespaces without repetition.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -147,6 +162,21 @@ pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
         "minLength": 1,
         "maxLength": 317,
         "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$",
+    })
+}
+
+/// Keys of taints or names of resources, without repetition. `*` stands for all.
+pub(super) fn keys(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 317,
+            "pattern": "^(\\*|([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])$",
+        },
     })
 }
 

@@ -94,13 +94,13 @@ pub struct DrainSpec {
     /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
-    /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+    /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
     pub unbudgeted: UnbudgetedSpec,
     /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs.
+    /// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
     pub jobs: JobsSpec,
     /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
     #[schemars(schema_with = "leave")]
@@ -113,6 +113,11 @@ pub struct DrainSpec {
     /// and its entry is Failed.
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
+    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example with a
+    /// process that waits for a dead mount. Release: the drain waits until timeout, then onTimeout decides. Reboot: the
+    /// node is rebooted beside such pods, also if their volumes are still attached.
+    #[schemars(schema_with = "stuck_terminating")]
+    pub stuck_terminating: String,
     /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
     /// back with it (Report).
     #[schemars(schema_with = "capacity")]
@@ -122,7 +127,7 @@ pub struct DrainSpec {
     pub capacity_report_only: Vec<String>,
 }
 
-/// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+/// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UnbudgetedSpec {
@@ -132,14 +137,15 @@ pub struct UnbudgetedSpec {
     pub max_unavailable: CountOrPercent,
 }
 
-/// Running pods of Jobs.
+/// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobsSpec {
     /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
-    /// How long Jobs are waited for in all. Then their pods are evicted.
+    /// How long work, and pods that must not be disturbed, are waited for in all. Then work is evicted. Pods that must not
+    /// be disturbed never are, nor bare pods under Block: then onTimeout decides.
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
 }
@@ -198,6 +204,14 @@ pub struct VerifySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "parts::optional_span")]
     pub settle: Option<String>,
+    /// Keys of taints that a node may have after its boot without having had them before. "*": all. Any other new
+    /// NoSchedule or NoExecute taint keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_taints: Vec<String>,
+    /// Names of resources of which a node may have less after its boot, for example memory. "*": all. Less of any other
+    /// resource (of memory: 2 % less) keeps the node from being proven.
+    #[schemars(schema_with = "parts::keys")]
+    pub ignore_resources: Vec<String>,
 }
 
 /// The state of the policy. Junban decides nothing from it.
@@ -233,6 +247,10 @@ fn leave(_: &mut SchemaGenerator) -> Schema {
 
 fn on_timeout(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Release", "Hold"]})
+}
+
+fn stuck_terminating(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Release", "Reboot"]})
 }
 
 fn capacity(_: &mut SchemaGenerator) -> Schema {
@@ -271,6 +289,7 @@ impl Default for DrainSpec {
             empty_dir: "Evict".into(),
             bare: "Block".into(),
             on_timeout: "Release".into(),
+            stuck_terminating: "Release".into(),
             capacity: "Require".into(),
             capacity_report_only: Vec::new(),
         }
@@ -310,6 +329,8 @@ impl Default for VerifySpec {
             timeout: "15m".into(),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
-use schemars::JsonSchema;
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{self, CountOrPercent};
+use super::parts::{self, CountOrPercent, LabelSelector};
 
 /// The cluster's one queue, named `default`: the pause button, and the limits that hold for all policies. Without a queue
 /// everything counts as paused.
@@ -54,6 +54,47 @@ pub struct RebootQueueSpec {
     pub control_plane: ControlPlaneSpec,
     /// How many ended entries are kept.
     pub history: HistorySpec,
+    /// Servers that carry a quorum: storage monitors, metadata servers. Of a group never two nodes are away at once,
+    /// whoever caused it.
+    #[schemars(schema_with = "quorum_groups")]
+    pub quorum_groups: Vec<QuorumGroupSpec>,
+}
+
+/// Servers that carry a quorum, by their nodes or by their pods. A node is away while it is cordoned, not Ready, or in a
+/// turn. The health of what runs on it is not asked for.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.nodeSelector) != has(self.podSelector)")
+        .message("name either nodeSelector, or podSelector with namespace"),
+    validation = Rule::new("has(self.podSelector) == has(self.__namespace__)")
+        .message("namespace belongs to podSelector: write both or neither")
+)]
+pub struct QuorumGroupSpec {
+    /// What people read of the group.
+    #[schemars(schema_with = "parts::short_name")]
+    pub name: String,
+    /// The nodes of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<LabelSelector>,
+    /// The pods of the group: the nodes on which they are belong to it. A pod that is on no node counts as a member that
+    /// is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_selector: Option<LabelSelector>,
+    /// The namespace of the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "parts::namespace")]
+    pub namespace: Option<String>,
+}
+
+fn quorum_groups(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": QuorumGroupSpec::json_schema(generator),
+    })
 }
 
 /// How many failures stop the other nodes.
@@ -69,17 +110,20 @@ pub struct FailuresSpec {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControlPlaneSpec {
-    /// URLs of the API servers, for example https://10.0.0.1:6443. Empty: no control-plane node starts.
+    /// URLs of the API servers, for example https://10.0.0.1:6443: one for each node with the label
+    /// node-role.kubernetes.io/control-plane. With fewer no control-plane node starts.
     #[schemars(schema_with = "parts::urls")]
     pub api_servers: Vec<String>,
-    /// URLs of the etcd members, for example https://10.0.0.1:2379.
+    /// URLs of the etcd members, for example https://10.0.0.1:2379: one for each node that carries etcd. With fewer no
+    /// control-plane node starts.
     #[schemars(schema_with = "parts::urls")]
     pub etcd: Vec<String>,
     /// The name of the Secret in Junban's namespace with the client certificate for etcd (tls.crt, tls.key, ca.crt).
     /// Empty: no certificate.
     #[schemars(schema_with = "parts::secret")]
     pub etcd_client_secret: String,
-    /// Whether control-plane nodes may be rebooted if there are only one or two of them.
+    /// Whether control-plane nodes may be rebooted if only one or two nodes carry etcd, or one node runs the only API
+    /// server.
     pub allow_quorum_loss: bool,
 }
 
@@ -153,6 +197,7 @@ impl Default for RebootQueueSpec {
             failures: FailuresSpec::default(),
             control_plane: ControlPlaneSpec::default(),
             history: HistorySpec::default(),
+            quorum_groups: Vec::new(),
         }
     }
 }

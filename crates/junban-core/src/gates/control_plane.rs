@@ -15,6 +15,7 @@ use crate::ids::NodeName;
 use crate::memory::Fresh;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::queue::ControlPlane;
 use crate::reason::Reason;
 
 /// A control-plane node starts when no worker has been in flight or able to start for this time.
@@ -36,7 +37,7 @@ pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Opti
     let Candidate {
         turn, node, tally, ..
     } = candidate;
-    if node.control_plane {
+    if node.is_control_plane() {
         return None;
     }
     if tally.control_plane_active {
@@ -50,7 +51,7 @@ pub fn before_worker(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Opti
 pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
     let Candidate { node, tally, .. } = candidate;
-    if !node.control_plane {
+    if !node.is_control_plane() {
         return None;
     }
     if tally.control_plane_active {
@@ -71,7 +72,7 @@ pub fn alone(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
 /// Workers that are able to start go first.
 pub fn after_workers(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     candidate.policy.as_ref().ok()?;
-    if !candidate.node.control_plane || !worker_is_queued(plan) {
+    if !candidate.node.is_control_plane() || !worker_is_queued(plan) {
         return None;
     }
     let idle = plan.memory.sightings.workers_idle.unwrap_or(plan.now.mono);
@@ -92,7 +93,7 @@ pub fn before_retry(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Opt
     });
     let mut beside = others
         .filter_map(|other| other.node)
-        .filter(|other| node.control_plane || other.control_plane);
+        .filter(|other| node.is_control_plane() || other.is_control_plane());
     let other = beside.find(|_| guard::stands(Guard::RetryAlone))?;
     let other = ObjectRef::Node(other.name.clone());
     Some(Blocker::new(Reason::ControlPlaneTurn, other, Detail::RetryWaits))
@@ -167,13 +168,13 @@ pub fn is_next(plan: &PlanBuilder<'_>, node: &Node, blocker: &Blocker) -> bool {
         blocker.reason,
         Reason::ControlPlaneTurn | Reason::ControlPlaneChecking
     );
-    node.control_plane && waits && !worker_is_queued(plan)
+    node.is_control_plane() && waits && !worker_is_queued(plan)
 }
 
 /// Whether a worker is Queued. A worker that was released from a drain does not count: it goes after the control plane.
 fn worker_is_queued(plan: &PlanBuilder<'_>) -> bool {
     plan.derived.turns.values().any(|turn| {
-        let worker = turn.node.is_some_and(|node| !node.control_plane);
+        let worker = turn.node.is_some_and(|node| !node.is_control_plane());
         worker && turn.phase() == Phase::Queued && turn.entry.record.back_off.is_none()
     })
 }
@@ -181,39 +182,60 @@ fn worker_is_queued(plan: &PlanBuilder<'_>) -> bool {
 /// Before a control-plane node is started or powered, evidence shows that every member is good.
 pub fn health(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     const AGE_MAX: Duration = Fresh::<()>::EVIDENCE_AGE_MAX;
-    candidate
-        .node
-        .control_plane
-        .then(|| members(plan, AGE_MAX, AGE_MAX))?
+    let node = candidate.node;
+    node.is_control_plane()
+        .then(|| members(plan, node, AGE_MAX, AGE_MAX))?
 }
 
 /// After the boot of a control-plane node every member is good again.
-pub fn health_after_boot(plan: &mut PlanBuilder<'_>) -> Option<Blocker> {
-    members(plan, READ_AGAIN, COUNTS_FOR)
+pub fn health_after_boot(plan: &mut PlanBuilder<'_>, node: &Node) -> Option<Blocker> {
+    members(plan, node, READ_AGAIN, COUNTS_FOR)
+}
+
+/// Why the control plane cannot be judged, or why it cannot spare `node`. The queue must name an API server for each node
+/// that runs one, and an etcd member for each node that carries etcd.
+fn unknown(plan: &PlanBuilder<'_>, spec: &ControlPlane, node: &Node) -> Option<Detail> {
+    let members = plan.derived.control_planes.iter();
+    let members: Vec<&Node> = members.filter_map(|name| plan.cluster.nodes.get(*name)).collect();
+    let count = |runs: fn(&Node) -> bool| members.iter().filter(|member| runs(member)).count();
+    let api_servers = count(|member| member.control_plane);
+    // Without the label etcd an installer has put etcd on the nodes that run the API servers, as kubeadm does.
+    let carries_etcd: fn(&Node) -> bool = match count(|member| member.etcd) {
+        0 => |member| member.control_plane,
+        _ => |member| member.etcd,
+    };
+    let etcd = count(carries_etcd);
+    if spec.api_servers.len() < api_servers {
+        let named = spec.api_servers.len();
+        return Some(Detail::ApiServersMissing {
+            nodes: api_servers,
+            named,
+        });
+    }
+    if spec.etcd.len() < etcd {
+        let named = spec.etcd.len();
+        return Some(Detail::EtcdMissing { nodes: etcd, named });
+    }
+    let loses_quorum = carries_etcd(node) && etcd < 3 || node.control_plane && api_servers < 2;
+    (loses_quorum && !spec.allow_quorum_loss).then_some(Detail::FewControlPlanes { api_servers, etcd })
 }
 
 /// Whether every API server and etcd member is good, and the queue names enough of them. They are read again after
 /// `read_again`, and a read counts for `counts_for` (docs/design/control-plane.md#health).
-fn members(plan: &mut PlanBuilder<'_>, read_again: Duration, counts_for: Duration) -> Option<Blocker> {
+fn members(
+    plan: &mut PlanBuilder<'_>,
+    node: &Node,
+    read_again: Duration,
+    counts_for: Duration,
+) -> Option<Blocker> {
     let queue = plan.derived.queue?;
     let spec = &queue.control_plane;
-    let nodes = plan.derived.control_planes.len();
-    let unknown = |detail| {
-        let queue = ObjectRef::Queue;
-        Some(Blocker::new(Reason::ControlPlaneUnknown, queue, detail))
-    };
-    if spec.api_servers.is_empty() || spec.etcd.is_empty() {
-        return unknown(Detail::NoMembersNamed);
-    }
-    if spec.api_servers.len() < nodes || spec.etcd.len() < nodes {
-        return unknown(Detail::MembersMissing {
-            nodes,
-            api_servers: spec.api_servers.len(),
-            etcd: spec.etcd.len(),
-        });
-    }
-    if nodes < 3 && !spec.allow_quorum_loss {
-        return unknown(Detail::FewControlPlanes(nodes));
+    if let Some(detail) = unknown(plan, spec, node) {
+        return Some(Blocker::new(
+            Reason::ControlPlaneUnknown,
+            ObjectRef::Queue,
+            detail,
+        ));
     }
     let read = plan.memory.reads.control_plane.as_ref();
     let age = read.map(|read| plan.now.mono.since(read.begun));

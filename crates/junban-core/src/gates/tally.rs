@@ -69,7 +69,7 @@ impl Tally {
     fn count(&mut self, name: &PolicyName, node: &Node, policy: Option<&Policy>) {
         self.active += 1;
         *self.active_of_policy.entry(name.clone()).or_insert(0) += 1;
-        if node.control_plane {
+        if node.is_control_plane() {
             self.control_plane_active = true;
         } else {
             self.worker_active = true;

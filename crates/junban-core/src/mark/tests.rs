@@ -18,6 +18,8 @@ fn mark() -> Mark {
         system_uuid: "s1".into(),
         daemons: Vec::new(),
         power: None,
+        quorum_groups: Vec::new(),
+        found: None,
     }
 }
 

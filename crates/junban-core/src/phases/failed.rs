@@ -34,6 +34,7 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         queued.refusals = 0;
         queued.back_off = None;
         queued.jobs_at = None;
+        queued.restarts = 0;
         plan.record(entry, queued);
         return;
     }
@@ -45,8 +46,8 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
     // The reason alone does not decide: another message may have replaced it.
     let is_another_machine = record.reason == Some(Reason::MachineChanged)
         || turn.mark.is_some_and(|mark| mark.system_uuid != node.system_uuid);
-    if !rebooted || is_another_machine {
-        // If another machine has the name, a person decides.
+    if !rebooted || is_another_machine || record.is_boot_loop() {
+        // If another machine has the name, or the server restarts again and again, a person decides.
         return;
     }
     let was_verified = record.boot_id_after.is_some() && record.boot_id_after == node.boot_id;

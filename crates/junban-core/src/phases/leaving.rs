@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty};
+use crate::duty::{Duty, duty, why_spared};
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
@@ -42,7 +42,7 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
         let of_pod = order_of(&plan.placement, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
-            Duty::Returns(blocker) => {
+            Duty::Returns(blocker) | Duty::Stuck(blocker) => {
                 plan.wait(turn.entry, blocker);
                 continue;
             }
@@ -51,8 +51,14 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
                 volume_leaves |= !pod.claims.is_empty();
                 report_if_stuck(plan, turn, pod);
             }
+            Duty::Follows => {}
             Duty::Forbidden(blocker) => {
                 order = order.min(of_pod);
+                plan.wait(turn.entry, blocker);
+            }
+            Duty::Spared(blocker) => {
+                order = order.min(of_pod);
+                let blocker = why_spared(pod, blocker, jobs_are_over(plan, turn, policy));
                 plan.wait(turn.entry, blocker);
             }
             Duty::Completes(blocker) => {
@@ -103,10 +109,18 @@ fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
-    let stuck_at = since + pod.grace + STUCK_MARGIN;
-    if plan.now.mono < stuck_at {
-        plan.wake_at_mono(stuck_at);
+    let told_at = since + pod.grace + STUCK_MARGIN;
+    if plan.now.mono < told_at {
+        plan.wake_at_mono(told_at);
         return;
+    }
+    if let Some(stuck_at) = plan
+        .memory
+        .sightings
+        .stuck_at(pod)
+        .filter(|at| *at > plan.now.mono)
+    {
+        plan.wake_at_mono(stuck_at);
     }
     let detail = Detail::Stuck {
         finalizer: pod.has_finalizers,
@@ -144,7 +158,11 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return false;
         }
     }
-    if let Err(blocker) = plan.tokens().take(&budget, pod, node, policy) {
+    let taken = match &budget {
+        BudgetKey::Implied(owner) => plan.take_implied(owner, pod, node, policy),
+        _ => plan.tokens().take(&budget, pod, node, policy),
+    };
+    if let Err(blocker) = taken {
         if let Some(at) = plan.memory.tokens.next_change(now) {
             plan.wake_at_mono(at);
         }

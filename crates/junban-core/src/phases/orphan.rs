@@ -44,10 +44,14 @@ fn recover(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark) {
         return restore(plan, node, mark);
     };
     let rebooted = node.has_rebooted_since(&power.boot_id_before);
+    let policy = plan.cluster.policies.get(&mark.policy);
+    let ignored = policy.map(|policy| &policy.verify);
     let rules = VerifyRules {
         timeout: Duration::MAX,
         daemon_sets: true,
         settle: None,
+        ignore_taints: ignored.map_or_else(Vec::new, |verify| verify.ignore_taints.clone()),
+        ignore_resources: ignored.map_or_else(Vec::new, |verify| verify.ignore_resources.clone()),
     };
     let proven = rebooted
         && mark.system_uuid == node.system_uuid
@@ -115,9 +119,10 @@ fn fail(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
 /// Writes the UID of the new entry into the mark. Then `ledger::put_back` gives the slot to it.
 fn adopt(plan: &mut PlanBuilder<'_>, node: &Node, mark: &Mark, entry: &Entry) {
     let mut patch = patch_on_mark(node, NodeWrite::Adopt);
-    patch.changes.push(NodeChange::Mark(Some(Mark {
+    let adopted = Mark {
         entry_uid: entry.uid.clone(),
         ..mark.clone()
-    })));
+    };
+    patch.changes.push(NodeChange::Mark(Some(Box::new(adopted))));
     plan.emit(Effect::PatchNode(patch));
 }

@@ -9,6 +9,7 @@ use crate::detail::Detail;
 use crate::effect::{Effect, Lane, NodeChange, NodePatch, NodeWrite, mark_id};
 use crate::entry::{DrainProgress, Entry, Phase};
 use crate::format::Format;
+use crate::gates;
 use crate::mark::{Daemon, Mark, Prior};
 use crate::node::Node;
 use crate::object::ObjectRef;
@@ -122,8 +123,10 @@ fn mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) {
         system_uuid: node.system_uuid.clone(),
         daemons: plan.cluster.pods_of(&node.name).filter_map(Daemon::of).collect(),
         power: None,
+        quorum_groups: gates::quorum::groups_of(plan, node),
+        found: Some(node.found()),
     };
-    let mut changes = vec![NodeChange::Mark(Some(mark))];
+    let mut changes = vec![NodeChange::Mark(Some(Box::new(mark)))];
     if !node.unschedulable {
         changes.push(NodeChange::Unschedulable(true));
     }

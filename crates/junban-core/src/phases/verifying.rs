@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::give_back;
+use super::{as_it_went, give_back};
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::entry::Phase;
+use crate::entry::{Entry, Phase};
 use crate::gates;
 use crate::guard::{self, Guard};
 use crate::mark::{Daemon, Mark};
@@ -26,6 +26,10 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         let message = "the Node shows another systemUUID";
         plan.move_to(entry, Phase::Failed, Reason::MachineChanged, message);
         return;
+    }
+    let known = entry.record.boot_id_after.as_ref();
+    if known.is_some_and(|known| node.has_rebooted_since(known)) {
+        return restarted(plan, entry, node);
     }
     let since = entry.record.phase_at.unwrap_or(plan.now.clock);
     let unproven = unproven(plan, node, turn.mark, &rules);
@@ -54,6 +58,23 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         }
         None => settle(plan, turn, node, rules.settle_of(node)),
     }
+}
+
+/// The server has restarted by itself: the proof begins anew, or it is a loop (docs/design/proof.md#restarts).
+fn restarted(plan: &mut PlanBuilder<'_>, entry: &Entry, node: &Node) {
+    let message = "the server has restarted once more by itself; the proof begins anew";
+    let mut record = plan.moved_to(entry, Phase::Verifying, Reason::NodeNotReady, message);
+    record.phase_at = Some(plan.now.clock);
+    record.settling_at = None;
+    record.boot_id_after.clone_from(&node.boot_id);
+    record.restarts += 1;
+    if record.is_boot_loop() {
+        let restarts = record.restarts;
+        record.phase = Phase::Failed;
+        record.reason = Some(Reason::BootLoop);
+        record.message = format!("the server has restarted {restarts} times by itself after its reboot");
+    }
+    plan.record(entry, record);
 }
 
 fn settle(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, settle: Duration) {
@@ -116,6 +137,8 @@ pub(super) fn rules(turn: &Turn<'_>) -> VerifyRules {
             timeout: Duration::from_secs(900),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         },
     }
 }
@@ -142,6 +165,11 @@ pub(super) fn unproven(
     if seen.is_none_or(|seen| seen.lease_then == node.lease) {
         return not_ready(Detail::LeaseUnchanged);
     }
+    if let Some(found) = mark.and_then(|mark| mark.found.as_ref())
+        && let Some(blocker) = as_it_went::differs(found, node, rules)
+    {
+        return Some(blocker);
+    }
     if rules.daemon_sets {
         let missing = mark
             .iter()
@@ -156,8 +184,8 @@ pub(super) fn unproven(
             ));
         }
     }
-    if node.control_plane {
-        return gates::control_plane::health_after_boot(plan);
+    if node.is_control_plane() {
+        return gates::control_plane::health_after_boot(plan, node);
     }
     None
 }

@@ -35,7 +35,7 @@ pub(super) fn void_mark(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node
     let (object, detail) = (ObjectRef::Node(node.name.clone()), Detail::Said(why.to_owned()));
     patch.why = Some(Blocker::new(Reason::Evicting, object, detail));
     let void = with_attempt(turn, mark, true);
-    patch.changes.push(NodeChange::Mark(Some(void)));
+    patch.changes.push(NodeChange::Mark(Some(Box::new(void))));
     plan.emit(Effect::PatchNode(patch));
 }
 
@@ -62,6 +62,7 @@ pub(super) fn verifying_record(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &N
     record.boot_id_after.clone_from(&node.boot_id);
     record.settling_at = None;
     record.back_off = None;
+    record.restarts = 0;
     if let (Some(power), Phase::Rebooting) = (&record.power, turn.phase()) {
         let begun = power
             .deadline_led_ms

@@ -17,7 +17,8 @@ use crate::node::Node;
 use crate::plan::plan;
 use crate::pod::{Neighbours, Pod, PodPhase};
 use crate::policy::{
-    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, StuckTerminating,
+    VerifyRules,
 };
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
@@ -45,6 +46,7 @@ pub(crate) fn queue() -> Queue {
         history_per_node: 3,
         ledger: Some(Ledger::default()),
         summary: QueueSummary::default(),
+        quorum_groups: Vec::new(),
     }
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn policy() -> Policy {
             empty_dir: Leave::Evict,
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
+            stuck_terminating: StuckTerminating::Release,
             capacity: CapacityRule {
                 is_required: true,
                 report_only: Vec::new(),
@@ -87,6 +90,8 @@ pub(crate) fn policy() -> Policy {
             timeout: Duration::from_secs(900),
             daemon_sets: true,
             settle: None,
+            ignore_taints: Vec::new(),
+            ignore_resources: Vec::new(),
         },
         summary: PolicySummary::default(),
     }
@@ -117,6 +122,7 @@ pub(crate) fn node(name: &str) -> Node {
         journal: None,
         waived: None,
         foreign_owner: None,
+        etcd: false,
     }
 }
 
@@ -136,10 +142,11 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        expects_what_it_selects: false,
     }
 }
 
-/// A Ready pod of a ReplicaSet of Deployment `shop/cart`.
+/// A Ready pod, the only one of its ReplicaSet.
 pub(crate) fn pod(name: &str, on: &str) -> Pod {
     Pod {
         key: PodKey::new("shop", name),
@@ -153,7 +160,11 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         created: Timestamp::UNIX_EPOCH,
         grace: Duration::from_secs(30),
         has_finalizers: false,
-        owner: Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "cart-1")),
+        owner: Some(WorkloadKey::new(
+            WorkloadKind::ReplicaSet,
+            "shop",
+            format!("{name}-1"),
+        )),
         is_mirror: false,
         fits_nowhere: false,
         empty_dirs: Vec::new(),
@@ -168,6 +179,9 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         tolerations: Vec::new(),
         priority: 0,
         is_junban: false,
+        ends: false,
+        ready_since: Some(Timestamp::UNIX_EPOCH),
+        gone_by: None,
     }
 }
 
@@ -293,27 +307,34 @@ impl Toy {
     /// Plans and carries out effects until there are no more. Returns when to plan again.
     pub(crate) fn settle(&mut self) -> Option<Mono> {
         for _ in 0..500 {
-            let now = self.now();
-            self.memory.observe(&self.cluster, now);
-            let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
-            let plan = plan(&self.cluster, &self.memory, &schedule, now);
-            let effects: Vec<_> = plan.effects;
-            if effects.is_empty() {
-                return plan.wake_at;
+            if let Err(wake_at) = self.step() {
+                return wake_at;
             }
-            for effect in effects {
-                self.memory.sent(&effect, &self.cluster, now.mono);
-                let outcome = self.carry_out(&effect);
-                self.memory
-                    .fold(&effect, now.mono, outcome, &self.cluster, now.mono);
-            }
-            // An answer takes a moment, because evidence must be later than what it is compared with.
-            self.now_ms += 1;
         }
         panic!(
             "the plan always wants more effects: {:?}",
             plan(&self.cluster, &self.memory, &Schedule::default(), self.now()).effects
         );
+    }
+
+    /// Plans once and carries out the effects. `Err`: there are none, and when to plan again.
+    pub(crate) fn step(&mut self) -> Result<(), Option<Mono>> {
+        let now = self.now();
+        self.memory.observe(&self.cluster, now);
+        let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
+        let plan = plan(&self.cluster, &self.memory, &schedule, now);
+        if plan.effects.is_empty() {
+            return Err(plan.wake_at);
+        }
+        for effect in plan.effects {
+            self.memory.sent(&effect, &self.cluster, now.mono);
+            let outcome = self.carry_out(&effect);
+            self.memory
+                .fold(&effect, now.mono, outcome, &self.cluster, now.mono);
+        }
+        // An answer takes a moment, because evidence must be later than what it is compared with.
+        self.now_ms += 1;
+        Ok(())
     }
 
     /// Lets seconds pass one by one. Leases are renewed and machines boot.
@@ -453,7 +474,7 @@ impl Toy {
             match change {
                 NodeChange::Mark(mark) => {
                     node.mark_text = mark.as_ref().map(|mark| mark.to_annotation());
-                    node.mark = mark.clone().map(Ok);
+                    node.mark = mark.clone().map(|mark| Ok(*mark));
                 }
                 NodeChange::Journal(journal) => node.journal = Some(journal.clone()),
                 NodeChange::Waive(goal) => node.waived = Some(*goal),

@@ -27,8 +27,20 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 /// Applies the queue of the scenario.
 pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let ready = &bed.ready;
-    let spec = settings::queue_spec(scenario, &ready.api_servers, &ready.etcd.health, now());
+    let etcd = etcd_members(&ready.etcd.health, settings::etcd_nodes(scenario).len());
+    let spec = settings::queue_spec(scenario, &ready.api_servers, &etcd, now());
     bed.apply_all(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
+}
+
+/// URLs for at least `nodes` etcd members, if so many spellings exist. A simulated machine runs no etcd, so each node that
+/// a scenario labels as carrying etcd stands for a real member, under another spelling of its URL.
+fn etcd_members(real: &[String], nodes: usize) -> Vec<String> {
+    let by_name = |url: &String| url.replace("127.0.0.1", "localhost");
+    let names: Vec<String> = real.iter().map(by_name).collect();
+    let bare = [real.to_vec(), names].concat();
+    let slashed: Vec<String> = bare.iter().map(|url| format!("{url}/")).collect();
+    let all = [bare, slashed].concat();
+    all.into_iter().take(nodes.max(real.len())).collect()
 }
 
 /// Applies a policy of the scenario.

@@ -40,16 +40,17 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
                 .map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
             kubectl(&["label", "--overwrite", "node", node, &label])
         }
-        Act::Taint { node, taint, is_set } => {
-            let taint = match is_set {
-                true => format!("{}={}:NoSchedule", taint.key, taint.value),
-                false => format!("{}-", taint.key),
-            };
-            kubectl(&["taint", "--overwrite", "node", node, &taint])
-        }
         Act::Annotate { node, key, value } => {
             kubectl(&["annotate", "--overwrite", "node", node, &format!("{key}={value}")])
         }
+        Act::Taint(node, taint) => kubectl(&["taint", "--overwrite", "node", node, taint]),
+        Act::Untaint(node, taint) => kubectl(&["taint", "node", node, &format!("{taint}-")]),
+        Act::NextBootHas {
+            node,
+            resource,
+            amount,
+        } => machine(bed, node, &format!("next-boot-{resource}={}", amount.text)),
+        Act::NextBootTaint(node, taint) => machine(bed, node, &format!("next-boot-taint={taint}")),
         Act::DeleteNode(node) => kubectl(&["delete", "node", node, "--wait=false"]),
         Act::RegisterNode(node) => machine(bed, node, "register"),
         Act::DeleteQueue => kubectl(&["delete", "rebootqueue", junban_api::names::QUEUE]),

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::condition::is_node_name;
-use super::model::{Act, Demand, Fault, MachineFault, Right, Taint, Target};
+use super::model::{Act, Demand, Fault, MachineFault, Right, Target};
 use super::selector;
 use super::settings;
 use super::words::{Mistake, Words};
@@ -23,7 +23,6 @@ const ACTS: &[Phrase] = &[
     ("cordon", |words| Ok(Act::Cordon(machine(words)?))),
     ("uncordon", |words| Ok(Act::Uncordon(machine(words)?))),
     ("label", label),
-    ("taint", taint),
     ("delete node", |words| Ok(Act::DeleteNode(machine(words)?))),
     ("delete queue", |_| Ok(Act::DeleteQueue)),
     ("delete policy", |words| Ok(Act::DeletePolicy(policy(words)?))),
@@ -72,6 +71,32 @@ const ACTS_WITH_COLON: &[PhraseWithColon] = &[
         Ok(Act::Fault(MachineFault { node, fault }))
     }),
     ("annotate", annotate),
+    ("taint", |words, text| {
+        Ok(Act::Taint(node(words)?, Words::all(text, taint)?))
+    }),
+    ("untaint", |words, text| {
+        Ok(Act::Untaint(node(words)?, Words::all(text, taint)?))
+    }),
+    ("next boot of", |words, text| {
+        let node = node(words)?;
+        Words::all(text, |words| {
+            if words.eat("taint") {
+                return Ok(Act::NextBootTaint(node, taint(words)?));
+            }
+            let resource = words
+                .one_of(&["cpu", "memory"], "a resource, or `taint`")?
+                .to_owned();
+            let amount = match resource.as_str() {
+                "cpu" => words.cpu()?,
+                _ => words.memory()?,
+            };
+            Ok(Act::NextBootHas {
+                node,
+                resource,
+                amount,
+            })
+        })
+    }),
     ("pause", |_, reason| Ok(Act::Pause(reason.to_owned()))),
 ];
 
@@ -84,6 +109,19 @@ pub(super) fn parse(text: &str) -> Result<Act, Mistake> {
             words.eat_one(ACTS_WITH_COLON, "an act that has a colon")?(words, tail.trim())
         }),
         None => Words::all(text, |words| words.eat_one(ACTS, "an act")?(words)),
+    }
+}
+
+/// `KEY=VALUE:EFFECT` or `KEY:EFFECT`.
+fn taint(words: &mut Words<'_>) -> Result<String, Mistake> {
+    let word = words.next("KEY=VALUE:EFFECT")?;
+    let effects = ["NoSchedule", "NoExecute", "PreferNoSchedule"];
+    let effect = word.rsplit_once(':').map(|(_, effect)| effect);
+    match effect.filter(|effect| effects.contains(effect)) {
+        Some(_) => Ok(word.to_owned()),
+        None => Err(format!(
+            "`{word}` is not a taint: write KEY=VALUE:EFFECT with an effect of {effects:?}"
+        )),
     }
 }
 
@@ -274,22 +312,6 @@ fn label(words: &mut Words<'_>) -> Result<Act, Mistake> {
     })
 }
 
-fn taint(words: &mut Words<'_>) -> Result<Act, Mistake> {
-    let node = node(words)?;
-    let word = words.next("TAINT=VALUE, or TAINT- to remove it")?;
-    let (key, value, is_set) = match (word.split_once('='), word.strip_suffix('-')) {
-        (Some((key, value)), _) => (key, value, true),
-        (None, Some(key)) => (key, "", false),
-        (None, None) => return Err(format!("`{word}` is neither TAINT=VALUE nor TAINT-")),
-    };
-    let (key, value) = (key.to_owned(), value.to_owned());
-    Ok(Act::Taint {
-        node,
-        taint: Taint { key, value },
-        is_set,
-    })
-}
-
 /// `maxUnavailable 1`, `minAvailable 50%`.
 pub(super) fn demand(words: &mut Words<'_>) -> Result<Demand, Mistake> {
     type Make = fn(Value) -> Demand;
@@ -387,17 +409,6 @@ mod tests {
                     node: "node-1".into(),
                     key: "junban.dev/hold".into(),
                     value: None,
-                },
-            ),
-            (
-                "taint node-1 pool=gpu",
-                Act::Taint {
-                    node: "node-1".into(),
-                    taint: Taint {
-                        key: "pool".into(),
-                        value: "gpu".into(),
-                    },
-                    is_set: true,
                 },
             ),
             (

@@ -3,7 +3,7 @@
 //! checkers use the more lenient of the two.
 
 use junban_api::convert::parse_span;
-use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, Store};
+use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, QuorumGroup, Selector, Store};
 use serde_json::Value;
 
 use super::settings::share;
@@ -73,12 +73,21 @@ fn read(store: &Store, last: &Params) -> Params {
         params.failures_max = share(&queue.spec["failures"]["max"]).unwrap_or(defaults.failures_max);
         let quorum = &queue.spec["controlPlane"]["allowQuorumLoss"];
         params.allow_quorum_loss = quorum.as_bool().unwrap_or_default();
+        let groups = items(&queue.spec["quorumGroups"]).iter();
+        params.quorum_groups = groups.map(quorum_group).collect();
     }
+    params.reboot_beside_stuck = false;
     params.policies.clear();
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in store.customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        params.reboot_beside_stuck |= drain["stuckTerminating"] == "Reboot";
+        // A record keeps what its policy ignored, so this only becomes more lenient.
+        for field in ["ignoreTaints", "ignoreResources"] {
+            let names = items(&policy.spec["verify"][field]).iter();
+            params.may_differ.extend(names.map(|name| text(name).to_owned()));
+        }
         let limits = policy_limits(&policy.spec);
         params.policies.insert(policy.meta.name.to_string(), limits);
         let namespaces = items(&drain["deleteAfterDenial"]).iter();
@@ -98,6 +107,23 @@ fn read(store: &Store, last: &Params) -> Params {
     }
     params.unbudgeted = unbudgeted.unwrap_or(defaults.unbudgeted);
     params
+}
+
+/// The language of scenarios writes `matchLabels` only.
+fn quorum_group(spec: &Value) -> QuorumGroup {
+    let of_pods = spec["podSelector"].is_object();
+    let selector = &spec[if of_pods { "podSelector" } else { "nodeSelector" }]["matchLabels"];
+    let labels = selector.as_object().into_iter().flatten();
+    QuorumGroup {
+        name: text(&spec["name"]).to_owned(),
+        pods_in: of_pods.then(|| text(&spec["namespace"]).to_owned()),
+        selector: Selector {
+            match_labels: labels
+                .map(|(key, value)| (key.clone(), text(value).to_owned()))
+                .collect(),
+            expressions: Vec::new(),
+        },
+    }
 }
 
 fn policy_limits(spec: &Value) -> PolicyLimits {
@@ -137,6 +163,9 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     }
     both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
     both.allow_quorum_loss |= one.allow_quorum_loss;
+    both.reboot_beside_stuck |= one.reboot_beside_stuck;
+    both.quorum_groups
+        .retain(|group| one.quorum_groups.contains(group));
     both.delete_allowed.extend(one.delete_allowed.iter().cloned());
     both
 }

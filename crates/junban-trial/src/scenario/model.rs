@@ -31,7 +31,7 @@ impl<T> At<T> {
 }
 
 /// The policies of the manifests.
-pub const MANIFEST_POLICIES: [&str; 2] = ["workers", "control-plane"];
+pub const MANIFEST_POLICIES: [&str; 3] = ["workers", "control-plane", "etcd"];
 
 /// One scenario file.
 #[derive(Clone, Debug, Default)]
@@ -133,7 +133,9 @@ pub enum Kind {
     StatefulSet,
     DaemonSet,
     Job,
-    /// A pod without a controller.
+    /// An owner of a kind that Junban does not know. Its operator makes a pod again that ended or is gone.
+    Custom,
+    /// A pod without a controller, or controlled by another pod.
     Pod,
 }
 
@@ -156,7 +158,15 @@ pub struct Workload {
     pub stop: Span,
     pub grace: Option<Duration>,
     pub ignores_sigterm: bool,
+    /// Only a boot of its machine ends it.
+    pub never_stops: bool,
     pub never_ready: bool,
+    /// `minReadySeconds`.
+    pub min_ready: Duration,
+    /// Its `restartPolicy` is Never.
+    pub restarts_never: bool,
+    /// The pod of the same namespace that controls it.
+    pub owner_pod: Option<String>,
     /// Its program ends by itself after this time.
     pub runs_for: Option<Duration>,
     pub local_volume: bool,
@@ -186,7 +196,7 @@ pub struct HardSpread {
     pub honors_taints: bool,
 }
 
-/// A NoSchedule taint of a node.
+/// The key and the value of a taint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Taint {
     pub key: String,
@@ -280,12 +290,6 @@ pub enum Act {
     Retry(String),
     Cordon(String),
     Uncordon(String),
-    Taint {
-        node: String,
-        taint: Taint,
-        /// If not, the taint with this key is removed.
-        is_set: bool,
-    },
     Label {
         node: String,
         key: String,
@@ -315,6 +319,18 @@ pub enum Act {
     EditQueue(Vec<Setting>),
     EditPolicy(String, Vec<Setting>),
     EditBudget(Key, Demand),
+    /// Adds a taint, `KEY=VALUE:EFFECT`.
+    Taint(String, String),
+    /// Removes the taint with this key and effect, `KEY:EFFECT`.
+    Untaint(String, String),
+    /// From its next boot on the machine has this amount of a resource.
+    NextBootHas {
+        node: String,
+        resource: String,
+        amount: Quantity,
+    },
+    /// From its next boot on an agent adds this taint, `KEY=VALUE:EFFECT`, after each boot.
+    NextBootTaint(String, String),
     /// Sets the replicas of a workload.
     Scale(Key, u32),
     /// A person reboots the machine, as with `systemctl reboot`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use junban_api::convert::parse_span;
+use junban_api::names::{CONTROL_PLANE, ETCD};
 use junban_world::IntOrPercent;
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,8 @@ enum Form {
     Time,
     /// Only `none`: an empty ladder.
     Ladder,
+    /// `NAME nodes LABEL=VALUE`, `NAME pods NAMESPACE LABEL=VALUE`, with `and` between groups.
+    QuorumGroups,
 }
 
 /// The path below `spec`, and how its value is written.
@@ -42,6 +45,7 @@ const QUEUE: &[Field] = &[
     ("failures.max", Form::IntOrPercent),
     ("controlPlane.allowQuorumLoss", Form::Bool),
     ("history.perNode", Form::Int),
+    ("quorumGroups", Form::QuorumGroups),
 ];
 
 const POLICY: &[Field] = &[
@@ -61,6 +65,7 @@ const POLICY: &[Field] = &[
     ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
     ("drain.bare", Form::OneOf(&["Evict", "Block"])),
     ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("drain.stuckTerminating", Form::OneOf(&["Release", "Reboot"])),
     ("drain.capacity", Form::OneOf(&["Require", "Report"])),
     ("drain.capacityReportOnly", Form::List),
     ("reboot.bootTimeout", Form::Duration),
@@ -69,6 +74,8 @@ const POLICY: &[Field] = &[
     ("verify.timeout", Form::Duration),
     ("verify.daemonSets", Form::Bool),
     ("verify.settle", Form::Duration),
+    ("verify.ignoreTaints", Form::List),
+    ("verify.ignoreResources", Form::List),
 ];
 
 /// `maxUnavailable 1, failures.max 1`.
@@ -109,6 +116,11 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::List => json!(words.rest()),
         Form::Labels => labels(&words.rest())?,
         Form::OneOf(names) => json!(words.one_of(names, "a value of this field")?),
+        Form::QuorumGroups => {
+            let words = words.rest();
+            let groups = words.split(|word| *word == "and").map(quorum_group);
+            json!(groups.collect::<Result<Vec<_>, _>>()?)
+        }
         Form::Ladder => json!(words.eat_one(&[("none", [(); 0])], "`none`")?),
         Form::Time => return time(words.next("a time: now, +15m, -1h, or 2026-11-23T09:00:00Z")?),
     };
@@ -148,6 +160,18 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
     Ok(json!({ "matchLabels": map }))
 }
 
+fn quorum_group(words: &[&str]) -> Result<Value, Mistake> {
+    match words {
+        [name, "nodes", pairs @ ..] if !pairs.is_empty() => {
+            Ok(json!({"name": name, "nodeSelector": labels(pairs)?}))
+        }
+        [name, "pods", namespace, pairs @ ..] if !pairs.is_empty() => {
+            Ok(json!({"name": name, "namespace": namespace, "podSelector": labels(pairs)?}))
+        }
+        _ => Err("write NAME nodes LABEL=VALUE, or NAME pods NAMESPACE LABEL=VALUE".into()),
+    }
+}
+
 fn time(word: &str) -> Result<SettingValue, Mistake> {
     let seconds = |text: &str| i64::try_from(parse_span(text).ok()?.as_secs()).ok();
     let value = if word == "now" {
@@ -182,29 +206,47 @@ pub fn deletes_in(scenario: &Scenario) -> BTreeSet<String> {
 /// A policy of the manifests with the settings of the scenario and this power command. `now` is in seconds since 1970.
 pub fn policy_spec(scenario: &Scenario, name: &str, power_command: &[String], now: i64) -> Value {
     let mut spec = json!({"reboot": {"ladder": [{"driver": "command", "command": power_command}]}});
-    let operator = match name {
-        "workers" => Some("DoesNotExist"),
-        "control-plane" => Some("Exists"),
-        _ => None,
+    let requires = |key: &str, operator: &str| json!({"key": key, "operator": operator});
+    let requirements = match name {
+        "workers" => vec![
+            requires(CONTROL_PLANE, "DoesNotExist"),
+            requires(ETCD, "DoesNotExist"),
+        ],
+        "control-plane" => vec![requires(CONTROL_PLANE, "Exists")],
+        "etcd" => vec![requires(CONTROL_PLANE, "DoesNotExist"), requires(ETCD, "Exists")],
+        _ => vec![],
     };
-    if let Some(operator) = operator {
-        let key = junban_api::names::CONTROL_PLANE;
+    if !requirements.is_empty() {
         spec["priority"] = json!(-1000);
-        spec["nodeSelector"] = json!({"matchExpressions": [{"key": key, "operator": operator}]});
+        spec["nodeSelector"] = json!({ "matchExpressions": requirements });
     }
     let settings = scenario.policies.get(name);
     apply(&mut spec, settings.map_or(&[], Vec::as_slice), now);
     spec
 }
 
-/// The queue of the manifests with the settings of the scenario. With three control planes it names their servers.
+/// The queue of the manifests with the settings of the scenario. If nodes of the control plane are among its Nodes, it
+/// names their servers.
 pub fn queue_spec(scenario: &Scenario, api_servers: &[String], etcd: &[String], now: i64) -> Value {
     let mut spec = json!({});
-    if scenario.nodes.control_planes > 1 {
+    if scenario.nodes.control_planes > 1 || !etcd_nodes(scenario).is_empty() {
         spec["controlPlane"] = json!({"apiServers": api_servers, "etcd": etcd});
     }
     apply(&mut spec, &scenario.queue, now);
     spec
+}
+
+/// The nodes that a line of the scenario labels as carrying etcd.
+pub fn etcd_nodes(scenario: &Scenario) -> BTreeSet<&str> {
+    let labelled = |(_, act)| match act {
+        &Act::Label {
+            ref node,
+            ref key,
+            value: Some(_),
+        } if key == ETCD => Some(node.as_str()),
+        _ => None,
+    };
+    scenario.acts().filter_map(labelled).collect()
 }
 
 /// Writes the settings into `spec`. `now` is in seconds since 1970.

@@ -6,11 +6,12 @@ use super::act::{demand, node, nodes};
 use super::model::{Budget, HardSpread, Key, Kind, Span, Taint, Workload};
 use super::words::{Mistake, Words};
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("deployment", Kind::Deployment),
     ("statefulset", Kind::StatefulSet),
     ("daemonset", Kind::DaemonSet),
     ("job", Kind::Job),
+    ("custom", Kind::Custom),
     ("pod", Kind::Pod),
 ];
 
@@ -35,8 +36,12 @@ const TRAITS: &[&str] = &[
     "stops in",
     "grace",
     "ignores SIGTERM",
+    "never stops",
     "never ready",
+    "min ready",
     "runs for",
+    "restarts never",
+    "owned by pod",
     "local volume",
     "csi volume",
     "empty dir",
@@ -120,8 +125,25 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Mistake> {
             "a pod has one replica: write no `replicas`, and one node after `on`",
         ),
         (
-            matches!(kind, Kind::Pod | Kind::DaemonSet | Kind::Job) && workload.budget.is_some(),
+            matches!(kind, Kind::Pod | Kind::DaemonSet | Kind::Job | Kind::Custom)
+                && workload.budget.is_some(),
             "a budget needs a deployment or a statefulset",
+        ),
+        (
+            !matches!(kind, Kind::Deployment | Kind::StatefulSet) && !workload.min_ready.is_zero(),
+            "`min ready` needs a deployment or a statefulset",
+        ),
+        (
+            !matches!(kind, Kind::Pod | Kind::Custom) && workload.restarts_never,
+            "`restarts never` needs a pod or a custom owner",
+        ),
+        (
+            kind != Kind::Pod && workload.owner_pod.is_some(),
+            "`owned by pod` needs a pod",
+        ),
+        (
+            kind == Kind::Custom && has_volume,
+            "a custom owner has no volume in a scenario",
         ),
     ];
     let first = mistakes.into_iter().find(|(is_wrong, _)| *is_wrong);
@@ -150,6 +172,12 @@ fn trait_of(
         "stops in" => workload.stop = words.span()?,
         "grace" => workload.grace = Some(words.duration()?),
         "ignores SIGTERM" => workload.ignores_sigterm = true,
+        "never stops" => workload.never_stops = true,
+        "min ready" => workload.min_ready = words.duration()?,
+        "restarts never" => workload.restarts_never = true,
+        "owned by pod" => {
+            workload.owner_pod = Some(words.next("the name of a pod of this namespace")?.to_owned())
+        }
         "never ready" => workload.never_ready = true,
         "runs for" => workload.runs_for = Some(words.duration()?),
         "local volume" => workload.local_volume = true,

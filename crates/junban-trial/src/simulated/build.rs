@@ -62,12 +62,30 @@ pub(super) fn policy_spec(scenario: &Scenario, name: &str, now: i64) -> Value {
 }
 
 pub(super) fn queue_spec(scenario: &Scenario) -> Value {
-    let urls = |port: u32| -> Vec<String> {
-        (1..=scenario.nodes.control_planes)
-            .map(|n| format!("https://cp-{n}:{port}"))
+    let masters = scenario
+        .nodes
+        .names()
+        .into_iter()
+        .filter(|name| name.starts_with("cp-"));
+    let masters: Vec<String> = masters.collect();
+    let labelled = settings::etcd_nodes(scenario);
+    // Without the label of etcd the nodes with API servers carry it.
+    let etcd: Vec<String> = match labelled.is_empty() {
+        true => masters.clone(),
+        false => labelled.into_iter().map(str::to_owned).collect(),
+    };
+    let urls = |hosts: &[String], port: u32| -> Vec<String> {
+        hosts
+            .iter()
+            .map(|host| format!("https://{host}:{port}"))
             .collect()
     };
-    settings::queue_spec(scenario, &urls(6443), &urls(2379), EPOCH.as_second())
+    settings::queue_spec(
+        scenario,
+        &urls(&masters, 6443),
+        &urls(&etcd, 2379),
+        EPOCH.as_second(),
+    )
 }
 
 fn span(span: model::Span) -> Span {
@@ -119,18 +137,22 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
         Kind::StatefulSet => OwnerKind::StatefulSet,
         Kind::DaemonSet => OwnerKind::DaemonSet,
         Kind::Job => OwnerKind::Job,
+        Kind::Custom => OwnerKind::Foreign,
         Kind::Pod => return add_pod(builder, workload),
     };
     let Key { namespace, name } = &workload.key;
-    let built = Workload::new(kind, namespace, name, i64::from(workload.replicas));
+    let built = Workload {
+        min_ready_s: workload.min_ready.as_secs(),
+        ..Workload::new(kind, namespace, name, i64::from(workload.replicas))
+    };
     let places: Vec<&str> = workload.on.iter().map(String::as_str).collect();
     builder.workload(built.on(&places).with(|template| fill(template, workload)));
     if let Some(budget) = &workload.budget {
         add_budget(builder, budget);
     }
-    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
+    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet | Kind::Custom)
         && workload.replicas > 1
-        && !workload.never_ready
+        && !(workload.never_ready || workload.restarts_never)
     {
         builder.service(namespace, name);
     }
@@ -152,7 +174,10 @@ fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
     let pod = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1);
     let pod = pod.with(|template| fill(template, workload));
     let node = workload.on.first().map(String::as_str);
-    builder.pod(namespace, name, node, pod.template);
+    match &workload.owner_pod {
+        Some(owner) => builder.pod_of_pod(namespace, name, node, pod.template, owner),
+        None => builder.pod(namespace, name, node, pod.template),
+    };
 }
 
 fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
@@ -208,11 +233,13 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     }
     template.empty_dir = workload.empty_dir;
     template.finalizers.extend(workload.finalizer.clone());
+    template.restarts_never |= workload.restarts_never;
     let behaviour = &mut template.behaviour;
     behaviour.start = span(workload.start);
     behaviour.ready = span(workload.ready);
     behaviour.stop = span(workload.stop);
     behaviour.ignores_sigterm = workload.ignores_sigterm;
+    behaviour.never_stops = workload.never_stops;
     behaviour.never_ready = workload.never_ready;
     behaviour.detach = workload.csi_volume.map(|time| Span::ms(ms(time), ms(time)));
     behaviour.runs_for = workload.runs_for.map(|length| Span::ms(ms(length), ms(length)));

@@ -54,18 +54,24 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             };
             patch(world, node, change)?;
         }
-        Act::Taint { node, taint, is_set } => {
-            let known = world.store().node(node).map(|node| node.taints.clone());
-            let mut taints = known.unwrap_or_default();
-            taints.retain(|known| known.key != taint.key);
-            if *is_set {
-                taints.push(Taint::new(&taint.key, &taint.value, Effect::NoSchedule));
-            }
-            patch(world, node, NodeOp::SetTaints(taints))?;
-        }
         Act::Annotate { node, key, value } => {
             patch(world, node, NodeOp::SetAnnotation(key.clone(), value.clone()))?;
         }
+        Act::Taint(node, text) => {
+            let taint = read_taint(text);
+            set_taints(world, node, |taints| taints.push(taint))?;
+        }
+        Act::Untaint(node, text) => {
+            let gone = read_taint(text);
+            let is_other = |taint: &Taint| taint.key != gone.key || taint.effect != gone.effect;
+            set_taints(world, node, |taints| taints.retain(is_other))?;
+        }
+        Act::NextBootHas {
+            node,
+            resource,
+            amount,
+        } => world.next_boot_allocatable(node, resource, amount.amount),
+        Act::NextBootTaint(node, text) => world.next_boot_taint(node, read_taint(text)),
         Act::DeleteNode(node) => world.client(PEOPLE).delete_node(node)?,
         Act::DeleteQueue => delete(world, QUEUE, names::QUEUE)?,
         Act::ApplyQueue => build::apply(world, QUEUE, names::QUEUE, build::queue_spec(scenario)),
@@ -99,6 +105,25 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
         }
     }
     Ok(())
+}
+
+/// Reads what the parser has checked: `KEY=VALUE:EFFECT`.
+fn read_taint(text: &str) -> Taint {
+    let (pair, effect) = text.rsplit_once(':').unwrap_or((text, ""));
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let effect = match effect {
+        "NoExecute" => Effect::NoExecute,
+        "PreferNoSchedule" => Effect::PreferNoSchedule,
+        _ => Effect::NoSchedule,
+    };
+    Taint::new(key, value, effect)
+}
+
+fn set_taints(world: &mut World, node: &str, change: impl FnOnce(&mut Vec<Taint>)) -> Done {
+    let known = world.store().node(node).map(|node| node.taints.clone());
+    let mut taints = known.unwrap_or_default();
+    change(&mut taints);
+    patch(world, node, NodeOp::SetTaints(taints))
 }
 
 /// Gives a machine this fault and no other.

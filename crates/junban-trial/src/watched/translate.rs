@@ -1,8 +1,10 @@
 //! Turns objects as the API shows them into objects of the simulated world. The checkers and the facts of a scenario know
 //! no others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use junban_api::convert::{bytes_or_units, millicores};
 use junban_api::names;
 use junban_world::{
     Attachment, Budget, BudgetStatus, Custom, Demand, Effect, IntOrPercent, Meta, Ms, Node, NodeStatus,
@@ -19,7 +21,11 @@ pub(super) fn object(kind: &str, object: &DynamicObject, order: u64) -> Option<O
     let (meta, spec, status) = (meta(object, order), &object.data["spec"], &object.data["status"]);
     Some(match kind {
         "Node" => Object::Node(Arc::new(node(meta, object))),
-        "Pod" => Object::Pod(Arc::new(pod(meta, &object.data))),
+        "Pod" => {
+            let grace = object.metadata.deletion_grace_period_seconds;
+            let grace_s = u64::try_from(grace.unwrap_or_default()).unwrap_or_default();
+            Object::Pod(Arc::new(pod(meta, grace_s, &object.data)))
+        }
         "PodDisruptionBudget" => Object::Budget(Arc::new(budget(meta, spec, status))),
         "VolumeAttachment" => Object::Attachment(Arc::new(Attachment {
             meta,
@@ -43,6 +49,7 @@ pub(super) fn object(kind: &str, object: &DynamicObject, order: u64) -> Option<O
                 selector: selector(&spec["selector"]),
                 template: Arc::default(),
                 complete: false,
+                min_ready_s: spec["minReadySeconds"].as_u64().unwrap_or_default(),
             }))
         }
     })
@@ -94,7 +101,12 @@ fn meta(object: &DynamicObject, order: u64) -> Meta {
     let meta = &object.metadata;
     let owners = meta.owner_references.iter().flatten();
     let controller = owners.into_iter().find(|owner| owner.controller == Some(true));
-    let deleted = meta.deletion_timestamp.as_ref();
+    // `deletionTimestamp` is the end of the grace period.
+    let gone_by = meta
+        .deletion_timestamp
+        .as_ref()
+        .map(|time| time.0.as_millisecond());
+    let grace = meta.deletion_grace_period_seconds.unwrap_or_default() * 1000;
     Meta {
         name: meta.name.as_deref().unwrap_or_default().into(),
         namespace: meta.namespace.as_deref().unwrap_or_default().into(),
@@ -102,7 +114,7 @@ fn meta(object: &DynamicObject, order: u64) -> Meta {
         labels: meta.labels.clone().unwrap_or_default(),
         annotations: meta.annotations.clone().unwrap_or_default(),
         created: order,
-        deleted: deleted.map(|time| Ms::try_from(time.0.as_millisecond()).unwrap_or_default()),
+        deleted: gone_by.map(|gone_by| Ms::try_from(gone_by - grace).unwrap_or_default()),
         owner: controller.map(|owner| OwnerRef {
             kind: owner_kind(&owner.kind).unwrap_or(OwnerKind::Foreign),
             name: owner.name.as_str().into(),
@@ -113,7 +125,7 @@ fn meta(object: &DynamicObject, order: u64) -> Meta {
 }
 
 fn owner_kind(kind: &str) -> Option<OwnerKind> {
-    use OwnerKind::{DaemonSet, Deployment, Job, Node, ReplicaSet, ReplicationController, StatefulSet};
+    use OwnerKind::{DaemonSet, Deployment, Job, Node, Pod, ReplicaSet, ReplicationController, StatefulSet};
     let kinds = [
         Deployment,
         ReplicaSet,
@@ -121,6 +133,7 @@ fn owner_kind(kind: &str) -> Option<OwnerKind> {
         DaemonSet,
         Job,
         ReplicationController,
+        Pod,
         Node,
     ];
     kinds.into_iter().find(|one| one.as_str() == kind)
@@ -143,9 +156,20 @@ fn node(meta: Meta, object: &DynamicObject) -> Node {
             },
             boot_id: text(&status["nodeInfo"]["bootID"]).to_owned(),
             system_uuid: text(&status["nodeInfo"]["systemUUID"]).to_owned(),
+            allocatable: allocatable(&status["allocatable"]),
             ..NodeStatus::default()
         },
     }
+}
+
+/// CPU in milli-CPUs, everything else in bytes or pieces.
+fn allocatable(resources: &Value) -> BTreeMap<String, i64> {
+    let amount = |(name, value): (&String, &Value)| {
+        let read = if name == "cpu" { millicores } else { bytes_or_units };
+        Some((name.clone(), read(text(value))?))
+    };
+    let resources = resources.as_object().into_iter().flatten();
+    resources.filter_map(amount).collect()
 }
 
 fn taint(taint: &Value) -> Option<Taint> {
@@ -172,16 +196,18 @@ fn toleration(toleration: &Value) -> Toleration {
     }
 }
 
-fn pod(meta: Meta, data: &Value) -> Pod {
+fn pod(meta: Meta, grace_s: u64, data: &Value) -> Pod {
     let (spec, status) = (&data["spec"], &data["status"]);
     let template = PodTemplate {
         tolerations: items(&spec["tolerations"]).iter().map(toleration).collect(),
+        restarts_never: spec["restartPolicy"] == "Never",
         ..PodTemplate::default()
     };
     Pod {
         meta,
         template: Arc::new(template),
         node: spec["nodeName"].as_str().map(Into::into),
+        deletion_grace_s: grace_s,
         status: PodStatus {
             phase: match text(&status["phase"]) {
                 "Running" => Phase::Running,

@@ -51,7 +51,7 @@ fn is_rebuilt_after_all_requests_under_way_have_arrived() {
 /// Two guards: the entry must have ended, and live reads must show that.
 #[test]
 fn frees_a_slot_only_for_an_ended_entry() {
-    file("three_empty_nodes").needs(
+    aimed("nodes: 3, boot 5s..5s\ndo: reboot --all\neventually: every entry Succeeded").needs(
         &[Guard::FreeEnded, Guard::FreeLive],
         "S4: node-1 was cordoned without a slot",
     );
@@ -139,6 +139,12 @@ fn starts_no_node_on_a_boot_that_another_entry_may_have_powered() {
 #[test]
 fn starts_no_node_that_is_held_or_excluded() {
     file("hold_and_exclude").needs(&[Guard::NodeGate], "Queued Hold");
+}
+
+#[test]
+fn keeps_two_nodes_of_a_quorum_group_from_going_together() {
+    file("quorum_of_nodes").needs(&[Guard::QuorumGroups], "S30");
+    file("quorum_of_pods").needs(&[Guard::QuorumGroups], "S30");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use super::meta::{Map, Meta, Ms, Name};
 
 /// The label of control-plane nodes.
 pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The label of nodes that run an etcd member.
+pub const ETCD: &str = "node-role.kubernetes.io/etcd";
 /// The label that names a Node's rack.
 pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// The label that holds the Node's name.
@@ -31,6 +33,12 @@ pub struct Taint {
 }
 
 impl Taint {
+    /// `key=value:effect`, without `=value` if there is none.
+    pub fn text(&self) -> String {
+        let value = if self.value.is_empty() { "" } else { "=" };
+        format!("{}{value}{}:{:?}", self.key, self.value, self.effect)
+    }
+
     /// `key=value:effect`.
     pub fn new(key: &str, value: &str, effect: Effect) -> Self {
         Self {
@@ -98,8 +106,16 @@ pub struct Node {
 }
 
 impl Node {
+    /// The taints that keep pods out, but for the taint of a cordon.
+    pub(crate) fn taints_that_keep_out(&self) -> Vec<String> {
+        let keep_out = |t: &&Taint| t.effect != Effect::PreferNoSchedule && t.key != UNSCHEDULABLE;
+        self.taints.iter().filter(keep_out).map(Taint::text).collect()
+    }
+
     pub fn is_control_plane(&self) -> bool {
-        self.meta.labels.contains_key(CONTROL_PLANE)
+        [CONTROL_PLANE, ETCD]
+            .iter()
+            .any(|role| self.meta.labels.contains_key(*role))
     }
 
     /// Whether the API shows `Ready` as true.

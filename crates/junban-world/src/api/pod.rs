@@ -40,6 +40,8 @@ pub struct Behaviour {
     pub stop: Span,
     /// It ends only when the grace period is over.
     pub ignores_sigterm: bool,
+    /// Nothing but a boot of its machine ends it, as a process that waits for a dead mount.
+    pub never_stops: bool,
     pub never_ready: bool,
     /// It ends by itself after this time, as the pod of a Job does.
     pub runs_for: Option<Span>,
@@ -54,6 +56,7 @@ impl Default for Behaviour {
             ready: Span::ms(3000, 10_000),
             stop: Span::ms(500, 3000),
             ignores_sigterm: false,
+            never_stops: false,
             never_ready: false,
             runs_for: None,
             detach: None,
@@ -90,6 +93,8 @@ pub struct PodTemplate {
     pub claims: Vec<(String, VolumeKind)>,
     pub empty_dir: bool,
     pub finalizers: Vec<String>,
+    /// Whether `restartPolicy` is Never.
+    pub restarts_never: bool,
     pub behaviour: Behaviour,
 }
 

@@ -25,17 +25,18 @@ mod s11_pause;
 mod s13_one_turn;
 mod s16_edges;
 mod s17_failures;
+mod s30_quorum;
 mod services;
 pub(crate) mod view;
 
-pub use params::{Groups, Params, PolicyLimits};
+pub use params::{Groups, Params, PolicyLimits, QuorumGroup};
 use view::ClusterView;
 
 /// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     pub at: Ms,
-    /// `S1` to `S29`, or `services`.
+    /// `S1` to `S30`, or `services`.
     pub rule: String,
     pub text: String,
 }
@@ -69,6 +70,7 @@ pub struct Checkers {
     power_once: s01_power_once::PowerOnce,
     record_first: s03_record_first::RecordFirst,
     services: services::Services,
+    quorum: s30_quorum::Quorum,
     violations: Vec<Violation>,
 }
 
@@ -81,6 +83,7 @@ impl Checkers {
             power_once: s01_power_once::PowerOnce::default(),
             record_first: s03_record_first::RecordFirst::default(),
             services: services::Services::default(),
+            quorum: s30_quorum::Quorum::default(),
             violations: Vec::new(),
         }
     }
@@ -109,6 +112,7 @@ impl Checkers {
         ];
         broken.extend(RULES.map(|(rule, judge)| (rule, judge(event, view, params))));
         broken.push(("services", self.services.judge(event)));
+        broken.push(("S30", self.quorum.judge(event, view, params)));
         let before = self.violations.len();
         for (rule, texts) in broken {
             if self.left_out.contains(&rule) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::NodeView;
-use crate::api::{IntOrPercent, Map, Ms};
+use crate::api::{IntOrPercent, Map, Ms, Selector};
 
 /// What the rules need to know. The defaults are the defaults of queue and policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,22 @@ pub struct Params {
     /// No limit counts a Node with this label.
     pub exclude_label: String,
     pub allow_quorum_loss: bool,
+    /// Whether a node may be rebooted beside pods that terminate beyond their grace period and two minutes.
+    pub reboot_beside_stuck: bool,
     /// For this time after an event the controller may not know it yet: its watches and the status are late.
     pub lag_ms: Ms,
+    pub quorum_groups: Vec<QuorumGroup>,
+    /// Keys of taints, and names of resources, that may differ after a boot; `*` is all.
+    pub may_differ: BTreeSet<String>,
+}
+
+/// Servers of which never two are away at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumGroup {
+    pub name: String,
+    /// `None`: `selector` selects nodes. Else it selects pods of this namespace, and their nodes belong to the group.
+    pub pods_in: Option<String>,
+    pub selector: Selector,
 }
 
 /// The limits that a policy adds to the queue's limits.
@@ -67,7 +81,10 @@ impl Default for Params {
             may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],
             exclude_label: "junban.dev/exclude".into(),
             allow_quorum_loss: false,
+            reboot_beside_stuck: false,
             lag_ms: 3000,
+            quorum_groups: Vec::new(),
+            may_differ: BTreeSet::new(),
         }
     }
 }
@@ -79,6 +96,11 @@ impl Params {
 
     pub(super) fn cordoned(&self, node: &NodeView) -> bool {
         node.cordoned_by.as_ref().is_some_and(|by| self.is_controller(by))
+    }
+
+    /// Whether a taint or a resource of this name may differ after a boot.
+    pub(super) fn may_differ(&self, name: &str) -> bool {
+        ["*", name].iter().any(|listed| self.may_differ.contains(*listed))
     }
 
     /// Whether the limits count this Node.

@@ -1,4 +1,4 @@
-//! S10: a node is uncordoned only when its reboot is proven, when it was not powered since the cordon, or when a
+//! S10: a node is uncordoned only when its reboot is proven and it is as it was at its cordon, when it was not powered since the cordon, or when a
 //! person gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
 
 use super::params::Params;
@@ -23,8 +23,26 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
     if given_up && (n.ready == Ready::True || !params.counts(n)) {
         return vec![];
     }
-    let missing = unproven(view, node, n, power);
+    let missing = unproven(view, node, n, power).or_else(|| differs(n, params));
     Vec::from_iter(missing.map(|what| format!("{node} was uncordoned, but {what}")))
+}
+
+/// A taint that was not on the node at its cordon, or a resource of which it has less.
+fn differs(n: &NodeView, params: &Params) -> Option<String> {
+    let (taints, allocatable) = &n.at_cordon;
+    let key = |taint: &str| taint.split(['=', ':']).next().unwrap_or_default().to_owned();
+    let mut new = n.taints.difference(taints);
+    if let Some(taint) = new.find(|taint| !params.may_differ(&key(taint))) {
+        return Some(format!("it has a new taint {taint}"));
+    }
+    let lost = allocatable.iter().find(|(resource, before)| {
+        let now = n.allocatable.get(*resource).copied().unwrap_or_default() as f64;
+        let share = if *resource == "memory" { 0.97 } else { 1.0 };
+        !matches!(resource.as_str(), "pods" | "ephemeral-storage")
+            && now < **before as f64 * share
+            && !params.may_differ(resource)
+    });
+    lost.map(|(resource, before)| format!("it has less {resource} than before ({before})"))
 }
 
 fn unproven(view: &ClusterView, node: &str, n: &NodeView, power: &PowerView) -> Option<String> {

@@ -24,6 +24,11 @@ pub(super) struct NodeView {
     pub(super) ready_since: Ms,
     /// The last driver call since the cordon that may have started something.
     pub(super) power: Option<PowerView>,
+    /// The taints that keep pods out, but for the taint of a cordon.
+    pub(super) taints: BTreeSet<String>,
+    pub(super) allocatable: BTreeMap<String, i64>,
+    /// The two of them at the cordon.
+    pub(super) at_cordon: (BTreeSet<String>, BTreeMap<String, i64>),
 }
 
 impl NodeView {
@@ -79,7 +84,8 @@ pub(crate) struct ClusterView {
     pub(super) budgets: BTreeMap<String, BudgetView>,
     /// Pod to the budgets that select it.
     pub(super) budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
-    pub(super) owners: BTreeMap<String, i64>,
+    /// The replicas and the `minReadySeconds` of each owner.
+    pub(super) owners: BTreeMap<String, (i64, u64)>,
     /// Budget or owner to the time when one of its pods last became unready or vanished although nobody removed it.
     pub(super) last_failure: BTreeMap<String, Ms>,
     pub(super) entries: BTreeMap<String, EntryFacts>,
@@ -108,7 +114,11 @@ impl ClusterView {
                 members,
                 ..
             } => self.budget(budget, *needed, members),
-            Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
+            Truth::Owner {
+                owner,
+                replicas,
+                min_ready_s,
+            } => drop(self.owners.insert(owner.clone(), (*replicas, *min_ready_s))),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
             Truth::Entry(entry) => drop(self.entries.insert(entry.uid.clone(), entry.clone())),
             Truth::EntryGone { entry } => {
@@ -176,11 +186,20 @@ impl ClusterView {
                 n.cordoned_by = cordoned.then(|| by.clone());
                 n.cordoned_at = at;
                 n.power = None;
+                n.at_cordon = (n.taints.clone(), n.allocatable.clone());
             }
             Truth::NodeReady { node, ready } => {
                 let Some(n) = self.nodes.get_mut(node) else { return };
                 n.ready = *ready;
                 n.ready_since = at;
+            }
+            Truth::NodeTaints { node, taints } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.taints = taints.iter().cloned().collect();
+            }
+            Truth::NodeAllocatable { node, allocatable } => {
+                let Some(n) = self.nodes.get_mut(node) else { return };
+                n.allocatable.clone_from(allocatable);
             }
             Truth::BootIdShown { node, boot_id } => {
                 let Some(n) = self.nodes.get_mut(node) else { return };

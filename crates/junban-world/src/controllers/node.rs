@@ -156,7 +156,9 @@ impl World {
         let Some(m) = self.machines.get(name) else { return };
         let (boot_id, uuid) = (m.boot_id.clone(), m.system_uuid.clone());
         let ready = m.reported_ready();
+        let allocatable = m.allocatable.clone();
         self.write_node_status(name, move |status| {
+            status.allocatable = allocatable;
             status.boot_id = boot_id;
             status.system_uuid = uuid;
             status.ready = ready;

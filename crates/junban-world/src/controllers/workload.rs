@@ -88,7 +88,7 @@ impl World {
             OwnerKind::StatefulSet => self.sync_stateful(&owner),
             OwnerKind::DaemonSet => self.sync_daemons(&owner),
             OwnerKind::Job => self.sync_job(&owner),
-            OwnerKind::Node => {}
+            OwnerKind::Pod | OwnerKind::Node => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! S4, S5, S17: how many nodes at a time.
+//! S4, S5, S17, S30: how many nodes at a time.
 
 use super::*;
 
@@ -151,4 +151,86 @@ fn s17_nothing_starts_while_too_many_have_failed() {
     };
     failed(1).allowed();
     assert_eq!(failed(2).broken(), ["S17"]);
+}
+
+/// A group `mon` of the pods of Deployment shop/mon or of the nodes labelled `mon`.
+fn quorum(pods_in: Option<&str>) -> Params {
+    Params {
+        quorum_groups: vec![QuorumGroup {
+            name: "mon".into(),
+            pods_in: pods_in.map(str::to_owned),
+            selector: Selector::label("mon", "yes"),
+        }],
+        ..places(9)
+    }
+}
+
+fn of_nodes() -> Stream {
+    let mut p = Stream::with(10, 0, quorum(None));
+    p.label("w1", "mon", Some("yes")).label("w2", "mon", Some("yes"));
+    p
+}
+
+#[test]
+fn s30_two_nodes_of_a_group_are_not_away_together() {
+    let mut p = of_nodes();
+    p.cordon("w1", true, "junban")
+        .cordon("w3", true, "junban")
+        .allowed();
+    p.cordon("w2", true, "junban");
+    assert_eq!(p.broken(), ["S30"]);
+    let mut p = of_nodes();
+    p.cordon("w1", true, "junban").cordon("w1", false, "junban");
+    p.cordon("w2", true, "junban").allowed();
+}
+
+#[test]
+fn s30_a_node_that_others_took_away_counts_as_soon_as_it_can_be_known() {
+    for cordoned in [true, false] {
+        let mut p = of_nodes();
+        p.later(10_000);
+        match cordoned {
+            true => p.cordon("w1", true, "kubectl"),
+            false => p.ready("w1", Ready::False),
+        };
+        p.later(1_000).cordon("w2", true, "junban").allowed();
+        p.later(10_000).powered("w2", 1);
+        assert!(p.broken().contains(&"S30"));
+    }
+}
+
+#[test]
+fn s30_a_node_whose_pod_has_left_stays_a_member_while_it_is_cordoned() {
+    let mut p = Stream::with(10, 0, quorum(Some("shop")));
+    let labels = BTreeMap::from([("mon".to_owned(), "yes".to_owned())]);
+    for node in ["w1", "w2"] {
+        p.tell(Truth::PodAdded(PodFacts {
+            labels: labels.clone(),
+            ..pod(node, node, "Deployment/shop/mon", true)
+        }));
+    }
+    p.cordon("w1", true, "junban");
+    p.tell(Truth::PodGone {
+        pod: "shop/w1".into(),
+        uid: "uid-w1".into(),
+    });
+    p.allowed();
+    p.cordon("w2", true, "junban");
+    assert_eq!(p.broken(), ["S30"]);
+}
+
+#[test]
+fn s5_a_node_with_etcd_alone_is_one_of_the_control_plane() {
+    const ETCD: &str = "node-role.kubernetes.io/etcd";
+    let mut p = Stream::with(10, 0, places(9));
+    for node in ["w1", "w2", "w3"] {
+        p.label(node, ETCD, Some("true"));
+    }
+    p.later(10_000).cordon("w1", true, "junban").allowed();
+    p.cordon("w2", true, "junban");
+    assert_eq!(p.broken(), ["S5"]);
+    let mut p = Stream::with(10, 0, places(9));
+    p.label("w1", ETCD, Some("true")).later(10_000);
+    p.cordon("w1", true, "junban");
+    assert_eq!(p.broken(), ["S5"], "one member has no quorum without it");
 }

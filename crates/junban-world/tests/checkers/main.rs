@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use junban_world::{
     Checkers, DownCause, EntryFacts, EvictionAnswer, IntOrPercent, Params, Phase, PodFacts, PowerOutcome,
-    PowerTag, Ready, Removal, Truth, TruthEvent,
+    PowerTag, QuorumGroup, Ready, Removal, Selector, Truth, TruthEvent,
 };
 
 mod in_flight;

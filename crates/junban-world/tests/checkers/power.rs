@@ -124,3 +124,42 @@ fn s6_a_pod_that_tolerates_the_cordon_and_came_back_may_stay() {
         .powered("w1", 1);
     assert_eq!(p.broken(), ["S6"]);
 }
+
+/// w1 was cordoned with this taint and 8 GPUs, and its reboot is proven but for what differs now.
+fn booted_with(taints: &[&str], gpus: i64, params: Params) -> Stream {
+    fn has(p: &mut Stream, taints: &[&str], gpus: i64) {
+        p.tell(Truth::NodeTaints {
+            node: "w1".into(),
+            taints: taints.iter().map(|taint| (*taint).to_owned()).collect(),
+        });
+        p.tell(Truth::NodeAllocatable {
+            node: "w1".into(),
+            allocatable: BTreeMap::from([("example.com/gpu".to_owned(), gpus)]),
+        });
+    }
+    let mut p = Stream::with(3, 0, params);
+    has(&mut p, &["pool=gpu:NoSchedule"], 8);
+    p.cordon("w1", true, "junban")
+        .entry("w1", "Draining", "Rebooting", 1);
+    p.powered("w1", 1).booted("w1");
+    has(&mut p, taints, gpus);
+    p.cordon("w1", false, "junban");
+    p
+}
+
+#[test]
+fn s10_a_node_with_a_new_taint_or_fewer_devices_is_not_uncordoned() {
+    let pool = "pool=gpu:NoSchedule";
+    booted_with(&[pool], 8, places(1)).allowed();
+    booted_with(&[], 9, places(1)).allowed();
+    assert_eq!(
+        booted_with(&[pool, "net:NoExecute"], 8, places(1)).broken(),
+        ["S10"]
+    );
+    assert_eq!(booted_with(&[pool], 7, places(1)).broken(), ["S10"]);
+    let ignored = Params {
+        may_differ: ["net".to_owned(), "example.com/gpu".to_owned()].into(),
+        ..places(1)
+    };
+    booted_with(&["net:NoExecute"], 7, ignored).allowed();
+}

@@ -33,7 +33,7 @@ use crate::commands::session::Session;
 use crate::commands::snapshot::{self, Snapshot};
 
 /// Reasons that only say whose turn it is: every node waits for its turn.
-const TURNS: [Reason; 10] = [
+const TURNS: [Reason; 11] = [
     Reason::LedgerRebuilding,
     Reason::NoPlace,
     Reason::QueueLimit,
@@ -42,6 +42,7 @@ const TURNS: [Reason; 10] = [
     Reason::GroupClosed,
     Reason::ControlPlaneTurn,
     Reason::ControlPlaneChecking,
+    Reason::QuorumTurn,
     Reason::AnotherEntry,
     Reason::NotDue,
 ];
