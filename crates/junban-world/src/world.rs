@@ -76,8 +76,7 @@ pub struct World {
     pub(crate) placements: BTreeMap<ObjKey, VecDeque<Name>>,
     /// Whether the cluster is being built. All delays are 0 then.
     pub(crate) instant: bool,
-    truth: Vec<TruthEvent>,
-    pub(crate) truth_seq: u64,
+    pub(crate) truth: Vec<TruthEvent>,
     admission: Option<Admission>,
     interpreter: Option<Interpreter>,
 }
@@ -112,7 +111,6 @@ impl World {
             placements: BTreeMap::new(),
             instant: false,
             truth: Vec::new(),
-            truth_seq: 0,
             admission: None,
             interpreter: None,
             config,
@@ -165,13 +163,8 @@ impl World {
 
     /// Adds an event to the truth, for example a note about the caller's own objects.
     pub fn emit(&mut self, what: Truth) {
-        let seq = self.truth_seq;
-        self.truth_seq += 1;
-        self.truth.push(TruthEvent {
-            at: self.now,
-            seq,
-            what,
-        });
+        let at = self.now;
+        self.truth.push(TruthEvent { at, what });
     }
 
     /// The events since the last call.

@@ -1,7 +1,5 @@
 //! Builds the world of a scenario.
 
-use std::time::Duration;
-
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
 use junban_world::{
     Demand, Effect, IntOrPercent, Ms, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
@@ -11,6 +9,7 @@ use serde_json::Value;
 
 use crate::scenario::model::{self, Key, Kind, Scenario};
 use crate::scenario::settings;
+use crate::time::ms;
 use junban_sim::custom_resources;
 use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
 
@@ -87,10 +86,6 @@ pub(super) fn queue_spec(scenario: &Scenario) -> Value {
         &urls(&etcd, 2379),
         EPOCH.as_second(),
     )
-}
-
-pub(super) fn ms(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn span(span: model::Span) -> Span {
