@@ -48,6 +48,7 @@ pub mod standing;
 
 // Storey 5: tokens and duties
 pub mod duty;
+pub mod opening;
 pub mod tokens;
 
 // Storey 6: the plan while it is made

@@ -101,6 +101,13 @@ fn dead_before(scenario: &Scenario) -> BTreeSet<&String> {
 }
 
 async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
+    if let Some(at) = scenario.operators.first() {
+        anyhow::bail!(
+            "{}:{}: operators exist in the simulated world only",
+            scenario.file,
+            at.line
+        );
+    }
     let bed = Testbed::up(scenario, options)?;
     manifests::apply(&bed, scenario)?;
     workloads::apply(&bed, scenario)?;

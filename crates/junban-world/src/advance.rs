@@ -53,6 +53,7 @@ impl World {
             Event::Owner(key) => self.on_owner(&key),
             Event::Budget(key) => self.on_budget(&key),
             Event::Schedule => self.on_schedule(),
+            Event::Operator(index) => self.on_operator(index),
             Event::Detached { attachment } => drop(self.store.remove::<Attachment>(self.now, &attachment)),
             Event::Collect { node } => self.on_collect(&node),
         }

@@ -67,6 +67,7 @@ pub mod eviction;
 mod kubelet;
 pub mod machine;
 pub mod metrics;
+mod operators;
 mod pods;
 mod power;
 pub mod rng;

@@ -39,7 +39,11 @@ impl World {
         }
         self.emit_pod(old, new);
         let state = |p: &Arc<Pod>| (p.status.ready, p.terminating(), p.status.phase);
-        if old.map(state) != new.map(state) {
+        let is_relabelled = old.is_some_and(|old| new.is_some_and(|new| new.meta.labels != old.meta.labels));
+        if let Some(old) = old.filter(|_| is_relabelled) {
+            self.wake_budget_of(old);
+        }
+        if old.map(state) != new.map(state) || is_relabelled {
             self.wake_budget_of(pod);
             self.wake_owner_of(pod);
             self.emit_services_of(pod);
@@ -58,7 +62,7 @@ impl World {
             }
             (Some(old), Some(new)) => {
                 let facts_of = |p: &Pod| (p.node.clone(), p.status.phase, p.status.ready, p.terminating());
-                if facts_of(old) != facts_of(new) {
+                if facts_of(old) != facts_of(new) || old.meta.labels != new.meta.labels {
                     let facts = self.facts(new);
                     self.emit(Truth::PodChanged(facts));
                 }

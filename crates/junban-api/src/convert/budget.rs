@@ -38,6 +38,7 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
             .map(|pods| pods.keys().cloned().collect())
             .unwrap_or_default(),
         sync_failed: sync_failed(budget),
+        labels: budget.metadata.labels.clone().unwrap_or_default(),
     })
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn policy() -> Policy {
             empty_dir: Leave::Evict,
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
+            budgets: Vec::new(),
         },
         reboot: RebootRules {
             ladder: vec![Step::Command {
@@ -134,6 +135,7 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        labels: BTreeMap::new(),
     }
 }
 

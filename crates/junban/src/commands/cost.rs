@@ -10,6 +10,7 @@ use junban_core::duty::{Duty, duty};
 use junban_core::effect::BudgetKey;
 use junban_core::ids::NodeName;
 use junban_core::node::Node;
+use junban_core::opening;
 use junban_core::pod::Pod;
 use junban_core::policy::Policy;
 use junban_core::tokens::{budget_of, impossible};
@@ -57,6 +58,8 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
                     let groups = in_groups.entry(PodsOfOwner { budget, owner }).or_default();
                     *groups.entry(group.clone()).or_default() += 1;
                 }
+                // Its operator opens it under the cordon.
+                Err(_) if policy.is_some_and(|policy| opening::of(cluster, pod, policy).is_some()) => {}
                 Err(blocker) => {
                     never.entry(blocker.to_string()).or_default().insert(owner);
                 }
