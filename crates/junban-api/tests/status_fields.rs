@@ -67,6 +67,7 @@ fn record() -> Record {
                 object: "pdb a/b".to_owned().into(),
                 seen: "1".into(),
             }),
+            in_vain: true,
         }),
         drain: Some(DrainProgress { total: 2, left: 1 }),
         settling_at: Some(reading),

@@ -9,7 +9,7 @@ use crate::entry::Phase;
 use crate::ids::PdbKey;
 use crate::node::Node;
 use crate::queue::Queue;
-use crate::tokens::impossible;
+use crate::tokens::{expected, impossible};
 
 /// A node that is still to be rebooted. All times are in seconds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -200,7 +200,7 @@ pub fn of_rest(plan: &PlanBuilder<'_>, queue: &Queue) -> Option<Bound> {
             continue;
         };
         let name = key.to_string();
-        let allowed = budget.expected_pods.saturating_sub(budget.desired_healthy);
+        let allowed = expected(plan.cluster, budget).saturating_sub(budget.desired_healthy);
         input.movable.push(MovableBudget {
             name: name.clone(),
             allowed,
@@ -236,7 +236,7 @@ fn count_budgets<'a>(
         let (Some(budget), None) = (selecting.next(), selecting.next()) else {
             continue;
         };
-        if impossible(budget).is_some() || !must_leave(cluster, plan.memory, pod, None) {
+        if impossible(cluster, budget).is_some() || !must_leave(cluster, plan.memory, pod, None) {
             continue;
         }
         let (pinned, movable) = budgets.entry(&budget.key).or_default();

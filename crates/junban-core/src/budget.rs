@@ -24,4 +24,6 @@ pub struct Budget {
     /// The message of the condition `DisruptionAllowed=False` with reason `SyncFailed`: the budget cannot be computed.
     pub sync_failed: Option<String>,
     pub labels: Labels,
+    /// Whether `expected_pods` is the number of pods that it selects, ended ones included: `minAvailable` is a number.
+    pub expects_what_it_selects: bool,
 }

@@ -8,7 +8,6 @@ use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::derived::{self, Derived, Turn};
 use crate::detail::Detail;
-use crate::duty::is_pinned;
 use crate::effect::{BudgetKey, Effect, Lane, Read, RecordWrite};
 use crate::entry::{Entry, Phase, Record};
 use crate::guard::{self, Guard};
@@ -16,12 +15,13 @@ use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::memory::{AttemptStage, Memory};
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::placement::Placement;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::report::Report;
 use crate::time::{Mono, Now};
-use crate::tokens::{Reservations, Tokens, implied_budget, next_uncounted};
+use crate::tokens::{Reservations, Tokens, implied_budget, next_available, next_uncounted};
 use crate::workload::WorkloadKey;
 
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub struct PlanBuilder<'a> {
     pub derived: Derived<'a>,
     /// Tokens that nodes with a slot still need for their pinned pods.
     pub reservations: Reservations,
+    pub placement: Placement<'a>,
     pub report: Report,
     effects: Vec<Effect>,
     lanes: BTreeSet<Lane>,
@@ -45,11 +46,13 @@ pub struct PlanBuilder<'a> {
 impl<'a> PlanBuilder<'a> {
     pub fn new(cluster: &'a Cluster, memory: &'a Memory, now: Now) -> Self {
         let derived = Derived::new(cluster, memory, now);
+        let placement = Placement::new(cluster, memory);
         Self {
             cluster,
             memory,
             now,
-            reservations: Reservations::of_slots(cluster, memory, &derived),
+            reservations: Reservations::of_slots(cluster, memory, &derived, &placement),
+            placement,
             derived,
             report: Report::default(),
             effects: Vec::new(),
@@ -170,12 +173,19 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// The tokens of budgets as this plan may take them.
-    pub fn tokens(&self) -> Tokens<'_> {
-        Tokens::new(self.cluster, self.memory, &self.derived, &self.reservations)
+    pub fn tokens(&self) -> Tokens<'_, 'a> {
+        Tokens::new(
+            self.cluster,
+            self.memory,
+            &self.derived,
+            &self.reservations,
+            &self.placement,
+        )
     }
 
     /// Whether an owner without a PodDisruptionBudget may lose the Ready `pod` now. If not, the plan is made again when
-    /// the next of the owner's pods has been unready for so long that it stops counting: no event tells.
+    /// the next of the owner's pods becomes available, or has been unready for so long that it stops counting: no event
+    /// tells.
     pub fn take_implied(
         &mut self,
         owner: &WorkloadKey,
@@ -185,10 +195,13 @@ impl<'a> PlanBuilder<'a> {
     ) -> Result<(), Blocker> {
         let key = BudgetKey::Implied(owner.clone());
         let taken = self.tokens().take(&key, pod, node, policy);
-        if taken.is_err()
-            && let Some(at) = next_uncounted(self.cluster, self.memory, owner)
-        {
-            self.wake_at_mono(at);
+        if taken.is_err() {
+            if let Some(at) = next_uncounted(self.cluster, self.memory, owner) {
+                self.wake_at_mono(at);
+            }
+            if let Some(left) = next_available(self.cluster, self.memory, owner) {
+                self.wake_in(left);
+            }
         }
         taken
     }
@@ -198,9 +211,7 @@ impl<'a> PlanBuilder<'a> {
     /// itself.
     pub fn take_against_budget(&mut self, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
         match implied_budget(self.cluster, pod) {
-            Some((owner, _)) if !is_pinned(self.cluster, node, pod) => {
-                self.take_implied(owner, pod, node, policy)
-            }
+            Some(owner) if !self.placement.stays(node, pod) => self.take_implied(owner, pod, node, policy),
             _ => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use crate::ids::{
     ClaimKey, EntryName, EntryUid, Freshness, NodeName, PdbKey, PodKey, PodUid, PolicyName, Version,
 };
 pub use crate::node::Node;
-pub use crate::pod::{Pod, PodPhase, PodWish};
+pub use crate::pod::{Neighbours, Pod, PodGroup, PodPhase, PodTerm, PodWish, Spread};
 use crate::policy::Policy;
 use crate::queue::Queue;
 pub use crate::taint::{CORDON_TAINT, Taint, Toleration};
@@ -211,6 +211,17 @@ impl Cluster {
         on_node.into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
+    /// The volumes of a pod that are attached to its node.
+    pub fn volumes_attached_for(&self, pod: &Pod) -> Vec<String> {
+        let attached = self.attachments.values();
+        let attached = attached.filter(|one| one.attached && Some(&one.node) == pod.node.as_ref());
+        let volumes = || pod.claims.iter().filter_map(|claim| self.claims.get(claim));
+        attached
+            .filter(|one| volumes().any(|claim| claim.volume == one.volume))
+            .map(|one| one.volume.clone())
+            .collect()
+    }
+
     /// Applies a budget as read.
     pub fn apply_budget(&mut self, budget: Budget) -> bool {
         let known = self
@@ -276,6 +287,16 @@ impl Cluster {
             .into_iter()
             .flatten()
             .filter_map(|key| self.budgets.get(key))
+    }
+
+    /// The pods that a budget selects. It looks at every pod of the namespace.
+    pub fn pods_of_budget<'a>(&'a self, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
+        let namespace = &budget.key.namespace;
+        self.pods
+            .range(PodKey::new(namespace.clone(), "")..)
+            .take_while(move |(key, _)| key.namespace == *namespace)
+            .map(|(_, pod)| pod.as_ref())
+            .filter(|pod| self.budgets_of(pod).any(|of_pod| of_pod.key == budget.key))
     }
 
     /// The pods that a budget selects and that are not Ready.

@@ -78,26 +78,30 @@ pub enum Detail {
     DoNotDisrupt { by: String },
     DoNotDisruptUntil { by: String, until: Timestamp },
     WaitCompleted { by: String },
-    JobRuns,
+    WorkRuns,
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
+    RebootsBeside { volumes: Vec<String> },
     StillThere,
     Terminating,
+    Follows,
     EvictedNext,
 
     // Budgets and room.
     TwoBudgets { other: PdbKey, pod: PodKey },
     SyncFailed(String),
-    NeverAllows { needed: u32, expected: u32 },
+    NeverAllows { needed: u32, expected: u32, ended: u32 },
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
     TokensHeld(u32),
+    SelectedBefore(PodKey),
     PodProtected { pod: PodKey, healthy: u32, needed: u32 },
     NoDisruptions { healthy: u32, needed: u32, holder: Holder },
     LastReady(PodKey),
     PinnedNeverImplied { need: u32, most: u32 },
     ImpliedHeld,
+    ImpliedLost(Holder),
     ImpliedUsed { disrupted: u32, replicas: u32, allowed: u32 },
     EvictionAnswer { pod: PodKey, text: String },
     BudgetBehind(PodKey),
@@ -106,7 +110,8 @@ pub enum Detail {
     NotOpened(PodKey),
     OpeningElsewhere { at_once: u32 },
     NoCandidate(PodKey),
-    NoRoom { needed: i64, free: i64 },
+    FitsNowhere { pod: PodKey, barrier: Box<Barrier> },
+    ConstrainedNeverAllowed { pod: PodKey, barrier: Box<Barrier>, need: u32, most: u32 },
 
     // The drain and the power action.
     LoadBalancers,
@@ -134,7 +139,7 @@ pub enum Holder {
     /// A pod that is back under its name: the budget still counts its eviction.
     Charged(PodKey),
     /// A pod that is to replace another one and fits on no node.
-    Unschedulable(PodKey),
+    Unschedulable { pod: PodKey, barrier: Option<Box<Barrier>> },
     /// A pod on a node that Junban reboots.
     Rebooting { pod: PodKey, node: NodeName, phase: Phase },
     /// A pod that is not Ready on a node that takes pods.
@@ -235,21 +240,34 @@ impl Detail {
             Self::DoNotDisruptUntil { by, until } =>
                 write!(f, "{object} asks not to be disrupted until {until}: {by}"),
             Self::WaitCompleted { by } => write!(f, "{object} is waited for until it completes: {by}"),
-            Self::JobRuns => write!(f, "{object} of a Job runs and is waited for"),
+            Self::WorkRuns => write!(f, "{object} is work that ends by itself and is waited for"),
             Self::Bare => write!(f, "{object} has no controller: nobody would make it again"),
             Self::EmptyDir(volume) => write!(f, "{object} keeps data in its emptyDir {volume}"),
             Self::Stuck { finalizer } => {
                 let cause = if *finalizer { "a finalizer holds it" } else { "its containers do not end" };
                 write!(f, "{object} is terminating for longer than its grace: {cause}")
             }
+            Self::RebootsBeside { volumes } => {
+                write!(f, "{object} has been terminating for two minutes more than its grace")?;
+                if !volumes.is_empty() {
+                    write!(f, ", with volumes attached ({})", listed(volumes))?;
+                }
+                write!(f, "; the reboot goes on (drain.stuckTerminating: Reboot)")
+            }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
+            Self::Follows => write!(f, "{object} leaves with the pod that controls it"),
             Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
             Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
-            Self::NeverAllows { needed, expected } =>
-                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed"),
+            Self::NeverAllows { needed, expected, ended } => {
+                write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed")?;
+                match ended {
+                    0 => Ok(()),
+                    _ => write!(f, "; {ended} more that it selects have ended"),
+                }
+            }
             Self::PinnedNeverAllowed { need, most } => write!(
                 f,
                 "{object} never allows more than {most} disruptions, {need} pods are pinned to this node"
@@ -257,13 +275,18 @@ impl Detail {
             Self::PinnedTokensHeld { need, free } =>
                 write!(f, "{object} has {free} free tokens, the node's pinned pods need {need}"),
             Self::TokensHeld(allowed) => write!(f, "other turns hold the {allowed} tokens of {object}"),
+            Self::SelectedBefore(pod) => write!(
+                f,
+                "{object} protected pod {pod} when the turn began and does not select it any more; its status does not \
+                 show enough healthy pods in its place yet"
+            ),
             Self::PodProtected { pod, healthy, needed } => write!(
                 f,
                 "pod {pod} is not Ready and {object} protects it ({healthy} healthy, {needed} needed)"
             ),
             Self::NoDisruptions { healthy, needed, holder } =>
                 write!(f, "{object} allows 0 disruptions ({healthy} healthy, {needed} needed){holder}"),
-            Self::LastReady(pod) => write!(f, "pod {pod} is the last Ready pod of {object}"),
+            Self::LastReady(pod) => write!(f, "pod {pod} is the last available pod of {object}"),
             Self::PinnedNeverImplied { need, most } => write!(
                 f,
                 "{object} has no PodDisruptionBudget; {need} of its pods are pinned to this node, {most} may be \
@@ -271,6 +294,7 @@ impl Detail {
             ),
             Self::ImpliedHeld =>
                 write!(f, "other turns hold the disruptions that drain.unbudgeted allows of {object}"),
+            Self::ImpliedLost(holder) => write!(f, "{object} lost a pod that has not come back{holder}"),
             Self::ImpliedUsed { disrupted, replicas, allowed } => write!(
                 f,
                 "{disrupted} of the {replicas} pods of {object} are disrupted, drain.unbudgeted allows {allowed}"
@@ -293,13 +317,12 @@ impl Detail {
                 f,
                 "with this node cordoned no pod of {object} on a schedulable node could take over from pod {pod}"
             ),
-            Self::NoRoom { needed, free } => {
-                let ObjectRef::Capacity(resource) = object else {
-                    return Ok(());
-                };
-                let [needed, free] = [needed, free].map(|amount| amount_of(resource, *amount));
-                write!(f, "the node's pods request {needed} of {resource}, the other nodes have {free} free")
-            }
+            Self::FitsNowhere { pod, barrier } => write!(f, "pod {pod} fits on no other node: {barrier}"),
+            Self::ConstrainedNeverAllowed { pod, barrier, need, most } => write!(
+                f,
+                "{need} pods of {object} on this node fit on no other node, and at most {most} of its pods may be \
+                 down; pod {pod}: {barrier}"
+            ),
 
             Self::LoadBalancers => write!(f, "load balancers take the node out (drain.loadBalancerWait)"),
             Self::CordonUnseen => write!(f, "a scheduler may not have seen the cordon yet"),
@@ -324,6 +347,81 @@ impl Detail {
     }
 }
 
+/// What keeps a pod from the nodes that come closest.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Barrier {
+    /// No other node takes pods.
+    #[default]
+    NoNode,
+    /// Node selector, node affinity or the affinity of a volume.
+    Selector,
+    /// A taint, as `kubectl taint` writes it, and how many nodes with room are tainted.
+    Taint { nodes: usize, taint: String },
+    /// The pod's required affinity, by the key of its topology.
+    Affinity(String),
+    /// A required anti-affinity of the pod, or of a pod that runs there.
+    AntiAffinity(String),
+    /// A topology spread with `DoNotSchedule`.
+    Spread { topology: String, honors_taints: bool },
+    /// The largest free amount is less than the request. Beside that, nodes with room are tainted.
+    Room {
+        resource: String,
+        request: i64,
+        most: i64,
+        tainted: Option<(usize, String)>,
+    },
+}
+
+impl Barrier {
+    /// The one of two barriers that is closer to letting the pod in: the scheduler asks in the order of the variants.
+    #[must_use]
+    pub fn closer(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Room { most, .. }, Self::Room { most: of_other, .. }) if of_other > most => other,
+            (Self::Room { .. }, Self::Room { .. }) => self,
+            _ => self.max(other),
+        }
+    }
+
+    /// The object that is to be named: the resource that runs out, or the pod.
+    pub fn object(&self, pod: &PodKey) -> ObjectRef {
+        match self {
+            Self::Room { resource, .. } => ObjectRef::Capacity(resource.clone()),
+            _ => ObjectRef::Pod(pod.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Barrier {
+    #[rustfmt::skip]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNode => write!(f, "no other node takes pods now"),
+            Self::Selector => write!(f, "its node selector, node affinity or volume selects no other node"),
+            Self::Taint { nodes, taint } =>
+                write!(f, "it does not tolerate {taint}; nodes with room that have a taint: {nodes}"),
+            Self::Affinity(topology) => write!(f, "its affinity by {topology} allows none"),
+            Self::AntiAffinity(topology) =>
+                write!(f, "its anti-affinity by {topology}, or that of a pod there, allows none"),
+            Self::Spread { topology, honors_taints: false } => write!(
+                f,
+                "its topologySpreadConstraints by {topology} count a cordoned node as an empty domain; \
+                 set nodeTaintsPolicy: Honor"
+            ),
+            Self::Spread { topology, .. } => write!(f, "its topologySpreadConstraints by {topology} allow none"),
+            Self::Room { resource, request, most, tainted } => {
+                let [request, most] = [request, most].map(|amount| amount_of(resource, *amount));
+                write!(f, "it requests {request} of {resource}, and at most {most} are free on one node")?;
+                match tainted {
+                    Some((nodes, taint)) => write!(f, "; it does not tolerate {taint}; nodes with room that have a \
+                        taint: {nodes}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Holder {
     #[rustfmt::skip]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -331,7 +429,10 @@ impl fmt::Display for Holder {
             Self::Unknown => Ok(()),
             Self::Charged(pod) =>
                 write!(f, "; pod {pod} is back, but the budget counts its eviction for up to two minutes"),
-            Self::Unschedulable(pod) => write!(f, "; pod {pod} is to replace another one and fits on no node"),
+            Self::Unschedulable { pod, barrier } => {
+                write!(f, "; pod {pod} is to replace another one and fits on no node")?;
+                barrier.iter().try_for_each(|barrier| write!(f, ": {barrier}"))
+            }
             Self::Rebooting { pod, node, phase } =>
                 write!(f, "; pod {pod} is down with node {node}, whose reboot is {phase}"),
             Self::Unready { pod, node } => write!(f, "; pod {pod} is not Ready on node {node}"),

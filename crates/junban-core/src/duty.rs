@@ -4,14 +4,15 @@ use crate::blocker::Blocker;
 use crate::cluster::Cluster;
 use crate::detail::Detail;
 use crate::guard::{self, Guard};
+use crate::ids::PodKey;
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase, PodWish};
-use crate::policy::{Leave, Policy};
+use crate::policy::{Leave, Policy, StuckTerminating};
 use crate::reason::Reason;
 use crate::selector::Selector;
-use crate::taint::CORDON_TAINT;
+use crate::taint::Taint;
 use crate::workload::WorkloadKind;
 
 /// What a drain does with a pod.
@@ -23,9 +24,15 @@ pub enum Duty {
     Returns(Blocker),
     /// Terminating: waited for, never evicted again.
     Leaving,
-    /// Waited for until it completes.
+    /// Terminating for longer than its grace period and two minutes, and the policy says that the reboot goes on.
+    Stuck(Blocker),
+    /// Its controller is another pod that must leave this node. The garbage collector removes it after that pod.
+    Follows,
+    /// Work: waited for until it ends, and evicted after `jobs.deadline`.
     Completes(Blocker),
-    /// The policy or the pod itself forbids to evict it.
+    /// Waited for like work, but never evicted: after `jobs.deadline` the node is cordoned, and `onTimeout` decides.
+    Spared(Blocker),
+    /// The policy forbids to evict it, so the node is not cordoned.
     Forbidden(Blocker),
     Evict,
 }
@@ -33,7 +40,7 @@ pub enum Duty {
 impl Duty {
     /// Whether the node counts as drained only without the pod.
     pub fn must_leave(&self) -> bool {
-        !matches!(self, Self::Skip | Self::Returns(_))
+        !matches!(self, Self::Skip | Self::Returns(_) | Self::Stuck(_))
     }
 }
 
@@ -43,6 +50,35 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 /// What a drain does with a pod. Without a policy (it is gone) the defaults hold. Without `memory` it is not known
 /// which pods keep coming back.
 pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
+    let own = own_duty(cluster, memory, pod, policy);
+    let leaves = |owner: &Pod| own_duty(cluster, memory, owner, policy).must_leave();
+    let follows =
+        own.must_leave() && own != Duty::Leaving && controlling_pod(cluster, pod).is_some_and(leaves);
+    if follows { Duty::Follows } else { own }
+}
+
+/// The pod that controls this pod, if it is on the same node.
+fn controlling_pod<'a>(cluster: &'a Cluster, pod: &Pod) -> Option<&'a Pod> {
+    let owner = pod
+        .owner
+        .as_ref()
+        .filter(|owner| owner.kind == WorkloadKind::Pod)?;
+    let owner = cluster
+        .pods
+        .get(&PodKey::new(owner.namespace.clone(), owner.name.clone()))?;
+    (owner.node.is_some() && owner.node == pod.node).then_some(owner.as_ref())
+}
+
+/// Why a pod that is never evicted is waited for. Until the deadline, work ends by itself and needs nobody.
+pub fn why_spared(pod: &Pod, blocker: Blocker, deadline_is_over: bool) -> Blocker {
+    if pod.ends && !deadline_is_over {
+        return Blocker::new(Reason::JobRunning, blocker.object, Detail::WorkRuns);
+    }
+    blocker
+}
+
+/// What a drain does with a pod whose controller is no pod of the same node.
+fn own_duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Option<&Policy>) -> Duty {
     let owner = pod.owner.as_ref();
     let blocker = |reason, detail| Blocker::new(reason, ObjectRef::Pod(pod.key.clone()), detail);
     if pod.is_mirror || owner.is_some_and(|owner| owner.kind == WorkloadKind::DaemonSet) {
@@ -58,6 +94,12 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         return Duty::Skip;
     }
     if pod.terminating {
+        let reboots = policy.is_some_and(|policy| policy.drain.stuck_terminating == StuckTerminating::Reboot);
+        let is_stuck = memory.is_some_and(|memory| memory.sightings.is_stuck(pod));
+        if reboots && guard::holds(Guard::StuckPods, is_stuck) {
+            let volumes = cluster.volumes_attached_for(pod);
+            return Duty::Stuck(blocker(Reason::PodStuck, Detail::RebootsBeside { volumes }));
+        }
         return Duty::Leaving;
     }
     if memory.is_some_and(|memory| memory.sightings.keeps_returning(cluster, pod)) {
@@ -69,7 +111,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
     match &pod.wish {
         Some(PodWish::DoNotDisrupt { by }) => {
             let detail = Detail::DoNotDisrupt { by: by.clone() };
-            return Duty::Forbidden(blocker(Reason::DoNotDisrupt, detail));
+            return Duty::Spared(blocker(Reason::DoNotDisrupt, detail));
         }
         Some(PodWish::NotBefore { until, .. })
             if memory
@@ -77,7 +119,7 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
                 .is_some_and(|now| now >= *until) => {}
         Some(PodWish::NotBefore { by, until }) => {
             let (by, until) = (by.clone(), *until);
-            return Duty::Forbidden(blocker(
+            return Duty::Spared(blocker(
                 Reason::DoNotDisrupt,
                 Detail::DoNotDisruptUntil { by, until },
             ));
@@ -88,15 +130,15 @@ pub fn duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         }
         Some(PodWish::Skip { .. }) | None => {}
     }
-    let is_job = owner.is_some_and(|owner| owner.kind == WorkloadKind::Job);
-    if is_job && pod.phase == PodPhase::Running {
-        let evicted = policy.and_then(|policy| policy.drain.jobs_evict.as_ref());
-        if !evicted.is_some_and(|selector| selector.selects(&pod.labels)) {
-            return Duty::Completes(blocker(Reason::JobRunning, Detail::JobRuns));
-        }
-    }
-    if owner.is_none() && policy.is_none_or(|policy| policy.drain.bare == Leave::Block) {
-        return Duty::Forbidden(blocker(Reason::BarePod, Detail::Bare));
+    let bare = owner.is_none() && policy.is_none_or(|policy| policy.drain.bare == Leave::Block);
+    let bare = bare.then(|| blocker(Reason::BarePod, Detail::Bare));
+    let evicted = policy.and_then(|policy| policy.drain.jobs_evict.as_ref());
+    let is_waited_for = pod.ends && !evicted.is_some_and(|selector| selector.selects(&pod.labels));
+    match bare {
+        Some(bare) if is_waited_for => return Duty::Spared(bare),
+        Some(bare) => return Duty::Forbidden(bare),
+        None if is_waited_for => return Duty::Completes(blocker(Reason::JobRunning, Detail::WorkRuns)),
+        None => {}
     }
     let blocks_empty_dir = policy.is_some_and(|policy| policy.drain.empty_dir == Leave::Block);
     if let Some(volume) = pod.empty_dirs.first().filter(|_| blocks_empty_dir) {
@@ -121,30 +163,35 @@ fn has_another_node(cluster: &Cluster, pod: &Pod) -> bool {
 
 /// Whether selectors, taints and volumes let the pod run on a node. The cordon and free room do not count.
 fn may_run_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
-    let tolerated = node.taints.iter().all(|taint| {
-        taint.effect == "PreferNoSchedule"
-            || taint.key == CORDON_TAINT
-            || pod
-                .tolerations
-                .iter()
-                .any(|toleration| toleration.tolerates(taint))
-    });
-    tolerated && belongs_on(cluster, pod, node)
+    untolerated(pod, node).is_none() && belongs_on(cluster, pod, node)
+}
+
+/// The first taint of the node that keeps the pod out. The cordon does not count.
+pub fn untolerated<'n>(pod: &Pod, node: &'n Node) -> Option<&'n Taint> {
+    let tolerates = |taint: &Taint| {
+        pod.tolerations
+            .iter()
+            .any(|toleration| toleration.tolerates(taint))
+    };
+    let mut taints = node.taints.iter().filter(|taint| taint.keeps_pods_out());
+    taints.find(|taint| !tolerates(taint))
+}
+
+/// Whether the pod's node selector and its required node affinity select a node.
+pub fn is_selected(pod: &Pod, node: &Node) -> bool {
+    let mut selector = pod.node_selector.iter();
+    selector.all(|(key, value)| node.labels.get(key) == Some(value))
+        && matches_any(&pod.required_affinity, node)
+}
+
+fn matches_any(terms: &[Selector], node: &Node) -> bool {
+    terms.is_empty() || terms.iter().any(|term| term.matches(&node.labels))
 }
 
 /// Whether selectors and volumes let the pod run on a node.
 pub fn belongs_on(cluster: &Cluster, pod: &Pod, node: &Node) -> bool {
-    let selected = pod
-        .node_selector
-        .iter()
-        .all(|(key, value)| node.labels.get(key) == Some(value));
-    let any = |terms: &[Selector]| terms.is_empty() || terms.iter().any(|term| term.matches(&node.labels));
-    let volumes = pod
-        .claims
-        .iter()
-        .filter_map(|claim| cluster.claims.get(claim))
-        .all(|claim| any(&claim.node_affinity));
-    selected && any(&pod.required_affinity) && volumes
+    let mut volumes = pod.claims.iter().filter_map(|claim| cluster.claims.get(claim));
+    is_selected(pod, node) && volumes.all(|claim| matches_any(&claim.node_affinity, node))
 }
 
 /// Whether a pod cannot run on another node (docs/design/drain.md#pinned-pods).

@@ -146,10 +146,10 @@ pub struct Record {
     /// count over all leaders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_at: Option<Reading>,
-    /// The cluster clock when a Job's pods were first waited for. `jobs.deadline` bounds this wait over all rounds.
+    /// The cluster clock when work was first waited for. `jobs.deadline` bounds this wait over all rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_at: Option<Reading>,
-    /// The wall time of the same moment. Pods that a Job made later do not keep the node from being cordoned.
+    /// The wall time of the same moment. Pods that were made later do not keep the node from being cordoned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_since: Option<Timestamp>,
     /// Written before any power action.
@@ -281,6 +281,10 @@ pub struct BackOff {
     /// The object that blocked. A change of it ends the wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<BlockedBy>,
+    /// Whether the drain was in vain: a pod that left found no other node. Then giving the node back opens the budget
+    /// again, and that is no change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_vain: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -291,6 +295,9 @@ pub struct BlockedBy {
 }
 
 impl BackOff {
+    /// The wait after a drain in vain. Each round of it disrupts pods, so a person or a change is waited for.
+    pub const IN_VAIN: Duration = Duration::from_secs(24 * 3_600);
+
     /// The wait after this many releases.
     pub fn wait(releases: u32) -> Duration {
         const MINUTE: u64 = 60;

@@ -49,6 +49,7 @@ pub mod standing;
 // Storey 5: tokens and duties
 pub mod duty;
 pub mod opening;
+pub mod placement;
 pub mod tokens;
 
 // Storey 6: the plan while it is made

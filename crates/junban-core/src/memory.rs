@@ -8,6 +8,7 @@ mod lanes;
 mod pacing;
 mod sightings;
 mod token_book;
+mod unreplaced;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +16,9 @@ pub use attempts::{AttemptStage, OwnAttempt};
 pub use evidence::{Fresh, LivePods, LiveReads, LiveTurn};
 pub use lanes::{Lanes, RejectedWrite};
 pub use pacing::Pacing;
-pub use sightings::{BootSeen, ReadySeen, Sightings};
+pub use sightings::{BootSeen, ReadySeen, STUCK_AFTER, Sightings};
 pub use token_book::{Accepted, Denial, TokenBook};
+pub use unreplaced::Unreplaced;
 
 use crate::blocker::Blocker;
 use crate::cluster::Cluster;
@@ -35,6 +37,7 @@ pub struct Memory {
     pub sightings: Sightings,
     pub attempts: BTreeMap<(EntryUid, u32), OwnAttempt>,
     pub tokens: TokenBook,
+    pub unreplaced: Unreplaced,
     pub give_backs: GiveBacks,
     pub pacing: Pacing,
 }
@@ -70,6 +73,7 @@ impl Memory {
         }
         self.sightings.observe(cluster, now);
         self.tokens.observe(cluster, now.mono);
+        self.unreplaced.observe(cluster);
         self.pacing.observe(now.mono);
     }
 

@@ -44,7 +44,7 @@ pub fn closed<'a>(
 ) -> Option<(&'a OpeningBudgets, &'a Budget)> {
     let (rule, budget) = of(cluster, pod, policy)?;
     let is_protected = pod.phase == PodPhase::Running && (pod.ready || !budget.always_allow_unhealthy);
-    let is_open = impossible(budget).is_none() && budget.disruptions_allowed > 0;
+    let is_open = impossible(cluster, budget).is_none() && budget.disruptions_allowed > 0;
     let waits = !is_open || rule.opens_at == OpensAt::Eviction;
     (is_protected && waits).then_some((rule, budget))
 }

@@ -50,8 +50,12 @@ mod edges_tests;
 #[cfg(test)]
 mod gate_tests;
 #[cfg(test)]
+mod implied_tests;
+#[cfg(test)]
 mod leftover_tests;
 #[cfg(test)]
 mod status_tests;
+#[cfg(test)]
+mod stuck_tests;
 #[cfg(test)]
 mod tests;

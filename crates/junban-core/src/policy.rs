@@ -54,14 +54,31 @@ pub struct DrainRules {
     pub unbudgeted_max_unavailable: IntOrPercent,
     /// The namespaces in which a pod is deleted if its eviction is denied.
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs that are evicted, not waited for. `None` or an empty selector: none.
+    /// Work that is evicted, not waited for. `None` or an empty selector: none.
     pub jobs_evict: Option<Selector>,
-    /// Bounds the waits for Jobs together, over all rounds.
+    /// Bounds the waits for work and for pods that must not be disturbed together, over all rounds.
     pub jobs_deadline: Duration,
     pub empty_dir: Leave,
     pub bare: Leave,
     pub on_timeout: OnTimeout,
     pub budgets: Vec<OpeningBudgets>,
+    pub stuck_terminating: StuckTerminating,
+    pub capacity: CapacityRule,
+}
+
+/// Whether a node is drained only if its pods have room elsewhere (docs/design/drain.md#room).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CapacityRule {
+    /// If not, a lack of room is only reported, and the pods come back with their node.
+    pub is_required: bool,
+    /// The resources of which a lack is only reported, by their names.
+    pub report_only: Vec<String>,
+}
+
+impl CapacityRule {
+    pub fn reports_anything(&self) -> bool {
+        !self.is_required || !self.report_only.is_empty()
+    }
 }
 
 /// Budgets that open only under the cordon of the node (docs/design/drain.md#opening-budgets).
@@ -126,6 +143,15 @@ pub enum OnTimeout {
     Release,
     /// The node stays cordoned, and the entry is Failed.
     Hold,
+}
+
+/// What becomes of a drain that waits for a pod that has been terminating for two minutes more than its grace period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StuckTerminating {
+    /// The drain waits until its timeout.
+    Release,
+    /// The reboot goes on: nothing else ends such a pod.
+    Reboot,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -135,8 +135,8 @@ reasons! {
     // Pods and budgets.
     /// The budget allows nothing now.
     BudgetExhausted Passes "more pods of the budget must become Ready"
-    /// The budget allows nothing now: a pod that is to replace another one fits on no node.
-    ReplacementUnschedulable Passes "make room for the pod named here, or relax its affinity: kubectl describe pod"
+    /// A pod that leaves fits on no other node, so its budget does not come back.
+    ReplacementUnschedulable NeedsSomebody "relax what keeps the pod named here from other nodes, or make room: kubectl describe pod; then junban retry NODE"
     /// Other turns hold the budget's tokens, or they are reserved for them.
     BudgetHeld Passes ""
     /// The budget can never allow an eviction.
@@ -161,12 +161,12 @@ reasons! {
     EmptyDir NeedsSomebody "set drain.emptyDir: Evict, or annotate the pod with safe-to-evict-local-volumes"
     /// An annotation of the pod forbids its eviction.
     DoNotDisrupt NeedsSomebody "remove the annotation named here"
-    /// A Job's pod runs and is waited for.
+    /// A pod whose work ends by itself is waited for.
     JobRunning Passes ""
-    /// The other nodes have no room for the node's pods.
-    NoCapacity Passes "add room, or reduce requests"
+    /// A pod of the node fits on no other node now.
+    NoCapacity Passes "add room, relax what keeps the pod from other nodes, or set drain.capacity: Report"
     /// The pod has been terminating for longer than its grace period.
-    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that ignores SIGTERM"
+    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that does not end; drain.stuckTerminating: Reboot goes on without it"
     /// An admission webhook said no, or could not be asked.
     WebhookDenied NeedsSomebody "ask the owner of the webhook"
     /// `deleteAfterDenial` names the namespace, but the account may not delete pods there.

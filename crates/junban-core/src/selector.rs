@@ -6,28 +6,35 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Labels = BTreeMap<String, String>;
 
 /// One requirement on one label.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Requirement {
     In(String, BTreeSet<String>),
     /// It also holds without the label, as in Kubernetes.
     NotIn(String, BTreeSet<String>),
     Exists(String),
     DoesNotExist(String),
+    /// The label's value is an integer above this one. Only node affinity has this operator and the next.
+    Gt(String, i64),
+    /// The label's value is an integer below this one.
+    Lt(String, i64),
 }
 
 impl Requirement {
     fn holds(&self, labels: &Labels) -> bool {
+        let number = |key: &String| labels.get(key)?.parse::<i64>().ok();
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
             Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
             Self::Exists(key) => labels.contains_key(key),
             Self::DoesNotExist(key) => !labels.contains_key(key),
+            Self::Gt(key, bound) => number(key).is_some_and(|value| value > *bound),
+            Self::Lt(key, bound) => number(key).is_some_and(|value| value < *bound),
         }
     }
 }
 
 /// All requirements must hold. Without requirements the selector is *empty*.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Selector {
     pub requirements: Vec<Requirement>,
 }
@@ -82,6 +89,15 @@ mod tests {
     fn an_empty_selector_selects_nothing_and_matches_everything() {
         assert!(!Selector::default().selects(&labels(&[("a", "b")])));
         assert!(Selector::default().matches(&labels(&[])));
+    }
+
+    #[test]
+    fn gt_and_lt_compare_integers() {
+        let above = |bound| Requirement::Gt("cores".into(), bound);
+        let with = |value| labels(&[("cores", value)]);
+        assert!(above(9).holds(&with("16")) && !above(16).holds(&with("16")));
+        assert!(!above(9).holds(&with("many")) && !above(9).holds(&labels(&[])));
+        assert!(Requirement::Lt("cores".into(), 32).holds(&with("16")));
     }
 
     #[test]

@@ -77,6 +77,7 @@ const GATES: &[Gate] = &[
     gate(Ask::Node(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
     gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[
         Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
+        Reason::ReplacementUnschedulable,
     ], None),
     gate(Ask::Node(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
     gate(Ask::Node(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),

@@ -9,7 +9,7 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::derived::{Derived, Turn};
 use crate::detail::{Detail, Holder};
-use crate::duty::{belongs_on, duty, is_pinned};
+use crate::duty::{belongs_on, duty};
 use crate::effect::BudgetKey;
 use crate::entry::Phase;
 use crate::guard::{self, Guard, Slip};
@@ -17,23 +17,30 @@ use crate::ids::{NodeName, PodKey};
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::placement::Placement;
 use crate::pod::{Pod, PodPhase};
 use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Mono;
-use crate::workload::{WorkloadKey, WorkloadKind};
+use crate::workload::WorkloadKey;
 
 /// A pod that has been unready for this long no longer counts as disrupted (docs/design/drain.md#implied-budgets).
 const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
+/// The times of conditions are in whole seconds.
+const CONDITION_MARGIN: Duration = Duration::from_secs(1);
 
 /// The budget that a pod's leaving is counted against. `Err`: two budgets select it, so the API server never evicts it.
 pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
+    if pod.phase != PodPhase::Running {
+        // The API server evicts a Pending or finished pod before it looks at any budget.
+        return Ok(BudgetKey::Pod(pod.key.clone()));
+    }
     let mut budgets = cluster.budgets_of(pod);
     match (budgets.next(), budgets.next()) {
         (None, _) => Ok(implied_budget(cluster, pod).map_or_else(
             || BudgetKey::Pod(pod.key.clone()),
-            |(owner, _)| BudgetKey::Implied(owner.clone()),
+            |owner| BudgetKey::Implied(owner.clone()),
         )),
         (Some(one), None) => Ok(BudgetKey::Pdb(one.key.clone())),
         (Some(one), Some(two)) => {
@@ -44,39 +51,58 @@ pub fn budget_of(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     }
 }
 
-/// The pod's owner and its replicas, if a budget is implied for it.
-pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<(&'a WorkloadKey, u32)> {
-    let owner = cluster.topmost_owner(pod)?;
-    let kinds = [
-        WorkloadKind::Deployment,
-        WorkloadKind::ReplicaSet,
-        WorkloadKind::StatefulSet,
-        WorkloadKind::ReplicationController,
-    ];
-    let replicas = cluster
-        .workloads
-        .get(owner)?
-        .replicas
-        .filter(|replicas| *replicas >= 2)?;
-    kinds.contains(&owner.kind).then_some((owner, replicas))
+/// The pod's owner, if a budget is implied for it. An owner of an unknown kind may turn out to have a single replica, for
+/// which [`Tokens`] has no limit.
+pub fn implied_budget<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<&'a WorkloadKey> {
+    let owner = cluster.topmost_owner(pod).filter(|_| !pod.ends)?;
+    let replicas = cluster.workloads.get(owner).and_then(|owner| owner.replicas);
+    replicas.is_none_or(|replicas| replicas >= 2).then_some(owner)
+}
+
+/// How many of the pods that a budget expects can be healthy. Ended pods never are.
+pub fn expected(cluster: &Cluster, budget: &Budget) -> u32 {
+    // If it allows a disruption, the ended pods change nothing.
+    if !budget.expects_what_it_selects || budget.disruptions_allowed > 0 {
+        return budget.expected_pods;
+    }
+    let unready = cluster.unready_of_budget(budget);
+    let ended = unready.filter(|pod| pod.phase == PodPhase::Finished).count();
+    budget
+        .expected_pods
+        .saturating_sub(u32::try_from(ended).unwrap_or(u32::MAX))
 }
 
 /// Why a budget can never allow an eviction, if so.
-pub fn impossible(budget: &Budget) -> Option<Blocker> {
+pub fn impossible(cluster: &Cluster, budget: &Budget) -> Option<Blocker> {
     let object = ObjectRef::Pdb(budget.key.clone());
     if let Some(text) = &budget.sync_failed {
         let detail = Detail::SyncFailed(text.clone());
         return Some(Blocker::new(Reason::BudgetUnknown, object, detail));
     }
     let current = budget.observed_generation >= budget.generation;
-    let never = budget.expected_pods > 0 && budget.desired_healthy >= budget.expected_pods;
+    let expected = expected(cluster, budget);
+    let never = budget.expected_pods > 0 && budget.desired_healthy >= expected;
     (current && never && guard::stands(Guard::ImpossibleBudget)).then(|| {
         let detail = Detail::NeverAllows {
             needed: budget.desired_healthy,
-            expected: budget.expected_pods,
+            expected,
+            ended: budget.expected_pods - expected,
         };
         Blocker::new(Reason::BudgetImpossible, object, detail)
     })
+}
+
+/// Whether a budget's status agrees with the pods that it selects now, and as many of them are healthy as it needs.
+fn is_in_sync(cluster: &Cluster, budget: &Budget) -> bool {
+    let is_healthy = |pod: &&Pod| {
+        pod.ready && !pod.terminating && !budget.disrupted_pods.contains(&pod.key.name.to_string())
+    };
+    let healthy = cluster.pods_of_budget(budget).filter(is_healthy).count();
+    budget.sync_failed.is_none()
+        && budget.observed_generation >= budget.generation
+        && budget.current_healthy as usize == healthy
+        && healthy > 0
+        && budget.current_healthy >= budget.desired_healthy
 }
 
 /// Tokens that are reserved for pinned pods, by budget and node. A node's pinned pods get all their tokens with its
@@ -86,7 +112,12 @@ pub struct Reservations(BTreeMap<BudgetKey, BTreeMap<NodeName, u32>>);
 
 impl Reservations {
     /// What nodes still need that hold a slot and have not been powered.
-    pub fn of_slots(cluster: &Cluster, memory: &Memory, derived: &Derived<'_>) -> Self {
+    pub fn of_slots(
+        cluster: &Cluster,
+        memory: &Memory,
+        derived: &Derived<'_>,
+        placement: &Placement<'_>,
+    ) -> Self {
         let ledger = derived.ledger.filter(|_| guard::stands(Guard::Reservations));
         let is_before_power = |turn: &&Turn<'_>| matches!(turn.phase(), Phase::Queued | Phase::Draining);
         let mut reserved = Self::default();
@@ -94,7 +125,7 @@ impl Reservations {
             if let Some(node) = cluster.nodes.get(name)
                 && derived.turns.get(name).filter(is_before_power).is_some()
             {
-                reserved.add(name, pinned_needs(cluster, memory, node));
+                reserved.add(name, pinned_needs(cluster, memory, placement, node));
             }
         }
         reserved
@@ -118,12 +149,17 @@ impl Reservations {
 }
 
 /// How many tokens of each budget a node's pinned pods need.
-pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap<BudgetKey, u32> {
+pub fn pinned_needs(
+    cluster: &Cluster,
+    memory: &Memory,
+    placement: &Placement<'_>,
+    node: &Node,
+) -> BTreeMap<BudgetKey, u32> {
     let mut needs = BTreeMap::new();
     let pinned = cluster.pods_of(&node.name).filter(|pod| {
         pod.ready
             && !pod.terminating
-            && is_pinned(cluster, node, pod)
+            && placement.stays(node, pod)
             && !memory.tokens.was_accepted(&pod.key, &pod.uid)
             && duty(cluster, Some(memory), pod, None).must_leave()
     });
@@ -131,6 +167,25 @@ pub fn pinned_needs(cluster: &Cluster, memory: &Memory, node: &Node) -> BTreeMap
         *needs.entry(key).or_insert(0) += 1;
     }
     needs
+}
+
+/// How long the pods of an owner must be Ready to be available.
+fn min_ready_of(cluster: &Cluster, owner: &WorkloadKey) -> Duration {
+    cluster
+        .workloads
+        .get(owner)
+        .map_or(Duration::ZERO, |owner| owner.min_ready)
+}
+
+/// When the next pod of an owner becomes available. No event wakes the plan then.
+pub fn next_available(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -> Option<Duration> {
+    let (min_ready, now) = (min_ready_of(cluster, owner), memory.sightings.wall?);
+    let available = |pod: &Pod| {
+        pod.available_at(min_ready + CONDITION_MARGIN)
+            .filter(|at| *at > now)
+    };
+    let next = cluster.pods_of_owner(owner).filter_map(available).min()?;
+    next.duration_since(now).try_into().ok()
 }
 
 /// When the next unready pod of an owner stops counting as disrupted. No event wakes the plan then.
@@ -146,30 +201,36 @@ pub fn next_uncounted(cluster: &Cluster, memory: &Memory, owner: &WorkloadKey) -
 
 /// The tokens that the API shows, less those that Junban itself has asked for or reserved.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub struct Tokens<'p, 'a> {
     cluster: &'a Cluster,
     memory: &'a Memory,
-    derived: &'a Derived<'a>,
-    reservations: &'a Reservations,
+    derived: &'p Derived<'a>,
+    reservations: &'p Reservations,
+    placement: &'p Placement<'a>,
 }
 
-impl<'a> Tokens<'a> {
+impl<'p, 'a> Tokens<'p, 'a> {
     pub fn new(
         cluster: &'a Cluster,
         memory: &'a Memory,
-        derived: &'a Derived<'a>,
-        reservations: &'a Reservations,
+        derived: &'p Derived<'a>,
+        reservations: &'p Reservations,
+        placement: &'p Placement<'a>,
     ) -> Self {
         Self {
             cluster,
             memory,
             derived,
             reservations,
+            placement,
         }
     }
 
     /// Whether one token may be taken now for a pod of `node`.
     pub fn take(&self, key: &BudgetKey, pod: &Pod, node: &Node, policy: &Policy) -> Result<(), Blocker> {
+        if let Some(blocker) = self.protected_at_mark(pod) {
+            return Err(blocker);
+        }
         match key {
             BudgetKey::Pod(_) => Ok(()),
             BudgetKey::Pdb(pdb) => match self.cluster.budgets.get(pdb) {
@@ -180,12 +241,35 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn take_of_pdb(&self, key: &BudgetKey, budget: &Budget, pod: &Pod, node: &Node) -> Result<(), Blocker> {
-        if pod.phase != PodPhase::Running {
-            // The API server asks no budget for a Pending pod.
-            return Ok(());
+    /// Why a pod may not leave that its budget does not select any more: its role changes hands, and the budget is not
+    /// seen in sync with its new pods yet. To evict it now could take the old primary away before there is a new one.
+    fn protected_at_mark(&self, pod: &Pod) -> Option<Blocker> {
+        let key = self.memory.sightings.budget_at_mark(self.cluster, pod)?;
+        let budget = self
+            .cluster
+            .budgets
+            .get(key)
+            .filter(|_| pod.phase == PodPhase::Running)?;
+        let is_selected = self.cluster.budgets_of(pod).any(|of_pod| of_pod.key == *key);
+        if is_selected || is_in_sync(self.cluster, budget) {
+            return None;
         }
-        if let Some(blocker) = impossible(budget)
+        let detail = Detail::SelectedBefore(pod.key.clone());
+        Some(Blocker::new(
+            Reason::BudgetExhausted,
+            ObjectRef::Pdb(key.clone()),
+            detail,
+        ))
+    }
+
+    fn take_of_pdb(
+        &self,
+        key: &BudgetKey,
+        budget: &'a Budget,
+        pod: &Pod,
+        node: &Node,
+    ) -> Result<(), Blocker> {
+        if let Some(blocker) = impossible(self.cluster, budget)
             && (pod.ready || !budget.always_allow_unhealthy)
         {
             return Err(blocker);
@@ -214,7 +298,7 @@ impl<'a> Tokens<'a> {
         }
         let holder = self.holder(budget, node);
         let reason = match holder {
-            Holder::Unschedulable(_) => Reason::ReplacementUnschedulable,
+            Holder::Unschedulable { .. } => Reason::ReplacementUnschedulable,
             _ => Reason::BudgetExhausted,
         };
         let detail = Detail::NoDisruptions {
@@ -226,7 +310,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// What uses up a budget that allows nothing now. `node` is the node whose pod is to leave.
-    fn holder(&self, budget: &Budget, node: &Node) -> Holder {
+    fn holder(&self, budget: &'a Budget, node: &Node) -> Holder {
         let mut charged = budget.disrupted_pods.iter().filter_map(|name| {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
@@ -238,7 +322,7 @@ impl<'a> Tokens<'a> {
         let mut down = unready().filter_map(|pod| Some((pod, self.place_of(pod)?)));
         let Some((pod, on)) = down.find(|(_, on)| **on != node.name) else {
             let unschedulable = unready().find(|pod| pod.fits_nowhere && !pod.terminating);
-            return unschedulable.map_or(Holder::Unknown, |pod| Holder::Unschedulable(pod.key.clone()));
+            return unschedulable.map_or(Holder::Unknown, |pod| self.unschedulable(pod));
         };
         let (pod, node) = (pod.key.clone(), on.clone());
         let is_up = self.cluster.nodes.get(on);
@@ -249,6 +333,13 @@ impl<'a> Tokens<'a> {
             }
             _ if is_up => Holder::Unready { pod, node },
             _ => Holder::Down { pod, node },
+        }
+    }
+
+    fn unschedulable(&self, pod: &Pod) -> Holder {
+        Holder::Unschedulable {
+            pod: pod.key.clone(),
+            barrier: self.placement.barrier(pod).map(Box::new),
         }
     }
 
@@ -286,12 +377,24 @@ impl<'a> Tokens<'a> {
         if guard::holds(Guard::ImpliedBudget, implied.free() > reserved) {
             return Ok(());
         }
-        if implied.ready <= 1 && !implied.all_may_leave {
+        if implied.available <= 1 && !implied.all_may_leave {
             let (owner, detail) = (
                 ObjectRef::Workload(owner.clone()),
                 Detail::LastReady(pod.key.clone()),
             );
             return Err(Blocker::new(Reason::ImpliedBudget, owner, detail));
+        }
+        let unready = self
+            .cluster
+            .pods_of_owner(owner)
+            .filter(|pod| !pod.ready && !pod.terminating);
+        if let Some(pod) = unready
+            .filter(|pod| pod.node.is_none())
+            .find(|pod| pod.fits_nowhere)
+        {
+            let detail = Detail::ImpliedLost(self.unschedulable(pod));
+            let owner = ObjectRef::Workload(owner.clone());
+            return Err(Blocker::new(Reason::ReplacementUnschedulable, owner, detail));
         }
         Err(implied.refusal(1))
     }
@@ -321,17 +424,22 @@ impl<'a> Tokens<'a> {
     }
 
     fn implied<'k>(&self, owner: &'k WorkloadKey, policy: &Policy) -> Option<Implied<'k>> {
-        let replicas = self.cluster.workloads.get(owner)?.replicas?;
+        let replicas = self.memory.unreplaced.replicas(self.cluster, owner);
+        if replicas < 2 {
+            return None;
+        }
         let limit = policy.drain.unbudgeted_max_unavailable;
         let allowed = u32::try_from(limit.of_rounded_down(replicas as usize).max(1)).unwrap_or(u32::MAX);
-        let (mut ready, mut long_unready) = (0, 0);
+        let min_ready = min_ready_of(self.cluster, owner);
+        let (mut available, mut long_unready) = (0, 0);
         for other in self
             .cluster
             .pods_of_owner(owner)
-            .filter(|pod| pod.phase != PodPhase::Finished)
+            .filter(|pod| pod.phase != PodPhase::Finished && !pod.ends)
         {
-            if other.ready && !other.terminating && !self.memory.tokens.was_accepted(&other.key, &other.uid) {
-                ready += 1;
+            let stays = !other.terminating && !self.memory.tokens.was_accepted(&other.key, &other.uid);
+            if stays && self.is_available(other, min_ready) {
+                available += 1;
             } else if !other.terminating && self.unready_for_long(other) {
                 long_unready += 1;
             }
@@ -340,10 +448,19 @@ impl<'a> Tokens<'a> {
             owner,
             replicas,
             allowed,
-            disrupted: replicas.saturating_sub(ready + long_unready),
-            ready,
+            disrupted: replicas.saturating_sub(available + long_unready),
+            available,
             all_may_leave: limit == IntOrPercent::Percent(100),
         })
+    }
+
+    fn is_available(&self, pod: &Pod, min_ready: Duration) -> bool {
+        if min_ready.is_zero() {
+            return pod.ready;
+        }
+        let at = pod.available_at(min_ready + CONDITION_MARGIN);
+        at.zip(self.memory.sightings.wall)
+            .is_some_and(|(at, now)| at <= now)
     }
 
     fn unready_for_long(&self, pod: &Pod) -> bool {
@@ -359,18 +476,18 @@ struct Implied<'k> {
     /// How many pods may be disrupted at a time.
     allowed: u32,
     disrupted: u32,
-    ready: u32,
+    available: u32,
     /// Whether even the last Ready pod may leave (`maxUnavailable: 100%`).
     all_may_leave: bool,
 }
 
 impl Implied<'_> {
-    /// How many Ready pods may leave now.
+    /// How many available pods may leave now.
     fn free(&self) -> u32 {
         let allowed = self.allowed + guard::slip(Slip::Implied);
-        let all_except_last = self.ready.saturating_sub(1 - guard::slip(Slip::LastPod));
+        let all_except_last = self.available.saturating_sub(1 - guard::slip(Slip::LastPod));
         let may_leave = if self.all_may_leave {
-            self.ready
+            self.available
         } else {
             all_except_last
         };

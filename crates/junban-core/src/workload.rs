@@ -1,6 +1,7 @@
 //! Workloads: the controllers of pods.
 
 use std::fmt;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
@@ -21,6 +22,7 @@ pub enum WorkloadKind {
     ReplicationController,
     DaemonSet,
     Job,
+    Pod,
     /// A custom resource.
     Other(String),
 }
@@ -44,13 +46,14 @@ impl fmt::Display for WorkloadKey {
 }
 
 impl WorkloadKind {
-    const KNOWN: [Self; 6] = [
+    const KNOWN: [Self; 7] = [
         Self::Deployment,
         Self::ReplicaSet,
         Self::StatefulSet,
         Self::ReplicationController,
         Self::DaemonSet,
         Self::Job,
+        Self::Pod,
     ];
 
     /// The kind as it is written in messages.
@@ -62,6 +65,7 @@ impl WorkloadKind {
             Self::ReplicationController => "replicationcontroller",
             Self::DaemonSet => "daemonset",
             Self::Job => "job",
+            Self::Pod => "pod",
             Self::Other(kind) => kind,
         }
     }
@@ -83,4 +87,6 @@ pub struct Workload {
     pub owner: Option<WorkloadKey>,
     /// `nodeName` of the template: its pods are bound to this node even if it is cordoned.
     pub template_node: Option<NodeName>,
+    /// `minReadySeconds`: its pod is available when it has been Ready for this long.
+    pub min_ready: Duration,
 }

@@ -56,7 +56,7 @@ fn meta(meta: &world::Meta) -> apis::ObjectMeta {
 fn owner_reference(owner: &world::OwnerRef) -> apis::OwnerReference {
     let group = match owner.kind {
         world::OwnerKind::Job => "batch/v1",
-        world::OwnerKind::ReplicationController | world::OwnerKind::Node => "v1",
+        world::OwnerKind::ReplicationController | world::OwnerKind::Pod | world::OwnerKind::Node => "v1",
         world::OwnerKind::Foreign => "example.com/v1",
         _ => "apps/v1",
     };
@@ -139,7 +139,9 @@ pub(crate) fn renewal(lease: &world::Lease) -> String {
 
 pub(crate) fn pod(pod: &world::Pod) -> Option<core::Pod> {
     let mut metadata = meta(&pod.meta);
-    if pod.terminating() {
+    if let Some(deleted) = pod.meta.deleted {
+        // The API server sets the end of the grace period.
+        metadata.deletion_timestamp = Some(time(deleted + pod.deletion_grace_s * 1000));
         metadata.deletion_grace_period_seconds = i64::try_from(pod.deletion_grace_s).ok();
     }
     let read = k8s::Pod {
@@ -191,10 +193,56 @@ fn pod_spec(pod: &world::Pod) -> k8s::PodSpec {
         }],
         volumes: Some(claims.chain(scratch).collect()),
         node_selector: Some(template.node_selector.clone()),
+        affinity: template.anti_affinity.as_ref().map(anti_affinity),
+        topology_spread_constraints: template
+            .spread
+            .as_ref()
+            .map(|spread| vec![constraint(spread, template)]),
         tolerations: Some(template.tolerations.iter().map(toleration).collect()),
         priority: Some(template.priority),
         termination_grace_period_seconds: i64::try_from(template.grace_s).ok(),
+        restart_policy: Some(
+            if template.restarts_never {
+                "Never"
+            } else {
+                "Always"
+            }
+            .into(),
+        ),
         ..k8s::PodSpec::default()
+    }
+}
+
+fn anti_affinity(labels: &world::Map) -> k8s::Affinity {
+    let term = k8s::PodAffinityTerm {
+        label_selector: Some(with_labels(labels)),
+        topology_key: world::api::node::HOSTNAME.into(),
+        ..k8s::PodAffinityTerm::default()
+    };
+    k8s::Affinity {
+        pod_anti_affinity: Some(k8s::PodAntiAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![term]),
+            ..k8s::PodAntiAffinity::default()
+        }),
+        ..k8s::Affinity::default()
+    }
+}
+
+fn constraint(spread: &world::Spread, template: &world::PodTemplate) -> k8s::TopologySpreadConstraint {
+    k8s::TopologySpreadConstraint {
+        label_selector: Some(with_labels(&template.labels)),
+        max_skew: i32::try_from(spread.max_skew).unwrap_or(i32::MAX),
+        node_taints_policy: spread.honors_taints.then(|| "Honor".into()),
+        topology_key: spread.topology_key.clone(),
+        when_unsatisfiable: "DoNotSchedule".into(),
+        ..k8s::TopologySpreadConstraint::default()
+    }
+}
+
+fn with_labels(labels: &world::Map) -> apis::LabelSelector {
+    apis::LabelSelector {
+        match_labels: Some(labels.clone()),
+        match_expressions: None,
     }
 }
 
@@ -220,7 +268,10 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
         reason: reason.map(Into::into),
         ..k8s::PodCondition::default()
     };
-    let mut conditions = vec![condition("Ready", pod.status.ready, None)];
+    let mut conditions = vec![k8s::PodCondition {
+        last_transition_time: Some(time(pod.status.ready_since)),
+        ..condition("Ready", pod.status.ready, None)
+    }];
     if pod.node.is_none() && pod.status.reason == world::scheduler::UNSCHEDULABLE {
         conditions.push(condition(
             "PodScheduled",
@@ -325,6 +376,7 @@ pub(crate) fn workload(owner: &world::Owner) -> Option<core::Workload> {
             ))
         }),
         template_node: None,
+        min_ready: std::time::Duration::from_secs(owner.min_ready_s),
     })
 }
 
@@ -341,7 +393,7 @@ fn kind(kind: world::OwnerKind) -> Option<WorkloadKind> {
         world::OwnerKind::DaemonSet => WorkloadKind::DaemonSet,
         world::OwnerKind::Job => WorkloadKind::Job,
         world::OwnerKind::ReplicationController => WorkloadKind::ReplicationController,
-        world::OwnerKind::Foreign | world::OwnerKind::Node => return None,
+        world::OwnerKind::Foreign | world::OwnerKind::Pod | world::OwnerKind::Node => return None,
     })
 }
 

@@ -185,6 +185,7 @@ async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
             }
         }
         controllers.look_after()?;
+        workloads::operate(&bed, scenario, &seen)?;
         let pause = judge
             .next_look(began.elapsed())
             .map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));

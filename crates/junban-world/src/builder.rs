@@ -59,6 +59,8 @@ pub struct Workload {
     pub template: PodTemplate,
     /// The nodes of the first pods, in order. The scheduler places the other pods.
     pub on: Vec<String>,
+    /// `minReadySeconds`.
+    pub min_ready_s: u64,
 }
 
 impl Workload {
@@ -68,6 +70,7 @@ impl Workload {
             labels: app_label(name),
             requests: BTreeMap::from([("cpu".into(), 100), ("memory".into(), 128 << 20)]),
             grace_s: 30,
+            restarts_never: kind == OwnerKind::Job,
             ..PodTemplate::default()
         };
         if kind == OwnerKind::DaemonSet {
@@ -80,6 +83,7 @@ impl Workload {
             replicas,
             template,
             on: Vec::new(),
+            min_ready_s: 0,
         }
     }
 
@@ -257,6 +261,23 @@ impl WorldBuilder {
         self.pod_of("kube-system", name, Some(node), template, Some(owner))
     }
 
+    /// Adds a pod that the pod `owner` of the same namespace controls. `owner` is added first.
+    pub fn pod_of_pod(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        node: Option<&str>,
+        template: PodTemplate,
+        owner: &str,
+    ) -> &mut Self {
+        let owner = OwnerRef {
+            kind: OwnerKind::Pod,
+            name: owner.into(),
+            uid: Name::default(),
+        };
+        self.pod_of(namespace, name, node, template, Some(owner))
+    }
+
     fn pod_of(
         &mut self,
         namespace: &str,
@@ -291,6 +312,20 @@ impl WorldBuilder {
             world.store.put(0, service);
         }
         for mut pod in bare {
+            if let Some(owner) = pod
+                .meta
+                .owner
+                .as_mut()
+                .filter(|owner| owner.kind == OwnerKind::Pod)
+            {
+                let key = ObjKey::new(&pod.meta.namespace, &owner.name);
+                owner.uid = world
+                    .store
+                    .pods
+                    .get(&key)
+                    .map(|owner| owner.meta.uid.clone())
+                    .unwrap_or_default();
+            }
             pod.claims = world.make_claims(&pod.meta.namespace, &pod.template, None);
             world.add_pod(pod);
         }
@@ -316,6 +351,7 @@ impl WorldBuilder {
                 selector,
                 template,
                 complete: false,
+                min_ready_s: w.min_ready_s,
             });
         }
         world.advance_to(0);

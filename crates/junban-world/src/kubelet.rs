@@ -3,7 +3,7 @@
 //! After a hard reset a pod keeps its UID and its node. The API shows its old status until shortly after the new
 //! bootID; then the pod restarts with new containers.
 
-use crate::api::{Attachment, Meta, Ms, Name, ObjKey, OwnerKind, Phase, Pod, VolumeKind};
+use crate::api::{Attachment, Meta, Ms, Name, ObjKey, Phase, Pod, VolumeKind};
 use crate::events::{Event, PodStep};
 use crate::rng::{Rng, Span};
 use crate::truth::{Removal, Truth};
@@ -11,6 +11,8 @@ use crate::world::World;
 
 /// From the deletion of a pod without running containers until its kubelet acts on it.
 const KUBELET_REACTION: Span = Span::ms(300, 1200);
+/// A pod that needs this long to start or to become Ready has not done so when the cluster is built.
+const LATE_MS: Ms = 60_000;
 /// The time until the kubelet checks again whether a volume is still attached elsewhere.
 const ATTACH_RETRY_MS: Ms = 1000;
 
@@ -62,9 +64,10 @@ impl World {
         );
     }
 
-    /// Draws a time from the pod's own stream of random numbers.
+    /// Draws a time from the pod's own stream of random numbers. While the cluster is being built, what takes less than
+    /// [`LATE_MS`] has happened already.
     fn draw(&mut self, pod: &Pod, span: Span) -> Ms {
-        if self.instant {
+        if self.instant && span.min < LATE_MS {
             return 0;
         }
         let seed = self.seed;
@@ -94,7 +97,8 @@ impl World {
             return;
         }
         run.stopping = true;
-        if !self.kubelet_runs(&pod) {
+        let is_stuck = pod.template.behaviour.never_stops && pod.status.started.is_some();
+        if is_stuck || !self.kubelet_runs(&pod) {
             return;
         }
         let grace = pod.deletion_grace_s * 1000;
@@ -128,8 +132,8 @@ impl World {
 
     fn on_containers_lost(&mut self, key: &ObjKey, pod: &Pod) {
         let now = self.now;
-        if pod.owned_by(OwnerKind::Job) {
-            // Its restartPolicy is Never: the pod fails, and its Job makes another one.
+        if pod.template.restarts_never {
+            // The pod fails, and its controller makes another one.
             self.update_pod(key, |p| {
                 p.status.end(Phase::Failed, now);
             });

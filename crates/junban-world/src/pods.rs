@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::node::UNSCHEDULABLE;
-use crate::api::{Effect, ObjKey, Pod, Taint};
-use crate::truth::{PodFacts, Truth};
+use crate::api::{Effect, ObjKey, OwnerKind, Pod, Taint};
+use crate::truth::{PodFacts, Removal, Truth};
 use crate::world::World;
 
 impl World {
@@ -28,6 +28,15 @@ impl World {
         };
         self.runs.remove(&old.meta.uid);
         self.pod_changed(Some(&old), None);
+        // The garbage collector removes the pods that it controlled.
+        let controlled: Vec<ObjKey> = self
+            .store
+            .pods_of(&old.meta.uid)
+            .map(|pod| pod.meta.key())
+            .collect();
+        for key in controlled {
+            self.remove_pod(&key, None, Removal::Collected);
+        }
     }
 
     pub(crate) fn pod_changed(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) {
@@ -84,6 +93,11 @@ impl World {
             topmost: topmost.map_or_else(String::new, |o| {
                 format!("{}/{}/{}", o.kind.as_str(), o.meta.namespace, o.meta.name)
             }),
+            owner_pod: (pod.meta.owner.as_ref())
+                .filter(|owner| owner.kind == OwnerKind::Pod)
+                .map(|owner| owner.uid.to_string()),
+            work: pod.template.restarts_never,
+            gone_by: (pod.meta.deleted).map(|deleted| deleted + pod.deletion_grace_s * 1000),
             mirror: pod.mirror(),
             tolerates_cordon: pod.tolerates(&cordon),
             node: pod.node.as_ref().map(ToString::to_string),

@@ -1,7 +1,7 @@
 //! The scheduler's data: the room on each node, and the pods that have no node.
 //!
 //! It filters and scores nodes as the default plugins of kube-scheduler do, as far as drains need it. It filters by
-//! requests, taints, selectors, anti-affinity and the volumes' nodes. It scores by PreferNoSchedule taints, the
+//! requests, taints, selectors, anti-affinity, hard topology spread and the volumes' nodes. It scores by PreferNoSchedule taints, the
 //! spread of an owner's pods and the free share of resources.
 
 use std::cmp::Reverse;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::api::meta::contains;
-use crate::api::{Effect, Map, Ms, Name, Node, ObjKey, Pod, PodTemplate, Taint, node};
+use crate::api::{Effect, Map, Ms, Name, Node, ObjKey, Pod, PodTemplate, Spread, Taint, node};
 use crate::rng::Rng;
 
 /// The reason in the status of a pod that fits on no node.
@@ -259,6 +259,33 @@ impl Scheduler {
             }
         }
         best.map(|(_, _, at)| self.rooms[at].name.clone())
+    }
+
+    /// The nodes on which one more pod would make the spread too uneven, and those without its label. `counted`: the node
+    /// of each pod that counts.
+    pub(crate) fn uneven(&self, pod: &Pod, spread: &Spread, counted: &[usize]) -> Vec<usize> {
+        let mut domains: BTreeMap<&str, i64> = BTreeMap::new();
+        for (at, room) in self.rooms.iter().enumerate() {
+            let is_domain = contains(&room.labels, &pod.template.node_selector)
+                && (!spread.honors_taints || room.tolerated(pod));
+            if let Some(value) = room.labels.get(&spread.topology_key).filter(|_| is_domain) {
+                let pods = counted.iter().filter(|node| **node == at).count();
+                *domains.entry(value).or_insert(0) += i64::try_from(pods).unwrap_or(i64::MAX);
+            }
+        }
+        let least = domains.values().copied().min().unwrap_or(0);
+        let is_uneven = |room: &NodeRoom| {
+            let pods = room
+                .labels
+                .get(&spread.topology_key)
+                .and_then(|value| domains.get(value.as_str()));
+            pods.is_none_or(|pods| pods + 1 - least > spread.max_skew)
+        };
+        let rooms = self.rooms.iter().enumerate();
+        rooms
+            .filter(|(_, room)| is_uneven(room))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// How much of `resource` the pods on `node` request.

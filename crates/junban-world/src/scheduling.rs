@@ -53,7 +53,7 @@ impl World {
         self.scheduler.best(pod, candidates, &siblings, &mut self.rng)
     }
 
-    /// For each node, the number of the owner's pods on it, or below 0 if anti-affinity forbids the node.
+    /// For each node, the number of the owner's pods on it, or below 0 if anti-affinity or a spread forbids the node.
     fn siblings(&self, pod: &Pod) -> Vec<i64> {
         let mut siblings = vec![0; self.scheduler.len()];
         let at = |p: &Pod| p.node.as_ref().and_then(|n| self.scheduler.number_of(n));
@@ -77,7 +77,29 @@ impl World {
                 siblings[at] = -1;
             }
         }
+        if let Some(spread) = &pod.template.spread {
+            let counted = self.counted(pod);
+            for at in self.scheduler.uneven(pod, spread, &counted) {
+                siblings[at] = -1;
+            }
+        }
         siblings
+    }
+
+    /// The nodes of the pods that the pod's spread counts: those with its labels that run and do not terminate.
+    fn counted(&self, pod: &Pod) -> Vec<usize> {
+        let selector = Selector {
+            match_labels: pod.template.labels.clone(),
+            expressions: Vec::new(),
+        };
+        let alike = self
+            .store
+            .pods_selected(&pod.meta.namespace, &selector)
+            .into_iter();
+        let counts = alike.filter(|other| !other.ended() && !other.terminating());
+        counts
+            .filter_map(|other| self.scheduler.number_of(other.node.as_ref()?))
+            .collect()
     }
 
     /// The nodes of the pod's local volumes.

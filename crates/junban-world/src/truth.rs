@@ -61,7 +61,7 @@ pub enum Removal {
     Controller,
     /// A NoExecute taint of its node, which is down.
     Taint,
-    /// Its Node was deleted.
+    /// Its Node or the pod that controlled it is gone.
     Collected,
 }
 
@@ -78,6 +78,12 @@ pub struct PodFacts {
     /// `Kind/namespace/name` of its topmost owner; empty for a bare pod.
     pub topmost: String,
     pub mirror: bool,
+    /// The UID of the pod that controls it.
+    pub owner_pod: Option<String>,
+    /// Whether `restartPolicy` is Never.
+    pub work: bool,
+    /// When its grace period ends, if it is terminating.
+    pub gone_by: Option<Ms>,
     /// Whether it tolerates the taint of cordoned nodes.
     pub tolerates_cordon: bool,
     pub node: Option<String>,
@@ -221,6 +227,8 @@ pub enum Truth {
     Owner {
         owner: String,
         replicas: i64,
+        /// `minReadySeconds`.
+        min_ready_s: u64,
     },
     OwnerGone {
         owner: String,

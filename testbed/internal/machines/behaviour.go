@@ -19,6 +19,7 @@ const (
 	runSeconds       = prefix + "run-seconds"
 	exitCode         = prefix + "exit-code"
 	neverReady       = prefix + "never-ready"
+	neverTerminates  = prefix + "never-terminates"
 	attachSeconds    = prefix + "attach-seconds" // on the PersistentVolume
 	detachSeconds    = prefix + "detach-seconds" // on the PersistentVolume
 )
@@ -40,6 +41,7 @@ type behaviour struct {
 	exit                    int32
 	ignoreSigterm           bool
 	neverReady              bool
+	neverTerminates         bool
 }
 
 // behaviourOf reads a pod's annotations. errs lists the invalid ones; they keep
@@ -73,6 +75,7 @@ func behaviourOf(pod *v1.Pod) (b behaviour, errs []error) {
 	b.run = seconds(runSeconds, run)
 	b.ignoreSigterm = flag(ignoreSigterm)
 	b.neverReady = flag(neverReady)
+	b.neverTerminates = flag(neverTerminates)
 	if text, set := pod.Annotations[exitCode]; set {
 		code, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {

@@ -124,6 +124,9 @@ func (r *record) terminate(f facts, now time.Time) (changed bool, wait time.Dura
 	if r.terminating.IsZero() {
 		r.terminating = now
 	}
+	if f.neverTerminates {
+		return false, never
+	}
 	takes, code := f.terminate, int32(0)
 	if f.ignoreSigterm || f.terminate > f.grace {
 		takes, code = f.grace, exitKilled

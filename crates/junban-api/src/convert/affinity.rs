@@ -34,9 +34,14 @@ pub(super) fn terms(node_selector: &NodeSelector) -> Vec<Selector> {
     terms
 }
 
-/// The core cannot compare numbers, so a term with Gt or Lt matches no node. A pod with such a term therefore counts as
-/// pinned to its node. At worst its node is rebooted later than necessary.
+/// A requirement that the API server would refuse matches no node.
 fn requirement(key: &str, raw: &NodeSelectorRequirement) -> Requirement {
-    selector::requirement(key, &raw.operator, raw.values.iter().flatten().cloned())
-        .unwrap_or_else(|_| selector::never(key))
+    let mut values = raw.values.iter().flatten();
+    let number = values.next().and_then(|value| value.parse().ok());
+    match (raw.operator.as_str(), number) {
+        ("Gt", Some(bound)) => Requirement::Gt(key.to_owned(), bound),
+        ("Lt", Some(bound)) => Requirement::Lt(key.to_owned(), bound),
+        _ => selector::requirement(key, &raw.operator, raw.values.iter().flatten().cloned())
+            .unwrap_or_else(|_| selector::never(key)),
+    }
 }

@@ -3,6 +3,7 @@
 use junban_core::cluster::Budget;
 use junban_core::ids::PdbKey;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Incomplete, meta, selector};
 
@@ -39,6 +40,10 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
             .unwrap_or_default(),
         sync_failed: sync_failed(budget),
         labels: budget.metadata.labels.clone().unwrap_or_default(),
+        expects_what_it_selects: matches!(
+            spec.and_then(|spec| spec.min_available.as_ref()),
+            Some(IntOrString::Int(_))
+        ),
     })
 }
 

@@ -21,6 +21,7 @@ mod affinity;
 mod fields;
 mod foreign;
 mod meta;
+mod neighbours;
 mod owner;
 mod quantity;
 pub(crate) mod selector;

@@ -31,6 +31,7 @@ fn kind(api_version: &str, kind: &str) -> WorkloadKind {
         ("apps", "StatefulSet") => WorkloadKind::StatefulSet,
         ("apps", "DaemonSet") => WorkloadKind::DaemonSet,
         ("", "ReplicationController") => WorkloadKind::ReplicationController,
+        ("", "Pod") => WorkloadKind::Pod,
         ("batch", "Job") => WorkloadKind::Job,
         // A kind of another group. For example, Kubernetes does not scale an operator's own StatefulSet.
         _ => WorkloadKind::Other(kind.to_lowercase()),

@@ -8,7 +8,7 @@ use junban_core::ids::{ClaimKey, NodeName, PodKey, PodUid};
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::quantity::{self, Amounts, Round};
-use super::{Incomplete, affinity, meta, owner, wish};
+use super::{Incomplete, affinity, meta, neighbours, owner, wish};
 use crate::names;
 
 /// The default of Kubernetes.
@@ -53,14 +53,23 @@ pub fn read(pod: &k8s::Pod, namespace: &str) -> Result<Pod, Incomplete> {
         wish: wish::read(&pod.metadata, status),
         claims: claims(spec, &meta.namespace, &meta.name),
         running_containers: running_containers(status),
-        requests: requests(spec),
+        requests: requests(spec, status),
         node_selector: spec.node_selector.clone().unwrap_or_default(),
         required_affinity: required_affinity(spec),
+        neighbours: neighbours::read(spec, &meta.namespace, &labels),
+        is_gated: spec
+            .scheduling_gates
+            .as_ref()
+            .is_some_and(|gates| !gates.is_empty()),
         tolerations: spec.tolerations.iter().flatten().map(toleration).collect(),
         priority: spec.priority.unwrap_or_default(),
         is_junban: meta.namespace == namespace
             && label(names::APP_NAME) == Some(names::APP)
             && label(names::APP_COMPONENT) == Some(names::COMPONENT_CONTROLLER),
+        ends: matches!(spec.restart_policy.as_deref(), Some("Never" | "OnFailure")),
+        gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        ready_since: condition(status, "Ready")
+            .and_then(|found| Some(found.last_transition_time.as_ref()?.0)),
         key: PodKey::new(meta.namespace, meta.name),
         uid: PodUid::new(meta.uid),
         version: meta.version,
@@ -131,14 +140,8 @@ fn running_containers(status: Option<&k8s::PodStatus>) -> Vec<String> {
 
 /// What a scheduler counts: the sum of containers and sidecars, or the largest init container if that is more. A request
 /// of the whole pod replaces this. The overhead and one of `pods` are added.
-fn requests(spec: &k8s::PodSpec) -> Amounts {
-    let of = |container: &k8s::Container| {
-        let list = container
-            .resources
-            .as_ref()
-            .and_then(|resources| resources.requests.as_ref());
-        quantity::amounts(list, Round::Up)
-    };
+fn requests(spec: &k8s::PodSpec, status: Option<&k8s::PodStatus>) -> Amounts {
+    let of = |container: &k8s::Container| container_requests(container, status);
     let mut sum = Amounts::new();
     spec.containers
         .iter()
@@ -163,6 +166,40 @@ fn requests(spec: &k8s::PodSpec) -> Amounts {
     quantity::add(&mut sum, &quantity::amounts(spec.overhead.as_ref(), Round::Up));
     quantity::add(&mut sum, &BTreeMap::from([("pods".to_owned(), 1)]));
     sum
+}
+
+/// The requests of one container. A container that is being resized counts with the largest of what it asks for, what
+/// the kubelet has allocated, and what it has. If the kubelet can never meet the resize, what it asks for does not count.
+fn container_requests(container: &k8s::Container, status: Option<&k8s::PodStatus>) -> Amounts {
+    let asked = container
+        .resources
+        .as_ref()
+        .and_then(|resources| resources.requests.as_ref());
+    let mut requests = quantity::amounts(asked, Round::Up);
+    let Some(status) = status else { return requests };
+    let lists = [&status.init_container_statuses, &status.container_statuses];
+    let Some(known) = lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .find(|known| known.name == container.name)
+    else {
+        return requests;
+    };
+    let has = known
+        .resources
+        .as_ref()
+        .and_then(|resources| resources.requests.as_ref());
+    if has.is_some()
+        && condition(Some(status), "PodResizePending")
+            .is_some_and(|found| found.status == "True" && found.reason.as_deref() == Some("Infeasible"))
+    {
+        requests.clear();
+    }
+    for list in [has, known.allocated_resources.as_ref()] {
+        quantity::raise(&mut requests, &quantity::amounts(list, Round::Up));
+    }
+    requests
 }
 
 fn required_affinity(spec: &k8s::PodSpec) -> Vec<junban_core::selector::Selector> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    DrainRules, Groups, Leave, OnTimeout, OpeningBudgets, OpensAt, Policy, PolicySummary, RebootRules, Step,
-    VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, OpeningBudgets, OpensAt, Policy, PolicySummary,
+    RebootRules, Step, StuckTerminating, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -161,6 +161,13 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
     let budgets = budgets
         .map(|(index, rule)| opening(fields, &format!("spec.drain.budgets[{index}]"), rule, timeout))
         .collect();
+    fields.set(
+        "spec.drain.capacityReportOnly",
+        &drain.capacity_report_only,
+        selector::is_resource,
+        "cannot be the name of a resource",
+        "write names as nodes list them in status.allocatable, for example nvidia.com/gpu",
+    );
     let leave = |evict, block| [("Evict", evict), ("Block", block)];
     DrainRules {
         timeout: span_from(
@@ -198,6 +205,24 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
         ),
         budgets,
+        stuck_terminating: one_of(
+            fields,
+            "spec.drain.stuckTerminating",
+            &drain.stuck_terminating,
+            [
+                ("Release", StuckTerminating::Release),
+                ("Reboot", StuckTerminating::Reboot),
+            ],
+        ),
+        capacity: CapacityRule {
+            is_required: one_of(
+                fields,
+                "spec.drain.capacity",
+                &drain.capacity,
+                [("Require", true), ("Report", false)],
+            ),
+            report_only: drain.capacity_report_only,
+        },
     }
 }
 

@@ -108,6 +108,11 @@ pub(super) fn is_namespace(text: &str) -> bool {
     text.len() <= 63 && !text.contains('.') && is_subdomain(text)
 }
 
+/// Whether a text can be the name of a resource of a node.
+pub(super) fn is_resource(text: &str) -> bool {
+    check_key(text).is_ok()
+}
+
 /// Whether a text can be the name of an object.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     let is_end =

@@ -1,5 +1,7 @@
 //! Controllers of pods to core: Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet, Job.
 
+use std::time::Duration;
+
 use junban_core::cluster::{Workload, WorkloadKey, WorkloadKind};
 use junban_core::ids::NodeName;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
@@ -12,35 +14,38 @@ use crate::names;
 
 pub fn deployment(object: &Deployment) -> Result<Workload, Incomplete> {
     let replicas = scaled(object.spec.replicas);
-    workload(
+    let deployment = workload(
         WorkloadKind::Deployment,
         "Deployment",
         &object.metadata,
         replicas,
         None,
-    )
+    )?;
+    Ok(available_after(deployment, object.spec.min_ready_seconds))
 }
 
 pub fn replica_set(object: &ReplicaSet) -> Result<Workload, Incomplete> {
     let (replicas, template) = (scaled(object.spec.replicas), object.spec.template.as_ref());
-    workload(
+    let replica_set = workload(
         WorkloadKind::ReplicaSet,
         "ReplicaSet",
         &object.metadata,
         replicas,
         template,
-    )
+    )?;
+    Ok(available_after(replica_set, object.spec.min_ready_seconds))
 }
 
 pub fn stateful_set(object: &StatefulSet) -> Result<Workload, Incomplete> {
     let (replicas, template) = (scaled(object.spec.replicas), Some(&object.spec.template));
-    workload(
+    let stateful_set = workload(
         WorkloadKind::StatefulSet,
         "StatefulSet",
         &object.metadata,
         replicas,
         template,
-    )
+    )?;
+    Ok(available_after(stateful_set, object.spec.min_ready_seconds))
 }
 
 pub fn replication_controller(object: &ReplicationController) -> Result<Workload, Incomplete> {
@@ -48,7 +53,11 @@ pub fn replication_controller(object: &ReplicationController) -> Result<Workload
     let replicas = scaled(spec.and_then(|spec| spec.replicas));
     let template = spec.and_then(|spec| spec.template.as_ref());
     let (kind, name) = (WorkloadKind::ReplicationController, "ReplicationController");
-    workload(kind, name, &object.metadata, replicas, template)
+    let controller = workload(kind, name, &object.metadata, replicas, template)?;
+    Ok(available_after(
+        controller,
+        spec.and_then(|spec| spec.min_ready_seconds),
+    ))
 }
 
 pub fn daemon_set(object: &DaemonSet) -> Result<Workload, Incomplete> {
@@ -65,6 +74,14 @@ pub fn kured_lock_holder(object: &DaemonSet) -> Option<NodeName> {
     let lock: serde_json::Value = serde_json::from_str(text).ok()?;
     let node = lock["nodeID"].as_str().filter(|node| !node.is_empty())?;
     Some(NodeName::new(node))
+}
+
+fn available_after(workload: Workload, min_ready_seconds: Option<i32>) -> Workload {
+    let seconds = u64::try_from(min_ready_seconds.unwrap_or_default()).unwrap_or_default();
+    Workload {
+        min_ready: Duration::from_secs(seconds),
+        ..workload
+    }
 }
 
 /// In every kind with `replicas`, an absent value means 1.
@@ -88,6 +105,7 @@ fn workload(
         replicas,
         owner: owner::controller(object),
         template_node: node.filter(|node| !node.is_empty()).map(NodeName::new),
+        min_ready: Duration::ZERO,
     })
 }
 
@@ -108,5 +126,18 @@ mod tests {
         let node = of(json!({"containers": [], "nodeName": "node-1"}));
         assert_eq!(node, Some(NodeName::new("node-1")));
         assert_eq!(of(json!({"containers": []})), None);
+    }
+
+    #[test]
+    fn min_ready_seconds_are_read() {
+        let metadata = json!({"name": "warm", "namespace": "shop", "uid": "1", "resourceVersion": "7"});
+        let of = |spec| {
+            let object = json!({"metadata": metadata, "spec": spec});
+            let deployment: Deployment = serde_json::from_value(object).unwrap();
+            super::deployment(&deployment).unwrap().min_ready
+        };
+        let spec = |seconds| json!({"selector": {}, "template": {}, "minReadySeconds": seconds});
+        assert_eq!(of(spec(120)), Duration::from_secs(120));
+        assert_eq!(of(json!({"selector": {}, "template": {}})), Duration::ZERO);
     }
 }

@@ -100,9 +100,9 @@ pub struct NodeRebootStatus {
     pub phase_at: Option<ReadingStatus>,
     /// The cluster clock when this phase and reason began.
     pub reason_at: Option<ReadingStatus>,
-    /// The cluster clock when Jobs were first waited for.
+    /// The cluster clock when work was first waited for.
     pub jobs_at: Option<ReadingStatus>,
-    /// When Jobs were first waited for, in wall time.
+    /// When work was first waited for, in wall time.
     #[schemars(schema_with = "parts::shown_time")]
     pub jobs_since: Option<String>,
     /// The node's bootID before the power action.
@@ -203,6 +203,9 @@ pub struct BackOffStatus {
     pub until: String,
     /// The object that blocked. A change of this object ends the wait.
     pub blocked_by: Option<BlockedByStatus>,
+    /// Whether the drain was in vain: a pod that left found no other node.
+    #[serde(default)]
+    pub in_vain: bool,
 }
 
 /// The object that blocked. A change of this object ends the wait.

@@ -139,6 +139,12 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Names of resources without repetition. They follow the rules for keys of labels.
+pub(super) fn resource_names(generator: &mut SchemaGenerator) -> Schema {
+    let name = label_key(generator);
+    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "set", "items": name})
+}
+
 /// URLs of API servers or etcd members without repetition.
 pub(super) fn urls(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

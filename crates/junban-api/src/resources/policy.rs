@@ -97,13 +97,13 @@ pub struct DrainSpec {
     /// node.kubernetes.io/exclude-from-external-load-balancers is set. Comes on top of timeout.
     #[schemars(schema_with = "parts::span")]
     pub load_balancer_wait: String,
-    /// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+    /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
     pub unbudgeted: UnbudgetedSpec,
     /// Names of namespaces. If the eviction of a pod there is denied, the pod is deleted; of one owner no more pods at a
     /// time than `unbudgeted` allows. Needs the role junban-force in each of these namespaces.
     #[schemars(schema_with = "parts::namespaces")]
     pub delete_after_denial: Vec<String>,
-    /// Running pods of Jobs.
+    /// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
     pub jobs: JobsSpec,
     /// Whether pods with an emptyDir volume are evicted (Evict) or keep the node from being rebooted (Block).
     #[schemars(schema_with = "leave")]
@@ -120,6 +120,18 @@ pub struct DrainSpec {
     /// and of virtual machines do it. Their nodes are cordoned although the budgets allow nothing.
     #[schemars(length(max = 32))]
     pub budgets: Vec<OpeningBudgetsSpec>,
+    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example with a
+    /// process that waits for a dead mount. Release: the drain waits until timeout, then onTimeout decides. Reboot: the
+    /// node is rebooted beside such pods, also if their volumes are still attached.
+    #[schemars(schema_with = "stuck_terminating")]
+    pub stuck_terminating: String,
+    /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
+    /// back with it (Report).
+    #[schemars(schema_with = "capacity")]
+    pub capacity: String,
+    /// Resources of which a lack is only reported, for example nvidia.com/gpu in a fleet that is always full.
+    #[schemars(schema_with = "parts::resource_names")]
+    pub capacity_report_only: Vec<String>,
 }
 
 /// PodDisruptionBudgets that open only when their operator sees the cordon or the eviction.
@@ -153,7 +165,7 @@ pub struct OpeningBudgetsSpec {
     pub timeout: Option<String>,
 }
 
-/// The limit for owners of two or more pods that no PodDisruptionBudget selects.
+/// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UnbudgetedSpec {
@@ -163,14 +175,15 @@ pub struct UnbudgetedSpec {
     pub max_unavailable: CountOrPercent,
 }
 
-/// Running pods of Jobs.
+/// Work: pods that end by themselves, of Jobs and of all other owners (restartPolicy Never or OnFailure).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobsSpec {
     /// Labels of the pods that are evicted. All others are waited for. Absent: none is evicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evict: Option<LabelSelector>,
-    /// How long Jobs are waited for in all. Then their pods are evicted.
+    /// How long work, and pods that must not be disturbed, are waited for in all. Then work is evicted. Pods that must not
+    /// be disturbed never are, nor bare pods under Block: then onTimeout decides.
     #[schemars(schema_with = "parts::span")]
     pub deadline: String,
 }
@@ -278,6 +291,14 @@ fn opens_at(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Cordon", "Eviction"]})
 }
 
+fn stuck_terminating(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Release", "Reboot"]})
+}
+
+fn capacity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Require", "Report"]})
+}
+
 fn driver(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["command"]})
 }
@@ -311,6 +332,9 @@ impl Default for DrainSpec {
             bare: "Block".into(),
             on_timeout: "Release".into(),
             budgets: Vec::new(),
+            stuck_terminating: "Release".into(),
+            capacity: "Require".into(),
+            capacity_report_only: Vec::new(),
         }
     }
 }

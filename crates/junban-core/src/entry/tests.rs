@@ -38,6 +38,7 @@ fn a_back_off_stands_still_while_paused() {
         seconds: 300,
         until: Timestamp::UNIX_EPOCH,
         blocked_by: None,
+        in_vain: false,
     };
     assert!(!back_off.is_over(from.advanced(Duration::from_secs(3_600), true)));
     assert!(back_off.is_over(from.advanced(Duration::from_secs(300), false)));

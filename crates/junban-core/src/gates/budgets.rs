@@ -3,23 +3,24 @@
 
 use std::time::Duration;
 
+use crate::back_off::has_changed;
 use crate::blocker::Blocker;
 use crate::budget::Budget;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
-use crate::detail::Detail;
-use crate::duty::{Duty, duty};
+use crate::detail::{Barrier, Detail};
+use crate::duty::{Duty, duty, why_spared};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
-use crate::ids::NodeName;
+use crate::ids::{NodeName, PodKey};
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::opening;
-use crate::pod::{Pod, PodPhase, PodWish};
+use crate::pod::{Pod, PodWish};
 use crate::policy::{OpeningBudgets, Policy};
 use crate::reason::{Class, Reason};
-use crate::tokens::{budget_of, impossible, pinned_needs};
+use crate::tokens::{budget_of, expected, impossible, pinned_needs};
 
 /// Every pod and every budget that prevents the start.
 pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Blocker> {
@@ -33,17 +34,23 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
     let mut unmet = Vec::new();
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(plan.memory), pod, Some(policy)) {
-            Duty::Skip | Duty::Returns(_) | Duty::Leaving => {}
-            Duty::Forbidden(blocker) => {
+            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Stuck(_) | Duty::Follows => {}
+            Duty::Forbidden(blocker) => unmet.push(blocker),
+            Duty::Completes(blocker) => {
+                if work_prevents_start(plan, turn, pod, policy, &blocker) {
+                    unmet.push(blocker);
+                }
+            }
+            Duty::Spared(blocker) => {
                 if let Some(PodWish::NotBefore { until, .. }) = &pod.wish
                     && let Ok(left) = Duration::try_from(until.duration_since(plan.now.wall))
                 {
                     plan.wake_in(left);
                 }
-                unmet.push(blocker);
-            }
-            Duty::Completes(blocker) => {
-                if job_prevents_start(plan, turn, pod, policy) {
+                let waited_for = why_spared(pod, blocker.clone(), false);
+                if work_prevents_start(plan, turn, pod, policy, &waited_for) {
+                    unmet.push(waited_for);
+                } else if was_drained_in_vain(plan, turn, pod) {
                     unmet.push(blocker);
                 }
             }
@@ -66,6 +73,7 @@ pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) ->
     let cluster = plan.cluster;
     let blocker_of = |pod| match duty(cluster, Some(plan.memory), pod, Some(policy)) {
         Duty::Forbidden(blocker) => Some(blocker),
+        Duty::Spared(blocker) => Some(why_spared(pod, blocker, false)),
         Duty::Evict if opening::closed(cluster, pod, policy).is_none() => {
             blocked_budget(plan, pod, node, policy)
         }
@@ -77,16 +85,22 @@ pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) ->
         .min()
 }
 
-/// Whether a Job's pod prevents the start. Only pods that ran when the node's turn came are waited for before the
-/// cordon (docs/design/drain.md#jobs).
-fn job_prevents_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, policy: &Policy) -> bool {
+/// Whether a pod that is waited for prevents the start. Only pods that were there when the node's turn came are waited
+/// for before the cordon (docs/design/drain.md#jobs).
+fn work_prevents_start(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    pod: &Pod,
+    policy: &Policy,
+    blocker: &Blocker,
+) -> bool {
     let record = &turn.entry.record;
     let Some(since) = record.jobs_since else {
         let record = Record {
             jobs_at: Some(plan.now.clock),
             jobs_since: Some(plan.now.wall),
-            reason: Some(Reason::JobRunning),
-            message: format!("pod {} of a Job runs and is waited for", pod.key),
+            reason: Some(blocker.reason),
+            message: blocker.to_string(),
             ..record.clone()
         };
         plan.record(turn.entry, record);
@@ -95,7 +109,18 @@ fn job_prevents_start(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod, po
     pod.created <= since && !jobs_are_over(plan, turn, policy)
 }
 
-/// Whether `jobs.deadline` has passed. It bounds the waits for Jobs over all rounds; after it their pods are evicted.
+/// Whether this pod, which is never evicted, blocked the last drain and is still there. To drain the node again would be
+/// in vain, so it needs a person's retry.
+fn was_drained_in_vain(plan: &PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) -> bool {
+    let record = &turn.entry.record;
+    let blocked = record.back_off.as_ref().filter(|back_off| {
+        let by = back_off.blocked_by.as_ref().map(|blocked| &blocked.object);
+        by == Some(&ObjectRef::Pod(pod.key.clone())) && !has_changed(plan.cluster, back_off)
+    });
+    blocked.is_some() && turn.entry.spec.retries <= record.retries_done
+}
+
+/// Whether `jobs.deadline` has passed. It bounds the waits for work over all rounds; after it work is evicted.
 pub fn jobs_are_over(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Policy) -> bool {
     let record = &turn.entry.record;
     let Some(from) = record.jobs_at.or(record.phase_at) else {
@@ -150,10 +175,10 @@ fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &P
         BudgetKey::Pdb(pdb) => {
             let budget = plan.cluster.budgets.get(pdb)?;
             let unprotected = !pod.ready && budget.always_allow_unhealthy;
-            if pod.phase != PodPhase::Running || unprotected {
+            if unprotected {
                 return None;
             }
-            if let Some(blocker) = impossible(budget)
+            if let Some(blocker) = impossible(plan.cluster, budget)
                 // A deletion needs a denial, and a budget that cannot be computed denies nothing.
                 && (!deletes || blocker.reason == Reason::BudgetUnknown)
             {
@@ -197,12 +222,13 @@ fn is_held_by_junban(plan: &PlanBuilder<'_>, key: &BudgetKey, node: &Node) -> bo
 fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Policy) -> Vec<Blocker> {
     let tokens = plan.tokens();
     let mut unmet = Vec::new();
-    for (key, need) in pinned_needs(plan.cluster, plan.memory, node) {
+    for (key, need) in pinned_needs(plan.cluster, plan.memory, &plan.placement, node) {
         let taken = tally.reservations.of_others(&key, &node.name);
         let pdb = match &key {
             BudgetKey::Pdb(pdb) => pdb,
             BudgetKey::Implied(owner) => {
-                unmet.extend(tokens.refuse_pinned(owner, need, taken, node, policy));
+                let refused = tokens.refuse_pinned(owner, need, taken, node, policy);
+                unmet.extend(refused.map(|blocker| name_constraint(plan, node, &key, blocker)));
                 continue;
             }
             BudgetKey::Pod(_) => continue,
@@ -211,7 +237,9 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
         let budget = plan.cluster.budgets.get(pdb);
         // One that opens under the cordon is waited for there.
         let opens = |budget: &Budget| policy.drain.budgets.iter().any(|rule| rule.names(budget));
-        let Some(budget) = budget.filter(|budget| impossible(budget).is_none() && !opens(budget)) else {
+        let Some(budget) =
+            budget.filter(|budget| impossible(plan.cluster, budget).is_none() && !opens(budget))
+        else {
             continue;
         };
         let reserved = plan.reservations.of_others(&key, &node.name) + taken;
@@ -219,17 +247,55 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
             .disruptions_allowed
             .saturating_sub(reserved + plan.memory.tokens.unseen(&key));
         if free < need && !policy.drain.deletes_after_denial(&pdb.namespace) {
-            let most = budget.expected_pods.saturating_sub(budget.desired_healthy);
-            let (reason, detail) = if need > most && budget.expected_pods > 0 {
-                (
+            let most = expected(plan.cluster, budget).saturating_sub(budget.desired_healthy);
+            let never = need > most && budget.expected_pods > 0;
+            let (reason, detail) = match constrained_pod(plan, node, &key).filter(|_| never) {
+                Some((pod, barrier)) => (
+                    Reason::ReplacementUnschedulable,
+                    Detail::ConstrainedNeverAllowed {
+                        pod,
+                        barrier,
+                        need,
+                        most,
+                    },
+                ),
+                None if never => (
                     Reason::BudgetImpossible,
                     Detail::PinnedNeverAllowed { need, most },
-                )
-            } else {
-                (Reason::BudgetHeld, Detail::PinnedTokensHeld { need, free })
+                ),
+                None => (Reason::BudgetHeld, Detail::PinnedTokensHeld { need, free }),
             };
             unmet.push(Blocker::new(reason, ObjectRef::Pdb(pdb.clone()), detail));
         }
     }
     unmet
+}
+
+/// The first pod of a budget that is to leave and that the pods around it keep from every other node.
+fn constrained_pod(plan: &PlanBuilder<'_>, node: &Node, key: &BudgetKey) -> Option<(PodKey, Box<Barrier>)> {
+    plan.cluster.pods_of(&node.name).find_map(|pod| {
+        let barrier = plan.placement.stays_because(node, pod)?;
+        let is_constraint = barrier != Barrier::Selector && budget_of(plan.cluster, pod).as_ref() == Ok(key);
+        is_constraint.then(|| (pod.key.clone(), Box::new(barrier)))
+    })
+}
+
+/// If a constraint is why more pods stay with the node than may ever be disrupted, the blocker names it.
+fn name_constraint(plan: &PlanBuilder<'_>, node: &Node, key: &BudgetKey, blocker: Blocker) -> Blocker {
+    let Detail::PinnedNeverImplied { need, most } = blocker.detail else {
+        return blocker;
+    };
+    match constrained_pod(plan, node, key) {
+        Some((pod, barrier)) => Blocker::new(
+            Reason::ReplacementUnschedulable,
+            blocker.object,
+            Detail::ConstrainedNeverAllowed {
+                pod,
+                barrier,
+                need,
+                most,
+            },
+        ),
+        None => blocker,
+    }
 }

@@ -49,7 +49,12 @@ fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
     plan.wake_in(std::time::Duration::from_secs(back_off.seconds).saturating_sub(waited));
     let object = back_off.blocked_by.as_ref().map(|blocked| blocked.object.clone());
     let detail = Detail::Said(entry.record.message.clone());
-    Some(Blocker::new(Reason::BackOff, object.unwrap_or_default(), detail))
+    let reason = if back_off.in_vain {
+        Reason::ReplacementUnschedulable
+    } else {
+        Reason::BackOff
+    };
+    Some(Blocker::new(reason, object.unwrap_or_default(), detail))
 }
 
 /// Whether another entry may have powered this boot (docs/design/life-cycle.md#one-boot-one-power-action).

@@ -87,7 +87,8 @@ impl Tally {
         self.places.insert(node.name.clone());
         self.granted.insert(turn.entry.uid.clone());
         self.count(&turn.entry.spec.policy, node, turn.policy);
-        let needs = pinned_needs(plan.cluster, plan.memory, node);
+        let needs = pinned_needs(plan.cluster, plan.memory, &plan.placement, node);
+        plan.placement.take(node);
         let mut reserved = Vec::new();
         for (key, count) in &needs {
             if let BudgetKey::Pdb(pdb) = key

@@ -54,7 +54,10 @@ impl Memory {
                 self.pacing.taint_writes.push(now);
             }
             Effect::Announce(announcement) => self.pacing.announcements.retain(|one| one != announcement),
-            Effect::Evict(leave) | Effect::DeletePod(leave) => self.tokens.sent(leave, cluster, now),
+            Effect::Evict(leave) | Effect::DeletePod(leave) => {
+                self.tokens.sent(leave, cluster, now);
+                self.unreplaced.sent(leave, cluster);
+            }
             _ => {}
         }
     }
@@ -84,6 +87,9 @@ impl Memory {
                     let deleted = matches!(effect, Effect::DeletePod(_));
                     if outcome == EvictOutcome::Accepted {
                         self.sightings.count_return(leave, cluster);
+                    }
+                    if !matches!(outcome, EvictOutcome::Accepted | EvictOutcome::Unknown(_)) {
+                        self.unreplaced.forget(leave);
                     }
                     self.tokens.fold(leave, deleted, outcome, cluster, now);
                 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::cluster::Cluster;
 use crate::effect::PodLeave;
 use crate::entry::Phase;
-use crate::ids::{BootId, MarkId, NodeName, NodeUid, PodUid, Version};
+use crate::ids::{BootId, MarkId, NodeName, NodeUid, PdbKey, PodUid, Version};
 use crate::in_order::InOrder;
+use crate::mark::Mark;
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::time::{Mono, Now, Timestamp};
@@ -87,9 +88,36 @@ impl ReadySeen {
     }
 }
 
+/// The pods of a node when this process first saw its mark.
+#[derive(Clone, PartialEq, Debug)]
+struct AtMark {
+    mark: MarkId,
+    /// Those that may come although the node is cordoned.
+    tolerant: BTreeSet<PodUid>,
+    /// The budget that selected each pod.
+    budgets: BTreeMap<PodUid, PdbKey>,
+}
+
+impl AtMark {
+    fn of(mark: &MarkId, cluster: &Cluster, node: &NodeName) -> Self {
+        let tolerant = cluster
+            .pods_of(node)
+            .filter(|pod| cluster.comes_in_spite_of_cordon(pod));
+        let budget = |pod: &Pod| Some((pod.uid.clone(), cluster.budgets_of(pod).next()?.key.clone()));
+        Self {
+            mark: mark.clone(),
+            tolerant: tolerant.map(|pod| pod.uid.clone()).collect(),
+            budgets: cluster.pods_of(node).filter_map(budget).collect(),
+        }
+    }
+}
+
 /// After so many evictions of an owner's pods that came back, its pods are not waited for any more
 /// (docs/design/drain.md#which-pods).
 const RETURNS_MAX: u32 = 3;
+
+/// A pod that has been terminating for this long after its grace period does not end by itself.
+pub const STUCK_AFTER: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Debug, Default)]
 pub struct Sightings {
@@ -100,8 +128,8 @@ pub struct Sightings {
     nodes: BTreeMap<NodeName, NodeSeen>,
     /// The versions that the last writes of this process gave to Nodes.
     pub own_writes: BTreeMap<NodeName, Version>,
-    /// For each mark the pods that tolerate the cordon and were on the node when this process first saw the mark.
-    at_mark: BTreeMap<MarkId, BTreeSet<PodUid>>,
+    /// The pods of each marked node when this process first saw its mark.
+    at_mark: BTreeMap<NodeName, AtMark>,
     /// For each mark and owner the evictions of such pods that came later.
     returns: BTreeMap<(MarkId, WorkloadKey), u32>,
     /// When each unready pod was first seen unready.
@@ -144,16 +172,20 @@ impl Sightings {
         }
         if self.nodes.len() > cluster.nodes.len() {
             self.nodes.retain(|name, _| cluster.nodes.contains_key(name));
+            self.at_mark.retain(|name, _| cluster.nodes.contains_key(name));
         }
     }
 
     fn observe_node(&mut self, cluster: &Cluster, node: &Node, now: Now) {
-        if let Some(Ok(mark)) = &node.mark {
-            self.at_mark.entry(mark.id.clone()).or_insert_with(|| {
-                let pods = cluster.pods_of(&node.name);
-                let tolerant = pods.filter(|pod| cluster.comes_in_spite_of_cordon(pod));
-                tolerant.map(|pod| pod.uid.clone()).collect()
-            });
+        match &node.mark {
+            Some(Ok(mark)) => {
+                let known = self.at_mark.get(&node.name);
+                if known.is_none_or(|known| known.mark != mark.id) {
+                    let at_mark = AtMark::of(&mark.id, cluster, &node.name);
+                    self.at_mark.insert(node.name.clone(), at_mark);
+                }
+            }
+            _ => drop(self.at_mark.remove(&node.name)),
         }
         let ours = self.own_writes.get(&node.name) == Some(&node.version);
         let before = self.nodes.remove(&node.name).filter(|seen| seen.uid == node.uid);
@@ -167,6 +199,17 @@ impl Sightings {
         self.nodes.insert(node.name.clone(), seen);
     }
 
+    /// When a terminating pod has been terminating for two minutes more than its grace period. It counts from the moment
+    /// when this process first saw it, so it is never too early.
+    pub fn stuck_at(&self, pod: &Pod) -> Option<Mono> {
+        let since = self.terminating_pods.get(&pod.uid).filter(|_| pod.terminating)?;
+        Some(*since + pod.grace + STUCK_AFTER)
+    }
+
+    pub fn is_stuck(&self, pod: &Pod) -> bool {
+        self.stuck_at(pod).is_some_and(|at| at <= self.at)
+    }
+
     /// The mark of the pod's node, if the pod came after this mark although the node was cordoned.
     fn mark_before<'a>(&self, cluster: &'a Cluster, pod: &Pod) -> Option<&'a MarkId> {
         if !cluster.comes_in_spite_of_cordon(pod) {
@@ -174,8 +217,19 @@ impl Sightings {
         }
         let node = cluster.nodes.get(pod.node.as_ref()?)?;
         let mark = node.mark.as_ref()?.as_ref().ok()?;
-        let was_there = self.at_mark.get(&mark.id)?.contains(&pod.uid);
+        let was_there = self.at_mark_of(&node.name, mark)?.tolerant.contains(&pod.uid);
         (!was_there).then_some(&mark.id)
+    }
+
+    fn at_mark_of(&self, node: &NodeName, mark: &Mark) -> Option<&AtMark> {
+        self.at_mark.get(node).filter(|at_mark| at_mark.mark == mark.id)
+    }
+
+    /// The budget that selected a pod when the turn of its node began.
+    pub fn budget_at_mark(&self, cluster: &Cluster, pod: &Pod) -> Option<&PdbKey> {
+        let node = cluster.nodes.get(pod.node.as_ref()?)?;
+        let mark = node.mark.as_ref()?.as_ref().ok()?;
+        self.at_mark_of(&node.name, mark)?.budgets.get(&pod.uid)
     }
 
     /// Counts an eviction, if the pod came back to its cordoned node.

@@ -8,11 +8,11 @@ use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty, is_pinned, must_leave};
+use crate::duty::{Duty, duty, must_leave};
 use crate::effect::{Effect, Read};
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
-use crate::memory::{Fresh, LivePods, Memory};
+use crate::memory::{Fresh, LivePods, Memory, STUCK_AFTER};
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::Pod;
@@ -30,12 +30,18 @@ const AFTER_CORDON: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Drained {
     mark_text: Option<String>,
+    /// Sentences about the pods beside which the node is rebooted.
+    beside: Vec<String>,
 }
 
 impl Drained {
     /// The text of the mark that the same read showed.
     pub(super) fn mark_text(&self) -> Option<&str> {
         self.mark_text.as_deref()
+    }
+
+    pub(super) fn beside(&self) -> &[String] {
+        &self.beside
     }
 }
 
@@ -64,13 +70,59 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
     left.peek()?;
     let waits_pinned = |pod: &Pod| {
         let waits = matches!(duty(cluster, Some(memory), pod, turn.policy), Duty::Evict);
-        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && is_pinned(cluster, node, pod)
+        waits && !memory.tokens.was_accepted(&pod.key, &pod.uid) && plan.placement.stays(node, pod)
     };
     if !left.all(waits_pinned) {
         return None;
     }
     start::closed_before_power(plan, turn, node)
         .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
+}
+
+/// Whether nothing is left but pods on their way out, each within its grace period and two minutes, or their volumes. `overdue` is the time
+/// since the drain's timeout. The last of them was asked to leave before it, so this bounds the wait over all leaders.
+pub(super) fn only_terminates(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    overdue: Duration,
+) -> bool {
+    let (cluster, memory) = (plan.cluster, plan.memory);
+    let mut wait = Duration::MAX;
+    let mut left = 0;
+    for pod in cluster.pods_of(&node.name) {
+        let leaves = match duty(cluster, Some(memory), pod, turn.policy) {
+            Duty::Follows => true,
+            Duty::Leaving => !memory.sightings.is_stuck(pod),
+            duty if duty.must_leave() => memory.tokens.was_accepted(&pod.key, &pod.uid),
+            _ => continue,
+        };
+        wait = wait.min((pod.grace + STUCK_AFTER).saturating_sub(overdue));
+        if !leaves || wait.is_zero() {
+            return false;
+        }
+        left += 1;
+    }
+    if left == 0 {
+        // The volumes of the last pods are detached after them.
+        let record = &turn.entry.record;
+        let since = record
+            .reason_at
+            .filter(|_| record.reason == Some(Reason::VolumeAttached));
+        let waited = since.map_or(Duration::ZERO, |since| plan.now.clock.running_since(since));
+        wait = STUCK_AFTER.saturating_sub(waited);
+    }
+    plan.wake_in(wait.min(Duration::from_secs(60)));
+    !wait.is_zero()
+}
+
+/// The pods beside which the node is rebooted, each with its sentence: they terminate and do not end.
+pub(super) fn stuck<'a>(plan: &PlanBuilder<'a>, turn: &Turn<'_>, pods: &'a [Pod]) -> Vec<(&'a Pod, Blocker)> {
+    let stuck = |pod: &'a Pod| match duty(plan.cluster, Some(plan.memory), pod, turn.policy) {
+        Duty::Stuck(blocker) => Some((pod, blocker)),
+        _ => None,
+    };
+    pods.iter().filter_map(stuck).collect()
 }
 
 /// The object that blocks a drain: the object of a denial, a budget without tokens, a pod, or a volume.
@@ -81,8 +133,33 @@ pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &No
         (denial.uid == pod.uid).then(|| denial.blocker.object.clone())
     });
     // A budget without tokens is not asked, so there is no denial. It blocks all the same.
+    let withheld = withheld(plan, turn, node).next().map(|blocker| blocker.object);
+    // A pod that follows another one is never the cause.
+    let left = pods().find(|pod| {
+        let duty = duty(plan.cluster, Some(plan.memory), pod, turn.policy);
+        duty.must_leave() && duty != Duty::Follows
+    });
+    let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
+    denied
+        .or(withheld)
+        .or(left.map(|pod| ObjectRef::Pod(pod.key.clone())))
+        .or_else(|| Some(ObjectRef::Volume(attached()?)))
+        .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
+}
+
+/// The budget that does not come back because a pod that left fits on no other node, if that is what blocks the drain.
+pub(super) fn in_vain(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) -> Option<Blocker> {
+    withheld(plan, turn, node).find(|blocker| blocker.reason == Reason::ReplacementUnschedulable)
+}
+
+/// Why the pods that are to be evicted have no tokens.
+fn withheld<'t>(
+    plan: &'t PlanBuilder<'_>,
+    turn: &'t Turn<'_>,
+    node: &'t Node,
+) -> impl Iterator<Item = Blocker> + 't {
     let tokens = plan.tokens();
-    let withheld = pods().find_map(|pod| {
+    plan.cluster.pods_of(&node.name).filter_map(move |pod| {
         let waits = matches!(
             duty(plan.cluster, Some(plan.memory), pod, turn.policy),
             Duty::Evict
@@ -90,15 +167,8 @@ pub(super) fn blocking_object(plan: &PlanBuilder<'_>, turn: &Turn<'_>, node: &No
         let policy = turn.policy.filter(|_| waits)?;
         let budget = budget_of(plan.cluster, pod);
         let refused = budget.and_then(|budget| tokens.take(&budget, pod, node, policy));
-        refused.err().map(|blocker| blocker.object)
-    });
-    let left = pods().find(|pod| must_leave(plan.cluster, plan.memory, pod, turn.policy));
-    let attached = || attached_volume(plan.cluster, plan.memory, node, turn.policy);
-    denied
-        .or(withheld)
-        .or(left.map(|pod| ObjectRef::Pod(pod.key.clone())))
-        .or_else(|| Some(ObjectRef::Volume(attached()?)))
-        .unwrap_or_else(|| ObjectRef::Node(node.name.clone()))
+        refused.err()
+    })
 }
 
 /// One step of a drain. Returns the proof if nothing is left.
@@ -197,8 +267,10 @@ pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &
         }
         return None;
     }
+    let beside = stuck(plan, turn, pods);
     live.unschedulable.then(|| Drained {
         mark_text: live.mark_text.clone(),
+        beside: beside.iter().map(|(_, blocker)| blocker.to_string()).collect(),
     })
 }
 

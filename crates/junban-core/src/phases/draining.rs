@@ -80,14 +80,19 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
             plan.wake_in(timeout - drained_for);
         }
     }
-    // A drained node that waits for others does not time out.
-    if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
+    // A drained node that waits for others does not time out, nor one whose last pods are on their way out.
+    let overdue = drained_for.checked_sub(policy.drain.longest());
+    if let Some(overdue) = overdue
+        && drain::is_something_left(plan, turn, node)
+        && !drain::only_terminates(plan, turn, node, overdue)
+    {
         let object = drain::blocking_object(plan, turn, node);
         let detail = match entry.record.reason {
             Some(Reason::Evicting) => Detail::NotLeft,
             _ => Detail::Said(entry.record.message.clone()),
         };
-        let why = Blocker::new(Reason::DrainTimeout, object, detail);
+        let timed_out = Blocker::new(Reason::DrainTimeout, object, detail);
+        let why = drain::in_vain(plan, turn, node).unwrap_or(timed_out);
         let must_hold = live_attempt || policy.drain.on_timeout == OnTimeout::Hold;
         return end(plan, turn, node, why, must_hold);
     }

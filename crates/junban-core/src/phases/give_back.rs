@@ -96,18 +96,31 @@ fn released(plan: &PlanBuilder<'_>, turn: &Turn<'_>, why: &Blocker) -> Record {
     let entry = turn.entry;
     let back_off = entry.record.back_off.as_ref();
     let releases = back_off.map_or(0, |back_off| back_off.releases) + 1;
-    let wait = BackOff::wait(releases);
+    let in_vain = why.reason == Reason::ReplacementUnschedulable;
+    let wait = if in_vain {
+        BackOff::IN_VAIN
+    } else {
+        BackOff::wait(releases)
+    };
     let until = plan.now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
-    let mut record = plan.moved_to(entry, Phase::Queued, Reason::BackOff, "");
+    let reason = if in_vain { why.reason } else { Reason::BackOff };
+    let mut record = plan.moved_to(entry, Phase::Queued, reason, "");
     let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-    record.message = format!("released ({}): {why}; tries again at {until}", why.reason);
+    record.message = if in_vain {
+        format!(
+            "drained in vain: {why}; tries again when its pods' template, the budget or the nodes change, or at {until}"
+        )
+    } else {
+        format!("released ({}): {why}; tries again at {until}", why.reason)
+    };
     record.back_off = Some(BackOff {
         format: Format,
         releases,
         from: plan.now.clock,
         seconds: wait.as_secs(),
         until,
-        blocked_by: back_off::blocked_by(plan.cluster, &why.object),
+        blocked_by: back_off::blocked_by(plan.cluster, &why.object, in_vain),
+        in_vain,
     });
     record.drain = None;
     record.refusals = 0;

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use crate::builder::PlanBuilder;
-use crate::cluster::Cluster;
 use crate::derived::Turn;
 use crate::detail::Detail;
-use crate::duty::{Duty, duty, is_pinned};
+use crate::duty::{Duty, duty, why_spared};
 use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::opening;
+use crate::placement::Placement;
 use crate::pod::Pod;
 use crate::policy::{OpensAt, Policy};
 use crate::reason::Reason;
@@ -40,10 +40,10 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
     let mut candidates = Vec::new();
     let cluster = plan.cluster;
     for pod in cluster.pods_of(&node.name) {
-        let of_pod = order_of(cluster, node, pod);
+        let of_pod = order_of(&plan.placement, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
-            Duty::Returns(blocker) => {
+            Duty::Returns(blocker) | Duty::Stuck(blocker) => {
                 plan.wait(turn.entry, blocker);
                 continue;
             }
@@ -52,8 +52,14 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
                 volume_leaves |= !pod.claims.is_empty();
                 report_if_stuck(plan, turn, pod);
             }
+            Duty::Follows => {}
             Duty::Forbidden(blocker) => {
                 order = order.min(of_pod);
+                plan.wait(turn.entry, blocker);
+            }
+            Duty::Spared(blocker) => {
+                order = order.min(of_pod);
+                let blocker = why_spared(pod, blocker, jobs_are_over(plan, turn, policy));
                 plan.wait(turn.entry, blocker);
             }
             Duty::Completes(blocker) => {
@@ -89,8 +95,8 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
     left
 }
 
-fn order_of(cluster: &Cluster, node: &Node, pod: &Pod) -> LeaveOrder {
-    if is_pinned(cluster, node, pod) {
+fn order_of(placement: &Placement<'_>, node: &Node, pod: &Pod) -> LeaveOrder {
+    if placement.stays(node, pod) {
         LeaveOrder::Pinned
     } else if pod.priority >= CRITICAL {
         LeaveOrder::Critical
@@ -104,10 +110,18 @@ fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
-    let stuck_at = since + pod.grace + STUCK_MARGIN;
-    if plan.now.mono < stuck_at {
-        plan.wake_at_mono(stuck_at);
+    let told_at = since + pod.grace + STUCK_MARGIN;
+    if plan.now.mono < told_at {
+        plan.wake_at_mono(told_at);
         return;
+    }
+    if let Some(stuck_at) = plan
+        .memory
+        .sightings
+        .stuck_at(pod)
+        .filter(|at| *at > plan.now.mono)
+    {
+        plan.wake_at_mono(stuck_at);
     }
     let detail = Detail::Stuck {
         finalizer: pod.has_finalizers,
@@ -148,7 +162,11 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return false;
         }
     }
-    if let Err(blocker) = plan.tokens().take(&budget, pod, node, policy) {
+    let taken = match &budget {
+        BudgetKey::Implied(owner) => plan.take_implied(owner, pod, node, policy),
+        _ => plan.tokens().take(&budget, pod, node, policy),
+    };
+    if let Err(blocker) = taken {
         if let Some(at) = plan.memory.tokens.next_change(now) {
             plan.wake_at_mono(at);
         }
@@ -226,7 +244,7 @@ fn leave(
     budget: BudgetKey,
     effect: impl FnOnce(PodLeave) -> Effect,
 ) -> bool {
-    if is_pinned(plan.cluster, node, pod)
+    if plan.placement.stays(node, pod)
         && let Some(blocker) = start::closed_before_power(plan, turn, node)
     {
         // The pod would be down until its node may be powered.

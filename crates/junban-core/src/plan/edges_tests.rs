@@ -281,7 +281,8 @@ fn five_minutes_of_not_ready_count_over_all_leaders() {
 
 #[test]
 fn a_minute_of_a_blocked_drain_counts_over_all_leaders() {
-    let mut toy = Toy::new(&["n-1", "n-2"]);
+    let mut toy = Toy::new(&["n-1", "n-2", "n-3"]);
+    toy.node("n-3").held = true;
     toy.queue().max_unavailable = IntOrPercent::Percent(100);
     toy.cluster.apply_pod(pod("cart", "n-1"));
     toy.eviction_answer = Some(EvictOutcome::WebhookDenied("not today".into()));

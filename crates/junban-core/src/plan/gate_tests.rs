@@ -8,7 +8,7 @@ use crate::entry::Phase;
 use crate::fixture::{Toy, budget, pod};
 use crate::ids::{ClaimKey, Version};
 use crate::pod::{Pod, PodPhase, PodWish};
-use crate::policy::Leave;
+use crate::policy::{Leave, OnTimeout};
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKey, WorkloadKind};
@@ -27,6 +27,7 @@ fn one_node_of_two(pods: impl IntoIterator<Item = Pod>) -> Toy {
 fn job(name: &str) -> Pod {
     Pod {
         owner: Some(WorkloadKey::new(WorkloadKind::Job, "shop", name)),
+        ends: true,
         ..pod(name, "node-1")
     }
 }
@@ -135,6 +136,149 @@ fn later_jobs_do_not_prolong_the_wait_before_the_cordon_and_the_deadline_bounds_
         ["shop/later"],
         "300 s after the first Job's pod was waited for"
     );
+}
+
+#[test]
+fn work_is_waited_for_whoever_owns_it_and_from_the_moment_it_is_bound() {
+    let work = |pod: Pod| Pod { ends: true, ..pod };
+    let cases = [
+        work(pod("of-a-replicaset", "node-1")),
+        work(Pod {
+            owner: Some(WorkloadKey::new(
+                WorkloadKind::Other("workflow".into()),
+                "shop",
+                "w",
+            )),
+            ..pod("of-a-workflow", "node-1")
+        }),
+        work(Pod {
+            owner: None,
+            ..pod("of-nobody", "node-1")
+        }),
+        work(Pod {
+            phase: PodPhase::Pending,
+            ready: false,
+            ..pod("starting", "node-1")
+        }),
+        work(Pod {
+            wish: Some(PodWish::DoNotDisrupt { by: "x".into() }),
+            ..pod("wishing", "node-1")
+        }),
+    ];
+    for case in cases {
+        let mut toy = one_node_of_two([case.clone()]);
+        toy.run(60);
+        toy.assert_phase("node-1", Phase::Queued, Reason::JobRunning);
+        finish(&mut toy, &case);
+        toy.run(60);
+        assert_eq!(toy.powered, ["node-1"], "{:?}", case.key);
+        assert_eq!(toy.evicted, Vec::<String>::new(), "{:?}", case.key);
+    }
+}
+
+#[test]
+fn what_is_never_evicted_is_waited_for_until_the_deadline_then_the_drain_timeout_decides() {
+    let spared = |name: &str| Pod {
+        wish: Some(PodWish::DoNotDisrupt { by: "x".into() }),
+        ..pod(name, "node-1")
+    };
+    let bare_work = Pod {
+        owner: None,
+        ends: true,
+        ..pod("bare", "node-1")
+    };
+    let cases = [
+        (spared("spared"), Reason::DoNotDisrupt, Reason::DoNotDisrupt),
+        (bare_work, Reason::JobRunning, Reason::BarePod),
+    ];
+    for (pod, before, after) in cases {
+        let mut toy = one_node_of_two([pod.clone()]);
+        toy.policy().drain.jobs_deadline = Duration::from_secs(100);
+        toy.policy().drain.timeout = Duration::from_secs(30);
+        toy.run(95);
+        toy.assert_phase("node-1", Phase::Queued, before);
+        assert_eq!(toy.phases, Vec::<String>::new());
+        toy.run(20);
+        toy.assert_phase("node-1", Phase::Draining, after);
+        toy.run(30);
+        toy.assert_phase("node-1", Phase::Queued, Reason::BackOff);
+        // The node is not drained in vain once more.
+        toy.run(600);
+        toy.assert_phase("node-1", Phase::Queued, after);
+        assert_eq!(toy.phases.len(), 2, "{:?}", toy.phases);
+        assert_eq!(toy.evicted, Vec::<String>::new());
+        finish(&mut toy, &pod);
+        toy.run(60);
+        assert_eq!(toy.powered, ["node-1"]);
+    }
+    // A person may ask for one more round.
+    let mut toy = one_node_of_two([spared("spared")]);
+    toy.policy().drain.jobs_deadline = Duration::ZERO;
+    toy.policy().drain.timeout = Duration::from_secs(30);
+    toy.run(700);
+    toy.assert_phase("node-1", Phase::Queued, Reason::DoNotDisrupt);
+    toy.policy().drain.on_timeout = OnTimeout::Hold;
+    let entry = toy
+        .cluster
+        .entries
+        .values_mut()
+        .find(|entry| entry.spec.node.as_str() == "node-1");
+    entry.unwrap().spec.retries += 1;
+    toy.run(60);
+    toy.assert_phase("node-1", Phase::Failed, Reason::DrainTimeout);
+}
+
+#[test]
+fn later_pods_that_must_not_be_disturbed_do_not_prolong_the_wait() {
+    let runner = |name: &str| Pod {
+        wish: Some(PodWish::DoNotDisrupt { by: "x".into() }),
+        ends: true,
+        ..pod(name, "node-1")
+    };
+    let mut toy = one_node_of_two([runner("first")]);
+    toy.run(10);
+    let later = Pod {
+        created: toy.now().wall,
+        ..runner("later")
+    };
+    toy.cluster.apply_pod(later.clone());
+    finish(&mut toy, &runner("first"));
+    toy.run(10);
+    toy.assert_phase("node-1", Phase::Draining, Reason::JobRunning);
+    finish(&mut toy, &later);
+    toy.run(60);
+    assert_eq!(toy.powered, ["node-1"]);
+}
+
+#[test]
+fn a_pod_that_a_pod_of_the_node_controls_leaves_with_it() {
+    let controlled = |on: &str| Pod {
+        owner: Some(WorkloadKey::new(WorkloadKind::Pod, "shop", "launcher")),
+        ..pod("disk", on)
+    };
+    let mut toy = one_node_of_two([pod("launcher", "node-1"), controlled("node-1")]);
+    // The launcher is asked to leave and takes its time.
+    toy.eviction_answer = Some(EvictOutcome::Accepted);
+    toy.run(60);
+    assert_eq!(toy.evicted, ["shop/launcher"]);
+    // The garbage collector removes both.
+    toy.cluster.remove_pod(&pod("launcher", "node-1").key);
+    toy.cluster.remove_pod(&pod("disk", "node-1").key);
+    toy.run(60);
+    assert_eq!(toy.evicted, ["shop/launcher"]);
+    assert_eq!(toy.powered, ["node-1"]);
+
+    // If its controller is elsewhere or has ended, it leaves by itself.
+    let ended = Pod {
+        phase: PodPhase::Finished,
+        ready: false,
+        ..pod("launcher", "node-1")
+    };
+    for launcher in [pod("launcher", "node-2"), ended] {
+        let mut toy = one_node_of_two([launcher, controlled("node-1")]);
+        toy.run(60);
+        assert_eq!(toy.evicted, ["shop/disk"]);
+    }
 }
 
 #[test]
@@ -281,4 +425,63 @@ fn a_pod_that_is_not_ready_on_a_node_that_is_up_is_not_reported_as_down_with_its
     toy.cluster.apply_pod(sick);
     toy.run(60);
     toy.assert_phase("node-1", Phase::Queued, Reason::UnhealthyPods);
+}
+
+/// Two budgets select `cart`, and each needs all of its pods.
+fn two_budgets(toy: &mut Toy) {
+    toy.cluster.apply_budget(budget("all", 0, 1, 1));
+    toy.cluster.apply_budget(budget("second", 0, 1, 1));
+}
+
+#[test]
+fn the_api_server_asks_no_budget_for_a_pod_that_never_started() {
+    let cart = Pod {
+        phase: PodPhase::Pending,
+        ready: false,
+        ..pod("cart", "node-1")
+    };
+    let mut toy = one_node_of_two([cart.clone()]);
+    two_budgets(&mut toy);
+    toy.run(60);
+    assert_eq!(toy.evicted, ["shop/cart"]);
+    assert_eq!(toy.powered, ["node-1"]);
+    // A container that crashes is another matter: its pod is Running.
+    let mut toy = one_node_of_two([Pod {
+        phase: PodPhase::Running,
+        ..cart
+    }]);
+    two_budgets(&mut toy);
+    toy.run(60);
+    toy.assert_phase("node-1", Phase::Queued, Reason::TwoBudgets);
+}
+
+#[test]
+fn ended_pods_that_a_budget_expects_do_not_make_it_possible() {
+    let ended = Pod {
+        phase: PodPhase::Finished,
+        ready: false,
+        ..pod("ended", "node-2")
+    };
+    for (expects_what_it_selects, reason) in
+        [(true, Reason::BudgetImpossible), (false, Reason::BudgetExhausted)]
+    {
+        let mut toy = one_node_of_two([pod("cart", "node-1"), ended.clone()]);
+        toy.cluster.apply_budget(Budget {
+            expects_what_it_selects,
+            ..budget("all", 1, 1, 2)
+        });
+        toy.run(60);
+        toy.assert_phase("node-1", Phase::Queued, reason);
+    }
+    let message = |toy: &Toy| toy.entry("node-1").unwrap().record.message.clone();
+    let mut toy = one_node_of_two([pod("cart", "node-1"), ended]);
+    toy.cluster.apply_budget(Budget {
+        expects_what_it_selects: true,
+        ..budget("all", 1, 1, 2)
+    });
+    toy.run(60);
+    assert_eq!(
+        message(&toy),
+        "pdb shop/all can never allow an eviction: 1 of 1 pods are needed; 1 more that it selects have ended"
+    );
 }

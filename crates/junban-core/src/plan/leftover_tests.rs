@@ -317,6 +317,7 @@ fn an_eviction_whose_answer_was_lost_counts_until_a_live_list_shows_the_pod() {
 #[test]
 fn all_pods_that_tolerate_the_cordon_are_evicted() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
+    toy.policy().drain.unbudgeted_max_unavailable = IntOrPercent::Percent(100);
     let names = ["a", "b", "c", "d", "e"];
     for name in names {
         let mut one = web(name, "node-1");

@@ -1,7 +1,7 @@
 //! A scenario's workloads as Kubernetes objects. Annotations tell the testbed how their pods behave.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -10,7 +10,11 @@ use super::facts::ZONE;
 use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};
+use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::model::{Budget, Demand, Key, Kind, Scenario, Span, Workload};
+
+/// The controller starts without waiting for pods that need this long to start or to become Ready.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Makes the workloads, and waits until every pod is on its node and Ready.
 pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
@@ -44,9 +48,34 @@ fn label_racks(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 
 fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     let mut objects = volumes(workload, &scenario.nodes.names());
+    objects.extend(workload.priority.map(|priority| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": priority_class(priority)}, "value": priority,
+        })
+    }));
     objects.extend(workload.budget.as_ref().map(pdb));
+    if workload.kind == Kind::Custom {
+        bed.apply(&[config_map(workload)])?;
+        for index in 0..workload.replicas as usize {
+            let add = || {
+                add_pod_of_custom(bed, workload)?;
+                wait_until_bound(bed, workload, index + 1)
+            };
+            match workload.on.get(index) {
+                Some(place) => with_only(bed, scenario, place, add)?,
+                None => add()?,
+            }
+        }
+        return wait_for_pods(bed, workload);
+    }
     let is_placed = !workload.on.is_empty();
-    objects.push(object(workload, if is_placed { 0 } else { workload.replicas }));
+    let mut object = object(workload, if is_placed { 0 } else { workload.replicas });
+    if let Some(owner) = &workload.owner_pod {
+        let pod = bed.get(&["-n", &workload.key.namespace, "pod", owner])?;
+        object["metadata"]["ownerReferences"] = controlled_by("Pod", owner, &pod);
+    }
+    objects.push(object);
     if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
         with_only(bed, scenario, place, || {
             bed.apply(&objects)?;
@@ -109,7 +138,8 @@ fn scale(bed: &Testbed, workload: &Workload, replicas: usize) -> Result<()> {
 }
 
 fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
-    if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() {
+    let is_late = workload.start.from.max(workload.ready.from) >= LATE;
+    if workload.kind == Kind::DaemonSet || workload.runs_for.is_some() || is_late {
         return Ok(());
     }
     let is_up = |pod: &&Value| {
@@ -119,6 +149,59 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     wait_until(workload, &what, || {
         Ok(pods(bed, workload)?.iter().filter(is_up).count() >= workload.replicas as usize)
     })
+}
+
+/// Does what the operators of the custom owners would do: makes a pod for each one that ended or leaves.
+pub(super) fn operate(bed: &Testbed, scenario: &Scenario, facts: &Facts) -> Result<()> {
+    let customs = scenario
+        .workloads
+        .iter()
+        .filter(|at| at.what.kind == Kind::Custom);
+    for workload in customs.map(|at| &at.what) {
+        let key = workload.key.to_string();
+        let is_there = |pod: &&PodFacts| pod.workload == key && !pod.terminating;
+        // The watch may be late, so a list decides.
+        if facts.pods.values().filter(is_there).count() == workload.replicas as usize
+            && !workload.restarts_never
+        {
+            continue;
+        }
+        let is_active = |pod: &&Value| {
+            let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+            !ended && pod["metadata"]["deletionTimestamp"].is_null()
+        };
+        let active = pods(bed, workload)?.iter().filter(is_active).count();
+        for _ in active..workload.replicas as usize {
+            add_pod_of_custom(bed, workload)?;
+        }
+    }
+    Ok(())
+}
+
+/// The object that plays a custom resource: Junban does not watch ConfigMaps.
+fn config_map(workload: &Workload) -> Value {
+    let Key { namespace, name } = &workload.key;
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}})
+}
+
+fn add_pod_of_custom(bed: &Testbed, workload: &Workload) -> Result<()> {
+    let Key { namespace, name } = &workload.key;
+    let owner = bed.get(&["-n", namespace, "configmap", name])?;
+    let nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let mut object = pod(workload);
+    object["apiVersion"] = json!("v1");
+    object["kind"] = json!("Pod");
+    object["metadata"]["name"] = json!(format!("{name}-{nanos:x}"));
+    object["metadata"]["namespace"] = json!(namespace);
+    object["metadata"]["ownerReferences"] = controlled_by("ConfigMap", name, &owner);
+    bed.apply(&[object])
+}
+
+fn controlled_by(kind: &str, name: &str, owner: &Value) -> Value {
+    json!([{"apiVersion": "v1", "kind": kind, "name": name, "uid": owner["metadata"]["uid"], "controller": true}])
 }
 
 /// Waits for a minute, and for the time that the pods need if they start one after the other, as in a StatefulSet.
@@ -160,6 +243,7 @@ fn object(workload: &Workload, replicas: u32) -> Value {
             let mut spec = json!({"selector": {"matchLabels": {"app": name}}, "template": pod});
             if kind != Kind::DaemonSet {
                 spec["replicas"] = json!(replicas);
+                spec["minReadySeconds"] = json!(workload.min_ready.as_secs());
             }
             if kind == Kind::StatefulSet {
                 spec["serviceName"] = json!(name);
@@ -183,16 +267,31 @@ fn pod(workload: &Workload) -> Value {
             }},
         }],
     });
-    if workload.kind == Kind::Job {
+    if workload.kind == Kind::Job || workload.restarts_never {
         spec["restartPolicy"] = json!("Never");
+    }
+    if let Some(spread) = &workload.hard_spread {
+        spec["topologySpreadConstraints"] = json!([{
+            "maxSkew": spread.skew, "topologyKey": spread.key, "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": workload.key.name}},
+            "nodeTaintsPolicy": if spread.honors_taints { "Honor" } else { "Ignore" },
+        }]);
+    }
+    if let Some(priority) = workload.priority {
+        // The class is made for the run: only the admission plugin of classes writes spec.priority.
+        spec["priorityClassName"] = json!(priority_class(priority));
     }
     if let Some(node) = &workload.only_on {
         spec["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
     }
-    if workload.tolerates_unschedulable {
-        let key = junban_api::names::UNSCHEDULABLE;
-        spec["tolerations"] = json!([{"key": key, "operator": "Exists"}]);
-    }
+    let tolerated = workload.tolerates.iter();
+    let tolerated =
+        tolerated.map(|taint| json!({"key": taint.key, "operator": "Equal", "value": taint.value}));
+    let key = junban_api::names::UNSCHEDULABLE;
+    let cordon = workload
+        .tolerates_unschedulable
+        .then(|| json!({"key": key, "operator": "Exists"}));
+    spec["tolerations"] = tolerated.chain(cordon).collect();
     if workload.kind == Kind::DaemonSet {
         spec["tolerations"] = json!([{"operator": "Exists"}]);
     }
@@ -218,6 +317,10 @@ fn pod(workload: &Workload) -> Value {
     })
 }
 
+fn priority_class(priority: i32) -> String {
+    format!("priority-{}", priority.to_string().replace('-', "minus-"))
+}
+
 fn annotations(workload: &Workload) -> Value {
     let mut all = workload.annotations.clone();
     let mut set = |key: &str, value: String| all.insert(format!("{ANNOTATION}{key}"), value);
@@ -231,9 +334,12 @@ fn annotations(workload: &Workload) -> Value {
     if workload.never_ready {
         set("never-ready", "true".into());
     }
-    if let Some(run) = workload.runs_for {
-        set("run-seconds", run.as_secs_f64().to_string());
+    if workload.never_stops {
+        set("never-terminates", "true".into());
     }
+    // Without this annotation the testbed ends work after 10 s.
+    let run = workload.runs_for.map_or(0.0, |run| run.as_secs_f64());
+    set("run-seconds", run.to_string());
     json!(all)
 }
 

@@ -135,7 +135,9 @@ pub enum Kind {
     StatefulSet,
     DaemonSet,
     Job,
-    /// A pod without a controller.
+    /// An owner of a kind that Junban does not know. Its operator makes a pod again that ended or is gone.
+    Custom,
+    /// A pod without a controller, or controlled by another pod.
     Pod,
 }
 
@@ -158,7 +160,15 @@ pub struct Workload {
     pub stop: Span,
     pub grace: Option<Duration>,
     pub ignores_sigterm: bool,
+    /// Only a boot of its machine ends it.
+    pub never_stops: bool,
     pub never_ready: bool,
+    /// `minReadySeconds`.
+    pub min_ready: Duration,
+    /// Its `restartPolicy` is Never.
+    pub restarts_never: bool,
+    /// The pod of the same namespace that controls it.
+    pub owner_pod: Option<String>,
     /// Its program ends by itself after this time.
     pub runs_for: Option<Duration>,
     pub local_volume: bool,
@@ -169,6 +179,10 @@ pub struct Workload {
     pub tolerates_unschedulable: bool,
     /// No two of its pods run on one node.
     pub spread: bool,
+    pub hard_spread: Option<HardSpread>,
+    /// The taints that its pods tolerate.
+    pub tolerates: Vec<Taint>,
+    pub priority: Option<i32>,
     pub cpu: Option<Quantity>,
     pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
@@ -183,6 +197,22 @@ pub enum Operator {
     Strimzi,
     StrimziLegacy,
     KubeVirt,
+}
+
+/// A topology spread constraint with `DoNotSchedule` over the pods of the workload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HardSpread {
+    pub key: String,
+    pub skew: u32,
+    /// `nodeTaintsPolicy: Honor`.
+    pub honors_taints: bool,
+}
+
+/// The key and the value of a taint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
 }
 
 /// What a budget demands. The value is as in the API: the number 1, or the text `50%`.

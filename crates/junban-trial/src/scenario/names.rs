@@ -20,6 +20,17 @@ pub(super) fn missing(scenario: &Scenario, policy_lines: &BTreeMap<String, usize
     for (line, condition) in conditions(scenario) {
         mistakes.extend(of_a_condition(scenario, condition).map(|mistake| (line, mistake)));
     }
+    for at in &scenario.workloads {
+        let Some(owner) = &at.what.owner_pod else { continue };
+        let earlier = scenario
+            .workloads
+            .iter()
+            .filter(|other| other.line < at.line && other.what.kind == Kind::Pod);
+        let known = earlier.map(|other| other.what.key.to_string());
+        let owner = format!("{}/{owner}", at.what.key.namespace);
+        let mistake = among(&owner, "a pod of an earlier line", known);
+        mistakes.extend(mistake.map(|mistake| (at.line, mistake)));
+    }
     for at in &scenario.budgets {
         let selects = format!("{}/{}", at.what.key.namespace, at.what.selects);
         let mistake = workload(scenario, &selects, |_| true);

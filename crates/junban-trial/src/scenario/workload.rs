@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::act::{demand, node, nodes};
-use super::model::{Budget, Key, Kind, Span, Workload};
+use super::model::{Budget, HardSpread, Key, Kind, Span, Taint, Workload};
 use super::words::{Mistake, Words};
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("deployment", Kind::Deployment),
     ("statefulset", Kind::StatefulSet),
     ("daemonset", Kind::DaemonSet),
     ("job", Kind::Job),
+    ("custom", Kind::Custom),
     ("pod", Kind::Pod),
 ];
 
@@ -35,14 +36,21 @@ const TRAITS: &[&str] = &[
     "stops in",
     "grace",
     "ignores SIGTERM",
+    "never stops",
     "never ready",
+    "min ready",
     "runs for",
+    "restarts never",
+    "owned by pod",
     "local volume",
     "csi volume",
     "empty dir",
     "finalizer",
     "tolerates unschedulable",
+    "tolerates",
+    "spread by",
     "spread",
+    "priority",
     "cpu",
     "memory",
     "label",
@@ -117,8 +125,25 @@ fn check(workload: &Workload, counted: bool) -> Result<(), Mistake> {
             "a pod has one replica: write no `replicas`, and one node after `on`",
         ),
         (
-            matches!(kind, Kind::Pod | Kind::DaemonSet | Kind::Job) && workload.budget.is_some(),
+            matches!(kind, Kind::Pod | Kind::DaemonSet | Kind::Job | Kind::Custom)
+                && workload.budget.is_some(),
             "a budget needs a deployment or a statefulset",
+        ),
+        (
+            !matches!(kind, Kind::Deployment | Kind::StatefulSet) && !workload.min_ready.is_zero(),
+            "`min ready` needs a deployment or a statefulset",
+        ),
+        (
+            !matches!(kind, Kind::Pod | Kind::Custom) && workload.restarts_never,
+            "`restarts never` needs a pod or a custom owner",
+        ),
+        (
+            kind != Kind::Pod && workload.owner_pod.is_some(),
+            "`owned by pod` needs a pod",
+        ),
+        (
+            kind == Kind::Custom && has_volume,
+            "a custom owner has no volume in a scenario",
         ),
     ];
     let first = mistakes.into_iter().find(|(is_wrong, _)| *is_wrong);
@@ -147,6 +172,12 @@ fn trait_of(
         "stops in" => workload.stop = words.span()?,
         "grace" => workload.grace = Some(words.duration()?),
         "ignores SIGTERM" => workload.ignores_sigterm = true,
+        "never stops" => workload.never_stops = true,
+        "min ready" => workload.min_ready = words.duration()?,
+        "restarts never" => workload.restarts_never = true,
+        "owned by pod" => {
+            workload.owner_pod = Some(words.next("the name of a pod of this namespace")?.to_owned())
+        }
         "never ready" => workload.never_ready = true,
         "runs for" => workload.runs_for = Some(words.duration()?),
         "local volume" => workload.local_volume = true,
@@ -155,7 +186,10 @@ fn trait_of(
         "empty dir" => workload.empty_dir = true,
         "finalizer" => workload.finalizer = Some(words.next("a finalizer's name")?.to_owned()),
         "tolerates unschedulable" => workload.tolerates_unschedulable = true,
+        "tolerates" => workload.tolerates.push(taint(words)?),
+        "spread by" => workload.hard_spread = Some(hard_spread(words)?),
         "spread" => workload.spread = true,
+        "priority" => workload.priority = Some(words.number("a priority")?),
         "cpu" => workload.cpu = Some(words.cpu()?),
         "memory" => workload.memory = Some(words.memory()?),
         "label" => workload.labels.extend([pair(words)?]),
@@ -163,6 +197,23 @@ fn trait_of(
         other => return Err(format!("`{other}` is in the list of parts, and nothing reads it")),
     }
     Ok(())
+}
+
+/// `pool=gpu`.
+pub(super) fn taint(words: &mut Words<'_>) -> Result<Taint, Mistake> {
+    let (key, value) = pair(words)?;
+    Ok(Taint { key, value })
+}
+
+/// `kubernetes.io/hostname skew 1 honouring taints`, after `spread by`.
+fn hard_spread(words: &mut Words<'_>) -> Result<HardSpread, Mistake> {
+    let key = words.next("the key of a label of nodes")?.to_owned();
+    words.one_of(&["skew"], "the next word of a spread")?;
+    Ok(HardSpread {
+        key,
+        skew: words.number("the largest skew")?,
+        honors_taints: words.eat("honouring taints"),
+    })
 }
 
 fn pair(words: &mut Words<'_>) -> Result<(String, String), Mistake> {

@@ -153,18 +153,22 @@ fn add_workload(builder: &mut WorldBuilder, workload: &model::Workload) {
         Kind::StatefulSet => OwnerKind::StatefulSet,
         Kind::DaemonSet => OwnerKind::DaemonSet,
         Kind::Job => OwnerKind::Job,
+        Kind::Custom => OwnerKind::Foreign,
         Kind::Pod => return add_pod(builder, workload),
     };
     let Key { namespace, name } = &workload.key;
-    let built = Workload::new(kind, namespace, name, i64::from(workload.replicas));
+    let built = Workload {
+        min_ready_s: workload.min_ready.as_secs(),
+        ..Workload::new(kind, namespace, name, i64::from(workload.replicas))
+    };
     let places: Vec<&str> = workload.on.iter().map(String::as_str).collect();
     builder.workload(built.on(&places).with(|template| fill(template, workload)));
     if let Some(budget) = &workload.budget {
         add_budget(builder, budget);
     }
-    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet)
+    if matches!(workload.kind, Kind::Deployment | Kind::StatefulSet | Kind::Custom)
         && workload.replicas > 1
-        && !workload.never_ready
+        && !(workload.never_ready || workload.restarts_never)
     {
         builder.service(namespace, name);
     }
@@ -186,7 +190,10 @@ fn add_pod(builder: &mut WorldBuilder, workload: &model::Workload) {
     let pod = Workload::new(OwnerKind::ReplicaSet, namespace, name, 1);
     let pod = pod.with(|template| fill(template, workload));
     let node = workload.on.first().map(String::as_str);
-    builder.pod(namespace, name, node, pod.template);
+    match &workload.owner_pod {
+        Some(owner) => builder.pod_of_pod(namespace, name, node, pod.template, owner),
+        None => builder.pod(namespace, name, node, pod.template),
+    };
 }
 
 fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
@@ -212,6 +219,18 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
             workload.key.name.clone(),
         )]));
     }
+    template.spread = workload.hard_spread.as_ref().map(|spread| junban_world::Spread {
+        topology_key: spread.key.clone(),
+        max_skew: i64::from(spread.skew),
+        honors_taints: spread.honors_taints,
+    });
+    template.priority = workload.priority.unwrap_or_default();
+    let tolerations = workload.tolerates.iter().map(|taint| Toleration {
+        key: Some(taint.key.clone()),
+        value: Some(taint.value.clone()),
+        effect: None,
+    });
+    template.tolerations.extend(tolerations);
     if workload.tolerates_unschedulable {
         template.tolerations.push(Toleration::key(UNSCHEDULABLE));
     }
@@ -230,11 +249,13 @@ fn fill(template: &mut junban_world::PodTemplate, workload: &model::Workload) {
     }
     template.empty_dir = workload.empty_dir;
     template.finalizers.extend(workload.finalizer.clone());
+    template.restarts_never |= workload.restarts_never;
     let behaviour = &mut template.behaviour;
     behaviour.start = span(workload.start);
     behaviour.ready = span(workload.ready);
     behaviour.stop = span(workload.stop);
     behaviour.ignores_sigterm = workload.ignores_sigterm;
+    behaviour.never_stops = workload.never_stops;
     behaviour.never_ready = workload.never_ready;
     behaviour.detach = workload.csi_volume.map(|time| Span::ms(ms(time), ms(time)));
     behaviour.runs_for = workload.runs_for.map(|length| Span::ms(ms(length), ms(length)));

@@ -76,11 +76,13 @@ fn read(world: &World, last: &Params) -> Params {
         let groups = items(&queue.spec["quorumGroups"]).iter();
         params.quorum_groups = groups.map(quorum_group).collect();
     }
+    params.reboot_beside_stuck = false;
     params.policies.clear();
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
     for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        params.reboot_beside_stuck |= drain["stuckTerminating"] == "Reboot";
         // A record keeps what its policy ignored, so this only becomes more lenient.
         for field in ["ignoreTaints", "ignoreResources"] {
             let names = items(&policy.spec["verify"][field]).iter();
@@ -161,6 +163,7 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     }
     both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
     both.allow_quorum_loss |= one.allow_quorum_loss;
+    both.reboot_beside_stuck |= one.reboot_beside_stuck;
     both.quorum_groups
         .retain(|group| one.quorum_groups.contains(group));
     both.delete_allowed.extend(one.delete_allowed.iter().cloned());

@@ -51,6 +51,8 @@ pub enum OwnerKind {
     ReplicationController,
     /// Any controller of a kind that the API server does not know; it has no scale subresource.
     Foreign,
+    /// A pod that controls other pods. When it is gone, the garbage collector removes them.
+    Pod,
     Node,
 }
 
@@ -65,6 +67,7 @@ impl OwnerKind {
             Self::Job => "Job",
             Self::ReplicationController => "ReplicationController",
             Self::Foreign => "Foreign",
+            Self::Pod => "Pod",
             Self::Node => "Node",
         }
     }

@@ -23,7 +23,7 @@ pub use meta::{Expression, IntOrPercent, Map, Meta, Ms, Name, ObjKey, OwnerKind,
 pub use node::{Effect, Lease, Node, NodeOp, NodeStatus, Ready, Taint, Toleration};
 pub use operator::OperatorKind;
 pub use owner::{Owner, OwnerKey};
-pub use pod::{Behaviour, Phase, Pod, PodStatus, PodTemplate, VolumeKind};
+pub use pod::{Behaviour, Phase, Pod, PodStatus, PodTemplate, Spread, VolumeKind};
 pub use store::Store;
 pub use volume::{Attachment, Claim, Service, Volume};
 pub use webhook::Webhook;

@@ -33,6 +33,8 @@ pub struct Owner {
     pub template: Arc<PodTemplate>,
     /// Whether this is a Job whose pods have all succeeded.
     pub complete: bool,
+    /// `minReadySeconds`: a pod is available when it has been Ready for this long.
+    pub min_ready_s: u64,
 }
 
 impl Owner {

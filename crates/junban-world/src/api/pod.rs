@@ -40,6 +40,8 @@ pub struct Behaviour {
     pub stop: Span,
     /// It ends only when the grace period is over.
     pub ignores_sigterm: bool,
+    /// Nothing but a boot of its machine ends it, as a process that waits for a dead mount.
+    pub never_stops: bool,
     pub never_ready: bool,
     /// It ends by itself after this time, as the pod of a Job does.
     pub runs_for: Option<Span>,
@@ -54,11 +56,22 @@ impl Default for Behaviour {
             ready: Span::ms(3000, 10_000),
             stop: Span::ms(500, 3000),
             ignores_sigterm: false,
+            never_stops: false,
             never_ready: false,
             runs_for: None,
             detach: None,
         }
     }
+}
+
+/// A topology spread constraint with `DoNotSchedule`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spread {
+    /// The label of nodes whose value is the domain.
+    pub topology_key: String,
+    pub max_skew: i64,
+    /// `nodeTaintsPolicy: Honor`. Without it a cordoned node is a domain.
+    pub honors_taints: bool,
 }
 
 /// What the pods of an owner look like.
@@ -74,10 +87,14 @@ pub struct PodTemplate {
     pub node_name: Option<String>,
     /// The pod does not run on a node that has a pod of its namespace with these labels.
     pub anti_affinity: Option<Map>,
+    /// Its one constraint of `topologySpreadConstraints` with `DoNotSchedule`. It counts pods with the template's labels.
+    pub spread: Option<Spread>,
     pub tolerations: Vec<Toleration>,
     pub claims: Vec<(String, VolumeKind)>,
     pub empty_dir: bool,
     pub finalizers: Vec<String>,
+    /// Whether `restartPolicy` is Never.
+    pub restarts_never: bool,
     pub behaviour: Behaviour,
 }
 

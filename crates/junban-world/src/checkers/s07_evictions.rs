@@ -67,6 +67,13 @@ fn evicted(at: Ms, view: &ClusterView, params: &Params, pod: &str, uid: &str) ->
             ));
         }
     }
+    let node_of = |uid: &str| view.pods.get(uid).map(|pod| pod.facts.node.clone());
+    let owner_pod = view.pods.get(uid).and_then(|pod| pod.facts.owner_pod.as_deref());
+    if owner_pod.is_some_and(|owner| node_of(owner) == node_of(uid)) {
+        broken.push(format!(
+            "eviction of {pod} while the pod that controls it is still on its node"
+        ));
+    }
     if budgets.is_none_or(std::collections::BTreeSet::is_empty) {
         broken.extend(implied(at, view, params, pod, uid, failed_just_now));
     }
@@ -81,19 +88,20 @@ fn implied(
     uid: &str,
     failed_just_now: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    let owner = view.pods.get(uid).map(|p| p.facts.topmost.clone())?;
+    let evicted = view.pods.get(uid).filter(|pod| !pod.facts.work)?;
+    let owner = evicted.facts.topmost.clone();
     let kind = owner.split('/').next().unwrap_or_default();
-    let replicas = view.owners.get(&owner).copied().unwrap_or(0);
+    let (replicas, min_ready_s) = view.owners.get(&owner).copied().unwrap_or_default();
     let implied = matches!(
         kind,
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController"
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController" | "Foreign"
     );
     if !implied || replicas < 2 || failed_just_now(&owner) {
         return None;
     }
     let (mut healthy, mut forgotten) = (0, 0);
     for p in view.pods_of(&owner).filter(|p| p.facts.uid != uid) {
-        healthy += i64::from(p.healthy());
+        healthy += i64::from(p.healthy() && p.ready_since + min_ready_s * 1000 <= at);
         let old = !p.facts.ready && p.ready_since + FORGOTTEN_AFTER_MS <= at + params.lag_ms;
         forgotten += i64::from(old && !p.facts.terminating);
     }
@@ -103,7 +111,9 @@ fn implied(
     };
     let disrupted = replicas - healthy - forgotten;
     if healthy == 0 && params.unbudgeted != IntOrPercent::Percent(100) {
-        return Some(format!("eviction of {pod} takes the last Ready pod of {owner}"));
+        return Some(format!(
+            "eviction of {pod} takes the last available pod of {owner}"
+        ));
     }
     (disrupted > allowed.max(1))
         .then(|| format!("eviction of {pod} disrupts {disrupted} of {replicas} pods of {owner}"))

@@ -119,7 +119,8 @@ pub(crate) struct ClusterView {
     pub(super) budgets: BTreeMap<String, BudgetView>,
     /// Pod to the budgets that select it.
     pub(super) budgets_by_pod: BTreeMap<String, BTreeSet<String>>,
-    pub(super) owners: BTreeMap<String, i64>,
+    /// The replicas and the `minReadySeconds` of each owner.
+    pub(super) owners: BTreeMap<String, (i64, u64)>,
     /// Budget or owner to the time when one of its pods last became unready or vanished although nobody removed it.
     pub(super) last_failure: BTreeMap<String, Ms>,
     pub(super) entries: BTreeMap<String, EntryView>,
@@ -148,7 +149,11 @@ impl ClusterView {
                 members,
                 ..
             } => self.budget(budget, *needed, members),
-            Truth::Owner { owner, replicas } => drop(self.owners.insert(owner.clone(), *replicas)),
+            Truth::Owner {
+                owner,
+                replicas,
+                min_ready_s,
+            } => drop(self.owners.insert(owner.clone(), (*replicas, *min_ready_s))),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
             Truth::EntryMade { .. }
             | Truth::Entry { .. }

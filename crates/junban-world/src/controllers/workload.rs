@@ -28,6 +28,7 @@ impl World {
             self.emit(Truth::Owner {
                 owner: owner_text(&key),
                 replicas: owner.replicas,
+                min_ready_s: owner.min_ready_s,
             });
         }
         self.wake_owner(key.clone());
@@ -92,7 +93,7 @@ impl World {
             OwnerKind::StatefulSet => self.sync_stateful(&owner),
             OwnerKind::DaemonSet => self.sync_daemons(&owner),
             OwnerKind::Job => self.sync_job(&owner),
-            OwnerKind::Node => {}
+            OwnerKind::Pod | OwnerKind::Node => {}
         }
     }
 

@@ -35,6 +35,7 @@ fn budgeted(p: &mut Stream, needed: i64) {
     p.tell(Truth::Owner {
         owner: "Deployment/shop/x".into(),
         replicas: 3,
+        min_ready_s: 0,
     });
     p.tell(Truth::Budget {
         budget: "shop/x".into(),
@@ -91,6 +92,7 @@ fn s7_without_a_budget_one_pod_of_an_owner_leaves_at_a_time_and_the_last_one_sta
         p.tell(Truth::Owner {
             owner: "Deployment/shop/x".into(),
             replicas: pods.len() as i64,
+            min_ready_s: 0,
         })
         .later(10_000);
         p

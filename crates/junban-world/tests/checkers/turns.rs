@@ -22,6 +22,7 @@ fn s10_an_uncordon_needs_every_part_of_the_proof() {
         p.tell(Truth::Owner {
             owner: "DaemonSet/shop/d".into(),
             replicas: 0,
+            min_ready_s: 0,
         });
         p.pod("d", "w1", "DaemonSet/shop/d", true);
         p.cordon("w1", true, "junban").powered("w1", 1).later(60_000);

@@ -9,11 +9,14 @@ use junban_core::derived::Derived;
 use junban_core::duty::{Duty, duty};
 use junban_core::effect::BudgetKey;
 use junban_core::ids::NodeName;
+use junban_core::memory::Memory;
 use junban_core::node::Node;
 use junban_core::opening;
-use junban_core::pod::Pod;
+use junban_core::placement::Placement;
+use junban_core::pod::{Pod, PodPhase};
 use junban_core::policy::Policy;
-use junban_core::tokens::{budget_of, impossible};
+use junban_core::tokens::{budget_of, expected, impossible};
+use junban_core::workload::WorkloadKey;
 use serde::Serialize;
 
 use super::columns::some;
@@ -24,6 +27,8 @@ use super::columns::some;
 pub(crate) struct Cost {
     /// Single replicas without a budget: they are down from the eviction until their successor is Ready.
     pub(crate) interrupted: Vec<String>,
+    /// Pods that no other node can take: they are down for the boot of their node.
+    pub(crate) staying: Vec<String>,
     /// Budgets that can never allow an eviction: the nodes of their pods are not cordoned.
     pub(crate) impossible: Vec<String>,
     /// Budgets that have more pods in one group than they allow disruptions: these pods leave one after the other.
@@ -40,17 +45,29 @@ struct PodsOfOwner {
 /// What the reboots of these nodes cost.
 pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
+    let memory = Memory::default();
+    let placement = Placement::new(cluster, &memory);
+    let mut staying = Vec::new();
     let mut never: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut in_groups: BTreeMap<PodsOfOwner, BTreeMap<String, u32>> = BTreeMap::new();
     for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
         let policy = derived.policy_of(&node.name);
         let group = group(policy, node);
         for pod in cluster.pods_of(&node.name) {
-            if !matches!(duty(cluster, None, pod, policy), Duty::Evict) {
+            // A pod that never started interrupts nothing.
+            let runs = pod.phase == PodPhase::Running;
+            if !(runs && matches!(duty(cluster, None, pod, policy), Duty::Evict)) {
                 continue;
             }
+            if let Some(why) = placement.stays_because(node, pod) {
+                staying.push(format!("pod {} on node {}: {why}", pod.key, node.name));
+            }
             let owner = owner(cluster, pod);
+            let is_single = |owner: &WorkloadKey| memory.unreplaced.replicas(cluster, owner) < 2;
             match possible_budget(cluster, pod) {
+                Ok(BudgetKey::Implied(owner)) if is_single(&owner) => {
+                    interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
+                }
                 Ok(BudgetKey::Pod(_)) => {
                     interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
                 }
@@ -68,6 +85,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
     }
     Cost {
         interrupted: interrupted.into_iter().collect(),
+        staying,
         impossible: never
             .into_iter()
             .map(|(why, owners)| {
@@ -86,7 +104,10 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
 fn possible_budget(cluster: &Cluster, pod: &Pod) -> Result<BudgetKey, Blocker> {
     let budget = budget_of(cluster, pod)?;
     let never = match &budget {
-        BudgetKey::Pdb(key) => cluster.budgets.get(key).and_then(impossible),
+        BudgetKey::Pdb(key) => cluster
+            .budgets
+            .get(key)
+            .and_then(|budget| impossible(cluster, budget)),
         _ => None,
     };
     never.map_or(Ok(budget), Err)
@@ -129,7 +150,7 @@ fn crowded(
 fn allowed(cluster: &Cluster, derived: &Derived<'_>, pods: &PodsOfOwner) -> u32 {
     match &pods.budget {
         BudgetKey::Pdb(key) => cluster.budgets.get(key).map_or(0, |budget| {
-            budget.expected_pods.saturating_sub(budget.desired_healthy)
+            expected(cluster, budget).saturating_sub(budget.desired_healthy)
         }),
         _ => {
             let replicas = cluster
@@ -160,6 +181,10 @@ impl Cost {
             (
                 "Interrupted, because they have one replica and no budget:",
                 &self.interrupted,
+            ),
+            (
+                "Down for the boot of their node, because no other node can take them:",
+                &self.staying,
             ),
             (
                 "Never evicted, so their nodes are not rebooted until somebody acts:",

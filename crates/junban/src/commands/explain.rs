@@ -12,7 +12,7 @@ use junban_core::builder::PlanBuilder;
 use junban_core::cluster::Cluster;
 use junban_core::derived::{Derived, Turn};
 use junban_core::detail::Detail;
-use junban_core::duty::{Duty, duty};
+use junban_core::duty::{Duty, duty, why_spared};
 use junban_core::entry::{Entry, Phase};
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
@@ -181,7 +181,12 @@ fn remaining_pods(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>)
     pods.filter_map(|pod| match duty(cluster, None, pod, Some(policy)) {
         Duty::Skip => None,
         Duty::Leaving => Some(evicting(pod, Detail::Terminating)),
-        Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
+        Duty::Follows => Some(evicting(pod, Detail::Follows)),
+        Duty::Spared(blocker) => Some(why_spared(pod, blocker, false)),
+        Duty::Forbidden(blocker)
+        | Duty::Completes(blocker)
+        | Duty::Returns(blocker)
+        | Duty::Stuck(blocker) => Some(blocker),
         Duty::Evict => {
             let denied = match budget_of(cluster, pod) {
                 Ok(budget) => tokens.take(&budget, pod, node, policy).err(),

@@ -39,6 +39,14 @@ fn counts_and_the_selector_are_read() {
 }
 
 #[test]
+fn only_a_number_as_min_available_counts_ended_pods_as_expected() {
+    let counts_ended = |spec: Value| budget(spec, json!(null)).expects_what_it_selects;
+    assert!(counts_ended(json!({"minAvailable": 2})));
+    assert!(!counts_ended(json!({"minAvailable": "50%"})));
+    assert!(!counts_ended(json!({"maxUnavailable": 1})));
+}
+
+#[test]
 fn pods_whose_eviction_is_not_confirmed_are_listed() {
     let mut status = counts(0);
     status["disruptedPods"] = json!({"cart-1": "2026-11-23T09:00:00Z"});

@@ -57,6 +57,26 @@ fn a_request_of_the_whole_pod_replaces_the_sum() {
 }
 
 #[test]
+fn a_container_that_is_being_resized_counts_with_the_largest_of_its_requests() {
+    let spec = || json!({"containers": [{"name": "a", "resources": asks("300m", "1Gi")}]});
+    let status = |conditions: Value| {
+        json!({
+            "conditions": conditions,
+            "containerStatuses": [{
+                "name": "a", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "allocatedResources": {"cpu": "200m", "memory": "2Gi"},
+                "resources": asks("100m", "1Gi"),
+            }],
+        })
+    };
+    let growing = pod(spec(), status(json!([]))).requests;
+    assert_eq!((growing["cpu"], growing["memory"]), (300, 2 << 30));
+    let pending = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+    let never = pod(spec(), status(pending)).requests;
+    assert_eq!((never["cpu"], never["memory"]), (200, 2 << 30));
+}
+
+#[test]
 fn phases_are_read() {
     let phase = |phase: &str| pod(json!({}), json!({"phase": phase})).phase;
     assert_eq!(phase("Pending"), PodPhase::Pending);
@@ -153,7 +173,8 @@ fn required_affinity_never_becomes_an_empty_list() {
     let name = Requirement::In(names::FIELD_NAME.into(), ["node-1".to_owned()].into());
     assert_eq!(terms[1].requirements, [name]);
     let greater = spec(json!([{"matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["4"]}]}]));
-    assert!(!greater[0].matches(&[("cores".to_owned(), "8".to_owned())].into()));
+    let cores = |value: &str| greater[0].matches(&[("cores".to_owned(), value.to_owned())].into());
+    assert!(cores("8") && !cores("4") && !cores("many"));
     assert_eq!(spec(json!([{}])).len(), 1);
 }
 
