@@ -141,6 +141,12 @@ reasons! {
     BudgetHeld Passes ""
     /// The budget can never allow an eviction.
     BudgetImpossible NeedsSomebody "relax the budget or add replicas"
+    /// The policy names the budget: it opens when its operator sees the cordon or the eviction.
+    BudgetOpening Passes "see what the operator of the budget says of its pod"
+    /// As many nodes wait for such a budget as `atOnce` allows.
+    OpeningTurn Passes ""
+    /// The cordon would leave no pod that can take over from one that has to move.
+    LastCandidate Passes "bring back a node of the other pods of the owner named here"
     /// Two budgets select the pod.
     TwoBudgets NeedsSomebody "let only one PodDisruptionBudget select the pod"
     /// The budget cannot be computed.

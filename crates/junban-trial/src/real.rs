@@ -66,6 +66,13 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs a scenario on a testbed of its own.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<RealReport> {
+    if let Some(at) = scenario.operators.first() {
+        bail!(
+            "{}:{}: operators exist in the simulated world only",
+            scenario.file,
+            at.line
+        );
+    }
     let flags = flags(scenario, options.seed);
     let bed = Testbed::up(&options.testbed, &options.manifests, &options.junban, &flags)?;
     manifests::apply(&bed, scenario)?;

@@ -54,6 +54,7 @@ impl World {
             Event::Owner(key) => self.on_owner(&key),
             Event::Budget(key) => self.on_budget(&key),
             Event::Schedule => self.on_schedule(),
+            Event::Operator(index) => self.on_operator(index),
             Event::Detached { attachment } => {
                 if let Some(old) = self.store.remove::<Attachment>(self.now, &attachment) {
                     let node = old.node.to_string();

@@ -70,6 +70,7 @@ pub mod machine;
 pub mod metrics;
 mod mirror;
 mod observed;
+mod operators;
 mod pods;
 mod power;
 pub mod rng;

@@ -50,7 +50,11 @@ impl World {
             self.emit(event);
         }
         let state = |p: &Arc<Pod>| (p.status.ready, p.terminating(), p.status.phase);
-        if old.map(state) != new.map(state) {
+        let is_relabelled = old.is_some_and(|old| new.is_some_and(|new| new.meta.labels != old.meta.labels));
+        if let Some(old) = old.filter(|_| is_relabelled) {
+            self.wake_budget_of(old);
+        }
+        if old.map(state) != new.map(state) || is_relabelled {
             self.wake_budget_of(pod);
             self.wake_owner_of(pod);
             self.emit_services_of(pod);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::api::faults::Callers;
+use crate::api::operator::Operator;
 use crate::api::store::Store;
 use crate::api::{ApiError, Change, Custom, Ms, Name, ObjKey, OwnerKey, Webhook};
 use crate::events::Queue;
@@ -72,6 +73,7 @@ pub struct World {
     pub(crate) woken_owners: BTreeSet<OwnerKey>,
     pub(crate) serving: BTreeMap<ObjKey, (u64, u64, u64)>,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) operators: Vec<Operator>,
     /// The nodes that the builder chose for the first pods of an owner, by its namespace and name.
     pub(crate) placements: BTreeMap<ObjKey, VecDeque<Name>>,
     /// Whether the cluster is being built. All delays are 0 then.
@@ -108,6 +110,7 @@ impl World {
             woken_owners: BTreeSet::new(),
             serving: BTreeMap::new(),
             webhooks: Vec::new(),
+            operators: Vec::new(),
             placements: BTreeMap::new(),
             instant: false,
             truth: Vec::new(),

@@ -13,6 +13,7 @@ use crate::entry::Phase;
 use crate::gates::pause;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::opening;
 use crate::policy::OnTimeout;
 use crate::reason::Reason;
 
@@ -68,6 +69,16 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         record.phase_at = Some(plan.now.clock);
         plan.record(entry, record);
         return;
+    }
+    let opens = opening::first_timeout(plan.cluster, plan.memory, &node.name, policy);
+    if let Some((timeout, why)) = opens {
+        if drained_for >= timeout {
+            let must_hold = live_attempt || policy.drain.on_timeout == OnTimeout::Hold;
+            return end(plan, turn, node, why, must_hold);
+        }
+        if !plan.cluster.queue.is_paused() {
+            plan.wake_in(timeout - drained_for);
+        }
     }
     // A drained node that waits for others does not time out, nor one whose last pods are on their way out.
     let overdue = drained_for.checked_sub(policy.drain.longest());

@@ -73,6 +73,7 @@ pub(crate) fn policy() -> Policy {
             empty_dir: Leave::Evict,
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
+            budgets: Vec::new(),
             stuck_terminating: StuckTerminating::Release,
             capacity: CapacityRule {
                 is_required: true,
@@ -142,6 +143,7 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        labels: BTreeMap::new(),
         expects_what_it_selects: false,
     }
 }

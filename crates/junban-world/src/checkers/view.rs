@@ -223,6 +223,15 @@ impl ClusterView {
         {
             self.note_failure(at, &o.facts);
         }
+        if old.as_ref().is_some_and(|o| o.facts.labels != facts.labels) {
+            // Another budget may select it now. The API server looks at its labels; the disruption controller computes the
+            // budgets anew in a moment, and with them their members here.
+            for budget in self.budgets_by_pod.remove(&facts.pod).into_iter().flatten() {
+                if let Some(budget) = self.budgets.get_mut(&budget) {
+                    budget.members.remove(&facts.pod);
+                }
+            }
+        }
         if let Some(node) = &facts.node {
             self.pods_by_node
                 .entry(node.clone())

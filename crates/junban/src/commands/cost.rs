@@ -11,6 +11,7 @@ use junban_core::effect::BudgetKey;
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
 use junban_core::node::Node;
+use junban_core::opening;
 use junban_core::placement::Placement;
 use junban_core::pod::{Pod, PodPhase};
 use junban_core::policy::Policy;
@@ -74,6 +75,8 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
                     let groups = in_groups.entry(PodsOfOwner { budget, owner }).or_default();
                     *groups.entry(group.clone()).or_default() += 1;
                 }
+                // Its operator opens it under the cordon.
+                Err(_) if policy.is_some_and(|policy| opening::of(cluster, pod, policy).is_some()) => {}
                 Err(blocker) => {
                     never.entry(blocker.to_string()).or_default().insert(owner);
                 }
