@@ -4,6 +4,12 @@
 //! limit but budgets and room binds: every gate is asked for every node. The times are of this machine: compare two
 //! versions in one run. No test asserts them.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark prints its figures"
+)]
+
 use std::time::{Duration, Instant};
 
 use junban_api::convert;

@@ -83,7 +83,8 @@ pub(crate) fn pod(store: &Store, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>)
             uid: old.meta.uid.to_string(),
         }),
         (Some(old), Some(new)) => {
-            (state(old) != state(new)).then(|| Truth::PodChanged(pod_facts(store, new)))
+            let is_news = state(old) != state(new) || old.meta.labels != new.meta.labels;
+            is_news.then(|| Truth::PodChanged(pod_facts(store, new)))
         }
         (None, None) => None,
     }

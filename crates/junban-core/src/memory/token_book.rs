@@ -74,7 +74,13 @@ pub struct TokenBook {
     recent: Vec<Mono>,
     /// For each request under way the budget's version, and whether the pod was Ready.
     sent_versions: BTreeMap<BudgetKey, (Option<Version>, bool)>,
+    /// When this process began to lead.
+    began: Option<Mono>,
 }
+
+/// A request of the leader before may arrive until this time. A PodDisruptionBudget guards against it, but nothing guards
+/// an implied budget, which is counted here only.
+const REQUESTS_OF_OTHERS: Duration = Duration::from_secs(5);
 
 /// An accepted eviction counts at least this long, even if the budget has changed: the first change that is seen may
 /// belong to the eviction before.
@@ -172,6 +178,12 @@ impl TokenBook {
             .then(|| in_window.first().map(|at| **at + RATE_WINDOW))
             .flatten();
         self.throttled_until.filter(|at| *at > now).max(full)
+    }
+
+    /// When the next pod of an owner without a PodDisruptionBudget may be asked to leave, if not now.
+    pub fn implied_from(&self, now: Mono) -> Option<Mono> {
+        let from = self.began? + REQUESTS_OF_OTHERS;
+        (from > now).then_some(from)
     }
 
     /// When the next accepted eviction may stop counting or a denial is tried again.
@@ -338,6 +350,7 @@ impl TokenBook {
 
     /// Forgets what the caches show now.
     pub(super) fn observe(&mut self, cluster: &Cluster, now: Mono) {
+        self.began.get_or_insert(now);
         let is_old = |lost: &LostAnswer| now.since(lost.since) >= LOST_COUNTS_FOR;
         let old: Vec<_> = self.lost_answers.extract_if(.., |_, lost| is_old(lost)).collect();
         for (key, lost) in old {

@@ -191,7 +191,9 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return false;
         }
     }
-    if let Some(at) = plan.memory.tokens.held_back_until(now) {
+    let implied = matches!(budget, BudgetKey::Implied(_));
+    let implied_from = plan.memory.tokens.implied_from(now).filter(|_| implied);
+    if let Some(at) = implied_from.max(plan.memory.tokens.held_back_until(now)) {
         plan.wake_at_mono(at);
         return false;
     }
