@@ -24,6 +24,8 @@ const INSTALL: &str = "apply the manifests: kubectl apply --server-side -f manif
 
 pub(crate) struct Session {
     pub(crate) connection: Connection,
+    /// The namespace of the controller.
+    pub(crate) namespace: String,
     server: String,
 }
 
@@ -38,7 +40,11 @@ impl Session {
                 "check certificates and credentials of the kubeconfig: kubectl config view",
             )
         })?;
-        let session = Self { connection, server };
+        let session = Self {
+            connection,
+            namespace: cluster.namespace.clone(),
+            server,
+        };
         let version = session.connection.calls.apiserver_version();
         match tokio::time::timeout(FIRST_CALL, version).await {
             Ok(Ok(_)) => {}

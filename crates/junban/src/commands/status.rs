@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::columns::{or_dash, some, table};
 use super::cost::{self, Cost};
+use super::leader::{self, Leader, NoLeader};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -43,6 +44,8 @@ pub(crate) async fn run(
     let scope = if wide { Scope::Everything } else { Scope::Own };
     let snapshot = Snapshot::take(session, scope).await?;
     let mut status = Status::of(&snapshot.cluster, session.now());
+    let (mut leader, _) = Leader::read(session).await;
+    status.no_leader = leader.none().cloned();
     if wide {
         status.cost = Some(cost_of_rest(&snapshot.cluster, session.now()));
     }
@@ -54,11 +57,14 @@ pub(crate) async fn run(
     let _watches = watch::follow(session, &store).await?;
     let mut last = Some(status);
     let mut staleness = watch::Staleness::default();
+    let mut look_at_lease = tokio::time::Instant::now() + leader::EVERY;
     loop {
         let (status, note) = {
             let cluster = locked(&store.cluster);
             let note = staleness.note(cluster.stale.as_ref());
-            (Status::of(&cluster, session.now()), note)
+            let mut status = Status::of(&cluster, session.now());
+            status.no_leader = leader.none().cloned();
+            (status, note)
         };
         if last.as_ref() != Some(&status) {
             if printer.format == Output::Table {
@@ -76,6 +82,10 @@ pub(crate) async fn run(
         }
         tokio::select! {
             () = store.changed.notified() => tokio::time::sleep(REFRESH).await,
+            () = tokio::time::sleep_until(look_at_lease) => {
+                leader = Leader::read(session).await.0;
+                look_at_lease = tokio::time::Instant::now() + leader::EVERY;
+            }
             // A user ends the watch with Ctrl-C: that is no failure.
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
@@ -94,6 +104,8 @@ fn show(status: &Status, printer: &mut Printer) -> Result<(), Problem> {
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_leader: Option<NoLeader>,
     state: String,
     message: String,
     hint: String,
@@ -218,7 +230,11 @@ impl Status {
     }
 
     fn describe(&self) -> String {
-        let mut text = format!("Queue: {}", self.state);
+        let mut text = String::new();
+        if let Some(none) = &self.no_leader {
+            text.push_str(&format!("{}\nAs the last controller left it:\n", none.describe()));
+        }
+        text.push_str(&format!("Queue: {}", self.state));
         if !self.message.is_empty() {
             text.push_str(&format!(" ({})", self.message));
         }
