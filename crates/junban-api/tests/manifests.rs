@@ -100,7 +100,11 @@ fn people_may_read_the_lease_of_the_controller() {
         let mut rights = BTreeMap::new();
         flatten("cluster", &role["rules"], &mut rights);
         let lease = &rights["cluster: leases.coordination.k8s.io/junban"];
-        assert!(lease.iter().eq(["get"]), "{}: {lease:?}", role["metadata"]["name"]);
+        assert!(
+            lease.iter().eq(["get"]),
+            "{}: {lease:?}",
+            role["metadata"]["name"]
+        );
     }
 }
 

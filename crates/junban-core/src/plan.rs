@@ -56,4 +56,6 @@ mod leftover_tests;
 #[cfg(test)]
 mod status_tests;
 #[cfg(test)]
+mod stop_tests;
+#[cfg(test)]
 mod tests;

@@ -54,6 +54,7 @@ impl KubeLease {
         let annotations = [
             (names::CLOCK.to_owned(), clock),
             (names::LEADER.to_owned(), leader.clone()),
+            (names::QUEUE_PAUSED.to_owned(), write.queue_paused.to_string()),
         ];
         Lease {
             metadata: ObjectMeta {
@@ -123,6 +124,11 @@ fn view(lease: &Lease) -> Option<LeaseView> {
         renew: spec.renew_time.map(|time| time.0.to_string()).unwrap_or_default(),
         version: Version(lease.metadata.resource_version.as_deref()?.parse().ok()?),
         clock: clock_of(lease).unwrap_or_default(),
+        queue_paused: lease.metadata.annotations.as_ref().is_some_and(|annotations| {
+            annotations
+                .get(names::QUEUE_PAUSED)
+                .is_some_and(|paused| paused == "true")
+        }),
     })
 }
 
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn a_released_lease_still_names_its_last_leader() {
         let lease: Lease = serde_json::from_value(serde_json::json!({
-            "metadata": {"annotations": {"junban.dev/clock": "5000 3000", "junban.dev/leader": "vm_x"}},
+            "metadata": {"annotations": {names::CLOCK: "5000 3000", names::LEADER: "vm_x"}},
             "spec": {"renewTime": "1970-01-01T00:00:05.000000Z"},
         }))
         .unwrap();

@@ -133,11 +133,7 @@ where
 }
 
 /// The controller's Lease. `None`: there is no such Lease.
-pub async fn lease(
-    connection: &Connection,
-    namespace: &str,
-    name: &str,
-) -> kube::Result<Option<LeaseFacts>> {
+pub async fn lease(connection: &Connection, namespace: &str, name: &str) -> kube::Result<Option<LeaseFacts>> {
     let api: Api<Lease> = Api::namespaced(connection.lease.clone(), namespace);
     Ok(api.get_opt(name).await?.as_ref().map(LeaseFacts::of))
 }

@@ -158,7 +158,7 @@ fn explain_entry(
                     reason: blocker.reason.to_string(),
                     object: blocker.object.to_string(),
                     message: blocker.to_string(),
-                    hint: blocker.reason.hint().replace("NODE", node.as_str()),
+                    hint: blocker.hint().replace("NODE", node.as_str()),
                     needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
                     since: format_goal(since),
                     since_of,

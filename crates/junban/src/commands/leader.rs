@@ -52,13 +52,19 @@ impl NoLeader {
             return None;
         }
         let since = renewed.map(|at| format_goal(at.min(now)));
-        let last = if lease.holder.is_empty() { &lease.leader } else { &lease.holder };
+        let last = if lease.holder.is_empty() {
+            &lease.leader
+        } else {
+            &lease.holder
+        };
         let why = match (lease.holder.is_empty(), last.as_str()) {
             (true, "") => "the Lease was released".to_owned(),
             (true, last) => format!("{last} released the Lease when it ended"),
             (false, last) => format!("the Lease of {last} expired"),
         };
-        let when = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
+        let when = since
+            .as_ref()
+            .map_or_else(String::new, |since| format!(" since {since}"));
         Some(Self {
             message: format!("none{when}: {why}; nothing goes on"),
             since,
@@ -179,7 +185,12 @@ mod tests {
         };
         let mut changes = Changes::default();
         assert_eq!(changes.note(Leader::Leads), None);
-        assert!(changes.note(none()).unwrap().contains("the Lease of vm_x expired"));
+        assert!(
+            changes
+                .note(none())
+                .unwrap()
+                .contains("the Lease of vm_x expired")
+        );
         assert_eq!(changes.note(none()), None);
         assert_eq!(changes.note(Leader::Unknown), None);
         assert_eq!(
