@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,14 +104,14 @@ func runMachine(args []string) error {
 		return err
 	}
 	if set.NArg() != 2 {
-		return errors.New("usage: testbed machine [--dir DIR] NODE FAULT|heal|reboot|register|status")
+		return errors.New("usage: testbed machine [--dir DIR] NODE FAULT|heal|reboot|register|status|next-boot-RESOURCE=QUANTITY|next-boot-taint=KEY=VALUE:EFFECT")
 	}
 	info, err := readInfo(*dir)
 	if err != nil {
 		return err
 	}
 	var status machines.Status
-	if err := wire.Call(info.ControlSocket, "POST", "/machines/"+set.Arg(0)+"/"+set.Arg(1), nil, &status); err != nil {
+	if err := wire.Call(info.ControlSocket, "POST", "/machines/"+set.Arg(0)+"/"+url.PathEscape(set.Arg(1)), nil, &status); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(status)

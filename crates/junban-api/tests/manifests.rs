@@ -327,3 +327,24 @@ fn generated_files_are_up_to_date() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// Under server-side apply the API server (1.34) loses the whole spec if an object without such a list is applied twice:
+/// "spec: Required value".
+#[test]
+fn no_list_of_type_map_has_a_default() {
+    fn check(path: &str, value: &Value) {
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            check(&format!("{path}/{name}"), inner);
+        }
+        let is_map = value["x-kubernetes-list-type"] == "map";
+        assert!(!is_map || value["default"].is_null(), "{path} has a default");
+    }
+    for file in ["nodereboots", "rebootpolicies", "rebootqueues"] {
+        for crd in documents(&format!("crds/{file}.yaml")) {
+            check(
+                file,
+                &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"],
+            );
+        }
+    }
+}

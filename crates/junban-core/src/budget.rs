@@ -1,7 +1,7 @@
 //! A PodDisruptionBudget as the cache shows it.
 
 use crate::ids::{PdbKey, Version};
-use crate::selector::Selector;
+use crate::selector::{Labels, Selector};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Budget {
@@ -23,6 +23,7 @@ pub struct Budget {
     pub disrupted_pods: Vec<String>,
     /// The message of the condition `DisruptionAllowed=False` with reason `SyncFailed`: the budget cannot be computed.
     pub sync_failed: Option<String>,
+    pub labels: Labels,
     /// Whether `expected_pods` is the number of pods that it selects, ended ones included: `minAvailable` is a number.
     pub expects_what_it_selects: bool,
 }

@@ -212,6 +212,17 @@ impl Cluster {
         on_node.into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
+    /// The volumes of a pod that are attached to its node.
+    pub fn volumes_attached_for(&self, pod: &Pod) -> Vec<String> {
+        let attached = self.attachments.values();
+        let attached = attached.filter(|one| one.attached && Some(&one.node) == pod.node.as_ref());
+        let volumes = || pod.claims.iter().filter_map(|claim| self.claims.get(claim));
+        attached
+            .filter(|one| volumes().any(|claim| claim.volume == one.volume))
+            .map(|one| one.volume.clone())
+            .collect()
+    }
+
     /// Applies a budget as read.
     pub fn apply_budget(&mut self, budget: Budget) -> bool {
         let known = self

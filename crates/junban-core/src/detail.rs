@@ -86,6 +86,7 @@ pub enum Detail {
     Bare,
     EmptyDir(String),
     Stuck { finalizer: bool },
+    RebootsBeside { volumes: Vec<String> },
     StillThere,
     Terminating,
     Follows,
@@ -108,6 +109,11 @@ pub enum Detail {
     ImpliedUsed { disrupted: u32, replicas: u32, allowed: u32 },
     EvictionAnswer { pod: PodKey, text: String },
     BudgetBehind(PodKey),
+    OpensAtCordon(PodKey),
+    OpensAtEviction { pod: PodKey, said: String },
+    NotOpened(PodKey),
+    OpeningElsewhere { at_once: u32 },
+    NoCandidate(PodKey),
     FitsNowhere { pod: PodKey, barrier: Box<Barrier> },
     ConstrainedNeverAllowed { pod: PodKey, barrier: Box<Barrier>, need: u32, most: u32 },
 
@@ -257,6 +263,13 @@ impl Detail {
                 let cause = if *finalizer { "a finalizer holds it" } else { "its containers do not end" };
                 write!(f, "{object} is terminating for longer than its grace: {cause}")
             }
+            Self::RebootsBeside { volumes } => {
+                write!(f, "{object} has been terminating for two minutes more than its grace")?;
+                if !volumes.is_empty() {
+                    write!(f, ", with volumes attached ({})", listed(volumes))?;
+                }
+                write!(f, "; the reboot goes on (drain.stuckTerminating: Reboot)")
+            }
             Self::StillThere => write!(f, "{object} is still on the node"),
             Self::Terminating => write!(f, "{object} is terminating"),
             Self::Follows => write!(f, "{object} leaves with the pod that controls it"),
@@ -314,6 +327,21 @@ impl Detail {
             Self::EvictionAnswer { pod, text } => write!(f, "pod {pod}: {text}"),
             Self::BudgetBehind(pod) =>
                 write!(f, "the controller of {object} has not seen pod {pod} leave yet"),
+            Self::OpensAtCordon(pod) =>
+                write!(f, "{object} of pod {pod} opens when its operator sees the cordon (drain.budgets)"),
+            Self::OpensAtEviction { pod, said } => {
+                write!(f, "{object} of pod {pod} opens when its operator sees the eviction (drain.budgets)")?;
+                if said.is_empty() { Ok(()) } else { write!(f, "; the last answer: {said}") }
+            }
+            Self::NotOpened(pod) => write!(f, "{object} of pod {pod} did not open under the cordon (drain.budgets)"),
+            Self::OpeningElsewhere { at_once } => write!(
+                f,
+                "{object} waits for its budget to open; drain.budgets lets {at_once} wait so at a time (atOnce)"
+            ),
+            Self::NoCandidate(pod) => write!(
+                f,
+                "with this node cordoned no pod of {object} on a schedulable node could take over from pod {pod}"
+            ),
             Self::FitsNowhere { pod, barrier } => write!(f, "pod {pod} fits on no other node: {barrier}"),
             Self::ConstrainedNeverAllowed { pod, barrier, need, most } => write!(
                 f,

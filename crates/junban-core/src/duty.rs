@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::{Pod, PodPhase, PodWish};
-use crate::policy::{Leave, Policy};
+use crate::policy::{Leave, Policy, StuckTerminating};
 use crate::reason::Reason;
 use crate::selector::Selector;
 use crate::taint::Taint;
@@ -24,6 +24,8 @@ pub enum Duty {
     Returns(Blocker),
     /// Terminating: waited for, never evicted again.
     Leaving,
+    /// Terminating for longer than its grace period and two minutes, and the policy says that the reboot goes on.
+    Stuck(Blocker),
     /// Its controller is another pod that must leave this node. The garbage collector removes it after that pod.
     Follows,
     /// Work: waited for until it ends, and evicted after `jobs.deadline`.
@@ -38,7 +40,7 @@ pub enum Duty {
 impl Duty {
     /// Whether the node counts as drained only without the pod.
     pub fn must_leave(&self) -> bool {
-        !matches!(self, Self::Skip | Self::Returns(_))
+        !matches!(self, Self::Skip | Self::Returns(_) | Self::Stuck(_))
     }
 }
 
@@ -92,6 +94,12 @@ fn own_duty(cluster: &Cluster, memory: Option<&Memory>, pod: &Pod, policy: Optio
         return Duty::Skip;
     }
     if pod.terminating {
+        let reboots = policy.is_some_and(|policy| policy.drain.stuck_terminating == StuckTerminating::Reboot);
+        let is_stuck = memory.is_some_and(|memory| memory.sightings.is_stuck(pod));
+        if reboots && guard::holds(Guard::StuckPods, is_stuck) {
+            let volumes = cluster.volumes_attached_for(pod);
+            return Duty::Stuck(blocker(Reason::PodStuck, Detail::RebootsBeside { volumes }));
+        }
         return Duty::Leaving;
     }
     if memory.is_some_and(|memory| memory.sightings.keeps_returning(cluster, pod)) {

@@ -189,6 +189,8 @@ pub struct PowerOrder {
     pub boot_timeout: Duration,
     /// Not started later than this: 4 s after the live reads began, 10 s after the record was sent.
     pub not_after: Mono,
+    /// Pods that are still on the node: they terminate and do not end (`drain.stuckTerminating: Reboot`).
+    pub beside: Vec<PodKey>,
 }
 
 /// A live read.

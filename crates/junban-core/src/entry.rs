@@ -149,7 +149,7 @@ pub struct Record {
     /// The cluster clock when work was first waited for. `jobs.deadline` bounds this wait over all rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_at: Option<Reading>,
-    /// The wall time of the same moment. Pods that were made later do not keep the node from being cordoned.
+    /// The wall time of the same moment. Pods that were bound later do not keep the node from being cordoned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_since: Option<Timestamp>,
     /// Written before any power action.

@@ -169,6 +169,10 @@ pub enum Guard {
     /// lost that nobody makes again.
     ForbiddenPods,
 
+    /// Under `stuckTerminating: Reboot` only pods stay that terminate beyond their grace period and two minutes
+    /// (docs/design/drain.md#drain-timeout). Without: a server is rebooted while a pod still ends in its own time.
+    StuckPods,
+
     // docs/design/overview.md#how-junban-decides
     /// Each effect is checked a second time before it is sent. Without: a mistake of the planner reaches the cluster.
     Recheck,

@@ -48,6 +48,7 @@ pub mod standing;
 
 // Storey 5: tokens and duties
 pub mod duty;
+pub mod opening;
 pub mod placement;
 pub mod tokens;
 

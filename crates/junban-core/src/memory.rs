@@ -16,7 +16,7 @@ pub use attempts::{AttemptStage, OwnAttempt};
 pub use evidence::{Fresh, LivePods, LiveReads, LiveTurn};
 pub use lanes::{Lanes, RejectedWrite};
 pub use pacing::Pacing;
-pub use sightings::{BootSeen, ReadySeen, Sightings};
+pub use sightings::{BootSeen, ReadySeen, STUCK_AFTER, Sightings};
 pub use token_book::{Accepted, Denial, TokenBook};
 pub use unreplaced::Unreplaced;
 

@@ -292,8 +292,9 @@ impl<'a> Placement<'a> {
                 taken.push(number);
                 continue;
             }
-            if pod.node.is_none() && highest.is_some_and(|highest| pod.priority < highest) {
-                // The scheduler places the pods that leave before it.
+            let is_behind = pod.ends || highest.is_some_and(|highest| pod.priority < highest);
+            if pod.node.is_none() && is_behind {
+                // Work that waits in a queue goes on waiting. The scheduler places pods of a lower priority later.
                 continue;
             }
             let barrier = room.barrier(cluster, pod, &wants, &demands, leaving);

@@ -58,4 +58,6 @@ mod status_tests;
 #[cfg(test)]
 mod stop_tests;
 #[cfg(test)]
+mod stuck_tests;
+#[cfg(test)]
 mod tests;

@@ -49,8 +49,12 @@ pub struct Pod {
     pub is_junban: bool,
     /// Whether it is work that ends: its `restartPolicy` is Never or OnFailure.
     pub ends: bool,
+    /// When it was bound to its node. A pod can wait for a node for long.
+    pub bound: Timestamp,
     /// When the condition Ready changed last.
     pub ready_since: Option<Timestamp>,
+    /// When its grace period ends (`deletionTimestamp`), if it is terminating.
+    pub gone_by: Option<Timestamp>,
 }
 
 impl Pod {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::ids::{PolicyName, Version};
 use crate::node::Node;
 use crate::quantity::IntOrPercent;
@@ -60,6 +61,8 @@ pub struct DrainRules {
     pub empty_dir: Leave,
     pub bare: Leave,
     pub on_timeout: OnTimeout,
+    pub budgets: Vec<OpeningBudgets>,
+    pub stuck_terminating: StuckTerminating,
     pub capacity: CapacityRule,
 }
 
@@ -76,6 +79,41 @@ impl CapacityRule {
     pub fn reports_anything(&self) -> bool {
         !self.is_required || !self.report_only.is_empty()
     }
+}
+
+/// Budgets that open only under the cordon of the node (docs/design/drain.md#opening-budgets).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpeningBudgets {
+    /// Labels of the PodDisruptionBudgets. `None`: any.
+    pub selector: Option<Selector>,
+    /// The namespace of the PodDisruptionBudgets. `None`: any.
+    pub namespace: Option<String>,
+    pub opens_at: OpensAt,
+    /// How many nodes may wait for one of these budgets under their cordon at a time, at least 1.
+    pub at_once: u32,
+    /// How long a node waits so. At most [`DrainRules::timeout`].
+    pub timeout: Duration,
+}
+
+impl OpeningBudgets {
+    /// Whether this rule names the budget.
+    pub fn names(&self, budget: &Budget) -> bool {
+        let namespace = self.namespace.as_ref();
+        namespace.is_none_or(|namespace| *namespace == budget.key.namespace)
+            && self
+                .selector
+                .as_ref()
+                .is_none_or(|selector| selector.selects(&budget.labels))
+    }
+}
+
+/// What makes the operator of a budget move the pod.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpensAt {
+    /// It sees that the pod's node is cordoned.
+    Cordon,
+    /// It sees that the pod's eviction is asked for.
+    Eviction,
 }
 
 impl DrainRules {
@@ -105,6 +143,15 @@ pub enum OnTimeout {
     Release,
     /// The node stays cordoned, and the entry is Failed.
     Hold,
+}
+
+/// What becomes of a drain that waits for a pod that has been terminating for two minutes more than its grace period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StuckTerminating {
+    /// The drain waits until its timeout.
+    Release,
+    /// The reboot goes on: nothing else ends such a pod.
+    Reboot,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

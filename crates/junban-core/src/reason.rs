@@ -141,6 +141,12 @@ reasons! {
     BudgetHeld Passes ""
     /// The budget can never allow an eviction.
     BudgetImpossible NeedsSomebody "relax the budget or add replicas"
+    /// The policy names the budget: it opens when its operator sees the cordon or the eviction.
+    BudgetOpening Passes "see what the operator of the budget says of its pod"
+    /// As many nodes wait for such a budget as `atOnce` allows.
+    OpeningTurn Passes ""
+    /// The cordon would leave no pod that can take over from one that has to move.
+    LastCandidate Passes "bring back a node of the other pods of the owner named here"
     /// Two budgets select the pod.
     TwoBudgets NeedsSomebody "let only one PodDisruptionBudget select the pod"
     /// The budget cannot be computed.
@@ -160,7 +166,7 @@ reasons! {
     /// A pod of the node fits on no other node now.
     NoCapacity Passes "add room, relax what keeps the pod from other nodes, or set drain.capacity: Report"
     /// The pod has been terminating for longer than its grace period.
-    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that ignores SIGTERM"
+    PodStuck NeedsSomebody "see what holds the pod: a finalizer, or a container that does not end; drain.stuckTerminating: Reboot goes on without it"
     /// An admission webhook said no, or could not be asked.
     WebhookDenied NeedsSomebody "ask the owner of the webhook"
     /// `deleteAfterDenial` names the namespace, but the account may not delete pods there.

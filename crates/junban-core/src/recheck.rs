@@ -2,13 +2,18 @@
 //! mistakes of the planner (docs/design/overview.md#how-junban-decides).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::effect::{Effect, NodeChange, NodeWrite};
 use crate::entry::Phase;
 use crate::guard::{self, Guard};
+use crate::policy::StuckTerminating;
 use crate::quantity::IntOrPercent;
 use crate::time::Now;
+
+/// A pod that has been terminating for this long after its grace period does not end by itself.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
 
 /// What is wrong with an effect, if anything. Such an effect is not sent, and is logged as a bug.
 pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String> {
@@ -75,8 +80,27 @@ pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String>
                 power.attempt == order.attempt && !power.void && power.boot_id_before == order.boot_id
             }));
             let same = node.boot_id.as_ref() == Some(&order.boot_id) && node.uid == order.node_uid;
-            (!(recorded && marked && same && order.not_after > now.mono))
-                .then(|| "a power action without its record".into())
+            if !(recorded && marked && same && order.not_after > now.mono) {
+                return Some("a power action without its record".into());
+            }
+            let policy = cluster.policies.get(&entry.spec.policy);
+            let reboots =
+                policy.is_some_and(|policy| policy.drain.stuck_terminating == StuckTerminating::Reboot);
+            let pods = order.beside.iter().filter_map(|key| cluster.pods.get(key));
+            let mut in_time = pods.filter(|pod| {
+                let stuck = pod.gone_by.and_then(|by| by.checked_add(STUCK_AFTER).ok());
+                stuck.is_none_or(|at| at > now.wall)
+            });
+            match in_time.next() {
+                _ if !order.beside.is_empty() && !reboots => {
+                    Some("a power action beside pods under Release".into())
+                }
+                Some(pod) => Some(format!(
+                    "a power action beside pod {}, which may still end",
+                    pod.key
+                )),
+                None => None,
+            }
         }
         _ => None,
     }

@@ -105,7 +105,7 @@ const GATES: &[Gate] = &[
     gate(Ask::Pods(budgets::check), &[Stage::Pods, Stage::Granted], &[
         Reason::TwoBudgets, Reason::BudgetImpossible, Reason::BudgetUnknown, Reason::UnhealthyPods, Reason::BarePod,
         Reason::EmptyDir, Reason::DoNotDisrupt, Reason::JobRunning, Reason::BudgetExhausted, Reason::BudgetHeld,
-        Reason::ReplacementUnschedulable, Reason::ImpliedBudget,
+        Reason::ReplacementUnschedulable, Reason::ImpliedBudget, Reason::OpeningTurn, Reason::LastCandidate,
     ], None),
     gate(Ask::Node(capacity::check), &[Stage::Pods, Stage::Granted], &[Reason::NoCapacity], None),
 ];

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use junban_api::lint::check_object;
 use junban_api::names;
-use junban_world::{Custom, Truth, World};
+use junban_world::{Custom, EntryFacts, Truth, World};
 use serde_json::{Value, json};
 
 use crate::objects::{ENTRY, QUEUE};
@@ -76,7 +76,7 @@ thread_local! {
 }
 
 /// The facts that a write means for the checkers.
-fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+pub fn interpret(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
     match new.or(old).map(|custom| custom.kind.as_str()) {
         Some(ENTRY) => entry(old, new),
         Some(QUEUE) => queue(old, new),
@@ -93,51 +93,21 @@ fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
         let uid = old.map(|custom| custom.meta.uid.to_string()).unwrap_or_default();
         return vec![Truth::EntryGone { entry: uid }];
     };
-    let uid = new.meta.uid.to_string();
-    let phase = |custom: &Custom| text(&custom.status["phase"]);
-    let attempt = |custom: &Custom| custom.status["attempt"].as_u64().unwrap_or_default();
-    let mut notes = Vec::new();
-    if old.is_none() {
-        notes.push(Truth::EntryMade {
-            entry: uid.clone(),
-            node: text(&new.spec["nodeName"]),
-            node_uid: text(&new.spec["nodeUID"]),
-            policy: text(&new.spec["policy"]),
-        });
-    }
-    let mut moved = |from: &str, to: &str| {
-        notes.push(Truth::Entry {
-            entry: uid.clone(),
-            name: new.meta.name.to_string(),
-            node: text(&new.spec["nodeName"]),
-            node_uid: text(&new.spec["nodeUID"]),
-            goal: text(&new.spec["bootedAfter"]),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            attempt: attempt(new),
-        });
+    let facts = |custom: &Custom| EntryFacts {
+        uid: custom.meta.uid.to_string(),
+        name: custom.meta.name.to_string(),
+        node: text(&custom.spec["nodeName"]),
+        node_uid: text(&custom.spec["nodeUID"]),
+        policy: text(&custom.spec["policy"]),
+        goal: text(&custom.spec["bootedAfter"]),
+        phase: text(&custom.status["phase"]),
+        attempt: custom.status["attempt"].as_u64().unwrap_or_default(),
+        retries: custom.spec["retries"].as_u64().unwrap_or_default(),
+        cancel_asked: custom.spec["cancel"].as_bool().unwrap_or_default(),
     };
-    let (from, to) = (old.map(phase).unwrap_or_default(), phase(new));
-    if !to.is_empty() && (from != to || old.map(attempt) != Some(attempt(new))) {
-        // An entry without a status was Queued. But an entry that is created again as Failed never was Queued.
-        let unseen = from.is_empty() && !matches!(to.as_str(), "Queued" | "Failed");
-        if unseen {
-            moved("", "Queued");
-        }
-        moved(if unseen { "Queued" } else { &from }, &to);
-    }
-    let cancelled = |custom: &Custom| custom.spec["cancel"].as_bool().unwrap_or_default();
-    if cancelled(new) && !old.is_some_and(cancelled) {
-        notes.push(Truth::CancelAsked { entry: uid.clone() });
-    }
-    let retries = |custom: &Custom| custom.spec["retries"].as_u64().unwrap_or_default();
-    if retries(new) > old.map_or(0, retries) {
-        notes.push(Truth::Retried {
-            entry: uid,
-            retries: retries(new),
-        });
-    }
-    notes
+    let (before, after) = (old.map(facts), facts(new));
+    let is_news = before.is_none_or(|before| before != after);
+    Vec::from_iter(is_news.then_some(Truth::Entry(after)))
 }
 
 fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {

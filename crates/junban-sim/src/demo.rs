@@ -160,11 +160,11 @@ impl Demo {
         for event in &truth {
             self.metrics.observe(event);
             self.checkers.observe(event);
-            if let Truth::Entry { node, to, .. } = &event.what {
+            if let Truth::Entry(entry) = &event.what {
                 self.last_progress = event.at;
-                self.phases.insert(node.clone(), to.clone());
-                if to == "Succeeded" {
-                    self.proven.insert(node.clone(), event.at);
+                self.phases.insert(entry.node.clone(), entry.phase.clone());
+                if entry.phase == "Succeeded" {
+                    self.proven.insert(entry.node.clone(), event.at);
                 }
             }
         }

@@ -272,6 +272,10 @@ fn pod_status(pod: &world::Pod) -> k8s::PodStatus {
         last_transition_time: Some(time(pod.status.ready_since)),
         ..condition("Ready", pod.status.ready, None)
     }];
+    conditions.extend(pod.status.bound.map(|bound| k8s::PodCondition {
+        last_transition_time: Some(time(bound)),
+        ..condition("PodScheduled", true, None)
+    }));
     if pod.node.is_none() && pod.status.reason == world::scheduler::UNSCHEDULABLE {
         conditions.push(condition(
             "PodScheduled",

@@ -1,5 +1,6 @@
 //! The `junban` program: as a person calls it, and as the controller.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,19 +25,34 @@ pub fn command(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command
 pub struct Controller(Child);
 
 impl Controller {
-    /// Appends what the controller logs to `log`.
     pub fn start(program: &Path, bed: &Testbed, log: &Path) -> Result<Self> {
         let account = bed.kubeconfig(&["--service-account", ACCOUNT])?;
+        Self::start_with(program, &account, log, &["--log", "info,junban_engine=debug"])
+    }
+
+    /// Appends what the controller logs to `log`.
+    pub fn start_with(
+        program: &Path,
+        kubeconfig: &Path,
+        log: &Path,
+        options: &[impl AsRef<OsStr>],
+    ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         tied(program)
-            .args(["controller", "--log", "info,junban_engine=debug", "--kubeconfig"])
-            .arg(account)
+            .args(["controller", "--kubeconfig"])
+            .arg(kubeconfig)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map(Self)
             .context("start the controller")
+    }
+
+    /// Its process ID.
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// The exit status of a controller that ended by itself.

@@ -20,7 +20,8 @@ pub const ACCOUNT: &str = "junban/junban";
 /// A running testbed. It ends when this value is dropped, and when this process dies.
 pub struct Testbed {
     binary: PathBuf,
-    manifests: PathBuf,
+    /// The folder of that name in the checkout.
+    pub manifests: PathBuf,
     child: Child,
     pub ready: Ready,
 }

@@ -6,3 +6,6 @@ pub mod real;
 pub mod rehearsal;
 pub mod scenario;
 pub mod simulated;
+mod testbed;
+mod time;
+mod watched;

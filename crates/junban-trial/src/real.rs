@@ -1,33 +1,42 @@
 //! Runs a scenario on the real control plane of `testbed/`: real API servers, controllers and scheduler, and simulated
 //! machines. The controllers are child processes with the token of their own ServiceAccount.
 //!
-//! The facts come from an administrator's watches and from the power log of the machines, not from Junban's processes.
+//! The facts come from an administrator's watches and from the power log of the machines, not from Junban's processes. When
+//! the run is over, the checkers of the simulated world judge what these have shown.
 
 mod controllers;
-mod facts;
 mod manifests;
-mod options;
 mod people;
-mod rules;
-mod testbed;
 mod volumes;
-mod watches;
 mod workloads;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::scenario::facts::EndState;
 use crate::scenario::judge::{Failure, Judge};
-use crate::scenario::model::{Act, Fault, Scenario};
+use crate::scenario::model::{Act, Fault, Scenario, Span};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
+use crate::testbed::Testbed;
+use crate::watched::Watched;
 
 use controllers::Controllers;
-pub use options::Options;
-use testbed::Testbed;
+
+/// What a run on the real control plane needs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub exit_after_writes: Option<u64>,
+    /// The testbed's program (`cargo xtask testbed path`).
+    pub testbed: PathBuf,
+    /// The `junban` program.
+    pub junban: PathBuf,
+    /// The checkout's `manifests/`.
+    pub manifests: PathBuf,
+}
 
 /// What a run showed.
 #[derive(Clone, Debug)]
@@ -48,18 +57,125 @@ const OTHERS_AFTER: Duration = Duration::from_secs(3);
 /// The processes and the power log are looked at this often, even if nothing changes.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// If the watches show nothing for this long, they have shown everything that there is.
+/// The controllers of the cluster need this long to react to what was done before the run.
 const QUIET: Duration = Duration::from_secs(3);
+/// After this time the slowest watch has shown the last write of a run.
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// The Node of a dead machine must be NotReady within this time.
 const NOTICED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs a scenario on a testbed of its own.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<RealReport> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(run_on(scenario, options))
+    if let Some(at) = scenario.operators.first() {
+        bail!(
+            "{}:{}: operators exist in the simulated world only",
+            scenario.file,
+            at.line
+        );
+    }
+    let flags = flags(scenario, options.seed);
+    let bed = Testbed::up(&options.testbed, &options.manifests, &options.junban, &flags)?;
+    manifests::apply(&bed, scenario)?;
+    workloads::apply(&bed, scenario)?;
+    for at in &scenario.given {
+        people::act(&bed, scenario, &at.what)?;
+    }
+    let mut watched = Watched::start(&bed.ready.kubeconfig, &bed.ready.power_log)?;
+    watched.wait_for_lists()?;
+    // Wait until what was done last is over, and until the Nodes of dead machines are NotReady.
+    let began_to_watch = Instant::now();
+    loop {
+        watched.wait_out(QUIET)?;
+        let nodes = watched.facts().nodes;
+        let unnoticed = dead_before(scenario);
+        if !unnoticed
+            .iter()
+            .any(|node| nodes.get(*node).is_some_and(|node| node.ready))
+        {
+            break;
+        }
+        if began_to_watch.elapsed() > NOTICED_WITHIN {
+            bail!("a machine is dead, but its Node stays Ready");
+        }
+    }
+    watched.begin();
+    let exit = options.exit_after_writes.or(scenario.exit_after_writes);
+    let mut controllers = Controllers::new(&bed, scenario, exit)?;
+    let leniency = if exit.is_some() {
+        LENIENCY_AFTER_A_CRASH
+    } else {
+        Duration::ZERO
+    };
+    let mut judge = Judge::new(scenario, leniency);
+    let mut retried = BTreeSet::new();
+    let began = Instant::now();
+    for number in 1..=scenario.controllers {
+        controllers.start(number)?;
+        if number < scenario.controllers {
+            std::thread::sleep(OTHERS_AFTER);
+        }
+    }
+    watched.wait(Duration::ZERO)?;
+    while !judge.is_over() {
+        let mut seen = watched.facts();
+        while let Some(at) = judge.look(began.elapsed(), &seen) {
+            let done = match controllers.act(&at.what) {
+                Some(done) => done,
+                None => people::act(&bed, scenario, &at.what),
+            };
+            if let Err(error) = done {
+                judge.not_done(began.elapsed(), at.line, &at.text, format!("{error:#}"));
+            }
+            watched.wait(Duration::ZERO)?;
+            seen = watched.facts();
+        }
+        for node in seen.in_doubt().filter(|_| controllers.exited()) {
+            if retried.insert(node.clone()) {
+                judge.suspend_never();
+                bed.junban(&["retry", node])?;
+            }
+        }
+        controllers.look_after()?;
+        workloads::operate(&bed, scenario, &seen)?;
+        let pause = judge
+            .next_look(began.elapsed())
+            .map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
+        watched.wait(pause.min(HEARTBEAT))?;
+    }
+    let took = began.elapsed();
+    let end = EndState::of(&watched.facts());
+    controllers.stop();
+    watched.wait_out(SHOWN_AFTER)?;
+    judge_rules(&watched, &bed, &mut judge)?;
+    let failures = judge.failures().to_vec();
+    Ok(RealReport {
+        end,
+        exited: controllers.exited(),
+        took,
+        logs: bed.keep_logs(!failures.is_empty()),
+        failures,
+    })
+}
+
+/// Judges the rules of every run. If one is broken, the events are kept with the logs.
+fn judge_rules(watched: &Watched, bed: &Testbed, judge: &mut Judge<'_>) -> Result<()> {
+    let mut events = String::new();
+    let violations = watched.judge(|_, event| {
+        events += &serde_json::to_string(event).unwrap_or_default();
+        events.push('\n');
+    })?;
+    for violation in &violations {
+        let at = Duration::from_millis(violation.at.saturating_sub(watched.began()));
+        judge.fail(
+            at,
+            format!("the rule {} is broken", violation.rule),
+            &violation.text,
+        );
+    }
+    if !judge.failures().is_empty() {
+        std::fs::write(bed.logs.join("events.jsonl"), events)?;
+    }
+    Ok(())
 }
 
 /// Runs a scenario once for each write from `first` to `last`, with a crash after that write and on a testbed of its own.
@@ -86,6 +202,29 @@ pub fn sweep(
     })
 }
 
+/// The flags of `testbed up` for the machines of the scenario.
+fn flags(scenario: &Scenario, seed: u64) -> Vec<String> {
+    let nodes = &scenario.nodes;
+    let seconds = |span: Span| format!("{}..{}", span.from.as_secs_f64(), span.to.as_secs_f64());
+    let mut flags = vec![
+        format!("--nodes={}", nodes.workers),
+        format!("--control-planes={}", nodes.control_planes),
+        format!("--boot-seconds={}", seconds(nodes.boot)),
+        format!("--seed={seed}"),
+    ];
+    if nodes.control_planes > 1 {
+        // An etcd member that goes away costs its API server seconds. A real cluster waits 50 s.
+        flags.push("--monitor-grace-seconds=25".to_owned());
+    }
+    if let Some(cpu) = &nodes.cpu {
+        flags.push(format!("--node-cpu={}", cpu.text));
+    }
+    if let Some(memory) = &nodes.memory {
+        flags.push(format!("--node-memory={}", memory.text));
+    }
+    flags
+}
+
 /// Machines that are down when the run begins.
 fn dead_before(scenario: &Scenario) -> BTreeSet<&String> {
     let mut dead = BTreeSet::new();
@@ -98,101 +237,4 @@ fn dead_before(scenario: &Scenario) -> BTreeSet<&String> {
         }
     }
     dead
-}
-
-async fn run_on(scenario: &Scenario, options: &Options) -> Result<RealReport> {
-    let bed = Testbed::up(scenario, options)?;
-    manifests::apply(&bed, scenario)?;
-    workloads::apply(&bed, scenario)?;
-    for at in &scenario.given {
-        people::act(&bed, scenario, &at.what)?;
-    }
-    let mut watches = watches::start(&bed).await?;
-    let mut facts = facts::Collector::default();
-    // Wait until the watches have listed everything, and until the Nodes of dead machines are NotReady.
-    let began_to_watch = Instant::now();
-    loop {
-        while let Ok(Some(event)) = tokio::time::timeout(QUIET, watches.recv()).await {
-            facts.apply(event);
-        }
-        let nodes = facts.facts().nodes;
-        let unnoticed = dead_before(scenario);
-        if !unnoticed
-            .iter()
-            .any(|node| nodes.get(*node).is_some_and(|node| node.ready))
-        {
-            break;
-        }
-        if began_to_watch.elapsed() > NOTICED_WITHIN {
-            bail!("a machine is dead, but its Node stays Ready");
-        }
-    }
-    facts.begin(&bed);
-    let exit = options.exit_after_writes.or(scenario.exit_after_writes);
-    let mut controllers = Controllers::new(&bed, scenario, options, exit)?;
-    let leniency = if exit.is_some() {
-        LENIENCY_AFTER_A_CRASH
-    } else {
-        Duration::ZERO
-    };
-    let mut judge = Judge::new(scenario, leniency);
-    let mut rules = rules::Rules::new(scenario);
-    for at in &scenario.given {
-        rules.forgive(&at.what, &facts.facts());
-    }
-    let mut retried = BTreeSet::new();
-    let began = Instant::now();
-    for number in 1..=scenario.controllers {
-        controllers.start(number)?;
-        if number < scenario.controllers {
-            tokio::time::sleep(OTHERS_AFTER).await;
-        }
-    }
-    while !judge.is_over() {
-        facts.read_power_log(&bed);
-        let mut seen = facts.facts();
-        rules.look(
-            &seen,
-            facts.budgets(),
-            facts.queue(),
-            facts.policies(),
-            began.elapsed(),
-            &mut judge,
-        );
-        while let Some(at) = judge.look(began.elapsed(), &seen) {
-            rules.forgive(&at.what, &seen);
-            let done = match controllers.act(&at.what) {
-                Some(done) => done,
-                None => people::act(&bed, scenario, &at.what),
-            };
-            if let Err(error) = done {
-                judge.not_done(began.elapsed(), at.line, &at.text, format!("{error:#}"));
-            }
-            facts.read_power_log(&bed);
-            seen = facts.facts();
-        }
-        for node in seen.in_doubt().filter(|_| controllers.exited()) {
-            if retried.insert(node.clone()) {
-                judge.suspend_never();
-                bed.junban(&["retry", node])?;
-            }
-        }
-        controllers.look_after()?;
-        workloads::operate(&bed, scenario, &seen)?;
-        let pause = judge
-            .next_look(began.elapsed())
-            .map_or(HEARTBEAT, |at| at.saturating_sub(began.elapsed()));
-        if let Ok(event) = tokio::time::timeout(pause.min(HEARTBEAT), watches.recv()).await {
-            facts.apply(event.context("the watches ended")?);
-        }
-    }
-    controllers.stop();
-    let failures = judge.failures().to_vec();
-    Ok(RealReport {
-        end: EndState::of(&facts.facts()),
-        exited: controllers.exited(),
-        took: began.elapsed(),
-        logs: bed.keep_logs(!failures.is_empty()),
-        failures,
-    })
 }

@@ -1,36 +1,39 @@
 //! The rehearsal: does what a person would do who wants to judge Junban. It starts a cluster with real control planes,
 //! simulated machines and load, runs the controller with the token of its account, and calls
-//! `junban reboot --all --wait`. A watcher that shares no code with Junban sees what the users of the cluster see. At the
-//! end a report judges what the watcher, the audit logs and the power log show.
+//! `junban reboot --all --wait`. An administrator's watches see what the users of the cluster see. At the end a report
+//! judges what the watches, the audit logs and the power log show.
 
 mod args;
 mod budgets;
 mod logs;
 mod report;
 mod say;
+mod seen;
 mod starts;
-mod stream;
-mod testbed;
 mod trouble;
 mod turns;
 mod unknown;
-mod watcher;
 mod workload;
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use junban_testbed::junban::Controller;
+use junban_world::Pod;
+use serde_json::json;
 
 pub use args::Args;
 use args::Exceptions;
 use report::RunRecord;
 use say::say;
-use testbed::InstalledTestbed;
 use trouble::Trouble;
-use watcher::{Watcher, now};
+use workload::APP;
+
+use crate::testbed::Testbed;
+use crate::time::now;
+use crate::watched::Watched;
 
 /// Much longer than the slowest simulated boot takes.
 const BOOT_TIMEOUT: &str = "90s";
@@ -38,6 +41,8 @@ const BOOT_TIMEOUT: &str = "90s";
 const EXPLAINED_OF_OTHERS: usize = 5;
 /// A workload that is not Ready after this time never is.
 const SETTLE: Duration = Duration::from_secs(300);
+/// After this time the slowest watch has shown the last write of a run.
+const SHOWN_AFTER: Duration = Duration::from_secs(3);
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 pub fn run(args: &Args) -> Result<()> {
@@ -52,18 +57,21 @@ pub fn run(args: &Args) -> Result<()> {
         flags.push(format!("--fault={lost}=never-returns"));
     }
     say(&format!("testbed up {}", flags.join(" ")))?;
-    let bed = InstalledTestbed::up(args, &workload.objects, &flags)?;
-    bed.install(BOOT_TIMEOUT)?;
-    let watcher = Watcher::start(&bed.ready().kubectl, &workload.apps);
-    let pods = workload.apps.iter().map(|app| app.replicas).sum();
-    let nodes = bed.ready().nodes.len();
-    settle(&watcher, pods, nodes)?;
+    let bed = Testbed::up(&args.testbed, &args.manifests, &args.program, &flags)?;
+    bed.apply_objects(&workload.objects)?;
+    configure(&bed)?;
+    let mut watched = Watched::start(&bed.ready.kubeconfig, &bed.ready.power_log)?;
+    let pods = workload.pods;
+    let nodes = bed.ready.nodes.len();
+    settle(&mut watched, pods, nodes)?;
     say(&format!("{pods} pods are Ready on {nodes} nodes"))?;
-    let record = rehearse(args, &bed, &watcher, &exceptions)?;
-    let judged = report::report(&bed, &watcher, &exceptions, &record, pods)?;
+    let record = rehearse(args, &bed, &mut watched, &exceptions)?;
+    let judged = report::report(&bed, &watched, &exceptions, &record, pods)?;
     let (held, broken) = (judged.held, judged.broken);
-    if let Some(kept) = bed.end(args.keep || !broken.is_empty())? {
-        say(&format!("logs: {}", kept.display()))?;
+    let keep = args.keep || !broken.is_empty();
+    let logs = bed.keep_logs(keep);
+    if keep {
+        say(&format!("logs: {}", logs.display()))?;
     }
     // `cargo xtask test` counts this line: it has the form that Rust's test runner prints.
     let word = if broken.is_empty() { "ok" } else { "FAILED" };
@@ -75,88 +83,94 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Waits until every pod of the workload is Ready and the watcher sees every node. From then on rules are judged.
-fn settle(watcher: &Watcher, pods: usize, nodes: usize) -> Result<()> {
+/// Sets the power command and the URLs of the control plane.
+fn configure(bed: &Testbed) -> Result<()> {
+    let ready = &bed.ready;
+    let reboot = json!({"spec": {"reboot": {
+        "bootTimeout": BOOT_TIMEOUT,
+        "ladder": [{"driver": "command", "command": ready.power_command}],
+    }}});
+    for policy in ["workers", "control-plane", "etcd"] {
+        bed.merge("rebootpolicy", policy, &reboot)?;
+    }
+    let urls = json!({"spec": {"controlPlane": {
+        "apiServers": ready.api_servers, "etcd": ready.etcd.health,
+    }}});
+    bed.merge("rebootqueue", "default", &urls)
+}
+
+/// Waits until every pod of the workload is Ready and every node is seen. From then on rules are judged.
+fn settle(watched: &mut Watched, pods: usize, nodes: usize) -> Result<()> {
+    watched.wait_for_lists()?;
     let begun = Instant::now();
     loop {
-        {
-            let mut seen = watcher.seen();
-            let (ready, found) = (seen.healthy_pods(), seen.nodes().len());
-            if ready == pods && found == nodes {
-                seen.judging = true;
-                return Ok(());
-            }
-            if begun.elapsed() > SETTLE {
-                bail!("{ready} of {pods} pods are Ready, {found} of {nodes} nodes seen");
-            }
+        let store = watched.live().store();
+        let is_ready = |pod: &Pod| pod.status.ready && !pod.terminating();
+        let of_apps = store.pods().filter(|pod| pod.meta.labels.contains_key(APP));
+        let ready = of_apps.filter(|pod| is_ready(pod)).count();
+        let found = store.nodes().count();
+        if ready == pods && found == nodes {
+            watched.begin();
+            return Ok(());
         }
-        sleep(Duration::from_millis(200));
+        if begun.elapsed() > SETTLE {
+            bail!("{ready} of {pods} pods are Ready, {found} of {nodes} nodes seen");
+        }
+        watched.wait_out(Duration::from_millis(200))?;
     }
 }
 
 /// Starts the controllers, reboots the cluster, and asks Junban to explain some nodes.
-fn rehearse(
-    args: &Args,
-    bed: &InstalledTestbed,
-    watcher: &Watcher,
-    exceptions: &Exceptions,
-) -> Result<RunRecord> {
+fn rehearse(args: &Args, bed: &Testbed, watched: &mut Watched, exceptions: &Exceptions) -> Result<RunRecord> {
     let mut controllers = Vec::new();
     for _ in 0..args.controllers.max(1) {
         controllers.push(bed.controller()?);
     }
-    let boots_before = watcher
-        .seen()
-        .nodes()
-        .iter()
-        .map(|(name, node)| (name.clone(), node.boot.clone()))
-        .collect();
     let mut record = RunRecord {
-        began: now(),
+        began: seconds_now(),
         exit: None,
-        boots_before,
         trouble: Trouble::new(args.trouble),
         explained: BTreeMap::new(),
         unknown: BTreeMap::new(),
     };
     let timeout = format!("{}m", args.minutes);
-    let done = reboot_all(bed, watcher, &mut controllers, &mut record, &timeout);
+    let done = reboot_all(bed, watched, &mut controllers, &mut record, &timeout);
     if done.is_ok() {
         if record.trouble.wanted {
-            record.unknown = unknown::retry(bed, watcher, &record.boots_before)?;
+            record.unknown = unknown::retry(bed, watched)?;
         }
-        let others = bed.ready().nodes.iter().filter(|node| !exceptions.contains(node));
+        let others = bed.ready.nodes.iter().filter(|node| !exceptions.contains(node));
         let named = exceptions.lost.iter().chain(&exceptions.stuck);
         for node in named.chain(others.take(EXPLAINED_OF_OTHERS)) {
             record.explained.insert(node.clone(), bed.explain(node)?);
         }
     }
     drop(controllers);
-    watcher.stop();
     done.map(|()| record)
 }
 
 /// Calls `junban reboot --all --wait`. Until it ends, makes trouble, starts controllers again that ended by themselves,
 /// and prints the progress.
 fn reboot_all(
-    bed: &InstalledTestbed,
-    watcher: &Watcher,
+    bed: &Testbed,
+    watched: &mut Watched,
     controllers: &mut [Controller],
     record: &mut RunRecord,
     timeout: &str,
 ) -> Result<()> {
-    let nodes = bed.ready().nodes.len();
-    record.began = now();
+    record.began = seconds_now();
     say("junban reboot --all --wait")?;
     let mut arguments = vec!["reboot", "--all", "--wait", "--timeout", timeout];
     arguments.extend(["--reason", "rehearsal"]);
-    let mut reboot = bed.begin(&arguments, "reboot.log")?;
+    let log = File::create(bed.logs.join("reboot.log"))?;
+    let mut reboot = bed.command_of_a_person(&arguments);
+    let mut reboot = reboot.stdout(log.try_clone()?).stderr(log).spawn()?;
     let mut said = Instant::now();
     let ended = loop {
         if let Some(ended) = reboot.try_wait()? {
             break ended;
         }
-        record.trouble.act(bed, controllers, watcher, nodes)?;
+        record.trouble.act(bed, controllers, &watched.facts())?;
         for controller in controllers.iter_mut() {
             if let Some(status) = controller.ended()? {
                 let what = format!("a controller ended by itself: {status}");
@@ -166,26 +180,23 @@ fn reboot_all(
         }
         if said.elapsed() > PROGRESS_EVERY {
             said = Instant::now();
-            say(&progress(watcher, record, nodes))?;
+            say(&progress(watched, record))?;
         }
-        sleep(Duration::from_millis(200));
+        watched.wait_out(Duration::from_millis(200))?;
     };
     record.exit = ended.code();
-    // The watches still show the last events.
-    sleep(Duration::from_secs(2));
+    watched.wait_out(SHOWN_AFTER)?;
     Ok(())
 }
 
-fn progress(watcher: &Watcher, record: &RunRecord, nodes: usize) -> String {
-    let seen = watcher.seen();
-    let is_back = |(name, node): &(&String, &watcher::Node)| {
-        record.boots_before.get(*name) != Some(&node.boot) && node.available()
-    };
-    let back = seen.nodes().iter().filter(is_back).count();
-    let broken = match seen.broken.len() {
-        0 => String::new(),
-        count => format!(", {count} rules broken"),
-    };
-    let seconds = now() - record.began;
-    format!("{seconds:>5.0} s: {back} of {nodes} nodes are back{broken}")
+fn progress(watched: &Watched, record: &RunRecord) -> String {
+    let nodes = watched.facts().nodes;
+    let back = nodes.values().filter(|node| node.is_back()).count();
+    let seconds = seconds_now() - record.began;
+    format!("{seconds:>5.0} s: {back} of {} nodes are back", nodes.len())
+}
+
+/// Seconds since 1970.
+fn seconds_now() -> f64 {
+    now() as f64 / 1_000.0
 }

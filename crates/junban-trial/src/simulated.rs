@@ -2,8 +2,6 @@
 //! scenario.
 
 mod build;
-mod facts;
-mod limits;
 mod people;
 
 use std::collections::BTreeSet;
@@ -13,10 +11,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use junban_world::{Checkers, EvictionAnswer, Ms, Params, Truth};
 
-use crate::scenario::facts::EndState;
+use crate::scenario::facts::{Collector, EndState};
 use crate::scenario::judge::{Failure, Judge};
+use crate::scenario::limits::Limits;
 use crate::scenario::model::{Act, Scenario};
 use crate::scenario::sweep::{self, SweepReport, SweptRun};
+use crate::time::ms;
 use junban_sim::sim::{Delays, Sim, Troubles};
 
 pub use people::PeopleError;
@@ -92,8 +92,8 @@ struct Run<'s> {
     sim: Sim,
     judge: Judge<'s>,
     checkers: Checkers,
-    limits: limits::Limits,
-    facts: facts::Collector,
+    limits: Limits,
+    facts: Collector,
     began: Ms,
     restart_at: Option<Ms>,
     /// When the other controllers start.
@@ -113,7 +113,7 @@ impl<'s> Run<'s> {
             ..options
         };
         let world = build::world(scenario, options.seed);
-        let limits = limits::Limits::of(&world);
+        let limits = Limits::of(world.store());
         let mut sim = Sim::new(world, delays);
         let leniency = if exit.is_some() || options.lenient {
             Duration::from_secs(5_400)
@@ -132,7 +132,7 @@ impl<'s> Run<'s> {
             judge,
             checkers: Checkers::new(Params::default()),
             limits,
-            facts: facts::Collector::default(),
+            facts: Collector::default(),
             began: 0,
             restart_at: None,
             others_at: None,
@@ -169,14 +169,14 @@ impl<'s> Run<'s> {
         self.look_at_refusals();
         self.start_controllers();
         self.retry_what_is_in_doubt();
-        let mut facts = self.facts.collect(&self.sim.world());
+        let mut facts = self.facts.collect(self.sim.world().store());
         while let Some(at) = self.judge.look(self.elapsed(), &facts) {
             self.act(at.line, &at.text, &at.what);
             self.look_at_truth();
-            facts = self.facts.collect(&self.sim.world());
+            facts = self.facts.collect(self.sim.world().store());
         }
         let look = self.judge.next_look(self.elapsed());
-        let look = look.map(|at| self.began + build::ms(at));
+        let look = look.map(|at| self.began + ms(at));
         let now = self.sim.now();
         let next = [look, self.restart_at, self.others_at]
             .into_iter()
@@ -193,7 +193,7 @@ impl<'s> Run<'s> {
     fn look_at_truth(&mut self) {
         let truth = {
             let mut world = self.sim.world();
-            if let Some(params) = self.limits.take_new(&world) {
+            if let Some(params) = self.limits.take_new(world.store(), world.now()) {
                 *self.checkers.params() = params;
             }
             world.take_truth()
@@ -257,7 +257,7 @@ impl<'s> Run<'s> {
         if !self.exited {
             return;
         }
-        let facts = self.facts.collect(&self.sim.world());
+        let facts = self.facts.collect(self.sim.world().store());
         for node in facts.in_doubt() {
             if self.retried.insert(node.clone()) {
                 self.judge.suspend_never();
@@ -272,7 +272,8 @@ impl<'s> Run<'s> {
             Some(done) => done,
             None => people::act(&mut self.sim.world(), self.scenario, act),
         };
-        self.limits.look(&self.sim.world());
+        let now = self.sim.now();
+        self.limits.look(self.sim.world().store(), now);
         if let Err(error) = done {
             let elapsed = self.elapsed();
             self.judge.not_done(elapsed, line, text, error.to_string());
@@ -314,7 +315,7 @@ impl<'s> Run<'s> {
     }
 
     fn report(self) -> SimulatedReport {
-        let facts = self.facts.collect(&self.sim.world());
+        let facts = self.facts.collect(self.sim.world().store());
         SimulatedReport {
             end: EndState::of(&facts),
             writes: self.sim.writes(1),
@@ -347,13 +348,10 @@ fn is_denial(truth: &Truth, params: &Params) -> bool {
 /// The line for the log of a run, if this event belongs there.
 fn log_line(truth: &Truth) -> Option<String> {
     match truth {
-        Truth::Entry {
-            node,
-            from,
-            to,
-            attempt,
-            ..
-        } => Some(format!("{node}: {from} -> {to} (attempt {attempt})")),
+        Truth::Entry(entry) => Some(format!(
+            "{}: {} (attempt {})",
+            entry.node, entry.phase, entry.attempt
+        )),
         Truth::Cordon { node, cordoned, by } => Some(format!("{node}: cordoned {cordoned} by {by}")),
         Truth::NodeReady { node, ready } => Some(format!("{node}: Ready {ready:?}")),
         Truth::MachineDown { machine, cause, .. } => Some(format!("{machine}: down ({cause:?})")),

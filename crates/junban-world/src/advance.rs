@@ -2,6 +2,7 @@
 
 use crate::api::{Attachment, Ms};
 use crate::events::Event;
+use crate::truth::Truth;
 use crate::world::World;
 
 impl World {
@@ -17,7 +18,7 @@ impl World {
     /// Handles events until one changes an object other than a Lease or adds to the truth, at most until `limit`. It
     /// handles all events of the last millisecond. Returns the time.
     pub fn advance_until_change(&mut self, limit: Ms) -> Ms {
-        let (mut seen, told) = (self.store.rv, self.truth_seq);
+        let (mut seen, told) = (self.store.rv, self.truth.len());
         while let Some((at, event)) = self.queue.pop_until(limit) {
             self.now = self.now.max(at);
             let lease = matches!(event, Event::Lease { .. });
@@ -26,7 +27,7 @@ impl World {
                 // The renewal itself is one write. The first one after a boot also adds to the truth.
                 seen += u64::from(self.store.rv == seen + 1);
             }
-            let changed = self.store.rv != seen || self.truth_seq != told;
+            let changed = self.store.rv != seen || self.truth.len() != told;
             if changed && self.queue.next_at().is_none_or(|next| next > self.now) {
                 return self.now;
             }
@@ -53,7 +54,13 @@ impl World {
             Event::Owner(key) => self.on_owner(&key),
             Event::Budget(key) => self.on_budget(&key),
             Event::Schedule => self.on_schedule(),
-            Event::Detached { attachment } => drop(self.store.remove::<Attachment>(self.now, &attachment)),
+            Event::Operator(index) => self.on_operator(index),
+            Event::Detached { attachment } => {
+                if let Some(old) = self.store.remove::<Attachment>(self.now, &attachment) {
+                    let node = old.node.to_string();
+                    self.emit(Truth::Detached { node });
+                }
+            }
             Event::Collect { node } => self.on_collect(&node),
         }
     }

@@ -60,6 +60,8 @@ pub(crate) enum Event {
     Owner(OwnerKey),
     Budget(ObjKey),
     Schedule,
+    /// The operator of this number looks at its pods.
+    Operator(usize),
     Detached {
         attachment: Name,
     },

@@ -57,6 +57,9 @@ impl World {
 
     /// Checks whether the pod may leave, and charges its budget.
     fn try_evict(&mut self, pod: &Pod, options: &EvictOptions) -> Result<(), ApiError> {
+        if !options.dry_run {
+            self.operator_sees_eviction(pod)?;
+        }
         self.webhook(pod)?;
         if pod.terminating()
             || matches!(

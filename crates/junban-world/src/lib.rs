@@ -51,6 +51,7 @@
 //! | a whole cluster from a size and a seed | [`Demo`] |
 //! | what really happened | [`World::take_truth`] → [`TruthEvent`]s, which can be serialised; [`World::emit`] adds notes |
 //! | rules that judge the truth | [`Checkers`]`::new(`[`Params`]`)`, `observe(&event)`, `violations()` |
+//! | the truth of a real cluster, for the same rules | [`Mirror`]`::new(interpreter)`, `put`, `remove`, `tell`; [`Checkers::of_watches`] |
 //! | figures of a run | [`Metrics`]`::new(controllers)`, `observe(&event)` |
 //!
 //! The same seed and the same calls at the same virtual times give the same world.
@@ -67,6 +68,9 @@ pub mod eviction;
 mod kubelet;
 pub mod machine;
 pub mod metrics;
+mod mirror;
+mod observed;
+mod operators;
 mod pods;
 mod power;
 pub mod rng;
@@ -78,12 +82,15 @@ pub mod world;
 
 pub use api::*;
 pub use builder::{NodeSpec, Workload, WorldBuilder};
-pub use checkers::{Checkers, Groups, Params, PolicyLimits, QuorumGroup, Violation};
+pub use checkers::{Checkers, Groups, ONLY_SIMULATED, Params, PolicyLimits, QuorumGroup, Violation};
 pub use client::{Client, DeleteOptions};
 pub use demo::Demo;
 pub use eviction::EvictOptions;
 pub use machine::{Fault, Machine, PowerRequest, PowerState};
 pub use metrics::{Metrics, TurnTimes};
+pub use mirror::Mirror;
 pub use rng::{Rng, Span};
-pub use truth::{DownCause, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent};
-pub use world::{Config, World};
+pub use truth::{
+    DownCause, EntryFacts, EvictionAnswer, PodFacts, PowerOutcome, PowerTag, Removal, Truth, TruthEvent,
+};
+pub use world::{Config, Interpreter, World};

@@ -116,8 +116,10 @@ impl World {
             return;
         };
         self.provision(&pod, node);
+        let now = self.now;
         self.update_pod(key, |p| {
             p.node = Some(node.clone());
+            p.status.bound = Some(now);
             p.status.reason.clear();
         });
         self.pod_bound(key);

@@ -1,7 +1,7 @@
 //! What really happened, as a stream of events. Checkers and metrics read nothing else, so they can also judge the
 //! recorded history of a real run.
 //!
-//! The world emits most events. [`Truth::EntryMade`] and the events after it are *notes* about the caller's own
+//! The world emits most events. [`Truth::Entry`] and the events after it are *notes* about the caller's own
 //! objects, which the world cannot read: the test that runs the caller adds them (see [`crate::World::interpret`]).
 
 use std::collections::BTreeMap;
@@ -13,8 +13,6 @@ use crate::api::{Map, Ms, Phase, Ready};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthEvent {
     pub at: Ms,
-    /// Position in the stream, from 0.
-    pub seq: u64,
     pub what: Truth,
 }
 
@@ -98,6 +96,39 @@ impl PodFacts {
         !self.mirror
             && self.owner_kind != "DaemonSet"
             && !matches!(self.phase, Phase::Succeeded | Phase::Failed)
+    }
+}
+
+/// What the checkers read about an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryFacts {
+    pub uid: String,
+    pub name: String,
+    pub node: String,
+    pub node_uid: String,
+    pub policy: String,
+    pub goal: String,
+    /// Empty before its first status.
+    pub phase: String,
+    pub attempt: u64,
+    pub retries: u64,
+    pub cancel_asked: bool,
+}
+
+impl EntryFacts {
+    /// Whether it is Draining, Rebooting or Verifying.
+    pub(crate) fn in_flight(&self) -> bool {
+        matches!(self.phase.as_str(), "Draining" | "Rebooting" | "Verifying")
+    }
+
+    /// Whether it is Queued. An entry without a status is Queued as well.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.phase.as_str(), "" | "Queued")
+    }
+
+    /// Whether it is Succeeded or Cancelled.
+    pub(crate) fn ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Cancelled")
     }
 }
 
@@ -203,6 +234,11 @@ pub enum Truth {
         uid: String,
     },
 
+    /// A network volume was detached from the node.
+    Detached {
+        node: String,
+    },
+
     /// The API server answered an eviction. `ready`: the pod was healthy in its budget.
     Eviction {
         by: String,
@@ -216,10 +252,7 @@ pub enum Truth {
     /// The disruption controller computed the budget.
     Budget {
         budget: String,
-        namespace: String,
-        healthy: i64,
         needed: i64,
-        expected: i64,
         allowed: i64,
         /// The pods that it selects.
         members: Vec<String>,
@@ -243,33 +276,10 @@ pub enum Truth {
     },
 
     // Notes about the caller's own objects.
-    /// An entry was made. It has no phase yet.
-    EntryMade {
-        entry: String,
-        node: String,
-        node_uid: String,
-        policy: String,
-    },
-    /// An entry's phase changed. `from` is empty if it had no phase before.
-    Entry {
-        entry: String,
-        name: String,
-        node: String,
-        node_uid: String,
-        goal: String,
-        from: String,
-        to: String,
-        attempt: u64,
-    },
+    /// An entry was made or changed. These are its new facts.
+    Entry(EntryFacts),
     EntryGone {
         entry: String,
-    },
-    CancelAsked {
-        entry: String,
-    },
-    Retried {
-        entry: String,
-        retries: u64,
     },
     /// The ledger changed. `holders` are all slots after the change: node name to entry UID.
     Slots {

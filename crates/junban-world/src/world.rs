@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::api::faults::Callers;
+use crate::api::operator::Operator;
 use crate::api::store::Store;
 use crate::api::{ApiError, Change, Custom, Ms, Name, ObjKey, OwnerKey, Webhook};
 use crate::events::Queue;
@@ -72,12 +73,12 @@ pub struct World {
     pub(crate) woken_owners: BTreeSet<OwnerKey>,
     pub(crate) serving: BTreeMap<ObjKey, (u64, u64, u64)>,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) operators: Vec<Operator>,
     /// The nodes that the builder chose for the first pods of an owner, by its namespace and name.
     pub(crate) placements: BTreeMap<ObjKey, VecDeque<Name>>,
     /// Whether the cluster is being built. All delays are 0 then.
     pub(crate) instant: bool,
-    truth: Vec<TruthEvent>,
-    pub(crate) truth_seq: u64,
+    pub(crate) truth: Vec<TruthEvent>,
     admission: Option<Admission>,
     interpreter: Option<Interpreter>,
 }
@@ -109,10 +110,10 @@ impl World {
             woken_owners: BTreeSet::new(),
             serving: BTreeMap::new(),
             webhooks: Vec::new(),
+            operators: Vec::new(),
             placements: BTreeMap::new(),
             instant: false,
             truth: Vec::new(),
-            truth_seq: 0,
             admission: None,
             interpreter: None,
             config,
@@ -165,13 +166,8 @@ impl World {
 
     /// Adds an event to the truth, for example a note about the caller's own objects.
     pub fn emit(&mut self, what: Truth) {
-        let seq = self.truth_seq;
-        self.truth_seq += 1;
-        self.truth.push(TruthEvent {
-            at: self.now,
-            seq,
-            what,
-        });
+        let at = self.now;
+        self.truth.push(TruthEvent { at, what });
     }
 
     /// The events since the last call.

@@ -39,6 +39,7 @@ pub fn read(budget: &PodDisruptionBudget) -> Result<Budget, Incomplete> {
             .map(|pods| pods.keys().cloned().collect())
             .unwrap_or_default(),
         sync_failed: sync_failed(budget),
+        labels: budget.metadata.labels.clone().unwrap_or_default(),
         expects_what_it_selects: matches!(
             spec.and_then(|spec| spec.min_available.as_ref()),
             Some(IntOrString::Int(_))

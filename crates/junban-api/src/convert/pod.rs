@@ -67,6 +67,11 @@ pub fn read(pod: &k8s::Pod, namespace: &str) -> Result<Pod, Incomplete> {
             && label(names::APP_NAME) == Some(names::APP)
             && label(names::APP_COMPONENT) == Some(names::COMPONENT_CONTROLLER),
         ends: matches!(spec.restart_policy.as_deref(), Some("Never" | "OnFailure")),
+        gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        bound: condition(status, "PodScheduled")
+            .filter(|found| found.status == "True")
+            .and_then(|found| Some(found.last_transition_time.as_ref()?.0))
+            .unwrap_or(meta.created),
         ready_since: condition(status, "Ready")
             .and_then(|found| Some(found.last_transition_time.as_ref()?.0)),
         key: PodKey::new(meta.namespace, meta.name),

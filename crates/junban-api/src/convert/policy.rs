@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_core::ids::PolicyName;
 use junban_core::policy::{
-    CapacityRule, DrainRules, Groups, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Groups, Leave, OnTimeout, OpeningBudgets, OpensAt, Policy, PolicySummary,
+    RebootRules, Step, StuckTerminating, VerifyRules,
 };
 use junban_core::selector::Selector;
 use kube::core::DynamicObject;
@@ -14,7 +15,9 @@ use serde_json::{Map, Value};
 use super::fields::{Fields, Unreadable, typed};
 use super::{condition, format_span, meta, parse_span, selector};
 use crate::names;
-use crate::resources::{DrainSpec, GroupsSpec, LadderStep, RebootPolicySpec, RebootSpec, VerifySpec};
+use crate::resources::{
+    DrainSpec, GroupsSpec, LadderStep, OpeningBudgetsSpec, RebootPolicySpec, RebootSpec, VerifySpec,
+};
 
 /// The most characters of a NodeReboot's `spec.reason`.
 const REASON_CHARS_MAX: usize = 1_024;
@@ -153,6 +156,11 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
         "cannot be a namespace",
         "name namespaces one by one",
     );
+    let timeout = parse_span(&drain.timeout).unwrap_or_default();
+    let budgets = drain.budgets.into_iter().enumerate();
+    let budgets = budgets
+        .map(|(index, rule)| opening(fields, &format!("spec.drain.budgets[{index}]"), rule, timeout))
+        .collect();
     fields.set(
         "spec.drain.capacityReportOnly",
         &drain.capacity_report_only,
@@ -196,6 +204,16 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             &drain.on_timeout,
             [("Release", OnTimeout::Release), ("Hold", OnTimeout::Hold)],
         ),
+        budgets,
+        stuck_terminating: one_of(
+            fields,
+            "spec.drain.stuckTerminating",
+            &drain.stuck_terminating,
+            [
+                ("Release", StuckTerminating::Release),
+                ("Reboot", StuckTerminating::Reboot),
+            ],
+        ),
         capacity: CapacityRule {
             is_required: one_of(
                 fields,
@@ -205,6 +223,59 @@ fn drain(fields: &mut Fields, drain: DrainSpec) -> DrainRules {
             ),
             report_only: drain.capacity_report_only,
         },
+    }
+}
+
+/// `longest`: drain.timeout.
+fn opening(fields: &mut Fields, path: &str, rule: OpeningBudgetsSpec, longest: Duration) -> OpeningBudgets {
+    if rule.selector.is_none() && rule.namespace.is_none() {
+        let hint = "write selector (labels of the PodDisruptionBudgets) or namespace";
+        fields.wrong(path, "names no budgets", hint);
+    }
+    if let Some(namespace) = rule
+        .namespace
+        .as_ref()
+        .filter(|name| !selector::is_namespace(name))
+    {
+        let problem = format!("{namespace:?} cannot be a namespace");
+        fields.wrong(&format!("{path}.namespace"), problem, "write one name");
+    }
+    let selector = rule.selector.map(|labels| {
+        let hint = "write labels of the PodDisruptionBudgets";
+        fields.take(
+            &format!("{path}.selector"),
+            selector::own(&labels),
+            hint,
+            Selector::default(),
+        )
+    });
+    let timeout = rule.timeout.map_or(longest, |text| {
+        let path = format!("{path}.timeout");
+        let least = Duration::from_secs(10);
+        let timeout = span_from(
+            fields,
+            &path,
+            &text,
+            least,
+            "an operator needs time to move its pod",
+        );
+        if timeout > longest {
+            let problem = format!("{text} is longer than drain.timeout ({})", format_span(longest));
+            fields.wrong(&path, problem, "write a shorter time, or raise drain.timeout");
+        }
+        timeout
+    });
+    OpeningBudgets {
+        selector,
+        namespace: rule.namespace,
+        opens_at: one_of(
+            fields,
+            &format!("{path}.opensAt"),
+            &rule.opens_at,
+            [("Cordon", OpensAt::Cordon), ("Eviction", OpensAt::Eviction)],
+        ),
+        at_once: positive(fields, &format!("{path}.atOnce"), rule.at_once),
+        timeout,
     }
 }
 

@@ -22,8 +22,8 @@ pub use entry::{NodeReboot, NodeRebootSpec, NodeRebootStatus};
 pub use page::page;
 pub use parts::{COUNT_MAX, CountOrPercent, LabelExpression, LabelSelector, WORDS_MAX};
 pub use policy::{
-    DrainSpec, GroupsSpec, JobsSpec, LadderStep, RebootPolicy, RebootPolicySpec, RebootPolicyStatus,
-    RebootSpec, UnbudgetedSpec, VerifySpec,
+    DrainSpec, GroupsSpec, JobsSpec, LadderStep, OpeningBudgetsSpec, RebootPolicy, RebootPolicySpec,
+    RebootPolicyStatus, RebootSpec, UnbudgetedSpec, VerifySpec,
 };
 pub use queue::{
     ControlPlaneSpec, FailuresSpec, HistorySpec, LedgerStatus, QuorumGroupSpec, RebootQueue, RebootQueueSpec,

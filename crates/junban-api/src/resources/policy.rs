@@ -85,6 +85,9 @@ pub struct GroupsSpec {
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "duration(self.timeout) >= duration('10s')",
     "message": "timeout must be at least 10s: a node counts as drained five seconds after its cordon at the earliest",
+}, {
+    "rule": "self.budgets.all(b, !has(b.timeout) || duration(b.timeout) <= duration(self.timeout))",
+    "message": "the timeout of budgets must not be longer than drain.timeout",
 }]))]
 pub struct DrainSpec {
     /// How long a drain may take, at least 10s. The time in which the queue is paused does not count.
@@ -113,6 +116,15 @@ pub struct DrainSpec {
     /// and its entry is Failed.
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
+    /// PodDisruptionBudgets that open only when their operator sees the cordon or the eviction, as operators of databases
+    /// and of virtual machines do it. Their nodes are cordoned although the budgets allow nothing.
+    #[schemars(length(max = 32))]
+    pub budgets: Vec<OpeningBudgetsSpec>,
+    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example with a
+    /// process that waits for a dead mount. Release: the drain waits until timeout, then onTimeout decides. Reboot: the
+    /// node is rebooted beside such pods, also if their volumes are still attached.
+    #[schemars(schema_with = "stuck_terminating")]
+    pub stuck_terminating: String,
     /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
     /// back with it (Report).
     #[schemars(schema_with = "capacity")]
@@ -120,6 +132,37 @@ pub struct DrainSpec {
     /// Resources of which a lack is only reported, for example nvidia.com/gpu in a fleet that is always full.
     #[schemars(schema_with = "parts::resource_names")]
     pub capacity_report_only: Vec<String>,
+}
+
+/// PodDisruptionBudgets that open only when their operator sees the cordon or the eviction.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.selector) || has(self.__namespace__)")
+        .message("name the budgets by selector, by namespace, or by both"),
+    validation = Rule::new("!has(self.timeout) || duration(self.timeout) >= duration('10s')")
+        .message("timeout must be at least 10s: an operator needs time to move its pod")
+)]
+pub struct OpeningBudgetsSpec {
+    /// Labels of the PodDisruptionBudgets (not of their pods).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// The namespace of the PodDisruptionBudgets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "parts::namespace")]
+    pub namespace: Option<String>,
+    /// Cordon: the operator moves the pod when its node is cordoned. Eviction: when its eviction is asked for; the request
+    /// is repeated until the pod has left.
+    #[schemars(schema_with = "opens_at")]
+    pub opens_at: String,
+    /// How many nodes may wait so at a time.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub at_once: i32,
+    /// How long a node waits so before onTimeout decides. At most drain.timeout, which is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "parts::optional_span")]
+    pub timeout: Option<String>,
 }
 
 /// The limit for owners of two or more pods, of any kind, that no PodDisruptionBudget selects.
@@ -244,6 +287,14 @@ fn on_timeout(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Release", "Hold"]})
 }
 
+fn opens_at(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Cordon", "Eviction"]})
+}
+
+fn stuck_terminating(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Release", "Reboot"]})
+}
+
 fn capacity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["Require", "Report"]})
 }
@@ -280,6 +331,8 @@ impl Default for DrainSpec {
             empty_dir: "Evict".into(),
             bare: "Block".into(),
             on_timeout: "Release".into(),
+            budgets: Vec::new(),
+            stuck_terminating: "Release".into(),
             capacity: "Require".into(),
             capacity_report_only: Vec::new(),
         }

@@ -60,6 +60,8 @@ pub struct RebootQueueSpec {
     pub history: HistorySpec,
     /// Servers that carry a quorum: storage monitors, metadata servers. Of a group never two nodes are away at once,
     /// whoever caused it.
+    // The empty list is left out, so that the schema has no default: see the test of lists of type map.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "quorum_groups")]
     pub quorum_groups: Vec<QuorumGroupSpec>,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::back_off::has_changed;
 use crate::blocker::Blocker;
+use crate::budget::Budget;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
 use crate::detail::{Barrier, Detail};
@@ -12,11 +13,12 @@ use crate::duty::{Duty, duty, why_spared};
 use crate::effect::BudgetKey;
 use crate::entry::{Phase, Record};
 use crate::gates::{Candidate, Tally};
-use crate::ids::PodKey;
+use crate::ids::{NodeName, PodKey};
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::opening;
 use crate::pod::{Pod, PodWish};
-use crate::policy::Policy;
+use crate::policy::{OpeningBudgets, Policy};
 use crate::reason::{Class, Reason};
 use crate::tokens::{budget_of, expected, impossible, pinned_needs};
 
@@ -32,7 +34,7 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
     let mut unmet = Vec::new();
     for pod in cluster.pods_of(&node.name) {
         match duty(cluster, Some(plan.memory), pod, Some(policy)) {
-            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Follows => {}
+            Duty::Skip | Duty::Returns(_) | Duty::Leaving | Duty::Stuck(_) | Duty::Follows => {}
             Duty::Forbidden(blocker) => unmet.push(blocker),
             Duty::Completes(blocker) => {
                 if work_prevents_start(plan, turn, pod, policy, &blocker) {
@@ -52,8 +54,13 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Vec<Block
                     unmet.push(blocker);
                 }
             }
-            Duty::Evict => unmet.extend(blocked_budget(plan, pod, node, policy)),
+            Duty::Evict => match opening::closed(cluster, pod, policy) {
+                Some((rule, _)) => unmet.extend(opening_elsewhere(plan, candidate, rule, policy)),
+                None => unmet.extend(blocked_budget(plan, pod, node, policy)),
+            },
         }
+        let starts = |name: &NodeName| tally.places.contains(name);
+        unmet.extend(opening::leaves_no_candidate(cluster, node, pod, policy, starts));
     }
     unmet.extend(pinned_tokens(plan, tally, node, policy));
     unmet.dedup();
@@ -67,7 +74,9 @@ pub fn needs_person(plan: &mut PlanBuilder<'_>, node: &Node, policy: &Policy) ->
     let blocker_of = |pod| match duty(cluster, Some(plan.memory), pod, Some(policy)) {
         Duty::Forbidden(blocker) => Some(blocker),
         Duty::Spared(blocker) => Some(why_spared(pod, blocker, false)),
-        Duty::Evict => blocked_budget(plan, pod, node, policy),
+        Duty::Evict if opening::closed(cluster, pod, policy).is_none() => {
+            blocked_budget(plan, pod, node, policy)
+        }
         _ => None,
     };
     let blockers = cluster.pods_of(&node.name).filter_map(blocker_of);
@@ -97,7 +106,7 @@ fn work_prevents_start(
         plan.record(turn.entry, record);
         return true;
     };
-    pod.created <= since && !jobs_are_over(plan, turn, policy)
+    pod.bound <= since && !jobs_are_over(plan, turn, policy)
 }
 
 /// Whether this pod, which is never evicted, blocked the last drain and is still there. To drain the node again would be
@@ -122,6 +131,38 @@ pub fn jobs_are_over(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, policy: &Polic
         plan.wake_in((policy.drain.jobs_deadline - waited).min(Duration::from_secs(60)));
     }
     waited >= policy.drain.jobs_deadline
+}
+
+/// A budget that opens under the cordon prevents the start only while as many other nodes wait so as the rule allows.
+fn opening_elsewhere(
+    plan: &PlanBuilder<'_>,
+    candidate: &Candidate<'_>,
+    rule: &OpeningBudgets,
+    policy: &Policy,
+) -> Option<Blocker> {
+    let Candidate { turn, tally, .. } = candidate;
+    let begins = |other: &&Turn<'_>| {
+        other.phase() == Phase::Draining || other.slot.is_some() || tally.granted.contains(&other.entry.uid)
+    };
+    let waits = |name: &NodeName| {
+        let mut closed = opening::closed_on(plan.cluster, plan.memory, name, policy);
+        closed.any(|(other, ..)| std::ptr::eq(other, rule))
+    };
+    let others = plan.derived.turns.values().filter(begins);
+    let others = others.filter(|other| other.entry.uid != turn.entry.uid && !other.phase().is_ended());
+    let names = others
+        .map(|other| &other.entry.spec.node)
+        .filter(|name| waits(name));
+    let waiting: Vec<&NodeName> = names.collect();
+    let first = waiting
+        .first()
+        .filter(|_| waiting.len() >= rule.at_once.max(1) as usize)?;
+    let at_once = rule.at_once.max(1);
+    let (node, detail) = (
+        ObjectRef::Node((*first).clone()),
+        Detail::OpeningElsewhere { at_once },
+    );
+    Some(Blocker::new(Reason::OpeningTurn, node, detail))
 }
 
 fn blocked_budget(plan: &mut PlanBuilder<'_>, pod: &Pod, node: &Node, policy: &Policy) -> Option<Blocker> {
@@ -194,7 +235,11 @@ fn pinned_tokens(plan: &PlanBuilder<'_>, tally: &Tally, node: &Node, policy: &Po
         };
         // A budget that can never allow an eviction is reported for each of its pods already.
         let budget = plan.cluster.budgets.get(pdb);
-        let Some(budget) = budget.filter(|budget| impossible(plan.cluster, budget).is_none()) else {
+        // One that opens under the cordon is waited for there.
+        let opens = |budget: &Budget| policy.drain.budgets.iter().any(|rule| rule.names(budget));
+        let Some(budget) =
+            budget.filter(|budget| impossible(plan.cluster, budget).is_none() && !opens(budget))
+        else {
             continue;
         };
         let reserved = plan.reservations.of_others(&key, &node.name) + taken;

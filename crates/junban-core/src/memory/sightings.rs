@@ -116,6 +116,9 @@ impl AtMark {
 /// (docs/design/drain.md#which-pods).
 const RETURNS_MAX: u32 = 3;
 
+/// A pod that has been terminating for this long after its grace period does not end by itself.
+pub const STUCK_AFTER: Duration = Duration::from_secs(120);
+
 #[derive(Clone, Debug, Default)]
 pub struct Sightings {
     /// When the caches were last looked at.
@@ -194,6 +197,17 @@ impl Sightings {
             boot: BootSeen::after(boot, node, ours, now.wall),
         };
         self.nodes.insert(node.name.clone(), seen);
+    }
+
+    /// When a terminating pod has been terminating for two minutes more than its grace period. It counts from the moment
+    /// when this process first saw it, so it is never too early.
+    pub fn stuck_at(&self, pod: &Pod) -> Option<Mono> {
+        let since = self.terminating_pods.get(&pod.uid).filter(|_| pod.terminating)?;
+        Some(*since + pod.grace + STUCK_AFTER)
+    }
+
+    pub fn is_stuck(&self, pod: &Pod) -> bool {
+        self.stuck_at(pod).is_some_and(|at| at <= self.at)
     }
 
     /// The mark of the pod's node, if the pod came after this mark although the node was cordoned.

@@ -12,7 +12,7 @@ use crate::duty::{Duty, duty, must_leave};
 use crate::effect::{Effect, Read};
 use crate::guard::{self, Guard};
 use crate::ids::NodeName;
-use crate::memory::{Fresh, LivePods, Memory};
+use crate::memory::{Fresh, LivePods, Memory, STUCK_AFTER};
 use crate::node::Node;
 use crate::object::ObjectRef;
 use crate::pod::Pod;
@@ -30,12 +30,18 @@ const AFTER_CORDON: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Drained {
     mark_text: Option<String>,
+    /// Sentences about the pods beside which the node is rebooted.
+    beside: Vec<String>,
 }
 
 impl Drained {
     /// The text of the mark that the same read showed.
     pub(super) fn mark_text(&self) -> Option<&str> {
         self.mark_text.as_deref()
+    }
+
+    pub(super) fn beside(&self) -> &[String] {
+        &self.beside
     }
 }
 
@@ -71,6 +77,52 @@ pub(super) fn waits_for_power(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node:
     }
     start::closed_before_power(plan, turn, node)
         .filter(|blocker| blocker.reason != Reason::ControlPlaneChecking)
+}
+
+/// Whether nothing is left but pods on their way out, each within its grace period and two minutes, or their volumes. `overdue` is the time
+/// since the drain's timeout. The last of them was asked to leave before it, so this bounds the wait over all leaders.
+pub(super) fn only_terminates(
+    plan: &mut PlanBuilder<'_>,
+    turn: &Turn<'_>,
+    node: &Node,
+    overdue: Duration,
+) -> bool {
+    let (cluster, memory) = (plan.cluster, plan.memory);
+    let mut wait = Duration::MAX;
+    let mut left = 0;
+    for pod in cluster.pods_of(&node.name) {
+        let leaves = match duty(cluster, Some(memory), pod, turn.policy) {
+            Duty::Follows => true,
+            Duty::Leaving => !memory.sightings.is_stuck(pod),
+            duty if duty.must_leave() => memory.tokens.was_accepted(&pod.key, &pod.uid),
+            _ => continue,
+        };
+        wait = wait.min((pod.grace + STUCK_AFTER).saturating_sub(overdue));
+        if !leaves || wait.is_zero() {
+            return false;
+        }
+        left += 1;
+    }
+    if left == 0 {
+        // The volumes of the last pods are detached after them.
+        let record = &turn.entry.record;
+        let since = record
+            .reason_at
+            .filter(|_| record.reason == Some(Reason::VolumeAttached));
+        let waited = since.map_or(Duration::ZERO, |since| plan.now.clock.running_since(since));
+        wait = STUCK_AFTER.saturating_sub(waited);
+    }
+    plan.wake_in(wait.min(Duration::from_secs(60)));
+    !wait.is_zero()
+}
+
+/// The pods beside which the node is rebooted, each with its sentence: they terminate and do not end.
+pub(super) fn stuck<'a>(plan: &PlanBuilder<'a>, turn: &Turn<'_>, pods: &'a [Pod]) -> Vec<(&'a Pod, Blocker)> {
+    let stuck = |pod: &'a Pod| match duty(plan.cluster, Some(plan.memory), pod, turn.policy) {
+        Duty::Stuck(blocker) => Some((pod, blocker)),
+        _ => None,
+    };
+    pods.iter().filter_map(stuck).collect()
 }
 
 /// The object that blocks a drain: the object of a denial, a budget without tokens, a pod, or a volume.
@@ -215,8 +267,10 @@ pub(super) fn still_drained(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &
         }
         return None;
     }
+    let beside = stuck(plan, turn, pods);
     live.unschedulable.then(|| Drained {
         mark_text: live.mark_text.clone(),
+        beside: beside.iter().map(|(_, blocker)| blocker.to_string()).collect(),
     })
 }
 

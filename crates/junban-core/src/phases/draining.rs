@@ -13,6 +13,7 @@ use crate::entry::Phase;
 use crate::gates::pause;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::opening;
 use crate::policy::OnTimeout;
 use crate::reason::Reason;
 
@@ -69,8 +70,22 @@ pub(super) fn advance(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node) 
         plan.record(entry, record);
         return;
     }
-    // A drained node that waits for others does not time out.
-    if drained_for >= policy.drain.longest() && drain::is_something_left(plan, turn, node) {
+    let opens = opening::first_timeout(plan.cluster, plan.memory, &node.name, policy);
+    if let Some((timeout, why)) = opens {
+        if drained_for >= timeout {
+            let must_hold = live_attempt || policy.drain.on_timeout == OnTimeout::Hold;
+            return end(plan, turn, node, why, must_hold);
+        }
+        if !plan.cluster.queue.is_paused() {
+            plan.wake_in(timeout - drained_for);
+        }
+    }
+    // A drained node that waits for others does not time out, nor one whose last pods are on their way out.
+    let overdue = drained_for.checked_sub(policy.drain.longest());
+    if let Some(overdue) = overdue
+        && drain::is_something_left(plan, turn, node)
+        && !drain::only_terminates(plan, turn, node, overdue)
+    {
         let object = drain::blocking_object(plan, turn, node);
         let detail = match entry.record.reason {
             Some(Reason::Evicting) => Detail::NotLeft,

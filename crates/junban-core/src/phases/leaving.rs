@@ -11,9 +11,10 @@ use crate::effect::{BudgetKey, Effect, Lane, PodLeave};
 use crate::gates::budgets::jobs_are_over;
 use crate::node::Node;
 use crate::object::ObjectRef;
+use crate::opening;
 use crate::placement::Placement;
 use crate::pod::Pod;
-use crate::policy::Policy;
+use crate::policy::{OpensAt, Policy};
 use crate::reason::Reason;
 use crate::start;
 use crate::tokens::budget_of;
@@ -42,7 +43,7 @@ pub(super) fn evict_next(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Nod
         let of_pod = order_of(&plan.placement, node, pod);
         match duty(cluster, Some(plan.memory), pod, turn.policy) {
             Duty::Skip => continue,
-            Duty::Returns(blocker) => {
+            Duty::Returns(blocker) | Duty::Stuck(blocker) => {
                 plan.wait(turn.entry, blocker);
                 continue;
             }
@@ -109,10 +110,18 @@ fn report_if_stuck(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, pod: &Pod) {
     let Some(since) = plan.memory.sightings.terminating_pods.get(&pod.uid).copied() else {
         return;
     };
-    let stuck_at = since + pod.grace + STUCK_MARGIN;
-    if plan.now.mono < stuck_at {
-        plan.wake_at_mono(stuck_at);
+    let told_at = since + pod.grace + STUCK_MARGIN;
+    if plan.now.mono < told_at {
+        plan.wake_at_mono(told_at);
         return;
+    }
+    if let Some(stuck_at) = plan
+        .memory
+        .sightings
+        .stuck_at(pod)
+        .filter(|at| *at > plan.now.mono)
+    {
+        plan.wake_at_mono(stuck_at);
     }
     let detail = Detail::Stuck {
         finalizer: pod.has_finalizers,
@@ -132,7 +141,8 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
     };
     let lane = Lane::Budget(budget.clone());
     let now = plan.now.mono;
-    let deletes = policy.drain.deletes_after_denial(&pod.key.namespace);
+    let opening = opening::of(plan.cluster, pod, policy);
+    let deletes = opening.is_none() && policy.drain.deletes_after_denial(&pod.key.namespace);
     if let Some(denial) = plan
         .memory
         .tokens
@@ -144,7 +154,9 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
             return may_leave_against_budget(plan, turn, node, policy, pod)
                 && leave(plan, turn, node, pod, budget, Effect::DeletePod);
         }
-        plan.wait(turn.entry, blocker);
+        let opens = opening.filter(|_| opening::is_denial(blocker.reason));
+        let opens = opens.map(|(rule, budget)| opening::waits(rule, budget, pod, Some(blocker.to_string())));
+        plan.wait(turn.entry, opens.unwrap_or(blocker));
         if now < again_at {
             plan.wake_at_mono(again_at);
             return false;
@@ -158,6 +170,9 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
         if let Some(at) = plan.memory.tokens.next_change(now) {
             plan.wake_at_mono(at);
         }
+        let opens = opening.filter(|_| opening::is_denial(blocker.reason));
+        // An operator that waits for the request is asked, and again after each denial.
+        let asks = opens.is_some_and(|(rule, _)| rule.opens_at == OpensAt::Eviction);
         let may_delete = deletes
             && matches!(
                 blocker.reason,
@@ -166,12 +181,13 @@ fn evict(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, policy: &Poli
                     | Reason::ReplacementUnschedulable
                     | Reason::UnhealthyPods
             );
-        if !may_delete {
-            plan.wait(turn.entry, blocker);
+        if !may_delete && !asks {
+            let waits = opens.map(|(rule, budget)| opening::waits(rule, budget, pod, None));
+            plan.wait(turn.entry, waits.unwrap_or(blocker));
             return false;
         }
         // A deletion needs a denial by the API server, so the eviction is asked for first.
-        if !may_leave_against_budget(plan, turn, node, policy, pod) {
+        if may_delete && !may_leave_against_budget(plan, turn, node, policy, pod) {
             return false;
         }
     }

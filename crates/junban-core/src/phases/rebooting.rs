@@ -61,7 +61,10 @@ pub(super) fn record(
     }
     let boot_timeout = policy.reboot.boot_timeout.max(RebootRules::BOOT_TIMEOUT_MIN);
     let attempt = next_attempt(entry, mark);
-    let message = "drained; the power action is recorded";
+    let message = match drained.beside() {
+        [] => "drained; the power action is recorded".to_owned(),
+        beside => format!("drained but for a pod that does not end: {}", beside.join("; ")),
+    };
     let mut record = plan.moved_to(entry, Phase::Rebooting, Reason::Powering, message);
     record.phase_at = Some(plan.now.clock);
     record.boot_id_before.clone_from(&node.boot_id);
@@ -223,6 +226,8 @@ fn act_or_go_back(
     if !objections.is_empty() {
         return void_mark(plan, turn, node, mark, &objections.join(", "));
     }
+    let beside = drain::stuck(plan, turn, &read.pods);
+    let beside = beside.into_iter().map(|(pod, _)| pod.key.clone()).collect();
     plan.emit(Effect::Power(PowerOrder {
         node: node.name.clone(),
         node_uid: node.uid.clone(),
@@ -238,6 +243,7 @@ fn act_or_go_back(
         step: power.step.clone(),
         boot_timeout: Duration::from_secs(power.boot_timeout_seconds),
         not_after: latest.min(guard::until(Guard::ActEvidence, evidence.good_until())),
+        beside,
     }));
 }
 

@@ -121,8 +121,9 @@ fn later_jobs_do_not_prolong_the_wait_before_the_cordon_and_the_deadline_bounds_
     let mut toy = one_node_of_two([first.clone()]);
     toy.policy().drain.jobs_deadline = Duration::from_secs(300);
     toy.run(100);
+    // It was made early and waited for a node.
     toy.cluster.apply_pod(Pod {
-        created: toy.now().wall,
+        bound: toy.now().wall,
         ..job("later")
     });
     finish(&mut toy, &first);
@@ -238,7 +239,7 @@ fn later_pods_that_must_not_be_disturbed_do_not_prolong_the_wait() {
     let mut toy = one_node_of_two([runner("first")]);
     toy.run(10);
     let later = Pod {
-        created: toy.now().wall,
+        bound: toy.now().wall,
         ..runner("later")
     };
     toy.cluster.apply_pod(later.clone());

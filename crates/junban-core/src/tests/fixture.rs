@@ -17,7 +17,8 @@ use crate::node::Node;
 use crate::plan::plan;
 use crate::pod::{Neighbours, Pod, PodPhase};
 use crate::policy::{
-    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, VerifyRules,
+    CapacityRule, DrainRules, Leave, OnTimeout, Policy, PolicySummary, RebootRules, Step, StuckTerminating,
+    VerifyRules,
 };
 use crate::quantity::IntOrPercent;
 use crate::queue::{ControlPlane, Ledger, Queue, QueueSummary};
@@ -74,6 +75,8 @@ pub(crate) fn policy() -> Policy {
             empty_dir: Leave::Evict,
             bare: Leave::Block,
             on_timeout: OnTimeout::Release,
+            budgets: Vec::new(),
+            stuck_terminating: StuckTerminating::Release,
             capacity: CapacityRule {
                 is_required: true,
                 report_only: Vec::new(),
@@ -142,6 +145,7 @@ pub(crate) fn budget(name: &str, healthy: u32, needed: u32, expected: u32) -> Bu
         expected_pods: expected,
         disrupted_pods: Vec::new(),
         sync_failed: None,
+        labels: BTreeMap::new(),
         expects_what_it_selects: false,
     }
 }
@@ -180,7 +184,9 @@ pub(crate) fn pod(name: &str, on: &str) -> Pod {
         priority: 0,
         is_junban: false,
         ends: false,
+        bound: Timestamp::UNIX_EPOCH,
         ready_since: Some(Timestamp::UNIX_EPOCH),
+        gone_by: None,
     }
 }
 
@@ -308,27 +314,34 @@ impl Toy {
     /// Plans and carries out effects until there are no more. Returns when to plan again.
     pub(crate) fn settle(&mut self) -> Option<Mono> {
         for _ in 0..500 {
-            let now = self.now();
-            self.memory.observe(&self.cluster, now);
-            let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
-            let plan = plan(&self.cluster, &self.memory, &schedule, now);
-            let effects: Vec<_> = plan.effects;
-            if effects.is_empty() {
-                return plan.wake_at;
+            if let Err(wake_at) = self.step() {
+                return wake_at;
             }
-            for effect in effects {
-                self.memory.sent(&effect, &self.cluster, now.mono);
-                let outcome = self.carry_out(&effect);
-                self.memory
-                    .fold(&effect, now.mono, outcome, &self.cluster, now.mono);
-            }
-            // An answer takes a moment, because evidence must be later than what it is compared with.
-            self.now_ms += 1;
         }
         panic!(
             "the plan always wants more effects: {:?}",
             plan(&self.cluster, &self.memory, &Schedule::default(), self.now()).effects
         );
+    }
+
+    /// Plans once and carries out the effects. `Err`: there are none, and when to plan again.
+    pub(crate) fn step(&mut self) -> Result<(), Option<Mono>> {
+        let now = self.now();
+        self.memory.observe(&self.cluster, now);
+        let schedule = Schedule::by_scarce_budgets(1, &self.cluster);
+        let plan = plan(&self.cluster, &self.memory, &schedule, now);
+        if plan.effects.is_empty() {
+            return Err(plan.wake_at);
+        }
+        for effect in plan.effects {
+            self.memory.sent(&effect, &self.cluster, now.mono);
+            let outcome = self.carry_out(&effect);
+            self.memory
+                .fold(&effect, now.mono, outcome, &self.cluster, now.mono);
+        }
+        // An answer takes a moment, because evidence must be later than what it is compared with.
+        self.now_ms += 1;
+        Ok(())
     }
 
     /// Lets seconds pass one by one. Leases are renewed and machines boot.

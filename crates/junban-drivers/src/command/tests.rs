@@ -25,6 +25,7 @@ fn order(command: &[&str]) -> PowerOrder {
         },
         boot_timeout: Duration::from_secs(20),
         not_after: boottime() + Duration::from_secs(4),
+        beside: Vec::new(),
     }
 }
 

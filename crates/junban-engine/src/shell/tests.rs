@@ -117,6 +117,7 @@ fn power() -> Effect {
         },
         boot_timeout: Duration::from_secs(20),
         not_after: boottime() + Duration::from_secs(4),
+        beside: Vec::new(),
     })
 }
 

@@ -1,19 +1,17 @@
 //! The controllers: child processes with the token of their ServiceAccount.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use jiff::SignedDuration;
 use junban_engine::shell::EXIT_AS_ASKED;
-use junban_testbed::process::tied;
+use junban_testbed::ACCOUNT;
+use junban_testbed::junban::Controller;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::options::Options;
-use super::testbed::Testbed;
 use crate::scenario::model::{Act, Scenario};
+use crate::testbed::Testbed;
 
 pub(super) struct Controllers {
     program: PathBuf,
@@ -22,7 +20,7 @@ pub(super) struct Controllers {
     exit_after_writes: Option<u64>,
     /// For each controller how far the clock of its machine is ahead.
     clocks: BTreeMap<u32, SignedDuration>,
-    running: BTreeMap<u32, Child>,
+    running: BTreeMap<u32, Controller>,
     /// Controllers that got SIGTERM and have not ended yet.
     closing: BTreeSet<u32>,
     /// The first controller has ended itself after its write.
@@ -30,15 +28,14 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    pub(super) fn new(
-        bed: &Testbed,
-        scenario: &Scenario,
-        options: &Options,
-        exit_after_writes: Option<u64>,
-    ) -> Result<Self> {
+    pub(super) fn new(bed: &Testbed, scenario: &Scenario, exit_after_writes: Option<u64>) -> Result<Self> {
+        // With a proxy in between, the controllers can be cut off.
+        let is_cut_off = scenario.acts().any(|(_, act)| *act == Act::CutOff);
+        let mut arguments = vec!["--service-account", ACCOUNT];
+        arguments.extend(is_cut_off.then_some("--proxy"));
         Ok(Self {
-            program: options.junban.clone(),
-            kubeconfig: bed.account_kubeconfig(scenario.acts().any(|(_, act)| *act == Act::CutOff))?,
+            program: bed.junban.clone(),
+            kubeconfig: bed.kubeconfig(&arguments)?,
             logs: bed.logs.clone(),
             exit_after_writes,
             clocks: BTreeMap::new(),
@@ -57,28 +54,18 @@ impl Controllers {
         if self.running.contains_key(&number) {
             return Ok(());
         }
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.logs.join(format!("controller-{number}.log")))?;
-        let mut command = tied(&self.program);
-        command
-            .arg("controller")
-            .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
-            // The same name after each start, as a pod keeps its name when its container starts again.
-            .args(["--identity", &format!("junban-{number}")])
-            .args(["--log", "info,junban=debug,junban_kube=debug,junban_engine=debug"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        // The same name after each start, as a pod keeps its name when its container starts again.
+        let mut options = vec!["--identity".to_owned(), format!("junban-{number}")];
+        options.push("--log=info,junban=debug,junban_kube=debug,junban_engine=debug".to_owned());
         if let (1, Some(writes), false) = (number, self.exit_after_writes, self.exited) {
-            command.args(["--exit-after-writes", &writes.to_string()]);
+            options.extend(["--exit-after-writes".to_owned(), writes.to_string()]);
         }
         if let Some(ahead) = self.clocks.get(&number).filter(|ahead| !ahead.is_zero()) {
-            command.arg(format!("--clock-ahead-ms={}", ahead.as_millis()));
+            options.push(format!("--clock-ahead-ms={}", ahead.as_millis()));
         }
-        self.running.insert(number, command.spawn()?);
+        let log = self.logs.join(format!("controller-{number}.log"));
+        let started = Controller::start_with(&self.program, &self.kubeconfig, &log, &options)?;
+        self.running.insert(number, started);
         Ok(())
     }
 
@@ -98,7 +85,7 @@ impl Controllers {
     pub(super) fn look_after(&mut self) -> Result<()> {
         let mut ended = Vec::new();
         for (number, child) in &mut self.running {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = child.ended()? {
                 ended.push((*number, status));
             }
         }
@@ -139,7 +126,6 @@ impl Controllers {
         self.closing.remove(&number);
         if let Some(mut child) = self.running.remove(&number) {
             child.kill()?;
-            child.wait()?;
         }
         Ok(())
     }
@@ -157,17 +143,7 @@ impl Controllers {
     }
 
     pub(super) fn stop(&mut self) {
-        for child in self.running.values_mut() {
-            drop(child.kill());
-            drop(child.wait());
-        }
         self.running.clear();
-    }
-}
-
-impl Drop for Controllers {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

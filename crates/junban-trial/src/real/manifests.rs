@@ -4,10 +4,10 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::testbed::Testbed;
 use crate::json::items;
 use crate::scenario::model::{Right, Scenario};
 use crate::scenario::settings;
+use crate::testbed::Testbed;
 
 /// The name of the controller's account and of its ClusterRole.
 const ACCOUNT: &str = "junban";
@@ -26,10 +26,10 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
 
 /// Applies the queue of the scenario.
 pub(super) fn apply_queue(bed: &Testbed, scenario: &Scenario) -> Result<()> {
-    let ready = bed.ready();
+    let ready = &bed.ready;
     let etcd = etcd_members(&ready.etcd.health, settings::etcd_nodes(scenario).len());
     let spec = settings::queue_spec(scenario, &ready.api_servers, &etcd, now());
-    bed.apply(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
+    bed.apply_all(&[object("RebootQueue", junban_api::names::QUEUE, spec)])
 }
 
 /// URLs for at least `nodes` etcd members, if so many spellings exist. A simulated machine runs no etcd, so each node that
@@ -45,8 +45,8 @@ fn etcd_members(real: &[String], nodes: usize) -> Vec<String> {
 
 /// Applies a policy of the scenario.
 pub(super) fn apply_policy(bed: &Testbed, scenario: &Scenario, name: &str) -> Result<()> {
-    let spec = settings::policy_spec(scenario, name, &bed.ready().power_command, now());
-    bed.apply(&[object("RebootPolicy", name, spec)])
+    let spec = settings::policy_spec(scenario, name, &bed.ready.power_command, now());
+    bed.apply_all(&[object("RebootPolicy", name, spec)])
 }
 
 /// Takes a right from the controller's account. The account must have it.
@@ -109,7 +109,7 @@ pub(super) fn allow_everything(bed: &Testbed, scenario: &Scenario) -> Result<()>
 fn bind_force(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     settings::deletes_in(scenario)
         .iter()
-        .try_for_each(|namespace| bed.apply(&force_binding(namespace)))
+        .try_for_each(|namespace| bed.apply_all(&force_binding(namespace)))
 }
 
 fn force_binding(namespace: &str) -> [Value; 2] {

@@ -5,14 +5,14 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::manifests;
-use super::testbed::Testbed;
 use crate::scenario::model::{Act, Demand, Fault, Key, MachineFault, Scenario, Setting, Target};
 use crate::scenario::settings;
+use crate::testbed::Testbed;
 
 /// Does one act.
 pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
     let kubectl = |arguments: &[&str]| bed.kubectl(arguments).map(drop);
-    let junban = |arguments: &[&str]| bed.junban(arguments);
+    let junban = |arguments: &[&str]| bed.junban(arguments).map(drop);
     match act {
         Act::Reboot {
             target,
@@ -81,8 +81,8 @@ pub(super) fn act(bed: &Testbed, scenario: &Scenario, act: &Act) -> Result<()> {
             Ok(()) => bail!("it was not refused"),
             Err(_) => Ok(()),
         },
-        Act::CutOff => bed.command("proxy", &["freeze"]),
-        Act::Reconnect => bed.command("proxy", &["thaw"]),
+        Act::CutOff => bed.command("proxy", &["freeze"]).map(drop),
+        Act::Reconnect => bed.command("proxy", &["thaw"]).map(drop),
         Act::KillController(_)
         | Act::StartController(..)
         | Act::StopController(_)
@@ -101,7 +101,7 @@ fn words(target: &Target) -> Vec<&str> {
 }
 
 fn machine(bed: &Testbed, node: &str, what: &str) -> Result<()> {
-    bed.command("machine", &[node, what])
+    bed.command("machine", &[node, what]).map(drop)
 }
 
 /// Gives a machine this fault.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::testbed::ANNOTATION;
 use crate::scenario::model::{Kind, Workload};
+use crate::testbed::ANNOTATION;
 
 pub(super) fn has_volume(workload: &Workload) -> bool {
     workload.local_volume || workload.csi_volume.is_some()

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use junban_world::api::node::ZONE;
 use serde_json::{Value, json};
 
-use super::facts::ZONE;
-use super::testbed::{ANNOTATION, Testbed};
 use super::volumes::{claim_templates, has_volume, volumes};
 use crate::json::{has_condition, items};
 use crate::scenario::facts::{Facts, PodFacts};
 use crate::scenario::model::{Budget, Demand, Key, Kind, Scenario, Span, Workload};
+use crate::testbed::{ANNOTATION, Testbed};
 
 /// The controller starts without waiting for pods that need this long to start or to become Ready.
 const LATE: Duration = Duration::from_secs(60);
@@ -22,13 +22,13 @@ pub(super) fn apply(bed: &Testbed, scenario: &Scenario) -> Result<()> {
     let namespaces = scenario.workloads.iter().map(|at| at.what.key.namespace.as_str());
     let missing = namespaces.filter(|name| !matches!(*name, "default" | "kube-system"));
     for namespace in missing.collect::<BTreeSet<_>>() {
-        bed.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
+        bed.apply_all(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})])?;
     }
     for at in &scenario.workloads {
         make(bed, scenario, &at.what)?;
     }
     for at in &scenario.budgets {
-        bed.apply(&[pdb(&at.what)])?;
+        bed.apply_all(&[pdb(&at.what)])?;
     }
     // Wait until the budgets have a status and the pods of DaemonSets are Ready.
     std::thread::sleep(Duration::from_secs(2));
@@ -56,7 +56,7 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     }));
     objects.extend(workload.budget.as_ref().map(pdb));
     if workload.kind == Kind::Custom {
-        bed.apply(&[config_map(workload)])?;
+        bed.apply_all(&[config_map(workload)])?;
         for index in 0..workload.replicas as usize {
             let add = || {
                 add_pod_of_custom(bed, workload)?;
@@ -78,11 +78,11 @@ fn make(bed: &Testbed, scenario: &Scenario, workload: &Workload) -> Result<()> {
     objects.push(object);
     if let (Kind::Pod, Some(place)) = (workload.kind, workload.on.first()) {
         with_only(bed, scenario, place, || {
-            bed.apply(&objects)?;
+            bed.apply_all(&objects)?;
             wait_until_bound(bed, workload, 1)
         })?;
     } else {
-        bed.apply(&objects)?;
+        bed.apply_all(&objects)?;
         if is_placed {
             place(bed, scenario, workload)?;
         }
@@ -197,7 +197,7 @@ fn add_pod_of_custom(bed: &Testbed, workload: &Workload) -> Result<()> {
     object["metadata"]["name"] = json!(format!("{name}-{nanos:x}"));
     object["metadata"]["namespace"] = json!(namespace);
     object["metadata"]["ownerReferences"] = controlled_by("ConfigMap", name, &owner);
-    bed.apply(&[object])
+    bed.apply_all(&[object])
 }
 
 fn controlled_by(kind: &str, name: &str, owner: &Value) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The watcher may see a status later than the controller, by this many seconds.
+/// A watch may show a status to us this many seconds later than to the controller.
 const SEEN_LATE: f64 = 0.5;
 
 /// For each node the apps whose pods run on it.
@@ -45,7 +45,7 @@ impl Budgets {
     }
 }
 
-/// Since when a budget has allowed a disruption; `None` if it allows none. The watcher may see the budget open only
+/// Since when a budget has allowed a disruption; `None` if it allows none. A watch may show the budget open only
 /// after the controller has used it, and then the budget may be closed again.
 fn open_since(changes: &[(f64, bool)], at: f64) -> Option<f64> {
     let opens = |(changed, allows): &(f64, bool)| *allows && *changed <= at + SEEN_LATE;

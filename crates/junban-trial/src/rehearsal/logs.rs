@@ -1,37 +1,15 @@
-//! The audit logs of the API servers and the log of the power command. The figures come from these logs, not from what
-//! Junban says of itself.
+//! The audit logs of the API servers. The figures come from these logs, not from what Junban says of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use junban_testbed::ACCOUNT;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PowerLine {
-    /// In seconds since 1970.
-    #[serde(rename = "time", deserialize_with = "seconds")]
-    pub(super) at: f64,
-    pub(super) node: String,
-    #[serde(rename = "bootIDBefore")]
-    pub(super) boot_id_before: String,
-    pub(super) effect: String,
-}
-
-pub(super) fn power_lines(log: &Path) -> Result<Vec<PowerLine>> {
-    let text = match std::fs::read_to_string(log) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).context("read the power log"),
-    };
-    text.lines()
-        .map(|line| serde_json::from_str(line).context("a line of the power log"))
-        .collect()
-}
+use crate::watched::seconds;
 
 /// One line of an audit log. Times are in seconds since 1970.
 #[derive(Deserialize)]
@@ -49,8 +27,6 @@ struct Request {
     status: Status,
     #[serde(rename = "requestReceivedTimestamp", deserialize_with = "seconds")]
     received: f64,
-    #[serde(rename = "stageTimestamp", deserialize_with = "seconds")]
-    answered: f64,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +38,6 @@ struct User {
 #[serde(default)]
 struct Object {
     resource: String,
-    name: String,
     subresource: String,
 }
 
@@ -83,13 +58,11 @@ impl Request {
     }
 }
 
-/// What the audit logs say of Junban, and of the pods that are gone.
+/// What the audit logs say of Junban.
 #[derive(Default)]
 pub(super) struct Audit {
     /// The requests of Junban's account, in the order in which they were received.
     requests: Vec<Request>,
-    /// For each pod that a kubelet removed: its node, and when.
-    pub(super) removed: Vec<(String, f64)>,
 }
 
 impl Audit {
@@ -103,32 +76,20 @@ impl Audit {
             for line in BufReader::new(file).lines() {
                 let line = line?;
                 // Parsing is slow, and most lines are about other accounts.
-                let ours = line.contains(&account);
-                let removal = line.contains("\"verb\":\"delete\"") && line.contains("\"system:node:");
-                if !ours && !removal {
+                if !line.contains(&account) {
                     continue;
                 }
                 let Ok(request) = serde_json::from_str::<Request>(&line) else {
                     continue; // the last line of a server that was killed
                 };
-                if request.received >= since && seen.insert(request.audit_id.clone()) {
-                    audit.take(request, &account);
+                let is_new = request.received >= since && seen.insert(request.audit_id.clone());
+                if is_new && request.user.username == account {
+                    audit.requests.push(request);
                 }
             }
         }
         audit.requests.sort_by(|a, b| a.received.total_cmp(&b.received));
         Ok(audit)
-    }
-
-    fn take(&mut self, request: Request, account: &str) {
-        if request.user.username == account {
-            self.requests.push(request);
-        } else if request.object.resource == "pods"
-            && request.status.code < 300
-            && let Some(node) = request.user.username.strip_prefix("system:node:")
-        {
-            self.removed.push((node.to_owned(), request.answered));
-        }
     }
 
     /// How many requests there were beside those for queue, Lease and watches.
@@ -200,52 +161,5 @@ impl Audit {
         };
         let span = times.last().map_or(1.0, |last| (last - from).max(1.0));
         (busiest(1.0), busiest(10.0), times.len() as f64 / span)
-    }
-
-    /// When the API server acknowledged the patch of `node` that a watch showed at `seen`.
-    pub(super) fn patched(&self, node: &str, seen: f64) -> f64 {
-        let patches = self.requests.iter().filter(|request| {
-            request.object.resource == "nodes" && request.object.name == node && request.verb == "patch"
-        });
-        // A watch can show a write before its answer is sent, but not before the request was received.
-        patches
-            .filter(|request| request.received <= seen)
-            .map(|request| request.answered)
-            .reduce(f64::max)
-            .unwrap_or(seen)
-    }
-
-    /// When the last write of the ledger before a cordon was sent: that write gave the slot.
-    pub(super) fn granted(&self, cordoned: f64) -> f64 {
-        let writes = self.requests.iter().filter(|request| {
-            let what = (request.verb.as_str(), request.object.resource.as_str());
-            what == ("update", "rebootqueues") && request.status.code == 200 && request.answered <= cordoned
-        });
-        writes
-            .map(|request| request.received)
-            .max_by(f64::total_cmp)
-            .unwrap_or(cordoned)
-    }
-}
-
-/// Reads `2026-11-23T17:56:19.353816Z` as seconds since 1970.
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    let text = String::deserialize(from)?;
-    let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-    Ok(time.as_duration().as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::PowerLine;
-
-    #[test]
-    fn times_of_the_logs_are_read() {
-        let at = |time: &str| {
-            let line = serde_json::json!({"time": time, "node": "", "bootIDBefore": "", "effect": ""});
-            serde_json::from_value(line).ok().map(|line: PowerLine| line.at)
-        };
-        assert_eq!(at("2024-02-29T12:00:00.500Z"), Some(1_709_208_000.5));
-        assert_eq!(at("yesterday"), None);
     }
 }

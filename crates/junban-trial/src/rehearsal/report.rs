@@ -1,19 +1,21 @@
-//! Judges what the watcher saw and what the logs say, and prints the figures.
+//! Judges what the watches and the logs show, and prints the figures.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
 
 use super::args::Exceptions;
-use super::logs::{Audit, PowerLine, power_lines};
+use super::logs::Audit;
 use super::say::say;
+use super::seen::Seen;
 use super::starts::{Start, proven_to_start};
-use super::testbed::InstalledTestbed;
 use super::trouble::Trouble;
-use super::turns::{LoggedTurn, drained_to_power, most_at_once, turns};
-use super::watcher::{Node, Watcher};
+use super::turns::{LoggedTurn, drained_to_power, most_at_once};
 use super::workload::STUCK;
+use crate::scenario::facts::Facts;
+use crate::testbed::Testbed;
+use crate::watched::Watched;
 
 /// A node may cost one request for each of its pods, and this many besides.
 const REQUESTS_BESIDE_PODS: f64 = 40.0;
@@ -35,7 +37,6 @@ pub(super) struct RunRecord {
     pub(super) began: f64,
     /// The exit code of `junban reboot --all --wait`.
     pub(super) exit: Option<i32>,
-    pub(super) boots_before: BTreeMap<String, String>,
     pub(super) trouble: Trouble,
     /// What `junban explain` says of the exceptions and of some other servers.
     pub(super) explained: BTreeMap<String, String>,
@@ -67,22 +68,21 @@ impl Judged {
 }
 
 pub(super) fn report(
-    bed: &InstalledTestbed,
-    watcher: &Watcher,
+    bed: &Testbed,
+    watched: &Watched,
     exceptions: &Exceptions,
     record: &RunRecord,
     pods: usize,
 ) -> Result<Judged> {
-    let seen = watcher.seen();
-    let power = power_lines(&bed.ready().power_log)?;
-    let audit = Audit::read(&bed.ready().audit_logs, record.began)?;
-    let nodes = bed.ready().nodes.len();
-    let turns = turns(&audit, &seen.cordon_changes, &power, &seen.detached);
+    let seen = Seen::of(watched)?;
+    let audit = Audit::read(&bed.ready.audit_logs, record.began)?;
+    let nodes = bed.ready.nodes.len();
+    let turns = &seen.turns;
     let restored = || turns.iter().filter_map(|turn| turn.restored);
     let first_proof = restored().fold(f64::INFINITY, f64::min);
-    let to_power = drained_to_power(&turns, first_proof);
+    let to_power = drained_to_power(turns, first_proof);
     let places = nodes.div_ceil(10).max(1);
-    let starts = proven_to_start(&turns, places, &seen.budgets);
+    let starts = proven_to_start(turns, places, &seen.budgets);
     let waits = |wait: fn(&Start) -> f64| -> Vec<Wait> {
         let waits = starts.iter().map(|start| (wait(start), start.node.clone()));
         waits.collect()
@@ -97,10 +97,10 @@ pub(super) fn report(
     let mut judged = Judged::default();
     judged.places(&seen.broken);
     judged.places(&record.trouble.broken);
-    judged.rule(!seen.detached.is_empty(), || {
+    judged.rule(seen.detached > 0, || {
         "no volume was detached, so no drain that waits for a volume was seen".to_owned()
     });
-    let succeeded = end_state(seen.nodes(), exceptions, record, &power, &mut judged);
+    let succeeded = end_state(&watched.facts(), exceptions, record, &mut judged);
     explained(exceptions, record, &mut judged);
     if !record.trouble.wanted {
         judged.rule(per_node <= pods_per_node + REQUESTS_BESIDE_PODS, || {
@@ -111,7 +111,7 @@ pub(super) fn report(
         });
         prompt("power actions", &to_power, &mut judged);
         prompt("starts", &permitted, &mut judged);
-        side_by_side(&turns, places, &mut judged);
+        side_by_side(turns, places, &mut judged);
     }
 
     say("\nrequests of Junban's account:")?;
@@ -119,7 +119,7 @@ pub(super) fn report(
         say(&format!("{count:>7} {what}"))?;
     }
     say("\nturns (seconds after the command):")?;
-    for turn in &turns {
+    for turn in turns {
         let at = |at: Option<f64>| at.map_or("-".to_owned(), |at| format!("{:.1}", at - record.began));
         let [cordoned, powered, back] = [Some(turn.cordoned), turn.powered, turn.restored].map(at);
         say(&format!(
@@ -139,7 +139,7 @@ pub(super) fn report(
         per_node - pods_per_node,
         audit.accepted_evictions(),
         audit.refused_evictions(),
-        most_at_once(&turns),
+        most_at_once(turns),
         seen.most_unavailable,
         record.exit,
         record.trouble.kills,
@@ -151,15 +151,12 @@ pub(super) fn report(
     for (node, text) in &record.unknown {
         say(&format!("\njunban explain {node}, before its retry\n{text}"))?;
     }
-    for note in &seen.noted {
-        say(&format!("not by Junban: {note}"))?;
-    }
     for rule in &judged.broken {
         say(&format!("BROKEN: {rule}"))?;
     }
     let line = json!({
         "nodes": nodes, "pods": pods, "succeeded": succeeded, "broken": judged.broken,
-        "makespanSeconds": round(makespan), "atOnce": most_at_once(&turns),
+        "makespanSeconds": round(makespan), "atOnce": most_at_once(turns),
         "mostUnavailable": seen.most_unavailable, "exit": record.exit,
         "requestsPerNode": round(per_node), "podsPerNode": round(pods_per_node),
         "apartPerSecond": {"peak": second, "tenSeconds": ten, "average": round(average)},
@@ -173,36 +170,23 @@ pub(super) fn report(
 
 /// Judges that each server was powered once and is Ready, schedulable and on another boot, and that the exceptions are as
 /// expected. Returns how many servers succeeded.
-fn end_state(
-    nodes: &BTreeMap<String, Node>,
-    exceptions: &Exceptions,
-    record: &RunRecord,
-    power: &[PowerLine],
-    judged: &mut Judged,
-) -> usize {
-    let mut boots = BTreeSet::new();
-    for line in power {
-        judged.rule(boots.insert((&line.node, &line.boot_id_before)), || {
-            format!("{} was powered twice on one boot ({})", line.node, line.effect)
-        });
-    }
+fn end_state(facts: &Facts, exceptions: &Exceptions, record: &RunRecord, judged: &mut Judged) -> usize {
     let mut succeeded = 0;
-    for (name, node) in nodes {
-        let lines = power.iter().filter(|line| line.node == *name).count();
+    for (name, node) in &facts.nodes {
+        let lines = facts.power.get(name).copied().unwrap_or_default();
         if exceptions.contains(name) {
-            let wanted = usize::from(exceptions.stuck.as_deref() != Some(name));
+            let wanted = u32::from(exceptions.stuck.as_deref() != Some(name));
             judged.rule(lines == wanted, || {
                 format!("{name} has {lines} power actions, {wanted} expected")
             });
             continue;
         }
-        let same = record.boots_before.get(name) == Some(&node.boot);
         // A killed power command may have rebooted the server or not; the retry then does it.
-        let wanted = 1..=1 + usize::from(record.unknown.contains_key(name));
-        let succeeds = wanted.contains(&lines) && !same && node.ready && !node.cordoned;
+        let wanted = 1..=1 + u32::from(record.unknown.contains_key(name));
+        let succeeds = wanted.contains(&lines) && node.is_back();
         succeeded += usize::from(succeeds);
         judged.rule(succeeds, || {
-            let old = if same { ", its old bootID" } else { "" };
+            let old = if node.boots == 0 { ", its old bootID" } else { "" };
             let ready = if node.ready { "" } else { ", is not Ready" };
             let cordoned = if node.cordoned { ", is cordoned" } else { "" };
             format!("{name} has {lines} power actions{old}{ready}{cordoned}")

@@ -115,7 +115,7 @@ mod tests {
         turns[1].granted = 13.8;
         assert_eq!(proven_to_start(&turns, 1, &budgets)[0].permitted, 1.0);
 
-        // The watcher sees the open budget later than the controller.
+        // The watch shows the open budget later to us than to the controller.
         let mut late = Budgets::default();
         late.see("web", 0.0, true);
         late.see("web", 5.0, false);

@@ -6,14 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use junban_testbed::junban::Controller;
 
-use super::logs::power_lines;
-use super::testbed::InstalledTestbed;
-use super::watcher::{Watcher, now};
+use crate::scenario::facts::{Facts, NodeFacts};
+use crate::testbed::Testbed;
 
 const KILL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE_FOR: Duration = Duration::from_secs(15);
-/// Seconds after the end of `junban pause` in which something may still begin (docs/design/life-cycle.md#pause).
-const PAUSE_HOLDS_AFTER: f64 = 5.0;
 
 pub(super) struct Trouble {
     /// The person asked for it with `--trouble`.
@@ -37,13 +34,7 @@ impl Trouble {
     }
 
     /// Makes the trouble that is due. Called a few times a second during the run.
-    pub(super) fn act(
-        &mut self,
-        bed: &InstalledTestbed,
-        controllers: &mut [Controller],
-        watcher: &Watcher,
-        nodes: usize,
-    ) -> Result<()> {
+    pub(super) fn act(&mut self, bed: &Testbed, controllers: &mut [Controller], facts: &Facts) -> Result<()> {
         if !self.wanted {
             return Ok(());
         }
@@ -54,35 +45,23 @@ impl Trouble {
             controllers[next] = bed.controller()?;
             self.kills += 1;
         }
-        if !self.paused && watcher.seen().turns_begun() * 2 >= nodes {
+        let has_begun = |node: &&NodeFacts| node.marked || node.boots > 0;
+        let begun = facts.nodes.values().filter(has_begun).count();
+        if !self.paused && begun * 2 >= facts.nodes.len() {
             self.paused = true;
-            self.pause(bed, watcher)?;
+            self.pause(bed)?;
         }
         Ok(())
     }
 
-    fn pause(&mut self, bed: &InstalledTestbed, watcher: &Watcher) -> Result<()> {
-        let said = bed.junban(&["pause", "--reason", "rehearsal"])?;
+    fn pause(&mut self, bed: &Testbed) -> Result<()> {
+        let said = bed.try_junban(&["pause", "--reason", "rehearsal"])?;
         if !said.status.success() {
             let text = String::from_utf8_lossy(&said.stderr).into_owned();
             self.broken.push(format!("pause: {}", text.trim()));
         }
-        let from = now() + PAUSE_HOLDS_AFTER;
         sleep(PAUSE_FOR);
-        let to = now();
         bed.junban(&["resume"]).context("resume")?;
-        for line in power_lines(&bed.ready().power_log)? {
-            if line.at > from && line.at < to {
-                self.broken
-                    .push(format!("{} was powered while paused", line.node));
-            }
-        }
-        for change in &watcher.seen().cordon_changes {
-            if change.cordoned && change.seen > from && change.seen < to {
-                self.broken
-                    .push(format!("{} was cordoned while paused", change.node));
-            }
-        }
         Ok(())
     }
 }

@@ -2,26 +2,22 @@
 //! `junban retry` must bring such a server to the same end state as the others.
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::say::say;
-use super::testbed::InstalledTestbed;
-use super::watcher::Watcher;
 use crate::json::items;
+use crate::scenario::facts::NodeFacts;
+use crate::testbed::Testbed;
+use crate::watched::Watched;
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Retries each of these servers once, and waits until they are back or until [`PATIENCE`] is over. Returns what
 /// `junban explain` said of each server before.
-pub(super) fn retry(
-    bed: &InstalledTestbed,
-    watcher: &Watcher,
-    boots_before: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>> {
+pub(super) fn retry(bed: &Testbed, watched: &mut Watched) -> Result<BTreeMap<String, String>> {
     let said = bed.junban(&["list", "-o", "json"])?;
     let list: Value = serde_json::from_slice(&said.stdout).context("the answer of `junban list`")?;
     let mut explained = BTreeMap::new();
@@ -36,13 +32,14 @@ pub(super) fn retry(
         bed.junban(&["retry", node])?;
     }
     let begun = Instant::now();
-    let is_back = |node: &String| {
-        let seen = watcher.seen();
-        let node_now = seen.nodes().get(node);
-        node_now.is_some_and(|now| now.available() && boots_before.get(node) != Some(&now.boot))
+    let is_back = |watched: &Watched| {
+        let nodes = watched.facts().nodes;
+        explained
+            .keys()
+            .all(|node| nodes.get(node).is_some_and(NodeFacts::is_back))
     };
-    while begun.elapsed() < PATIENCE && !explained.keys().all(is_back) {
-        sleep(Duration::from_millis(200));
+    while begun.elapsed() < PATIENCE && !is_back(watched) {
+        watched.wait_out(Duration::from_millis(200))?;
     }
     Ok(explained)
 }

@@ -1,6 +1,5 @@
 //! The workload of the cluster: Deployments and StatefulSets of 2 to 20 replicas with a Service each, most with a
-//! budget; a DaemonSet; a few single replicas; pods with volumes; one pinned pod. How many Ready pods a budget needs is
-//! computed here, not read from the cluster.
+//! budget; a DaemonSet; a few single replicas; pods with volumes; one pinned pod.
 
 use serde_json::{Value, json};
 
@@ -12,17 +11,9 @@ pub(super) const APP: &str = "app";
 /// The replicas of one app after the other, until all pods are used.
 const SIZES: &[usize] = &[3, 2, 20, 10, 3, 5, 2, 7, 12, 4, 3, 6, 2, 8, 15];
 
-/// One Deployment or StatefulSet.
-#[derive(Clone)]
-pub(super) struct App {
-    pub(super) name: String,
-    pub(super) replicas: usize,
-    /// How many Ready pods its budget needs; `None` without a budget.
-    pub(super) need: Option<usize>,
-}
-
 pub(super) struct Workload {
-    pub(super) apps: Vec<App>,
+    /// How many pods the Deployments and StatefulSets have.
+    pub(super) pods: usize,
     pub(super) objects: Value,
 }
 
@@ -31,12 +22,11 @@ pub(super) const STUCK: &str = "stuck";
 
 /// Makes `pods` pods. With `stuck_on` there is one more pod on that node, and its budget allows no disruption.
 pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
-    let mut apps = Vec::new();
     let mut items = vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         daemon_set(),
     ];
-    apps.extend(with_volumes_and_pinned(&mut items));
+    with_volumes_and_pinned(&mut items);
     let mut left = pods.saturating_sub(WITH_VOLUMES_AND_PINNED);
     for index in 0.. {
         let size = match left {
@@ -46,11 +36,7 @@ pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
         };
         left -= size;
         let name = format!("app-{index}");
-        let (budget, need) = if size < 2 {
-            (None, None)
-        } else {
-            budget(index, size)
-        };
+        let budget = (size >= 2).then(|| budget(index, size)).flatten();
         items.push(set(&name, size, index % 4 == 3, &Value::Null));
         items.push(json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": name, "namespace": NAMESPACE},
@@ -58,23 +44,13 @@ pub(super) fn generate(pods: usize, stuck_on: Option<&str>) -> Workload {
         if let Some(spec) = budget {
             items.push(pdb(&name, spec));
         }
-        apps.push(App {
-            name,
-            replicas: size,
-            need,
-        });
     }
     if let Some(node) = stuck_on {
         items.push(set(STUCK, 1, false, &json!({"kubernetes.io/hostname": node})));
         items.push(pdb(STUCK, json!({"maxUnavailable": 0})));
-        apps.push(App {
-            name: STUCK.to_owned(),
-            replicas: 1,
-            need: Some(1),
-        });
     }
     Workload {
-        apps,
+        pods: pods.max(WITH_VOLUMES_AND_PINNED) + usize::from(stuck_on.is_some()),
         objects: json!({"apiVersion": "v1", "kind": "List", "items": items}),
     }
 }
@@ -85,7 +61,7 @@ const FILES: usize = 3;
 
 /// Pods for which a drain waits longer than for budgets: pods with network volumes, and a pod that can run on one server
 /// only.
-fn with_volumes_and_pinned(items: &mut Vec<Value>) -> [App; 2] {
+fn with_volumes_and_pinned(items: &mut Vec<Value>) {
     items.push(
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "files"},
             "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}),
@@ -113,27 +89,15 @@ fn with_volumes_and_pinned(items: &mut Vec<Value>) -> [App; 2] {
         false,
         &json!({"kubernetes.io/hostname": "node-1"}),
     ));
-    let app = |name: &str, replicas, need| App {
-        name: name.to_owned(),
-        replicas,
-        need,
-    };
-    [app("files", FILES, Some(FILES - 1)), app("pinned", 1, None)]
 }
 
-/// Kubernetes rounds the percentage of a budget up, that of maxUnavailable too.
-fn budget(index: usize, size: usize) -> (Option<Value>, Option<usize>) {
+/// The budget of an app of this size, if it has one.
+fn budget(index: usize, size: usize) -> Option<Value> {
     match index % 5 {
-        0 | 2 => (Some(json!({"maxUnavailable": 1})), Some(size - 1)),
-        1 => (
-            Some(json!({"maxUnavailable": "25%"})),
-            Some(size - size.div_ceil(4)),
-        ),
-        3 => {
-            let least = (size / 2).max(1);
-            (Some(json!({"minAvailable": least})), Some(least))
-        }
-        _ => (None, None),
+        0 | 2 => Some(json!({"maxUnavailable": 1})),
+        1 => Some(json!({"maxUnavailable": "25%"})),
+        3 => Some(json!({"minAvailable": (size / 2).max(1)})),
+        _ => None,
     }
 }
 
@@ -185,19 +149,34 @@ fn daemon_set() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::generate;
+    use crate::json::{items, text};
 
     #[test]
     fn as_many_pods_as_asked_for_are_made_and_each_budget_allows_a_disruption() {
         for pods in [10, 40, 300] {
             let workload = generate(pods, None);
-            assert_eq!(workload.apps.iter().map(|app| app.replicas).sum::<usize>(), pods);
-            assert!(
-                workload
-                    .apps
-                    .iter()
-                    .all(|app| app.need.is_none_or(|need| need < app.replicas))
-            );
+            let name = |object: &serde_json::Value| text(&object["metadata"]["name"]).to_owned();
+            let mut replicas = BTreeMap::new();
+            for set in items(&workload.objects["items"]) {
+                if let Some(number) = set["spec"]["replicas"].as_u64() {
+                    replicas.insert(name(set), number);
+                }
+            }
+            assert_eq!(replicas.values().sum::<u64>(), pods as u64);
+            assert_eq!(workload.pods, pods);
+            for budget in items(&workload.objects["items"]) {
+                let needs_all =
+                    budget["spec"]["minAvailable"].as_u64() >= replicas.get(&name(budget)).copied();
+                let is_budget = budget["kind"] == "PodDisruptionBudget";
+                let is_stuck = needs_all && budget["spec"]["minAvailable"].is_u64();
+                assert!(
+                    !is_budget || !is_stuck && budget["spec"]["maxUnavailable"] != 0,
+                    "{budget}"
+                );
+            }
         }
     }
 }

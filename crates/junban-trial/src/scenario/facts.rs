@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use junban_api::names;
+use junban_sim::objects::{ENTRY, QUEUE};
+use junban_world::api::node::ZONE;
+use junban_world::{ObjKey, Store, Truth};
 
 use crate::json::text;
 
@@ -42,10 +45,8 @@ pub struct NodeFacts {
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EntryFacts {
-    pub name: String,
     pub uid: String,
     pub node: String,
-    pub policy: String,
     pub phase: String,
     pub reason: String,
     pub message: String,
@@ -55,7 +56,6 @@ pub struct EntryFacts {
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PodFacts {
-    pub uid: String,
     pub node: String,
     /// `namespace/name` of the topmost controller, or of the pod itself if it has no controller.
     pub workload: String,
@@ -68,21 +68,14 @@ impl NodeFacts {
     pub fn unavailable(&self) -> bool {
         self.cordoned || !self.ready
     }
+
+    /// Booted since the run began, and available.
+    pub fn is_back(&self) -> bool {
+        self.boots > 0 && !self.unavailable()
+    }
 }
 
 impl EntryFacts {
-    /// What the spec and the status of an entry say.
-    pub fn read(spec: &Value, status: &Value) -> Self {
-        Self {
-            node: text(&spec["nodeName"]).to_owned(),
-            policy: text(&spec["policy"]).to_owned(),
-            phase: status["phase"].as_str().unwrap_or("Queued").to_owned(),
-            reason: text(&status["reason"]).to_owned(),
-            message: text(&status["message"]).to_owned(),
-            ..Self::default()
-        }
-    }
-
     /// The entry in words.
     pub fn describe(&self) -> String {
         format!(
@@ -101,20 +94,6 @@ impl Facts {
     pub fn nodes_that(&self, is_so: fn(&NodeFacts) -> bool) -> BTreeSet<String> {
         let those = self.nodes.iter().filter(|(_, node)| is_so(node));
         those.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// What the spec and the status of the queue say.
-    pub fn of_queue(queue: Option<(&Value, &Value)>) -> Self {
-        let slots = queue.and_then(|(_, status)| status["ledger"]["slots"].as_object());
-        Self {
-            slots: slots
-                .into_iter()
-                .flatten()
-                .map(|(node, _)| node.clone())
-                .collect(),
-            paused: queue.is_none_or(|(spec, _)| spec["paused"].as_bool().unwrap_or_default()),
-            ..Self::default()
-        }
     }
 
     /// The nodes whose power action is in doubt after a crash.
@@ -143,6 +122,128 @@ impl Facts {
         let ready = |pod: &&PodFacts| pod.workload == workload && pod.ready && !pod.terminating;
         u32::try_from(self.pods.values().filter(ready).count()).unwrap_or(u32::MAX)
     }
+}
+
+/// Collects facts.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    /// The last bootID of each Node, also of a Node that is gone.
+    boot_ids: BTreeMap<String, String>,
+    boots: BTreeMap<String, u32>,
+    power: BTreeMap<String, u32>,
+}
+
+impl Collector {
+    /// Starts counting boots and power actions.
+    pub(crate) fn begin(&mut self) {
+        self.boots.clear();
+        self.power.clear();
+    }
+
+    /// Counts power actions and boots. A boot counts when the Node shows another bootID. An empty bootID says nothing.
+    pub(crate) fn observe(&mut self, truth: &Truth) {
+        match truth {
+            Truth::PowerEffect { node, .. } => *self.power.entry(node.clone()).or_default() += 1,
+            Truth::NodeAdded { node, boot_id, .. } | Truth::BootIdShown { node, boot_id }
+                if !boot_id.is_empty() =>
+            {
+                let known = self.boot_ids.insert(node.clone(), boot_id.clone());
+                if known.is_some_and(|known| known != *boot_id) {
+                    *self.boots.entry(node.clone()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The facts of this moment. `store` holds the objects of the world, or of a real cluster.
+    pub(crate) fn collect(&self, store: &Store) -> Facts {
+        let queue = store.custom(QUEUE, names::QUEUE);
+        let slots = queue.and_then(|queue| queue.status["ledger"]["slots"].as_object());
+        Facts {
+            nodes: self.nodes(store),
+            entries: entries(store),
+            pods: pods(store),
+            replicas: replicas(store),
+            slots: slots
+                .into_iter()
+                .flatten()
+                .map(|(node, _)| node.clone())
+                .collect(),
+            paused: queue.is_none_or(|queue| queue.spec["paused"].as_bool().unwrap_or_default()),
+            power: self.power.clone(),
+        }
+    }
+
+    fn nodes(&self, store: &Store) -> BTreeMap<String, NodeFacts> {
+        let node = |node: &std::sync::Arc<junban_world::Node>| {
+            let name = node.meta.name.to_string();
+            let facts = NodeFacts {
+                ready: node.is_ready(),
+                cordoned: node.unschedulable,
+                marked: node.meta.annotations.contains_key(names::MARK),
+                steered: node.taints.iter().any(|taint| taint.key == names::PENDING),
+                off_load_balancers: node.meta.labels.contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS),
+                with_volume: store
+                    .attachments()
+                    .any(|attachment| attachment.node == node.meta.name),
+                control_plane: node.is_control_plane(),
+                rack: node
+                    .meta
+                    .labels
+                    .get(ZONE)
+                    .cloned()
+                    .unwrap_or_else(|| name.clone()),
+                boots: self.boots.get(&name).copied().unwrap_or_default(),
+            };
+            (name, facts)
+        };
+        store.nodes().map(node).collect()
+    }
+}
+
+fn entries(store: &Store) -> Vec<EntryFacts> {
+    let customs = store.customs().filter(|custom| custom.kind == ENTRY);
+    let entry = |custom: &std::sync::Arc<junban_world::Custom>| EntryFacts {
+        uid: custom.meta.uid.to_string(),
+        node: text(&custom.spec["nodeName"]).to_owned(),
+        phase: custom.status["phase"].as_str().unwrap_or("Queued").to_owned(),
+        reason: text(&custom.status["reason"]).to_owned(),
+        message: text(&custom.status["message"]).to_owned(),
+        order: custom.meta.created,
+    };
+    customs.map(entry).collect()
+}
+
+fn pods(store: &Store) -> BTreeMap<String, PodFacts> {
+    let pod = |pod: &std::sync::Arc<junban_world::Pod>| {
+        let key = pod.meta.key().to_string();
+        let topmost = store.topmost(pod).map(|owner| owner.meta.key());
+        // The store knows no objects of a foreign kind.
+        let foreign = pod.meta.owner.as_ref();
+        let foreign = foreign.map(|owner| ObjKey::new(&pod.meta.namespace, &owner.name));
+        let facts = PodFacts {
+            node: pod.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+            workload: topmost
+                .or(foreign)
+                .map_or_else(|| key.clone(), |owner| owner.to_string()),
+            ready: pod.status.ready,
+            terminating: pod.terminating(),
+        };
+        (key, facts)
+    };
+    store.pods().map(pod).collect()
+}
+
+fn replicas(store: &Store) -> BTreeMap<String, u32> {
+    let owners = store.owners();
+    let topmost = owners.filter(|owner| owner.meta.owner.is_none());
+    topmost
+        .map(|owner| {
+            let key = ObjKey::new(&owner.meta.namespace, &owner.meta.name);
+            (key.to_string(), u32::try_from(owner.replicas).unwrap_or_default())
+        })
+        .collect()
 }
 
 /// The state that a run with a crash and a run without one must share.

@@ -6,6 +6,7 @@ mod act;
 pub mod condition;
 pub mod facts;
 pub mod judge;
+pub(crate) mod limits;
 pub mod model;
 mod names;
 mod parse;

@@ -57,6 +57,8 @@ pub struct Scenario {
     pub never: Vec<At<Condition>>,
     /// Conditions that must hold when all steps are done.
     pub at_the_end: Vec<At<Condition>>,
+    /// The operators of workloads.
+    pub operators: Vec<At<(Key, Operator)>>,
     pub controllers: u32,
     /// The first controller ends itself after this acknowledged write, and is started again.
     pub exit_after_writes: Option<u64>,
@@ -185,6 +187,16 @@ pub struct Workload {
     pub memory: Option<Quantity>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+}
+
+/// An operator that moves the pods of a workload when it sees a cordon or an eviction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operator {
+    CloudNativePg,
+    Zalando,
+    Strimzi,
+    StrimziLegacy,
+    KubeVirt,
 }
 
 /// A topology spread constraint with `DoNotSchedule` over the pods of the workload.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act;
 use super::condition::{Condition, phase};
-use super::model::{Act, At, MachineFault, Nodes, Order, Scenario, ScenarioStep, Wait};
+use super::model::{Act, At, MachineFault, Nodes, Operator, Order, Scenario, ScenarioStep, Wait};
 use super::names;
 use super::settings;
 use super::words::{Mistake, Words, unknown};
@@ -42,6 +42,7 @@ const STATEMENTS: &[&str] = &[
     "job",
     "pod",
     "budget",
+    "operator",
     "policy",
     "queue:",
     "fault",
@@ -151,6 +152,18 @@ fn statement(scenario: &mut Scenario, place: &At<()>) -> Result<(), Mistake> {
         "budget" => {
             let key = words.key("a budget")?;
             scenario.budgets.push(place.with(workload::budget(key, tail)?));
+        }
+        "operator" => {
+            const KINDS: [(&str, Operator); 5] = [
+                ("cloudnative-pg", Operator::CloudNativePg),
+                ("zalando", Operator::Zalando),
+                ("strimzi-legacy", Operator::StrimziLegacy),
+                ("strimzi", Operator::Strimzi),
+                ("kubevirt", Operator::KubeVirt),
+            ];
+            let key = words.key("a workload")?;
+            let kind = Words::all(tail, |words| words.eat_one(&KINDS, "an operator"))?;
+            scenario.operators.push(place.with((key, kind)));
         }
         "policy" => {
             let name = words.next("a policy's name")?.to_owned();

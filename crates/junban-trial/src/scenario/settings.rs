@@ -30,6 +30,8 @@ enum Form {
     Time,
     /// Only `none`: an empty ladder.
     Ladder,
+    /// `Cordon NAMESPACE` or `Eviction NAMESPACE`, then perhaps `atOnce 2` and `timeout 5m`, with `and` between rules.
+    OpeningBudgets,
     /// `NAME nodes LABEL=VALUE`, `NAME pods NAMESPACE LABEL=VALUE`, with `and` between groups.
     QuorumGroups,
 }
@@ -62,9 +64,11 @@ const POLICY: &[Field] = &[
     ("drain.deleteAfterDenial", Form::List),
     ("drain.jobs.evict", Form::Labels),
     ("drain.jobs.deadline", Form::Duration),
+    ("drain.budgets", Form::OpeningBudgets),
     ("drain.emptyDir", Form::OneOf(&["Evict", "Block"])),
     ("drain.bare", Form::OneOf(&["Evict", "Block"])),
     ("drain.onTimeout", Form::OneOf(&["Release", "Hold"])),
+    ("drain.stuckTerminating", Form::OneOf(&["Release", "Reboot"])),
     ("drain.capacity", Form::OneOf(&["Require", "Report"])),
     ("drain.capacityReportOnly", Form::List),
     ("reboot.bootTimeout", Form::Duration),
@@ -115,6 +119,11 @@ fn value(form: Form, words: &mut Words<'_>) -> Result<SettingValue, Mistake> {
         Form::List => json!(words.rest()),
         Form::Labels => labels(&words.rest())?,
         Form::OneOf(names) => json!(words.one_of(names, "a value of this field")?),
+        Form::OpeningBudgets => {
+            let words = words.rest();
+            let rules = words.split(|word| *word == "and").map(opening_budgets);
+            json!(rules.collect::<Result<Vec<_>, _>>()?)
+        }
         Form::QuorumGroups => {
             let words = words.rest();
             let groups = words.split(|word| *word == "and").map(quorum_group);
@@ -157,6 +166,23 @@ fn labels(pairs: &[&str]) -> Result<Value, Mistake> {
         map.insert(key.to_owned(), json!(value));
     }
     Ok(json!({ "matchLabels": map }))
+}
+
+fn opening_budgets(words: &[&str]) -> Result<Value, Mistake> {
+    let wrong =
+        || "write Cordon NAMESPACE, or Eviction NAMESPACE, then perhaps atOnce 2 timeout 5m".to_owned();
+    let [opens_at, namespace, more @ ..] = words else {
+        return Err(wrong());
+    };
+    let mut rule = json!({"opensAt": opens_at, "namespace": namespace});
+    for pair in more.chunks(2) {
+        match pair {
+            ["atOnce", count] => rule["atOnce"] = json!(count.parse::<u32>().map_err(|_| wrong())?),
+            ["timeout", span] => rule["timeout"] = json!(span),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(rule)
 }
 
 fn quorum_group(words: &[&str]) -> Result<Value, Mistake> {

@@ -1,16 +1,15 @@
 //! Builds the world of a scenario.
 
-use std::time::Duration;
-
 use junban_world::api::node::{CONTROL_PLANE, UNSCHEDULABLE};
 use junban_world::{
-    Demand, Effect, IntOrPercent, Ms, NodeSpec, OwnerKind, Preconditions, Selector, Span, Taint, Toleration,
-    UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
+    Demand, Effect, IntOrPercent, Ms, NodeSpec, OperatorKind, OwnerKind, Preconditions, Selector, Span,
+    Taint, Toleration, UnhealthyPolicy, VolumeKind, Workload, World, WorldBuilder,
 };
 use serde_json::Value;
 
 use crate::scenario::model::{self, Key, Kind, Scenario};
 use crate::scenario::settings;
+use crate::time::ms;
 use junban_sim::custom_resources;
 use junban_sim::objects::{EPOCH, POLICY, QUEUE, wall};
 
@@ -30,6 +29,17 @@ pub(super) fn world(scenario: &Scenario, seed: u64) -> World {
         add_budget(&mut builder, &at.what);
     }
     let mut world = builder.build();
+    for at in &scenario.operators {
+        let (Key { namespace, name }, kind) = &at.what;
+        let kind = match kind {
+            model::Operator::CloudNativePg => OperatorKind::CloudNativePg,
+            model::Operator::Zalando => OperatorKind::Zalando,
+            model::Operator::Strimzi => OperatorKind::Strimzi,
+            model::Operator::StrimziLegacy => OperatorKind::StrimziLegacy,
+            model::Operator::KubeVirt => OperatorKind::KubeVirt,
+        };
+        world.install_operator(kind, namespace, name);
+    }
     custom_resources::install(&mut world);
     // Times in the file count from the beginning of the scenario.
     let begins = wall(BEGINS_AT_MS).as_second();
@@ -87,10 +97,6 @@ pub(super) fn queue_spec(scenario: &Scenario) -> Value {
         &urls(&etcd, 2379),
         EPOCH.as_second(),
     )
-}
-
-pub(super) fn ms(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn span(span: model::Span) -> Span {

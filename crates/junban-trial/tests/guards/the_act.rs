@@ -133,3 +133,10 @@ fn belongs_to_the_process_that_wrote_its_write_ahead_record() {
     .crashed_after_each_of_the_first(24)
     .needs(&[Guard::OwnRecordOnly], "S1");
 }
+
+#[test]
+fn happens_beside_a_terminating_pod_only_when_it_is_stuck() {
+    let trial = file("stuck_on_a_dead_mount");
+    trial.needs(&[Guard::StuckPods], "independent check");
+    trial.needs(&[Guard::StuckPods, Guard::Recheck], "S6");
+}

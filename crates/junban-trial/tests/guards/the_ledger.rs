@@ -51,7 +51,12 @@ fn is_rebuilt_after_all_requests_under_way_have_arrived() {
 /// Two guards: the entry must have ended, and live reads must show that.
 #[test]
 fn frees_a_slot_only_for_an_ended_entry() {
-    file("three_empty_nodes").needs(
+    // The slot must be freed just before the cordon. With several seeds some run hits that moment.
+    let trial = Trial {
+        seeds: (1..=8).collect(),
+        ..file("three_empty_nodes")
+    };
+    trial.needs(
         &[Guard::FreeEnded, Guard::FreeLive],
         "S4: node-1 was cordoned without a slot",
     );

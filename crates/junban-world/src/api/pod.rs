@@ -109,6 +109,8 @@ pub struct PodStatus {
     pub container_ids: Vec<String>,
     pub restarts: u32,
     pub started: Option<Ms>,
+    /// When it was bound to its node.
+    pub bound: Option<Ms>,
     /// Why the pod has no node, or why it failed.
     pub reason: String,
 }

@@ -30,6 +30,8 @@ pub struct Params {
     /// No limit counts a Node with this label.
     pub exclude_label: String,
     pub allow_quorum_loss: bool,
+    /// Whether a node may be rebooted beside pods that terminate beyond their grace period and two minutes.
+    pub reboot_beside_stuck: bool,
     /// For this time after an event the controller may not know it yet: its watches and the status are late.
     pub lag_ms: Ms,
     pub quorum_groups: Vec<QuorumGroup>,
@@ -81,6 +83,7 @@ impl Default for Params {
             may_stay: vec![("cluster.x-k8s.io/drain".into(), "skip".into())],
             exclude_label: "junban.dev/exclude".into(),
             allow_quorum_loss: false,
+            reboot_beside_stuck: false,
             lag_ms: 3000,
             quorum_groups: Vec::new(),
             control_plane_settle_ms: 30_000,

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{ClusterView, EntryView};
+use super::view::ClusterView;
 use crate::api::Ms;
-use crate::truth::{Truth, TruthEvent};
+use crate::truth::{EntryFacts, Truth, TruthEvent};
 
 /// The reads before a power action may be this old (docs/design/ledger.md#the-act).
 const EVIDENCE_MS: Ms = 4_000;
@@ -14,7 +14,7 @@ const EVIDENCE_MS: Ms = 4_000;
 #[derive(Debug, Default)]
 pub(super) struct RecordFirst {
     /// Deleted entries in their last state, and the time of the deletion.
-    gone: BTreeMap<String, (EntryView, Ms)>,
+    gone: BTreeMap<String, (EntryFacts, Ms)>,
 }
 
 impl RecordFirst {
@@ -31,7 +31,7 @@ impl RecordFirst {
             return vec![];
         }
         let deleted_just_now =
-            |(entry, at): &(EntryView, Ms)| (event.at < at + EVIDENCE_MS).then(|| entry.clone());
+            |(entry, at): &(EntryFacts, Ms)| (event.at < at + EVIDENCE_MS).then(|| entry.clone());
         let known = view.entries.get(&tag.entry).cloned();
         match known.or_else(|| self.gone.get(&tag.entry).and_then(deleted_just_now)) {
             Some(e) if e.node == *node && e.phase == "Rebooting" && e.attempt == tag.attempt => vec![],

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::params::{Groups, Params};
-use super::view::{ClusterView, EntryView};
+use super::view::ClusterView;
 use crate::api::{IntOrPercent, Ms};
-use crate::truth::{Truth, TruthEvent};
+use crate::truth::{EntryFacts, Truth, TruthEvent};
 
 pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
     let Truth::Slots { holders } = &event.what else {
@@ -79,7 +79,7 @@ fn turns<'a>(
     holders.iter().filter_map(of_slot).chain(without_slot).collect()
 }
 
-fn is_of_its_node(view: &ClusterView, entry: &EntryView) -> bool {
+fn is_of_its_node(view: &ClusterView, entry: &EntryFacts) -> bool {
     view.nodes
         .get(&entry.node)
         .is_some_and(|node| node.uid == entry.node_uid)

@@ -2,10 +2,10 @@
 //! to keep a quorum, none of them goes down unless `allowQuorumLoss` is set.
 
 use super::params::Params;
-use super::view::{ClusterView, NodeView, in_flight};
+use super::view::{ClusterView, NodeView};
 use crate::api::node::{CONTROL_PLANE, ETCD};
 use crate::api::{Ms, Ready};
-use crate::truth::{PowerOutcome, Truth, TruthEvent};
+use crate::truth::{EntryFacts, PowerOutcome, Truth, TruthEvent};
 
 /// An etcd with fewer members loses its quorum as soon as one of them is down.
 const QUORUM_NEEDS: usize = 3;
@@ -19,14 +19,14 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
             cordoned: true,
             by,
         } if params.is_controller(by) => {
-            let other = node_of_the_other_kind(view, seen_until, node, in_flight);
+            let other = node_of_the_other_kind(view, seen_until, node, EntryFacts::in_flight);
             (
                 node,
                 other.map(|other| format!("{node} was cordoned while {other} is in flight")),
             )
         }
         Truth::PowerCalled { node, outcome, .. } if *outcome != PowerOutcome::NothingStarted => {
-            let other = node_of_the_other_kind(view, seen_until, node, |phase| phase == "Rebooting");
+            let other = node_of_the_other_kind(view, seen_until, node, |entry| entry.phase == "Rebooting");
             (
                 node,
                 other.map(|other| format!("power action on {node} while {other} is rebooting")),
@@ -57,16 +57,16 @@ fn is_control_plane(view: &ClusterView, node: &str, seen_until: Ms) -> bool {
     })
 }
 
-/// A node in such a phase: a worker if `node` is one of the control plane, else one of the control plane.
+/// A node with such an entry: a worker if `node` is one of the control plane, else one of the control plane.
 fn node_of_the_other_kind(
     view: &ClusterView,
     seen_until: Ms,
     node: &str,
-    phase: impl Fn(&str) -> bool,
+    is_away: impl Fn(&EntryFacts) -> bool,
 ) -> Option<String> {
     let control_plane = is_control_plane(view, node, seen_until);
     let other = view.entries.values().find(|e| {
-        phase(&e.phase)
+        is_away(e)
             && e.node != node
             && view.nodes.contains_key(&e.node)
             && is_control_plane(view, &e.node, seen_until) != control_plane

@@ -1,10 +1,14 @@
-//! S6: no power action while a pod that must leave is still on the node.
+//! S6: no power action while a pod that must leave is still on the node. If the policy says so, pods that terminate beyond
+//! their grace period and two minutes need not leave.
 
 use super::params::Params;
 use super::view::{ClusterView, PodView};
 use crate::api::Ms;
 use crate::api::meta::contains;
 use crate::truth::{PowerOutcome, Truth, TruthEvent};
+
+/// A pod that has been terminating for this time after its grace period does not end by itself.
+const STUCK_AFTER_MS: Ms = 120_000;
 
 pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
     let Truth::PowerCalled { node, outcome, .. } = &event.what else {
@@ -17,7 +21,11 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
         .nodes
         .get(node)
         .and_then(|n| n.cordoned_by.as_ref().map(|_| n.cordoned_at));
-    let left = view.pods_on(node).filter(|p| must_leave(p, params, cordoned));
+    let is_stuck = |p: &PodView| p.facts.gone_by.is_some_and(|by| by + STUCK_AFTER_MS <= event.at);
+    let exempt = |p: &PodView| params.reboot_beside_stuck && is_stuck(p);
+    let left = view
+        .pods_on(node)
+        .filter(|p| must_leave(p, params, cordoned) && !exempt(p));
     left.map(|p| format!("power action on {node} while pod {} is still on it", p.facts.pod))
         .collect()
 }

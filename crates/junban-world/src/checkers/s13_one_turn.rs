@@ -2,29 +2,25 @@
 //! there is only one entry for each node UID and goal.
 
 use super::params::Params;
-use super::view::{ClusterView, in_flight};
-use crate::truth::{Truth, TruthEvent};
+use super::view::ClusterView;
+use crate::truth::{EntryFacts, Truth, TruthEvent};
 
 pub(super) fn judge(event: &TruthEvent, view: &ClusterView, _: &Params) -> Vec<String> {
     match &event.what {
-        Truth::Entry {
-            entry,
-            node_uid,
-            goal,
-            from,
-            to,
-            node,
-            ..
-        } => {
+        Truth::Entry(entry) => {
+            let node = &entry.node;
             let mut broken = Vec::new();
             let mut others = view
                 .entries
-                .iter()
-                .filter(|(uid, e)| *uid != entry && e.node_uid == *node_uid);
-            if in_flight(to) && others.clone().any(|(_, e)| e.in_flight()) {
+                .values()
+                .filter(|e| e.uid != entry.uid && e.node_uid == entry.node_uid);
+            if entry.in_flight() && others.clone().any(EntryFacts::in_flight) {
                 broken.push(format!("two entries of {node} are in flight"));
             }
-            if from.is_empty() && !goal.is_empty() && others.any(|(_, e)| e.goal == *goal) {
+            let known = view.entries.get(&entry.uid);
+            let begins = !entry.phase.is_empty() && known.is_none_or(|known| known.phase.is_empty());
+            let goal = &entry.goal;
+            if begins && !goal.is_empty() && others.any(|e| e.goal == *goal && !e.phase.is_empty()) {
                 broken.push(format!("a second entry of {node} for the goal {goal}"));
             }
             broken

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Map, Ms, Ready};
-use crate::truth::{PodFacts, PowerOutcome, Truth, TruthEvent};
+use crate::truth::{EntryFacts, PodFacts, PowerOutcome, Truth, TruthEvent};
 
 /// A Node as the API shows it.
 #[derive(Debug, Clone, Default)]
@@ -69,41 +69,6 @@ pub(super) struct BudgetView {
     pub(super) members: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct EntryView {
-    pub(super) name: String,
-    pub(super) node: String,
-    pub(super) node_uid: String,
-    pub(super) policy: String,
-    pub(super) goal: String,
-    pub(super) phase: String,
-    pub(super) attempt: u64,
-    pub(super) retries: u64,
-    pub(super) cancel_asked: bool,
-}
-
-impl EntryView {
-    /// Whether it is Draining, Rebooting or Verifying.
-    pub(super) fn in_flight(&self) -> bool {
-        in_flight(&self.phase)
-    }
-
-    /// Whether it is Queued. An entry without a status is Queued as well.
-    pub(super) fn waits(&self) -> bool {
-        matches!(self.phase.as_str(), "" | "Queued")
-    }
-
-    /// Whether it is Succeeded or Cancelled.
-    pub(super) fn ended(&self) -> bool {
-        matches!(self.phase.as_str(), "Succeeded" | "Cancelled")
-    }
-}
-
-/// Whether an entry in this phase is in flight.
-pub(super) fn in_flight(phase: &str) -> bool {
-    matches!(phase, "Draining" | "Rebooting" | "Verifying")
-}
-
 /// The cluster after the events so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClusterView {
@@ -123,9 +88,9 @@ pub(crate) struct ClusterView {
     pub(super) owners: BTreeMap<String, (i64, u64)>,
     /// Budget or owner to the time when one of its pods last became unready or vanished although nobody removed it.
     pub(super) last_failure: BTreeMap<String, Ms>,
-    pub(super) entries: BTreeMap<String, EntryView>,
+    pub(super) entries: BTreeMap<String, EntryFacts>,
     /// Entries that somebody deleted, in their last state.
-    pub(super) deleted: BTreeMap<String, EntryView>,
+    pub(super) deleted: BTreeMap<String, EntryFacts>,
     /// Node to entry; `None` before the first note about the ledger.
     pub(super) slots: Option<BTreeMap<String, String>>,
     pub(super) paused_since: Option<Ms>,
@@ -155,12 +120,10 @@ impl ClusterView {
                 min_ready_s,
             } => drop(self.owners.insert(owner.clone(), (*replicas, *min_ready_s))),
             Truth::OwnerGone { owner } => drop(self.owners.remove(owner)),
-            Truth::EntryMade { .. }
-            | Truth::Entry { .. }
-            | Truth::EntryGone { .. }
-            | Truth::CancelAsked { .. }
-            | Truth::Retried { .. } => {
-                self.entry(&event.what);
+            Truth::Entry(entry) => drop(self.entries.insert(entry.uid.clone(), entry.clone())),
+            Truth::EntryGone { entry } => {
+                let gone = self.entries.remove(entry);
+                self.deleted.extend(gone.map(|gone| (entry.clone(), gone)));
             }
             Truth::Slots { holders } => self.slots = Some(holders.clone()),
             Truth::Paused { paused } => {
@@ -260,6 +223,15 @@ impl ClusterView {
         {
             self.note_failure(at, &o.facts);
         }
+        if old.as_ref().is_some_and(|o| o.facts.labels != facts.labels) {
+            // Another budget may select it now. The API server looks at its labels; the disruption controller computes the
+            // budgets anew in a moment, and with them their members here.
+            for budget in self.budgets_by_pod.remove(&facts.pod).into_iter().flatten() {
+                if let Some(budget) = self.budgets.get_mut(&budget) {
+                    budget.members.remove(&facts.pod);
+                }
+            }
+        }
         if let Some(node) = &facts.node {
             self.pods_by_node
                 .entry(node.clone())
@@ -350,47 +322,6 @@ impl ClusterView {
         }
     }
 
-    fn entry(&mut self, what: &Truth) {
-        match what {
-            Truth::EntryMade {
-                entry,
-                node,
-                node_uid,
-                policy,
-            } => {
-                let e = self.entries.entry(entry.clone()).or_default();
-                (e.node, e.node_uid, e.policy) = (node.clone(), node_uid.clone(), policy.clone());
-            }
-            Truth::Entry {
-                entry,
-                name,
-                node,
-                node_uid,
-                goal,
-                to,
-                attempt,
-                ..
-            } => {
-                let e = self.entries.entry(entry.clone()).or_default();
-                (e.name, e.node, e.node_uid, e.goal) =
-                    (name.clone(), node.clone(), node_uid.clone(), goal.clone());
-                (e.phase, e.attempt) = (to.clone(), *attempt);
-            }
-            Truth::EntryGone { entry } => {
-                if let Some(gone) = self.entries.remove(entry) {
-                    self.deleted.insert(entry.clone(), gone);
-                }
-            }
-            Truth::CancelAsked { entry } => {
-                self.entries.entry(entry.clone()).or_default().cancel_asked = true
-            }
-            Truth::Retried { entry, retries } => {
-                self.entries.entry(entry.clone()).or_default().retries = *retries
-            }
-            _ => {}
-        }
-    }
-
     pub(crate) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a PodView> + use<'a> {
         self.pods_by_node
             .get(node)
@@ -415,7 +346,6 @@ impl ClusterView {
             .collect()
     }
 
-    /// The node's entry that is in flight or Failed.
     /// Whether the node still has the slot of an entry that a person gave up while the node was down.
     pub(super) fn is_given_up(&self, node: &str) -> bool {
         let slot = self.slots.as_ref().and_then(|slots| slots.get(node));
@@ -423,7 +353,8 @@ impl ClusterView {
         entry.is_some_and(|entry| entry.phase == "Cancelled")
     }
 
-    pub(super) fn turn_of(&self, node: &str) -> Option<&EntryView> {
+    /// The node's entry that is in flight or Failed.
+    pub(super) fn turn_of(&self, node: &str) -> Option<&EntryFacts> {
         self.entries
             .values()
             .find(|e| e.node == node && (e.in_flight() || e.phase == "Failed"))

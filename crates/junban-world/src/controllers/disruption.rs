@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::api::{Budget, BudgetStatus, Demand, IntOrPercent, Ms, Name, ObjKey, OwnerKind, Pod};
 use crate::events::Event;
-use crate::truth::Truth;
+use crate::observed;
 use crate::world::World;
 
 /// The controller keeps the charge of an eviction for this time, even if the pod is not deleted.
@@ -21,19 +21,12 @@ impl World {
         if let Some(charged) = status.disrupted_pods.values().min() {
             self.queue.push(charged + CHARGE_MS, Event::Budget(key.clone()));
         }
-        let told = Truth::Budget {
-            budget: key.to_string(),
-            namespace: key.namespace.to_string(),
-            healthy: status.current_healthy,
-            needed: status.desired_healthy,
-            expected: status.expected_pods,
-            allowed: status.disruptions_allowed,
-            members,
+        let new = Budget {
+            status,
+            ..(*old).clone()
         };
-        self.emit(told);
-        if status != old.status {
-            let mut new = (*old).clone();
-            new.status = status;
+        self.emit(observed::budget(&new, members));
+        if new != *old {
             self.store.put(self.now, new);
         }
     }

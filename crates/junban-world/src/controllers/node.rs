@@ -1,13 +1,12 @@
 //! Nodes: registration, Leases, conditions and their taints, eviction by taint, and the removal of pods whose Node
 //! was deleted.
 
-use std::collections::BTreeMap;
-
 use crate::api::node::{self, HOSTNAME, NOT_READY, UNREACHABLE, UNSCHEDULABLE};
 use crate::api::{
     ApiError, Effect, Lease, Meta, Name, Node, NodeOp, NodeStatus, ObjKey, OwnerKind, Ready, Taint,
 };
 use crate::events::Event;
+use crate::observed;
 use crate::rng::Span;
 use crate::truth::{Removal, Truth};
 use crate::world::World;
@@ -51,35 +50,7 @@ impl World {
                 ..Node::default()
             },
         );
-        self.emit(Truth::NodeAdded {
-            node: name.to_string(),
-            uid: node.meta.uid.to_string(),
-            machine: name.to_string(),
-            boot_id: node.status.boot_id.clone(),
-            control_plane: node.is_control_plane(),
-        });
-        let changed: BTreeMap<_, _> = node
-            .meta
-            .labels
-            .iter()
-            .map(|(k, v)| (k.clone(), Some(v.clone())))
-            .collect();
-        self.emit(Truth::NodeLabels {
-            node: name.to_string(),
-            changed,
-        });
-        self.emit(Truth::NodeTaints {
-            node: name.to_string(),
-            taints: node.taints_that_keep_out(),
-        });
-        self.emit(Truth::NodeAllocatable {
-            node: name.to_string(),
-            allocatable: node.status.allocatable.clone(),
-        });
-        self.emit(Truth::NodeReady {
-            node: name.to_string(),
-            ready,
-        });
+        self.emit_node(None, Some(&node), "kubelet");
         self.scheduler.set_node(&node);
         self.start_lease(&name, epoch);
         self.queue.push(
@@ -99,10 +70,7 @@ impl World {
             .ok_or_else(|| ApiError::not_found(name))?;
         self.store.remove::<Lease>(now, &node.meta.name);
         self.scheduler.remove_node(name);
-        self.emit(Truth::NodeRemoved {
-            node: name.to_owned(),
-            uid: node.meta.uid.to_string(),
-        });
+        self.emit_node(Some(&node), None, "");
         let after = self.delay(Span::ms(1000, 20_000));
         self.queue.push(
             now + after,
@@ -244,47 +212,7 @@ impl World {
 
     fn node_changed(&mut self, old: &Node, new: &Node, by: &str) {
         let name = new.meta.name.clone();
-        let node = name.to_string();
-        if old.meta.labels != new.meta.labels {
-            let keys = old.meta.labels.keys().chain(new.meta.labels.keys());
-            let changed = keys
-                .filter(|k| old.meta.labels.get(*k) != new.meta.labels.get(*k))
-                .map(|k| (k.clone(), new.meta.labels.get(k).cloned()))
-                .collect();
-            self.emit(Truth::NodeLabels {
-                node: node.clone(),
-                changed,
-            });
-        }
-        if old.unschedulable != new.unschedulable {
-            let (cordoned, by) = (new.unschedulable, by.to_owned());
-            self.emit(Truth::Cordon {
-                node: node.clone(),
-                cordoned,
-                by,
-            });
-        }
-        let taints = new.taints_that_keep_out();
-        if old.taints_that_keep_out() != taints {
-            let node = node.clone();
-            self.emit(Truth::NodeTaints { node, taints });
-        }
-        if old.status.allocatable != new.status.allocatable {
-            let (node, allocatable) = (node.clone(), new.status.allocatable.clone());
-            self.emit(Truth::NodeAllocatable { node, allocatable });
-        }
-        if old.status.boot_id != new.status.boot_id {
-            self.emit(Truth::BootIdShown {
-                node: node.clone(),
-                boot_id: new.status.boot_id.clone(),
-            });
-        }
-        if old.status.ready != new.status.ready {
-            self.emit(Truth::NodeReady {
-                node,
-                ready: new.status.ready,
-            });
-        }
+        self.emit_node(Some(old), Some(new), by);
         self.scheduler.set_node(new);
         if old.unschedulable != new.unschedulable || old.status.ready != new.status.ready {
             let after = self.delay(Span::ms(20, 200));
@@ -292,6 +220,12 @@ impl World {
         }
         if old.taints != new.taints || old.unschedulable != new.unschedulable {
             self.wake_scheduler();
+        }
+    }
+
+    fn emit_node(&mut self, old: Option<&Node>, new: Option<&Node>, by: &str) {
+        for event in observed::node(old, new, by) {
+            self.emit(event);
         }
     }
 

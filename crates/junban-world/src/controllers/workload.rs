@@ -11,7 +11,8 @@ use crate::api::{
     ApiError, Claim, Effect, Map, Meta, Name, ObjKey, Owner, OwnerKey, OwnerKind, OwnerRef, Phase, Pod,
     PodTemplate, Taint, Toleration,
 };
-use crate::truth::{Removal, Truth};
+use crate::observed;
+use crate::truth::Removal;
 use crate::world::World;
 
 impl World {
@@ -24,12 +25,8 @@ impl World {
             owner.meta.created = self.now;
         }
         let owner = self.store.put_owner(self.now, owner);
-        if owner.meta.owner.is_none() {
-            self.emit(Truth::Owner {
-                owner: owner_text(&key),
-                replicas: owner.replicas,
-                min_ready_s: owner.min_ready_s,
-            });
+        if let Some(event) = observed::owner(&owner) {
+            self.emit(event);
         }
         self.wake_owner(key.clone());
         // A budget depends on the replicas of its owners.
@@ -56,9 +53,7 @@ impl World {
             .store
             .remove_owner(self.now, key)
             .ok_or_else(|| ApiError::not_found(&key.name))?;
-        self.emit(Truth::OwnerGone {
-            owner: owner_text(key),
-        });
+        self.emit(observed::owner_gone(key));
         let below: Vec<OwnerKey> = self
             .store
             .owners
@@ -343,10 +338,6 @@ fn reference(owner: &Owner) -> OwnerRef {
         name: owner.meta.name.clone(),
         uid: owner.meta.uid.clone(),
     }
-}
-
-fn owner_text(key: &OwnerKey) -> String {
-    format!("{}/{}/{}", key.kind.as_str(), key.namespace, key.name)
 }
 
 /// The label of the pods of a built owner.

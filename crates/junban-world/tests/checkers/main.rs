@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use junban_world::{
-    Checkers, DownCause, EvictionAnswer, IntOrPercent, Params, Phase, PodFacts, PowerOutcome, PowerTag,
-    QuorumGroup, Ready, Removal, Selector, Truth, TruthEvent,
+    Checkers, DownCause, EntryFacts, EvictionAnswer, IntOrPercent, Params, Phase, PodFacts, PowerOutcome,
+    PowerTag, QuorumGroup, Ready, Removal, Selector, Truth, TruthEvent,
 };
 
 mod in_flight;
@@ -18,7 +18,7 @@ mod turns;
 struct Stream {
     checkers: Checkers,
     at: u64,
-    seq: u64,
+    entries: BTreeMap<String, EntryFacts>,
 }
 
 impl Stream {
@@ -31,7 +31,7 @@ impl Stream {
         let mut stream = Self {
             checkers: Checkers::new(params),
             at: 0,
-            seq: 0,
+            entries: BTreeMap::new(),
         };
         let names = (1..=workers)
             .map(|i| format!("w{i}"))
@@ -53,12 +53,7 @@ impl Stream {
     }
 
     fn tell(&mut self, what: Truth) -> &mut Self {
-        self.checkers.observe(&TruthEvent {
-            at: self.at,
-            seq: self.seq,
-            what,
-        });
-        self.seq += 1;
+        self.checkers.observe(&TruthEvent { at: self.at, what });
         self
     }
 
@@ -95,25 +90,52 @@ impl Stream {
         to: &str,
         attempt: u64,
     ) -> &mut Self {
-        self.tell(Truth::Entry {
-            entry: entry.into(),
+        let mut facts = self.facts_of(entry);
+        (facts.node, facts.node_uid, facts.goal) = (node.into(), format!("uid-{node}"), goal.into());
+        if facts.phase != from {
+            // The stream begins in the middle of a turn.
+            from.clone_into(&mut facts.phase);
+            self.entries.insert(entry.into(), facts.clone());
+            let what = Truth::Entry(facts.clone());
+            self.checkers.learn(&TruthEvent { at: self.at, what });
+        }
+        (facts.phase, facts.attempt) = (to.into(), attempt);
+        self.tell_entry(facts)
+    }
+
+    /// What the stream has told of this entry.
+    fn facts_of(&self, entry: &str) -> EntryFacts {
+        let new = || EntryFacts {
+            uid: entry.into(),
             name: entry.into(),
-            node: node.into(),
-            node_uid: format!("uid-{node}"),
-            goal: goal.into(),
-            from: from.into(),
-            to: to.into(),
-            attempt,
+            ..EntryFacts::default()
+        };
+        self.entries.get(entry).cloned().unwrap_or_else(new)
+    }
+
+    fn tell_entry(&mut self, facts: EntryFacts) -> &mut Self {
+        self.entries.insert(facts.uid.clone(), facts.clone());
+        self.tell(Truth::Entry(facts))
+    }
+
+    /// Somebody changed the spec of the entry `e-w1`.
+    fn cancelled_or_retried(&mut self, cancel_asked: bool, retries: u64) -> &mut Self {
+        let facts = self.facts_of("e-w1");
+        self.tell_entry(EntryFacts {
+            cancel_asked,
+            retries,
+            ..facts
         })
     }
 
     /// The entry `e-NODE` of `policy` was made.
     fn entry_made(&mut self, node: &str, policy: &str) -> &mut Self {
-        self.tell(Truth::EntryMade {
-            entry: format!("e-{node}"),
+        let facts = self.facts_of(&format!("e-{node}"));
+        self.tell_entry(EntryFacts {
             node: node.into(),
             node_uid: format!("uid-{node}"),
             policy: policy.into(),
+            ..facts
         })
     }
 

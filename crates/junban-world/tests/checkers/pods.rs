@@ -39,10 +39,7 @@ fn budgeted(p: &mut Stream, needed: i64) {
     });
     p.tell(Truth::Budget {
         budget: "shop/x".into(),
-        namespace: "shop".into(),
-        healthy: 3,
         needed,
-        expected: 3,
         allowed: 3 - needed,
         members: ["shop/a", "shop/b", "shop/c"].map(Into::into).into(),
     });

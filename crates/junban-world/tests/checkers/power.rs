@@ -23,10 +23,7 @@ fn s1_one_power_effect_for_each_attempt_and_each_boot() {
 fn s1_a_retry_allows_one_more_and_a_second_attempt_waits_for_the_deadline() {
     let mut p = Stream::new(3, 0);
     p.entry("w1", "", "Queued", 0).power_effect("w1", 1, false);
-    p.tell(Truth::Retried {
-        entry: "e-w1".into(),
-        retries: 1,
-    });
+    p.cancelled_or_retried(false, 1);
     p.power_effect("w1", 2, false).allowed();
     p.power_effect("w1", 3, false);
     assert_eq!(p.broken(), ["S1"]);

@@ -102,7 +102,7 @@ fn s10_a_node_that_was_not_powered_or_is_given_up_and_ready_needs_no_proof() {
         .cordon("w1", false, "junban")
         .allowed();
     let mut p = failed();
-    p.tell(Truth::CancelAsked { entry: "e-w1".into() })
+    p.cancelled_or_retried(true, 0)
         .cordon("w1", false, "junban")
         .allowed();
 }
@@ -114,16 +114,15 @@ fn s10_a_server_that_is_given_up_while_it_is_down_waits_until_it_is_ready_or_exc
         p.ready("w1", Ready::Unknown);
         p
     };
-    let give_up = Truth::CancelAsked { entry: "e-w1".into() };
     let mut p = begin();
-    p.tell(give_up.clone()).cordon("w1", false, "junban");
+    p.cancelled_or_retried(true, 0).cordon("w1", false, "junban");
     assert_eq!(p.broken(), ["S10"], "down");
     let mut p = begin();
     p.label("w1", "junban.dev/exclude", Some("true"))
         .cordon("w1", false, "junban");
     assert_eq!(p.broken(), ["S10"], "excluded, but not given up");
     let mut p = begin();
-    p.tell(give_up)
+    p.cancelled_or_retried(true, 0)
         .label("w1", "junban.dev/exclude", Some("true"))
         .cordon("w1", false, "junban")
         .allowed();

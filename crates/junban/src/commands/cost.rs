@@ -11,6 +11,8 @@ use junban_core::effect::BudgetKey;
 use junban_core::ids::NodeName;
 use junban_core::memory::Memory;
 use junban_core::node::Node;
+use junban_core::opening;
+use junban_core::placement::Placement;
 use junban_core::pod::{Pod, PodPhase};
 use junban_core::policy::Policy;
 use junban_core::tokens::{budget_of, expected, impossible};
@@ -25,6 +27,8 @@ use super::columns::some;
 pub(crate) struct Cost {
     /// Single replicas without a budget: they are down from the eviction until their successor is Ready.
     pub(crate) interrupted: Vec<String>,
+    /// Pods that no other node can take: they are down for the boot of their node.
+    pub(crate) staying: Vec<String>,
     /// Budgets that can never allow an eviction: the nodes of their pods are not cordoned.
     pub(crate) impossible: Vec<String>,
     /// Budgets that have more pods in one group than they allow disruptions: these pods leave one after the other.
@@ -41,6 +45,9 @@ struct PodsOfOwner {
 /// What the reboots of these nodes cost.
 pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<NodeName>) -> Cost {
     let mut interrupted = BTreeSet::new();
+    let memory = Memory::default();
+    let placement = Placement::new(cluster, &memory);
+    let mut staying = Vec::new();
     let mut never: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut in_groups: BTreeMap<PodsOfOwner, BTreeMap<String, u32>> = BTreeMap::new();
     for node in nodes.iter().filter_map(|name| cluster.nodes.get(name)) {
@@ -52,8 +59,11 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
             if !(runs && matches!(duty(cluster, None, pod, policy), Duty::Evict)) {
                 continue;
             }
+            if let Some(why) = placement.stays_because(node, pod) {
+                staying.push(format!("pod {} on node {}: {why}", pod.key, node.name));
+            }
             let owner = owner(cluster, pod);
-            let is_single = |owner: &WorkloadKey| Memory::default().unreplaced.replicas(cluster, owner) < 2;
+            let is_single = |owner: &WorkloadKey| memory.unreplaced.replicas(cluster, owner) < 2;
             match possible_budget(cluster, pod) {
                 Ok(BudgetKey::Implied(owner)) if is_single(&owner) => {
                     interrupted.insert(format!("{owner} (pod {} on node {})", pod.key, node.name));
@@ -65,6 +75,8 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
                     let groups = in_groups.entry(PodsOfOwner { budget, owner }).or_default();
                     *groups.entry(group.clone()).or_default() += 1;
                 }
+                // Its operator opens it under the cordon.
+                Err(_) if policy.is_some_and(|policy| opening::of(cluster, pod, policy).is_some()) => {}
                 Err(blocker) => {
                     never.entry(blocker.to_string()).or_default().insert(owner);
                 }
@@ -73,6 +85,7 @@ pub(crate) fn of(cluster: &Cluster, derived: &Derived<'_>, nodes: &BTreeSet<Node
     }
     Cost {
         interrupted: interrupted.into_iter().collect(),
+        staying,
         impossible: never
             .into_iter()
             .map(|(why, owners)| {
@@ -168,6 +181,10 @@ impl Cost {
             (
                 "Interrupted, because they have one replica and no budget:",
                 &self.interrupted,
+            ),
+            (
+                "Down for the boot of their node, because no other node can take them:",
+                &self.staying,
             ),
             (
                 "Never evicted, so their nodes are not rebooted until somebody acts:",

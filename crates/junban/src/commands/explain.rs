@@ -184,7 +184,10 @@ fn remaining_pods(cluster: &Cluster, memory: &Memory, now: Now, turn: &Turn<'_>)
         Duty::Leaving => Some(evicting(pod, Detail::Terminating)),
         Duty::Follows => Some(evicting(pod, Detail::Follows)),
         Duty::Spared(blocker) => Some(why_spared(pod, blocker, false)),
-        Duty::Forbidden(blocker) | Duty::Completes(blocker) | Duty::Returns(blocker) => Some(blocker),
+        Duty::Forbidden(blocker)
+        | Duty::Completes(blocker)
+        | Duty::Returns(blocker)
+        | Duty::Stuck(blocker) => Some(blocker),
         Duty::Evict => {
             let denied = match budget_of(cluster, pod) {
                 Ok(budget) => tokens.take(&budget, pod, node, policy).err(),

@@ -86,7 +86,7 @@ fn all_wrong_fields_are_named_at_once() {
     spec["groups"] = json!({"by": "not a key", "atOnce": 0});
     spec["drain"] = json!({
         "timeout": "", "loadBalancerWait": "soon", "unbudgeted": {"maxUnavailable": "101%"}, "deleteAfterDenial": ["Shop", "a", "a"],
-        "emptyDir": "Maybe", "onTimeout": "release",
+        "emptyDir": "Maybe", "onTimeout": "release", "stuckTerminating": "Hold",
     });
     spec["reboot"] =
         json!({"bootTimeout": "5s", "attempts": 0, "ladder": [{"driver": "magic", "command": []}]});
@@ -104,6 +104,7 @@ fn all_wrong_fields_are_named_at_once() {
         "spec.drain.unbudgeted.maxUnavailable",
         "spec.drain.emptyDir",
         "spec.drain.onTimeout",
+        "spec.drain.stuckTerminating",
         "spec.reboot.bootTimeout",
         "spec.reboot.ladder[0].driver",
         "spec.reboot.ladder[0].command",

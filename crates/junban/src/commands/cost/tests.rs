@@ -10,6 +10,19 @@ fn it_names_what_is_interrupted_what_is_never_evicted_and_what_stands_together()
     fixture::deploy(&mut cluster, "close", &["node-1", "node-1", "node-2"], Some(1));
     fixture::deploy(&mut cluster, "bare-close", &["node-2", "node-2"], None);
     fixture::deploy(&mut cluster, "apart", &["node-1", "node-2"], Some(1));
+    for node in cluster.nodes.values_mut() {
+        node.labels.insert("host".into(), node.name.to_string());
+    }
+    let mut tied = cluster
+        .pods
+        .values()
+        .find(|pod| pod.key.name == "apart-0")
+        .unwrap()
+        .as_ref()
+        .clone();
+    tied.node_selector = [("host".to_owned(), "node-1".to_owned())].into();
+    tied.version.0 += 1;
+    cluster.apply_pod(tied);
     let memory = Memory::default();
     let derived = Derived::new(&cluster, &memory, fixture::now(200));
     let nodes = cluster.nodes.keys().cloned().collect();
@@ -17,6 +30,9 @@ fn it_names_what_is_interrupted_what_is_never_evicted_and_what_stands_together()
 
         Interrupted, because they have one replica and no budget:
           deployment shop/single (pod shop/single-0 on node node-1)
+
+        Down for the boot of their node, because no other node can take them:
+          pod shop/apart-0 on node node-1: its node selector, node affinity or volume selects no other node
 
         Never evicted, so their nodes are not rebooted until somebody acts:
           pdb shop/never can never allow an eviction: 2 of 2 pods are needed (deployment shop/never)

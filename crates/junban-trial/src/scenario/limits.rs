@@ -1,14 +1,14 @@
-//! The limits by which the world's checkers judge a run: those in the queue and the policies at that moment, because edits
+//! The limits by which the checkers judge a run: those in the queue and the policies at that moment, because edits
 //! take effect during the run. For a short time after an edit a controller may use the old text or the new one, so the
 //! checkers use the more lenient of the two.
 
 use junban_api::convert::parse_span;
-use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, QuorumGroup, Selector, World};
+use junban_world::{Groups, IntOrPercent, Ms, Params, PolicyLimits, QuorumGroup, Selector, Store};
 use serde_json::Value;
 
-use super::build::ms;
+use super::settings::share;
 use crate::json::{items, text};
-use crate::scenario::settings::share;
+use crate::time::ms;
 use junban_sim::objects::{POLICY, QUEUE};
 
 /// After this time every watch shows an edit, and everything decided before the edit has been done.
@@ -16,7 +16,7 @@ const KNOWN_AFTER_MS: Ms = 10_000;
 
 /// The limits of the moment.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     now: Params,
     /// The limits before the last edit, and until when they are allowed as well.
     before: Option<(Ms, Params)>,
@@ -25,49 +25,49 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(world: &World) -> Self {
+    pub(crate) fn of(store: &Store) -> Self {
         Self {
-            now: read(world, &Params::default()),
+            now: read(store, &Params::default()),
             before: None,
             is_new: true,
         }
     }
 
     /// Reads the limits again: somebody may have edited the queue or the policies.
-    pub(super) fn look(&mut self, world: &World) {
-        let now = read(world, &self.now);
+    pub(crate) fn look(&mut self, store: &Store, at: Ms) {
+        let now = read(store, &self.now);
         if now != self.now {
-            let allowed = self.at(world);
-            self.before = Some((world.now() + KNOWN_AFTER_MS, allowed));
+            let allowed = self.at(store, at);
+            self.before = Some((at + KNOWN_AFTER_MS, allowed));
             self.now = now;
             self.is_new = true;
         }
     }
 
     /// The limits that hold from now on, if they have changed.
-    pub(super) fn take_new(&mut self, world: &World) -> Option<Params> {
-        let is_over = self.before.take_if(|(until, _)| *until <= world.now()).is_some();
+    pub(crate) fn take_new(&mut self, store: &Store, at: Ms) -> Option<Params> {
+        let is_over = self.before.take_if(|(until, _)| *until <= at).is_some();
         let is_new = std::mem::take(&mut self.is_new);
-        (is_over || is_new).then(|| self.at(world))
+        (is_over || is_new).then(|| self.at(store, at))
     }
 
-    fn at(&self, world: &World) -> Params {
+    fn at(&self, store: &Store, at: Ms) -> Params {
         match &self.before {
-            Some((until, before)) if world.now() < *until => lenient(before, &self.now, nodes(world)),
+            Some((until, before)) if at < *until => lenient(before, &self.now, nodes(store)),
             _ => self.now.clone(),
         }
     }
 }
 
-fn nodes(world: &World) -> i64 {
-    i64::try_from(world.store().nodes().count()).unwrap_or(i64::MAX)
+fn nodes(store: &Store) -> i64 {
+    i64::try_from(store.nodes().count()).unwrap_or(i64::MAX)
 }
 
 /// Reads the limits. Without a queue its `last` limits stay.
-fn read(world: &World, last: &Params) -> Params {
+fn read(store: &Store, last: &Params) -> Params {
     let defaults = Params::default();
     let mut params = last.clone();
-    if let Some(queue) = world.store().custom(QUEUE, junban_api::names::QUEUE) {
+    if let Some(queue) = store.custom(QUEUE, junban_api::names::QUEUE) {
         params.max_unavailable = share(&queue.spec["maxUnavailable"]).unwrap_or(defaults.max_unavailable);
         params.max_concurrent = share(&queue.spec["maxConcurrent"]).unwrap_or(defaults.max_concurrent);
         params.failures_max = share(&queue.spec["failures"]["max"]).unwrap_or(defaults.failures_max);
@@ -76,11 +76,13 @@ fn read(world: &World, last: &Params) -> Params {
         let groups = items(&queue.spec["quorumGroups"]).iter();
         params.quorum_groups = groups.map(quorum_group).collect();
     }
+    params.reboot_beside_stuck = false;
     params.policies.clear();
     params.delete_allowed.clear();
     let mut unbudgeted: Option<IntOrPercent> = None;
-    for policy in world.store().customs().filter(|custom| custom.kind == POLICY) {
+    for policy in store.customs().filter(|custom| custom.kind == POLICY) {
         let (drain, reboot) = (&policy.spec["drain"], &policy.spec["reboot"]);
+        params.reboot_beside_stuck |= drain["stuckTerminating"] == "Reboot";
         // A record keeps what its policy ignored, so this only becomes more lenient.
         for field in ["ignoreTaints", "ignoreResources"] {
             let names = items(&policy.spec["verify"][field]).iter();
@@ -164,6 +166,7 @@ fn lenient(one: &Params, other: &Params, nodes: i64) -> Params {
     }
     both.unbudgeted = more(one.unbudgeted, other.unbudgeted, PODS);
     both.allow_quorum_loss |= one.allow_quorum_loss;
+    both.reboot_beside_stuck |= one.reboot_beside_stuck;
     both.quorum_groups
         .retain(|group| one.quorum_groups.contains(group));
     both.delete_allowed.extend(one.delete_allowed.iter().cloned());
