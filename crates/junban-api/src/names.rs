@@ -68,6 +68,8 @@ names! {
     Annotation WAIVED = "junban.dev/waived", "Node", "Goals up to this time do not count for this node. Written by `junban cancel`.";
     Annotation REASON = "junban.dev/reason", "RebootPolicy", "Why the goal was set. The entries for this goal carry it. Written by `junban reboot --all --reason`.";
     Annotation CLOCK = "junban.dev/clock", "Lease", "The cluster clock: the milliseconds that controllers have led, a space, and how many of these were not paused.";
+    Annotation LEADER = "junban.dev/leader", "Lease", "The controller that wrote the Lease last. A release empties `holderIdentity`, and `junban status` still says who led.";
+    Annotation QUEUE_PAUSED = "junban.dev/paused", "Lease", "`true`: the queue was paused when a controller last saw it. A queue that is made again then starts nothing before `junban resume`.";
     Annotation SAFE_TO_EVICT_LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "Pod", "Names of emptyDir volumes whose data may be lost.";
     Annotation SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict", "Pod", "`false`: the pod is not evicted.";
     Annotation DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt", "Pod", "`true`: the pod is not evicted. A duration: the pod is not evicted until this time after its start.";

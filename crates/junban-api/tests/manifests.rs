@@ -91,6 +91,23 @@ fn the_account_has_exactly_the_rights_of_the_golden_list() {
     assert_eq!(lines, golden);
 }
 
+/// Without this right a person is not told that no controller leads.
+#[test]
+fn people_may_read_the_lease_of_the_controller() {
+    let roles = of_kind("junban/22-people.yaml", "ClusterRole");
+    assert_eq!(roles.len(), 2);
+    for role in roles {
+        let mut rights = BTreeMap::new();
+        flatten("cluster", &role["rules"], &mut rights);
+        let lease = &rights["cluster: leases.coordination.k8s.io/junban"];
+        assert!(
+            lease.iter().eq(["get"]),
+            "{}: {lease:?}",
+            role["metadata"]["name"]
+        );
+    }
+}
+
 /// The rights that the account must never have (docs/design/safety.md#c6).
 #[test]
 fn the_golden_list_has_no_right_that_the_account_must_never_have() {

@@ -94,6 +94,7 @@ fn every_field_of_the_queues_status_is_in_the_schema() {
     };
     let ledger = Ledger {
         slots: [("node-1".into(), slot)].into(),
+        held: true,
     };
     let summary = QueueSummary {
         observed_generation: 1,

@@ -64,9 +64,10 @@ impl QueueView {
         }
     }
 
-    /// Without a queue object everything is paused (docs/design/life-cycle.md#pause).
+    /// Without a queue object everything is paused, and so it is until the ledger of a new queue is rebuilt
+    /// (docs/design/life-cycle.md#pause).
     pub fn is_paused(&self) -> bool {
-        self.present().is_none_or(|queue| queue.paused)
+        self.present().and_then(Queue::shows_pause).unwrap_or(true)
     }
 }
 

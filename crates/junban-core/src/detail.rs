@@ -6,6 +6,7 @@ use crate::entry::Phase;
 use crate::ids::{GroupName, NodeName, PdbKey, PodKey, PolicyName};
 use crate::object::{ObjectRef, listed};
 use crate::time::Timestamp;
+use crate::workload::WorkloadKey;
 
 /// The data of one sentence. Code decides by the variant and its fields, never by the sentence. No variant holds a
 /// running time: status would be written each second.
@@ -19,7 +20,10 @@ pub enum Detail {
     NoQueue,
     UnreadableQueue(String),
     PausedBecause(String),
+    QueueMadeAgain,
     LedgerMissing,
+    RightRefused,
+    RightsMissing(Vec<String>),
     CacheOld(String),
     NodesWentDown { down: usize, nodes: usize },
     NodesVanished { known: usize, left: usize },
@@ -35,7 +39,7 @@ pub enum Detail {
     NotAskedFor,
     DueAt(Timestamp),
     JournalBehind,
-    BootedAt(Timestamp),
+    BootedAt { booted: Timestamp, until: Timestamp },
     OtherEntryFirst,
     NodeGone,
 
@@ -90,7 +94,7 @@ pub enum Detail {
 
     // Budgets and room.
     TwoBudgets { other: PdbKey, pod: PodKey },
-    SyncFailed(String),
+    SyncFailed { text: String, pod: Option<Box<(PodKey, Option<WorkloadKey>)>> },
     NeverAllows { needed: u32, expected: u32, ended: u32 },
     PinnedNeverAllowed { need: u32, most: u32 },
     PinnedTokensHeld { need: u32, free: u32 },
@@ -159,7 +163,16 @@ impl Detail {
             Self::UnreadableQueue(text) => write!(f, "the queue cannot be read, which counts as paused: {text}"),
             Self::PausedBecause(reason) if reason.is_empty() => write!(f, "the queue is paused"),
             Self::PausedBecause(reason) => write!(f, "the queue is paused: {reason}"),
+            Self::QueueMadeAgain => write!(
+                f,
+                "the queue was made again while it was paused or while entries waited: nothing starts before a person \
+                 resumes it"
+            ),
             Self::LedgerMissing => write!(f, "the ledger is being rebuilt from marks and entries"),
+            Self::RightRefused =>
+                write!(f, "the API server refused a request for want of a right; the rights are being read"),
+            Self::RightsMissing(missing) =>
+                write!(f, "the controller's account lacks rights that every turn needs: {}", listed(missing)),
             Self::CacheOld(text) => write!(f, "the view of the cluster is too old: {text}"),
             Self::NodesWentDown { down, nodes } =>
                 write!(f, "{down} of {nodes} nodes were Ready 10 minutes ago and are not Ready now"),
@@ -184,7 +197,10 @@ impl Detail {
             Self::NotAskedFor => write!(f, "nobody asks for this reboot any more"),
             Self::DueAt(goal) => write!(f, "the goal is due at {goal}"),
             Self::JournalBehind => write!(f, "the boot journal does not name the node's present boot yet"),
-            Self::BootedAt(booted) => write!(f, "minInterval has not passed since the boot at {booted:.0}"),
+            Self::BootedAt { booted, until } => write!(
+                f,
+                "minInterval has not passed since the boot at {booted:.0}: the node waits until {until:.0}"
+            ),
             Self::OtherEntryFirst => write!(f, "another entry of this node goes first"),
             Self::NodeGone => write!(f, "the Node is gone, or another Node has its name"),
 
@@ -260,7 +276,16 @@ impl Detail {
             Self::EvictedNext => write!(f, "{object} is evicted now, or after other pods of the node"),
 
             Self::TwoBudgets { other, pod } => write!(f, "{object} and pdb {other} both select pod {pod}"),
-            Self::SyncFailed(text) => write!(f, "{object} cannot be computed: {text}"),
+            Self::SyncFailed { text, pod } => {
+                write!(f, "{object} cannot be computed: {text}")?;
+                match pod.as_deref() {
+                    Some((pod, Some(owner))) => {
+                        write!(f, "; pod {pod} of {} is under it", ObjectRef::Workload(owner.clone()))
+                    }
+                    Some((pod, None)) => write!(f, "; pod {pod} without an owner is under it"),
+                    None => Ok(()),
+                }
+            }
             Self::NeverAllows { needed, expected, ended } => {
                 write!(f, "{object} can never allow an eviction: {needed} of {expected} pods are needed")?;
                 match ended {

@@ -215,6 +215,51 @@ pub enum Read {
     },
     /// All Nodes and entries, to rebuild the ledger.
     Lists,
+    /// Which of the [`RIGHTS`] this account lacks.
+    Rights,
+}
+
+/// A right of this account, as RBAC names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Right {
+    pub verb: &'static str,
+    pub group: &'static str,
+    pub resource: &'static str,
+    /// Empty: the object itself.
+    pub subresource: &'static str,
+}
+
+const fn right(
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+) -> Right {
+    Right {
+        verb,
+        group,
+        resource,
+        subresource,
+    }
+}
+
+/// What every turn writes.
+pub const RIGHTS: [Right; 5] = [
+    right("patch", "", "nodes", ""),
+    right("create", "", "pods", "eviction"),
+    right("create", "junban.dev", "nodereboots", ""),
+    right("update", "junban.dev", "nodereboots", "status"),
+    right("update", "junban.dev", "rebootqueues", "status"),
+];
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        match self.subresource {
+            "" => Ok(()),
+            subresource => write!(f, "/{subresource}"),
+        }
+    }
 }
 
 /// An Event on the entry, and on the Node if it concerns the Node.
@@ -242,6 +287,7 @@ pub enum Lane {
     Budget(BudgetKey),
     Policy(PolicyName),
     ControlPlane,
+    Rights,
     /// Any number at a time.
     Free,
 }
@@ -267,6 +313,7 @@ impl Effect {
                 }
                 Read::ControlPlane { .. } => Lane::ControlPlane,
                 Read::Lists => Lane::QueueWrite,
+                Read::Rights => Lane::Rights,
             },
             Self::Announce(_) => Lane::Free,
         }
@@ -350,6 +397,8 @@ pub enum Evidence {
     },
     Act(Box<ActEvidence>),
     ControlPlane(Vec<MemberHealth>),
+    /// The rights that are missing.
+    Rights(Vec<String>),
     Lists {
         nodes: Vec<Node>,
         entries: Vec<Entry>,

@@ -15,6 +15,7 @@ pub mod node;
 pub mod pause;
 pub mod policy;
 pub mod quorum;
+pub mod rights;
 mod tally;
 
 pub use tally::{Candidate, Tally};

@@ -8,7 +8,7 @@ use crate::ids::{EntryName, EntryUid, NodeName};
 use crate::live;
 use crate::mark::Mark;
 use crate::node::Node;
-use crate::queue::{Ledger, Slot};
+use crate::queue::{Ledger, Queue, Slot};
 use crate::reason::Reason;
 use crate::start;
 
@@ -91,8 +91,17 @@ pub(crate) fn free(plan: &mut PlanBuilder<'_>, ledger: &Ledger, next: &mut Ledge
 
 /// The ledger that live lists of Nodes and entries show: a slot for each mark that needs one, and for each entry in
 /// Rebooting or Verifying even without a mark (docs/design/ledger.md#rebuilding-the-ledger).
-pub(crate) fn rebuilt(nodes: &[Node], entries: &[Entry]) -> Ledger {
-    let mut ledger = Ledger::default();
+///
+/// What was paused stays paused: the queue is held if the queue before it was paused, or if entries wait that are older
+/// than the queue.
+pub(crate) fn rebuilt(queue: &Queue, was_paused: bool, nodes: &[Node], entries: &[Entry]) -> Ledger {
+    let waits = |entry: &Entry| {
+        matches!(entry.record.phase, Phase::Queued | Phase::Draining) && entry.created < queue.created
+    };
+    let mut ledger = Ledger {
+        held: !queue.paused && (was_paused || entries.iter().any(waits)),
+        ..Ledger::default()
+    };
     for node in nodes.iter().filter(|_| guard::stands(Guard::RebuildFromMarks)) {
         if let Some(Ok(mark)) = &node.mark
             && needs_slot(entries.iter().find(|entry| entry.uid == mark.entry_uid), mark)

@@ -32,6 +32,8 @@ pub struct Memory {
     pub nonce: String,
     /// This process was asked to end. It starts nothing more, and waits for the driver's answers to its own attempts.
     pub closing: bool,
+    /// Whether the queue was paused when a leader last saw it with its ledger. It outlives the queue object.
+    pub queue_was_paused: bool,
     pub lanes: Lanes,
     pub reads: LiveReads,
     pub sightings: Sightings,

@@ -56,6 +56,8 @@ mod leftover_tests;
 #[cfg(test)]
 mod status_tests;
 #[cfg(test)]
+mod stop_tests;
+#[cfg(test)]
 mod stuck_tests;
 #[cfg(test)]
 mod tests;

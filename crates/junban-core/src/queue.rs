@@ -8,6 +8,7 @@ use crate::guard::{self, Slip};
 use crate::ids::{EntryName, EntryUid, NodeName, NodeUid, QueueUid, Version};
 use crate::quantity::IntOrPercent;
 use crate::selector::Selector;
+use crate::time::Timestamp;
 
 /// The queue as read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,8 +16,11 @@ pub struct Queue {
     pub uid: QueueUid,
     pub version: Version,
     pub generation: i64,
+    pub created: Timestamp,
     pub paused: bool,
     pub pause_reason: String,
+    /// Whether a person has resumed this very object: `spec.resumed` is its UID.
+    pub resumed: bool,
     pub max_concurrent: IntOrPercent,
     /// A percentage is of the nodes and rounds up. At least 1.
     pub max_unavailable: IntOrPercent,
@@ -49,6 +53,18 @@ pub enum QuorumMembers {
 }
 
 impl Queue {
+    /// Whether the queue was made again, and nothing may start before a person resumes it
+    /// (docs/design/life-cycle.md#pause).
+    pub fn is_held(&self) -> bool {
+        !self.resumed && self.ledger.as_ref().is_some_and(|ledger| ledger.held)
+    }
+
+    /// Whether the queue is paused, as far as the object itself shows it. `None`: the object is new, and its ledger is not
+    /// rebuilt yet.
+    pub fn shows_pause(&self) -> Option<bool> {
+        (self.paused || self.ledger.is_some()).then(|| self.paused || self.is_held())
+    }
+
     /// `failures.max` as a number of nodes. A percentage is at least 1; the number 0 means "stop at the first failure".
     /// It is never more than half of the nodes.
     pub fn failures_tolerated(&self, nodes: usize) -> usize {
@@ -85,6 +101,9 @@ pub struct ControlPlane {
 pub struct Ledger {
     #[serde(default)]
     pub slots: BTreeMap<NodeName, Slot>,
+    /// The queue was made again while it was paused, or while entries waited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// The right of one entry to make its node unavailable: granted in the ledger, freed by proof only. It has less than
@@ -120,7 +139,7 @@ pub struct QueueSummary {
     /// The least time that any scheduler could need for what is left, and which limit causes it.
     pub lower_bound_seconds: Option<u64>,
     pub bound_by: String,
-    /// `Active`, `Paused`, `Halted`, `Idle` or `Implausible`.
+    /// `Active`, `Paused`, `Forbidden`, `Halted`, `Idle` or `Implausible`.
     pub state: String,
     pub message: String,
     /// `Halted` or `Implausible`, even while paused: a pause must not hide it. Else empty.

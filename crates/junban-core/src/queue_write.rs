@@ -29,6 +29,8 @@ pub(crate) fn settle(plan: &mut PlanBuilder<'_>, schedule: &Schedule) {
         return rebuild(plan, queue);
     };
     let mut next = ledger.clone();
+    // A pause of its own holds the queue as well, and whoever ends that pause decides.
+    next.held &= !queue.paused && !queue.resumed;
     let all_back = ledger::put_back(plan, &mut next);
     let dropped = ledger::free(plan, ledger, &mut next);
     if all_back {
@@ -67,7 +69,7 @@ fn rebuild(plan: &mut PlanBuilder<'_>, queue: &Queue) {
         return;
     };
     let (nodes, entries) = &lists.value;
-    let ledger = ledger::rebuilt(nodes, entries);
+    let ledger = ledger::rebuilt(queue, plan.memory.queue_was_paused, nodes, entries);
     write(plan, queue, ledger, queue.summary.clone(), Vec::new());
 }
 

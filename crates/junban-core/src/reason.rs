@@ -76,9 +76,9 @@ reasons! {
     /// `maxUnavailable` is used up.
     NoPlace Passes "see what holds places: junban status; nodes labelled junban.dev/exclude do not count"
     /// `maxConcurrent` of the queue is used up.
-    QueueLimit Passes ""
+    QueueLimit Passes "spec.maxConcurrent of the queue limits the turns"
     /// `maxConcurrent` of the policy is used up.
-    PolicyLimit Passes ""
+    PolicyLimit Passes "spec.maxConcurrent of the policy limits the turns"
     /// No node of this policy and goal is proven yet, and another one goes first.
     FirstProof Passes ""
     /// As many groups are open as `groups.atOnce` allows.
@@ -100,7 +100,7 @@ reasons! {
     /// The node was released, and its entry waits before it tries again.
     BackOff Passes "junban retry NODE ends the wait"
     /// The node booted less than `minInterval` ago.
-    MinInterval Passes ""
+    MinInterval Passes "lower spec.minInterval of the policy to start the node now"
     /// The goal lies in the future.
     NotDue Passes ""
     /// Another entry may have powered this boot, and its deadline has not passed.
@@ -126,7 +126,7 @@ reasons! {
     /// The policy's ladder is empty.
     NoDriver NeedsSomebody "set spec.reboot.ladder of the policy"
     /// The API server refuses because the account lacks a right.
-    Forbidden NeedsSomebody "the account lacks a right: apply the manifests of this release again"
+    Forbidden NeedsSomebody "kubectl apply --server-side --force-conflicts -f manifests/junban/20-account.yaml"
     /// The API server has refused a write three times in a row: a webhook or an admission policy does.
     WriteRefused NeedsSomebody "see the message: let the webhook or admission policy accept what Junban writes"
     /// A waiver covers the goal.
@@ -150,7 +150,7 @@ reasons! {
     /// Two budgets select the pod.
     TwoBudgets NeedsSomebody "let only one PodDisruptionBudget select the pod"
     /// The budget cannot be computed.
-    BudgetUnknown NeedsSomebody "give the owner of the pods a scale subresource, or the budget a number"
+    BudgetUnknown NeedsSomebody "exclude the pod named here from the budget's selector; a pod of a Job also ends by itself"
     /// The pod is not Ready, and its budget protects it.
     UnhealthyPods NeedsSomebody "repair the pods, or set unhealthyPodEvictionPolicy: AlwaysAllow"
     /// The implied budget of an owner without a budget allows nothing now.

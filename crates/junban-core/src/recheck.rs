@@ -41,7 +41,7 @@ pub fn objection(cluster: &Cluster, now: Now, effect: &Effect) -> Option<String>
             if granted.is_empty() || queue.ledger.is_none() {
                 return None;
             }
-            if queue.paused {
+            if queue.paused || queue.ledger.as_ref().is_some_and(|ledger| ledger.held) && !queue.resumed {
                 return Some("a grant while the queue is paused".into());
             }
             broken_limit(cluster, write, granted.len())

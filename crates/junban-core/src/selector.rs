@@ -20,6 +20,41 @@ pub enum Requirement {
 }
 
 impl Requirement {
+    fn key(&self) -> &String {
+        match self {
+            Self::In(key, _)
+            | Self::NotIn(key, _)
+            | Self::Exists(key)
+            | Self::DoesNotExist(key)
+            | Self::Gt(key, _)
+            | Self::Lt(key, _) => key,
+        }
+    }
+
+    /// Whether no label can meet both requirements, asked in this order.
+    fn contradicts(&self, other: &Self) -> bool {
+        self.key() == other.key()
+            && match (self, other) {
+                (Self::In(_, ours), Self::In(_, theirs)) => ours.is_disjoint(theirs),
+                (Self::In(_, ours), Self::NotIn(_, theirs)) => ours.is_subset(theirs),
+                (Self::In(..) | Self::Exists(_), Self::DoesNotExist(_)) => true,
+                _ => false,
+            }
+    }
+
+    /// Whether each label that meets this requirement meets the other one.
+    fn implies(&self, other: &Self) -> bool {
+        self == other
+            || self.key() == other.key()
+                && match (self, other) {
+                    (Self::In(_, ours), Self::In(_, theirs)) => ours.is_subset(theirs),
+                    (Self::In(_, ours), Self::NotIn(_, theirs)) => ours.is_disjoint(theirs),
+                    (Self::NotIn(_, ours), Self::NotIn(_, theirs)) => ours.is_superset(theirs),
+                    (Self::In(..), Self::Exists(_)) | (Self::DoesNotExist(_), Self::NotIn(..)) => true,
+                    _ => false,
+                }
+    }
+
     fn holds(&self, labels: &Labels) -> bool {
         let number = |key: &String| labels.get(key)?.parse::<i64>().ok();
         match self {
@@ -68,6 +103,19 @@ impl Selector {
         })
     }
 
+    /// Whether some labels may match both selectors: no requirement of the one contradicts one of the other.
+    pub fn may_overlap(&self, other: &Self) -> bool {
+        let ours = self.requirements.iter();
+        let mut pairs = ours.flat_map(|one| other.requirements.iter().map(move |two| (one, two)));
+        !pairs.any(|(one, two)| one.contradicts(two) || two.contradicts(one))
+    }
+
+    /// Whether all labels that match this selector match the other one too, as far as single requirements show it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let mut wider = other.requirements.iter();
+        wider.all(|wider| self.requirements.iter().any(|narrower| narrower.implies(wider)))
+    }
+
     /// As `matches`, but an empty selector selects nothing (docs/design/safety.md#s19).
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.is_empty() && self.matches(labels)
@@ -83,6 +131,43 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn selectors_that_contradict_each_other_do_not_overlap() {
+        let of = |key: &str, values: &[&str]| {
+            Requirement::In(
+                key.into(),
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            )
+        };
+        let not = |key: &str, values: &[&str]| {
+            Requirement::NotIn(
+                key.into(),
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            )
+        };
+        let selector = |requirements: &[Requirement]| Selector {
+            requirements: requirements.to_vec(),
+        };
+        let worker = selector(&[of("role", &["worker"])]);
+        let cases = [
+            // Another selector, whether it may overlap with the workers, and whether it selects workers only.
+            (vec![of("role", &["worker"]), of("zone", &["a"])], true, true),
+            (vec![of("zone", &["a"])], true, false),
+            (vec![of("role", &["worker", "db"])], true, false),
+            (vec![of("role", &["db"])], false, false),
+            (vec![not("role", &["worker"])], false, false),
+            (vec![not("role", &["db"])], true, false),
+            (vec![Requirement::Exists("role".into())], true, false),
+            (vec![Requirement::DoesNotExist("role".into())], false, false),
+        ];
+        for (other, overlaps, is_within) in cases {
+            let other = selector(&other);
+            assert_eq!(worker.may_overlap(&other), overlaps, "{other:?}");
+            assert_eq!(other.may_overlap(&worker), overlaps, "{other:?}");
+            assert_eq!(other.is_within(&worker), is_within, "{other:?}");
+        }
     }
 
     #[test]

@@ -195,7 +195,8 @@ fn whose_turn<'a>(
     entries.iter().copied().max_by_key(rank)
 }
 
-/// Whether a node is broken: its entry is Failed, or it has been NotReady for five minutes without a turn.
+/// Whether a node is broken: its entry is Failed, or it is NotReady without a turn, and this for five minutes or because it
+/// was given up (docs/design/life-cycle.md#places).
 fn is_broken(
     cluster: &Cluster,
     memory: &Memory,
@@ -208,9 +209,14 @@ fn is_broken(
     if phase == Some(Phase::Failed) {
         return true;
     }
+    // A person has looked at this server and gave it up: nobody waits to see whether it comes back by itself.
+    let is_given_up = mark.is_some_and(|mark| {
+        turn.is_some_and(|entry| entry.uid == mark.entry_uid && entry.record.reason == Some(Reason::GivenUp))
+    });
     let is_orphan = mark.is_some_and(|mark| cluster.entry(&mark.entry, &mark.entry_uid).is_none());
     let in_flight = phase.is_some_and(Phase::is_in_flight);
-    !node.ready && !is_orphan && !in_flight && down_for(node, turn, memory, now) >= BROKEN_AFTER
+    let is_long_down = || down_for(node, turn, memory, now) >= BROKEN_AFTER;
+    !node.ready && !is_orphan && !in_flight && (is_given_up || is_long_down())
 }
 
 /// How long a node has been NotReady, as this process saw it, or as the leaders before it wrote it down. `turn`: the entry

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::derived::Turn;
-use crate::effect::Lane;
+use crate::effect::{Effect, Lane, Read};
 use crate::entry::Phase;
 use crate::gates::{
     Candidate, Tally, budgets, capacity, control_plane, first_proof, goal, groups, health, limits, node,
-    pause, policy, quorum,
+    pause, policy, quorum, rights,
 };
 use crate::guard::{self, Guard};
 use crate::ids::natural;
@@ -69,18 +69,21 @@ const fn gate(ask: Ask, stages: &'static [Stage], gives: &'static [Reason], guar
 #[rustfmt::skip]
 const GATES: &[Gate] = &[
     gate(Ask::Cluster(pause::check), &[Stage::Everything, Stage::Granted], &[Reason::Paused], None),
+    gate(Ask::Cluster(rights::check), &[Stage::Everything, Stage::Granted], &[Reason::Forbidden], None),
     gate(Ask::Cluster(health::implausible), &[Stage::Everything, Stage::Granted], &[Reason::Implausible], None),
     gate(Ask::Cluster(health::halted), &[Stage::Everything, Stage::Granted], &[Reason::Halted], Some(Guard::Halt)),
     gate(Ask::Node(policy::check), &[Stage::Slot, Stage::Granted], &[
         Reason::UnreadablePolicy, Reason::NoPolicy, Reason::PolicyConflict, Reason::NoDriver,
     ], None),
     gate(Ask::Node(node::labels), &[Stage::Slot, Stage::Granted], &[Reason::Excluded, Reason::Hold], Some(Guard::NodeGate)),
-    gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[
-        Reason::ForeignOwner, Reason::NodeDown, Reason::NoBootId, Reason::BackOff,
-        Reason::ReplacementUnschedulable,
+    gate(Ask::Node(node::owner), &[Stage::Slot, Stage::Granted], &[Reason::ForeignOwner], None),
+    gate(Ask::Node(node::state), &[Stage::Slot, Stage::Granted], &[Reason::NodeDown, Reason::NoBootId], None),
+    gate(Ask::Node(node::back_off), &[Stage::Slot, Stage::Granted], &[
+        Reason::BackOff, Reason::ReplacementUnschedulable,
     ], None),
     gate(Ask::Node(node::earlier_power), &[Stage::Slot, Stage::Granted], &[Reason::EarlierPower], Some(Guard::EarlierPower)),
-    gate(Ask::Node(goal::check), &[Stage::Slot, Stage::Granted], &[Reason::NotDue, Reason::MinInterval], None),
+    gate(Ask::Node(goal::due), &[Stage::Slot, Stage::Granted], &[Reason::NotDue], None),
+    gate(Ask::Node(goal::min_interval), &[Stage::Slot, Stage::Granted], &[Reason::MinInterval], None),
     gate(Ask::Node(limits::queue), &[Stage::Slot], &[Reason::QueueLimit], Some(Guard::LimitQueue)),
     gate(Ask::Node(limits::policy), &[Stage::Slot], &[Reason::PolicyLimit], Some(Guard::LimitPolicy)),
     gate(Ask::Node(limits::places), &[Stage::Slot], &[Reason::NoPlace], Some(Guard::LimitPlaces)),
@@ -192,25 +195,76 @@ pub(crate) fn all_unmet(
     turn: &Turn<'_>,
     node: &Node,
 ) -> Vec<Blocker> {
+    unmet_before_slot(plan, queue, turn, node, |_| true)
+}
+
+/// The same, of the gates that look at no pods and need no live read.
+pub(crate) fn unmet_without_pods(
+    plan: &mut PlanBuilder<'_>,
+    queue: &Queue,
+    turn: &Turn<'_>,
+    node: &Node,
+) -> Vec<Blocker> {
+    unmet_before_slot(plan, queue, turn, node, |gate| {
+        gate.gives.iter().all(|reason| is_known_without_pods(*reason))
+    })
+}
+
+fn unmet_before_slot(
+    plan: &mut PlanBuilder<'_>,
+    queue: &Queue,
+    turn: &Turn<'_>,
+    node: &Node,
+    is_asked: impl Fn(&Gate) -> bool,
+) -> Vec<Blocker> {
     let ledger = queue.ledger.clone().unwrap_or_default();
     let tally = Tally::new(plan, queue, &ledger);
     let candidate = candidate(plan, &tally, turn, node);
     let before_slot = [Stage::Everything, Stage::Slot, Stage::Pods];
-    let is_asked = |gate: &&Gate| gate.stages.iter().any(|stage| before_slot.contains(stage));
+    let stands_before = |gate: &&Gate| gate.stages.iter().any(|stage| before_slot.contains(stage));
     GATES
         .iter()
-        .filter(is_asked)
+        .filter(stands_before)
+        .filter(|gate| is_asked(gate))
         .flat_map(|gate| gate.unmet(plan, &candidate))
         .collect()
 }
 
+/// Whether queue, policies, entries and nodes show whether this reason holds.
+pub(crate) fn is_known_without_pods(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Paused
+            | Reason::Halted
+            | Reason::UnreadablePolicy
+            | Reason::NoPolicy
+            | Reason::PolicyConflict
+            | Reason::NoDriver
+            | Reason::Excluded
+            | Reason::Hold
+            | Reason::ForeignOwner
+            | Reason::NodeDown
+            | Reason::NoBootId
+            | Reason::NotDue
+            | Reason::MinInterval
+            | Reason::QueueLimit
+            | Reason::PolicyLimit
+            | Reason::NoPlace
+            | Reason::FirstProof
+            | Reason::GroupClosed
+    )
+}
+
 /// A slot that was dropped before its entry ended is granted again after this time.
 const AFTER_DROP: Duration = Duration::from_secs(5);
+/// How often missing rights are read again.
+const RIGHTS_EVERY: Duration = Duration::from_secs(5);
 
 /// Grants slots: adds them to `next`, the ledger that is about to be written. For every other queued entry it notes the
 /// first gate that is not met.
 pub(crate) fn grant(plan: &mut PlanBuilder<'_>, schedule: &Schedule, queue: &Queue, next: &mut Ledger) {
     wake_when_broken(plan);
+    read_rights(plan);
     let mut tally = Tally::new(plan, queue, next);
     let writable =
         plan.is_free(&Lane::QueueWrite) || plan.memory.lanes.unknown_writes.contains(&Lane::QueueWrite);
@@ -284,6 +338,21 @@ fn sort(schedule: &Schedule, turns: &mut [Turn<'_>]) {
             natural(spec.node.as_str()),
         )
     });
+}
+
+/// While a right is missing, the rights are read again and again.
+fn read_rights(plan: &mut PlanBuilder<'_>) {
+    if rights::missing(plan).is_none() {
+        return;
+    }
+    let reads = &plan.memory.reads;
+    let last = reads.rights.as_ref().map(|read| read.begun);
+    let due = last.map_or(plan.now.mono, |last| last + RIGHTS_EVERY);
+    if due <= plan.now.mono {
+        plan.emit(Effect::Read(Read::Rights));
+    } else {
+        plan.wake_at_mono(due);
+    }
 }
 
 /// A node that stays down counts as broken after a time. No event wakes the plan then.

@@ -9,7 +9,7 @@ use crate::builder::PlanBuilder;
 use crate::cluster::Cluster;
 use crate::effect::Effect;
 use crate::entry::{DrainProgress, Entry, Phase, Record};
-use crate::gates::{health, pause};
+use crate::gates::{health, pause, rights};
 use crate::ids::NodeName;
 use crate::in_order::InOrder;
 use crate::policy::{Policy, PolicySummary};
@@ -18,8 +18,8 @@ use crate::reason::{Class, Reason};
 use crate::report::EntryReport;
 use crate::{bound, derived, phases};
 
-/// How often another reason of a Queued entry is written at most.
-const QUEUED_EVERY: Duration = Duration::from_secs(60);
+/// How often a reason of a Queued entry is written at most that has become false.
+const FALSE_EVERY: Duration = Duration::from_secs(5);
 /// How often the same reason in other words is written at most: a thousand entries may wait for hours.
 const QUEUED_WORDS_EVERY: Duration = Duration::from_secs(600);
 /// How many reasons of Queued entries are written a second.
@@ -66,6 +66,7 @@ fn entries(plan: &mut PlanBuilder<'_>) {
         .filter(|at| now.since(**at) < Duration::from_secs(1))
         .count();
     let mut queued_left = QUEUED_RATE.saturating_sub(recent);
+    let mut due = Vec::new();
     for entry in plan.cluster.entries.values() {
         let record = &entry.record;
         if plan.has_moved(&entry.name)
@@ -86,26 +87,23 @@ fn entries(plan: &mut PlanBuilder<'_>) {
         if is_seen && is_same {
             continue;
         }
-        let is_first = record
-            .reason
-            .is_none_or(|reason| reason == Reason::LedgerRebuilding)
-            || !is_seen;
         let is_queued = record.phase == Phase::Queued;
-        let needs_person =
-            |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
-        // Write sooner when a reason that needs a person starts or ends, and for an entry's first reason.
-        let is_urgent = is_first || needs_person(latest.reason) || needs_person(record.reason);
-        let every = match is_queued && !is_urgent {
-            true if latest.reason == record.reason => QUEUED_WORDS_EVERY,
-            true => QUEUED_EVERY,
+        let is_false = is_queued && !is_same && has_become_false(&latest, record);
+        let every = match is_queued && !is_urgent(&latest, entry) {
+            true if is_false => FALSE_EVERY,
+            true => QUEUED_WORDS_EVERY,
             false => PROGRESS_EVERY,
         };
         let written_at = plan.memory.pacing.written_at.get(&entry.name);
-        if let Some(at) = written_at.map(|at| *at + every).filter(|at| *at > now) {
-            plan.wake_at_mono(at);
-            continue;
+        match written_at.map(|at| *at + every).filter(|at| *at > now) {
+            Some(at) => plan.wake_at_mono(at),
+            None => due.push((!is_false, entry, latest)),
         }
-        if is_queued {
+    }
+    // What has become false is corrected first.
+    due.sort_by_key(|(is_true, ..)| *is_true);
+    for (_, entry, latest) in due {
+        if entry.record.phase == Phase::Queued {
             if queued_left == 0 {
                 plan.wake_in(Duration::from_millis(250));
                 continue;
@@ -116,10 +114,29 @@ fn entries(plan: &mut PlanBuilder<'_>) {
             drain: latest.drain,
             reason: latest.reason,
             message: latest.message,
-            ..record.clone()
+            ..entry.record.clone()
         };
         plan.record(entry, record);
     }
+}
+
+/// Whether the status is written sooner: a reason that needs a person starts or ends, or it is the entry's first reason.
+fn is_urgent(latest: &EntryReport, entry: &Entry) -> bool {
+    let record = &entry.record;
+    let is_first = |reason: Reason| reason == Reason::LedgerRebuilding;
+    let needs_person =
+        |reason: Option<Reason>| reason.is_some_and(|reason| reason.class() == Class::NeedsSomebody);
+    record.observed_generation != entry.generation
+        || record.reason.is_none_or(is_first)
+        || needs_person(latest.reason)
+        || needs_person(record.reason)
+}
+
+/// Whether the status of a Queued entry, which says something else now, was false: another gate keeps it, or the node that
+/// goes first is another one. Numbers that changed make no reason false.
+fn has_become_false(latest: &EntryReport, record: &Record) -> bool {
+    let names_a_node = matches!(record.reason, Some(Reason::FirstProof | Reason::QuorumTurn));
+    latest.reason != record.reason || names_a_node
 }
 
 /// What the status of an entry should say now.
@@ -340,7 +357,12 @@ fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
     let named = trouble
         .as_ref()
         .map_or_else(String::new, |stop| stop.reason.to_string());
-    let stops: Vec<Blocker> = pause::check(plan).into_iter().chain(trouble).collect();
+    let right = rights::check(plan);
+    let stops: Vec<Blocker> = pause::check(plan)
+        .into_iter()
+        .chain(right)
+        .chain(trouble)
+        .collect();
     if let Some(first) = stops.first() {
         let messages: Vec<String> = stops.iter().map(ToString::to_string).collect();
         return (first.reason.to_string(), messages.join("; "), named);
@@ -352,7 +374,7 @@ fn queue_state(plan: &PlanBuilder<'_>) -> (String, String, String) {
 }
 
 /// The nodes that hold places once `ledger` is written, and what holds each.
-fn holding(plan: &PlanBuilder<'_>, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn holding(plan: &PlanBuilder<'_>, ledger: &Ledger) -> Vec<String> {
     let names: BTreeSet<&NodeName> = plan
         .derived
         .places

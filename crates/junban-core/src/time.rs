@@ -67,6 +67,19 @@ impl Reading {
     }
 }
 
+/// Writes a span as the objects do, for example `1h30m`. Fractions of a second are dropped.
+pub fn format_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    for (number, unit) in [(hours, 'h'), (minutes, 'm'), (rest, 's')] {
+        if number > 0 {
+            text.push_str(&format!("{number}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// All three clocks at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {

@@ -23,7 +23,7 @@ use crate::policy::Policy;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Mono;
-use crate::workload::WorkloadKey;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// A pod that has been unready for this long no longer counts as disrupted (docs/design/drain.md#implied-budgets).
 const UNREADY_COUNTS_FOR: Duration = Duration::from_secs(300);
@@ -76,7 +76,19 @@ pub fn expected(cluster: &Cluster, budget: &Budget) -> u32 {
 pub fn impossible(cluster: &Cluster, budget: &Budget) -> Option<Blocker> {
     let object = ObjectRef::Pdb(budget.key.clone());
     if let Some(text) = &budget.sync_failed {
-        let detail = Detail::SyncFailed(text.clone());
+        let scales = |kind: &WorkloadKind| {
+            use WorkloadKind::{Deployment, ReplicaSet, ReplicationController, StatefulSet};
+            matches!(
+                kind,
+                Deployment | ReplicaSet | StatefulSet | ReplicationController
+            )
+        };
+        let mut pods = cluster.pods_of_budget(budget);
+        let without_scale = pods.find(|pod| !pod.owner.as_ref().is_some_and(|owner| scales(&owner.kind)));
+        let detail = Detail::SyncFailed {
+            pod: without_scale.map(|pod| Box::new((pod.key.clone(), pod.owner.clone()))),
+            text: text.clone(),
+        };
         return Some(Blocker::new(Reason::BudgetUnknown, object, detail));
     }
     let current = budget.observed_generation >= budget.generation;
@@ -315,7 +327,12 @@ impl<'p, 'a> Tokens<'p, 'a> {
             let key = PodKey::new(budget.key.namespace.clone(), name.clone());
             self.cluster.pods.get(&key)
         });
-        if let Some(pod) = charged.find(|pod| pod.ready && !pod.terminating) {
+        // The name of a pod of a Deployment never comes back: its deletion is not seen yet.
+        let may_return = |pod: &Pod| {
+            let kind = pod.owner.as_ref().map(|owner| &owner.kind);
+            matches!(kind, Some(WorkloadKind::StatefulSet | WorkloadKind::Other(_)))
+        };
+        if let Some(pod) = charged.find(|pod| may_return(pod) && pod.ready && !pod.terminating) {
             return Holder::Charged(pod.key.clone());
         }
         let unready = || self.cluster.unready_of_budget(budget);

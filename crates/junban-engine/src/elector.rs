@@ -47,6 +47,8 @@ pub struct LeaseView {
     pub version: Version,
     /// The cluster clock at this renewal.
     pub clock: Reading,
+    /// Whether the queue was paused when a leader last saw it.
+    pub queue_paused: bool,
 }
 
 /// The Lease to write. The port adds the times, which nobody reads.
@@ -58,6 +60,8 @@ pub struct LeaseWrite {
     /// Whether `acquireTime` changes as well.
     pub acquired: bool,
     pub clock: Reading,
+    /// Whether the queue was paused when a leader last saw it.
+    pub queue_paused: bool,
 }
 
 /// A call on the Lease. There is at most one at a time. Each has a deadline of 2 s.
@@ -104,6 +108,8 @@ pub struct Elector {
     clock: Reading,
     counted_to: Mono,
     paused: bool,
+    /// Whether the queue was paused when a leader last saw it. The Lease keeps it beyond the queue object.
+    queue_was_paused: bool,
 }
 
 impl Elector {
@@ -118,6 +124,7 @@ impl Elector {
             clock: Reading::default(),
             counted_to: Mono::default(),
             paused: true,
+            queue_was_paused: false,
         }
     }
 
@@ -149,6 +156,13 @@ impl Elector {
         }
         self.paused = paused;
         self.clock
+    }
+
+    /// Takes in whether the queue is paused, as this leader sees it. `None`: there is no queue, or a new one. Returns
+    /// whether the queue was paused when a leader last saw it.
+    pub fn note_pause(&mut self, paused: Option<bool>) -> bool {
+        self.queue_was_paused = paused.unwrap_or(self.queue_was_paused);
+        self.queue_was_paused
     }
 
     /// The call to make at `now`, or until when to wait.
@@ -198,6 +212,10 @@ impl Elector {
             transitions,
             acquired: true,
             clock: later(stored, self.clock),
+            queue_paused: match &self.seen {
+                Some((lease, _)) if self.renewed.is_none() => lease.queue_paused,
+                _ => self.queue_was_paused,
+            },
         }
     }
 
@@ -259,6 +277,7 @@ impl Elector {
                     .map_or(Reading::default(), |(lease, _)| lease.clock),
             );
             self.counted_to = self.counted_to.max(began);
+            self.queue_was_paused = self.seen.as_ref().is_some_and(|(lease, _)| lease.queue_paused);
         }
         self.renewed = Some(began);
     }
@@ -274,6 +293,7 @@ impl Elector {
             transitions: lease.transitions,
             acquired: false,
             clock,
+            queue_paused: self.queue_was_paused,
         };
         Some(LeaseCall::Replace(lease.version, write))
     }

@@ -16,6 +16,7 @@ use junban_core::blocker::Blocker;
 use junban_core::cluster::Cluster;
 use junban_core::effect::{Effect, EvictOutcome, Evidence, Outcome, PowerAnswer, WriteOutcome};
 use junban_core::entry::PowerOutcome;
+use junban_core::queue::Queue;
 use junban_core::report::Report;
 use junban_core::time::{Mono, Now};
 use tokio::sync::{Notify, mpsc, watch};
@@ -327,6 +328,8 @@ fn step(
         if elector.leads(mono) != Some(term) {
             return None;
         }
+        let shown = cluster.queue.present().and_then(Queue::shows_pause);
+        engine.note_pause(elector.note_pause(shown));
         elector.advance(mono, cluster.queue.is_paused())
     };
     let now = Now {

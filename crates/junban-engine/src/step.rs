@@ -75,6 +75,11 @@ impl Engine {
         &self.memory
     }
 
+    /// Takes in whether the queue was paused when a leader last saw it, as the Lease keeps it.
+    pub fn note_pause(&mut self, was_paused: bool) {
+        self.memory.queue_was_paused = was_paused;
+    }
+
     /// From now on nothing new starts: no slot, cordon, eviction or write-ahead record. An attempt that is already
     /// recorded goes on until its driver answers: a command that is cut off may leave a server half rebooted.
     pub fn close(&mut self) {

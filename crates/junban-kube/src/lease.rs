@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use junban_api::names;
 use junban_core::ids::Version;
-use junban_core::time::Reading;
+use junban_core::time::{Reading, Timestamp};
 use junban_engine::clock::ServerClock;
 use junban_engine::elector::{LeaseAnswer, LeaseCall, LeaseView, LeaseWrite};
 use junban_engine::shell::{LeasePort, locked};
@@ -16,7 +16,7 @@ use kube::api::PostParams;
 use crate::answer::{Failure, SHORT_DEADLINE, within};
 use crate::connect::Connection;
 
-/// The duration that the Lease shows to people. Junban does not read it.
+/// The duration that the Lease shows to people. The elector does not read it.
 const DURATION_SECONDS: i32 = 10;
 
 pub struct KubeLease {
@@ -25,6 +25,8 @@ pub struct KubeLease {
     wall: Arc<ServerClock>,
     /// When the Lease was acquired. A renewal replaces the whole Lease, so this is written again each time.
     acquired: Mutex<Option<MicroTime>>,
+    /// The last identity that this process wrote. A release empties the holder, and people want to know who led last.
+    leader: Mutex<String>,
 }
 
 impl KubeLease {
@@ -34,6 +36,7 @@ impl KubeLease {
             name: name.to_owned(),
             wall: connection.wall.clone(),
             acquired: Mutex::default(),
+            leader: Mutex::default(),
         }
     }
 
@@ -43,12 +46,21 @@ impl KubeLease {
         if write.acquired {
             *acquired = Some(now.clone());
         }
+        let mut leader = locked(&self.leader);
+        if !write.holder.is_empty() {
+            leader.clone_from(&write.holder);
+        }
         let clock = format!("{} {}", write.clock.led_ms, write.clock.running_ms);
+        let annotations = [
+            (names::CLOCK.to_owned(), clock),
+            (names::LEADER.to_owned(), leader.clone()),
+            (names::QUEUE_PAUSED.to_owned(), write.queue_paused.to_string()),
+        ];
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
                 resource_version: version.map(|version| version.0.to_string()),
-                annotations: Some([(names::CLOCK.to_owned(), clock)].into()),
+                annotations: Some(annotations.into()),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -112,11 +124,44 @@ fn view(lease: &Lease) -> Option<LeaseView> {
         renew: spec.renew_time.map(|time| time.0.to_string()).unwrap_or_default(),
         version: Version(lease.metadata.resource_version.as_deref()?.parse().ok()?),
         clock: clock_of(lease).unwrap_or_default(),
+        queue_paused: lease.metadata.annotations.as_ref().is_some_and(|annotations| {
+            annotations
+                .get(names::QUEUE_PAUSED)
+                .is_some_and(|paused| paused == "true")
+        }),
     })
 }
 
+/// The controller's Lease as a command reads it, to tell people who leads.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeaseFacts {
+    /// The cluster clock at the last renewal.
+    pub clock: Option<Reading>,
+    /// Empty: the Lease was released.
+    pub holder: String,
+    /// Who wrote the Lease last. After a release the holder is empty.
+    pub leader: String,
+    /// When the Lease was renewed or released, by the holder's view of the API server's time.
+    pub renewed: Option<Timestamp>,
+}
+
+impl LeaseFacts {
+    pub(crate) fn of(lease: &Lease) -> Self {
+        let spec = lease.spec.clone().unwrap_or_default();
+        let annotations = lease.metadata.annotations.as_ref();
+        let leader = annotations.and_then(|annotations| annotations.get(names::LEADER));
+        let holder = spec.holder_identity.unwrap_or_default();
+        Self {
+            clock: clock_of(lease),
+            leader: leader.unwrap_or(&holder).clone(),
+            holder,
+            renewed: spec.renew_time.map(|time| time.0),
+        }
+    }
+}
+
 /// The cluster clock that a Lease carries.
-pub(crate) fn clock_of(lease: &Lease) -> Option<Reading> {
+fn clock_of(lease: &Lease) -> Option<Reading> {
     let annotations = lease.metadata.annotations.as_ref()?;
     parse_clock(annotations.get(names::CLOCK)?)
 }
@@ -135,6 +180,18 @@ fn parse_clock(text: &str) -> Option<Reading> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_released_lease_still_names_its_last_leader() {
+        let lease: Lease = serde_json::from_value(serde_json::json!({
+            "metadata": {"annotations": {names::CLOCK: "5000 3000", names::LEADER: "vm_x"}},
+            "spec": {"renewTime": "1970-01-01T00:00:05.000000Z"},
+        }))
+        .unwrap();
+        let facts = LeaseFacts::of(&lease);
+        assert_eq!((facts.holder.as_str(), facts.leader.as_str()), ("", "vm_x"));
+        assert_eq!(facts.renewed, Timestamp::from_second(5).ok());
+    }
 
     #[test]
     fn the_clock_is_two_numbers() {

@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::connect::Connection;
+use crate::lease::LeaseFacts;
 use crate::resource::Kind;
 use crate::store::{Store, is_the_queue};
 
@@ -131,13 +132,8 @@ where
     })
 }
 
-/// The cluster clock in the controller's Lease. `None`: there is no Lease, or it carries no clock.
-pub async fn clock(
-    connection: &Connection,
-    namespace: &str,
-    lease: &str,
-) -> kube::Result<Option<junban_core::time::Reading>> {
+/// The controller's Lease. `None`: there is no such Lease.
+pub async fn lease(connection: &Connection, namespace: &str, name: &str) -> kube::Result<Option<LeaseFacts>> {
     let api: Api<Lease> = Api::namespaced(connection.lease.clone(), namespace);
-    let lease = api.get_opt(lease).await?;
-    Ok(lease.as_ref().and_then(crate::lease::clock_of))
+    Ok(api.get_opt(name).await?.as_ref().map(LeaseFacts::of))
 }

@@ -111,6 +111,7 @@ impl World {
                 led_ms: 7,
                 running_ms: 5,
             },
+            queue_paused: false,
         };
         let view = match lease.call(LeaseCall::Read).await {
             LeaseAnswer::Is(view) => {

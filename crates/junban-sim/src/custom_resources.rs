@@ -111,8 +111,13 @@ fn entry(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
 }
 
 fn queue(old: Option<&Custom>, new: Option<&Custom>) -> Vec<Truth> {
+    // A queue that was made again is held until a person resumes this very object.
+    let held = |custom: &Custom| {
+        let ledger_held = custom.status["ledger"]["held"].as_bool().unwrap_or_default();
+        ledger_held && text(&custom.spec["resumed"]) != *custom.meta.uid
+    };
     let paused = |custom: Option<&Custom>| {
-        custom.is_none_or(|custom| custom.spec["paused"].as_bool().unwrap_or_default())
+        custom.is_none_or(|custom| custom.spec["paused"].as_bool().unwrap_or_default() || held(custom))
     };
     let holders = |custom: Option<&Custom>| -> BTreeMap<String, String> {
         let slots = custom.and_then(|custom| custom.status["ledger"]["slots"].as_object());

@@ -9,7 +9,7 @@ use junban_api::{convert, names};
 use junban_core::cluster::QueueView;
 use junban_core::effect::{
     ActEvidence, Announcement, EvictOutcome, Evidence, MemberHealth, NewEntry, NodePatch, PodLeave,
-    PowerAnswer, PowerOrder, QueueWrite, Read, RecordWrite, WriteOutcome,
+    PowerAnswer, PowerOrder, QueueWrite, RIGHTS, Read, RecordWrite, Right, WriteOutcome,
 };
 use junban_core::entry::{Entry, PowerOutcome};
 use junban_core::ids::{EntryName, EntryUid, NodeName, PodKey, PolicyName, Version};
@@ -17,7 +17,7 @@ use junban_core::policy::PolicySummary;
 use junban_core::time::Mono;
 use junban_engine::ports::{EntryPort, EvictPort, LedgerPort, NodePort, NotifyPort, PowerPort, ReadPort};
 use junban_engine::shell::locked;
-use junban_world::{self as world, ApiError, Client, Ms, Object, Preconditions, World};
+use junban_world::{self as world, ApiError, Client, Deny, Ms, Object, Preconditions, World};
 use serde_json::Value;
 
 use crate::cache::Shown;
@@ -228,7 +228,27 @@ impl SimPorts {
                     .collect(),
             ),
             Read::Lists => return self.read_lists(),
+            Read::Rights => Evidence::Rights(self.missing_rights()),
         })
+    }
+
+    fn missing_rights(&self) -> Vec<String> {
+        let mut world = self.world();
+        let denied = world.callers().faults(names::FIELD_MANAGER).deny.clone();
+        let lacks = |right: &&Right| {
+            let resource = match right.resource {
+                "nodereboots" => ENTRY,
+                "rebootqueues" => QUEUE,
+                resource => resource,
+            };
+            let named = match right.subresource {
+                "" => resource.to_owned(),
+                subresource => format!("{resource}/{subresource}"),
+            };
+            let verb = |deny: &Deny| format!("{:?}", deny.verb).eq_ignore_ascii_case(right.verb);
+            denied.iter().any(|deny| verb(deny) && deny.resource == named)
+        };
+        RIGHTS.iter().filter(lacks).map(ToString::to_string).collect()
     }
 
     /// A member of the control plane is healthy while its machine runs. Its URL names the machine: `https://cp-1:6443`.

@@ -58,6 +58,17 @@ pub(crate) struct Cluster {
     /// Context of the kubeconfig.
     #[arg(long, value_name = "NAME", global = true, help_heading = "Cluster")]
     pub(crate) context: Option<String>,
+    /// Namespace of the controller, its Lease and its Secrets.
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        global = true,
+        env = names::ENV_NAMESPACE,
+        default_value = names::NAMESPACE,
+        help_heading = "Cluster"
+    )]
+    pub(crate) namespace: String,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -132,9 +143,6 @@ pub(crate) struct List {
 pub(crate) struct Explain {
     /// Name of the node.
     pub(crate) node: String,
-    /// Namespace of the controller's Lease.
-    #[arg(short, long, env = names::ENV_NAMESPACE, default_value = names::NAMESPACE)]
-    pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) format: Format,
 }
@@ -187,9 +195,6 @@ pub(crate) struct Lint {
 
 #[derive(Args, Debug)]
 pub(crate) struct Controller {
-    /// Namespace of the Lease and of Junban's Secrets.
-    #[arg(long, env = names::ENV_NAMESPACE, default_value = names::NAMESPACE)]
-    pub(crate) namespace: String,
     /// Name in the Lease. Each running controller needs its own. By default the host's name with a random end.
     #[arg(long, env = names::ENV_POD_NAME)]
     pub(crate) identity: Option<String>,

@@ -7,6 +7,7 @@ mod cost;
 mod demo;
 mod entries;
 mod explain;
+mod leader;
 mod lint;
 mod list;
 mod pause;
@@ -36,14 +37,29 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     let mut printer = Printer::new(output(&cli.command));
     let out = &mut printer;
     let ended = match &cli.command {
-        Command::Reboot(args) => on_cluster(cluster, async |session| reboot::run(session, args, out).await),
+        Command::Reboot(args) => on_cluster(cluster, async |session| {
+            leader::warn(session, out).await;
+            reboot::run(session, args, out).await
+        }),
         Command::Status(args) => on_cluster(cluster, async |session| status::run(session, args, out).await),
-        Command::List(args) => on_cluster(cluster, async |session| list::run(session, args, out).await),
+        Command::List(args) => on_cluster(cluster, async |session| {
+            leader::warn(session, out).await;
+            list::run(session, args, out).await
+        }),
         Command::Explain(args) => on_cluster(cluster, async |session| explain::run(session, args, out).await),
         Command::Pause(args) => on_cluster(cluster, async |session| pause::pause(session, args, out).await),
-        Command::Resume(_) => on_cluster(cluster, async |session| pause::resume(session, out).await),
-        Command::Cancel(args) => on_cluster(cluster, async |session| cancel::run(session, args, out).await),
-        Command::Retry(args) => on_cluster(cluster, async |session| retry::run(session, args, out).await),
+        Command::Resume(_) => on_cluster(cluster, async |session| {
+            leader::warn(session, out).await;
+            pause::resume(session, out).await
+        }),
+        Command::Cancel(args) => on_cluster(cluster, async |session| {
+            leader::warn(session, out).await;
+            cancel::run(session, args, out).await
+        }),
+        Command::Retry(args) => on_cluster(cluster, async |session| {
+            leader::warn(session, out).await;
+            retry::run(session, args, out).await
+        }),
         Command::Lint(args) => lint::run(args, out),
         Command::Controller(args) => controller::run(cluster, args),
         Command::Demo(args) => demo::run(args),

@@ -23,7 +23,7 @@ use metrics::Metrics;
 
 /// Runs until SIGTERM or SIGINT. Then nothing new starts, and the Lease is released. If a person must correct something
 /// before the controller can start, the error is a [`Problem`].
-pub(crate) async fn run(arguments: &Controller, config: Config) -> Result<()> {
+pub(crate) async fn run(arguments: &Controller, namespace: &str, config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Controller, config: Config) -> Result<()> {
     let wall = ServerClock::on_machine_ahead(SignedDuration::from_millis(arguments.clock_ahead_ms));
     let connection = Connection::with_clock(config, wall).context("cannot make a client")?;
     let identity = arguments.identity.clone().unwrap_or_else(identity);
-    let store = Arc::new(Store::new(&arguments.namespace));
+    let store = Arc::new(Store::new(namespace));
     let elector = Arc::new(Mutex::new(Elector::new(Settings::new(&identity))));
     let report = Arc::new(Mutex::new(Report::default()));
     let metrics = Arc::new(Metrics::new(
@@ -63,13 +63,13 @@ pub(crate) async fn run(arguments: &Controller, config: Config) -> Result<()> {
     tracing::info!("every list is complete");
     metrics.set_ready();
     let adapters = Adapters {
-        kube: KubePorts::new(&connection, &store, &arguments.namespace, &identity),
+        kube: KubePorts::new(&connection, &store, namespace, &identity),
         drivers: adapters::drivers(),
         metrics,
     };
     let parts = Parts {
         ports: Arc::new(adapters),
-        lease: KubeLease::new(&connection, &arguments.namespace, &arguments.lease_name),
+        lease: KubeLease::new(&connection, namespace, &arguments.lease_name),
         cluster: store.cluster.clone(),
         changed: store.changed.clone(),
         wall: connection.wall.clone(),

@@ -80,9 +80,21 @@ fn a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked() {
 fn a_file_without_an_object_of_junban_is_not_called_good() {
     let empty = file("usage-empty.yaml", "");
     let (code, found, said) = junban(&["lint", &empty.to_string_lossy()]);
-    assert_eq!((code, found.as_str()), (Some(0), ""));
+    assert_eq!((code, found.as_str()), (Some(1), ""));
     assert!(
         said.contains("contains no object of Junban") && !said.contains("may be applied"),
         "{said}"
     );
+}
+
+#[test]
+fn a_folder_is_checked_file_by_file() {
+    let queue = "apiVersion: junban.dev/v1alpha1\nkind: RebootQueue\nmetadata: {name: default}\nspec: {}\n";
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("usage-folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("queue.yaml"), queue).unwrap();
+    std::fs::write(folder.join("README.md"), "words").unwrap();
+    let (code, found, said) = junban(&["lint", &folder.to_string_lossy()]);
+    assert_eq!((code, found.as_str()), (Some(0), ""), "{said}");
+    assert!(said.contains("1 files may be applied"), "{said}");
 }

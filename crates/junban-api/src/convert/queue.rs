@@ -48,6 +48,8 @@ pub fn read(object: &DynamicObject) -> Result<Queue, Unreadable> {
         .filter(|count| *count >= 1);
     let quorum_groups = spec.quorum_groups.into_iter().enumerate();
     let queue = Queue {
+        resumed: spec.resumed == meta.uid,
+        created: meta.created,
         uid: QueueUid::new(meta.uid),
         version: meta.version,
         generation: meta.generation,

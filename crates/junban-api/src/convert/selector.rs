@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use crate::resources;
 
 /// Reads a selector of our own. The error says which key, value or operator is wrong (condition InvalidSelector).
-pub(super) fn own(selector: &resources::LabelSelector) -> Result<Selector, String> {
+pub(crate) fn own(selector: &resources::LabelSelector) -> Result<Selector, String> {
     let mut requirements = Vec::new();
     for (key, value) in &selector.match_labels {
         check_key(key)?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use junban_core::time::format_span;
+
 /// Reads a duration, for example `1h30m` or `45s`. Accepts what the pattern of the schema accepts.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration");
@@ -22,19 +24,6 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     Ok(Duration::from_secs(seconds))
-}
-
-/// Writes what [`parse_span`] reads. Fractions of a second are dropped.
-pub fn format_span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = String::new();
-    for (number, unit) in [(hours, 'h'), (minutes, 'm'), (rest, 's')] {
-        if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 #[cfg(test)]

@@ -26,23 +26,32 @@ fn duplicate(earlier: &Document, later: &Document) -> Option<Finding> {
     Some(later.finding(Severity::Warning, "metadata.name", &problem, "remove one of them"))
 }
 
-/// Two policies with equal selectors and equal priorities. Whether other selectors overlap depends on the nodes.
+/// Two policies of one priority that select the same nodes. If one of them selects only nodes that the other one selects
+/// as well, it is an error. If it depends on the nodes, it is a warning.
 fn conflict(earlier: &Document, later: &Document) -> Option<Finding> {
-    let part = |document: &Document, name: &str| document.object["spec"][name].clone();
-    let is_policy = |document: &Document| document.kind == "RebootPolicy";
-    let tie = part(earlier, "priority") == part(later, "priority")
-        && part(earlier, "nodeSelector") == part(later, "nodeSelector");
-    if !(is_policy(earlier) && is_policy(later) && tie) || part(later, "nodeSelector").is_null() {
+    if earlier.object["spec"]["priority"] != later.object["spec"]["priority"] {
         return None;
     }
+    let (one, two) = (earlier.node_selector()?, later.node_selector()?);
+    if !one.may_overlap(&two) {
+        return None;
+    }
+    let (severity, verb, hint) = if one.is_within(&two) || two.is_within(&one) {
+        (
+            Severity::Error,
+            "selects nodes of",
+            "give one of them another priority, or selectors that exclude each other",
+        )
+    } else {
+        (
+            Severity::Warning,
+            "may select nodes of",
+            "if a node has the labels of both, give one of them another priority",
+        )
+    };
     let problem = format!(
-        "selects the same nodes with the same priority as {} (document {}): neither acts (PolicyConflict)",
+        "{verb} {} (document {}) with the same priority: neither acts on such a node (PolicyConflict)",
         earlier.name, earlier.number
     );
-    Some(later.finding(
-        Severity::Warning,
-        "spec.priority",
-        &problem,
-        "give one of them another priority",
-    ))
+    Some(later.finding(severity, "spec.priority", &problem, hint))
 }

@@ -1,6 +1,7 @@
 //! One document of a file: its kind, and everything that is wrong with it.
 
 use jiff::Timestamp;
+use junban_core::selector::Selector;
 use kube::core::DynamicObject;
 use kube::core::cel::Validator;
 use serde_json::{Value, json};
@@ -76,6 +77,17 @@ impl Document {
         self.schema.is_some()
     }
 
+    /// The nodes that a policy selects. `None`: it is no policy, or its selector cannot be read or is empty.
+    pub(super) fn node_selector(&self) -> Option<Selector> {
+        if self.kind != "RebootPolicy" || !self.is_ours() {
+            return None;
+        }
+        let selector = serde_json::from_value(self.object["spec"]["nodeSelector"].clone()).ok()?;
+        selector::own(&selector)
+            .ok()
+            .filter(|selector| !selector.is_empty())
+    }
+
     /// `RebootPolicy workers`.
     pub(super) fn describe(&self) -> String {
         format!("{} {}", self.kind, self.name).trim().to_owned()
@@ -126,7 +138,11 @@ impl Document {
             }
         }
         // If both find a problem in a field, `convert` has the better message.
-        let mut converted = self.convert(&spec_only);
+        // A value of a wrong type would hide what else `convert` finds, so it is left out.
+        let mut typed = spec_only.clone();
+        schema::drop_wrong_types(schema, &mut typed);
+        schema::fill(schema, &mut typed);
+        let mut converted = self.convert(&typed);
         let Fields(mut found) = found;
         found.retain(|error| !converted.iter().any(|other| other.path == error.path));
         if !found.is_empty() {

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use crate::convert::Fields;
+use crate::resources::parts;
 
 /// The keywords that are checked here, or that constrain nothing.
 #[cfg(test)]
@@ -59,6 +60,38 @@ pub(super) fn fill(schema: &Value, value: &mut Value) {
     }
 }
 
+/// Drops the fields whose values have a wrong type.
+pub(super) fn drop_wrong_types(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.retain(|name, value| {
+            let Some(inner) = inner(schema, name) else {
+                return true;
+            };
+            let is_right = has_type(inner, value);
+            if is_right {
+                drop_wrong_types(inner, value);
+            }
+            is_right
+        }),
+        Value::Array(items) => {
+            if let Some(inner) = schema.get("items") {
+                items.retain(|item| has_type(inner, item));
+                items.iter_mut().for_each(|item| drop_wrong_types(inner, item));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How a value is written that has one of our patterns. Empty: the pattern has no other name.
+fn example(schema: &Value) -> &'static str {
+    match schema["pattern"].as_str() {
+        Some(parts::SPAN_PATTERN) => "write a duration, for example 90s, 30m or 1h30m",
+        Some(parts::TIME_PATTERN) => "write a time in UTC, for example 2026-12-01T22:00:00Z",
+        _ => "",
+    }
+}
+
 /// Finds everything that the schema refuses. The CEL rules are not checked here.
 pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fields) {
     if !has_type(schema, value) {
@@ -67,7 +100,8 @@ pub(super) fn check(schema: &Value, value: &Value, path: &str, errors: &mut Fiel
         } else {
             schema["type"].as_str().unwrap_or_default()
         };
-        errors.wrong(path, format!("is {}, not {expected}", describe(value)), "");
+        let problem = format!("is {}, not {expected}", describe(value));
+        errors.wrong(path, problem, type_hint(schema, value));
         return;
     }
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
@@ -163,13 +197,28 @@ fn string(schema: &Value, text: &str, path: &str, errors: &mut Fields) {
     } else if let Some(Ok(pattern)) = pattern
         && !pattern.is_match(text)
     {
-        format!("{text:?} does not match {pattern}")
+        match example(schema) {
+            "" => format!("{text:?} does not match {pattern}"),
+            _ => format!("{text:?} is not written as it must be"),
+        }
     } else if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
         format!("{text:?} is not a time")
     } else {
         return;
     };
-    errors.wrong(path, problem, "");
+    errors.wrong(path, problem, example(schema));
+}
+
+/// What to write instead of a value of a wrong type.
+fn type_hint(schema: &Value, value: &Value) -> &'static str {
+    match (schema["type"].as_str(), value, example(schema)) {
+        (Some("string"), Value::Number(_) | Value::Bool(_), "") => "put it in quotes",
+        (Some("boolean"), ..) => "write true or false",
+        (Some("integer"), ..) => "write a whole number without quotes",
+        (Some("array"), ..) => "write a list: [ITEM, ITEM]",
+        (Some("object"), ..) => "write a map: {KEY: VALUE}",
+        (.., example) => example,
+    }
 }
 
 fn has_type(schema: &Value, value: &Value) -> bool {

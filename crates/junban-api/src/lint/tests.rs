@@ -52,29 +52,53 @@ hint: did you mean minInterval?";
 }
 
 #[test]
-fn two_policies_with_the_same_priority_and_selector_give_a_warning() {
-    let text = format!("{POLICY}---\n{}", POLICY.replace("name: workers", "name: others"));
-    let found = lint(&text, now()).findings;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].severity, Severity::Warning);
-    assert!(
-        found[0].problem.contains("as workers (document 1): neither acts"),
-        "{}",
-        found[0]
+fn policies_of_one_priority_that_select_the_same_nodes_are_found_however_they_are_written() {
+    let found = |one: &str, other: &str, priority: u32| {
+        let first = policy("one", &format!("priority: 0, nodeSelector: {one}"));
+        let second = policy("two", &format!("priority: {priority}, nodeSelector: {other}"));
+        let found = lint(&format!("{first}---\n{second}"), now()).findings;
+        found
+            .into_iter()
+            .map(|finding| finding.to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let workers = "{matchLabels: {role: worker}}";
+    let by_expression = "{matchExpressions: [{key: role, operator: In, values: [worker]}]}";
+    let error = "error: document 2 (RebootPolicy two): spec.priority: selects nodes of one (document 1) with the same \
+                 priority: neither acts on such a node (PolicyConflict)\nhint: give one of them another priority, or \
+                 selectors that exclude each other";
+    assert_eq!(found(workers, workers, 0), error);
+    assert_eq!(found(workers, by_expression, 0), error);
+    assert_eq!(found(workers, "{matchLabels: {role: worker, zone: a}}", 0), error);
+    let warning = "warning: document 2 (RebootPolicy two): spec.priority: may select nodes of one (document 1) with the \
+                   same priority: neither acts on such a node (PolicyConflict)\nhint: if a node has the labels of both, \
+                   give one of them another priority";
+    assert_eq!(found(workers, "{matchLabels: {zone: a}}", 0), warning);
+    for (other, priority) in [
+        (workers, 1),
+        ("{matchLabels: {role: db}}", 0),
+        ("{matchExpressions: [{key: role, operator: DoesNotExist}]}", 0),
+    ] {
+        assert_eq!(found(workers, other, priority), "", "{other}");
+    }
+}
+
+#[test]
+fn a_wrong_type_says_what_to_write_and_hides_no_other_error() {
+    let text = policy(
+        "p",
+        "priority: 0, nodeSelector: {matchLabels: {a: b}}, minInterval: 90, bootedAfter: tomorrow, drain: {timeout: 1s, bare: true}",
     );
-    assert!(is_clean(&found));
-    let other = text.replace(
-        "priority: 0, reboot: {ladder: [{driver: command, command: [x]}]}}\n---",
-        "priority: 1}\n---",
-    );
-    assert_eq!(
-        lint(&other, now())
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Warning)
-            .count(),
-        0
-    );
+    let found = findings(&text);
+    for line in [
+        "spec.minInterval: is 90, not string\nhint: write a duration, for example 90s, 30m or 1h30m",
+        "spec.drain.bare: is true, not string\nhint: put it in quotes",
+        "spec.bootedAfter: \"tomorrow\" is not a time in UTC with whole seconds\nhint: write UTC with Z, for example ",
+        "spec.drain.timeout: 1s is below 10s",
+    ] {
+        assert!(found.contains(line), "{line}\nis not in\n{found}");
+    }
 }
 
 #[test]

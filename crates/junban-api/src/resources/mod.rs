@@ -13,7 +13,7 @@
 mod crd;
 mod entry;
 mod page;
-mod parts;
+pub(crate) mod parts;
 mod policy;
 mod queue;
 

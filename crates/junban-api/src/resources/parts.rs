@@ -57,13 +57,16 @@ pub(super) fn at_least_one(_: &mut SchemaGenerator) -> Schema {
     count_or_percent(1)
 }
 
+pub(crate) const SPAN_PATTERN: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
+pub(crate) const TIME_PATTERN: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$";
+
 /// A duration: hours, minutes, seconds, in this order, at least one of them.
 pub(super) fn span(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "minLength": 2,
         "maxLength": 21,
-        "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$",
+        "pattern": SPAN_PATTERN,
     })
 }
 
@@ -78,7 +81,7 @@ pub(super) fn utc_time(_: &mut SchemaGenerator) -> Schema {
         "type": "string",
         "format": "date-time",
         "maxLength": 20,
-        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        "pattern": TIME_PATTERN,
     })
 }
 

@@ -40,6 +40,10 @@ pub struct RebootQueueSpec {
     /// Why the queue is paused, for other people.
     #[schemars(schema_with = "parts::words")]
     pub pause_reason: String,
+    /// The UID of this queue object, written by `junban resume`. A queue that was made again while it was paused, or while
+    /// entries waited, starts nothing before.
+    #[schemars(schema_with = "parts::words")]
+    pub resumed: String,
     /// How many entries may be in flight at a time. A percentage is of the nodes that are not excluded. 1: one node after
     /// another.
     #[schemars(schema_with = "parts::at_least_one")]
@@ -157,7 +161,7 @@ pub struct RebootQueueStatus {
     pub lower_bound_seconds: Option<i64>,
     /// What determines the lower bound.
     pub bound_by: String,
-    /// Active, Paused, Halted, Idle or Implausible.
+    /// Active, Paused, Forbidden, Halted, Idle or Implausible.
     pub state: String,
     /// The state in a sentence.
     pub message: String,
@@ -173,6 +177,8 @@ pub struct RebootQueueStatus {
 pub struct LedgerStatus {
     /// The slots by node name.
     pub slots: BTreeMap<String, SlotStatus>,
+    /// The queue was made again while it was paused or while entries waited: nothing starts before `junban resume`.
+    pub held: bool,
 }
 
 /// The right of one entry to make its node unavailable.
@@ -194,6 +200,7 @@ impl Default for RebootQueueSpec {
         Self {
             paused: false,
             pause_reason: String::new(),
+            resumed: String::new(),
             max_concurrent: CountOrPercent::percent(100),
             max_unavailable: CountOrPercent::percent(10),
             failures: FailuresSpec::default(),

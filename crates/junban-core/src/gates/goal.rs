@@ -9,17 +9,26 @@ use crate::gates::Candidate;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
 
-pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+/// Whether the goal is due.
+pub fn due(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let policy = *candidate.policy.as_ref().ok()?;
+    let goal = candidate.turn.entry.spec.booted_after;
+    let left = Duration::try_from(goal.duration_since(plan.now.wall)).ok()?;
+    (!left.is_zero()).then(|| {
+        plan.wake_in(left);
+        Blocker::new(
+            Reason::NotDue,
+            ObjectRef::Policy(policy.name.clone()),
+            Detail::DueAt(goal),
+        )
+    })
+}
+
+/// Whether `minInterval` has passed since the node's boot.
+pub fn min_interval(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let policy = *candidate.policy.as_ref().ok()?;
     let Candidate { turn, node, .. } = candidate;
-    let goal = turn.entry.spec.booted_after;
     let object = ObjectRef::Policy(policy.name.clone());
-    if let Ok(left) = Duration::try_from(goal.duration_since(plan.now.wall))
-        && !left.is_zero()
-    {
-        plan.wake_in(left);
-        return Some(Blocker::new(Reason::NotDue, object, Detail::DueAt(goal)));
-    }
     let waits = turn.entry.record.retries_done == 0 && !policy.min_interval.is_zero();
     let journal = node.journal.as_ref().filter(|_| waits);
     if journal.is_some() && node.current_journal().is_none() {
@@ -30,7 +39,8 @@ pub fn check(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bl
         && ago < policy.min_interval
     {
         plan.wake_in(policy.min_interval - ago);
-        let detail = Detail::BootedAt(booted);
+        let until = booted.checked_add(policy.min_interval).unwrap_or(booted);
+        let detail = Detail::BootedAt { booted, until };
         return Some(Blocker::new(Reason::MinInterval, object, detail));
     }
     None

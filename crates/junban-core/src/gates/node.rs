@@ -4,7 +4,6 @@ use crate::back_off;
 use crate::blocker::Blocker;
 use crate::builder::PlanBuilder;
 use crate::detail::Detail;
-use crate::entry::Entry;
 use crate::gates::Candidate;
 use crate::object::ObjectRef;
 use crate::reason::Reason;
@@ -22,24 +21,33 @@ pub fn labels(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Bloc
     Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail))
 }
 
-/// Whether no other tool owns the node, it is Ready, it has a bootID, and its entry is not in a back-off.
-pub fn state(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+/// Whether no other tool owns the node.
+pub fn owner(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
     let node = candidate.node;
-    let blocked = |reason, detail| Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail));
-    if let Some(owner) = &node.foreign_owner {
-        return blocked(Reason::ForeignOwner, Detail::OwnedByOther(owner.clone()));
-    }
-    if !node.ready {
-        return blocked(Reason::NodeDown, Detail::NotReady);
-    }
-    if node.boot_id.is_none() {
-        return blocked(Reason::NoBootId, Detail::NoBootId);
-    }
-    backs_off(plan, candidate.turn.entry)
+    let detail = Detail::OwnedByOther(node.foreign_owner.clone()?);
+    Some(Blocker::new(
+        Reason::ForeignOwner,
+        ObjectRef::Node(node.name.clone()),
+        detail,
+    ))
+}
+
+/// Whether the node is Ready and has a bootID.
+pub fn state(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let node = candidate.node;
+    let (reason, detail) = if !node.ready {
+        (Reason::NodeDown, Detail::NotReady)
+    } else if node.boot_id.is_none() {
+        (Reason::NoBootId, Detail::NoBootId)
+    } else {
+        return None;
+    };
+    Some(Blocker::new(reason, ObjectRef::Node(node.name.clone()), detail))
 }
 
 /// Whether the entry is in a back-off. A change of the object that blocked ends it, and so does `retry`.
-fn backs_off(plan: &mut PlanBuilder<'_>, entry: &Entry) -> Option<Blocker> {
+pub fn back_off(plan: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
+    let entry = candidate.turn.entry;
     let back_off = entry.record.back_off.as_ref()?;
     let changed = back_off::has_changed(plan.cluster, back_off);
     if changed || back_off.is_over(plan.now.clock) || entry.spec.retries > entry.record.retries_done {

@@ -8,10 +8,16 @@ use crate::object::ObjectRef;
 use crate::reason::Reason;
 
 pub fn check(plan: &PlanBuilder<'_>) -> Option<Blocker> {
-    let detail = match &plan.cluster.queue {
+    of(&plan.cluster.queue)
+}
+
+/// Why nothing starts, if the queue says so.
+pub fn of(queue: &QueueView) -> Option<Blocker> {
+    let detail = match queue {
         QueueView::Absent => Detail::NoQueue,
         QueueView::Unreadable(text) => Detail::UnreadableQueue(text.clone()),
         QueueView::Present(queue) if queue.paused => Detail::PausedBecause(queue.pause_reason.clone()),
+        QueueView::Present(queue) if queue.is_held() => Detail::QueueMadeAgain,
         QueueView::Present(_) => return None,
     };
     Some(Blocker::new(Reason::Paused, ObjectRef::Queue, detail))

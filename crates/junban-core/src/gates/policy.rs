@@ -11,7 +11,14 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 
 pub fn check(_: &mut PlanBuilder<'_>, candidate: &Candidate<'_>) -> Option<Blocker> {
-    candidate.policy.as_ref().err().cloned()
+    match &candidate.policy {
+        Ok(policy) if policy.reboot.ladder.is_empty() => {
+            let object = ObjectRef::Policy(policy.name.clone());
+            Some(Blocker::new(Reason::NoDriver, object, Detail::EmptyLadder))
+        }
+        Ok(_) => None,
+        Err(blocker) => Some(blocker.clone()),
+    }
 }
 
 /// The policy by which the entry is rebooted, or why there is none.
@@ -34,9 +41,6 @@ pub fn of<'t>(plan: &PlanBuilder<'_>, turn: &Turn<'t>, node: &Node) -> Result<&'
     if governing.name != *name {
         let detail = Detail::GovernedBy(governing.name.clone());
         return Err(Blocker::new(Reason::NoPolicy, object, detail));
-    }
-    if governing.reboot.ladder.is_empty() {
-        return Err(Blocker::new(Reason::NoDriver, object, Detail::EmptyLadder));
     }
     Ok(governing)
 }

@@ -53,6 +53,10 @@ pub struct LiveReads {
     pub pods: BTreeMap<NodeName, Fresh<LivePods>>,
     pub acts: BTreeMap<NodeName, Fresh<ActEvidence>>,
     pub control_plane: Option<Fresh<Vec<MemberHealth>>>,
+    /// The rights of a turn that the account lacks.
+    pub rights: Option<Fresh<Vec<String>>>,
+    /// When the API server last refused a request of a turn for want of a right.
+    pub forbidden: Option<Mono>,
     /// The queue version that the cache shows, and when this process first saw it.
     pub queue_version: Option<(Version, Mono)>,
     /// When the queue was first seen without a ledger field.

@@ -91,6 +91,9 @@ impl Memory {
                     if !matches!(outcome, EvictOutcome::Accepted | EvictOutcome::Unknown(_)) {
                         self.unreplaced.forget(leave);
                     }
+                    if !deleted && matches!(outcome, EvictOutcome::Forbidden(_)) {
+                        self.reads.forbidden = Some(now);
+                    }
                     self.tokens.fold(leave, deleted, outcome, cluster, now);
                 }
             }
@@ -127,6 +130,7 @@ impl Memory {
                 self.fold_done(effect, sent, cluster, now);
             }
             WriteOutcome::Forbidden(text) => {
+                self.reads.forbidden = Some(now);
                 self.reject(effect, Reason::Forbidden, text);
                 self.lanes.not_before.insert(lane, now + Duration::from_secs(10));
             }
@@ -350,6 +354,9 @@ impl Memory {
             (Effect::Read(Read::ControlPlane { .. }), Evidence::ControlPlane(value)) => {
                 self.reads.control_plane = Some(Fresh { begun, value });
             }
+            (Effect::Read(Read::Rights), Evidence::Rights(value)) => {
+                self.reads.rights = Some(Fresh { begun, value });
+            }
             (Effect::Read(Read::Lists), Evidence::Lists { nodes, entries }) => {
                 let value = (nodes, entries);
                 self.reads.lists = Some(Fresh { begun, value });
@@ -364,7 +371,10 @@ fn event_of(write: &RecordWrite, entry: &Entry) -> Option<Announcement> {
     let (before, record) = (&entry.record, &write.record);
     let reason = record.reason.unwrap_or(Reason::Released);
     let moves = before.phase != record.phase;
-    let stops_all_nodes = matches!(reason, Reason::Paused | Reason::Halted | Reason::Implausible);
+    let stops_all_nodes = matches!(
+        reason,
+        Reason::Paused | Reason::Halted | Reason::Implausible | Reason::Forbidden
+    );
     let needs_person = matches!(record.phase, Phase::Queued | Phase::Draining)
         && before.reason != record.reason
         && reason.class() == Class::NeedsSomebody

@@ -18,7 +18,7 @@ use crate::object::ObjectRef;
 use crate::policy::{Policy, RebootRules};
 use crate::reason::Reason;
 use crate::start;
-use crate::time::Mono;
+use crate::time::{Mono, format_span};
 
 /// The act begins less than 10 s after the record was sent, or not at all.
 const ACT_WITHIN: Duration = Duration::from_secs(10);
@@ -309,11 +309,16 @@ fn wait_for_boot(plan: &mut PlanBuilder<'_>, turn: &Turn<'_>, node: &Node, own: 
         plan.wake_in(NEXT_ATTEMPT_WITHIN.saturating_sub(Duration::from_millis(overdue)));
         return retry_attempt(plan, turn, node, mark, policy);
     }
+    let boot_timeout = format_span(Duration::from_secs(power.boot_timeout_seconds));
+    let waited = format!(
+        "no new bootID {boot_timeout} after the power action at {:.0} (reboot.bootTimeout)",
+        power.recorded_at
+    );
     let (reason, message) = match outcome {
-        PowerOutcome::Started => (Reason::BootTimeout, "the server did not come back in bootTimeout"),
+        PowerOutcome::Started => (Reason::BootTimeout, waited),
         _ => (
             Reason::PowerUnknown,
-            "the server did not boot in bootTimeout, and it is not known whether the power action was started",
+            format!("{waited}, and it is not known whether that action was started"),
         ),
     };
     plan.move_to(entry, Phase::Failed, reason, message);

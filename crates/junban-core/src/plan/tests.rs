@@ -6,9 +6,12 @@ use crate::cluster::QueueView;
 use crate::effect::{Lane, Read};
 use crate::entry::{Phase, PowerOutcome};
 use crate::fixture::{Toy, budget, pod};
+use crate::ids::PodKey;
+use crate::pod::Pod;
 use crate::quantity::IntOrPercent;
 use crate::reason::Reason;
 use crate::time::Reading;
+use crate::workload::{WorkloadKey, WorkloadKind};
 
 /// After a good run nothing is left of it.
 fn assert_clean(toy: &mut Toy) {
@@ -435,7 +438,11 @@ fn a_paused_drain_has_the_reason_paused() {
 fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
     let mut toy = Toy::new(&["node-1", "node-2"]);
     for (name, on) in [("cart-0", "node-1"), ("cart-1", "node-2")] {
-        toy.cluster.apply_pod(pod(name, on));
+        let owner = Some(WorkloadKey::new(WorkloadKind::StatefulSet, "shop", "cart"));
+        toy.cluster.apply_pod(Pod {
+            owner,
+            ..pod(name, on)
+        });
     }
     toy.cluster.apply_budget(Budget {
         disrupted_pods: vec!["cart-1".into()],
@@ -448,6 +455,14 @@ fn a_pod_that_is_back_while_its_eviction_still_counts_is_named() {
         "pdb shop/cart allows 0 disruptions (1 healthy, 1 needed); \
          pod shop/cart-1 is back, but the budget counts its eviction for up to two minutes"
     );
+    // The name of a pod of a Deployment never comes back: only its deletion is not seen yet.
+    let mut of_deployment = toy.cluster.pods[&PodKey::new("shop", "cart-1")].as_ref().clone();
+    of_deployment.owner = Some(WorkloadKey::new(WorkloadKind::ReplicaSet, "shop", "cart"));
+    of_deployment.version.0 += 1;
+    toy.cluster.apply_pod(of_deployment);
+    toy.run(601);
+    let message = &toy.entry("node-1").unwrap().record.message;
+    assert!(!message.contains("is back"), "{message}");
 }
 
 #[test]

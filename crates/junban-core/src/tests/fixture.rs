@@ -37,8 +37,10 @@ pub(crate) fn queue() -> Queue {
         uid: "queue-uid".into(),
         version: Version(1),
         generation: 1,
+        created: Timestamp::UNIX_EPOCH,
         paused: false,
         pause_reason: String::new(),
+        resumed: false,
         max_concurrent: IntOrPercent::Percent(100),
         max_unavailable: IntOrPercent::Percent(10),
         failures_max: IntOrPercent::Percent(5),
@@ -212,6 +214,7 @@ pub(crate) struct Toy {
     pub creation_answer: Option<WriteOutcome>,
     /// The answer to each eviction. `None`: the pod leaves.
     pub eviction_answer: Option<EvictOutcome>,
+    pub missing_rights: Vec<String>,
     /// Nodes that only a live read shows.
     pub hidden: BTreeMap<NodeName, Node>,
     booting: BTreeMap<NodeName, u64>,
@@ -243,6 +246,7 @@ impl Toy {
             node_patch_answer: None,
             creation_answer: None,
             eviction_answer: None,
+            missing_rights: Vec::new(),
             hidden: BTreeMap::new(),
             booting: BTreeMap::new(),
             version: 1,
@@ -518,6 +522,7 @@ impl Toy {
                 pods: pods(name),
             })),
             Read::ControlPlane { .. } => Evidence::ControlPlane(Vec::new()),
+            Read::Rights => Evidence::Rights(self.missing_rights.clone()),
             Read::Lists => Evidence::Lists {
                 nodes: self.cluster.nodes.values().cloned().collect(),
                 entries: self.cluster.entries.values().cloned().collect(),

@@ -30,6 +30,7 @@ impl Server {
             renew: format!("write {}", self.writes),
             version: Version(self.writes),
             clock: write.clock,
+            queue_paused: write.queue_paused,
         };
         self.lease = Some(lease.clone());
         LeaseAnswer::Is(lease)

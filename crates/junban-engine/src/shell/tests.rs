@@ -97,6 +97,7 @@ fn leading() -> Elector {
         renew: "1".into(),
         version: Version(1),
         clock: write.clock,
+        queue_paused: write.queue_paused,
     };
     elector.answer(&LeaseCall::Create(write), now, now, LeaseAnswer::Is(lease));
     elector

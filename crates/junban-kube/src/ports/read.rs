@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use junban_api::names;
 use junban_core::cluster::{Attachment, Node, Pod, QueueView};
-use junban_core::effect::{ActEvidence, Evidence, Read};
+use junban_core::effect::{ActEvidence, Evidence, RIGHTS, Read};
 use junban_core::entry::Entry;
 use junban_core::ids::{EntryName, NodeName, PodKey, PodUid, Version};
 use junban_engine::ports::ReadPort;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use kube::core::DynamicObject;
 
 use super::KubePorts;
@@ -63,6 +66,10 @@ impl ReadPort for KubePorts {
                     .await
                     .map_or_else(Evidence::Failed, Evidence::ControlPlane)
             }
+            Read::Rights => self
+                .rights()
+                .await
+                .map_or_else(Evidence::Failed, Evidence::Rights),
             Read::Lists => self.lists().await.unwrap_or_else(Evidence::Failed),
         }
     }
@@ -82,6 +89,35 @@ impl KubePorts {
             entry: entry?,
             pods: pods?,
         })))
+    }
+
+    /// Asks the API server for each right. Every account may ask for its own rights.
+    async fn rights(&self) -> Result<Vec<String>, String> {
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.connection.calls.clone());
+        let mut missing = Vec::new();
+        for right in RIGHTS {
+            let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let attributes = ResourceAttributes {
+                verb: text(right.verb),
+                group: text(right.group),
+                resource: text(right.resource),
+                subresource: text(right.subresource),
+                ..ResourceAttributes::default()
+            };
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(attributes),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let answer = within(DEADLINE, api.create(&PostParams::default(), &review)).await;
+            let status = answer.map_err(|failure| failure.text())?.status;
+            if !status.is_some_and(|status| status.allowed) {
+                missing.push(right.to_string());
+            }
+        }
+        Ok(missing)
     }
 
     async fn queue(&self) -> Result<QueueView, String> {

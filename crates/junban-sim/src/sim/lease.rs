@@ -31,6 +31,7 @@ impl LeaseObject {
             renew: self.writes.to_string(),
             version: Version(self.writes),
             clock: Reading { ..write.clock },
+            queue_paused: write.queue_paused,
         };
         self.lease = Some(lease.clone());
         LeaseAnswer::Is(lease)

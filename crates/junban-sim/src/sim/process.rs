@@ -1,6 +1,7 @@
 //! One controller process and all that it has in memory. SIGKILL takes all of it.
 
 use junban_core::effect::{EvictOutcome, Outcome, WriteOutcome};
+use junban_core::queue::Queue;
 use junban_core::time::{Mono, Now};
 use junban_engine::clock::ServerClock;
 use junban_engine::elector::{Elector, LeaseAnswer, LeaseCall, Next, Settings};
@@ -189,6 +190,8 @@ impl Process {
         let Some(engine) = &mut self.engine else {
             return Vec::new();
         };
+        let shown = self.cache.cluster.queue.present().and_then(Queue::shows_pause);
+        engine.note_pause(self.elector.note_pause(shown));
         let answers = std::mem::take(&mut self.answers);
         let wall = self.wall.read(mono, wall(now));
         let step = engine.step(&self.cache.cluster, Now { mono, clock, wall }, answers);

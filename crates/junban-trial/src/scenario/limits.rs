@@ -96,10 +96,13 @@ fn read(store: &Store, last: &Params) -> Params {
         if let Some(written) = share(&drain["unbudgeted"]["maxUnavailable"]) {
             unbudgeted = Some(unbudgeted.map_or(written, |other| more(other, written, PODS)));
         }
-        // An entry keeps the values that its policy had when its power action was recorded. So these two only become
-        // more lenient.
+        // An entry keeps the values that its policy had when its power action was recorded. So these only become more
+        // lenient.
         if let Some(attempts) = reboot["attempts"].as_u64() {
             params.attempts = params.attempts.max(attempts);
+        }
+        if let Ok(settle) = parse_span(text(&policy.spec["verify"]["settle"])) {
+            params.control_plane_settle_ms = params.control_plane_settle_ms.min(ms(settle));
         }
         if let Ok(timeout) = parse_span(text(&reboot["bootTimeout"])) {
             params.boot_timeout_ms = params.boot_timeout_ms.min(ms(timeout));

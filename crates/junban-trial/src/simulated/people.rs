@@ -30,7 +30,14 @@ pub(super) fn act(world: &mut World, scenario: &Scenario, act: &Act) -> Done {
             reason,
         } => reboot(world, scenario, target, *again, reason)?,
         Act::Pause(reason) => set_queue(world, &json!({"paused": true, "pauseReason": reason}))?,
-        Act::Resume => set_queue(world, &json!({"paused": false, "pauseReason": null}))?,
+        Act::Resume => {
+            let queue = world.store().custom(QUEUE, names::QUEUE);
+            let uid = queue.map(|queue| queue.meta.uid.to_string());
+            set_queue(
+                world,
+                &json!({"paused": false, "pauseReason": null, "resumed": uid}),
+            )?;
+        }
         Act::Refused(refused) => {
             if self::act(world, scenario, refused).is_ok() {
                 return Err(PeopleError::Other("it was not refused".into()));

@@ -35,6 +35,8 @@ pub struct Params {
     /// For this time after an event the controller may not know it yet: its watches and the status are late.
     pub lag_ms: Ms,
     pub quorum_groups: Vec<QuorumGroup>,
+    /// How long a control-plane node is Ready before its turn ends.
+    pub control_plane_settle_ms: Ms,
     /// Keys of taints, and names of resources, that may differ after a boot; `*` is all.
     pub may_differ: BTreeSet<String>,
 }
@@ -84,6 +86,7 @@ impl Default for Params {
             reboot_beside_stuck: false,
             lag_ms: 3000,
             quorum_groups: Vec::new(),
+            control_plane_settle_ms: 30_000,
             may_differ: BTreeSet::new(),
         }
     }

@@ -78,6 +78,7 @@ fn limit(at: Ms, view: &ClusterView, params: &Params) -> i64 {
         .iter()
         .filter(|(name, n)| match view.turn_of(name) {
             Some(turn) => turn.phase == "Failed",
+            None if view.is_given_up(name) => n.ready != Ready::True,
             // A node with a slot has a turn, even if somebody deleted its entry.
             None if view.slots.as_ref().is_some_and(|slots| slots.contains_key(*name)) => false,
             None => n.ready != Ready::True && at >= n.ready_since + BROKEN_AFTER_MS - params.lag_ms,

@@ -3,7 +3,7 @@
 
 use super::params::Params;
 use super::view::{ClusterView, NodeView, PowerView};
-use crate::api::Ready;
+use crate::api::{Ms, Ready};
 use crate::truth::{Truth, TruthEvent};
 
 pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> Vec<String> {
@@ -23,8 +23,22 @@ pub(super) fn judge(event: &TruthEvent, view: &ClusterView, params: &Params) -> 
     if given_up && (n.ready == Ready::True || !params.counts(n)) {
         return vec![];
     }
-    let missing = unproven(view, node, n, power).or_else(|| differs(n, params));
+    let missing = unproven(view, node, n, power)
+        .or_else(|| differs(n, params))
+        .or_else(|| unsettled(event.at, view, node, n, params));
     Vec::from_iter(missing.map(|what| format!("{node} was uncordoned, but {what}")))
+}
+
+/// A control-plane node is Ready for a while before the next one may go. Only an entry that is verified settles.
+fn unsettled(at: Ms, view: &ClusterView, node: &str, n: &NodeView, params: &Params) -> Option<String> {
+    let settles = n.control_plane
+        && view
+            .entries
+            .values()
+            .any(|e| e.node == node && e.phase == "Verifying");
+    let ready_for = at.saturating_sub(n.ready_since);
+    (settles && ready_for < params.control_plane_settle_ms)
+        .then(|| format!("a control-plane node must settle, and it is Ready for {ready_for} ms"))
 }
 
 /// A taint that was not on the node at its cordon, or a resource of which it has less.

@@ -346,6 +346,13 @@ impl ClusterView {
             .collect()
     }
 
+    /// Whether the node still has the slot of an entry that a person gave up while the node was down.
+    pub(super) fn is_given_up(&self, node: &str) -> bool {
+        let slot = self.slots.as_ref().and_then(|slots| slots.get(node));
+        let entry = slot.and_then(|entry| self.entries.get(entry));
+        entry.is_some_and(|entry| entry.phase == "Cancelled")
+    }
+
     /// The node's entry that is in flight or Failed.
     pub(super) fn turn_of(&self, node: &str) -> Option<&EntryFacts> {
         self.entries

@@ -62,6 +62,27 @@ fn s10_an_uncordon_needs_every_part_of_the_proof() {
     p.cordon("w1", false, "junban").allowed();
 }
 
+#[test]
+fn s10_a_control_plane_node_settles_before_its_turn_ends() {
+    let uncordoned_after = |ms: u64| {
+        let mut p = Stream::new(0, 3);
+        p.entry("c1", "", "Queued", 0)
+            .entry("c1", "Queued", "Draining", 0)
+            .entry("c1", "Draining", "Rebooting", 1);
+        p.cordon("c1", true, "junban")
+            .powered("c1", 1)
+            .ready("c1", Ready::False)
+            .booted("c1")
+            .entry("c1", "Rebooting", "Verifying", 1);
+        p.later(20_000);
+        p.ready("c1", Ready::True).later(ms);
+        p.cordon("c1", false, "junban");
+        p
+    };
+    assert_eq!(uncordoned_after(10_000).broken(), ["S10"]);
+    uncordoned_after(30_000).allowed();
+}
+
 /// `w1` was powered, and its entry is Failed.
 fn failed() -> Stream {
     let mut p = Stream::new(3, 0);

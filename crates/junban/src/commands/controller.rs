@@ -30,7 +30,7 @@ pub(crate) fn run(cluster: &Cluster, arguments: &Controller) -> Result<Exit, Pro
         .and_then(|runtime| {
             runtime.block_on(async {
                 let config = session::config(cluster).await?;
-                crate::controller::run(arguments, config).await
+                crate::controller::run(arguments, &cluster.namespace, config).await
             })
         });
     match ended.map_err(anyhow::Error::downcast) {

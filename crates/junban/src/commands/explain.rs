@@ -6,7 +6,6 @@ mod since;
 mod without_turn;
 
 use junban_api::convert::format_goal;
-use junban_api::names;
 use junban_core::blocker::Blocker;
 use junban_core::builder::PlanBuilder;
 use junban_core::cluster::Cluster;
@@ -21,10 +20,11 @@ use junban_core::pod::Pod;
 use junban_core::reason::{Class, Reason};
 use junban_core::time::Now;
 use junban_core::tokens::budget_of;
-use junban_kube::list_once::{self, Scope};
+use junban_kube::list_once::Scope;
 
 use self::explanation::{Explanation, Unmet};
 use self::since::ConditionTimes;
+use super::leader::Leader;
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -37,16 +37,17 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Problem> {
     let snapshot = Snapshot::take(session, Scope::Everything).await?;
-    let clock = list_once::clock(&session.connection, &arguments.namespace, names::LEASE);
+    let (leader, lease) = Leader::read(session).await;
     // A user who may not read the Lease gets a lower bound of the clock.
-    let clock = session.try_call(clock).await.ok().flatten();
+    let clock = lease.and_then(|lease| lease.clock);
     let node = NodeName::new(arguments.node.clone());
     let turns = snapshot::turns(&snapshot.cluster, session.now());
     let turn = turns.into_iter().find(|entry| entry.spec.node == node);
     let policy = turn.map(|entry| entry.spec.policy.as_str());
     let times = ConditionTimes::read(session, &node, policy).await;
     let now = snapshot::now(&snapshot.cluster, session.now(), clock);
-    let explanation = explain_node(&snapshot.cluster, now, &node, Listed::of(&snapshot), &times)?;
+    let mut explanation = explain_node(&snapshot.cluster, now, &node, Listed::of(&snapshot), &times)?;
+    explanation.no_leader = leader.none().cloned();
     match (printer.format, &explanation.entry) {
         (Output::Name, entry) => {
             printer.lines(entry.iter().map(|entry| format!("nodereboot.junban.dev/{entry}")));
@@ -157,7 +158,7 @@ fn explain_entry(
                     reason: blocker.reason.to_string(),
                     object: blocker.object.to_string(),
                     message: blocker.to_string(),
-                    hint: blocker.reason.hint().replace("NODE", node.as_str()),
+                    hint: blocker.hint().replace("NODE", node.as_str()),
                     needs_somebody: blocker.reason.class() == Class::NeedsSomebody,
                     since: format_goal(since),
                     since_of,
@@ -211,7 +212,7 @@ fn summary(entry: &Entry, nothing_unmet: bool) -> String {
     match record.phase {
         Phase::Queued if entry.spec.cancel => "cancelled; the controller has not acted on it yet".to_owned(),
         Phase::Queued if nothing_unmet => {
-            "queued, and nothing holds it back: it may start at any moment".to_owned()
+            "queued, and no gate holds it back: it starts as soon as the controller acts".to_owned()
         }
         Phase::Queued => "queued, not touched yet".to_owned(),
         Phase::Draining => format!("its pods leave{drained}"),

@@ -1,6 +1,6 @@
 //! `junban lint`: checks files of policies and queues. Needs no cluster.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use jiff::Timestamp;
@@ -14,11 +14,12 @@ use crate::cli::{self, Output};
 pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, Problem> {
     let mut findings = Vec::new();
     let mut checked = 0;
-    let mut first_problem = None;
-    for file in &arguments.files {
+    let (files, problems) = with_folders(&arguments.files);
+    // The other files are checked all the same.
+    let mut first_problem = problems.into_iter().next();
+    for file in &files {
         let (text, shown) = match read(file) {
             Ok(read) => read,
-            // The other files are checked all the same.
             Err(problem) => {
                 first_problem.get_or_insert(problem);
                 continue;
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
             checked += 1;
         } else if is_clean(&found.findings) {
             printer.message(&format!(
-                "note: {shown} contains no object of Junban, so nothing was checked\nhint: to check what a cluster has: kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -"
+                "note: {shown} contains no object of Junban, so nothing was checked"
             ));
         }
         findings.extend(found.findings.into_iter().map(|finding| FileFinding {
@@ -56,14 +57,55 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
         .count();
     if errors > 0 {
         return Err(Problem::failed(
-            format!("{errors} errors in {} files", arguments.files.len()),
+            format!("{errors} errors in {} files", files.len()),
             "correct them and run junban lint again; kubectl explain rebootpolicy.spec describes the fields",
         ));
     }
-    if checked > 0 {
-        printer.message(&format!("{checked} files may be applied"));
+    if checked == 0 {
+        return Err(Problem::failed(
+            "nothing was checked: no file contains an object of Junban",
+            "kubectl get rebootpolicies,rebootqueues -o yaml | junban lint -",
+        ));
     }
+    printer.message(&format!("{checked} files may be applied"));
     Ok(Exit::Done)
+}
+
+/// The files to check: of a folder those that kubectl would apply, by name.
+fn with_folders(named: &[PathBuf]) -> (Vec<PathBuf>, Vec<Problem>) {
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        match folder(path) {
+            Ok(found) if !found.is_empty() => files.extend(found),
+            Ok(_) => problems.push(Problem::usage(
+                format!("{} contains no .yaml, .yml or .json file", path.display()),
+                "junban lint FILE",
+            )),
+            Err(error) => problems.push(unreadable(&path.display().to_string(), &error)),
+        }
+    }
+    (files, problems)
+}
+
+fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("yaml" | "yml" | "json")) && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(shown: &str, error: &io::Error) -> Problem {
+    Problem::usage(format!("{shown} cannot be read: {error}"), "junban lint FILE")
 }
 
 /// The text of a file, and the name by which messages call it.
@@ -75,10 +117,7 @@ fn read(file: &Path) -> Result<(String, String), Problem> {
     };
     match text {
         Ok(text) => Ok((text, shown)),
-        Err(error) => Err(Problem::usage(
-            format!("{shown} cannot be read: {error}"),
-            "junban lint FILE",
-        )),
+        Err(error) => Err(unreadable(&shown, &error)),
     }
 }
 

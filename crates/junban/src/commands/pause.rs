@@ -1,6 +1,7 @@
 //! `junban pause` and `junban resume` (docs/design/life-cycle.md#pause).
 
-use junban_api::names;
+use junban_api::{convert, names};
+use junban_core::blocker::MAKE_QUEUE;
 use junban_kube::resource::Kind;
 use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
@@ -39,8 +40,10 @@ pub(crate) async fn pause(
 
 pub(crate) async fn resume(session: &Session, printer: &mut Printer) -> Result<Exit, Problem> {
     let before = read(session).await?;
-    let was = before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
-    apply(session, &before, &json!({"paused": false, "pauseReason": ""})).await?;
+    let held = convert::queue::read(&before).is_ok_and(|queue| queue.is_held());
+    let was = held || before.data.pointer("/spec/paused") == Some(&Value::Bool(true));
+    let spec = json!({"paused": false, "pauseReason": "", "resumed": before.metadata.uid});
+    apply(session, &before, &spec).await?;
     let did = if was { "resumed" } else { "was not paused" };
     printer.done(&[Done::new("rebootqueue", names::QUEUE, did)])?;
     warn_of_others(&before, "pause the queue again", printer);
@@ -65,7 +68,7 @@ async fn read(session: &Session) -> Result<DynamicObject, Problem> {
         .await?;
     Err(Problem::failed(
         "there is no RebootQueue named default, which counts as paused: nothing starts",
-        "kubectl apply --server-side -f manifests/defaults",
+        MAKE_QUEUE,
     ))
 }
 
@@ -91,7 +94,7 @@ async fn apply(session: &Session, before: &DynamicObject, spec: &Value) -> Resul
         Ok(_) => Ok(()),
         Err(failure) if failure.code() == Some(409) => Err(Problem::failed(
             "the RebootQueue was deleted just now: without a queue nothing starts",
-            "kubectl apply --server-side -f manifests/defaults, then try again",
+            MAKE_QUEUE,
         )),
         Err(failure) => Err(failure.problem(session, "patch", "rebootqueues")),
     }

@@ -24,6 +24,8 @@ const INSTALL: &str = "apply the manifests: kubectl apply --server-side -f manif
 
 pub(crate) struct Session {
     pub(crate) connection: Connection,
+    /// The namespace of the controller.
+    pub(crate) namespace: String,
     server: String,
 }
 
@@ -38,7 +40,11 @@ impl Session {
                 "check certificates and credentials of the kubeconfig: kubectl config view",
             )
         })?;
-        let session = Self { connection, server };
+        let session = Self {
+            connection,
+            namespace: cluster.namespace.clone(),
+            server,
+        };
         let version = session.connection.calls.apiserver_version();
         match tokio::time::timeout(FIRST_CALL, version).await {
             Ok(Ok(_)) => {}
@@ -128,7 +134,9 @@ impl Session {
             403 => Problem::failed(
                 format!("you may not {verb} {resource}: {message}"),
                 format!(
-                    "ask for the ClusterRole junban-operator (junban-view to read only), then: kubectl auth can-i {verb} {resource}"
+                    "ask for the ClusterRole {}: kubectl create clusterrolebinding NAME --clusterrole={} --user=YOU; then: kubectl auth can-i {verb} {resource}",
+                    role_for(verb),
+                    role_for(verb)
                 ),
             ),
             404 if is_kind_missing(status) => Problem::failed(
@@ -198,6 +206,15 @@ impl Failure {
     }
 }
 
+/// The role that gives a right which a command lacks. junban-operator reads Junban's own objects and nodes only, so who
+/// has it needs junban-view as well.
+fn role_for(verb: &str) -> &'static str {
+    match verb {
+        "get" | "list" | "watch" => "junban-view",
+        _ => "junban-operator",
+    }
+}
+
 /// A 404 that names no object means the whole kind: its CRD is not installed.
 fn is_kind_missing(status: &Status) -> bool {
     status
@@ -254,4 +271,15 @@ fn root(error: &dyn std::error::Error) -> String {
         root = cause;
     }
     root.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_list_is_told_the_role_that_reads() {
+        assert_eq!(role_for("list"), "junban-view");
+        assert_eq!(role_for("patch"), "junban-operator");
+    }
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use junban_api::convert::{format_goal, format_span};
 use junban_api::names;
+use junban_core::blocker::Blocker;
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::derived::Derived;
 use junban_core::entry::{Entry, Phase};
-use junban_core::ids::natural;
+use junban_core::explain;
+use junban_core::gates::pause;
+use junban_core::ids::{EntryName, natural};
 use junban_core::memory::Memory;
 use junban_core::policy::Policy;
 use junban_core::reason::{Class, Reason};
@@ -22,6 +25,7 @@ use serde::Serialize;
 
 use super::columns::{or_dash, some, table};
 use super::cost::{self, Cost};
+use super::leader::{self, Leader, NoLeader};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -40,9 +44,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, Problem> {
     // For the cost every pod must be listed, so it is shown only on demand.
     let wide = printer.format == Output::Wide && !arguments.watch;
-    let scope = if wide { Scope::Everything } else { Scope::Own };
+    let scope = if wide { Scope::Everything } else { Scope::Nodes };
     let snapshot = Snapshot::take(session, scope).await?;
     let mut status = Status::of(&snapshot.cluster, session.now());
+    let (mut leader, _) = Leader::read(session).await;
+    status.no_leader = leader.none().cloned();
     if wide {
         status.cost = Some(cost_of_rest(&snapshot.cluster, session.now()));
     }
@@ -51,14 +57,18 @@ pub(crate) async fn run(
         return Ok(Exit::Done);
     }
     let store = Arc::new(Store::new(names::NAMESPACE));
+    locked(&store.cluster).nodes = snapshot.cluster.nodes;
     let _watches = watch::follow(session, &store).await?;
     let mut last = Some(status);
     let mut staleness = watch::Staleness::default();
+    let mut look_again = tokio::time::Instant::now() + leader::EVERY;
     loop {
         let (status, note) = {
             let cluster = locked(&store.cluster);
             let note = staleness.note(cluster.stale.as_ref());
-            (Status::of(&cluster, session.now()), note)
+            let mut status = Status::of(&cluster, session.now());
+            status.no_leader = leader.none().cloned();
+            (status, note)
         };
         if last.as_ref() != Some(&status) {
             if printer.format == Output::Table {
@@ -76,6 +86,14 @@ pub(crate) async fn run(
         }
         tokio::select! {
             () = store.changed.notified() => tokio::time::sleep(REFRESH).await,
+            () = tokio::time::sleep_until(look_again) => {
+                leader = Leader::read(session).await.0;
+                // Nodes are not watched, because their status changes all the time.
+                if let Ok(snapshot) = Snapshot::with_nodes(session).await {
+                    locked(&store.cluster).nodes = snapshot.cluster.nodes;
+                }
+                look_again = tokio::time::Instant::now() + leader::EVERY;
+            }
             // A user ends the watch with Ctrl-C: that is no failure.
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
@@ -94,6 +112,8 @@ fn show(status: &Status, printer: &mut Printer) -> Result<(), Problem> {
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_leader: Option<NoLeader>,
     state: String,
     message: String,
     hint: String,
@@ -149,11 +169,18 @@ struct ReasonWithNodes {
 impl Status {
     fn of(cluster: &Cluster, now: Timestamp) -> Self {
         let entries = snapshot::turns(cluster, now);
+        // What the nodes show now. The stored reasons are seconds behind.
+        let clocks = snapshot::now(cluster, now, None);
+        let live = if cluster.nodes.is_empty() {
+            BTreeMap::new()
+        } else {
+            explain::of_queued(cluster, &Memory::default(), clocks)
+        };
         let policies = cluster.policies.values();
         let mut status = Self {
             policies: policies.map(|policy| PolicyStatus::new(policy, now)).collect(),
             eta_seconds: eta(cluster, &entries),
-            blockers: blockers(&entries),
+            blockers: blockers(&cluster.queue, &entries, &live),
             unreadable: cluster
                 .unreadable()
                 .map(|(key, text)| format!("{key}: {text}"))
@@ -161,6 +188,9 @@ impl Status {
             ..Self::default()
         };
         status.read_queue(&cluster.queue);
+        if !cluster.nodes.is_empty() {
+            status.holding = explain::holding(cluster, &Memory::default(), clocks);
+        }
         for policy in status.policies.iter().filter(|policy| policy.goal.is_some()) {
             status.total += policy.desired;
             status.done += policy.done;
@@ -173,52 +203,42 @@ impl Status {
     }
 
     fn read_queue(&mut self, queue: &QueueView) {
-        match queue {
-            QueueView::Absent => {
-                self.state = "Paused".to_owned();
-                self.message = "there is no RebootQueue named default, which counts as paused".to_owned();
-                self.hint = "kubectl apply --server-side -f manifests/defaults".to_owned();
-            }
-            QueueView::Unreadable(text) => {
-                self.state = "Paused".to_owned();
-                self.message = format!("the RebootQueue cannot be read, which counts as paused: {text}");
-                self.hint = "kubectl edit rebootqueue default".to_owned();
-            }
-            QueueView::Present(queue) => {
-                let summary = &queue.summary;
-                self.state.clone_from(&summary.state);
-                self.message.clone_from(&summary.message);
-                if queue.paused {
-                    self.state = "Paused".to_owned();
-                    self.message = if queue.pause_reason.is_empty() {
-                        "nothing starts".to_owned()
-                    } else {
-                        queue.pause_reason.clone()
-                    };
-                    if !summary.trouble.is_empty() {
-                        self.message.push_str(&format!("; {} as well", summary.trouble));
-                    }
-                }
-                self.hint = hint(&self.state);
-                if summary.observed_generation < queue.generation {
-                    self.message
-                        .push_str(if self.message.is_empty() { "" } else { "; " });
-                    self.message
-                        .push_str("no controller has seen the last change yet");
-                    self.hint = "kubectl get pods -n junban; kubectl get lease junban -n junban".to_owned();
-                }
-                if self.state.is_empty() {
-                    self.state = "Unknown".to_owned();
-                }
-                self.lower_bound_seconds = summary.lower_bound_seconds;
-                self.bound_by.clone_from(&summary.bound_by);
-                self.holding.clone_from(&summary.holding);
-            }
+        let pause = pause::of(queue);
+        if let Some(blocker) = &pause {
+            self.state = Reason::Paused.to_string();
+            self.message = blocker.to_string();
+            self.hint = blocker.hint().to_owned();
         }
+        let Some(queue) = queue.present() else { return };
+        let summary = &queue.summary;
+        if pause.is_none() {
+            self.state.clone_from(&summary.state);
+            self.message.clone_from(&summary.message);
+            self.hint = hint(&self.state);
+        } else if !summary.trouble.is_empty() {
+            self.message.push_str(&format!("; {} as well", summary.trouble));
+        }
+        if summary.observed_generation < queue.generation {
+            self.message
+                .push_str(if self.message.is_empty() { "" } else { "; " });
+            self.message
+                .push_str("no controller has seen the last change yet");
+            self.hint = "kubectl get pods -n junban; kubectl get lease junban -n junban".to_owned();
+        }
+        if self.state.is_empty() {
+            self.state = "Unknown".to_owned();
+        }
+        self.lower_bound_seconds = summary.lower_bound_seconds;
+        self.bound_by.clone_from(&summary.bound_by);
+        self.holding.clone_from(&summary.holding);
     }
 
     fn describe(&self) -> String {
-        let mut text = format!("Queue: {}", self.state);
+        let mut text = String::new();
+        if let Some(none) = &self.no_leader {
+            text.push_str(&format!("{}\nAs the last controller left it:\n", none.describe()));
+        }
+        text.push_str(&format!("Queue: {}", self.state));
         if !self.message.is_empty() {
             text.push_str(&format!(" ({})", self.message));
         }
@@ -319,7 +339,12 @@ impl Status {
             &["POLICY", "GOAL", "DESIRED", "DONE", "ACTIVE", "FAILED", "PROBLEM"],
             &rows,
         );
-        for policy in self.policies.iter().filter(|policy| !policy.message.is_empty()) {
+        // That a goal lies in the future stands in the table already.
+        let says_more = |policy: &&PolicyStatus| {
+            let is_future = policy.goal.is_some() && !policy.goal_is_due && policy.problem.is_empty();
+            !policy.message.is_empty() && !is_future
+        };
+        for policy in self.policies.iter().filter(says_more) {
             text.push_str(&format!("\n  {}: {}", policy.name, policy.message));
             if !policy.hint.is_empty() {
                 text.push_str(&format!("\n    hint: {}", policy.hint));
@@ -400,12 +425,23 @@ fn eta(cluster: &Cluster, entries: &[&Entry]) -> Option<u64> {
 }
 
 /// One line for each reason and message: first what failed, then what needs a person, then what passes.
-fn blockers(entries: &[&Entry]) -> Vec<ReasonWithNodes> {
+fn blockers(
+    queue: &QueueView,
+    entries: &[&Entry],
+    live: &BTreeMap<EntryName, Option<Blocker>>,
+) -> Vec<ReasonWithNodes> {
+    let pause = pause::of(queue);
     let mut grouped: BTreeMap<(bool, bool, Reason, String), BTreeSet<String>> = BTreeMap::new();
     for entry in entries {
         let record = &entry.record;
         let Some(reason) = record.reason.filter(|_| !record.phase.is_ended()) else {
             continue;
+        };
+        let (reason, message) = match live.get(&entry.name) {
+            None => (reason, record.message.clone()),
+            Some(Some(blocker)) => (blocker.reason, blocker.to_string()),
+            // The gate has opened: the controller starts the node, or writes what else it waits for.
+            Some(None) => continue,
         };
         let failed = record.phase == Phase::Failed;
         if reason.class() == Class::Progress && !failed {
@@ -413,7 +449,7 @@ fn blockers(entries: &[&Entry]) -> Vec<ReasonWithNodes> {
         }
         let passes = reason.class() == Class::Passes;
         grouped
-            .entry((!failed, passes, reason, record.message.clone()))
+            .entry((!failed, passes, reason, message))
             .or_default()
             .insert(entry.spec.node.to_string());
     }
@@ -422,9 +458,13 @@ fn blockers(entries: &[&Entry]) -> Vec<ReasonWithNodes> {
         .map(|((not_failed, passes, reason, message), nodes)| {
             let mut nodes: Vec<String> = nodes.into_iter().collect();
             // For one node the hint is a command that can be typed as it stands.
+            let hint = match &pause {
+                Some(pause) if reason == Reason::Paused => pause.hint(),
+                _ => reason.hint(),
+            };
             let hint = match nodes.as_slice() {
-                [one] => reason.hint().replace("NODE", one),
-                _ => reason.hint().to_owned(),
+                [one] => hint.replace("NODE", one),
+                _ => hint.to_owned(),
             };
             nodes.sort_by_key(|name| natural(name));
             ReasonWithNodes {

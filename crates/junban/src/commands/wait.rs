@@ -17,6 +17,7 @@ use junban_engine::shell::locked;
 use junban_kube::Store;
 
 use super::columns::some;
+use super::leader::{self, Leader};
 use super::printer::Printer;
 use super::problem::{Exit, Problem};
 use super::session::Session;
@@ -49,6 +50,10 @@ pub(crate) async fn run(
     let mut quiet_since = None;
     let mut warned = false;
     let mut staleness = watch::Staleness::default();
+    let mut leader = leader::Changes::default();
+    // The command has said already whether a controller leads now.
+    leader.note(Leader::read(session).await.0);
+    let mut look_at_lease = Instant::now() + leader::EVERY;
     loop {
         let (mut progress, is_over) = {
             let cluster = locked(&store.cluster);
@@ -76,6 +81,12 @@ pub(crate) async fn run(
         }
         if let Some(note) = staleness.note(progress.stale.as_ref()) {
             printer.message(&note);
+        }
+        if Instant::now() >= look_at_lease {
+            if let Some(note) = leader.note(Leader::read(session).await.0) {
+                printer.message(&note);
+            }
+            look_at_lease = Instant::now() + leader::EVERY;
         }
         if !progress.observed && !warned && begun.elapsed() >= UNSEEN_FOR {
             warned = true;

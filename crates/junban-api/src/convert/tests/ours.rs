@@ -187,6 +187,7 @@ fn a_written_ledger_is_read_again_and_an_absent_one_stays_absent() {
     };
     let ledger = Ledger {
         slots: [("node-1".into(), slot)].into(),
+        held: true,
     };
     let summary = QueueSummary {
         state: "Paused".into(),

@@ -6,10 +6,13 @@ use junban_core::ids::NodeName;
 use serde::Serialize;
 
 use super::since::SinceOf;
+use crate::commands::leader::NoLeader;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Explanation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) no_leader: Option<NoLeader>,
     pub(super) node: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) entry: Option<String>,
@@ -58,7 +61,11 @@ impl Explanation {
     }
 
     pub(super) fn describe(&self) -> String {
-        let mut text = format!("Node {}: {}", self.node, self.summary);
+        let mut text = String::new();
+        if let Some(none) = &self.no_leader {
+            text.push_str(&format!("{}\nAs the last controller left it:\n", none.describe()));
+        }
+        text.push_str(&format!("Node {}: {}", self.node, self.summary));
         if let Some(since) = &self.since {
             text.push_str(&format!("\n  since:  {since}"));
         }

@@ -53,7 +53,7 @@ fn why_no_entry(
     }
     let policy = match governing(cluster, node) {
         Ok(policy) => policy,
-        Err(blocker) => return hinted(&blocker.to_string(), blocker.reason.hint()),
+        Err(blocker) => return hinted(&blocker.to_string(), blocker.hint()),
     };
     let Some(goal) = policy.booted_after else {
         let why = format!("policy {} governs it and has no goal", policy.name);

@@ -199,7 +199,7 @@ impl BlockedNodes {
             reason: blocker.reason.to_string(),
             object: blocker.object.to_string(),
             message: blocker.to_string(),
-            hint: blocker.reason.hint().to_owned(),
+            hint: blocker.hint().to_owned(),
             nodes,
         }
     }

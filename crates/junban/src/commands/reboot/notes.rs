@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use junban_api::names;
 use junban_core::cluster::Cluster;
 use junban_core::derived::Derived;
+use junban_core::gates::pause;
 use junban_core::ids::PolicyName;
 use junban_core::memory::Memory;
-use junban_core::reason::Reason;
 use junban_core::time::Now;
 
 use crate::commands::columns::some;
@@ -15,14 +15,10 @@ use crate::commands::columns::some;
 /// What keeps the nodes of these policies waiting, although the command itself succeeded.
 pub(super) fn waiting(cluster: &Cluster, policies: &BTreeSet<PolicyName>) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(queue) = cluster.queue.present().filter(|queue| queue.paused) {
-        let why = match queue.pause_reason.as_str() {
-            "" => String::new(),
-            reason => format!(" ({reason})"),
-        };
+    if let Some(blocker) = pause::of(&cluster.queue) {
         notes.push(format!(
-            "note: the queue is paused{why}: nothing starts\nhint: {}",
-            Reason::Paused.hint()
+            "note: nothing starts: {blocker}\nhint: {}",
+            blocker.hint()
         ));
     }
     let lacks_driver = |name: &&PolicyName| {
@@ -71,7 +67,7 @@ pub(super) fn left_aside(cluster: &Cluster, now: Now) -> Vec<String> {
     for node in cluster.nodes.values() {
         let why = match derived.governed.get(&node.name) {
             _ if node.excluded => format!("labelled {}", names::EXCLUDE),
-            Some(Err(blocker)) => format!("{blocker}; hint: {}", blocker.reason.hint()),
+            Some(Err(blocker)) => format!("{blocker}; hint: {}", blocker.hint()),
             _ => continue,
         };
         aside.entry(why).or_default().push(node.name.to_string());

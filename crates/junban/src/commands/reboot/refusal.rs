@@ -28,10 +28,9 @@ impl From<Refusal> for Problem {
                 format!("no policy can be read; RebootPolicy/{policy}: {why}"),
                 Reason::UnreadablePolicy.hint(),
             ),
-            Refusal::Conflict(blocker) => Self::failed(
-                format!("no node can be rebooted: {blocker}"),
-                blocker.reason.hint(),
-            ),
+            Refusal::Conflict(blocker) => {
+                Self::failed(format!("no node can be rebooted: {blocker}"), blocker.hint())
+            }
             Refusal::NothingSelected(nodes) => Self::failed(
                 format!("no policy selects any of the {nodes} nodes"),
                 "compare spec.nodeSelector with kubectl get nodes --show-labels: kubectl get rebootpolicies -o yaml",
@@ -60,7 +59,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::NotGoverned(node, blocker) => Self::failed(
                 format!("node {node} cannot be rebooted: {blocker}; nothing was done"),
-                blocker.reason.hint(),
+                blocker.hint(),
             ),
         }
     }

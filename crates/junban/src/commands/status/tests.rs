@@ -114,3 +114,73 @@ fn a_goal_in_the_future_is_shown_as_not_due_yet() {
     let text = Status::of(&cluster, fixture::at(10)).describe();
     assert!(text.contains("1970-01-01T00:16:40Z (not due yet)"), "{text}");
 }
+
+#[test]
+fn a_goal_in_the_future_is_said_once() {
+    let mut cluster = fixture::cluster(Some(1_000), &[]);
+    if let Some(policy) = cluster.policies.get_mut(&"workers".into()) {
+        policy.summary.message = "the goal 1970-01-01T00:16:40Z lies in the future: not due yet".into();
+    }
+    let text = Status::of(&cluster, fixture::at(10)).describe();
+    assert_eq!(text.matches("not due yet").count(), 1, "{text}");
+}
+
+#[test]
+fn a_stored_reason_that_is_not_true_any_more_is_not_shown() {
+    let mut cluster = fixture::cluster(Some(100), &["node-1", "node-2", "node-3"]);
+    for (node, reason) in [
+        ("node-1", Reason::NoPlace),
+        ("node-2", Reason::NoPlace),
+        ("node-3", Reason::BudgetImpossible),
+    ] {
+        if let Some(node) = cluster.nodes.get_mut(&"node-2".into()) {
+            node.held = true;
+        }
+        let mut entry = fixture::entry(node, 100);
+        entry.record.reason = Some(reason);
+        entry.record.message = "as the controller wrote it".into();
+        cluster.apply_entry(entry);
+    }
+    let status = Status::of(&cluster, fixture::at(200));
+    let shown: Vec<_> = status
+        .blockers
+        .iter()
+        .map(|blocker| (blocker.reason.as_str(), blocker.nodes.join(" ")))
+        .collect();
+    // No place is taken: node-1 starts at any moment. Whether a budget allows an eviction only the controller knows.
+    assert_eq!(
+        shown,
+        [("Hold", "node-2".into()), ("BudgetImpossible", "node-3".into())]
+    );
+}
+
+#[test]
+fn without_a_controller_it_says_so_first() {
+    let mut status = Status::of(&fixture::cluster(None, &[]), fixture::at(10));
+    status.no_leader = Some(NoLeader {
+        since: None,
+        last: "vm_x".into(),
+        message: "none since 16:56:52: the Lease of vm_x expired; nothing goes on".into(),
+        hint: "start it".into(),
+    });
+    let text = status.describe();
+    assert!(
+        text.starts_with("Controller: none since 16:56:52: the Lease of vm_x expired"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_queue_that_was_made_again_is_shown_as_paused() {
+    let mut cluster = fixture::cluster(None, &[]);
+    if let QueueView::Present(queue) = &mut cluster.queue {
+        queue.ledger.get_or_insert_default().held = true;
+        queue.summary.observed_generation = queue.generation;
+    }
+    let text = Status::of(&cluster, fixture::at(10)).describe();
+    assert!(
+        text.starts_with("Queue: Paused (the queue was made again"),
+        "{text}"
+    );
+    assert!(text.contains("hint: junban resume"), "{text}");
+}
