@@ -40,7 +40,7 @@ fn is_rebuilt_after_all_requests_under_way_have_arrived() {
          deployment shop/a: replicas 2, budget maxUnavailable 1, on node-2 node-2\n\
          deployment shop/b: replicas 2, budget maxUnavailable 1, on node-2 node-2\n\
          do: reboot node-1 node-2\neventually: node-1 is holding a slot\nwait 200ms\n\
-         do: edit budget shop/web: maxUnavailable 0\ndo: delete queue\ndo: apply queue\nwait 30s\n\
+         do: edit budget shop/web: maxUnavailable 0\ndo: delete queue\ndo: apply queue\ndo: resume\nwait 30s\n\
          do: edit budget shop/web: maxUnavailable 1\n\
          never: workers cordoned > 1\neventually: every entry Succeeded",
     )
@@ -66,7 +66,7 @@ fn frees_a_slot_only_for_an_ended_entry() {
 #[test]
 fn is_rebuilt_from_marks() {
     aimed(
-        "nodes: 2, boot 5s..5s\ndo: reboot --all\nwhen node-1 is Draining: delete queue\nafter 2s: apply queue\n\
+        "nodes: 2, boot 5s..5s\ndo: reboot --all\nwhen node-1 is Draining: delete queue\nafter 2s: apply queue\ndo: resume\n\
          eventually: every entry Succeeded\nat the end: no cordon, no mark, no slot",
     )
     .needs(&[Guard::RebuildFromMarks, Guard::PutBack], "every entry Succeeded");
