@@ -124,7 +124,7 @@ impl<'a> Placement<'a> {
         } = &mut *state;
         let room = room.as_ref()?;
         let wants = room.wants(pod);
-        let demands = topology.demands(self.cluster, pod, away);
+        let demands = topology.demands(self.cluster, pod, away, None);
         let fits = room.best(self.cluster, pod, &wants, &demands, None).is_some();
         (!fits).then(|| room.barrier(self.cluster, pod, &wants, &demands, None))
     }
@@ -151,8 +151,10 @@ impl<'a> Placement<'a> {
 
     /// The policy by which a node is rebooted, or would be.
     fn policy_of(&self, node: &Node) -> Option<&'a Policy> {
-        let slot = slots(self.cluster).find(|(name, _)| **name == node.name);
-        let entry = slot.and_then(|(_, slot)| self.cluster.entry(&slot.entry, &slot.entry_uid));
+        let queue = self.cluster.queue.present();
+        let ledger = queue.and_then(|queue| queue.ledger.as_ref());
+        let slot = ledger.and_then(|ledger| ledger.slots.get(&node.name));
+        let entry = slot.and_then(|slot| self.cluster.entry(&slot.entry, &slot.entry_uid));
         let named = entry.and_then(|entry| self.cluster.policies.get(&entry.spec.policy));
         named.or_else(|| governing(self.cluster, node).ok())
     }
@@ -186,15 +188,13 @@ impl<'a> Placement<'a> {
         let mut stays = Stays::new();
         let mut state = self.state.borrow_mut();
         let State { away, topology, .. } = &mut *state;
-        let mut away = away.clone();
-        away.insert(&node.name);
         let before = topology.state();
         let movable = self
             .leaving(node)
             .filter(|pod| !is_pinned(self.cluster, node, pod));
         for pod in movable.filter(|pod| !pod.neighbours.is_empty()) {
             topology.shift(pod, node, -1);
-            let demands = topology.demands(self.cluster, pod, &away);
+            let demands = topology.demands(self.cluster, pod, away, Some(&node.name));
             let mut barrier = Barrier::NoNode;
             let takes = self
                 .cluster
@@ -244,7 +244,7 @@ impl<'a> Placement<'a> {
             }));
             for (pod, wants) in largest_first(room, self.waiting()) {
                 // A pod that fits on no node takes no room: it waits for a reason of its own.
-                let demands = topology.demands(cluster, pod, away);
+                let demands = topology.demands(cluster, pod, away, None);
                 if let Some(number) = room.best(cluster, pod, &wants, &demands, None) {
                     let node = room.take(number, pod, wants);
                     topology.shift(pod, node, 1);
@@ -272,20 +272,19 @@ impl<'a> Placement<'a> {
             away, topology, room, ..
         } = &mut *state;
         let Some(room) = room else { return moves };
-        let mut away = away.clone();
-        away.insert(&node.name);
+        let leaving = room.number_of(&node.name);
         let before = topology.state();
         let mut taken: Vec<usize> = Vec::new();
-        let leaving: Vec<&Pod> = self.leaving(node).collect();
-        let highest = leaving.iter().map(|pod| pod.priority).max();
+        let pods: Vec<&Pod> = self.leaving(node).collect();
+        let highest = pods.iter().map(|pod| pod.priority).max();
         let stays = |pod: &&Pod| is_pinned(cluster, node, pod) || constrained.contains_key(&pod.uid);
-        let movable = leaving.into_iter().filter(|pod| !stays(pod));
+        let movable = pods.into_iter().filter(|pod| !stays(pod));
         // Pods that would come to this node must go elsewhere too.
-        let coming: Vec<&Pod> = room.coming(&node.name).iter().map(|coming| coming.pod).collect();
+        let coming = leaving.map_or(&[][..], |number| room.coming(number));
+        let coming: Vec<&Pod> = coming.iter().map(|coming| coming.pod).collect();
         for (pod, wants) in largest_first(room, movable.chain(coming)) {
             topology.shift(pod, node, -1);
-            let demands = topology.demands(cluster, pod, &away);
-            let leaving = Some(&node.name);
+            let demands = topology.demands(cluster, pod, away, Some(&node.name));
             if let Some(number) = room.best(cluster, pod, &wants, &demands, leaving) {
                 let other = room.take(number, pod, wants);
                 topology.shift(pod, other, 1);

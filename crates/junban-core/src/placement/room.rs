@@ -16,6 +16,8 @@ pub(super) struct Room<'a> {
     /// The resources that at least one node lists. A resource that no node lists cannot be judged: it may belong to an
     /// extender of the scheduler.
     resources: Vec<&'a str>,
+    /// The most of each resource that one node has.
+    largest: Vec<i64>,
     nodes: Vec<NodeRoom<'a>>,
 }
 
@@ -25,6 +27,8 @@ struct NodeRoom<'a> {
     is_open: bool,
     total: Vec<i64>,
     free: Vec<i64>,
+    /// The free share of CPU and memory, in thousandths, as the scheduler's LeastAllocated scores nodes.
+    free_share: i64,
     /// Pods that would come here. If this node starts too, they must go elsewhere.
     coming: Vec<Coming<'a>>,
 }
@@ -48,6 +52,7 @@ impl<'a> Room<'a> {
     pub(super) fn new(cluster: &'a Cluster, is_open: impl Fn(&Node) -> bool) -> Self {
         let mut room = Self {
             resources: vec!["cpu", "memory"],
+            largest: Vec::new(),
             nodes: Vec::with_capacity(cluster.nodes.len()),
         };
         for node in cluster.nodes.values() {
@@ -64,6 +69,7 @@ impl<'a> Room<'a> {
                 node,
                 is_open: is_open(node),
                 free: total.clone(),
+                free_share: 0,
                 total,
                 coming: Vec::new(),
             };
@@ -75,8 +81,13 @@ impl<'a> Room<'a> {
                     of_node.add(&room.wants(pod), -1);
                 }
             }
+            of_node.free_share = of_node.share(0) + of_node.share(1);
             room.nodes.push(of_node);
         }
+        let most = |number: usize| room.nodes.iter().map(|of_node| of_node.total[number]).max();
+        room.largest = (0..room.resources.len())
+            .map(|number| most(number).unwrap_or(0).max(1))
+            .collect();
         room
     }
 
@@ -98,10 +109,7 @@ impl<'a> Room<'a> {
 
     /// How large a pod is: the largest share that it takes of any resource of the largest node, in thousandths.
     pub(super) fn size(&self, wants: &Wants) -> i64 {
-        let share = |(number, amount): &(usize, i64)| {
-            let largest = self.nodes.iter().map(|of_node| of_node.total[*number]).max();
-            (i128::from(*amount) * 1_000 / i128::from(largest.unwrap_or(0).max(1))) as i64
-        };
+        let share = |(number, amount): &(usize, i64)| amount.saturating_mul(1_000) / self.largest[*number];
         wants.iter().map(share).max().unwrap_or(0)
     }
 
@@ -112,22 +120,23 @@ impl<'a> Room<'a> {
         pod: &Pod,
         wants: &Wants,
         demands: &Demands<'_, '_>,
-        leaving: Option<&NodeName>,
+        leaving: Option<usize>,
     ) -> Option<usize> {
         let takes = |of_node: &NodeRoom<'_>| {
             of_node.is_open
-                && Some(&of_node.node.name) != leaving
                 && of_node.lacks(wants, pod.priority).is_none()
                 && untolerated(pod, of_node.node).is_none()
                 && belongs_on(cluster, pod, of_node.node)
                 && demands.barrier(of_node.node).is_none()
         };
-        let fitting = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, of_node)| takes(of_node));
-        let best = fitting.max_by_key(|(number, of_node)| (of_node.free_share(), std::cmp::Reverse(*number)));
+        let mut best: Option<(usize, i64)> = None;
+        for (number, of_node) in self.nodes.iter().enumerate() {
+            // A node that is not better is not looked at: most nodes are passed over here.
+            let is_better = best.is_none_or(|(_, share)| of_node.free_share > share);
+            if is_better && Some(number) != leaving && takes(of_node) {
+                best = Some((number, of_node.free_share));
+            }
+        }
         best.map(|(number, _)| number)
     }
 
@@ -138,47 +147,46 @@ impl<'a> Room<'a> {
         pod: &Pod,
         wants: &Wants,
         demands: &Demands<'_, '_>,
-        leaving: Option<&NodeName>,
+        leaving: Option<usize>,
     ) -> Barrier {
         let mut closest = Barrier::NoNode;
+        let mut lacking: Option<(usize, i64, i64)> = None;
         let (mut tainted, mut a_taint) = (0, None);
-        for of_node in &self.nodes {
+        for (number, of_node) in self.nodes.iter().enumerate() {
             let node = of_node.node;
-            if !of_node.is_open || Some(&node.name) == leaving {
+            if !of_node.is_open || Some(number) == leaving {
                 continue;
             }
             let lacks = of_node.lacks(wants, pod.priority);
-            let barrier = if !belongs_on(cluster, pod, node) {
-                Barrier::Selector
+            if !belongs_on(cluster, pod, node) {
+                closest = closest.closer(Barrier::Selector);
             } else if let Some(taint) = untolerated(pod, node) {
-                if lacks.is_none() {
-                    tainted += 1;
-                    a_taint.get_or_insert_with(|| taint.to_string());
-                }
-                Barrier::Taint {
-                    nodes: 1,
-                    taint: taint.to_string(),
-                }
+                tainted += usize::from(lacks.is_none());
+                a_taint = a_taint.or(Some(taint));
             } else if let Some(barrier) = demands.barrier(node) {
-                barrier
-            } else if let Some((number, request, free)) = lacks {
-                Barrier::Room {
-                    resource: self.resources[number].to_owned(),
-                    request,
-                    most: free,
-                    tainted: None,
-                }
-            } else {
-                continue;
+                closest = closest.closer(barrier);
+            } else if let Some(lacks) = lacks {
+                let most = lacking.map(|(.., most)| most);
+                lacking = if most.is_none_or(|most| lacks.2 > most) {
+                    Some(lacks)
+                } else {
+                    lacking
+                };
+            }
+        }
+        let tainted = a_taint.map(|taint| (tainted, taint.to_string()));
+        if let Some((number, request, most)) = lacking {
+            return Barrier::Room {
+                resource: self.resources[number].to_owned(),
+                request,
+                most,
+                tainted: tainted.filter(|(nodes, _)| *nodes > 0),
             };
-            closest = closest.closer(barrier);
         }
-        match (&mut closest, a_taint) {
-            (Barrier::Room { tainted: known, .. }, Some(taint)) => *known = Some((tainted, taint)),
-            (Barrier::Taint { nodes, taint }, Some(found)) => (*nodes, *taint) = (tainted, found),
-            _ => {}
+        match tainted {
+            Some((nodes, taint)) => closest.closer(Barrier::Taint { nodes, taint }),
+            None => closest,
         }
-        closest
     }
 
     /// Gives a pod its room on a node.
@@ -197,16 +205,22 @@ impl<'a> Room<'a> {
         }
     }
 
+    /// The number of a node.
+    pub(super) fn number_of(&self, name: &NodeName) -> Option<usize> {
+        self.nodes
+            .binary_search_by(|of_node| of_node.node.name.cmp(name))
+            .ok()
+    }
+
     /// The pods that would come to a node.
-    pub(super) fn coming(&self, name: &NodeName) -> &[Coming<'a>] {
-        let of_node = self.nodes.iter().find(|of_node| of_node.node.name == *name);
-        of_node.map_or(&[], |of_node| of_node.coming.as_slice())
+    pub(super) fn coming(&self, number: usize) -> &[Coming<'a>] {
+        &self.nodes[number].coming
     }
 
     /// A node that takes no more pods.
     pub(super) fn close(&mut self, name: &NodeName) {
-        for of_node in self.nodes.iter_mut().filter(|of_node| of_node.node.name == *name) {
-            of_node.is_open = false;
+        if let Some(number) = self.number_of(name) {
+            self.nodes[number].is_open = false;
         }
     }
 }
@@ -216,6 +230,12 @@ impl NodeRoom<'_> {
         for (number, amount) in wants {
             self.free[*number] = self.free[*number].saturating_add(sign * amount);
         }
+        self.free_share = self.share(0) + self.share(1);
+    }
+
+    fn share(&self, number: usize) -> i64 {
+        // Divide first: bytes times 1,000 could overflow.
+        self.free[number] / (self.total[number] / 1_000).max(1)
     }
 
     /// What a pod of this priority may take. Pods of a lower priority that wait do not come before it.
@@ -233,20 +253,11 @@ impl NodeRoom<'_> {
     /// The first resource of which there is too little: its number, what is wanted and what is free.
     fn lacks(&self, wants: &Wants, priority: i32) -> Option<(usize, i64, i64)> {
         wants.iter().find_map(|(number, amount)| {
+            if self.free[*number] >= *amount {
+                return None;
+            }
             let free = self.free_for(*number, priority);
             (free < *amount).then_some((*number, *amount, free.max(0)))
         })
-    }
-
-    /// The free share of CPU and memory, in thousandths, as the scheduler's LeastAllocated scores nodes.
-    fn free_share(&self) -> i64 {
-        let share = |number: usize| {
-            let (free, total) = (
-                i128::from(self.free[number]),
-                i128::from(self.total[number].max(1)),
-            );
-            (free * 1_000 / total) as i64
-        };
-        share(0) + share(1)
     }
 }

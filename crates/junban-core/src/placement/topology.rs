@@ -37,12 +37,13 @@ pub(super) struct Demands<'t, 'a> {
 }
 
 impl<'a> Topology<'a> {
-    /// What `pod` demands. `away`: nodes that are cordoned, or will be.
+    /// What `pod` demands. `away`: nodes that are cordoned, or will be. `leaving`: one more.
     pub(super) fn demands<'t>(
         &'t mut self,
         cluster: &'a Cluster,
         pod: &'a Pod,
         away: &BTreeSet<&NodeName>,
+        leaving: Option<&NodeName>,
     ) -> Demands<'t, 'a> {
         self.count_for(cluster, pod);
         let of_term = |term: &'a PodTerm| Some((term.topology_key.as_str(), self.matching.get(term)?));
@@ -67,7 +68,7 @@ impl<'a> Topology<'a> {
             spread: neighbours
                 .spread
                 .iter()
-                .map(|spread| (spread, self.domains(cluster, pod, spread, away)))
+                .map(|spread| (spread, self.domains(cluster, pod, spread, away, leaving)))
                 .collect(),
         }
     }
@@ -79,14 +80,16 @@ impl<'a> Topology<'a> {
         pod: &Pod,
         spread: &Spread,
         away: &BTreeSet<&NodeName>,
+        leaving: Option<&NodeName>,
     ) -> Domains<'a> {
         let by_node = self.spread.get(&spread.pods);
+        let is_away = |name: &NodeName| away.contains(name) || leaving == Some(name);
         let has_all_keys = |node: &Node| {
             let mut keys = pod.neighbours.spread.iter().map(|spread| &spread.topology_key);
             keys.all(|key| node.labels.contains_key(key))
         };
         let tolerated = |node: &Node| {
-            untolerated(pod, node).is_none() && (!away.contains(&node.name) || pod.tolerates_cordon())
+            untolerated(pod, node).is_none() && (!is_away(&node.name) || pod.tolerates_cordon())
         };
         let mut domains = Domains::new();
         for node in cluster.nodes.values().filter(|node| has_all_keys(node)) {
