@@ -79,7 +79,7 @@ fn lint(check: &mut Check) -> Result<()> {
             "lies in the future",
             "PolicyConflict",
             "an empty selector selects nothing",
-            "3 errors",
+            "4 errors",
         ],
     )?;
     check.junban("lint /does/not/exist", USAGE, &["No such file"])?;

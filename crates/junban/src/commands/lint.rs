@@ -57,7 +57,10 @@ pub(crate) fn run(arguments: &cli::Lint, printer: &mut Printer) -> Result<Exit, 
         .count();
     if errors > 0 {
         return Err(Problem::failed(
-            format!("{errors} errors in {} files", files.len()),
+            match files.len() {
+                1 => format!("{errors} errors"),
+                several => format!("{errors} errors in {several} files"),
+            },
             "correct them and run junban lint again; kubectl explain rebootpolicy.spec describes the fields",
         ));
     }

@@ -10,6 +10,7 @@ use junban_api::names;
 use junban_core::blocker::Blocker;
 use junban_core::cluster::{Cluster, QueueView};
 use junban_core::derived::Derived;
+use junban_core::detail::Detail;
 use junban_core::entry::{Entry, Phase};
 use junban_core::explain;
 use junban_core::gates::pause;
@@ -206,7 +207,11 @@ impl Status {
         let pause = pause::of(queue);
         if let Some(blocker) = &pause {
             self.state = Reason::Paused.to_string();
-            self.message = blocker.to_string();
+            self.message = match &blocker.detail {
+                // "Paused" is said already.
+                Detail::PausedBecause(reason) => reason.clone(),
+                _ => blocker.to_string(),
+            };
             self.hint = blocker.hint().to_owned();
         }
         let Some(queue) = queue.present() else { return };
