@@ -388,7 +388,8 @@ pub enum Barrier {
     AntiAffinity(String),
     /// A topology spread with `DoNotSchedule`.
     Spread { topology: String, honors_taints: bool },
-    /// The largest free amount is less than the request. Beside that, nodes with room are tainted.
+    /// The pod requests more than any node that it may use has free. `most` is the largest free amount of one node.
+    /// `tainted`: how many other nodes have room, but a taint that the pod does not tolerate; and one such taint.
     Room {
         resource: String,
         request: i64,

@@ -194,9 +194,9 @@ pub struct VerifyRules {
     pub daemon_sets: bool,
     /// How long the proof must hold. `None`: 30 s for a control-plane node, else 0 s.
     pub settle: Option<Duration>,
-    /// Keys of taints that the node may have after its boot, and not before. `*`: all.
+    /// Keys of taints that may be new after the boot: the proof does not wait for their end. `*`: every key.
     pub ignore_taints: Vec<String>,
-    /// Names of resources of which the node may have less. `*`: all.
+    /// Names of resources of which the node may have less after the boot than before. `*`: every resource.
     pub ignore_resources: Vec<String>,
 }
 

@@ -59,9 +59,9 @@ func (k *Kubelet) capacity() v1.ResourceList {
 	return capacity
 }
 
-// addTaints does once for each boot what an agent does: it adds the taints of
-// this boot. A kubelet may not change the taints of its Node, so it uses the
-// administrator's credentials.
+// addTaints plays an agent that taints the Node after a boot. It does so once
+// for each boot. The API server does not let a kubelet change the taints of its
+// Node, so addTaints uses the administrator's credentials.
 func (k *Kubelet) addTaints(ctx context.Context, node *v1.Node) error {
 	if len(k.with.taints) == 0 || node.Status.NodeInfo.BootID == k.bootID {
 		return nil

@@ -116,13 +116,13 @@ pub struct DrainSpec {
     /// and its entry is Failed.
     #[schemars(schema_with = "on_timeout")]
     pub on_timeout: String,
-    /// PodDisruptionBudgets that open only when their operator sees the cordon or the eviction, as operators of databases
-    /// and of virtual machines do it. Their nodes are cordoned although the budgets allow nothing.
+    /// PodDisruptionBudgets that allow nothing until an operator, for example of a database, sees that the node is
+    /// cordoned or that an eviction of the pod was asked for. Junban cordons the node although such a budget allows nothing.
     #[schemars(length(max = 32))]
     pub budgets: Vec<OpeningBudgetsSpec>,
-    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example with a
-    /// process that waits for a dead mount. Release: the drain waits until timeout, then onTimeout decides. Reboot: the
-    /// node is rebooted beside such pods, also if their volumes are still attached.
+    /// What happens if a pod is still terminating two minutes after the end of its grace period, for example because
+    /// its process waits for a file system that is gone. Release: the drain waits until timeout, then onTimeout decides.
+    /// Reboot: the node is rebooted with such pods still on it, also if their volumes are still attached.
     #[schemars(schema_with = "stuck_terminating")]
     pub stuck_terminating: String,
     /// Whether a node waits until other nodes have room for its pods (Require), or goes and the pods without room come
@@ -134,7 +134,7 @@ pub struct DrainSpec {
     pub capacity_report_only: Vec<String>,
 }
 
-/// PodDisruptionBudgets that open only when their operator sees the cordon or the eviction.
+/// PodDisruptionBudgets that allow nothing until an operator sees the cordon of the node or a request to evict the pod.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

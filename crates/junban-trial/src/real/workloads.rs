@@ -151,7 +151,7 @@ fn wait_for_pods(bed: &Testbed, workload: &Workload) -> Result<()> {
     })
 }
 
-/// Does what the operators of the custom owners would do: makes a pod for each one that ended or leaves.
+/// Plays the operators of the custom owners: makes a new pod for each of their pods that ended or is terminating.
 pub(super) fn operate(bed: &Testbed, scenario: &Scenario, facts: &Facts) -> Result<()> {
     let customs = scenario
         .workloads

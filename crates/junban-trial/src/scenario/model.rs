@@ -46,7 +46,7 @@ pub struct Scenario {
     /// The settings of each policy, in the order of the file.
     pub policies: BTreeMap<String, Vec<Setting>>,
     pub queue: Vec<Setting>,
-    /// Acts of people and faults of machines before the controller starts.
+    /// What people do before the controller starts, and which faults machines have then.
     pub given: Vec<At<Act>>,
     /// Acts and waits after the controller's start, one after the other.
     pub steps: Vec<At<ScenarioStep>>,

@@ -1,5 +1,6 @@
-//! S10: a node is uncordoned only when its reboot is proven and it is as it was at its cordon, when it was not powered since the cordon, or when a
-//! person gave its entry up and it is Ready or excluded (docs/design/life-cycle.md#cancelling-and-giving-up).
+//! S10: a node is uncordoned only in one of three cases. Its reboot is proven, and it is as it was at its cordon. Or it was
+//! not powered since the cordon. Or a person gave its entry up, and it is Ready or excluded
+//! (docs/design/life-cycle.md#cancelling-and-giving-up).
 
 use super::params::Params;
 use super::view::{ClusterView, NodeView, PowerView};
